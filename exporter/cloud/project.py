@@ -1,0 +1,80 @@
+"""One project of the configuration: where its services are, who asks, and every call that is made for it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import Final
+
+from exporter.clock import Clock
+from exporter.cloud.credentials import Credentials
+from exporter.cloud.transport import Answer, Transport, retry_after, server_skew
+from exporter.core import classify
+from exporter.core.adapter import Adapter, Request
+from exporter.core.errors import PollError
+from exporter.core.model import Reason
+from exporter.telemetry import Telemetry
+
+SKEW_CHECK: Final = 60.0
+"""Seconds between two looks at the server's clock."""
+
+
+@dataclass(slots=True)
+class Project:
+    """A project and what it takes to call its services."""
+
+    name: str
+    region: str
+    project_id: str
+    endpoints: Mapping[str, str]
+    """Base URLs by service."""
+    limits: Mapping[str, float]
+    """Calls a second by limit class."""
+    zone: tzinfo | None
+    """How to read times that come without a zone."""
+    credentials: Credentials
+    transport: Transport
+    clock: Clock
+    telemetry: Telemetry
+    _skew_checked: float = field(default=float("-inf"), init=False)
+
+    @property
+    def identity(self) -> str:
+        """Who asks: what the vendor counts calls and refusals by."""
+        return self.credentials.identity
+
+    async def ask(self, adapter: Adapter, request: Request) -> bytes:
+        """Make a call and return the body of its 200 answer; whatever else comes is a :class:`PollError`."""
+        service = adapter.service
+        requests = self.telemetry.api_requests
+        try:
+            answer = await self.transport.get(self.endpoints[service], request, self.credentials, self.project_id)
+        except PollError:
+            requests.labels(service, request.operation, "none").inc()
+            raise
+        requests.labels(service, request.operation, str(answer.status)).inc()
+        self.telemetry.api_seconds.labels(service, request.operation).observe(answer.seconds)
+        self._check_clock(answer)
+        if answer.status != 200:
+            raise self._refusal(adapter, answer)
+        return answer.body
+
+    def _refusal(self, adapter: Adapter, answer: Answer) -> PollError:
+        error = classify.refusal(
+            answer.status,
+            classify.envelope(answer.body),
+            adapter.codes,
+            request_id=answer.headers.get("x-request-id", ""),
+            retry_after=retry_after(answer.headers.get("retry-after"), self.clock.now()),
+        )
+        if error.reason is Reason.THROTTLED:
+            self.telemetry.api_throttled.labels(adapter.service).inc()
+        return error
+
+    def _check_clock(self, answer: Answer) -> None:
+        now = self.clock.monotonic()
+        if now - self._skew_checked < SKEW_CHECK:
+            return
+        skew = server_skew(answer.headers.get("date"), self.clock.now())
+        if skew is not None:
+            self._skew_checked = now
+            self.telemetry.clock_skew.labels(self.name).set(skew)

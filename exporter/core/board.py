@@ -1,0 +1,76 @@
+"""The newest record of every job, and its rendered lines: what /metrics, the page and the schedule read."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+
+from exporter.core.catalog import FAMILIES
+from exporter.core.exposition import Exposition
+from exporter.core.guard import Guard
+from exporter.core.model import JobKey, Record
+
+
+class Board:
+    """All jobs and their lines; above *max_series* whole jobs are left out, the newest first.
+
+    *service* and *job* are the names of the two labels that every series has.
+    """
+
+    def __init__(self, max_series: int, service: str = "service", job: str = "job") -> None:
+        self._records: dict[JobKey, Record] = {}
+        self._exposition = Exposition(FAMILIES, service, job)
+        self._guard = Guard(max_series)
+
+    @property
+    def version(self) -> int:
+        """Changes whenever the bytes may have changed."""
+        return self._exposition.version
+
+    @property
+    def series(self) -> int:
+        """Series of the jobs that are shown now."""
+        return self._guard.series
+
+    @property
+    def dropped(self) -> int:
+        """Series left out since the start, counted each time a job is."""
+        return self._guard.dropped
+
+    def records(self) -> Collection[Record]:
+        """Return the record of every job, in the order of registration."""
+        return self._records.values()
+
+    def get(self, key: JobKey) -> Record | None:
+        """Return the record of one job."""
+        return self._records.get(key)
+
+    def put(self, record: Record) -> None:
+        """Take the newest record of a job; its lines are rendered only as far as they change."""
+        key = record.job.key
+        before = self._records.get(key)
+        self._records[key] = record
+        if _only_polled_again(before, record):
+            self._exposition.put_poll(record, whole=self._guard.whole(key))
+            return
+        self._guard.resize(key, self._exposition.put(record, whole=self._guard.whole(key)))
+        self._fit()
+
+    def remove(self, key: JobKey) -> None:
+        """Forget a job and its series."""
+        if self._records.pop(key, None) is not None:
+            self._exposition.remove(key)
+            self._guard.remove(key)
+            self._fit()
+
+    def parts(self, openmetrics: bool, names: frozenset[str] = frozenset()) -> Iterable[bytes]:
+        """Yield the lines of the jobs, a family after the other."""
+        return self._exposition.parts(openmetrics, names)
+
+    def _fit(self) -> None:
+        for key, whole in self._guard.changes():
+            self._exposition.put(self._records[key], whole=whole)
+
+
+def _only_polled_again(before: Record | None, record: Record) -> bool:
+    if before is None or before.polled_at is None or record.polled_at is None:
+        return False
+    return replace(before, polled_at=record.polled_at) == record

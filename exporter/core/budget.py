@@ -1,0 +1,40 @@
+"""How many calls a limit class allows: never more than 60 x N in any 60 seconds, a burst included."""
+
+import heapq
+
+from exporter.core.model import JobKey
+
+
+class Budget:
+    """A bucket of *rate* calls a second, and the jobs that wait for it, the nearest deadline first.
+
+    A burst of a tenth of a second's calls is allowed and taken off the steady rate, so that the sum over a minute
+    holds whenever the minute begins. A job's deadline is when its next turn would come, so a running job goes before
+    a waiting one, and none waits for ever.
+    """
+
+    def __init__(self, rate: float) -> None:
+        burst = max(1.0, rate // 10)
+        self._gap = 60 / (60 * rate - burst) if 60 * rate > burst else 1 / rate
+        self._tolerance = (burst - 1) * self._gap
+        self._free_at = float("-inf")
+        self._waiting: list[tuple[float, float, JobKey]] = []
+
+    def wait_for(self, key: JobKey, due: float, deadline: float) -> None:
+        """Let a job wait for its call."""
+        heapq.heappush(self._waiting, (deadline, due, key))
+
+    @property
+    def wanted(self) -> bool:
+        """Whether a job waits."""
+        return bool(self._waiting)
+
+    def ready_in(self, now: float) -> float:
+        """Return the seconds until the next call is allowed, 0 if it is now."""
+        return max(0.0, self._free_at - self._tolerance - now)
+
+    def take(self, now: float) -> tuple[float, JobKey]:
+        """Spend a call on the job with the nearest deadline; return when it was due, and the job."""
+        self._free_at = max(now, self._free_at) + self._gap
+        _, due, key = heapq.heappop(self._waiting)
+        return due, key

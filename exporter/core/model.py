@@ -1,0 +1,176 @@
+"""The words of the program: what a job is, what one answer says of it, what is known of it over time.
+
+Absent is ``None`` (or a missing key), never 0. Times are Unix seconds. Everything here is frozen, so a record
+handed to a scrape cannot move under it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+
+class State(StrEnum):
+    """The six states every service's own words are mapped to."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+    @property
+    def ended(self) -> bool:
+        """Whether a run in this state is over."""
+        return self in ENDED
+
+
+ENDED: Final = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
+
+
+class Reason(StrEnum):
+    """The closed list of reasons a poll can fail for; label ``reason`` of ``poll_failures_total``."""
+
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    TLS = "tls"
+    THROTTLED = "throttled"
+    AUTH = "auth"
+    PERMISSION = "permission"
+    NOT_FOUND = "not_found"
+    CONFIG = "config"
+    API = "api"
+    SERVER = "server"
+    PAYLOAD = "payload"
+    INTERNAL = "internal"
+
+
+class JobKey(NamedTuple):
+    """The two labels that name a job on every one of its series."""
+
+    service: str
+    job: str
+
+
+class Measure(NamedTuple):
+    """One number of a run: the catalogue's name of it and, where the metric has one, its label value."""
+
+    name: str
+    label: str = ""
+
+
+LIVE: Final = frozenset({Measure("tasks", "active"), Measure("stages", "active"), Measure("subjobs", "running")})
+"""Measures that mean something only while a run lives; they go when it ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A registered job."""
+
+    key: JobKey
+    project: str
+    """Our name of the project, the key under ``projects``."""
+    target: Mapping[str, str]
+    """The service's own words for where it is, for example ``job_id`` or ``cluster_id`` and ``job_name``."""
+    interval: float | None = None
+    """Seconds between two polls while it runs, if the operator gave this job its own."""
+    source: str = "static"
+    """Who registered it: ``static`` for the ``jobs`` section."""
+    region: str = ""
+    """The project's region, for the label of ``huaweicloud_job_info``."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunId:
+    """What tells one run from the next: the vendor's id of it, else when it was created."""
+
+    id: str = ""
+    created: float | None = None
+
+    def same(self, other: "RunId") -> bool:
+        """Whether both are the same run; a run may be seen without its id at first (CDM before it is submitted)."""
+        if self.id and other.id:
+            return self.id == other.id
+        return self.created is not None and self.created == other.created
+
+    @property
+    def label(self) -> str:
+        """The value of the label ``run_id``: the id, else the creation time in milliseconds, else empty."""
+        if self.id or self.created is None:
+            return self.id
+        return str(round(self.created * 1000))
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What one answer says of a job's newest run."""
+
+    state: State
+    native_state: str = ""
+    """The vendor's word as the vendor writes it, ``other`` for a word we do not know, empty if none came."""
+    run: RunId = RunId()
+    progress: float | None = None
+    """0 to 1."""
+    incremental: bool | None = None
+    start: float | None = None
+    end: float | None = None
+    failure_code: str | None = None
+    """Of a failed run: the vendor's error code, else ``other``; ``None`` for any other state."""
+    counts: Mapping[Measure, float] = field(default_factory=dict)
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    """For page and JSON only: ready for JSON, what was not said left out."""
+    unknown: tuple[str, ...] = ()
+    """Fields that said something we cannot read, one entry for each time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The last poll that failed: for the log, the page and the JSON."""
+
+    reason: Reason
+    at: float
+    sentence: str
+    """For the operator; holds nothing of the vendor's text."""
+    code: str = ""
+    request_id: str = ""
+    text: str = ""
+    """First line of the vendor's own text, at most 300 characters: page and JSON only."""
+
+
+RESULTS: Final = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All that is known of one job at one moment."""
+
+    job: Job
+    snapshot: Snapshot | None = None
+    """The last answer that could be read; ``None`` before the first."""
+    stale: bool = False
+    """Whether that answer is too old to be shown."""
+    up: bool = False
+    polled_at: float | None = None
+    """When the last poll that worked was answered."""
+    final: bool = False
+    """A run that ended, was confirmed, and is never asked for again."""
+    fault: Fault | None = None
+    """The last failed poll, while the one after it has not worked."""
+    failing: int = 0
+    """Polls that failed in a row."""
+    failures: Mapping[Reason, int] = field(default_factory=dict)
+    last_progress: float | None = None
+    last_success: float | None = None
+    last_run_duration: float | None = None
+    runs: tuple[int, int, int] = (0, 0, 0)
+    """Runs that ended since the job was registered, in the order of ``RESULTS``."""
+    seen: Mapping[Measure, float] = field(default_factory=dict)
+    """Progress and counts of the present run as last said, also where the newest answer says less."""
+    ended_run: RunId | None = None
+    """The newest run that was seen ended: counted, or there already at first sight."""
+
+    @property
+    def shown(self) -> Snapshot | None:
+        """The last answer, unless it is too old."""
+        return None if self.stale else self.snapshot

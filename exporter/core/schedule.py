@@ -1,0 +1,131 @@
+"""When what is due. Rules over numbers, without a clock: the time is always an argument.
+
+A job that runs is polled at ``interval``; one that waits, or that ended and may run again, at ``idle_interval``. A
+run of a service whose runs are final is asked once more after it ended, and then never again. Each job has its own
+phase, so that the polls of many spread over the interval. After a failure the job waits longer each time.
+"""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final
+
+from exporter.core.adapter import Adapter
+from exporter.core.model import JobKey, Reason, Record, State
+
+THROTTLE_WAIT: Final = 60.0
+"""Seconds to wait after a throttled call that told no time: the vendor's limits are per minute."""
+AUTH_WAIT: Final = 60.0
+"""Seconds to wait at least after refused credentials: more than five failures in a row lock the key."""
+STALE_INTERVALS: Final = 3
+FIRST_POLLS_PER_SECOND: Final = 20.0
+"""Jobs that are new together get their first poll at this rate, faster only if they would not fit the interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often to poll, in seconds."""
+
+    interval: float
+    idle_interval: float
+    stale_after: float
+
+
+def effective_interval(record: Record, pace: Pace, adapter: Adapter) -> float:
+    """Return the seconds between two polls of a job in its present state, as long as they work."""
+    running = record.job.interval or pace.interval
+    if record.fault is not None and record.fault.reason is Reason.NOT_FOUND:
+        return max(running, pace.idle_interval)
+    if record.snapshot is None or record.snapshot.state in {State.RUNNING, State.UNKNOWN}:
+        return running
+    if record.snapshot.state.ended and adapter.final:
+        return running  # the poll that confirms the end
+    return max(running, pace.idle_interval)
+
+
+def next_due(record: Record, pace: Pace, adapter: Adapter, now: float) -> float | None:
+    """Return when a job whose poll just worked is due again, ``None`` if never."""
+    if record.final:
+        return None
+    return next_turn(record.job.key, effective_interval(record, pace, adapter), now)
+
+
+def next_turn(key: JobKey, interval: float, now: float) -> float:
+    """Return the job's next turn after *now*: its own phase within each interval, the same after every restart."""
+    offset = phase(key) * interval
+    turn = ((now - offset) // interval + 1) * interval + offset
+    return turn if turn > now else turn + interval  # the division may round down to now itself
+
+
+def turns_missed(due: float, now: float, interval: float) -> int:
+    """Return how many turns of a job went by between the one that was due and now."""
+    return max(0, int((now - due) // interval))
+
+
+def phase(key: JobKey) -> float:
+    """Return where in its interval a job is polled, from 0 to 1."""
+    digest = blake2b("\0".join(key).encode("utf-8", "surrogatepass"), digest_size=4).digest()
+    return int.from_bytes(digest, "big") / 2**32
+
+
+def backoff(record: Record, pace: Pace, adapter: Adapter, jitter: float, retry_after: float | None) -> float:
+    """Return the seconds to wait after a failed poll: twice as long each time, up to ``idle_interval``.
+
+    *jitter*, from 0 to 1, moves the wait by up to a quarter, so that jobs that failed together do not come back
+    together; *retry_after* is what the server asks for.
+    """
+    interval = effective_interval(record, pace, adapter)
+    wait = min(interval * 2.0 ** min(record.failing - 1, 16), max(interval, pace.idle_interval))
+    reason = record.fault.reason if record.fault else None
+    if reason is Reason.THROTTLED:
+        wait = max(wait, THROTTLE_WAIT)
+    if reason is Reason.AUTH:
+        wait = max(wait, AUTH_WAIT)
+    return max(wait * (0.75 + jitter / 2), retry_after or 0.0)
+
+
+def first_due(position: int, count: int, pace: Pace, now: float) -> float:
+    """Return when the job at *position* of *count* jobs that are new together gets its first poll."""
+    return now + position * min(1 / FIRST_POLLS_PER_SECOND, pace.interval / max(count, 1))
+
+
+def stale_at(record: Record, pace: Pace, adapter: Adapter) -> float | None:
+    """Return the Unix time at which the job's values are too old, ``None`` if they cannot age."""
+    if record.final or record.stale or record.polled_at is None:
+        return None
+    return record.polled_at + max(pace.stale_after, STALE_INTERVALS * effective_interval(record, pace, adapter))
+
+
+class Agenda:
+    """Keys by time: one time a key, the last one set counts."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, JobKey]] = []
+        self._times: dict[JobKey, float] = {}
+
+    def put(self, key: JobKey, time: float) -> None:
+        """Set the time of a key."""
+        self._times[key] = time
+        heapq.heappush(self._heap, (time, key))
+
+    def remove(self, key: JobKey) -> None:
+        """Forget a key; one that is not there is fine."""
+        self._times.pop(key, None)
+
+    def time(self, key: JobKey) -> float | None:
+        """Return the time of a key, ``None`` if it has none."""
+        return self._times.get(key)
+
+    def first(self) -> float | None:
+        """Return the earliest time, ``None`` if there is none."""
+        while self._heap and self._times.get(self._heap[0][1]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    def due(self, now: float) -> Iterator[tuple[float, JobKey]]:
+        """Take out and yield what is due at *now*, the earliest first."""
+        while (first := self.first()) is not None and first <= now:
+            time, key = heapq.heappop(self._heap)
+            del self._times[key]
+            yield time, key

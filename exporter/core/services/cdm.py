@@ -1,0 +1,170 @@
+"""Cloud Data Migration: jobs that run again and again, each run a *submission*.
+
+Source: CDM API reference, "Querying Job Status" (ShowJobStatus), tables 3 to 6. Words that the table of ``status`` does
+not have come from the job list (NEW), from the console (STOPPED) and from example answers (PENDING).
+"""
+
+from collections.abc import Mapping
+from datetime import tzinfo
+from typing import Any, Final
+
+from exporter.core import classify, read
+from exporter.core.adapter import Adapter, Entry, Hosts, Request, known_word, segments
+from exporter.core.errors import PollError, first_line
+from exporter.core.model import Job, Measure, Reason, RunId, Snapshot, State
+
+COUNTERS: Final = "org.apache.sqoop.submission.counter.SqoopCounters"
+NOT_APPLICABLE: Final = -1
+"""CDM's mark for "has none": the progress of a failed run, the files of a database job."""
+ROWS: Final[Mapping[str, Measure]] = {
+    "write_rows": Measure("rows_inserted"),
+    "update_rows": Measure("rows_updated"),
+    "delete_rows": Measure("rows_deleted"),
+}
+"""Table 4."""
+MOVED: Final[Mapping[str, Measure]] = {
+    "ROWS_READ": Measure("rows_read"),
+    "ROWS_WRITTEN": Measure("rows_written"),
+    "ROWS_WRITTEN_SKIPPED": Measure("rows_skipped"),
+    "BYTES_READ": Measure("read_bytes"),
+    "BYTES_WRITTEN": Measure("written_bytes"),
+    "TOTAL_SIZE": Measure("size_bytes"),
+    "TOTAL_FILES": Measure("files"),
+    "FILES_READ": Measure("files_read"),
+    "FILES_WRITTEN": Measure("files_written"),
+    "FILES_SKIPPED": Measure("files_skipped"),
+}
+"""Table 6; told only of a run that succeeded."""
+
+
+class CdmEntry(Entry):
+    """A CDM job of the configuration."""
+
+    cluster_id: str
+    job_name: str
+
+    @property
+    def default_name(self) -> str:
+        """The job's own name."""
+        return self.job_name
+
+
+class Cdm(Adapter):
+    """The adapter of Cloud Data Migration."""
+
+    service = "cdm"
+    entry = CdmEntry
+    hosts = Hosts(
+        {
+            "huaweicloud": "https://cdm.{region}.myhuaweicloud.com",
+            "otc": "https://cdm.{region}.otc.t-systems.com",
+        }
+    )
+    limits = {"cdm": 1.8, "cdm_list": 1.8}
+    states = {
+        "BOOTING": State.PENDING,
+        "PENDING": State.PENDING,
+        "NEW": State.PENDING,
+        "NEVER_EXECUTED": State.PENDING,
+        "RUNNING": State.RUNNING,
+        "SUCCEEDED": State.SUCCEEDED,
+        "FAILED": State.FAILED,
+        "FAILURE_ON_SUBMIT": State.FAILED,
+        "STOPPED": State.CANCELLED,
+        "UNKNOWN": State.UNKNOWN,
+    }
+    codes = {
+        **dict.fromkeys(("CDM.0001", "CDM.0054", "CDM.0095", "CDM.0100", "CDM.0319"), Reason.NOT_FOUND),
+        **dict.fromkeys(("CDM.0000", "CDM.0036", "CDM.0202"), Reason.SERVER),
+        "CDM.0032": Reason.PERMISSION,
+    }
+    final = False
+
+    def request(self, job: Job, project_id: str) -> Request:
+        """Ask for the runs of the job."""
+        cluster, name = job.target["cluster_id"], job.target["job_name"]
+        path = segments("v1.1", project_id, "clusters", cluster, "cdm", "job", name, "status")
+        return Request("ShowJobStatus", path, "cdm")
+
+    def parse(self, body: bytes, job: Job, zone: tzinfo | None) -> Snapshot:
+        """Read the newest submission; a job without any has never run."""
+        data = read.document(body)
+        if "submissions" not in data:
+            found = classify.from_object(data)
+            raise classify.refusal(200, found, self.codes, otherwise=Reason.API if found.codes else Reason.PAYLOAD)
+        if data["submissions"] is None or data["submissions"] == []:
+            return Snapshot(State.PENDING)
+        unknown: list[str] = []
+        items = read.Fields(data, unknown).objects("submissions") or []
+        submissions = [item for item in items if item is not None]
+        if not submissions:
+            raise PollError(Reason.PAYLOAD, "the field submissions of the answer is not a list of runs")
+        return self._snapshot(max(submissions, key=_age), unknown)
+
+    def _snapshot(self, submission: dict[str, Any], unknown: list[str]) -> Snapshot:
+        fields = read.Fields(submission, unknown)
+        word = fields.word("status")
+        if word is None:
+            raise PollError(Reason.PAYLOAD, "the newest run of the answer tells no status")
+        state = self.states.get(word.upper())
+        if state is None:
+            unknown.append("status")
+            state = State.UNKNOWN
+        created = fields.moment("creation-date")
+        executed, updated = fields.moment("execute-date"), fields.moment("last-update-date")
+        progress = fields.amount("progress", full=100, absent=NOT_APPLICABLE)
+        if progress is not None:
+            progress /= 100
+        submission_id = fields.amount("submission-id", absent=NOT_APPLICABLE)
+        failed = state is State.FAILED
+        return Snapshot(
+            state=state,
+            native_state=known_word(word, self.states),
+            run=RunId("" if submission_id is None else f"{submission_id:.0f}", created),
+            progress=1.0 if state is State.SUCCEEDED else progress,
+            incremental=fields.flag("isIncrementing"),
+            start=created if executed is None else executed,
+            end=updated if state.ended else None,
+            failure_code=classify.failure_code(fields.text("error-summary")) if failed else None,
+            counts=_counts(fields, unknown),
+            detail=_detail(fields),
+            unknown=tuple(unknown),
+        )
+
+
+def _age(submission: Mapping[str, Any]) -> tuple[float, float]:
+    """Order submissions by creation date, then by id; what cannot be read counts as the oldest."""
+    silent = read.Fields(submission, [])
+    created, number = silent.moment("creation-date"), silent.amount("submission-id")
+    return (-1 if created is None else created, -1 if number is None else number)
+
+
+def _counts(fields: read.Fields, unknown: list[str]) -> dict[Measure, float]:
+    counters = fields.object("counters") or {}
+    moved = read.Fields(read.Fields(counters, unknown, "counters.").object(COUNTERS) or {}, unknown, "counters.")
+    amounts = {
+        **{measure: fields.amount(name, absent=NOT_APPLICABLE) for name, measure in ROWS.items()},
+        **{measure: moved.amount(name, absent=NOT_APPLICABLE) for name, measure in MOVED.items()},
+    }
+    return {measure: amount for measure, amount in amounts.items() if amount is not None}
+
+
+def _detail(fields: read.Fields) -> dict[str, Any]:
+    """Return what page and JSON alone show; the user's key has two spellings in the vendor's own documents."""
+    detail = {
+        "job_name": fields.text("job-name"),
+        "external_id": fields.text("external-id"),
+        "creation_user": fields.text("creation-user"),
+        "last_update_user": fields.text("last-update-user") or fields.text("last-udpate-user"),
+        "is_execute_auto": fields.flag("is-execute-auto"),
+        "is_delete_job": fields.flag("isDeleteJob"),
+        "is_stoping_increment": fields.text("isStopingIncrement"),
+        "creation_timestamp_seconds": fields.moment("creation-date"),
+        "last_update_timestamp_seconds": fields.moment("last-update-date"),
+        "error_summary": first_line(fields.text("error-summary") or "") or None,
+        "error_details": first_line(fields.text("error-details") or "") or None,
+    }
+    return {name: value for name, value in detail.items() if value is not None}
+
+
+ADAPTER = Cdm()

@@ -1,0 +1,235 @@
+"""Data Lake Insight: SQL and Spark jobs.
+
+Source: DLI API reference, "Querying the Job Execution Progress" (ShowJobProgress), tables 2 and 3.
+
+The field ``progress`` is of the running sub-job while there is one, so it can fall from one poll to the next.
+Sub-jobs are told only while the job runs; DLI forgets them the moment it ends.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import tzinfo
+from typing import Any, Final
+
+from exporter.core import classify, read, times
+from exporter.core.adapter import Adapter, Entry, Hosts, Request, known_word, segments
+from exporter.core.errors import PollError, first_line
+from exporter.core.model import Job, Measure, Reason, RunId, Snapshot, State
+
+SUMS: Final[Mapping[str, Measure]] = {
+    "num_tasks": Measure("tasks_planned"),
+    "num_active_tasks": Measure("tasks", "active"),
+    "num_completed_tasks": Measure("tasks", "completed"),
+    "num_skipped_tasks": Measure("tasks", "skipped"),
+    "num_failed_tasks": Measure("tasks", "failed"),
+    "num_killed_tasks": Measure("tasks", "killed"),
+    "num_completed_indices": Measure("completed_indices"),
+    "num_active_stages": Measure("stages", "active"),
+    "num_completed_stages": Measure("stages", "completed"),
+    "num_skipped_stages": Measure("stages", "skipped"),
+    "num_failed_stages": Measure("stages", "failed"),
+}
+"""Table 3: which number of a sub-job is summed into which measure."""
+SUBJOB_STATES: Final = {
+    "RUNNING": "running",
+    "SUCCEEDED": "succeeded",
+    "FAILED": "failed",
+    "UNKNOWN": "unknown",
+}
+"""Spark's JobExecutionStatus, which table 3 refers to."""
+REASONS_SHOWN: Final = 10
+REASON_LENGTH: Final = 100
+
+
+class DliEntry(Entry):
+    """A DLI job of the configuration."""
+
+    job_id: str
+
+    @property
+    def default_name(self) -> str:
+        """The job's id: DLI jobs have no name."""
+        return self.job_id
+
+
+class Dli(Adapter):
+    """The adapter of Data Lake Insight."""
+
+    service = "dli"
+    entry = DliEntry
+    hosts = Hosts(
+        {
+            "huaweicloud": "https://dli.{region}.myhuaweicloud.com",
+            "otc": "https://dli.{region}.otc.t-systems.com",
+        },
+        {"eu-west-101": "https://dli.eu-west-101.myhuaweicloud.eu"},
+    )
+    limits = {"dli": 5.0}
+    states = {
+        "LAUNCHING": State.PENDING,
+        "RUNNING": State.RUNNING,
+        "SCALING": State.RUNNING,
+        "FINISHED": State.SUCCEEDED,
+        "FINISH": State.SUCCEEDED,
+        "FAILED": State.FAILED,
+        "CANCELLED": State.CANCELLED,
+    }
+    codes = {
+        **dict.fromkeys(("DLI.0002", "DLI.0023", "DLI.0100", "DLI.12004", "DLI.16001"), Reason.NOT_FOUND),
+        **dict.fromkeys(("DLI.0013", "DLI.0014", "DLI.0015", "DLI.0016"), Reason.AUTH),
+        **dict.fromkeys(("DLI.0012", "DLI.0019", "DLI.0999"), Reason.SERVER),
+        "DLI.0001": Reason.API,
+        "DLI.0003": Reason.PERMISSION,
+    }
+    final = True
+    forgets = True
+
+    def request(self, job: Job, project_id: str) -> Request:
+        """Ask for the progress of the job."""
+        path = segments("v1", project_id, "jobs", job.target["job_id"], "progress")
+        return Request("ShowJobProgress", path, "dli")
+
+    def parse(self, body: bytes, job: Job, zone: tzinfo | None) -> Snapshot:
+        """Read table 2 and, while the job runs, table 3."""
+        data = read.document(body)
+        unknown: list[str] = []
+        fields = read.Fields(data, unknown)
+        word = fields.word("status")
+        if word is None:
+            raise self._stateless(data, fields)
+        state = self.states.get(word.upper(), State.UNKNOWN)
+        if state is State.UNKNOWN:
+            unknown.append("status")
+        progress = fields.amount("progress", full=1)
+        items = fields.objects("sub_jobs") or []
+        subjobs = [_Subjob(item, unknown, zone) for item in items]
+        message = fields.text("message")
+        detail = {
+            "job_id": fields.text("job_id"),
+            "is_success": fields.flag("is_success"),
+            "message": first_line(message or "") or None,
+            "sub_job_id": fields.amount("sub_job_id"),
+            "sub_jobs": [subjob.detail for subjob in subjobs if subjob.detail] or None,
+        }
+        return Snapshot(
+            state=state,
+            native_state=known_word(word, self.states),
+            run=RunId(job.target["job_id"]),
+            progress=1.0 if state is State.SUCCEEDED else progress,
+            failure_code=classify.failure_code(message) if state is State.FAILED else None,
+            counts=_sums(subjobs),
+            detail={name: value for name, value in detail.items() if value is not None},
+            unknown=tuple(unknown),
+        )
+
+    def _stateless(self, data: Mapping[str, Any], fields: read.Fields) -> PollError:
+        """Return the failure that an answer without a status is: 200 does not mean that the call worked."""
+        found = classify.from_object(data)
+        if fields.flag("is_success") is False:
+            inner = classify.envelope(found.text.encode())
+            codes = (*found.codes, *inner.codes, *classify.codes_in(found.text))
+            found = classify.Envelope(codes, found.text, found.request_id)
+            return classify.refusal(200, found, self.codes, otherwise=Reason.API)
+        otherwise = Reason.API if found.codes else Reason.PAYLOAD
+        return classify.refusal(200, found, self.codes, otherwise=otherwise)
+
+
+class _Subjob:
+    """One row of ``sub_jobs``: its numbers for the sums, and what page and JSON show of it."""
+
+    def __init__(self, data: dict[str, Any] | None, unknown: list[str], zone: tzinfo | None) -> None:
+        fields = read.Fields(data or {}, unknown, "sub_jobs.")
+        self.numbers = {measure: fields.amount(name) for name, measure in SUMS.items()}
+        self.state = self._state(fields)
+        self.killed = self._killed(fields)
+        detail = {
+            "id": fields.amount("id"),
+            "name": fields.text("name"),
+            "description": fields.text("description"),
+            "status": fields.text("status"),
+            "job_group": fields.text("job_group"),
+            "stage_ids": (data or {}).get("stage_ids") if _plain((data or {}).get("stage_ids")) else None,
+            **_time(fields, "submission_time", zone),
+            **_time(fields, "completion_time", zone),
+            **{name: self.numbers[measure] for name, measure in SUMS.items()},
+            "killed_tasks_summary": self.killed or None,
+        }
+        self.detail = {name: value for name, value in detail.items() if value is not None}
+
+    @staticmethod
+    def _state(fields: read.Fields) -> str | None:
+        word = fields.text("status")
+        if word is None:
+            return None
+        state = SUBJOB_STATES.get(word.upper())
+        if state is None:
+            fields.unreadable("status")
+        return state or "unknown"
+
+    def _killed(self, fields: read.Fields) -> dict[str, float | None] | None:
+        """Return how many tasks were killed by reason, ``None`` if it was not said.
+
+        DLI leaves the summary out where nothing was killed, so with ``num_killed_tasks`` 0 it is empty, not unsaid.
+        """
+        summary = fields.object("killed_tasks_summary")
+        if summary is None:
+            return {} if self.numbers[Measure("tasks", "killed")] == 0 else None
+        inner: list[str] = []
+        amounts = read.Fields(summary, inner)
+        killed = {read.clean(name) or "other": amounts.amount(name) for name in summary}
+        for _ in inner:
+            fields.unreadable("killed_tasks_summary")
+        return killed
+
+
+def _plain(value: object) -> bool:
+    """Whether *value* is a list of whole numbers, as ``stage_ids`` is."""
+    return isinstance(value, list) and all(type(item) is int for item in value)
+
+
+def _time(fields: read.Fields, name: str, zone: tzinfo | None) -> dict[str, str | float | None]:
+    """Return a sub-job's time as it was written and, where its zone is known, as Unix seconds."""
+    text = fields.text(name)
+    seconds = None
+    if text is not None:
+        try:
+            seconds = times.java_time(text, zone)
+        except ValueError:
+            fields.unreadable(name)
+    return {name: text, f"{name}stamp_seconds": seconds}
+
+
+def _sums(subjobs: list[_Subjob]) -> dict[Measure, float]:
+    """Sum the sub-jobs of one answer; a sum is absent if any of them lacks the number."""
+    if not subjobs:
+        return {}
+    counts: dict[Measure, float] = {}
+    for measure in SUMS.values():
+        numbers = [subjob.numbers[measure] for subjob in subjobs]
+        said = [number for number in numbers if number is not None]
+        if len(said) == len(numbers):
+            counts[measure] = sum(said)
+    states = Counter(subjob.state for subjob in subjobs)
+    if None not in states:
+        counts |= {Measure("subjobs", state): float(states[state]) for state in SUBJOB_STATES.values()}
+    return counts | _killed(subjobs)
+
+
+def _killed(subjobs: list[_Subjob]) -> dict[Measure, float]:
+    """Sum the killed tasks by reason: the greatest reasons by name, the rest together as ``other``."""
+    by_reason: dict[str, float | None] = {}
+    for subjob in subjobs:
+        if subjob.killed is None:
+            return {}
+        for reason, amount in subjob.killed.items():
+            name, before = reason[:REASON_LENGTH], by_reason.get(reason[:REASON_LENGTH], 0)
+            by_reason[name] = None if amount is None or before is None else before + amount
+    said = sorted(((-amount, name) for name, amount in by_reason.items() if amount is not None))
+    counts = {Measure("killed_tasks", name): -amount for amount, name in said[:REASONS_SHOWN]}
+    if rest := said[REASONS_SHOWN:]:
+        other = Measure("killed_tasks", "other")
+        counts[other] = counts.get(other, 0) - sum(amount for amount, _ in rest)
+    return counts
+
+
+ADAPTER = Dli()

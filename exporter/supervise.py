@@ -1,0 +1,36 @@
+"""Keeps the program's loops alive: the one place that catches whatever was not foreseen.
+
+A crash in one poll must not stop the others. It is logged with where it happened but without the exception's own
+words, because they may quote what the vendor sent, and its owner counts it as ``internal``.
+"""
+
+import asyncio
+import traceback
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+PAUSE = 1.0
+"""Seconds before a loop that crashed is started again."""
+
+
+async def survive(work: Callable[[], Awaitable[None]], crashed: Callable[[], None], name: str) -> None:
+    """Run *work* once; if it crashes, log where, and tell its owner."""
+    try:
+        await work()
+    except Exception as error:  # noqa: BLE001 - the one place, see above
+        places = traceback.extract_tb(error.__traceback__)
+        structlog.get_logger().error(
+            "crashed",
+            task=name,
+            exception=type(error).__name__,
+            traceback=[f"{place.filename}:{place.lineno} {place.name}" for place in places],
+        )
+        crashed()
+
+
+async def keep_running(work: Callable[[], Awaitable[None]], crashed: Callable[[], None], name: str) -> None:
+    """Run *work* for ever, again after each crash."""
+    while True:
+        await survive(work, crashed, name)
+        await asyncio.sleep(PAUSE)

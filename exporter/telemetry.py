@@ -1,0 +1,114 @@
+"""The exporter's own metrics: how its calls, its polls and its rendering go."""
+
+import os
+import platform
+from collections.abc import Callable, Iterator
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+
+from exporter import __version__
+
+PREFIX = "huaweicloud_job_exporter"
+LAG_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+CALL_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+RENDER_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
+DROPPED = "Series left out because metrics.max_series was reached, counted each time a job is left out"
+
+
+class Telemetry:
+    """The exporter's own metrics and the registry they are in; *service* is the name of that label."""
+
+    def __init__(self, service: str = "service") -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = CollectorRegistry()
+        self.catalogue: list[tuple[str, str, str, tuple[str, ...]]] = []
+        """Name, type, help and labels of every metric here, for the reference."""
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        build = self._gauge("build_info", "Always 1; what is running", "version", "revision", "python")
+        build.labels(__version__, os.environ.get("SOURCE_REVISION", "unknown"), platform.python_version()).set(1)
+        self.shard = self._gauge("shard_info", "Always 1; which shard of how many this is", "shard", "shards")
+        self.registered_jobs = self._gauge(
+            "registered_jobs", "Jobs registered now, by who registered them", service, "source"
+        )
+        self.api_requests = self._counter(
+            "api_requests",
+            "Calls to the cloud, by HTTP status; code none is a call without an answer",
+            service,
+            "operation",
+            "code",
+        )
+        self.api_seconds = self._histogram(
+            "api_request_duration_seconds",
+            "Seconds from sending a call to the end of its answer",
+            CALL_BUCKETS,
+            service,
+            "operation",
+        )
+        self.api_throttled = self._counter("api_throttled", "Calls that the cloud refused as too many", service)
+        self.clock_skew = self._gauge(
+            "clock_skew_seconds",
+            "Seconds that the cloud's clock, as its Date header tells, is ahead of ours; a signature is void after 900",
+            "project",
+        )
+        self.poll_lag = self._histogram(
+            "poll_lag_seconds", "Seconds from when a poll was due to when it started", LAG_BUCKETS
+        )
+        self.polls_skipped = self._counter(
+            "polls_skipped",
+            "Turns of a job that passed without a poll: slow, because its last poll took longer than its interval;"
+            " busy, because no worker or budget was free",
+            "reason",
+        )
+        self.unknown_values = self._counter(
+            "unknown_values",
+            "Values of answers that could not be read, or words that are not documented, by the vendor's field",
+            service,
+            "field",
+        )
+        self.crashes = self._counter("crashes", "Tasks of the exporter that crashed and went on; see the log", "task")
+        self.render_seconds = self._histogram(
+            "render_duration_seconds",
+            "Seconds to put one scrape's body together, without compressing it",
+            RENDER_BUCKETS,
+        )
+
+    def watch(self, series: Callable[[], int], dropped: Callable[[], int]) -> None:
+        """Read the number of the jobs' series and of those left out at every scrape."""
+        self._gauge("series", "Series of the jobs on /metrics now").set_function(series)
+        self.catalogue.append((f"{PREFIX}_series_dropped_total", "counter", DROPPED, ()))
+        self.registry.register(_Dropped(dropped))
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        self.catalogue.append((f"{PREFIX}_{name}", "gauge", text, labels))
+        return Gauge(f"{PREFIX}_{name}", text, labels, registry=self.registry)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        self.catalogue.append((f"{PREFIX}_{name}_total", "counter", text, labels))
+        return Counter(f"{PREFIX}_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        self.catalogue.append((f"{PREFIX}_{name}", "histogram", text, labels))
+        return Histogram(f"{PREFIX}_{name}", text, labels, buckets=buckets, registry=self.registry)
+
+
+class _Dropped(Collector):
+    """A counter that is read, not counted up: prometheus_client has none ready."""
+
+    def __init__(self, dropped: Callable[[], int]) -> None:
+        self._dropped = dropped
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        yield CounterMetricFamily(f"{PREFIX}_series_dropped", DROPPED, self._dropped())
