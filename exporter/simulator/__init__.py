@@ -1,0 +1,83 @@
+"""A pretend Huawei Cloud: DLI, DWS, CDM and IAM over real HTTP, for tests and for the demo.
+
+It knows the wire from the vendor's API references alone and imports nothing of the exporter, so that one
+misreading cannot hide behind the other. Jobs are functions of time: a script says how long a job stays under
+which status word, and the world's clock says where it is. As a program (loopback only)::
+
+    python -m exporter.simulator --listen 127.0.0.1:0 --until-eof
+
+In a test, with a clock set by hand and real requests::
+
+    now = 1_700_000_000.0
+    cloud = Cloud(clock=lambda: now)
+    job = DliJob(cloud.new_uuid(), "orders", cloud.started,
+                 (Step("LAUNCHING", 10), SubJob("save", tasks=100, seconds=50)))
+    cloud.add(job)                                  # DliJob, DwsJob and CdmJob
+    async with TestServer(make_app(cloud)) as server:
+        now += 35                                   # half of the sub-job is done
+        ...                                         # let the client poll server.make_url("/")
+        cloud.truth(job)                            # Truth(state=RUNNING, progress=0.5, tasks={"completed": 50, ...})
+        cloud.faults.plan(too_often(retry_after=7), times=2, job=job.job_id)
+        cloud.faults.plan(Answer(200, b"<html>"), service="dli")        # any status, bytes and headers
+        cloud.faults.plan(Fault(delay=1.5))         # also: stall (after the headers), cut (bytes sent), closes
+        cloud.asked("ShowSqlJobProgress", job=job.job_id)               # the requests made: when, by whom, status
+
+``populate(cloud)`` adds the demo's jobs; ``announcement(cloud, url)`` is the line the program prints. Callers
+are checked as the gateway does: ``cloud.access_key`` and ``cloud.secret_key`` sign (``cloud.wall`` is the clock
+for that), ``cloud.token`` and ``cloud.new_token(seconds)`` are tokens, ``cloud.gate.keys`` takes more keys,
+``cloud.limits.per_minute`` holds the calls a minute and user by limit class. Figures of scripts should be whole
+seconds: some answers print no finer time.
+"""
+
+from exporter.simulator.answers import Answer
+from exporter.simulator.auth import AccessKey, Token
+from exporter.simulator.cdm import CdmJob
+from exporter.simulator.cdm_script import CdmCluster, CdmRun, Oddity, Volume
+from exporter.simulator.cloud import Asked, Cloud, Job
+from exporter.simulator.dli import DliJob, SubJob
+from exporter.simulator.dws import DwsCluster, DwsJob
+from exporter.simulator.faults import (
+    Fault,
+    Plan,
+    backend_timeout,
+    nothing_in_it,
+    queue_busy,
+    refused_with_200,
+    server_failure,
+    too_often,
+)
+from exporter.simulator.population import announcement, populate
+from exporter.simulator.server import make_app
+from exporter.simulator.world import State, Step, Truth
+
+__all__ = [
+    "AccessKey",
+    "Answer",
+    "Asked",
+    "CdmCluster",
+    "CdmJob",
+    "CdmRun",
+    "Cloud",
+    "DliJob",
+    "DwsCluster",
+    "DwsJob",
+    "Fault",
+    "Job",
+    "Oddity",
+    "Plan",
+    "State",
+    "Step",
+    "SubJob",
+    "Token",
+    "Truth",
+    "Volume",
+    "announcement",
+    "backend_timeout",
+    "make_app",
+    "nothing_in_it",
+    "populate",
+    "queue_busy",
+    "refused_with_200",
+    "server_failure",
+    "too_often",
+]

@@ -1,0 +1,122 @@
+"""The pretend cloud: one project in one region, its jobs, its users, and what was asked of it."""
+
+import math
+import random
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from exporter.simulator.auth import AccessKey, Gate, Token
+from exporter.simulator.cdm import CdmJob
+from exporter.simulator.cdm_script import CdmCluster
+from exporter.simulator.dli import DliJob
+from exporter.simulator.dws import DwsCluster, DwsJob
+from exporter.simulator.faults import Faults
+from exporter.simulator.limits import Limits
+from exporter.simulator.world import Truth
+
+Job = DliJob | DwsJob | CdmJob
+
+_TOKEN_TEXT: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-+"
+_TOKEN_LENGTH: Final = 1800
+_REMEMBERED: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that reached an operation; *at* is world time, *wall* the gateway's clock, Unix seconds.
+
+    *job* is the job id or CDM job name asked for, *cluster* the CDM cluster id there; *user* is None if the
+    caller was refused.
+    """
+
+    operation: str
+    service: str
+    job: str | None
+    cluster: str | None
+    user: str | None
+    status: int
+    at: float
+    wall: float
+
+
+class Cloud:
+    """The state of the pretend cloud; the jobs themselves are functions of time.
+
+    *clock* tells world time, *wall* the time by which signatures, tokens and throttling are judged; both Unix
+    seconds. Let *wall* be the same callable as *clock* if the client under test signs by that clock. The same
+    *seed* gives the same ids and secrets.
+    """
+
+    region = "cn-north-4"
+    user = "svc_exporter"
+    password = "Pretend-Passw0rd"
+    domain = "acme-retail"
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.time,
+        wall: Callable[[], float] = time.time,
+        seed: int = 0,
+    ) -> None:
+        self.clock = clock
+        self.wall = wall
+        self.random = random.Random(seed)
+        self.started = float(math.floor(clock()))
+        self.project_id = self.new_hex()
+        self.domain_id = self.new_hex()
+        self.user_id = self.new_hex()
+        self.access_key = "HPUA" + self._text("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", 16)
+        self.secret_key = self._text(_TOKEN_TEXT[:62], 40)
+        self.gate = Gate()
+        self.gate.keys[self.access_key] = AccessKey(self.access_key, self.secret_key, self.user)
+        self.limits = Limits()
+        self.faults = Faults()
+        self.requests: deque[Asked] = deque(maxlen=_REMEMBERED)
+        self.dli: dict[str, DliJob] = {}
+        self.dws: dict[str, DwsJob] = {}
+        self.cdm: dict[tuple[str, str], CdmJob] = {}
+        self.dws_clusters: dict[str, DwsCluster] = {}
+        self.cdm_clusters: dict[str, CdmCluster] = {}
+        self.token = self.new_token().text
+
+    def add(self, *jobs: Job) -> None:
+        """Put jobs into the world; one with a known id, or a known cluster and name, takes the other's place."""
+        for job in jobs:
+            match job:
+                case DliJob():
+                    self.dli[job.job_id] = job
+                case DwsJob():
+                    self.dws[job.job_id] = job
+                case CdmJob():
+                    self.cdm[job.cluster_id, job.name] = job
+                    self.cdm_clusters.setdefault(job.cluster_id, CdmCluster(job.cluster_id, "cdm-etl-prod"))
+
+    def truth(self, job: Job, at: float | None = None) -> Truth | None:
+        """Return what is true of *job* at world time *at* (now if None); None before its submission."""
+        return job.truth(self.clock() if at is None else at)
+
+    def asked(self, operation: str | None = None, job: str | None = None) -> list[Asked]:
+        """Return the requests made of an operation or for a job, in their order."""
+        return [each for each in self.requests if operation in (None, each.operation) and job in (None, each.job)]
+
+    def new_hex(self) -> str:
+        """Return 32 hex digits, the form of project and DWS job ids."""
+        return f"{self.random.getrandbits(128):032x}"
+
+    def new_uuid(self) -> str:
+        """Return a UUID with dashes, the form of DLI job and of cluster ids."""
+        digits = self.new_hex()
+        return "-".join((digits[:8], digits[8:12], "4" + digits[13:16], "a" + digits[17:20], digits[20:]))
+
+    def new_token(self, seconds: float = math.inf) -> Token:
+        """Issue a token of the cloud's user, valid for *seconds* by the gateway's clock."""
+        token = Token("MII" + self._text(_TOKEN_TEXT, _TOKEN_LENGTH), self.user, self.wall() + seconds)
+        self.gate.tokens[token.text] = token
+        return token
+
+    def _text(self, alphabet: str, length: int) -> str:
+        return "".join(self.random.choices(alphabet, k=length))

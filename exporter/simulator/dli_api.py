@@ -1,0 +1,181 @@
+"""The DLI answers: progress, status and list of SQL jobs (DLI API reference, "APIs Related to SQL Jobs")."""
+
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import unquote
+
+from exporter.simulator.answers import Answer, Call, answer, service_error
+from exporter.simulator.cloud import Cloud
+from exporter.simulator.dli import DliJob, DliMoment, SubJobMoment
+from exporter.simulator.world import local, milliseconds
+
+_DEFAULT_PAGE: Final = 50
+
+
+def show_progress(cloud: Cloud, call: Call) -> Answer:
+    """Answer ``GET /v1/{project_id}/jobs/{job_id}/progress``."""
+    moment = _find(cloud, call.names["job"])
+    if moment is None:
+        return service_error(404, "DLI.0023", "No related resource found, or you do not have the permission.")
+    body: dict[str, Any] = {"is_success": True, "message": moment.message}
+    if moment.job.tells_job_id:
+        body["job_id"] = moment.job.job_id
+    body["status"] = moment.status
+    if moment.sub_job_id is not None:
+        body["sub_job_id"] = moment.sub_job_id
+    if moment.progress is not None:
+        body["progress"] = _number(moment.progress)
+    if moment.sub_jobs is not None:
+        body["sub_jobs"] = [_sub_job(moment.job, each) for each in moment.sub_jobs]
+    return answer(200, body)
+
+
+def show_status(cloud: Cloud, call: Call) -> Answer:
+    """Answer ``GET /v1.0/{project_id}/jobs/{job_id}/status``."""
+    job_id = call.names["job"]
+    moment = _find(cloud, job_id)
+    if moment is None:
+        return service_error(400, "DLI.0002", f"There is no job named {job_id}.")
+    row = _row(moment, cloud.clock())
+    kept = {key: value for key, value in row.items() if key not in _LIST_ONLY}
+    return answer(200, {"is_success": True, **kept, "job_mode": "async", "user_conf": ""})
+
+
+def list_jobs(cloud: Cloud, call: Call) -> Answer:
+    """Answer ``GET /v1.0/{project_id}/jobs``."""
+    now = cloud.clock()
+    size = call.number("page-size", _DEFAULT_PAGE, 1, 100)
+    page = call.number("current-page", 1, 1, 100)
+    order = call.value("order") or "start_time_desc"
+    window = [text for name in ("start", "end") if (text := call.value(name)) is not None]
+    if size is None or page is None or order not in _ORDERS or not all(text.isdecimal() for text in window):
+        message = "Parameter check failed: page-size, current-page, order, start or end."
+        return service_error(400, "DLI.0001", message)
+    moments = [moment for job in cloud.dli.values() if (moment := job.at(now)) is not None]
+    rows = [row for row in (_row(moment, now) for moment in moments) if _wanted(row, call)]
+    key, descending = _ORDERS[order]
+    rows.sort(key=lambda row: row["job_id"])
+    rows.sort(key=lambda row: row[key], reverse=descending)
+    shown = rows[(page - 1) * size : page * size]
+    return answer(200, {"is_success": True, "message": "", "job_count": len(rows), "jobs": shown})
+
+
+_LIST_ONLY: Final = frozenset({"with_column_header", "engine_type", "end_time", "cpu_cost", "output_byte"})
+_ORDERS: Final = {
+    "start_time_desc": ("start_time", True),
+    "start_time_asc": ("start_time", False),
+    "duration_desc": ("duration", True),
+    "duration_asc": ("duration", False),
+}
+_EQUALS: Final = {
+    "job-type": "job_type",
+    "job-status": "status",
+    "job-id": "job_id",
+    "db_name": "database_name",
+    "table_name": "table_name",
+    "queue_name": "queue_name",
+    "engine-type": "engine_type",
+    "engine_type": "engine_type",
+    "owner": "owner",
+}
+"""Query parameter -> the field of a row that must equal it."""
+
+
+def _find(cloud: Cloud, job_id: str) -> DliMoment | None:
+    job = cloud.dli.get(job_id)
+    return None if job is None else job.at(cloud.clock())
+
+
+def _wanted(row: dict[str, Any], call: Call) -> bool:
+    """Return whether a row passes every filter of the query."""
+    for parameter, field in _EQUALS.items():
+        asked = call.value(parameter)
+        if asked is not None and row[field] != asked:
+            return False
+    checks: tuple[tuple[str, Callable[[str], bool]], ...] = (
+        ("start", lambda text: row["start_time"] >= int(text)),
+        ("end", lambda text: row["start_time"] <= int(text)),
+        ("sql_pattern", lambda text: text.lower() in row["statement"].lower()),
+        ("tags", lambda text: _tags(text) <= {(tag["key"], tag["value"]) for tag in row["tags"]}),
+    )
+    types = call.values("job_types")
+    if types and row["job_type"] not in types:
+        return False
+    return all(check(text) for name, check in checks if (text := call.value(name)) is not None)
+
+
+def _tags(text: str) -> set[tuple[str, str]]:
+    # the SDK encodes the documented form (k1%3Dv1) once more, other clients do not: read both
+    pairs = (part.partition("=") for part in unquote(text).split(","))
+    return {(key, value) for key, _, value in pairs}
+
+
+def _row(moment: DliMoment, now: float) -> dict[str, Any]:
+    """Write a job as the list shows it; cpu_cost and output_byte are strings there."""
+    job, ended = moment.job, moment.ended_at
+    done = ended is not None and moment.status == "FINISHED"
+    return {
+        "job_id": job.job_id,
+        "job_type": job.job_type,
+        "queue_name": job.queue,
+        "owner": job.owner,
+        "start_time": milliseconds(job.submitted_at),
+        "duration": milliseconds((now if ended is None else ended) - job.submitted_at),
+        "status": moment.status,
+        "input_row_count": job.rows if done else 0,
+        "bad_row_count": 0,
+        "input_size": job.input_bytes if done else 0,
+        "result_count": 0,
+        "database_name": job.database,
+        "table_name": job.table,
+        "with_column_header": False,
+        "detail": '{"type":"struct","fields":[]}',
+        "engine_type": job.engine,
+        "statement": job.statement,
+        "tags": [{"key": key, "value": value} for key, value in job.tags.items()],
+        "message": moment.message,
+        "end_time": None if ended is None else milliseconds(ended),
+        "cpu_cost": str(job.cpu_cost) if done else "",
+        "output_byte": str(job.output_bytes) if done else "",
+    }
+
+
+def _sub_job(job: DliJob, moment: SubJobMoment) -> dict[str, Any]:
+    """Write a sub-job: Spark's JobData with underscores; absent is what does not apply yet."""
+    script = moment.script
+    running = moment.completed_at is None
+    skipped_stages = 1 if script.skipped else 0
+    body: dict[str, Any] = {"id": moment.id, "name": script.name}
+    if script.description:
+        body["description"] = script.description
+    body["submission_time"] = _java_date(moment.submitted_at)
+    if moment.completed_at is not None:
+        body["completion_time"] = _java_date(moment.completed_at)
+    body |= {
+        "stage_ids": list(range(moment.first_stage, moment.first_stage + script.stages)),
+        "job_group": job.job_id,
+        "status": moment.status,
+        "num_tasks": script.tasks,
+        "num_active_tasks": moment.active,
+        "num_completed_tasks": moment.completed,
+        "num_skipped_tasks": script.skipped,
+        "num_failed_tasks": moment.failed,
+        "num_killed_tasks": sum(moment.killed.values()),
+        "num_completed_indices": moment.completed,
+        "num_active_stages": 1 if running else 0,
+        "num_completed_stages": moment.completed_stages,
+        "num_skipped_stages": skipped_stages,
+        "num_failed_stages": 1 if moment.status == "FAILED" else 0,
+    }
+    if script.killed:
+        body["killed_tasks_summary"] = dict(moment.killed)
+    return body
+
+
+def _java_date(at: float) -> str:
+    """Write a time as java.util.Date prints it in the region's zone: ``Tue Mar 05 08:10:41 CST 2024``."""
+    return local(at).strftime("%a %b %d %H:%M:%S CST %Y")
+
+
+def _number(value: float) -> int | float:
+    return int(value) if value.is_integer() else value

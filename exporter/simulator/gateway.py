@@ -1,0 +1,110 @@
+"""The API gateway: which operation a request means, whether its caller may ask, and the answer."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+from urllib.parse import unquote
+
+from exporter.simulator import cdm_api, dli_api, dws_api, iam
+from exporter.simulator.answers import REQUEST_ID, Answer, Call, gateway_error, no_such_api, throttled
+from exporter.simulator.cloud import Asked, Cloud
+from exporter.simulator.faults import Fault
+from exporter.simulator.limits import CDM_LISTS, CDM_STATUS
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation under the vendor's name; *limit_class* is whose calls are counted together."""
+
+    name: str
+    service: str
+    limit_class: str
+    method: str
+    path: re.Pattern[str]
+    answer: Callable[[Cloud, Call], Answer]
+    open: bool = False
+
+
+def _operation(
+    name: str, limit_class: str, method: str, path: str, answer: Callable[[Cloud, Call], Answer]
+) -> Operation:
+    service = answer.__module__.rpartition(".")[2].removesuffix("_api")
+    pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path.replace(".", r"\.")))
+    return Operation(name, service, limit_class, method, pattern, answer, open=method == "POST")
+
+
+_CDM_JOB: Final = "/v1.1/{project}/clusters/{cluster}/cdm/job/{job}"
+
+OPERATIONS: Final = (
+    _operation("ShowSqlJobProgress", "dli", "GET", "/v1/{project}/jobs/{job}/progress", dli_api.show_progress),
+    _operation("ShowSqlJobStatus", "dli", "GET", "/v1.0/{project}/jobs/{job}/status", dli_api.show_status),
+    _operation("ListSqlJobs", "dli", "GET", "/v1.0/{project}/jobs", dli_api.list_jobs),
+    _operation("ListJobDetails", "dws", "GET", "/v1.0/{project}/job/{job}", dws_api.show_job),
+    _operation("ListDwsClusters", "dws", "GET", "/v1.0/{project}/clusters", dws_api.list_clusters),
+    _operation("ShowJobStatus", CDM_STATUS, "GET", _CDM_JOB + "/status", cdm_api.show_status),
+    _operation("ShowJobs", CDM_LISTS, "GET", _CDM_JOB, cdm_api.show_jobs),
+    _operation(
+        "ShowSubmissions",
+        CDM_LISTS,
+        "GET",
+        "/v1.1/{project}/clusters/{cluster}/cdm/submissions",
+        cdm_api.show_submissions,
+    ),
+    _operation("ListCdmClusters", CDM_LISTS, "GET", "/v1.1/{project}/clusters", cdm_api.list_clusters),
+    _operation("KeystoneCreateUserTokenByPassword", "iam", "POST", "/v3/auth/tokens", iam.create_token),
+    _operation("KeystoneListProjects", "iam", "GET", "/v3/projects", iam.list_projects),
+)
+"""What is published. Cluster lists carry their service's name here: the vendor calls both ListClusters."""
+
+
+def handle(cloud: Cloud, call: Call) -> tuple[Answer, Fault | None]:
+    """Return the answer to a request and the fault that it meets on its way back."""
+    operation, call = _route(call)
+    if operation is None:
+        return _named(no_such_api()), None
+    now = cloud.wall()
+    caller = cloud.user if operation.open else cloud.gate.check(call, now)
+    fault = None
+    refused = caller if isinstance(caller, Answer) else _refusal(cloud, operation, call, caller, now)
+    if refused is None:
+        fault = cloud.faults.take(operation.name, operation.service, call)
+    planned = None if fault is None else fault.answer
+    answer = refused or planned or operation.answer(cloud, call)
+    cloud.requests.append(
+        Asked(
+            operation=operation.name,
+            service=operation.service,
+            job=call.job,
+            cluster=call.names.get("cluster"),
+            user=None if isinstance(caller, Answer) else caller,
+            status=answer.status,
+            at=cloud.clock(),
+            wall=now,
+        )
+    )
+    return _named(answer), fault
+
+
+def _route(call: Call) -> tuple[Operation | None, Call]:
+    for operation in OPERATIONS:
+        found = operation.path.fullmatch(call.path)
+        if found is not None and operation.method == call.method:
+            names = {name: unquote(text) for name, text in found.groupdict().items()}
+            return operation, replace(call, names=names)
+    return None, call
+
+
+def _refusal(cloud: Cloud, operation: Operation, call: Call, user: str, now: float) -> Answer | None:
+    wait = cloud.limits.admit(user, operation.limit_class, now)
+    if wait is not None:
+        return throttled(cloud.limits.per_minute[operation.limit_class] or 0, wait)
+    if call.names.get("project", cloud.project_id) != cloud.project_id:
+        return gateway_error(403, "APIGW.0310", "The project is unavailable.")
+    return None
+
+
+def _named(answer: Answer) -> Answer:
+    """Add the headers that every answer of the gateway has."""
+    plain = {"Content-Type": "application/json;charset=utf8", "X-Request-Id": REQUEST_ID}
+    return replace(answer, headers={**plain, **answer.headers})

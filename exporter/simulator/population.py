@@ -1,0 +1,49 @@
+"""The demo: what the pretend cloud runs when nobody tells it otherwise, and how it introduces itself."""
+
+from typing import Any
+
+from exporter.simulator.cloud import Cloud
+from exporter.simulator.demo_cdm import cdm_clusters, cdm_jobs
+from exporter.simulator.demo_dli import dli_jobs
+from exporter.simulator.demo_dws import dws_clusters, dws_jobs
+from exporter.simulator.faults import queue_busy, refused_with_200, server_failure, too_often
+
+
+def populate(cloud: Cloud) -> None:
+    """Fill *cloud* with the demo's clusters and jobs, and with a fault now and then."""
+    tasks = dws_jobs(cloud)
+    clusters = cdm_clusters(cloud)
+    cloud.cdm_clusters = {cluster.cluster_id: cluster for cluster in clusters}
+    cloud.dws_clusters = {cluster.cluster_id: cluster for cluster in dws_clusters(cloud, tasks)}
+    cloud.add(*dli_jobs(cloud), *tasks, *cdm_jobs(cloud, clusters[0]))
+    _plan_faults(cloud)
+
+
+def announcement(cloud: Cloud, url: str) -> dict[str, Any]:
+    """Return what a client must know: the address, the keys, and the jobs to watch."""
+    dli = [{"service": "dli", "job_id": job.job_id, "name": job.name} for job in cloud.dli.values()]
+    dws = [{"service": "dws", "job_id": job.job_id, "name": job.name} for job in cloud.dws.values()]
+    cdm = [{"service": "cdm", "cluster_id": job.cluster_id, "job_name": job.name} for job in cloud.cdm.values()]
+    return {
+        "url": url,
+        "region": cloud.region,
+        "project_id": cloud.project_id,
+        "access_key": cloud.access_key,
+        "secret_key": cloud.secret_key,
+        "token": cloud.token,
+        "jobs": [*dli, *dws, *cdm],
+    }
+
+
+def _plan_faults(cloud: Cloud) -> None:
+    """Let some answers be refused, seldom enough that every state is still seen; long jobs take the errors."""
+    board = next(job.job_id for job in cloud.dli.values() if job.name == "ads_gmv_board_backfill_2024")
+    payments = next(job.job_id for job in cloud.dli.values() if job.name == "dwd_payment_merge")
+    resize = next(job.job_id for job in cloud.dws.values() if job.name == "resize-dwh-prod-3-to-6")
+    plan = cloud.faults.plan
+    plan(too_often(retry_after=2), times=None, every=90, operation="ShowSqlJobProgress")
+    plan(too_often(retry_after=2, limit=120), times=None, every=110, operation="ShowJobStatus")
+    plan(server_failure(), times=None, every=9, job=resize)
+    plan(queue_busy(), times=None, every=25, operation="ShowSqlJobProgress", job=payments)
+    refused = refused_with_200("DLI.0012: The resource is temporarily unavailable. Try again later.")
+    plan(refused, times=None, every=31, operation="ShowSqlJobProgress", job=board)

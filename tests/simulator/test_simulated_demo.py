@@ -1,0 +1,74 @@
+"""The demo's population: what somebody who looks at it sees."""
+
+import json
+from collections.abc import Iterable
+
+import pytest
+
+from exporter.simulator import Cloud, Job, State, announcement, populate
+from exporter.simulator.answers import Call
+from exporter.simulator.gateway import handle
+
+START = 1_762_228_800.0
+
+
+def demo() -> Cloud:
+    cloud = Cloud(clock=lambda: START)
+    populate(cloud)
+    return cloud
+
+
+def states(jobs: Iterable[Job], seconds: Iterable[int]) -> set[State]:
+    return {truth.state for second in seconds for job in jobs if (truth := job.truth(START + second)) is not None}
+
+
+@pytest.mark.parametrize("service", ["dli", "dws", "cdm"])
+def test_within_ninety_seconds_every_service_shows_all_six_states(service: str) -> None:
+    # a waiting job may be polled every five seconds only, and the first poll may be late
+    assert states(getattr(demo(), service).values(), range(4, 91, 5)) == set(State)
+
+
+@pytest.mark.parametrize("service", ["dli", "dws", "cdm"])
+def test_every_moment_of_the_first_ten_minutes_has_jobs_that_run_and_jobs_that_wait(service: str) -> None:
+    jobs = getattr(demo(), service).values()
+    assert all({State.RUNNING, State.PENDING} <= states(jobs, [second]) for second in range(0, 601, 3))
+
+
+def test_the_demo_speaks_every_word_of_the_vendor() -> None:
+    cloud = demo()
+    jobs: list[Job] = [*cloud.dli.values(), *cloud.dws.values(), *cloud.cdm.values()]
+    words = {truth.status for second in range(90) for job in jobs if (truth := job.truth(START + second))}
+    assert words - {None} == {
+        *("LAUNCHING", "RUNNING", "SCALING", "SUSPENDED", "FINISHED", "FAILED", "CANCELLED"),
+        *("INIT", "WAITING", "DELAY_SCHEDULED", "ROLLBACKING", "FAIL", "SUCCESS", "STOP"),
+        *("NEVER_EXECUTED", "PENDING", "BOOTING", "SUCCEEDED", "FAILURE_ON_SUBMIT", "STOPPED", "UNKNOWN"),
+    }
+
+
+def test_the_announcement_names_every_job_and_the_keys() -> None:
+    said = announcement(demo(), "http://127.0.0.1:1")
+    services = [job["service"] for job in said["jobs"]]
+    assert len(services) >= 15
+    assert set(services) == {"dli", "dws", "cdm"}
+    assert {"url", "region", "project_id", "access_key", "secret_key", "token"} <= set(said)
+
+
+def test_the_same_seed_gives_the_same_cloud() -> None:
+    assert announcement(demo(), "u") == announcement(demo(), "u")
+
+
+def test_a_client_that_polls_politely_sees_every_sql_state_in_spite_of_the_faults() -> None:
+    now = START
+    cloud = Cloud(clock=lambda: now, wall=lambda: now)
+    populate(cloud)
+    words: set[str] = set()
+    statuses: set[int] = set()
+    for _ in range(45):
+        for job_id in cloud.dli:
+            path = f"/v1/{cloud.project_id}/jobs/{job_id}/progress"
+            answer, _ = handle(cloud, Call("GET", path, headers={"x-auth-token": cloud.token}))
+            statuses.add(answer.status)
+            words.add(json.loads(answer.body).get("status", "none"))
+        now += 2
+    assert {"LAUNCHING", "RUNNING", "SCALING", "SUSPENDED", "FINISHED", "FAILED", "CANCELLED"} <= words
+    assert {200, 429} <= statuses
