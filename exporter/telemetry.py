@@ -43,6 +43,10 @@ class Telemetry:
         self.registered_jobs = self._gauge(
             "registered_jobs", "Jobs registered now, by who registered them", service, "source"
         )
+        self._declare_calls(service)
+        self._declare_polls(service)
+
+    def _declare_calls(self, service: str) -> None:
         self.api_requests = self._counter(
             "api_requests",
             "Calls to the cloud, by HTTP status; code none is a call without an answer",
@@ -63,6 +67,8 @@ class Telemetry:
             "Seconds that the cloud's clock, as its Date header tells, is ahead of ours; a signature is void after 900",
             "project",
         )
+
+    def _declare_polls(self, service: str) -> None:
         self.poll_lag = self._histogram(
             "poll_lag_seconds", "Seconds from when a poll was due to when it started", LAG_BUCKETS
         )

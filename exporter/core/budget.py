@@ -1,6 +1,7 @@
 """How many calls a limit class allows: never more than 60 x N in any 60 seconds, a burst included."""
 
 import heapq
+from collections.abc import Hashable, Iterator
 
 from exporter.core.model import JobKey
 
@@ -38,3 +39,34 @@ class Budget:
         self._free_at = max(now, self._free_at) + self._gap
         _, due, key = heapq.heappop(self._waiting)
         return due, key
+
+
+class Admission:
+    """Decides what starts: a call needs one of *places*, and room in its bucket's budget."""
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._budgets: dict[Hashable, Budget] = {}
+
+    def wait_for(self, bucket: Hashable, rate: float, key: JobKey, due: float, deadline: float) -> None:
+        """Let a job wait; *rate* is the bucket's, in calls a second."""
+        if bucket not in self._budgets:
+            self._budgets[bucket] = Budget(rate)
+        self._budgets[bucket].wait_for(key, due, deadline)
+
+    def start(self, now: float) -> Iterator[tuple[float, JobKey]]:
+        """Yield what may start now: when it was due, and the job."""
+        for budget in self._budgets.values():
+            while budget.wanted and self._free and not budget.ready_in(now):
+                self._free -= 1
+                yield budget.take(now)
+
+    def ready_in(self, now: float) -> float | None:
+        """Return the seconds until the next job may start, ``None`` if none waits or a place must come free first."""
+        if not self._free:
+            return None
+        return min((budget.ready_in(now) for budget in self._budgets.values() if budget.wanted), default=None)
+
+    def leave(self) -> None:
+        """Give a place back."""
+        self._free += 1

@@ -9,7 +9,7 @@ from typing import Final
 
 from prometheus_client.utils import floatToGoString
 
-from exporter.core.catalog import Family
+from exporter.core.family import Family
 from exporter.core.model import JobKey, Record
 
 ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})

@@ -14,7 +14,8 @@ from prometheus_client.registry import Collector
 
 from exporter.core import runs
 from exporter.core.board import Board
-from exporter.core.catalog import FAMILIES, Family
+from exporter.core.catalog import FAMILIES
+from exporter.core.family import Family
 from exporter.core.model import Fault, Job, JobKey, Measure, Reason, Record, RunId, Snapshot, State
 from exporter.core.services import load
 

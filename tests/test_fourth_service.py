@@ -1,0 +1,94 @@
+"""A service is one file: a pretend fourth one, dropped into a folder, works everywhere without an edit."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from exporter.cli.check import report
+from exporter.cloud.endpoints import endpoint
+from exporter.core import runs, services
+from exporter.core.board import Board
+from exporter.core.model import JobKey, Record
+from exporter.settings import load
+
+SOURCE = '''
+"""A pretend service: copies."""
+
+from exporter.core import read
+from exporter.core.adapter import Adapter, Entry, Hosts, Request, known_word, segments
+from exporter.core.model import Measure, Reason, RunId, Snapshot, State
+
+
+class CopyEntry(Entry):
+    bucket: str
+
+    @property
+    def default_name(self):
+        return f"copy-{self.bucket}"
+
+
+class Copies(Adapter):
+    service = "oms"
+    entry = CopyEntry
+    hosts = Hosts({"huaweicloud": "https://oms.{region}.myhuaweicloud.com"})
+    limits = {"oms": 2.0}
+    states = {"COPYING": State.RUNNING, "DONE": State.SUCCEEDED}
+    codes = {"OMS.1": Reason.NOT_FOUND}
+    final = True
+
+    def request(self, job, project_id):
+        return Request("ShowCopy", segments("v2", project_id, job.target["bucket"]), "oms")
+
+    def parse(self, body, job, zone):
+        fields = read.Fields(read.document(body), unknown := [])
+        word = fields.word("state") or ""
+        state = self.states.get(word.upper(), State.UNKNOWN)
+        files = fields.amount("files")
+        counts = {} if files is None else {Measure("files"): files}
+        return Snapshot(state, known_word(word, self.states), RunId("1"), counts=counts, unknown=tuple(unknown))
+
+
+ADAPTER = Copies()
+'''
+
+
+@pytest.fixture
+def fourth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Put a fourth service beside the three."""
+    (tmp_path / "oms.py").write_text(SOURCE)
+    monkeypatch.setattr(services, "__path__", [*services.__path__, str(tmp_path)])
+    yield
+    import sys
+
+    sys.modules.pop("exporter.core.services.oms", None)
+
+
+@pytest.mark.usefixtures("fourth")
+def test_a_fourth_service_is_configured_called_read_and_shown() -> None:
+    base = {
+        "projects": {
+            "prod": {
+                "region": "cn-north-4",
+                "project_id": "p",
+                "credentials": {"access_key": {"key_id": "a", "secret": "b"}},
+            }
+        },
+        "jobs": [{"service": "oms", "bucket": "backup"}],
+    }
+    settings = load(None, {}, base)
+    (job,) = settings.jobs
+    adapter = services.load()["oms"]
+
+    assert job.key == JobKey("oms", "copy-backup")
+    assert settings.projects["prod"].limits["oms"] == 2
+    assert endpoint(adapter, "huaweicloud", "cn-north-4", {}) == "https://oms.cn-north-4.myhuaweicloud.com"
+    assert adapter.request(job, "p").path == "/v2/p/backup"
+    assert any("prod/oms" in line for line in report(settings))
+    answer = adapter.parse(json.dumps({"state": "Copying", "files": 7}).encode(), job, None)
+    board = Board(max_series=1000)
+    board.put(runs.worked(Record(job), answer, 5, adapter))
+    lines = b"".join(board.parts(openmetrics=False)).decode()
+    assert 'huaweicloud_job_files{job="copy-backup",service="oms"} 7.0' in lines
+    assert 'huaweicloud_job_state{job="copy-backup",service="oms",state="running"} 1.0' in lines

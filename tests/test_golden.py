@@ -1,0 +1,84 @@
+"""The whole of the jobs' metrics for a fixed population, word for word, and read back by prometheus_client.
+
+``UPDATE_GOLDEN=1 pytest tests/test_golden.py`` writes the files anew; read the difference before you commit it.
+"""
+
+import os
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+from prometheus_client.parser import text_string_to_metric_families as text
+
+from exporter.core import classify, runs
+from exporter.core.board import Board
+from exporter.core.errors import PollError
+from exporter.core.model import Fault, Job, JobKey, Record
+from exporter.core.services import load
+
+HERE = Path(__file__).parent
+ADAPTERS = load()
+POPULATION = {
+    "orders": ("dli", "progress_launching progress_running_one_subjob"),
+    "report": ("dli", "progress_running_one_subjob progress_failed progress_failed"),
+    "odd": ("dli", "progress_unknown_status"),
+    "throttled": ("dli", "progress_running_one_subjob error_apig_throttled_429"),
+    "resize": ("dws", "job_running job_success job_success"),
+    "bind": ("dws", "job_fail_elb"),
+    "lost": ("dws", "error_not_found_404"),
+    "files": ("cdm", "status_running_percent status_succeeded_files"),
+    "rows": ("cdm", "status_failed"),
+    "never": ("cdm", "status_empty_submissions"),
+    "binlog": ("cdm", "status_running_incrementing"),
+    "订单 同步_01": ("cdm", "status_chinese_name"),
+    'odd "name"\\': ("cdm", "status_stopped_value"),
+    "unasked": ("cdm", ""),
+}
+STATUSES = {"error_apig_throttled_429": 429, "error_not_found_404": 404}
+
+
+def board() -> Board:
+    """Return a board on which each job saw its answers, a minute apart."""
+    filled = Board(max_series=100_000)
+    for name, (service, answers) in POPULATION.items():
+        target = {"cluster_id": "c-1", "job_name": name} if service == "cdm" else {"job_id": f"id-of-{name}"}
+        record = Record(Job(JobKey(service, name), "prod", target, region="cn-north-4"))
+        for minute, answer in enumerate(answers.split()):
+            record = after(record, service, answer, 1709600000 + 60 * minute)
+        filled.put(record)
+    return filled
+
+
+def after(record: Record, service: str, answer: str, at: float) -> Record:
+    body = (HERE / "payloads" / service / f"{answer}.json").read_bytes()
+    adapter = ADAPTERS[service]
+    try:
+        if answer in STATUSES:
+            raise classify.refusal(STATUSES[answer], classify.envelope(body), adapter.codes)
+        return runs.worked(record, adapter.parse(body, record.job, ZoneInfo("Asia/Shanghai")), at, adapter)
+    except PollError as error:
+        return runs.failed(record, Fault(error.reason, at, error.sentence))
+
+
+@pytest.mark.parametrize(("name", "is_openmetrics"), [("metrics.txt", False), ("metrics.openmetrics.txt", True)])
+def test_the_metrics_of_a_fixed_population_are_these(name: str, is_openmetrics: bool) -> None:
+    body = b"".join(board().parts(is_openmetrics)).decode() + ("# EOF\n" if is_openmetrics else "")
+    golden = HERE / "golden" / name
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.write_text(body)
+
+    assert body == golden.read_text()
+
+
+def test_both_golden_files_read_back_as_the_same_samples() -> None:
+    plain = (HERE / "golden/metrics.txt").read_text()
+    strict = (HERE / "golden/metrics.openmetrics.txt").read_text()
+
+    samples = [
+        {(each.name, tuple(sorted(each.labels.items())), each.value) for family in found for each in family.samples}
+        for found in (text(plain), openmetrics(strict))
+    ]
+
+    assert samples[0] == samples[1]
+    assert len(samples[0]) == sum(1 for line in plain.splitlines() if not line.startswith("#"))
