@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 START = 1_760_000_000.0
 """The Unix time at which every test begins."""
-GRACE = 0.0005
+GRACE = 0.002
 """Seconds of real time that a byte on loopback gets to arrive."""
 T = TypeVar("T")
 

@@ -1,0 +1,53 @@
+# Two commands matter: `make demo` and `make test`. Both make their own virtual environment from pinned,
+# hash-checked packages; any Python from 3.11 on will do (`make PYTHON=python3.12 test` names one).
+
+PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
+	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
+VENV ?= .venv
+RUN := $(VENV)/bin/
+
+.PHONY: help demo test lint docs lock clean
+
+help:
+	@echo "make demo   live metrics of all three services from the built-in simulator, and a page to look at"
+	@echo "make test   linters, types, import rules and all tests"
+	@echo "make docs   write again what is made from the code: docs/metrics.md, docs/configuration.md"
+	@echo "make lock   pin the dependencies anew"
+
+demo: $(VENV)/runtime
+	$(RUN)python -m exporter demo
+
+test: lint
+	$(RUN)python -m pytest
+
+lint: $(VENV)/dev
+	$(RUN)ruff check .
+	$(RUN)ruff format --check .
+	$(RUN)mypy
+	$(RUN)lint-imports --no-logo --cache-dir $(VENV)/import-linter
+
+docs: $(VENV)/dev
+	$(RUN)python -m exporter metrics > docs/metrics.md
+
+lock: $(VENV)/dev
+	$(RUN)pip install uv
+	$(RUN)uv pip compile -q -U --generate-hashes --universal -p 3.11 --no-emit-index-url --no-header \
+		pyproject.toml -o requirements/runtime.txt
+	$(RUN)uv pip compile -q -U --generate-hashes --universal -p 3.11 --no-emit-index-url --no-header --group dev \
+		pyproject.toml -o requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "no Python >= 3.11 found; install one or say make PYTHON=/path/to/python"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/runtime: requirements/runtime.txt | $(VENV)/bin/python
+	$(RUN)pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt
+	@touch $@
+
+$(VENV)/dev: requirements/dev.txt pyproject.toml | $(VENV)/bin/python
+	$(RUN)pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(RUN)pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@ $(VENV)/runtime

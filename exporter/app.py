@@ -1,0 +1,218 @@
+"""The composition root: builds every part from the settings, runs them in one task group, and stops them cleanly."""
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+
+import structlog
+from aiohttp import web
+from prometheus_client import generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from pydantic import SecretStr
+
+from exporter import __version__
+from exporter.clock import Clock, SystemClock
+from exporter.cloud.credentials import Credentials
+from exporter.cloud.credentials.access_key import AccessKey
+from exporter.cloud.credentials.token_file import TokenFile
+from exporter.cloud.endpoints import endpoint
+from exporter.cloud.fleet import Fleet
+from exporter.cloud.project import Project
+from exporter.cloud.transport import Transport
+from exporter.core.board import Board
+from exporter.core.errors import ExporterError
+from exporter.core.model import Job, JobKey, Record
+from exporter.core.schedule import Pace
+from exporter.core.services import load
+from exporter.core.shards import shard_of
+from exporter.poller import Poller
+from exporter.settings import Credentials as CredentialSettings
+from exporter.settings import Settings
+from exporter.telemetry import Telemetry
+from exporter.web.server import SCRAPES, make_app
+
+STOP_WITHIN = 4.0
+"""Seconds that open scrapes get to finish once the exporter stops."""
+
+
+class Metrics:
+    """The whole of /metrics: the jobs' lines and the exporter's own."""
+
+    def __init__(self, board: Board, telemetry: Telemetry) -> None:
+        self._board = board
+        self._telemetry = telemetry
+
+    def render(self, openmetrics: bool, names: frozenset[str]) -> bytes:
+        """Return the body; with *names* only the samples that are called so."""
+        began = time.perf_counter()
+        registry = self._telemetry.registry
+        own = registry.restricted_registry(names) if names else registry
+        last = generate_openmetrics(own) if openmetrics else generate_latest(own)  # type: ignore[no-untyped-call]
+        body = b"".join((*self._board.parts(openmetrics, names), last))
+        self._telemetry.render_seconds.observe(time.perf_counter() - began)
+        return body
+
+
+class Jobs:
+    """What page and JSON ask about the jobs."""
+
+    def __init__(self, board: Board, poller: Poller, fleet: Fleet, clock: Clock) -> None:
+        self._board = board
+        self._poller = poller
+        self._fleet = fleet
+        self._clock = clock
+
+    def records(self) -> Collection[Record]:
+        """Return the record of every job."""
+        return self._board.records()
+
+    def record(self, service: str, job: str) -> Record | None:
+        """Return the record of one job."""
+        return self._board.get(JobKey(service, job))
+
+    def next_due(self, key: JobKey) -> float | None:
+        """Return the Unix time of the job's next poll, if it will be polled again."""
+        return self._poller.next_due(key)
+
+    def waiting(self) -> Collection[JobKey]:
+        """Return the jobs that were neither polled nor failed yet."""
+        return [record.job.key for record in self._board.records() if record.polled_at is None and record.fault is None]
+
+    def now(self) -> float:
+        """Return the Unix time."""
+        return self._clock.now()
+
+    def place(self, record: Record) -> Mapping[str, str]:
+        """Return where the job's project is."""
+        project = self._fleet.projects[record.job.project]
+        return {"region": project.region, "project_id": project.project_id}
+
+
+def credentials_of(config: CredentialSettings) -> Credentials:
+    """Return what proves a project's identity."""
+    if key := config.access_key:
+        return AccessKey(
+            key_id=_plain(key.key_id),
+            key_id_file=key.key_id_file,
+            secret=_plain(key.secret),
+            secret_file=key.secret_file,
+            security_token=_plain(key.security_token),
+            security_token_file=key.security_token_file,
+        )
+    return TokenFile(token=_plain(config.token), token_file=config.token_file)
+
+
+def _plain(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""
+
+
+class App:
+    """Everything that runs, built from one set of settings."""
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        labels = settings.metrics.labels
+        self.telemetry = Telemetry(labels.service)
+        self.board = Board(settings.metrics.max_series, labels.service, labels.job)
+        self.telemetry.watch(lambda: self.board.series, lambda: self.board.dropped)
+        self._log = structlog.get_logger()
+
+    @asynccontextmanager
+    async def fleet(self) -> AsyncIterator[Fleet]:
+        """Open the connections that the projects share, and close them at the end."""
+        adapters = load()
+        async with AsyncExitStack() as stack:
+            transports: dict[tuple[object, object], Transport] = {}
+            projects: dict[str, Project] = {}
+            for name, config in self.settings.projects.items():
+                way = (config.ca_file, config.proxy)
+                if way not in transports:
+                    transport = Transport(self.settings.poll.timeout, ca_file=config.ca_file, proxy=config.proxy)
+                    transports[way] = await stack.enter_async_context(transport)
+                services = {job.key.service for job in self.settings.jobs if job.project == name}
+                projects[name] = Project(
+                    name=name,
+                    region=config.region,
+                    project_id=config.project_id,
+                    endpoints={
+                        service: endpoint(adapters[service], config.cloud, config.region, config.endpoints)
+                        for service in sorted(services)
+                    },
+                    limits=config.limits,
+                    zone=config.time_zone,
+                    credentials=credentials_of(config.credentials),
+                    transport=transports[way],
+                    clock=self.clock,
+                    telemetry=self.telemetry,
+                )
+            yield Fleet(adapters, projects)
+
+    async def run(self, started: Callable[[str], None] = lambda address: None) -> None:
+        """Serve and poll until SIGTERM or SIGINT; *started* is told the address once it answers."""
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up)
+        async with self.fleet() as fleet:
+            poll, sharding = self.settings.poll, self.settings.sharding
+            pace = Pace(poll.interval, poll.idle_interval, poll.stale_after)
+            poller = Poller(self.board, fleet, pace, poll.concurrency, self.clock, self.telemetry)
+            self.telemetry.shard.labels(sharding.shard, sharding.shards).set(1)
+            application = make_app(Metrics(self.board, self.telemetry), Jobs(self.board, poller, fleet, self.clock))
+            async with self._served(application) as address:
+                poller.add(self._jobs())
+                self._log.info("started", version=__version__, address=address, jobs=len(self.board.records()))
+                started(address)
+                async with asyncio.TaskGroup() as group:
+                    polling = group.create_task(poller.run(), name="poller")
+                    await stop.wait()
+                    await self._linger(application, poller)
+                    polling.cancel()
+        self._log.info("stopped")
+
+    def _jobs(self) -> list[Job]:
+        """Return the jobs of this shard."""
+        sharding, projects = self.settings.sharding, self.settings.projects
+        return [
+            replace(job, region=projects[job.project].region)
+            for job in self.settings.jobs
+            if shard_of(job.key, sharding.shards) == sharding.shard
+        ]
+
+    def _hang_up(self) -> None:
+        self._log.warning("SIGHUP ignored: this version reads its configuration only at the start; restart it")
+
+    @asynccontextmanager
+    async def _served(self, application: web.Application) -> AsyncIterator[str]:
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=STOP_WITHIN)
+        await runner.setup()
+        host, port = self.settings.web.host, self.settings.web.port
+        try:
+            try:
+                await web.TCPSite(runner, host, port).start()
+            except OSError as error:
+                raise ExporterError(
+                    f"cannot listen on {self.settings.web.listen_address}: {error.strerror or error};"
+                    " end the program that does, or set web.listen_address"
+                ) from error
+            found = runner.addresses[0]
+            shown = "127.0.0.1" if found[0] in {"0.0.0.0", "::"} else found[0]  # noqa: S104 - a comparison
+            yield f"http://{f'[{shown}]' if ':' in shown else shown}:{found[1]}"
+        finally:
+            await runner.cleanup()
+
+    async def _linger(self, application: web.Application, poller: Poller) -> None:
+        """Let one more scrape see the end of the jobs, for at most ``web.linger``."""
+        if not self.settings.web.linger:
+            return
+        self._log.info("lingering", at_most=self.settings.web.linger)
+        try:
+            async with asyncio.timeout(self.settings.web.linger):
+                await poller.poll_once_more()
+                await application[SCRAPES].wait_next()
+        except TimeoutError:
+            self._log.warning("no scrape came while lingering")

@@ -1,0 +1,60 @@
+"""The commands: run, demo, check, poll and metrics.
+
+Exit codes: 0 fine, 1 refused configuration or failed command, 2 wrong usage. A user's mistake is answered with a
+sentence, never with a traceback.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from exporter import __version__
+from exporter.cli import check, demo, poll, reference, run
+from exporter.core.errors import ExporterError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        result: int = options.command(options)
+        sys.stdout.flush()
+    except ExporterError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return result
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="huaweicloud-job-exporter",
+        description="Prometheus exporter for the progress of DLI, DWS and CDM jobs.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    config = argparse.ArgumentParser(add_help=False)
+    config.add_argument(
+        "--config",
+        metavar="FILE",
+        type=Path,
+        default=os.environ.get("EXPORTER_CONFIG"),
+        help="the YAML file; without it EXPORTER_CONFIG names it, or the environment alone configures",
+    )
+    job = argparse.ArgumentParser(add_help=False, parents=[config])
+    job.add_argument("service", metavar="SERVICE", help="the job's service, for example dli")
+    job.add_argument("job", metavar="JOB", help="the job's name, as in the label job")
+    for name, command, parents in (
+        ("run", run.command, [config]),
+        ("demo", demo.command, []),
+        ("check", check.command, [config]),
+        ("poll", poll.command, [job]),
+        ("metrics", reference.command, []),
+    ):
+        text = (command.__doc__ or "").split("\n", maxsplit=1)[0]
+        commands.add_parser(name, help=text, description=text, parents=parents).set_defaults(command=command)
+    return parser

@@ -1,0 +1,74 @@
+"""``poll``: one job, once; the answer to "why is this value so?"."""
+
+import argparse
+import asyncio
+import difflib
+import json
+import time
+from dataclasses import asdict, replace
+
+from exporter import logs
+from exporter.app import App
+from exporter.cli.run import load_settings
+from exporter.core import runs
+from exporter.core.board import Board
+from exporter.core.errors import ExporterError, PollError
+from exporter.core.model import Fault, Job, JobKey, Record
+from exporter.settings import Settings
+
+
+def command(options: argparse.Namespace) -> int:
+    """Poll one registered job once and print request, answer class, snapshot and samples."""
+    settings = load_settings(options)
+    logs.configure(settings.log.level, settings.log.format)
+    job = _job(settings, JobKey(options.service, options.job))
+    return asyncio.run(_poll(App(settings), job))
+
+
+def _job(settings: Settings, key: JobKey) -> Job:
+    known = {job.key: job for job in settings.jobs}
+    if job := known.get(key):
+        return replace(job, region=settings.projects[job.project].region)
+    near = difflib.get_close_matches(key.job, [each.job for each in known if each.service == key.service], n=3)
+    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+    raise ExporterError(f"no job {key.job!r} of service {key.service!r} is registered{hint}")
+
+
+async def _poll(app: App, job: Job) -> int:
+    async with app.fleet() as fleet:
+        project, request = fleet.projects[job.project], fleet.request(job)
+        query = "?" + "&".join(f"{name}={value}" for name, value in request.query) if request.query else ""
+        print(f"request:  GET {project.endpoints[job.key.service]}{request.path}{query}  ({request.operation})")
+        began = time.perf_counter()
+        record, failure = Record(job), None
+        try:
+            answer = await fleet.ask(job)
+            record = runs.worked(record, answer, app.clock.now(), fleet.adapter(job))
+        except PollError as error:
+            failure = error
+            fault = Fault(error.reason, app.clock.now(), error.sentence, error.code, error.request_id, error.text)
+            record = runs.failed(record, fault)
+    print(f"answer:   {'ok' if failure is None else failure.reason.value} in {time.perf_counter() - began:.3f} s")
+    if failure is not None:
+        print(f"          {failure.sentence}")
+        print(
+            f"          code {failure.code or '-'}, request id {failure.request_id or '-'}, text {failure.text or '-'}"
+        )
+    print(f"snapshot: {_snapshot(record)}")
+    print("samples:")
+    print(_samples(record), end="")
+    return 0 if failure is None else 1
+
+
+def _snapshot(record: Record) -> str:
+    if record.snapshot is None:
+        return "none"
+    counts = {".".join(part for part in each if part): value for each, value in record.snapshot.counts.items()}
+    return json.dumps({**asdict(record.snapshot), "counts": counts}, ensure_ascii=False, indent=2, default=str)
+
+
+def _samples(record: Record) -> str:
+    board = Board(max_series=1_000_000)
+    board.put(record)
+    lines = b"".join(board.parts(openmetrics=False)).decode().splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith("#"))

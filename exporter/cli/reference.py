@@ -1,0 +1,49 @@
+"""``metrics``: the reference of every metric, made from the code; docs/metrics.md is its output."""
+
+import argparse
+from collections.abc import Iterable
+
+from exporter.core.catalog import FAMILIES
+from exporter.telemetry import Telemetry
+
+INTRODUCTION = """\
+# Metrics
+
+This page is made by `huaweicloud-job-exporter metrics`; `make docs` writes it anew.
+
+Values come from polls in the background, never from the scrape itself, and no sample has a timestamp:
+`huaweicloud_job_last_poll_timestamp_seconds` says how old a job's values are. **What is not known is absent, never 0.**
+When no poll of a job worked for `poll.stale_after`, everything that its last answer told goes; `up` 0, the time of the
+last poll, the counters and the last success stay.
+
+## The jobs
+
+Every one of these has the labels `service` and `job`, or what `metrics.labels` calls them.
+"""
+OWN = """
+## The exporter itself
+
+Besides these there are the usual `process_*` and `python_*` metrics.
+"""
+
+
+def command(options: argparse.Namespace) -> int:
+    """Print the reference of all metrics."""
+    print(render(), end="")
+    return 0
+
+
+def render() -> str:
+    """Return the reference as Markdown."""
+    telemetry = Telemetry()
+    telemetry.watch(lambda: 0, lambda: 0)
+    jobs = _table((family.name, family.kind, family.help, family.labels) for family in FAMILIES)
+    return f"{INTRODUCTION}\n{jobs}{OWN}\n{_table(telemetry.catalogue)}"
+
+
+def _table(rows: Iterable[tuple[str, str, str, tuple[str, ...]]]) -> str:
+    lines = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
+    for name, kind, text, labels in rows:
+        named = ", ".join(f"`{label}`" for label in labels)
+        lines.append(f"| `{name}` | {kind} | {named} | {text.replace('|', chr(92) + '|')} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,23 @@
+"""``run``: the daemon."""
+
+import argparse
+import asyncio
+import os
+from pathlib import Path
+
+from exporter import logs
+from exporter.app import App
+from exporter.settings import Settings, load
+
+
+def command(options: argparse.Namespace) -> int:
+    """Poll the registered jobs and serve /metrics until SIGTERM."""
+    settings = load_settings(options)
+    logs.configure(settings.log.level, settings.log.format)
+    asyncio.run(App(settings).run())
+    return 0
+
+
+def load_settings(options: argparse.Namespace) -> Settings:
+    """Read the configuration that the command line names."""
+    return load(Path(options.config) if options.config else None, os.environ)

@@ -1,0 +1,76 @@
+"""Credentials: an access key, permanent or temporary, in the settings or in files."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from exporter.cloud.credentials import Call
+from exporter.cloud.credentials.files import SecretFiles, one_word
+from exporter.cloud.credentials.signing import Signer
+from exporter.core.errors import PollError, SettingsError
+
+
+class AccessKey:
+    """Signs each call with an access key.
+
+    Each of *key_id*, *secret* and *security_token* is given plain or as a file; the token is optional. The files
+    are read together, and again when one of them changes. *monotonic* is the clock for that, in seconds.
+    Raises :class:`~exporter.core.errors.SettingsError` if key id or secret is not given, or one is given twice.
+    """
+
+    def __init__(
+        self,
+        *,
+        key_id: str = "",
+        key_id_file: Path | None = None,
+        secret: str = "",
+        secret_file: Path | None = None,
+        security_token: str = "",
+        security_token_file: Path | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        given: dict[str, tuple[str, Path | None]] = {
+            "key_id": (key_id, key_id_file),
+            "secret": (secret, secret_file),
+            "security_token": (security_token, security_token_file),
+        }
+        mistakes = [f"access_key.{name}: give {name} or {name}_file, not both" for name in given if all(given[name])]
+        mistakes += [
+            f"access_key.{name}: give {name} or {name}_file" for name in ("key_id", "secret") if not any(given[name])
+        ]
+        if mistakes:
+            raise SettingsError(mistakes)
+        self._plain = {name: plain for name, (plain, _) in given.items()}
+        named = {name: path for name, (_, path) in given.items() if path is not None}
+        self._named = tuple(named)
+        self._files = SecretFiles(tuple(named.values()))
+        self._home = ", ".join(map(str, named.values()))
+        self._monotonic = monotonic
+        self._contents: tuple[str, ...] | None = None
+        self._signer: Signer | None = None
+
+    def __repr__(self) -> str:
+        return f"AccessKey({self.identity!r})"
+
+    @property
+    def identity(self) -> str:
+        """The key id; while its file was never read, where it is to be found."""
+        try:
+            return self._current().key_id
+        except PollError:
+            return self._plain["key_id"] or f"access key in {self._home}"
+
+    async def headers(self, call: Call) -> dict[str, str]:
+        """Sign *call*; raises :class:`~exporter.core.errors.PollError` while there is no usable key."""
+        return self._current().headers(call)
+
+    def _current(self) -> Signer:
+        contents = self._files.contents(self._monotonic())
+        # The same tuple comes back until a file changes.
+        if self._signer is None or contents is not self._contents:
+            values = self._plain | dict(zip(self._named, contents, strict=True))
+            key_id = one_word(values["key_id"], "access key id")
+            secret = one_word(values["secret"], f"secret of access key {key_id}")
+            token = values["security_token"] and one_word(values["security_token"], "security token")
+            self._signer, self._contents = Signer(key_id, secret, token), contents
+        return self._signer

@@ -1,0 +1,57 @@
+"""Where a service answers: the operator's own address, else the region's exception, else the cloud's pattern.
+
+The hosts of a service are data of its adapter. Only IAM, which belongs to no adapter, has its hosts here.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from exporter.core.adapter import Adapter, Hosts
+from exporter.core.errors import SettingsError
+
+IAM: Final = Hosts(
+    {
+        "huaweicloud": "https://iam.{region}.myhuaweicloud.com",
+        "otc": "https://iam.{region}.otc.t-systems.com",
+    },
+    {"eu-west-101": "https://iam.eu-west-101.myhuaweicloud.eu"},
+)
+"""Source: the vendor's endpoint list; opentelekomcloud-docs/regions-and-endpoints."""
+
+FOREIGN: Final = {"otc": frozenset({"eu-ch2"})}
+"""Regions of a cloud that live under another domain than its pattern, by cloud."""
+
+_REGION = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+
+
+def endpoint(adapter: Adapter, cloud: str, region: str, overrides: Mapping[str, str]) -> str:
+    """Return the base URL of a service, without a slash at its end.
+
+    *overrides* are the project's ``endpoints``, by service. Raises
+    :class:`~exporter.core.errors.SettingsError` if none of them, the cloud and the region tells the host.
+    """
+    return _find(adapter.service, adapter.hosts, cloud, region, overrides)
+
+
+def iam_endpoint(cloud: str, region: str, overrides: Mapping[str, str]) -> str:
+    """Return the base URL of IAM, without a slash at its end; arguments and errors as in :func:`endpoint`."""
+    return _find("iam", IAM, cloud, region, overrides)
+
+
+def _find(service: str, hosts: Hosts, cloud: str, region: str, overrides: Mapping[str, str]) -> str:
+    if given := overrides.get(service):
+        return given.rstrip("/")
+    remedy = f"set projects.<name>.endpoints.{service}"
+    pattern = hosts.patterns.get(cloud)
+    if pattern is None:
+        known = ", ".join(sorted(hosts.patterns))
+        raise SettingsError([f"no address of {service} is known for cloud {cloud!r} (known: {known}); {remedy}"])
+    if not _REGION.fullmatch(region):
+        # The region becomes part of a host name: anything else in it could name another host.
+        raise SettingsError([f"{region!r} is not the name of a region, so {service} has no address; {remedy}"])
+    if cloud == "huaweicloud" and region in hosts.exceptions:
+        return hosts.exceptions[region].rstrip("/")
+    if region in FOREIGN.get(cloud, ()):
+        raise SettingsError([f"no address of {service} is known in region {region} of {cloud}; {remedy}"])
+    return pattern.format(region=region).rstrip("/")

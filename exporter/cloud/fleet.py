@@ -1,0 +1,38 @@
+"""Where jobs are polled: the services that are known, and the projects by name."""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+
+from exporter.cloud.project import Project
+from exporter.core.adapter import Adapter, Request
+from exporter.core.model import Job, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Brings each job together with its service's adapter and its project."""
+
+    adapters: Mapping[str, Adapter]
+    projects: Mapping[str, Project]
+
+    def adapter(self, job: Job) -> Adapter:
+        """Return the adapter of the job's service."""
+        return self.adapters[job.key.service]
+
+    def request(self, job: Job) -> Request:
+        """Return the call that tells the state of *job*."""
+        return self.adapter(job).request(job, self.projects[job.project].project_id)
+
+    def bucket(self, job: Job) -> tuple[Hashable, float]:
+        """Return what the calls for *job* are counted by at the vendor's, and the calls a second it allows.
+
+        Projects of one user in one region share a bucket, because the vendor counts by user.
+        """
+        project, limit = self.projects[job.project], self.request(job).limit
+        return (project.identity, project.region, limit), project.limits[limit]
+
+    async def ask(self, job: Job) -> Snapshot:
+        """Make the call and read its answer; :class:`PollError` says why it could not be done."""
+        project, adapter = self.projects[job.project], self.adapter(job)
+        body = await project.ask(adapter, self.request(job))
+        return adapter.parse(body, job, project.zone)

@@ -1,0 +1,141 @@
+"""The jobs of the configuration: each entry is a service, a few keys of ours and the service's own fields."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError
+
+from exporter.core.adapter import Adapter
+from exporter.core.adapter import Entry as AdapterEntry
+from exporter.core.model import Job, JobKey
+from exporter.settings import explain, fields
+from exporter.settings.mistakes import Mistake, Path, instead, path_text, shown
+from exporter.settings.project import Cloud
+from exporter.settings.section import Section
+from exporter.settings.tree import Items, Table, Text, place_of
+
+
+class Entry(Section):
+    """The keys that a job of any service has."""
+
+    service: fields.Opaque = Field(description="The service that runs the job.")
+    name: fields.Opaque | None = Field(
+        default=None,
+        description="The job's name in metrics, once per service; without it the service's own name of the job.",
+    )
+    project: fields.Opaque | None = Field(
+        default=None, description="The project that the job is in; may be left out with one project."
+    )
+    interval: fields.Interval | None = Field(
+        default=None, description="Time between two polls while this job runs, instead of poll.interval (a duration)."
+    )
+
+
+class Reader:
+    """Reads the entries of one configuration; collects their mistakes."""
+
+    def __init__(self, root: Table, adapters: Mapping[str, Adapter]) -> None:
+        self._root = root
+        self._adapters = adapters
+        self._projects = root.table("projects")
+        self._first: dict[JobKey, Path] = {}
+        self._addressed: set[tuple[str, str]] = set()
+        self.mistakes: list[Mistake] = []
+
+    def read(self) -> tuple[Job, ...]:
+        """Return the jobs that can be read."""
+        entries = self._root.get("jobs")
+        if isinstance(entries, Text | Table):
+            self._tell(("jobs",), f"expected a list of jobs, not {explain.kind(entries)}")
+        elif not entries:
+            self._tell(("jobs",), "no job is registered; list at least one under jobs, or in EXPORTER_JOBS")
+        return tuple(self._jobs(entries)) if isinstance(entries, Items) else ()
+
+    def _jobs(self, entries: Items) -> Iterator[Job]:
+        for number, entry in enumerate(entries):
+            path = ("jobs", number)
+            if isinstance(entry, Table):
+                job = self._job(path, entry)
+                if job is not None:
+                    yield job
+            else:
+                self._tell(path, f"expected a mapping such as {{service: dli, ...}}, not {explain.kind(entry)}")
+
+    def _job(self, path: Path, entry: Table) -> Job | None:
+        common = self._valid(path, Entry, {key: entry[key] for key in Entry.model_fields if key in entry}, [])
+        adapter = self._adapter(path, entry)
+        project = self._project(path, entry)
+        own = self._own(path, entry, adapter) if adapter else None
+        if adapter and project:
+            self._reachable(path, adapter, project)
+        if not isinstance(common, Entry) or adapter is None or not isinstance(own, AdapterEntry):
+            return None
+        key = JobKey(adapter.service, common.name or own.default_name)
+        self._once(path, key, entry)
+        target = {field: str(value) for field, value in own.model_dump(exclude_none=True).items()}
+        region = str(self._projects.table(project).get("region") or "")
+        return Job(key, project, target, common.interval, region=region)
+
+    def _adapter(self, path: Path, entry: Table) -> Adapter | None:
+        service = entry.get("service")
+        if not isinstance(service, Text) or not service:
+            return None  # told already
+        if service not in self._adapters:
+            known = ", ".join(sorted(self._adapters))
+            self._tell((*path, "service"), f"unknown service {shown(service)}; known are {known}")
+        return self._adapters.get(service)
+
+    def _own(self, path: Path, entry: Table, adapter: Adapter) -> BaseModel | None:
+        own = adapter.entry.model_fields
+        rest = {key: value for key, value in entry.items() if key not in Entry.model_fields}
+        given = {key: value for key, value in rest.items() if value is not None or key not in own}
+        empty = [key for key, value in given.items() if key in own and value == ""]
+        for key in empty:
+            self._tell((*path, key), "expected text; this is empty")
+        read = self._valid(path, adapter.entry, given, list(Entry.model_fields))
+        return None if empty else read
+
+    def _valid(self, path: Path, model: type[BaseModel], given: dict[str, Any], also: list[str]) -> BaseModel | None:
+        try:
+            return model.model_validate(given)
+        except ValidationError as error:
+            self.mistakes += explain.mistakes(error, self._root, model, path, also)
+        return None
+
+    def _project(self, path: Path, entry: Table) -> str:
+        """Return the name of the job's project; empty if that is a mistake, here or elsewhere."""
+        name = entry.get("project")
+        if not self._projects or name == "":
+            return ""
+        if isinstance(name, Text):
+            if name in self._projects:
+                return str(name)
+            self._tell((*path, "project"), f"unknown project {shown(name)}{instead(name, self._projects)}")
+        elif name is None and len(self._projects) == 1:
+            return next(iter(self._projects))
+        elif name is None:
+            self._tell((*path, "project"), f"required but missing; one of {', '.join(sorted(self._projects))}")
+        return ""
+
+    def _reachable(self, path: Path, adapter: Adapter, project: str) -> None:
+        """Refuse a service whose address is not known in the project's cloud; told once for each."""
+        table = self._projects.table(project)
+        cloud = table.get("cloud") or Cloud.HUAWEICLOUD.value
+        seen = (project, adapter.service) in self._addressed
+        self._addressed.add((project, adapter.service))
+        if seen or cloud not in list(Cloud) or cloud in adapter.hosts.patterns:
+            return
+        if table.table("endpoints").get(adapter.service) is None:
+            where = ("projects", project, "endpoints", adapter.service)
+            self._tell(where, f"required but missing: cloud {cloud} has no usual one, and {path_text(path)} needs it")
+
+    def _once(self, path: Path, key: JobKey, entry: Table) -> None:
+        first = self._first.setdefault(key, path)
+        if first is path:
+            return
+        where = f"{place_of(self._root, first)}: {path_text(first)}"
+        at = (*path, "name") if entry.get("name") is not None else path
+        self._tell(at, f"the name {shown(key.job)} is taken among the {key.service} jobs by {where}; give it another")
+
+    def _tell(self, path: Path, sentence: str) -> None:
+        self.mistakes.append(Mistake(place_of(self._root, path), path, sentence))

@@ -1,0 +1,79 @@
+"""From a file and the environment to frozen settings, or to every mistake at once."""
+
+import socket
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from exporter.core import services
+from exporter.core.errors import SettingsError
+from exporter.settings import environ as variables
+from exporter.settings import explain, jobs, rules, vendor, yamltext
+from exporter.settings.mistakes import Mistake, Place
+from exporter.settings.model import Settings
+from exporter.settings.section import ADAPTERS, HOST_NAME
+from exporter.settings.tree import Table, from_plain, merge, without_halves
+
+
+def load(path: Path | None, environ: Mapping[str, str], base: Mapping[str, Any] | None = None) -> Settings:
+    """Return the settings of the file *path*, with the variables of *environ* over it and *base* beneath it.
+
+    Raises :class:`~exporter.core.errors.SettingsError` with every mistake, those of the file first and by line,
+    and nothing else, whatever file and variables hold.
+    """
+    root, mistakes = _written(path, environ, base or {})
+    mistakes += vendor.complete(root, environ)
+    mistakes += without_halves(root)
+    mistakes += rules.not_yet(root)
+    settings, more = _checked(root, environ)
+    # what could not be read, or not be served, is told once: what would follow from it is not news
+    told = {mistake.path for mistake in mistakes if mistake.path}
+    mistakes += [one for one in more if not any(one.path[:length] in told for length in range(len(one.path) + 1))]
+    if mistakes or settings is None:
+        raise SettingsError(_lines(mistakes))
+    return settings
+
+
+def _written(path: Path | None, environ: Mapping[str, str], base: Mapping[str, Any]) -> tuple[Table, list[Mistake]]:
+    """Return everything that is written, by order of precedence. Raises if the file cannot be read at all."""
+    mistakes: list[Mistake] = []
+    below = from_plain(base, Place("built-in settings"))
+    root = below if isinstance(below, Table) else Table(Place(""))
+    if path is not None:
+        try:
+            file, doubled = yamltext.read(path)
+        except yamltext.YamlError as error:
+            raise SettingsError([str(Mistake(Place(str(path), error.line), (), error.sentence))]) from None
+        mistakes += [Mistake(Place(str(path), error.line), (), error.sentence) for error in doubled]
+        root = merge(file, root)
+        root.place = file.place
+    over, more = variables.read(environ, list(root.table("projects")))
+    if path is None and not base:
+        root.place = over.place
+    merged = merge(over, root)
+    merged.place = root.place
+    return merged, mistakes + more
+
+
+def _checked(root: Table, environ: Mapping[str, str]) -> tuple[Settings | None, list[Mistake]]:
+    adapters = services.load()
+    context = {ADAPTERS: adapters, HOST_NAME: environ.get("HOSTNAME") or socket.gethostname()}
+    mistakes = rules.one_of(root)
+    if not root.get("projects"):
+        sentence = "none is given; name one under projects, or set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"
+        mistakes.append(Mistake(root.place, ("projects",), sentence))
+    reader = jobs.Reader(root, adapters)
+    found = reader.read()
+    mistakes += reader.mistakes
+    settings = None
+    try:
+        settings = Settings.model_validate({**root, "jobs": found}, context=context)
+    except ValidationError as error:
+        mistakes += explain.mistakes(error, root, Settings)
+    return settings, mistakes
+
+
+def _lines(mistakes: Iterable[Mistake]) -> list[str]:
+    return list(dict.fromkeys(str(mistake) for mistake in sorted(mistakes, key=lambda one: one.order)))

@@ -1,0 +1,143 @@
+"""A project of the cloud: where it is, how to reach it, who we are there and how often we may ask."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, ValidationInfo
+
+from exporter.core.adapter import Adapter
+from exporter.settings import fields
+from exporter.settings.mistakes import instead, shown
+from exporter.settings.section import Section, adapters
+
+
+class Cloud(StrEnum):
+    """Whose cloud it is; decides the host names of the services."""
+
+    HUAWEICLOUD = "huaweicloud"
+    OTC = "otc"
+    CUSTOM = "custom"
+
+
+class AccessKey(Section):
+    """An access key and its secret, temporary ones with their security token."""
+
+    one_of = (("key_id", "key_id_file"), ("secret", "secret_file"))
+    not_both = (("security_token", "security_token_file"),)
+
+    key_id: fields.Secret | None = Field(default=None, description="The id of the access key (AK).")
+    key_id_file: fields.SecretFile | None = Field(
+        default=None, description="A file with the id of the access key; read again when it changes."
+    )
+    secret: fields.Secret | None = Field(default=None, description="The secret of the access key (SK).")
+    secret_file: fields.SecretFile | None = Field(
+        default=None, description="A file with the secret of the access key; read again when it changes."
+    )
+    security_token: fields.Secret | None = Field(
+        default=None, description="The security token that belongs to a temporary access key."
+    )
+    security_token_file: fields.SecretFile | None = Field(
+        default=None, description="A file with the security token; read again when it changes."
+    )
+
+
+class Password(Section):
+    """An IAM user and its password."""
+
+    one_of = (("password", "password_file"),)
+
+    domain: fields.Opaque = Field(description="The name of the account that the IAM user belongs to.")
+    user: fields.Opaque = Field(description="The name of the IAM user.")
+    password: fields.Secret | None = Field(default=None, description="The password of the IAM user.")
+    password_file: fields.SecretFile | None = Field(
+        default=None, description="A file with the password; read again when it changes."
+    )
+
+
+class Empty(Section):
+    """Nothing to set: that it is there says it all."""
+
+
+class Credentials(Section):
+    """Who the exporter is towards the cloud: exactly one kind."""
+
+    one_of = (("access_key", "password", "token", "token_file", "metadata", "pod_identity"),)
+
+    access_key: AccessKey | None = Field(
+        default=None, description="An access key, which signs every call; the set is read together."
+    )
+    password: Password | None = Field(default=None, description="An IAM user and its password, for a token.")
+    token: fields.Secret | None = Field(default=None, description="An IAM token, which is valid for 24 hours.")
+    token_file: fields.SecretFile | None = Field(
+        default=None, description="A file with an IAM token that something else renews; read again when it changes."
+    )
+    metadata: Empty | None = Field(
+        default=None, description="The agency of the ECS or CCE node that the exporter runs on."
+    )
+    pod_identity: Empty | None = Field(default=None, description="The identity that CCE gives to the pod.")
+
+
+def limit_defaults(services: Mapping[str, Adapter]) -> dict[str, float]:
+    """Return the calls a second that each limit class allows when the operator says nothing."""
+    return {limit: rate for adapter in services.values() for limit, rate in adapter.limits.items()}
+
+
+def _endpoint_key(key: str, info: ValidationInfo) -> str:
+    known = ["iam", *adapters(info)]
+    if key not in known:
+        raise ValueError(f"unknown service {shown(key)}{instead(key, known)}")
+    return key
+
+
+def _limit_key(key: str, info: ValidationInfo) -> str:
+    known = limit_defaults(adapters(info))
+    if key not in known:
+        raise ValueError(f"unknown limit {shown(key)}{instead(key, known)}")
+    return key
+
+
+def _all_limits(limits: Mapping[str, float], info: ValidationInfo) -> Mapping[str, float]:
+    return {**limit_defaults(adapters(info)), **limits}
+
+
+class Project(Section):
+    """One project of one region."""
+
+    region: fields.Region = Field(description="The region of the project, such as cn-north-4.")
+    project_id: fields.Opaque = Field(description="The id of the project in that region.")
+    cloud: Annotated[Cloud, fields.choice(Cloud)] = Field(
+        default=Cloud.HUAWEICLOUD,
+        description="Whose cloud it is: huaweicloud, otc, or custom, which needs its endpoints.",
+    )
+    endpoints: Annotated[Mapping[Annotated[str, AfterValidator(_endpoint_key)], fields.EndpointUrl], fields.given] = (
+        Field(
+            default={},
+            description="The URL of a service, or of iam, where it is not the usual one of the cloud and region; "
+            "https, or http on a loopback address.",
+        )
+    )
+    ca_file: fields.AuthoritiesFile | None = Field(
+        default=None, description="A PEM file with the authorities to trust instead of the system's own."
+    )
+    proxy: fields.ProxyUrl | None = Field(
+        default=None,
+        repr=False,  # it may hold a password
+        description="The URL of the proxy for every call; without it HTTPS_PROXY and NO_PROXY count.",
+    )
+    time_zone: fields.Zone | None = Field(
+        default=None,
+        description="The zone of times that come without one (DWS) or with an ambiguous one (DLI's CST), "
+        "such as Asia/Shanghai; without it such times are absent.",
+    )
+    limits: Annotated[
+        Mapping[Annotated[str, AfterValidator(_limit_key)], fields.Rate], fields.given, AfterValidator(_all_limits)
+    ] = Field(
+        default={},
+        description="Calls that a limit class may make, such as 1.8/s or 120/m; never more than 60 times the "
+        "calls a second in any 60 s.",
+    )
+    credentials: Credentials = Field(
+        description="Who the exporter is, exactly one of access_key, password, token, token_file, metadata and "
+        "pod_identity; without it HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK count."
+    )

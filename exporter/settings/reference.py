@@ -1,0 +1,65 @@
+"""Every key of the configuration with its default and its description, read off the models."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from exporter.core import services
+from exporter.settings import shape
+from exporter.settings.fields import Written
+from exporter.settings.jobs import Entry
+from exporter.settings.model import Settings
+from exporter.settings.project import Project, limit_defaults
+
+
+class Row(NamedTuple):
+    """One key."""
+
+    path: str
+    """Such as ``poll.interval``, ``projects.<name>.region`` or ``jobs[].service``."""
+    default: str
+    """As it is written; empty if there is none."""
+    description: str
+    """A sentence, with the unit."""
+
+
+def reference() -> Iterator[Row]:
+    """Yield every key, in the order of the models; tables come before what is in them."""
+    yield from _rows(Settings, "")
+
+
+def _rows(model: type[BaseModel], prefix: str) -> Iterator[Row]:
+    for name, field in model.model_fields.items():
+        path = f"{prefix}{name}"
+        yield Row(path, _default(model, name, field), field.description or "")
+        if (inner := shape.section(field.annotation)) is not None:
+            yield from _rows(inner, f"{path}.")
+        elif (inner := shape.section(shape.named(field.annotation))) is not None:
+            yield from _rows(inner, f"{path}.<name>.")
+        if model is Settings and name == "jobs":
+            yield from _rows(Entry, f"{path}[].")
+            yield from _own_fields(f"{path}[].")
+
+
+def _own_fields(prefix: str) -> Iterator[Row]:
+    """Yield the fields that only some services' jobs have, each once."""
+    owners: dict[str, list[str]] = {}
+    said: dict[str, str] = {}
+    for service, adapter in services.load().items():
+        for name, field in adapter.entry.model_fields.items():
+            owners.setdefault(name, []).append(service)
+            said.setdefault(name, field.description or "The service's own id or name of the job.")
+    for name, names in owners.items():
+        yield Row(prefix + name, "", f"{said[name].removesuffix('.')} ({', '.join(names)} only).")
+
+
+def _default(model: type[BaseModel], name: str, field: FieldInfo) -> str:
+    if model is Project and name == "limits":
+        return ", ".join(f"{limit}: {rate:g}/s" for limit, rate in limit_defaults(services.load()).items())
+    value: Any = field.default
+    if field.is_required() or value is None or value == () or isinstance(value, BaseModel | dict):
+        return ""
+    written = next((part for part in field.metadata if isinstance(part, Written)), None)
+    return written.write(value) if written else str(value)

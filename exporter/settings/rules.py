@@ -1,0 +1,95 @@
+"""Rules about what is given, checked on the tree: they hold whether or not the values can be read."""
+
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+from pydantic import BaseModel
+
+from exporter.settings import shape
+from exporter.settings.mistakes import Mistake, Path
+from exporter.settings.model import Settings
+from exporter.settings.section import Section
+from exporter.settings.tree import Items, Node, Table, Text, place_of
+
+
+class Unavailable(NamedTuple):
+    """A key that this version knows but cannot serve."""
+
+    path: tuple[str, ...]
+    permitted: tuple[str, ...]
+    """What may be written all the same, because it changes nothing."""
+    what: str
+
+
+UNAVAILABLE: Final = (
+    Unavailable(("journal",), (), "a journal"),
+    Unavailable(("job_files",), (), "registering jobs by files"),
+    Unavailable(("discovery",), (), "discovery"),
+    Unavailable(("web", "config_file"), (), "the web configuration file"),
+    Unavailable(("web", "enable_lifecycle"), ("false", "no", "off"), "any value but false"),
+    Unavailable(("poll", "list_interval"), ("45s",), "any value but 45s"),
+    Unavailable(("projects", "*", "credentials", "password"), (), "this kind of credentials"),
+    Unavailable(("projects", "*", "credentials", "metadata"), (), "this kind of credentials"),
+    Unavailable(("projects", "*", "credentials", "pod_identity"), (), "this kind of credentials"),
+)
+"""A feature that arrives deletes its row."""
+NEEDED: Final = {("projects", "*", "project_id"): "required but missing: finding it by region"}
+"""Keys that may be left out once the feature that finds them arrives."""
+NOT_YET: Final = "is not available in this version"
+
+
+def not_yet(root: Table) -> list[Mistake]:
+    """Refuse what this version cannot serve."""
+    found = []
+    for row in UNAVAILABLE:
+        for path, node in _matching(root, row.path):
+            harmless = isinstance(node, Text) and node.lower() in row.permitted
+            if not harmless and not (isinstance(node, Items) and not node) and node is not None:
+                found.append(Mistake(place_of(root, path), path, f"{row.what} {NOT_YET}"))
+    for pattern, what in NEEDED.items():
+        for path, node in _matching(root, pattern):
+            if node is None:
+                found.append(Mistake(place_of(root, path), path, f"{what} {NOT_YET}"))
+    return found
+
+
+def _matching(node: Node, pattern: tuple[str, ...], path: Path = ()) -> Iterator[tuple[Path, Node]]:
+    """Yield what *pattern* leads to; a last part that is not there as ``None``."""
+    if not isinstance(node, Table):
+        return
+    head, *rest = pattern
+    for key in list(node) if head == "*" else [head]:
+        if rest:
+            yield from _matching(node.get(key), tuple(rest), (*path, key))
+        else:
+            yield (*path, key), node.get(key)
+
+
+def one_of(root: Table) -> list[Mistake]:
+    """Refuse sets of keys of which too many or too few are given."""
+    found = []
+    for model, table, path in _sections(Settings, root, ()):
+        for keys in model.one_of:
+            given = [key for key in keys if table.get(key) is not None]
+            if len(given) != 1:
+                found.append(Mistake(place_of(root, path), path, f"expected exactly one of {_either(keys, given)}"))
+        for keys in model.not_both:
+            given = [key for key in keys if table.get(key) is not None]
+            if len(given) > 1:
+                found.append(Mistake(place_of(root, path), path, f"expected at most one of {_either(keys, given)}"))
+    return found
+
+
+def _either(keys: tuple[str, ...], given: list[str]) -> str:
+    return f"{', '.join(keys[:-1])} and {keys[-1]}; given {'are ' + ' and '.join(given) if given else 'is none'}"
+
+
+def _sections(annotation: Any, node: Node, path: Path) -> Iterator[tuple[type[Section], Table, Path]]:
+    if not isinstance(node, Table):
+        return
+    model: type[BaseModel] | None = shape.section(annotation)
+    if model is not None and issubclass(model, Section):
+        yield model, node, path
+    for key, inner in node.items():
+        if (kind := shape.below(annotation, key)) is not None:
+            yield from _sections(kind, inner, (*path, key))

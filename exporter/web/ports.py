@@ -1,0 +1,35 @@
+"""What the web side needs of the rest, in its own words; the composition root provides it."""
+
+from collections.abc import Collection, Mapping
+from typing import Protocol
+
+from exporter.core.model import JobKey, Record
+
+
+class Exposition(Protocol):
+    """Where the bytes of /metrics come from."""
+
+    def render(self, openmetrics: bool, names: frozenset[str]) -> bytes:
+        """Return the whole body; with *names* only the samples that are called so."""
+
+
+class Jobs(Protocol):
+    """What is known of the registered jobs; times are Unix seconds."""
+
+    def records(self) -> Collection[Record]:
+        """Return the record of every job."""
+
+    def record(self, service: str, job: str) -> Record | None:
+        """Return the record of one job, ``None`` if it is not registered."""
+
+    def next_due(self, key: JobKey) -> float | None:
+        """Return when the job is polled next, ``None`` if never again."""
+
+    def waiting(self) -> Collection[JobKey]:
+        """Return the jobs that were neither polled nor failed yet."""
+
+    def now(self) -> float:
+        """Return the time."""
+
+    def place(self, record: Record) -> Mapping[str, str]:
+        """Return where the job's project is: ``region`` and ``project_id``."""

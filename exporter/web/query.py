@@ -1,0 +1,121 @@
+"""Which jobs a reader wants, and in which order: the query parameters of the list and of the page. Pure."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Final
+
+from exporter.core.errors import ExporterError
+from exporter.core.model import JobKey, Record
+from exporter.web.api import STALE, UNANSWERED, WAITING, standing
+
+STANDINGS: Final = ("failed", UNANSWERED, STALE, "running", "pending", "unknown", WAITING, "cancelled", "succeeded")
+"""Every state and every reason why none is known, what needs a person first."""
+
+NextDue = Callable[[JobKey], float | None]
+_PARAMETERS: Final = ("q", "service", "state", "error", "sort", "order", "limit", "offset")
+_SORTS: Final[Mapping[str, Callable[[Record], Any]]] = {
+    "name": lambda record: record.job.key.job.casefold(),
+    "service": lambda record: record.job.key.service,
+    "project": lambda record: record.job.project,
+    "state": lambda record: STANDINGS.index(standing(record)),
+    "progress": lambda record: record.shown.progress if record.shown else None,
+    "start": lambda record: record.shown.start if record.shown else None,
+    "last_poll": lambda record: record.polled_at,
+    "last_progress": lambda record: record.last_progress if record.shown else None,
+    "failing": lambda record: record.failing,
+}
+SORTS: Final = (*_SORTS, "next_poll")
+CANDIDATES: Final = 2000
+"""Jobs that are compared letter by letter to find the nearest; more would keep a core busy for seconds."""
+
+
+class QueryError(ExporterError):
+    """A query parameter that cannot be meant; its text says which and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is asked for; empty means everything."""
+
+    q: str = ""
+    services: frozenset[str] = frozenset()
+    states: frozenset[str] = frozenset()
+    error: bool = False
+    """Only jobs whose last poll failed."""
+    sort: str = "name"
+    descending: bool = False
+    limit: int | None = None
+    offset: int = 0
+
+
+def parse(pairs: Iterable[tuple[str, str]], sort: str = "name") -> Query:
+    """Read the query parameters; one that is empty was not said, as a form sends them. *sort* is the default."""
+    said: dict[str, list[str]] = {}
+    for name, value in pairs:
+        said.setdefault(_known("parameter", name, _PARAMETERS), []).extend([value] if value.strip() else [])
+    single = {name: values[-1].strip() for name, values in said.items() if values}
+    return Query(
+        q=single.get("q", ""),
+        services=frozenset(said.get("service", ())),
+        states=frozenset(_known("state", state, STANDINGS) for state in said.get("state", ())),
+        error=_known("error", single.get("error", "0"), ("0", "1")) == "1",
+        sort=_known("sort", single.get("sort", sort), SORTS),
+        descending=_known("order", single.get("order", "asc"), ("asc", "desc")) == "desc",
+        limit=_number("limit", single["limit"]) if "limit" in single else None,
+        offset=_number("offset", single.get("offset", "0")),
+    )
+
+
+def matching(records: Iterable[Record], query: Query, next_due: NextDue) -> list[Record]:
+    """Return the jobs that *query* asks for, in its order; what is not known comes last in either order."""
+    needle = query.q.casefold()
+    found = [record for record in records if _matches(record, query, needle)]
+    found.sort(key=lambda record: (record.job.key.job.casefold(), record.job.key))
+    read: Callable[[Record], Any] = _SORTS.get(query.sort) or (lambda record: next_due(record.job.key))
+    values = [(read(record), record) for record in found]
+    known = [pair for pair in values if pair[0] is not None]
+    known.sort(key=lambda pair: pair[0], reverse=query.descending)
+    return [record for _, record in known] + [record for value, record in values if value is None]
+
+
+def page_of(found: Sequence[Record], query: Query) -> Sequence[Record]:
+    """Return the part of *found* that ``limit`` and ``offset`` leave."""
+    end = None if query.limit is None else query.offset + query.limit
+    return found[query.offset : end]
+
+
+def nearest(records: Collection[Record], service: str, job: str) -> list[JobKey]:
+    """Return up to three registered jobs whose names are like the one asked for, the likest first."""
+    keys = [record.job.key for record in records]
+    same_name = [key for key in keys if key.job.casefold() == job.casefold()]
+    folded = job.casefold()
+    within = [key for key in keys if folded in key.job.casefold() and key not in same_name]
+    candidates = {key.job: key for key in keys[:CANDIDATES]}
+    candidates |= {key.job: key for key in keys if key.service == service} if len(keys) <= CANDIDATES else {}
+    close = [candidates[name] for name in get_close_matches(job, candidates, 3, 0.5)]
+    return list(dict.fromkeys([*same_name, *within[:3], *close]))[:3]
+
+
+def _matches(record: Record, query: Query, needle: str) -> bool:
+    if query.services and record.job.key.service not in query.services:
+        return False
+    if query.error and record.fault is None:
+        return False
+    if query.states and standing(record) not in query.states:
+        return False
+    return not needle or any(needle in text.casefold() for text in (*record.job.key, record.job.project))
+
+
+def _known(what: str, word: str, words: Sequence[str]) -> str:
+    if word in words:
+        return word
+    close = get_close_matches(word[:100], words, 1)
+    hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(words)}"
+    raise QueryError(f"unknown {what} {word[:100]!r}; {hint}")
+
+
+def _number(what: str, text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise QueryError(f"{what} {text[:100]!r} is not a whole number from 0 up")
+    return int(text)

@@ -1,0 +1,224 @@
+"""The web server: its routes, what every answer carries, and what health means."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Final
+
+from aiohttp import web
+
+from exporter.core.model import JobKey, Record
+from exporter.web import page
+from exporter.web.api import document, encoded
+from exporter.web.negotiate import gzip_ok
+from exporter.web.ports import Exposition, Jobs
+from exporter.web.query import Query, QueryError, matching, nearest, page_of, parse
+from exporter.web.scrape import Metrics, Scrapes, header, packed
+
+SCRAPES: Final = web.AppKey("scrapes", Scrapes)
+"""Where the application keeps the counter of answered scrapes."""
+READY_AFTER: Final = 60.0
+"""Seconds after which the exporter is ready whatever it waits for."""
+NAMES_TOLD: Final = 5
+SLICE: Final = 500
+"""Jobs turned to JSON before the loop may serve others."""
+LIFECYCLE_OFF: Final = "lifecycle is not enabled\n"
+PLACES: Final = "/, /metrics, /api/v1/jobs, /api/v1/jobs/{service}/{job}, /-/healthy, /-/ready"
+ICON: Final = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="4" fill="#1d2733"/>'
+    b'<rect x="3" y="6" width="10" height="4" rx="2" fill="#3d4f61"/>'
+    b'<rect x="3" y="6" width="6" height="4" rx="2" fill="#4cc2a6"/></svg>'
+)
+POLICY: Final = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self';"
+    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS: Final = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+}
+_JOB: Final = r"{service:[^/]+}/{job:[\s\S]+}"
+
+
+def make_app(exposition: Exposition, jobs: Jobs, *, monotonic: Callable[[], float] = time.monotonic) -> web.Application:
+    """Return the application; *monotonic* tells seconds since some start, for the limit of readiness."""
+    application = web.Application(middlewares=[_helpful])
+    application[SCRAPES] = scrapes = Scrapes()
+    application.on_response_prepare.append(_dress)
+    site = _Site(jobs)
+    routes = [
+        web.get("/metrics", Metrics(exposition, scrapes)),
+        web.get("/", site.index),
+        web.get("/jobs/" + _JOB, site.job_page),
+        web.get("/static/{name}", _static),
+        web.get("/favicon.ico", _icon),
+        web.get("/api/v1/jobs", site.listing),
+        web.get("/api/v1/jobs/" + _JOB, site.job),
+        web.get("/-/healthy", _healthy),
+        web.get("/-/ready", _Ready(jobs, monotonic)),
+        web.post("/-/reload", _reload),
+    ]
+    application.add_routes(routes)
+    return application
+
+
+class _Site:
+    """The handlers of page and JSON."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+
+    async def listing(self, request: web.Request) -> web.StreamResponse:
+        """Answer the list of jobs."""
+        try:
+            query = parse(request.query.items())
+        except QueryError as error:
+            return await _json(request, {"error": str(error)}, 400)
+        _, found = await self._found(query)
+        now, parts = self._jobs.now(), []
+        for index, record in enumerate(page_of(found, query)):
+            parts.append(encoded(document(record, self._jobs.place(record), self._jobs.next_due(record.job.key))))
+            if index % SLICE == SLICE - 1:
+                await asyncio.sleep(0)
+        head = encoded({"now": now, "total": len(found)})
+        body = b"".join((head[:-1], b',"jobs":[', b",".join(parts), b"]}"))
+        return await _answer(request, body, "application/json")
+
+    async def job(self, request: web.Request) -> web.StreamResponse:
+        """Answer one job."""
+        service, name = request.match_info["service"], request.match_info["job"]
+        record = self._jobs.record(service, name)
+        if record is None:
+            near = [key._asdict() for key in await self._nearest(service, name)]
+            return await _json(request, {"error": _missing(service, name), "nearest": near}, 404)
+        due = self._jobs.next_due(record.job.key)
+        return await _json(request, {"now": self._jobs.now(), **document(record, self._jobs.place(record), due)})
+
+    async def index(self, request: web.Request) -> web.StreamResponse:
+        """Answer the page."""
+        mistake = ""
+        try:
+            query = parse(request.query.items(), sort="state")
+        except QueryError as error:
+            query, mistake = parse((), sort="state"), str(error)
+        records, found = await self._found(query)
+        view = page.listing(records, found, query, self._jobs, mistake)
+        return await _html(request, "index.html", view, 400 if mistake else 200)
+
+    async def job_page(self, request: web.Request) -> web.StreamResponse:
+        """Answer the page of one job."""
+        service, name = request.match_info["service"], request.match_info["job"]
+        record = self._jobs.record(service, name)
+        if record is None:
+            near = [(key, page.link(key)) for key in await self._nearest(service, name)]
+            view = {"now": self._jobs.now(), "missing": _missing(service, name), "nearest": near}
+            return await _html(request, "missing.html", view, 404)
+        return await _html(request, "job.html", page.single(record, self._jobs))
+
+    async def _found(self, query: Query) -> tuple[Collection[Record], Sequence[Record]]:
+        """Return all records and those asked for; records are frozen, so a thread may sift them, the schedule is not."""
+        records = tuple(self._jobs.records())
+        asked = records if query.sort == "next_poll" else ()
+        due = {record.job.key: self._jobs.next_due(record.job.key) for record in asked}
+        return records, await asyncio.to_thread(matching, records, query, due.get)
+
+    async def _nearest(self, service: str, name: str) -> list[JobKey]:
+        return await asyncio.to_thread(nearest, tuple(self._jobs.records()), service, name)
+
+
+class _Ready:
+    """Ready once every registered job was tried, at the latest after a minute, and ready for ever then."""
+
+    def __init__(self, jobs: Jobs, monotonic: Callable[[], float]) -> None:
+        self._jobs = jobs
+        self._monotonic = monotonic
+        self._until = monotonic() + READY_AFTER
+        self._ready = False
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        left = self._until - self._monotonic()
+        waiting = [] if self._ready or left <= 0 else list(self._jobs.waiting())
+        self._ready = not waiting
+        if self._ready:
+            return _text("ready\n")
+        names = ", ".join(plain(*key) for key in waiting[:NAMES_TOLD])
+        more = f" and {len(waiting) - NAMES_TOLD} more" if len(waiting) > NAMES_TOLD else ""
+        return _text(
+            f"not ready: waiting for the first poll of {len(waiting)} jobs: {names}{more};"
+            f" ready in {left:.0f} s at the latest\n",
+            503,
+        )
+
+
+def plain(service: str, job: str) -> str:
+    """Return a job's two names in one line, whatever characters they hold."""
+    name = f"{service}/{job}"
+    return name if name.isprintable() else repr(name)
+
+
+def _missing(service: str, name: str) -> str:
+    return f"no job {name!r} of service {service!r} is registered"
+
+
+async def _healthy(_: web.Request) -> web.StreamResponse:
+    return _text("ok\n")
+
+
+async def _reload(_: web.Request) -> web.StreamResponse:
+    return _text(LIFECYCLE_OFF, 404)
+
+
+async def _icon(_: web.Request) -> web.StreamResponse:
+    return web.Response(body=ICON, content_type="image/svg+xml", headers={"Cache-Control": "max-age=86400"})
+
+
+async def _static(request: web.Request) -> web.StreamResponse:
+    name = request.match_info["name"]
+    if name not in page.STATIC:
+        raise web.HTTPNotFound
+    content, version = await asyncio.to_thread(page.static, name)
+    keep = "max-age=31536000, immutable" if request.query.get("v") == version else "no-cache"
+    return await _answer(request, content, page.STATIC[name], keep=keep)
+
+
+async def _html(request: web.Request, template: str, view: dict[str, object], status: int = 200) -> web.Response:
+    # The page may be served below a prefix by a proxy, so every address on it is relative to this root.
+    view["root"] = "../" * (request.rel_url.raw_path.count("/") - 1) or "./"
+    return await _answer(request, await asyncio.to_thread(page.render, template, view), "text/html", status)
+
+
+async def _json(request: web.Request, value: object, status: int = 200) -> web.Response:
+    return await _answer(request, encoded(value), "application/json", status)
+
+
+async def _answer(
+    request: web.Request, body: bytes, kind: str, status: int = 200, keep: str = "no-store"
+) -> web.Response:
+    content, zipped = await packed(body, gzip_ok(header(request, "Accept-Encoding")))
+    headers = {"Content-Type": f"{kind}; charset=utf-8", "Cache-Control": keep, "Vary": "Accept-Encoding"}
+    if zipped:
+        headers["Content-Encoding"] = "gzip"
+    return web.Response(body=content, status=status, headers=headers)
+
+
+def _text(text: str, status: int = 200) -> web.Response:
+    headers = {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"}
+    return web.Response(body=text.encode("utf-8", "replace"), status=status, headers=headers)
+
+
+@web.middleware
+async def _helpful(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPNotFound:
+        return _text(f"there is nothing here; there is {PLACES}\n", 404)
+
+
+async def _dress(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers.pop("Server", None)  # it names the versions of Python and aiohttp
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)

@@ -1,0 +1,130 @@
+"""Numbers and times as a person reads them at night. Unknown is an en dash, never 0. Pure."""
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+UNKNOWN: Final = "\N{EN DASH}"
+_STEPS: Final = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+_SCALE: Final = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+_WHOLE_UNTIL: Final = 10_000
+"""Up to here a count is written out."""
+
+
+class Count(NamedTuple):
+    """A group of counts in one short line, and the exact numbers for the one who points at it."""
+
+    label: str
+    text: str
+    exact: str
+
+
+def span(seconds: float) -> str:
+    """Return a length of time in its greatest unit, two for hours and days: ``42 s``, ``3 min``, ``5 h 10 min``."""
+    rest = max(0, int(seconds))
+    for index, (size, unit) in enumerate(_STEPS):
+        if rest >= size:
+            below = _STEPS[index + 1] if index < 2 else (1, "")
+            more = rest % size // below[0] if index < 2 else 0
+            return f"{rest // size} {unit}" + (f" {more} {below[1]}" if more else "")
+    return "0 s"
+
+
+def ago(at: float, now: float) -> str:
+    """Return a moment as its distance from now; what is due within the second is ``now``."""
+    if abs(at - now) < 1:
+        return "now"
+    return f"{span(now - at)} ago" if at < now else f"in {span(at - now)}"
+
+
+def utc(at: float) -> str:
+    """Return a moment as an exact UTC time."""
+    try:
+        return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (OverflowError, OSError, ValueError):  # a year that no calendar has
+        return f"{at:.0f} s"
+
+
+def percent(ratio: float) -> str:
+    """Return a ratio in percent, cut and not rounded: 100 % means all of it."""
+    return f"{math.floor(ratio * 1000 + 1e-6) / 10:g} %"
+
+
+def exact(value: float) -> str:
+    """Return a number with all its digits, in groups of three."""
+    return f"{value:,}" if isinstance(value, int) or not value.is_integer() else f"{value:,.0f}"
+
+
+def short(value: float, unit: str = "") -> str:
+    """Return a number in at most five digits: ``9,999``, ``12.3k``, ``4.1 GB``."""
+    gap = " " if unit else ""
+    if abs(value) < (1000 if unit else _WHOLE_UNTIL):
+        return f"{exact(value)}{gap}{unit}"
+    for size, letter in _SCALE:
+        if abs(value) >= size:
+            scaled = math.floor(value / size * 10) / 10
+            return f"{scaled:,g}{gap}{letter}{unit}"
+    return exact(value)
+
+
+def counts(groups: Mapping[str, Any]) -> list[Count]:
+    """Return the counts of a run in a few short lines; those of a kind that has no line of its own as they come."""
+    lines = [_tasks(groups), _stages(groups), _moved(groups, "rows", "rows_read", "rows_written")]
+    lines += [_moved(groups, "data", "read_bytes", "written_bytes", "B"), _files(groups)]
+    found = [line for line in lines if line is not None]
+    if found:
+        return found
+    plain = [(name, value) for name, value in groups.items() if not isinstance(value, Mapping)]
+    return [Count(name.replace("_", " "), short(value), exact(value)) for name, value in plain[:3]]
+
+
+def _tasks(groups: Mapping[str, Any]) -> Count | None:
+    tasks, planned = groups.get("tasks", {}), groups.get("tasks_planned")
+    if not tasks and planned is None:
+        return None
+    done = tasks.get("completed")
+    text = f"{UNKNOWN if done is None else short(done)} of {short(planned)}" if planned is not None else ""
+    if planned is None and done is not None:
+        text = f"{short(done)} done"
+    return _with_rest("tasks", text, tasks, planned)
+
+
+def _stages(groups: Mapping[str, Any]) -> Count | None:
+    stages = groups.get("stages", {})
+    if not stages:
+        return None
+    done = stages.get("completed")
+    return _with_rest("stages", "" if done is None else f"{short(done)} done", stages, None)
+
+
+def _with_rest(label: str, text: str, group: Mapping[str, float], planned: float | None) -> Count:
+    """Add the states that something is in, and all numbers for the one who points at it."""
+    rest = [f"{short(group[state])} {state}" for state in ("active", "failed", "killed") if group.get(state)]
+    numbers = [f"{exact(value)} {state}" for state, value in group.items()]
+    numbers += [] if planned is None else [f"{exact(planned)} planned"]
+    return Count(label, ", ".join([text, *rest] if text else rest) or "0", ", ".join(numbers))
+
+
+def _moved(groups: Mapping[str, Any], label: str, read: str, written: str, unit: str = "") -> Count | None:
+    """Return what went in and what came out."""
+    came, went = groups.get(read), groups.get(written)
+    if came is None and went is None:
+        return None
+    names = ((name, groups[name]) for name in (read, written) if name in groups)
+    ends = (UNKNOWN if value is None else short(value, unit) for value in (came, went))
+    return Count(
+        label,
+        " \N{RIGHTWARDS ARROW} ".join(ends),
+        ", ".join(f"{name.replace('_', ' ')}: {exact(value)}" for name, value in names),
+    )
+
+
+def _files(groups: Mapping[str, Any]) -> Count | None:
+    total, written = groups.get("files"), groups.get("files_written")
+    parts = [short(value) for value in (written, total) if value is not None]
+    if not parts:
+        return None
+    names = ("files", "files_read", "files_written", "files_skipped")
+    told = ", ".join(f"{name.replace('_', ' ')}: {exact(groups[name])}" for name in names if name in groups)
+    return Count("files", " of ".join(parts), told)

@@ -1,0 +1,140 @@
+"""The demo as a process, scraped by a real Prometheus."""
+
+import gzip
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+from prometheus_client.parser import text_string_to_metric_families as text
+
+from tests.e2e.processes import eventually, fetch, prometheus, query, serving
+
+SERVICES = ("cdm", "dli", "dws")
+STATES = {"pending", "running", "succeeded", "failed", "cancelled", "unknown"}
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[str]:
+    """Run the demo for the tests of this module."""
+    with serving("demo") as (_, address):
+        yield address
+
+
+def scrape(address: str, honor: bool) -> str:
+    return f"""
+scrape_configs:
+  - job_name: exporter
+    honor_labels: {str(honor).lower()}
+    scrape_interval: 1s
+    static_configs: [{{targets: ["{address.removeprefix("http://")}"]}}]
+"""
+
+
+@pytest.mark.needs("prometheus")
+def test_prometheus_finds_progress_states_tasks_and_rows(demo: str, tmp_path: Path) -> None:
+    seen: dict[str, set[str]] = {service: set() for service in SERVICES}
+
+    with prometheus(tmp_path, scrape(demo, honor=True)) as server:
+
+        def found(expression: str) -> bool:
+            return bool(query(server, expression))
+
+        def all_states() -> bool:
+            for each in query(
+                server, "last_over_time(huaweicloud_job_state[2h:1s]) == 1 or huaweicloud_job_state == 1"
+            ):
+                seen[each["metric"]["service"]].add(each["metric"]["state"])
+            for each in query(server, "max_over_time(huaweicloud_job_state[10m]) == 1"):
+                seen[each["metric"]["service"]].add(each["metric"]["state"])
+            return all(states == STATES for states in seen.values())
+
+        for service in SERVICES:
+            for metric in ("progress_ratio", 'state{state="running"}'):
+                name, _, rest = metric.partition("{")
+                expression = f'huaweicloud_job_{name}{{service="{service}"{"," + rest.rstrip("}") if rest else ""}}}'
+                eventually(lambda expression=expression: found(expression), expression)
+        for expression in (
+            'huaweicloud_job_tasks{service="dli",state="active"} > 0',
+            'huaweicloud_job_tasks{service="dli",state="failed"} > 0',
+            'huaweicloud_job_stages{service="dli",state="active"} > 0',
+            'huaweicloud_job_stages{service="dli",state="failed"}',
+            'huaweicloud_job_rows_written{service="cdm"} > 0',
+            "count(count by (service, job) (huaweicloud_job_up)) >= 12",
+            'huaweicloud_job_info{job="订单 同步+对账"}',
+            "rate(huaweicloud_job_exporter_api_requests_total[1m]) > 0",
+        ):
+            eventually(lambda expression=expression: found(expression), expression, patience=120)
+        eventually(all_states, f"every state of every service: {seen}", patience=120)
+
+
+@pytest.mark.needs("prometheus")
+def test_with_renamed_labels_prometheus_needs_no_honor_labels(tmp_path: Path) -> None:
+    renamed = '{"service": "cloud_service", "job": "cloud_job"}'
+    with (
+        serving("demo", EXPORTER_METRICS__LABELS=renamed) as (_, address),
+        prometheus(tmp_path, scrape(address, honor=False)) as server,
+    ):
+        expression = 'huaweicloud_job_progress_ratio{cloud_service="cdm",job="exporter"}'
+        found = eventually(lambda: query(server, expression), expression)
+
+        assert all("exported_job" not in each["metric"] and each["metric"]["cloud_job"] for each in found)
+        own = 'huaweicloud_job_exporter_api_requests_total{cloud_service="cdm"}'
+        assert eventually(lambda: query(server, own), own)
+
+
+@pytest.mark.needs("promtool")
+def test_promtool_finds_nothing_to_say(demo: str) -> None:
+    eventually(lambda: b"huaweicloud_job_killed_tasks{" in fetch(f"{demo}/metrics")[1], "all families have samples")
+    _, body = fetch(f"{demo}/metrics")
+
+    done = subprocess.run(["promtool", "check", "metrics"], input=body, capture_output=True, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_both_formats_are_read_back_and_say_the_same(demo: str) -> None:
+    _, plain = fetch(f"{demo}/metrics?name[]=huaweicloud_job_info&name[]=huaweicloud_job_up")
+    status, strict = fetch(f"{demo}/metrics", Accept="application/openmetrics-text; version=1.0.0")
+
+    assert status == 200
+    assert strict.endswith(b"# EOF\n")
+    families = {family.name: family for family in openmetrics(strict.decode())}
+    assert families["huaweicloud_job_runs"].type == "counter"
+    assert {family.name for family in text(plain.decode())} == {"huaweicloud_job_info", "huaweicloud_job_up"}
+    jobs = {(sample.labels["service"], sample.labels["job"]) for sample in families["huaweicloud_job_up"].samples}
+    assert len(jobs) >= 12
+
+
+def test_gzip_is_answered_where_it_is_accepted(demo: str) -> None:
+    _, body = fetch(f"{demo}/metrics", Accept_Encoding="gzip")
+
+    assert gzip.decompress(body).startswith(b"# HELP huaweicloud_job_up")
+
+
+def test_the_demo_becomes_ready_and_is_healthy(demo: str) -> None:
+    assert fetch(f"{demo}/-/healthy")[0] == 200
+    eventually(lambda: fetch(f"{demo}/-/ready")[0] == 200, "ready")
+
+
+def test_the_page_shows_the_jobs(demo: str) -> None:
+    eventually(lambda: fetch(f"{demo}/-/ready")[0] == 200, "ready")
+    _, page = fetch(f"{demo}/")
+
+    assert "mysql_orders_to_dws" in page.decode()
+    assert "订单 同步+对账" in page.decode()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly_within_five_seconds(number: signal.Signals) -> None:
+    with serving("demo") as (process, address):
+        eventually(lambda: fetch(f"{address}/metrics")[0] == 200, "serving")
+        began = time.monotonic()
+        process.send_signal(number)
+
+        assert process.wait(timeout=10) == 0
+        assert time.monotonic() - began < 5
+        assert "Traceback" not in (process.stderr.read() if process.stderr else "")

@@ -1,0 +1,103 @@
+"""The poll loop against the simulator, over real sockets, in time that jumps."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from aiohttp.test_utils import TestServer
+
+from exporter.cloud.credentials.access_key import AccessKey
+from exporter.cloud.fleet import Fleet
+from exporter.cloud.project import Project
+from exporter.cloud.transport import Transport
+from exporter.core.board import Board
+from exporter.core.model import Job, JobKey, Record
+from exporter.core.schedule import Pace
+from exporter.core.services import load
+from exporter.poller import Poller
+from exporter.simulator import CdmJob, Cloud, DliJob, DwsJob, make_app
+from exporter.telemetry import Telemetry
+from tests.warp import WarpClock
+
+PACE = Pace(interval=30, idle_interval=300, stale_after=600)
+SimulatedJob = DliJob | DwsJob | CdmJob
+
+
+@dataclass
+class World:
+    """All that a test looks at."""
+
+    clock: WarpClock
+    cloud: Cloud
+    board: Board
+    telemetry: Telemetry
+    poller: Poller
+
+    def watch(self, *jobs: SimulatedJob, interval: float | None = None) -> None:
+        """Register simulated jobs."""
+        self.poller.add([job_of(job, interval) for job in jobs])
+
+    def record(self, job: SimulatedJob) -> Record:
+        """Return what is known of a simulated job."""
+        record = self.board.get(job_of(job).key)
+        assert record is not None
+        return record
+
+    async def until(self, seconds: float) -> None:
+        """Let time pass until *seconds* after the start."""
+        await asyncio.sleep(max(0.0, self.cloud.started + seconds - self.clock.now()))
+
+    def sample(self, name: str, **labels: str) -> float | None:
+        """Return one of the exporter's own metrics."""
+        return self.telemetry.registry.get_sample_value(f"huaweicloud_job_exporter_{name}", labels)
+
+    def lines(self) -> list[str]:
+        """Return the samples of the jobs."""
+        text = b"".join(self.board.parts(openmetrics=False)).decode()
+        return [line for line in text.splitlines() if not line.startswith("#")]
+
+
+def job_of(job: SimulatedJob, interval: float | None = None) -> Job:
+    """Return the registration of a simulated job."""
+    if isinstance(job, CdmJob):
+        return Job(JobKey("cdm", job.name), "demo", {"cluster_id": job.cluster_id, "job_name": job.name}, interval)
+    service = "dli" if isinstance(job, DliJob) else "dws"
+    return Job(JobKey(service, job.name), "demo", {"job_id": job.job_id}, interval)
+
+
+@asynccontextmanager
+async def world(
+    populate: Callable[[Cloud], None] = lambda cloud: None,
+    *,
+    pace: Pace = PACE,
+    timeout: float = 5,
+    concurrency: int = 32,
+    rate: float = 1000,
+) -> AsyncIterator[World]:
+    """Start a pretend cloud and a poll loop against it."""
+    clock = WarpClock(asyncio.get_running_loop())
+    cloud = Cloud(clock=clock.now, wall=clock.now)
+    populate(cloud)
+    board, telemetry, adapters = Board(max_series=10**9), Telemetry(), load()
+    async with TestServer(make_app(cloud)) as server, Transport(timeout, clock=clock) as transport:
+        project = Project(
+            name="demo",
+            region="cn-north-4",
+            project_id=cloud.project_id,
+            endpoints=dict.fromkeys(adapters, str(server.make_url("")).rstrip("/")),
+            limits={limit: rate for adapter in adapters.values() for limit in adapter.limits},
+            zone=None,
+            credentials=AccessKey(key_id=cloud.access_key, secret=cloud.secret_key),
+            transport=transport,
+            clock=clock,
+            telemetry=telemetry,
+        )
+        poller = Poller(board, Fleet(adapters, {"demo": project}), pace, concurrency, clock, telemetry)
+        polling = asyncio.create_task(poller.run())
+        try:
+            yield World(clock, cloud, board, telemetry, poller)
+        finally:
+            polling.cancel()
+            with suppress(asyncio.CancelledError):
+                await polling
