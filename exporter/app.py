@@ -1,6 +1,7 @@
 """The composition root: builds every part from the settings, runs them in one task group, and stops them cleanly."""
 
 import asyncio
+import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
@@ -196,8 +197,8 @@ class App:
                 await web.TCPSite(runner, host, port).start()
             except OSError as error:
                 raise ExporterError(
-                    f"cannot listen on {self.settings.web.listen_address}: {error.strerror or error};"
-                    " end the program that does, or set web.listen_address"
+                    f"cannot listen on {self.settings.web.listen_address}: {os.strerror(error.errno or 0)};"
+                    " end the program that does, or set web.listen_address to another"
                 ) from error
             found = runner.addresses[0]
             shown = "127.0.0.1" if found[0] in {"0.0.0.0", "::"} else found[0]  # noqa: S104 - a comparison

@@ -1,11 +1,13 @@
 """Logging: one event a line, JSON for machines or console for people.
 
 What may stand in a line is decided where it is logged: names, reasons, codes and request ids, never a secret and
-never the vendor's text.
+never the vendor's text. What libraries log of their own goes the same way, less what an exception says, because that
+may quote an answer.
 """
 
 import logging
 import sys
+import traceback
 from typing import Any
 
 import structlog
@@ -18,13 +20,29 @@ def configure(level: str, form: str) -> None:
         if form == "json"
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
+    threshold = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
-        processors=[
-            structlog.stdlib.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        processors=[structlog.stdlib.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True), renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+    logging.basicConfig(handlers=[_Libraries()], level=max(threshold, logging.WARNING), force=True)
+
+
+def places(error: BaseException) -> list[str]:
+    """Return where an exception passed, without what it says."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+
+
+class _Libraries(logging.Handler):
+    """Sends what libraries log through structlog."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log the first line of the message, and of an exception its type and where it passed."""
+        said: dict[str, Any] = {"logger": record.name}
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            said |= {"exception": type(error).__name__, "traceback": places(error)}
+        structlog.get_logger().log(record.levelno, record.getMessage().partition("\n")[0], **said)

@@ -5,10 +5,11 @@ words, because they may quote what the vendor sent, and its owner counts it as `
 """
 
 import asyncio
-import traceback
 from collections.abc import Awaitable, Callable
 
 import structlog
+
+from exporter.logs import places
 
 PAUSE = 1.0
 """Seconds before a loop that crashed is started again."""
@@ -19,13 +20,7 @@ async def survive(work: Callable[[], Awaitable[None]], crashed: Callable[[], Non
     try:
         await work()
     except Exception as error:  # noqa: BLE001 - the one place, see above
-        places = traceback.extract_tb(error.__traceback__)
-        structlog.get_logger().error(
-            "crashed",
-            task=name,
-            exception=type(error).__name__,
-            traceback=[f"{place.filename}:{place.lineno} {place.name}" for place in places],
-        )
+        structlog.get_logger().error("crashed", task=name, exception=type(error).__name__, traceback=places(error))
         crashed()
 
 

@@ -5,6 +5,7 @@ the wire is byte for byte what was signed.
 """
 
 import asyncio
+import os
 import ssl
 import time
 from collections.abc import Iterator, Mapping
@@ -141,7 +142,8 @@ def _translated(host: str, seconds: float, proxy: str | None) -> Iterator[None]:
     except aiohttp.InvalidURL as error:
         raise PollError(Reason.CONFIG, f"the address of {host} is not valid; check endpoints") from error
     except (aiohttp.ClientError, OSError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        number = error.errno if isinstance(error, OSError) else None
+        why = os.strerror(number) if number else type(error).__name__
         raise PollError(Reason.UNREACHABLE, f"no answer from {host}: {why}; check the network and endpoints") from error
 
 

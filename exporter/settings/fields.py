@@ -111,14 +111,8 @@ def _secret(text: str) -> SecretStr:
     return SecretStr(str(text))
 
 
-def _no_nothing(value: Any) -> Any:
-    """Drop the keys without a value: they are not given."""
-    return {key: inner for key, inner in value.items() if inner is not None} if isinstance(value, dict) else value
-
-
 SWITCH: Final = {"true": True, "false": False, "yes": True, "no": False, "on": True, "off": False}
 
-given: Final = BeforeValidator(_no_nothing)
 _as_duration: Final = Written(durations.duration)
 _reads_duration: Final = reading("a duration such as 30s or 5m", durations.seconds)
 

@@ -1,10 +1,10 @@
 """A project of the cloud: where it is, how to reach it, who we are there and how often we may ask."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from exporter.core.adapter import Adapter
 from exporter.settings import fields
@@ -83,18 +83,32 @@ def limit_defaults(services: Mapping[str, Adapter]) -> dict[str, float]:
     return {limit: rate for adapter in services.values() for limit, rate in adapter.limits.items()}
 
 
-def _endpoint_key(key: str, info: ValidationInfo) -> str:
-    known = ["iam", *adapters(info)]
-    if key not in known:
-        raise ValueError(f"unknown service {shown(key)}{instead(key, known)}")
-    return key
+def _endpoint_names(services: Mapping[str, Adapter]) -> list[str]:
+    return ["iam", *services]
 
 
-def _limit_key(key: str, info: ValidationInfo) -> str:
-    known = limit_defaults(adapters(info))
-    if key not in known:
-        raise ValueError(f"unknown limit {shown(key)}{instead(key, known)}")
-    return key
+def _one_of(what: str, names: Callable[[Mapping[str, Adapter]], Collection[str]]) -> AfterValidator:
+    """Refuse a key that none of the services brings."""
+
+    def check(key: str, info: ValidationInfo) -> str:
+        known = names(adapters(info))
+        if key not in known:
+            raise ValueError(f"unknown {what} {shown(key)}{instead(key, known)}")
+        return key
+
+    return AfterValidator(check)
+
+
+def _given(names: Callable[[Mapping[str, Adapter]], Collection[str]]) -> BeforeValidator:
+    """Drop the known keys without a value: they are not given."""
+
+    def drop(value: Any, info: ValidationInfo) -> Any:
+        if not isinstance(value, dict):
+            return value
+        known = names(adapters(info))
+        return {key: inner for key, inner in value.items() if inner is not None or key not in known}
+
+    return BeforeValidator(drop)
 
 
 def _all_limits(limits: Mapping[str, float], info: ValidationInfo) -> Mapping[str, float]:
@@ -110,12 +124,12 @@ class Project(Section):
         default=Cloud.HUAWEICLOUD,
         description="Whose cloud it is: huaweicloud, otc, or custom, which needs its endpoints.",
     )
-    endpoints: Annotated[Mapping[Annotated[str, AfterValidator(_endpoint_key)], fields.EndpointUrl], fields.given] = (
-        Field(
-            default={},
-            description="The URL of a service, or of iam, where it is not the usual one of the cloud and region; "
-            "https, or http on a loopback address.",
-        )
+    endpoints: Annotated[
+        Mapping[Annotated[str, _one_of("service", _endpoint_names)], fields.EndpointUrl], _given(_endpoint_names)
+    ] = Field(
+        default={},
+        description="The URL of a service, or of iam, where it is not the usual one of the cloud and region; "
+        "https, or http on a loopback address.",
     )
     ca_file: fields.AuthoritiesFile | None = Field(
         default=None, description="A PEM file with the authorities to trust instead of the system's own."
@@ -131,7 +145,9 @@ class Project(Section):
         "such as Asia/Shanghai; without it such times are absent.",
     )
     limits: Annotated[
-        Mapping[Annotated[str, AfterValidator(_limit_key)], fields.Rate], fields.given, AfterValidator(_all_limits)
+        Mapping[Annotated[str, _one_of("limit", limit_defaults)], fields.Rate],
+        _given(limit_defaults),
+        AfterValidator(_all_limits),
     ] = Field(
         default={},
         description="Calls that a limit class may make, such as 1.8/s or 120/m; never more than 60 times the "

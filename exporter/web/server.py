@@ -118,7 +118,7 @@ class _Site:
         return await _html(request, "job.html", page.single(record, self._jobs))
 
     async def _found(self, query: Query) -> tuple[Collection[Record], Sequence[Record]]:
-        """Return all records and those asked for; records are frozen, so a thread may sift them, the schedule is not."""
+        """Return all records and those asked for; records are frozen, so a thread may sift them."""
         records = tuple(self._jobs.records())
         asked = records if query.sort == "next_poll" else ()
         due = {record.job.key: self._jobs.next_due(record.job.key) for record in asked}

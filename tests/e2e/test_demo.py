@@ -102,7 +102,7 @@ def test_both_formats_are_read_back_and_say_the_same(demo: str) -> None:
 
     assert status == 200
     assert strict.endswith(b"# EOF\n")
-    families = {family.name: family for family in openmetrics(strict.decode())}
+    families = {family.name: family for family in openmetrics(strict.decode())}  # type: ignore[no-untyped-call]
     assert families["huaweicloud_job_runs"].type == "counter"
     assert {family.name for family in text(plain.decode())} == {"huaweicloud_job_info", "huaweicloud_job_up"}
     jobs = {(sample.labels["service"], sample.labels["job"]) for sample in families["huaweicloud_job_up"].samples}

@@ -3,6 +3,8 @@
 import asyncio
 import itertools
 import math
+from collections.abc import MutableMapping
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -311,7 +313,7 @@ def test_a_crash_on_one_answer_is_counted_and_stops_no_other_job(monkeypatch: py
     def crash(*_: object) -> None:
         raise RuntimeError("select secret from t")
 
-    async def main() -> list[dict[str, object]]:
+    async def main() -> list[MutableMapping[str, Any]]:
         async with world() as there:
             one, other = dli(there.cloud), cdm(there.cloud)
             there.watch(one, other)
@@ -331,7 +333,7 @@ def test_a_crash_on_one_answer_is_counted_and_stops_no_other_job(monkeypatch: py
 
 
 def test_a_line_is_logged_when_the_outcome_changes_and_none_for_a_healthy_poll() -> None:
-    async def main() -> list[dict[str, object]]:
+    async def main() -> list[MutableMapping[str, Any]]:
         with capture_logs() as logs:
             async with world() as there:
                 there.watch(cdm(there.cloud))
@@ -350,7 +352,7 @@ def test_a_line_is_logged_when_the_outcome_changes_and_none_for_a_healthy_poll()
         ("poll failed", "payload"),
         ("poll works again", "payload"),
     ]
-    assert logs[0] | {"next_poll_in": 0} == {
+    assert {**logs[0], "next_poll_in": 0} == {
         "event": "poll failed",
         "log_level": "warning",
         "service": "cdm",
@@ -369,8 +371,7 @@ def test_an_hour_of_the_demo_leaves_no_secret_and_no_vendor_text_in_the_log() ->
     async def main() -> tuple[str, Cloud]:
         with capture_logs() as logs:
             async with world(populate, pace=PACE) as there:
-                jobs = [*there.cloud.dli.values(), *there.cloud.dws.values(), *there.cloud.cdm.values()]
-                there.watch(*jobs)
+                there.watch(*there.cloud.dli.values(), *there.cloud.dws.values(), *there.cloud.cdm.values())
                 await there.until(3600)
         assert len(logs) < 500
         return str(logs), there.cloud

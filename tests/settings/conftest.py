@@ -8,18 +8,6 @@ import pytest
 from exporter.core.errors import SettingsError
 from exporter.settings import load
 
-PROJECT = """\
-projects:
-  prod:
-    region: cn-north-4
-    project_id: 05f2
-    credentials: {access_key: {key_id: AK, secret: SK}}
-"""
-JOBS = """\
-jobs:
-  - {service: dli, job_id: "1"}
-"""
-
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str | bytes], Path]:

@@ -262,12 +262,16 @@ def test_bytes_that_are_no_text_are_refused_wherever_they_come_from() -> None:
     base = {**BASE, "sharding": {"shards": 4, "shard": "auto"}}
 
     assert refused({**PLACE, **SDK, "HUAWEICLOUD_SDK_SK": "hunter2\udcff"}, None) == [
-        "environment: HUAWEICLOUD_SDK_SK: projects.default.credentials.access_key.secret: "
-        "expected text; this holds bytes that are not UTF-8"
+        (
+            "environment: HUAWEICLOUD_SDK_SK: projects.default.credentials.access_key.secret: "
+            "expected text; this holds bytes that are not UTF-8"
+        )
     ]
     assert refused({"HOSTNAME": "a\udcff"}, base) == [
-        "built-in settings: sharding.shard: auto needs a host name that ends in its ordinal, such as exporter-3, "
-        'not "a\\udcff"'
+        (
+            "built-in settings: sharding.shard: auto needs a host name that ends in its ordinal, such as exporter-3, "
+            'not "a\\udcff"'
+        )
     ]
     assert refused({"EXPORTER_\udcff": "x"})[0].startswith("environment: EXPORTER_\\udcff: unknown variable; ")
 

@@ -121,6 +121,7 @@ def test_a_setting_that_is_wrong_is_told_with_its_line(mistakes: Mistakes, line:
         ("time_zone: Asia/Shangai", 'time_zone: unknown time zone "Asia/Shangai"; did you mean "Asia/Shanghai"?'),
         ("time_zone: Asia", 'time_zone: unknown time zone "Asia"; did you mean "Asia/Aden"?'),
         ("limits: {cdm: fast}", 'limits.cdm: expected a rate such as 5/s or 120/m, not "fast"'),
+        ("limits: [cdm]", "limits: expected a mapping of settings, not a list"),
         ("limits: {cdm: 0/s}", 'limits.cdm: expected a rate such as 5/s or 120/m, not "0/s"'),
         ("limits: {cdmlist: 1/s}", 'limits.cdmlist: unknown limit "cdmlist"; did you mean "cdm_list"?'),
         (
@@ -272,8 +273,8 @@ def test_a_secret_that_may_not_be_read_is_told_with_its_remedy(
 
     assert told == [
         (
-            "exporter.yaml:1: projects.prod.credentials.token_file: no permission to read the file; "
-            "let the exporter's user read it"
+            "exporter.yaml:1: projects.prod.credentials.token_file: this process may not read it; "
+            "give its user the right to"
         )
     ]
 

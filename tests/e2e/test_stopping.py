@@ -1,0 +1,72 @@
+"""How the daemon stops, and what a last scrape still sees."""
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.processes import eventually, fetch, serving
+
+CONFIG = """\
+projects:
+  prod:
+    region: cn-north-4
+    project_id: p
+    endpoints: {dli: "http://127.0.0.1:9"}
+    credentials: {token: t}
+jobs:
+  - {service: dli, job_id: j1, name: orders}
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    """Return the path of a configuration."""
+    path = tmp_path / "exporter.yaml"
+    path.write_text(CONFIG)
+    return str(path)
+
+
+def test_with_linger_it_serves_until_one_more_scrape_was_answered(config: str) -> None:
+    with serving("run", "--config", config, EXPORTER_WEB__LINGER="30s") as (process, address):
+        process.send_signal(signal.SIGTERM)
+        time.sleep(1)
+        assert process.poll() is None
+        began = time.monotonic()
+        status, body = fetch(f"{address}/metrics")
+
+        assert status == 200
+        assert b"huaweicloud_job_up{" in body
+        assert process.wait(timeout=10) == 0
+        assert time.monotonic() - began < 5
+
+
+def test_lingering_ends_though_no_scrape_comes(config: str) -> None:
+    with serving("run", "--config", config, EXPORTER_WEB__LINGER="1s") as (process, _):
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(timeout=10) == 0
+        assert 0.9 < time.monotonic() - began < 6
+
+
+def test_a_hang_up_does_not_end_it(config: str) -> None:
+    with serving("run", "--config", config) as (process, address):
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.5)
+
+        assert eventually(lambda: fetch(f"{address}/-/healthy")[0] == 200, "healthy")
+        assert process.poll() is None
+
+
+def test_a_second_scraper_that_reads_slowly_holds_up_nobody(config: str) -> None:
+    import socket
+
+    with serving("run", "--config", config) as (_, address):
+        host, _, port = address.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port))) as slow:
+            slow.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            began = time.monotonic()
+            assert fetch(f"{address}/metrics")[0] == 200
+            assert time.monotonic() - began < 2
