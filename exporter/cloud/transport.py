@@ -5,16 +5,13 @@ the wire is byte for byte what was signed.
 """
 
 import asyncio
-import os
+import re
 import ssl
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, SimpleNamespace, TracebackType
 from typing import Final, Self
 
 import aiohttp
@@ -22,40 +19,63 @@ from yarl import URL
 
 from exporter import __version__
 from exporter.clock import Clock, SystemClock
+from exporter.cloud.answer import Answer, kept_headers, retry_after, server_skew
 from exporter.cloud.credentials import Call, Credentials
 from exporter.cloud.credentials.signing import canonical_query
+from exporter.cloud.failures import CAUGHT, Lost, Way, failure, proxy_refusal
+from exporter.cloud.route import Base, base_of, proxy_for, redirect_target
 from exporter.core.adapter import Request
 from exporter.core.errors import PollError, SettingsError
 from exporter.core.model import Reason
 
+__all__ = ["SIZE_LIMIT", "Answer", "Transport", "retry_after", "server_skew"]
+
 SIZE_LIMIT: Final = 8 * 1024 * 1024
-"""Bytes of one answer; the vendor's greatest page is far below."""
-LONGEST_WAIT: Final = 3600.0
-"""Seconds; no server's Retry-After is obeyed for longer."""
-KEPT: Final = ("content-type", "retry-after", "date", "x-request-id")
+"""Bytes of one answer, unpacked; the vendor's greatest page is far below."""
+HEADER_LIMIT: Final = 64 * 1024
+"""Bytes of one header; the vendor's tokens are several thousand long."""
+KEEP_ALIVE: Final = 60.0
+"""Seconds that an idle connection is kept: longer than the usual interval, so that polls share connections."""
 HEADERS: Final = {
     "User-Agent": f"huaweicloud-job-exporter/{__version__}",
     "Accept": "application/json",
     "X-Language": "en-us",
 }
+"""Sent with every call and never signed: a proxy may rewrite them, and the vendor accepts unsigned headers."""
+
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
+_PATH = re.compile(r"/[!-~]*")
+_UNFIT = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole answer, whatever its status."""
+@dataclass(slots=True)
+class _Flight:
+    """One call on its way."""
 
-    status: int
-    body: bytes
-    headers: Mapping[str, str]
-    """Those that count, by lower-case name."""
-    seconds: float
-    """From sending the call to the end of the answer."""
+    answered: bool = False
+    reused: bool = False
+
+    async def no_hidden_retry(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Let the library call again only where an idle connection turned out to be dead.
+
+        It would do so for a new connection too, and the vendor would count two calls where we counted one.
+        """
+        try:
+            return await handler(request)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            if self.reused:
+                self.reused = False
+                raise
+            raise Lost from error
 
 
 class Transport:
     """A pool of connections; *timeout* is seconds for one call, its whole answer included.
 
-    Raises :class:`SettingsError` on entry if *ca_file* holds no certificates.
+    *ca_file* holds the authorities to trust instead of the machine's. *proxy* is for every call; without it
+    HTTPS_PROXY and NO_PROXY count. Raises :class:`SettingsError` on entry if *ca_file* holds no certificates.
     """
 
     def __init__(
@@ -65,108 +85,130 @@ class Transport:
         self._ca_file = ca_file
         self._proxy = proxy
         self._clock = clock or SystemClock()
-        self._session: aiohttp.ClientSession
+        self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
+        trace = aiohttp.TraceConfig()
+        trace.on_connection_reuseconn.append(_mark_reused)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=self._trust()),
+            connector=aiohttp.TCPConnector(limit=0, ssl=self._trust(), keepalive_timeout=KEEP_ALIVE),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(),  # ours covers the whole answer
-            trust_env=True,
+            # The proxy of the environment is chosen in `route`: with trust_env the library would also read a
+            # .netrc, and refuse a signed call to a host that is in it.
+            trust_env=False,
             headers=HEADERS,
+            max_field_size=HEADER_LIMIT,
+            trace_configs=[trace],
         )
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._session.close()
+        if self._session is not None:
+            await self._session.close()
 
-    async def get(self, base_url: str, request: Request, credentials: Credentials, project_id: str) -> Answer:
-        """Make one call; only :class:`PollError` leaves, and only if there is no whole answer or a redirect."""
-        base = URL(base_url)
-        extra = {"X-Project-Id": project_id}
-        call = Call("GET", base.authority, request.path, self._clock.now(), request.query, headers=extra)
-        headers = {**extra, **await credentials.headers(call)}
-        query = canonical_query(request.query)
-        url = URL(f"{base_url}{request.path}{'?' + query if query else ''}", encoded=True)
+    async def get(
+        self,
+        base_url: str,
+        request: Request,
+        credentials: Credentials,
+        project_id: str = "",
+        extra_headers: Mapping[str, str] = _NONE,
+    ) -> Answer:
+        """Make one call and return its answer, whatever the status; *extra_headers* are signed.
+
+        Raises :class:`PollError`, and nothing else, if no whole answer came or if it was a redirect.
+        """
+        base = base_of(base_url)
+        extra = {"X-Project-Id": project_id} if project_id else {}
+        call = _call(base, request, self._clock.now(), extra | dict(extra_headers))
+        headers = {**call.headers, **await credentials.headers(call)}
+        _check(headers, base)
+        return await self._send(base, call, headers, proxy_for(base, self._proxy))
+
+    async def _send(self, base: Base, call: Call, headers: Mapping[str, str], proxy: URL | None) -> Answer:
+        session = self._session
+        if session is None or session.closed:
+            raise PollError(Reason.INTERNAL, f"a call to {base.host} was made while no connections are open")
+        query = f"?{canonical_query(call.query)}" if call.query else ""
+        url = URL(f"{base.scheme}://{call.host}{call.path}{query}", encoded=True)
+        way = Way(base.host, self._timeout, (proxy.host or "") if proxy else "")
+        flight = _Flight()
         began = time.perf_counter()
-        with _translated(base.host or base_url, self._timeout, self._proxy):
-            async with asyncio.timeout(self._timeout):
-                status, kept, body = await self._fetch(url, headers)
-        if 300 <= status < 400:
-            target = URL(kept.get("location", "")).host or "another address"
-            raise PollError(
-                Reason.CONFIG,
-                f"{base.host} answered with a redirect to {target} (HTTP {status}); set the project's endpoint",
-            )
-        return Answer(status, body, kept, time.perf_counter() - began)
-
-    async def _fetch(self, url: URL, headers: Mapping[str, str]) -> tuple[int, dict[str, str], bytes]:
-        async with self._session.get(url, headers=headers, allow_redirects=False, proxy=self._proxy) as response:
-            body = await response.content.read(SIZE_LIMIT + 1)
-            while len(body) <= SIZE_LIMIT and (more := await response.content.read(SIZE_LIMIT + 1 - len(body))):
-                body += more
-            if len(body) > SIZE_LIMIT:
-                raise PollError(Reason.PAYLOAD, f"{url.host} sent an answer of more than {SIZE_LIMIT} bytes")
-            kept = {name: response.headers[name] for name in (*KEPT, "location") if name in response.headers}
-            return response.status, kept, body
+        try:
+            async with (
+                asyncio.timeout(self._timeout),
+                session.get(
+                    url,
+                    headers=headers,
+                    allow_redirects=False,
+                    proxy=proxy,
+                    middlewares=(flight.no_hidden_retry,),
+                    trace_request_ctx=flight,
+                ) as response,
+            ):
+                flight.answered = True
+                _refuse(response, base, way)
+                body = await _whole(response, base.host)
+        except CAUGHT as error:
+            raise failure(error, way._replace(answered=flight.answered)) from error
+        return Answer(response.status, body, kept_headers(response.headers), time.perf_counter() - began)
 
     def _trust(self) -> ssl.SSLContext:
         try:
             return ssl.create_default_context(cafile=self._ca_file)
-        except (OSError, ssl.SSLError) as error:
-            sentence = f"{self._ca_file}: no certificates to trust ({error}); set ca_file to a PEM file"
+        except (OSError, ValueError) as error:
+            sentence = f"ca_file {self._ca_file}: no certificates to trust ({error}); name a file in PEM format"
             raise SettingsError([sentence]) from error
 
 
-@contextmanager
-def _translated(host: str, seconds: float, proxy: str | None) -> Iterator[None]:
-    """Turn what the libraries below raise into a reason and a sentence, the most specific first."""
-    try:
-        yield
-    except TimeoutError as error:
+async def _mark_reused(
+    session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceConnectionReuseconnParams
+) -> None:
+    del session, params
+    context.trace_request_ctx.reused = True
+
+
+def _call(base: Base, request: Request, now: float, headers: Mapping[str, str]) -> Call:
+    """Return the call to be signed, or raise :class:`PollError` if it cannot be written as HTTP."""
+    path = base.prefix + request.path
+    if not _PATH.fullmatch(path) or "?" in path or "#" in path:
+        raise PollError(Reason.CONFIG, f"the path of a call to {base.host} is not percent-encoded; check the job's ids")
+    if any(_UNFIT.search(part) for pair in request.query for part in pair):
+        raise PollError(Reason.CONFIG, f"the query of a call to {base.host} holds a control character")
+    fit = {name: value.strip() for name, value in headers.items()}
+    _check(fit, base)
+    return Call("GET", base.authority, path, now, request.query, headers=fit)
+
+
+def _check(headers: Mapping[str, str], base: Base) -> None:
+    """Refuse what would end a header early or cannot be written; the value is not told, it may be a secret."""
+    for name, value in headers.items():
+        if _UNFIT.search(value):
+            sentence = f"the header {name} of a call to {base.host} holds a line break or another control character"
+            raise PollError(Reason.CONFIG, f"{sentence}; check project_id and credentials")
+
+
+def _refuse(response: aiohttp.ClientResponse, base: Base, way: Way) -> None:
+    """Raise for an answer that another than the vendor gave, or that names another place."""
+    if 300 <= response.status < 400:
+        target = redirect_target(response.headers.get("location", ""), base)
         raise PollError(
-            Reason.TIMEOUT, f"no whole answer from {host} in {seconds:g} s; check the network or raise poll.timeout"
-        ) from error
-    except (aiohttp.ClientSSLError, ssl.SSLError) as error:
-        raise PollError(
-            Reason.TLS, f"no trusted TLS connection to {host}; if its certificate is of your own, set ca_file"
-        ) from error
-    except aiohttp.ClientHttpProxyError as error:
-        raise PollError(Reason.CONFIG, f"the proxy refused the way to {host} (HTTP {error.status})") from error
-    except aiohttp.ClientProxyConnectionError as error:
-        raise PollError(Reason.UNREACHABLE, f"cannot reach the proxy on the way to {host}; check proxy") from error
-    except aiohttp.ClientConnectorDNSError as error:
-        raise PollError(Reason.UNREACHABLE, f"no address is known for {host}; check region and endpoints") from error
-    except aiohttp.InvalidURL as error:
-        raise PollError(Reason.CONFIG, f"the address of {host} is not valid; check endpoints") from error
-    except (aiohttp.ClientError, OSError) as error:
-        number = error.errno if isinstance(error, OSError) else None
-        why = os.strerror(number) if number else type(error).__name__
-        raise PollError(Reason.UNREACHABLE, f"no answer from {host}: {why}; check the network and endpoints") from error
+            Reason.CONFIG,
+            f"{base.host} answered with a redirect to {target} (HTTP {response.status}), which is not followed;"
+            " set projects.<name>.endpoints",
+        )
+    if response.status == 407 and way.proxy:
+        raise proxy_refusal(response.status, way)
 
 
-def retry_after(value: str | None, now: float) -> float | None:
-    """Return the seconds that a Retry-After header asks to wait, whether it is a number or a date."""
-    if value is None:
-        return None
-    text = value.strip()
-    if text.isascii() and text.isdigit():
-        return min(float(text[:9]), LONGEST_WAIT)
-    moment = _date(text)
-    return None if moment is None else min(max(0.0, moment - now), LONGEST_WAIT)
-
-
-def server_skew(value: str | None, now: float) -> float | None:
-    """Return how many seconds the clock of a Date header is ahead of *now*."""
-    moment = _date(value or "")
-    return None if moment is None else moment - now
-
-
-def _date(text: str) -> float | None:
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+async def _whole(response: aiohttp.ClientResponse, host: str) -> bytes:
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > SIZE_LIMIT:
+            sentence = f"the answer of {host} is longer than {SIZE_LIMIT >> 20} MiB; check projects.<name>.endpoints"
+            raise PollError(Reason.PAYLOAD, sentence)
+    return bytes(body)

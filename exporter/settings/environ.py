@@ -7,10 +7,11 @@ from typing import Any, Final
 
 from exporter.settings import shape
 from exporter.settings.mistakes import ENVIRONMENT, Mistake, Place, nearest
+from exporter.settings.model import Settings
 from exporter.settings.reference import reference
 from exporter.settings.tree import Node, Table, Text, from_plain, merge
 
-PREFIX: Final = "EXPORTER_"
+PREFIX: Final = str(Settings.model_config["env_prefix"])
 COMMAND_LINE: Final = frozenset({"EXPORTER_CONFIG"})
 """Known, but read by the command line."""
 KUBERNETES: Final = re.compile(

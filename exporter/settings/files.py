@@ -60,7 +60,7 @@ def read(file: Path) -> bytes:
     except FileNotFoundError:
         raise ValueError("there is no such file; mount it or correct the path") from None
     except PermissionError:
-        raise ValueError("this process may not read it; give its user the right to") from None
+        raise ValueError("no permission to read the file; let the exporter's user read it") from None
     except OSError as error:
         raise ValueError(f"the file cannot be read: {error.strerror}") from None
     if len(content) > LARGEST:

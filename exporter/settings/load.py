@@ -13,7 +13,7 @@ from exporter.settings import environ as variables
 from exporter.settings import explain, jobs, rules, vendor, yamltext
 from exporter.settings.mistakes import Mistake, Place
 from exporter.settings.model import Settings
-from exporter.settings.section import ADAPTERS, HOST_NAME
+from exporter.settings.section import HOST_NAME, WRITTEN
 from exporter.settings.tree import Table, from_plain, merge, without_halves
 
 
@@ -59,7 +59,7 @@ def _written(path: Path | None, environ: Mapping[str, str], base: Mapping[str, A
 
 def _checked(root: Table, environ: Mapping[str, str]) -> tuple[Settings | None, list[Mistake]]:
     adapters = services.load()
-    context = {ADAPTERS: adapters, HOST_NAME: environ.get("HOSTNAME") or socket.gethostname()}
+    HOST_NAME.set(environ.get("HOSTNAME") or socket.gethostname())
     mistakes = rules.one_of(root)
     if not root.get("projects"):
         sentence = "none is given; name one under projects, or set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"
@@ -69,7 +69,8 @@ def _checked(root: Table, environ: Mapping[str, str]) -> tuple[Settings | None, 
     mistakes += reader.mistakes
     settings = None
     try:
-        settings = Settings.model_validate({**root, "jobs": found}, context=context)
+        WRITTEN.set({**root, "jobs": found})
+        settings = Settings()
     except ValidationError as error:
         mistakes += explain.mistakes(error, root, Settings)
     return settings, mistakes

@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, SkipValidation, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from exporter.core.model import Job
 from exporter.settings import fields
@@ -13,7 +15,7 @@ from exporter.settings.address import split_listen
 from exporter.settings.durations import duration
 from exporter.settings.mistakes import Expected, shown
 from exporter.settings.project import Project
-from exporter.settings.section import HOST_NAME, Section
+from exporter.settings.section import HOST_NAME, WRITTEN, Section
 
 TAKEN: Final = frozenset(
     (
@@ -156,10 +158,10 @@ class Sharding(Section):
 
     @field_validator("shard", mode="before")
     @classmethod
-    def _auto(cls, value: Any, info: ValidationInfo) -> Any:
+    def _auto(cls, value: Any) -> Any:
         if value != "auto":
             return value
-        name = str((info.context or {}).get(HOST_NAME, ""))
+        name = HOST_NAME.get()
         match = re.search(r"-([0-9]{1,9})$", name.partition(".")[0])
         if match is None:
             raise ValueError(f"auto needs a host name that ends in its ordinal, such as exporter-3, not {shown(name)}")
@@ -181,8 +183,35 @@ def _projects(value: Any) -> Any:
     return {name: {} if project is None else project for name, project in value.items()}
 
 
-class Settings(Section):
-    """Everything the operator said, checked, with the defaults filled in."""
+class _Tree(PydanticBaseSettingsSource):
+    """What was written in the file and in the environment, merged."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Return one key; the last part says that its value was not written as JSON."""
+        del field
+        return WRITTEN.get().get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Return all keys, the unknown ones too, so that they are refused."""
+        return dict(WRITTEN.get())
+
+
+class Settings(BaseSettings, Section):
+    """Everything the operator said, checked, with the defaults filled in.
+
+    The one source is the tree that :mod:`exporter.settings.load` put together: the library's own sources for the
+    environment and for YAML cannot tell the line of a mistake, nor refuse a variable that sets nothing.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="EXPORTER_", env_nested_delimiter="__")
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], *_: PydanticBaseSettingsSource, **others: PydanticBaseSettingsSource
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the one source."""
+        del others
+        return (_Tree(settings_cls),)
 
     log: Log = Field(default=Log(), description="The log.")
     web: Web = Field(default=Web(), description="The web server.")

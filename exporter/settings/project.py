@@ -6,10 +6,11 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
+from exporter.core import services
 from exporter.core.adapter import Adapter
 from exporter.settings import fields
 from exporter.settings.mistakes import instead, shown
-from exporter.settings.section import Section, adapters
+from exporter.settings.section import Section
 
 
 class Cloud(StrEnum):
@@ -91,7 +92,7 @@ def _one_of(what: str, names: Callable[[Mapping[str, Adapter]], Collection[str]]
     """Refuse a key that none of the services brings."""
 
     def check(key: str, info: ValidationInfo) -> str:
-        known = names(adapters(info))
+        known = names(services.load())
         if key not in known:
             raise ValueError(f"unknown {what} {shown(key)}{instead(key, known)}")
         return key
@@ -105,14 +106,14 @@ def _given(names: Callable[[Mapping[str, Adapter]], Collection[str]]) -> BeforeV
     def drop(value: Any, info: ValidationInfo) -> Any:
         if not isinstance(value, dict):
             return value
-        known = names(adapters(info))
+        known = names(services.load())
         return {key: inner for key, inner in value.items() if inner is not None or key not in known}
 
     return BeforeValidator(drop)
 
 
 def _all_limits(limits: Mapping[str, float], info: ValidationInfo) -> Mapping[str, float]:
-    return {**limit_defaults(adapters(info)), **limits}
+    return {**limit_defaults(services.load()), **limits}
 
 
 class Project(Section):

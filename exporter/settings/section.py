@@ -1,17 +1,16 @@
 """What every table of settings has in common."""
 
 from collections.abc import Mapping
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
-from exporter.core import services
-from exporter.core.adapter import Adapter
-
-ADAPTERS: Final = "adapters"
-"""Key of the validation context: the services by name."""
-HOST_NAME: Final = "host_name"
-"""Key of the validation context: what ``shard: auto`` is read from."""
+WRITTEN: Final[ContextVar[Mapping[str, Any]]] = ContextVar("written", default=MappingProxyType({}))
+"""The tree that the settings are made from."""
+HOST_NAME: Final = ContextVar("host name", default="")
+"""What ``shard: auto`` is read from."""
 
 
 class Section(BaseModel):
@@ -30,9 +29,3 @@ class Section(BaseModel):
         if not isinstance(data, dict):
             return data
         return {key: value for key, value in data.items() if value is not None or key not in cls.model_fields}
-
-
-def adapters(info: ValidationInfo) -> Mapping[str, Adapter]:
-    """Return the services by name."""
-    found: Mapping[str, Adapter] = (info.context or {}).get(ADAPTERS) or services.load()
-    return found

@@ -59,7 +59,7 @@ def read_text(path: Path) -> str:
     except IsADirectoryError:
         raise YamlError("this is a directory; name the file in it") from None
     except PermissionError:
-        raise YamlError("this process may not read it; give its user the right to") from None
+        raise YamlError("no permission to read the file; let the exporter's user read it") from None
     except (OSError, ValueError) as error:
         raise YamlError(f"the file cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if len(data) > LARGEST:

@@ -125,7 +125,7 @@ class Metrics:
         self._bodies = Bodies(exposition, scrapes)
         self._scrapes = scrapes
 
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer a scrape, or the headers of one to HEAD."""
         kind = Kind(
             openmetrics(header(request, "Accept")),

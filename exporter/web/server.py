@@ -49,7 +49,7 @@ def make_app(exposition: Exposition, jobs: Jobs, *, monotonic: Callable[[], floa
     application.on_response_prepare.append(_dress)
     site = _Site(jobs)
     routes = [
-        web.get("/metrics", Metrics(exposition, scrapes)),
+        web.get("/metrics", Metrics(exposition, scrapes).answer),
         web.get("/", site.index),
         web.get("/jobs/" + _JOB, site.job_page),
         web.get("/static/{name}", _static),
@@ -57,7 +57,7 @@ def make_app(exposition: Exposition, jobs: Jobs, *, monotonic: Callable[[], floa
         web.get("/api/v1/jobs", site.listing),
         web.get("/api/v1/jobs/" + _JOB, site.job),
         web.get("/-/healthy", _healthy),
-        web.get("/-/ready", _Ready(jobs, monotonic)),
+        web.get("/-/ready", _Ready(jobs, monotonic).answer),
         web.post("/-/reload", _reload),
     ]
     application.add_routes(routes)
@@ -137,7 +137,7 @@ class _Ready:
         self._until = monotonic() + READY_AFTER
         self._ready = False
 
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
         left = self._until - self._monotonic()
         waiting = [] if self._ready or left <= 0 else list(self._jobs.waiting())
         self._ready = not waiting

@@ -167,7 +167,8 @@ def test_an_endpoint_that_is_down_is_shown_and_the_daemon_runs_on(blind: str) ->
     assert fetch(f"{blind}/-/ready")[0] == 200
     error = json.loads(fetch(f"{blind}/api/v1/jobs/dli/orders")[1])["error"]
     assert error["reason"] == "unreachable"
-    assert error["sentence"] == "no answer from 127.0.0.1: Connection refused; check the network and endpoints"
+    assert error["sentence"].startswith("cannot connect to 127.0.0.1: ")
+    assert error["sentence"].endswith("; check the network and projects.<name>.endpoints")
 
 
 def test_polling_once_an_endpoint_that_is_down_is_a_failed_command(config: Path) -> None:

@@ -273,8 +273,8 @@ def test_a_secret_that_may_not_be_read_is_told_with_its_remedy(
 
     assert told == [
         (
-            "exporter.yaml:1: projects.prod.credentials.token_file: this process may not read it; "
-            "give its user the right to"
+            "exporter.yaml:1: projects.prod.credentials.token_file: no permission to read the file; "
+            "let the exporter's user read it"
         )
     ]
 

@@ -126,7 +126,7 @@ def test_a_file_that_cannot_be_read_is_told_with_its_remedy(tmp_path: Path, monk
     with pytest.raises(SettingsError, match="embedded null byte"):
         load(Path("a\0b"), {})
     monkeypatch.setattr(Path, "open", _denied)
-    assert told(tmp_path / "a") == [": this process may not read it; give its user the right to"]
+    assert told(tmp_path / "a") == [": no permission to read the file; let the exporter's user read it"]
 
 
 def _denied(path: Path, mode: str) -> None:

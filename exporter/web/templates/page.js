@@ -11,7 +11,7 @@ let running = null;
 
 function keyed(nodes) {
   const map = new Map();
-  for (const node of nodes) if (node.dataset && node.dataset.key) map.set(node.dataset.key, node);
+  for (const node of nodes) if (isKeyed(node)) map.set(node.dataset.key, node);
   return map;
 }
 
@@ -25,29 +25,42 @@ function patch(old, fresh) {
   children(old, fresh);
 }
 
+// What has a key is matched by it, the rest by its place. An element that is moved loses the focus, so whatever
+// goes is taken out first, and nothing moves unless the order changed.
 function children(old, fresh) {
   const known = keyed(old.children);
   const wanted = [...fresh.childNodes];
+  const staying = keyed(wanted);
+  for (const [key, node] of known) if (!staying.has(key)) node.remove();
   let at = old.firstChild;
   for (const node of wanted) {
-    const key = node.dataset && node.dataset.key;
-    const same = key ? known.get(key) : at && !(at.dataset && at.dataset.key) ? at : null;
-    if (!same) {
-      old.insertBefore(node, at);
-    } else if (same === at) {
+    const same = node.dataset && known.get(node.dataset.key);
+    if (same) while (at !== same && at && !isKeyed(at)) at = removed(at);
+    if (same && same === at) {
+      at = at.nextSibling;
+      patch(same, node);
+    } else if (same) {
+      old.insertBefore(same, at);
+      patch(same, node);
+    } else if (at && !isKeyed(at) && !isKeyed(node)) {
       const next = at.nextSibling;
       patch(at, node);
       at = next;
     } else {
-      old.insertBefore(same, at);
-      patch(same, node);
+      old.insertBefore(node, at);
     }
   }
-  while (at) {
-    const next = at.nextSibling;
-    at.remove();
-    at = next;
-  }
+  while (at) at = removed(at);
+}
+
+function isKeyed(node) {
+  return Boolean(node.dataset && node.dataset.key);
+}
+
+function removed(node) {
+  const next = node.nextSibling;
+  node.remove();
+  return next;
 }
 
 function span(seconds) {

@@ -1,0 +1,93 @@
+"""What stands behind the web side in its tests: jobs from a list, bytes from a string, time by hand."""
+
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from exporter.core.model import Fault, Job, JobKey, Measure, Reason, Record, RunId, Snapshot, State
+from exporter.web.server import make_app
+
+NOW = 1_700_000_000.0
+Client = TestClient[web.Request, web.Application]
+
+
+class FakeExposition:
+    """Counts how often it renders, and says what it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[bool, frozenset[str]]] = []
+        self.line = b"up 1\n"
+        self.lines = 1
+
+    def render(self, openmetrics: bool, names: frozenset[str]) -> bytes:
+        """Return as many lines as it was told."""
+        self.asked.append((openmetrics, names))
+        return self.line * self.lines
+
+
+@dataclass
+class FakeJobs:
+    """The jobs that a test put in."""
+
+    known: list[Record] = field(default_factory=list)
+    due: dict[JobKey, float] = field(default_factory=dict)
+    unpolled: list[JobKey] = field(default_factory=list)
+    time: float = NOW
+
+    def records(self) -> Collection[Record]:
+        """Return them."""
+        return self.known
+
+    def record(self, service: str, job: str) -> Record | None:
+        """Return one."""
+        return next((record for record in self.known if record.job.key == (service, job)), None)
+
+    def next_due(self, key: JobKey) -> float | None:
+        """Return what the test said."""
+        return self.due.get(key)
+
+    def waiting(self) -> Collection[JobKey]:
+        """Return what the test said."""
+        return self.unpolled
+
+    def now(self) -> float:
+        """Return the time by hand."""
+        return self.time
+
+    def place(self, record: Record) -> Mapping[str, str]:
+        """Return the one place."""
+        return {"region": "eu-de", "project_id": "p-1"}
+
+
+def job(name: str = "nightly", service: str = "dli", project: str = "prod") -> Job:
+    """Return a registered job."""
+    return Job(JobKey(service, name), project, {"job_id": "j-1"}, region="eu-de")
+
+
+def running(name: str = "nightly", service: str = "dli", progress: float | None = 0.43, **changes: Any) -> Record:
+    """Return a job that runs and was polled 12 s ago."""
+    counts = {Measure("tasks", "active"): 3.0, Measure("tasks", "completed"): 10.0, Measure("rows_read"): 4000.0}
+    snapshot = Snapshot(State.RUNNING, "RUNNING", RunId("r-1"), progress, start=NOW - 600, counts=counts)
+    return Record(**{"job": job(name, service), "snapshot": snapshot, "up": True, "polled_at": NOW - 12, **changes})
+
+
+def in_state(state: State, name: str, **changes: Any) -> Record:
+    """Return a job in a state."""
+    return Record(**{"job": job(name), "snapshot": Snapshot(state), "up": True, "polled_at": NOW - 12, **changes})
+
+
+FAULT = Fault(Reason.THROTTLED, NOW - 5, "dli asks to slow down (429)", "APIGW.0308", "req-1", "over ratelimit")
+
+
+@asynccontextmanager
+async def serving(
+    jobs: FakeJobs | None = None, exposition: FakeExposition | None = None, *, raw: bool = False, **more: Any
+) -> AsyncIterator[Client]:
+    """Serve the web side on a free port; *raw* leaves the answers as they were sent."""
+    application = make_app(exposition or FakeExposition(), jobs or FakeJobs(), **more)
+    async with TestClient(TestServer(application), auto_decompress=not raw) as client:
+        yield client
