@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 import aiohttp
 from aiohttp.http import HttpProcessingError
+from aiohttp.http_exceptions import PayloadEncodingError
 
 from exporter.core.errors import PollError
 from exporter.core.model import Reason
@@ -54,7 +55,7 @@ _TABLE: Final[tuple[tuple[tuple[type[Exception], ...], Reason, str], ...]] = (
         "the address of {host} cannot be called; check projects.<name>.endpoints",
     ),
     (
-        (aiohttp.ClientPayloadError,),
+        (aiohttp.ClientPayloadError, PayloadEncodingError),
         Reason.UNREACHABLE,
         "the answer of {host} broke off or cannot be unpacked; check the network and any proxy on the way",
     ),
@@ -88,8 +89,9 @@ def failure(error: Exception, way: Way) -> PollError:
         return PollError(Reason.TIMEOUT, _late(way))
     if isinstance(chain[0], aiohttp.ClientHttpProxyError):
         return proxy_refusal(chain[0].status, way)
-    # TLS that fails after the handshake comes as a plain connection error that TLS is only the cause of.
-    broken = next((each for each in chain if isinstance(each, ssl.SSLError)), chain[0])
+    # TLS that fails after the handshake, and a body that is broken in the packet of its headers, are only the cause of
+    # what comes; one fault must not have two reasons, depending on how its bytes were cut into packets.
+    broken = next((each for each in chain if isinstance(each, ssl.SSLError | PayloadEncodingError)), chain[0])
     for kinds, reason, sentence in _TABLE:
         if isinstance(broken, kinds):
             return PollError(reason, sentence.format(host=way.host, proxy=way.proxy, why=_why(broken)))

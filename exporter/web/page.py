@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
 from exporter import __version__
@@ -96,20 +96,38 @@ def complaint(detail: Mapping[str, Any]) -> str:
     return next((texts[name] for word in _COMPLAINTS for name in texts if word in name and "code" not in name), "")
 
 
-def listing(
-    records: Collection[Record], found: Sequence[Record], query: Query, jobs: Jobs, mistake: str = ""
-) -> dict[str, Any]:
-    """Return the view of the table: *found* of all *records*."""
-    states = Counter(standing(record) for record in records)
+class Tally(NamedTuple):
+    """How many of all jobs are what."""
+
+    total: int
+    states: Counter[str]
+    services: Counter[str]
+    failing: int
+    """Jobs whose last poll failed."""
+
+
+def tally(records: Collection[Record]) -> Tally:
+    """Count the jobs."""
+    return Tally(
+        len(records),
+        Counter(standing(record) for record in records),
+        Counter(record.job.key.service for record in records),
+        sum(record.fault is not None for record in records),
+    )
+
+
+def listing(counted: Tally, found: Sequence[Record], query: Query, jobs: Jobs, mistake: str = "") -> dict[str, Any]:
+    """Return the view of the table: *found* of all jobs."""
+    states = counted.states
     return {
         "now": jobs.now(),
         "rows": [row(record, jobs) for record in found[:ROWS]],
         "matches": len(found),
-        "total": len(records),
+        "total": counted.total,
         "states": [(word, states[word]) for word in STANDINGS if states[word] or word in query.states],
         "all_states": STANDINGS,
-        "services": sorted(Counter(record.job.key.service for record in records).items()),
-        "failing": sum(record.fault is not None for record in records),
+        "services": sorted(counted.services.items()),
+        "failing": counted.failing,
         "query": query,
         "href": lambda **changes: address(query, **changes),
         "mistake": mistake,

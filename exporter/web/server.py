@@ -104,7 +104,7 @@ class _Site:
         except QueryError as error:
             query, mistake = parse((), sort="state"), str(error)
         records, found = await self._found(query)
-        view = page.listing(records, found, query, self._jobs, mistake)
+        view = page.listing(await asyncio.to_thread(page.tally, records), found, query, self._jobs, mistake)
         return await _html(request, "index.html", view, 400 if mistake else 200)
 
     async def job_page(self, request: web.Request) -> web.StreamResponse:

@@ -60,4 +60,4 @@ def test_no_text_breaks_the_reading(value: str) -> None:
 def test_kept_headers_are_short_and_printable() -> None:
     kept = kept_headers({"x-request-id": "a\x1b[31m\udcff" + "b" * 999, "set-cookie": "secret"})
 
-    assert {"x-request-id": "a[31m" + "b" * 193} == kept
+    assert kept == {"x-request-id": "a[31m" + "b" * 193}

@@ -1,5 +1,6 @@
 """Keys and tokens: plain, in files, in files that change."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,13 @@ class TestAccessKey:
         key = AccessKey(key_id="AK", secret_file=sk, monotonic=ticks)
         await key.headers(CALL)
         looks: list[Path] = []
-        monkeypatch.setattr(Path, "stat", lambda path: looks.append(path) or os.stat(path))
+        stat = Path.stat
+
+        def counting(path: Path) -> os.stat_result:
+            looks.append(path)
+            return stat(path)
+
+        monkeypatch.setattr(Path, "stat", counting)
 
         for _ in range(50):
             ticks.at += 0.1
@@ -201,17 +208,17 @@ class TestTokenFile:
     async def test_a_plain_token_is_sent(self) -> None:
         token: Credentials = TokenFile(token=" MIIabc== \n")
 
-        assert {"X-Auth-Token": "MIIabc=="} == await token.headers(CALL)
+        assert await token.headers(CALL) == {"X-Auth-Token": "MIIabc=="}
 
     async def test_a_renewed_token_is_read_again_and_is_the_same_identity(self, tmp_path: Path, ticks: Ticks) -> None:
         path = write(tmp_path / "token", "one\n")
         token = TokenFile(token_file=path, monotonic=ticks)
         identity = token.identity
-        assert {"X-Auth-Token": "one"} == await token.headers(CALL)
+        assert await token.headers(CALL) == {"X-Auth-Token": "one"}
 
         write(path, "two\n")
         ticks.at += 1
-        assert {"X-Auth-Token": "two"} == await token.headers(CALL)
+        assert await token.headers(CALL) == {"X-Auth-Token": "two"}
         assert identity == token.identity
 
     @pytest.mark.parametrize("text", ["a\nb", "a\r\nX-Evil: 1", "a\x00", "a b", "\n", "tök"])

@@ -1,6 +1,7 @@
 """The demo as a process, scraped by a real Prometheus."""
 
 import gzip
+import re
 import signal
 import subprocess
 import time
@@ -11,7 +12,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as text
 
-from tests.e2e.processes import eventually, fetch, prometheus, query, serving
+from tests.e2e.processes import ROOT, eventually, fetch, prometheus, query, serving
 
 SERVICES = ("cdm", "dli", "dws")
 STATES = {"pending", "running", "succeeded", "failed", "cancelled", "unknown"}
@@ -68,6 +69,8 @@ def test_prometheus_finds_progress_states_tasks_and_rows(demo: str, tmp_path: Pa
             "rate(huaweicloud_job_exporter_api_requests_total[1m]) > 0",
         ):
             eventually(lambda expression=expression: found(expression), expression, patience=120)
+        for expression in re.findall(r"^\| [^|]+ \| `(.+)` \|$", (ROOT / "README.md").read_text(), re.MULTILINE):
+            eventually(lambda expression=expression: found(expression), expression)
         eventually(all_states, f"every state of every service: {seen}", patience=120)
 
 

@@ -1,0 +1,240 @@
+"""Certificates that are good or not, and proxies on the way."""
+
+import asyncio
+import base64
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+import trustme
+
+from exporter.cloud.route import base_of, proxy_for
+from exporter.cloud.transport import Transport
+from exporter.core.errors import PollError, SettingsError
+from exporter.core.model import Reason
+from tests.cloud.wire import LATE, REQUEST, Connection, Nobody, RawServer, Script, answer, serving
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def ca_file(authority: trustme.CA, tmp_path: Path) -> Path:
+    path = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return path
+
+
+def server_tls(authority: trustme.CA, name: str = "127.0.0.1") -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert(name).configure_cert(context)
+    return context
+
+
+async def refusal(transport: Transport, url: str) -> PollError:
+    with pytest.raises(PollError) as caught:
+        await transport.get(url, REQUEST, Nobody())
+    return caught.value
+
+
+class TestTls:
+    async def test_a_private_authority_is_trusted_by_its_file(self, authority: trustme.CA, ca_file: Path) -> None:
+        async with (
+            serving(answer(), server_tls(authority)) as server,
+            Transport(LATE, ca_file=ca_file) as transport,
+        ):
+            for _ in range(3):
+                assert (await transport.get(server.url, REQUEST, Nobody())).body == b"{}"
+
+        assert server.connections == 1
+
+    async def test_an_unknown_authority_is_refused(self, authority: trustme.CA) -> None:
+        async with serving(answer(), server_tls(authority)) as server, Transport(LATE) as transport:
+            error = await refusal(transport, server.url)
+
+        assert error.reason is Reason.TLS
+        assert "127.0.0.1" in error.sentence
+        assert "ca_file" in error.sentence
+        assert server.heads == []
+
+    async def test_a_file_of_another_authority_is_refused(self, ca_file: Path) -> None:
+        async with (
+            serving(answer(), server_tls(trustme.CA())) as server,
+            Transport(LATE, ca_file=ca_file) as transport,
+        ):
+            assert (await refusal(transport, server.url)).reason is Reason.TLS
+
+    async def test_a_certificate_of_another_host_is_refused(self, authority: trustme.CA, ca_file: Path) -> None:
+        async with (
+            serving(answer(), server_tls(authority, "other.example")) as server,
+            Transport(LATE, ca_file=ca_file) as transport,
+        ):
+            error = await refusal(transport, server.url)
+
+        assert error.reason is Reason.TLS
+        assert "not valid for" in error.sentence
+
+    async def test_a_server_that_speaks_no_tls_is_refused(self) -> None:
+        async with serving(answer()) as server, Transport(LATE) as transport:
+            error = await refusal(transport, server.url.replace("http:", "https:"))
+
+        assert error.reason in (Reason.TLS, Reason.UNREACHABLE)
+
+    @pytest.mark.parametrize("content", [None, "", "no certificate"])
+    async def test_a_file_without_certificates_is_refused_at_once(self, tmp_path: Path, content: str | None) -> None:
+        path = tmp_path / "ca.pem"
+        if content is not None:
+            path.write_text(content)
+
+        with pytest.raises(SettingsError, match=r"ca_file .*ca\.pem"):
+            async with Transport(LATE, ca_file=path):
+                pass
+
+
+def tunnel(*said: bytes) -> Script:
+    """Return a proxy that lets CONNECT through, or says *said* instead."""
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while some := await reader.read(65536):
+                writer.write(some)
+                await writer.drain()
+        writer.close()
+
+    async def script(to: Connection) -> None:
+        if said:
+            await to.say(*said)
+            return
+        host, port = proxies[-1].targets[-1].rsplit(":", 1)
+        reader, writer = await asyncio.open_connection(host, int(port))
+        await to.say(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        await asyncio.gather(pump(to.reader, writer), pump(reader, to.writer))
+
+    return script
+
+
+proxies: list[RawServer] = []
+"""The proxies that serve now: a script is not told its server."""
+
+
+@asynccontextmanager
+async def proxying(*said: bytes) -> AsyncIterator[RawServer]:
+    async with serving(tunnel(*said)) as server:
+        proxies.append(server)
+        try:
+            yield server
+        finally:
+            proxies.remove(server)
+
+
+class TestProxy:
+    async def test_a_plain_call_goes_through_the_given_proxy(self) -> None:
+        async with serving(answer(b"proxied")) as proxy, Transport(LATE, proxy=proxy.url) as transport:
+            got = await transport.get("http://nowhere.invalid", REQUEST, Nobody())
+
+        assert got.body == b"proxied"
+        assert proxy.targets == [f"http://nowhere.invalid{REQUEST.path}"]
+
+    async def test_a_user_of_the_proxy_is_told_to_the_proxy(self) -> None:
+        async with serving(answer()) as proxy:
+            url = proxy.url.replace("//", "//user:p%40ss@")
+            async with Transport(LATE, proxy=url) as transport:
+                await transport.get("http://nowhere.invalid", REQUEST, Nobody({"Authorization": "ours"}))
+
+        assert proxy.header("Proxy-Authorization") == f"Basic {base64.b64encode(b'user:p@ss').decode()}"
+        assert proxy.header("Authorization") == "ours"
+
+    @pytest.mark.parametrize("named", ["HTTPS_PROXY", "https_proxy"])
+    async def test_the_environments_proxy_tunnels_https(
+        self, named: str, authority: trustme.CA, ca_file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with serving(answer(), server_tls(authority)) as server, proxying() as proxy:
+            monkeypatch.setenv(named, proxy.url)
+            async with Transport(LATE, ca_file=ca_file) as transport:
+                got = await transport.get(server.url, REQUEST, Nobody())
+
+        assert got.body == b"{}"
+        assert proxy.targets == [f"127.0.0.1:{server.port}"]
+        assert server.targets == [REQUEST.path]
+
+    async def test_a_host_that_needs_no_proxy_is_called_directly(
+        self, authority: trustme.CA, ca_file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with serving(answer(), server_tls(authority)) as server, proxying() as proxy:
+            monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+            monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1")
+            async with Transport(LATE, ca_file=ca_file) as transport:
+                await transport.get(server.url, REQUEST, Nobody())
+
+        assert proxy.heads == []
+
+    @pytest.mark.parametrize(
+        ("said", "reason"),
+        [
+            pytest.param(answer(b"", status="407 Proxy Authentication Required"), Reason.CONFIG, id="wants a user"),
+            pytest.param(answer(b"", status="403 Forbidden"), Reason.CONFIG, id="forbids the host"),
+            pytest.param(answer(b"", status="502 Bad Gateway"), Reason.UNREACHABLE, id="cannot get through"),
+        ],
+    )
+    async def test_a_refused_tunnel_names_the_proxy(self, said: bytes, reason: Reason) -> None:
+        async with proxying(said) as proxy, Transport(LATE, proxy=proxy.url) as transport:
+            error = await refusal(transport, "https://nowhere.invalid")
+
+        assert error.reason is reason
+        assert "proxy 127.0.0.1" in error.sentence
+        assert "nowhere.invalid" in error.sentence
+
+    async def test_a_plain_call_that_the_proxy_wants_a_user_for_is_a_mistake_in_the_settings(self) -> None:
+        async with (
+            serving(answer(b"", status="407 Proxy Authentication Required")) as proxy,
+            Transport(LATE, proxy=proxy.url) as transport,
+        ):
+            assert (await refusal(transport, "http://nowhere.invalid")).reason is Reason.CONFIG
+
+    @pytest.mark.parametrize("scheme", ["http", "https"])
+    async def test_a_proxy_that_is_not_there_is_named(self, scheme: str) -> None:
+        async with serving(answer()) as gone:
+            pass
+        async with Transport(LATE, proxy=gone.url.replace("//", "//user:hidden@")) as transport:
+            error = await refusal(transport, f"{scheme}://nowhere.invalid")
+
+        assert error.reason is Reason.UNREACHABLE
+        assert "proxy 127.0.0.1" in error.sentence
+        assert "hidden" not in error.sentence
+
+    @pytest.mark.parametrize("proxy", ["socks5://user:hidden@proxy:1080", "http://", "http://proxy:hidden"])
+    async def test_a_proxy_that_cannot_be_used_is_told(self, proxy: str) -> None:
+        async with Transport(LATE, proxy=proxy) as transport:
+            error = await refusal(transport, "https://nowhere.invalid")
+
+        assert error.reason is Reason.CONFIG
+        assert "hidden" not in error.sentence
+
+    @pytest.mark.parametrize(
+        ("url", "environment", "expected"),
+        [
+            ("https://dli.example.com", {}, None),
+            ("https://dli.example.com", {"HTTPS_PROXY": "http://p:1"}, "http://p:1"),
+            ("https://dli.example.com", {"HTTPS_PROXY": "p:1"}, "http://p:1"),
+            ("https://dli.example.com", {"HTTPS_PROXY": ""}, None),
+            ("https://dli.example.com", {"HTTP_PROXY": "http://p:1"}, None),
+            ("https://dli.example.com", {"HTTPS_PROXY": "http://p:1", "NO_PROXY": "*"}, None),
+            ("https://dli.example.com", {"HTTPS_PROXY": "http://p:1", "NO_PROXY": ".example.com"}, None),
+            ("https://dli.example.com", {"HTTPS_PROXY": "http://p:1", "NO_PROXY": "ple.com"}, "http://p:1"),
+            ("https://dli.example.com:8443", {"HTTPS_PROXY": "http://p:1", "NO_PROXY": "dli.example.com:8443"}, None),
+            ("http://127.0.0.1:8080", {"HTTP_PROXY": "http://p:1", "HTTPS_PROXY": "http://p:1"}, None),
+        ],
+    )
+    def test_the_environment_counts_for_https_alone(
+        self, url: str, environment: dict[str, str], expected: str | None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+
+        found = proxy_for(base_of(url), None)
+
+        assert expected == (str(found) if found else None)
