@@ -60,9 +60,11 @@ class Poller:
         self._wake.set()
 
     def next_due(self, key: JobKey) -> float | None:
-        """Return the Unix time of the job's next poll, ``None`` if there will be none or it is on its way."""
-        due = self._turns.time(key)
-        return None if due is None else self._clock.now() + due - self._clock.monotonic()
+        """Return the Unix time of the job's next poll, which may be on its way; ``None`` if there will be none."""
+        record, due = self._board.get(key), self._turns.time(key)
+        if record is None or record.final:
+            return None
+        return self._clock.now() + (0.0 if due is None else due - self._clock.monotonic())
 
     async def run(self) -> None:
         """Poll until cancelled."""

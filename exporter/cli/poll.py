@@ -64,7 +64,8 @@ def _snapshot(record: Record) -> str:
     if record.snapshot is None:
         return "none"
     counts = {".".join(part for part in each if part): value for each, value in record.snapshot.counts.items()}
-    return json.dumps({**asdict(record.snapshot), "counts": counts}, ensure_ascii=False, indent=2, default=str)
+    told = {**asdict(record.snapshot), "counts": counts, "detail": record.snapshot.told()}
+    return json.dumps(told, ensure_ascii=False, indent=2, default=str)
 
 
 def _samples(record: Record) -> str:

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import aiohttp
 from aiohttp.http import HttpProcessingError
-from aiohttp.http_exceptions import PayloadEncodingError
+from aiohttp.http_exceptions import BadHttpMessage, PayloadEncodingError
 
 from exporter.core.errors import PollError
 from exporter.core.model import Reason
@@ -89,9 +89,10 @@ def failure(error: Exception, way: Way) -> PollError:
         return PollError(Reason.TIMEOUT, _late(way))
     if isinstance(chain[0], aiohttp.ClientHttpProxyError):
         return proxy_refusal(chain[0].status, way)
-    # TLS that fails after the handshake, and a body that is broken in the packet of its headers, are only the cause of
-    # what comes; one fault must not have two reasons, depending on how its bytes were cut into packets.
-    broken = next((each for each in chain if isinstance(each, ssl.SSLError | PayloadEncodingError)), chain[0])
+    # TLS that fails after the handshake comes as a plain connection error that TLS is only the cause of.
+    broken = next((each for each in chain if isinstance(each, ssl.SSLError)), chain[0])
+    if any(map(_in_body, chain)):
+        broken = aiohttp.ClientPayloadError()
     for kinds, reason, sentence in _TABLE:
         if isinstance(broken, kinds):
             return PollError(reason, sentence.format(host=way.host, proxy=way.proxy, why=_why(broken)))
@@ -126,11 +127,21 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         found = found.__cause__
 
 
+def _in_body(error: BaseException) -> bool:
+    """Whether the parser stumbled in the body: one fault must not have two reasons, by how it was cut into packets.
+
+    The compiled parser has no class of its own for a broken chunk, but names it in the first line of its message.
+    """
+    if isinstance(error, BadHttpMessage):
+        return isinstance(error, PayloadEncodingError) or "chunk" in error.message.partition("\n")[0].lower()
+    return False
+
+
 def _why(error: BaseException) -> str:
     """Return the operating system's or OpenSSL's own words; never the server's."""
     inner = error.certificate_error if isinstance(error, aiohttp.ClientConnectorCertificateError) else error
     if isinstance(inner, ssl.SSLCertVerificationError):
         return inner.verify_message
-    if isinstance(inner, ssl.SSLError) and inner.reason:
-        return inner.reason.lower().replace("_", " ")
+    if isinstance(inner, ssl.SSLError) and (reason := getattr(inner, "reason", None)):
+        return str(reason).lower().replace("_", " ")
     return (isinstance(inner, OSError) and inner.strerror) or type(inner).__name__

@@ -20,6 +20,7 @@ from yarl import URL
 from exporter import __version__
 from exporter.clock import Clock, SystemClock
 from exporter.cloud.answer import Answer, kept_headers, retry_after, server_skew
+from exporter.cloud.body import SIZE_LIMIT, whole_body
 from exporter.cloud.credentials import Call, Credentials
 from exporter.cloud.credentials.signing import canonical_query
 from exporter.cloud.failures import CAUGHT, Lost, Way, failure, proxy_refusal
@@ -30,8 +31,6 @@ from exporter.core.model import Reason
 
 __all__ = ["SIZE_LIMIT", "Answer", "Transport", "retry_after", "server_skew"]
 
-SIZE_LIMIT: Final = 8 * 1024 * 1024
-"""Bytes of one answer, unpacked; the vendor's greatest page is far below."""
 HEADER_LIMIT: Final = 64 * 1024
 """Bytes of one header; the vendor's tokens are several thousand long."""
 KEEP_ALIVE: Final = 60.0
@@ -151,7 +150,7 @@ class Transport:
             ):
                 flight.answered = True
                 _refuse(response, base, way)
-                body = await _whole(response, base.host)
+                body = await whole_body(response, base.host)
         except CAUGHT as error:
             raise failure(error, way._replace(answered=flight.answered)) from error
         return Answer(response.status, body, kept_headers(response.headers), time.perf_counter() - began)
@@ -202,13 +201,3 @@ def _refuse(response: aiohttp.ClientResponse, base: Base, way: Way) -> None:
         )
     if response.status == 407 and way.proxy:
         raise proxy_refusal(response.status, way)
-
-
-async def _whole(response: aiohttp.ClientResponse, host: str) -> bytes:
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > SIZE_LIMIT:
-            sentence = f"the answer of {host} is longer than {SIZE_LIMIT >> 20} MiB; check projects.<name>.endpoints"
-            raise PollError(Reason.PAYLOAD, sentence)
-    return bytes(body)

@@ -21,11 +21,6 @@ class Board:
         self._guard = Guard(max_series)
 
     @property
-    def version(self) -> int:
-        """Changes whenever the bytes may have changed."""
-        return self._exposition.version
-
-    @property
     def series(self) -> int:
         """Series of the jobs that are shown now."""
         return self._guard.series
@@ -51,7 +46,8 @@ class Board:
         if _only_polled_again(before, record):
             self._exposition.put_poll(record, whole=self._guard.whole(key))
             return
-        self._guard.resize(key, self._exposition.put(record, whole=self._guard.whole(key)))
+        whole = self._guard.whole(key)
+        self._guard.resize(key, self._exposition.put(record, before if whole else None, whole=whole))
         self._fit()
 
     def remove(self, key: JobKey) -> None:

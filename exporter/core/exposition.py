@@ -2,9 +2,14 @@
 
 The lines of a sample are the same in the text format 0.0.4 and in OpenMetrics 1.0; only what stands above a family
 differs. They are byte for byte what prometheus_client prints for the same samples.
+
+The lines of many jobs stand together in blocks, one run of bytes a family and block: a line of its own in memory would
+cost more for its book-keeping than for its text. A changed job's lines are put in the place of the old ones by copying
+their block, so whoever still sends the old block is not disturbed.
 """
 
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from prometheus_client.utils import floatToGoString
@@ -13,55 +18,72 @@ from exporter.core.family import Family
 from exporter.core.model import JobKey, Record
 
 ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
+BLOCK: Final = 64
+"""Jobs in a block: many enough that few parts are joined, few enough that copying one costs little."""
+
+
+class _Blocks:
+    """Chunks of bytes by slot, most of them small, kept together."""
+
+    __slots__ = ("_ends", "texts")
+
+    def __init__(self) -> None:
+        self.texts: list[bytes] = []
+        self._ends: list[array[int]] = []
+
+    def put(self, slot: int, chunk: bytes) -> bool:
+        """Put *chunk* in the place of what the slot holds; return whether it is another."""
+        number, at = divmod(slot, BLOCK)
+        while len(self.texts) <= number:
+            self.texts.append(b"")
+            self._ends.append(array("I", bytes(4 * BLOCK)))
+        text, ends = self.texts[number], self._ends[number]
+        start, end = ends[at - 1] if at else 0, ends[at]
+        if text[start:end] == chunk:
+            return False
+        self.texts[number] = b"".join((text[:start], chunk, text[end:]))
+        if grown := len(chunk) - (end - start):
+            for later in range(at, BLOCK):
+                ends[later] += grown
+        return True
 
 
 class _Lines:
-    """The lines of one family, a chunk a job, and all of them joined until one changes."""
+    """The lines of one family, a chunk a job."""
 
-    __slots__ = ("_chunks", "_family", "_joined", "_order", "_service", "headers")
+    __slots__ = ("_blocks", "_order", "family", "headers", "version")
 
     def __init__(self, family: Family, service: str, job: str) -> None:
         names = (service, job, *family.labels)
-        self._family = family
-        self._order = tuple((f'{name}="', names.index(name)) for name in sorted(names))
-        self._chunks: dict[JobKey, bytes] = {}
-        self._joined: bytes | None = b""
+        self.family = family
         self.headers = (_text_header(family).encode(), _openmetrics_header(family).encode())
+        self.version = 0
+        self._order = tuple((f'{name}="', names.index(name)) for name in sorted(names))
+        self._blocks = _Blocks()
 
-    @property
-    def family(self) -> Family:
-        return self._family
+    def put(self, slot: int, key: tuple[str, str], record: Record, before: Record | None) -> int:
+        """Render the lines of one job, unless they say what they said *before*, and return how many they are."""
+        samples = list(self.family.read(record))
+        if before is None or samples != list(self.family.read(before)):
+            self._write(slot, "".join([self._line(key, values, value) for values, value in samples]).encode())
+        return len(samples)
 
-    def put(self, record: Record) -> int:
-        """Render the lines of one job and return how many they are."""
-        lines = [self._line(record.job.key, values, value) for values, value in self._family.read(record)]
-        if not lines:
-            self.remove(record.job.key)
-        else:
-            chunk = "".join(lines).encode()
-            if self._chunks.get(record.job.key) != chunk:
-                self._chunks[record.job.key] = chunk
-                self._joined = None
-        return len(lines)
+    def remove(self, slot: int) -> None:
+        """Take the lines of one job out."""
+        self._write(slot, b"")
 
-    def leave_out(self, record: Record) -> int:
-        """Return how many lines the job would have."""
-        self.remove(record.job.key)
-        return sum(1 for _ in self._family.read(record))
+    def parts(self) -> list[bytes]:
+        """Return the lines of all jobs, in parts that never change."""
+        return self._blocks.texts.copy()
 
-    def remove(self, key: JobKey) -> None:
-        if self._chunks.pop(key, None) is not None:
-            self._joined = None
+    def _write(self, slot: int, chunk: bytes) -> None:
+        if self._blocks.put(slot, chunk):
+            self.version += 1
 
-    def joined(self) -> bytes:
-        if self._joined is None:
-            self._joined = b"".join(self._chunks.values())
-        return self._joined
-
-    def _line(self, key: JobKey, values: tuple[str, ...], value: float) -> str:
-        texts = (*key, *values)
-        labels = ",".join([f'{name}{texts[at].translate(ESCAPES)}"' for name, at in self._order])
-        return f"{self._family.name}{{{labels}}} {floatToGoString(value)}\n"  # type: ignore[no-untyped-call]
+    def _line(self, key: tuple[str, str], values: tuple[str, ...], value: float) -> str:
+        texts = (*key, *[text.translate(ESCAPES) for text in values])
+        labels = ",".join([f'{name}{texts[at]}"' for name, at in self._order])
+        return f"{self.family.name}{{{labels}}} {floatToGoString(value)}\n"  # type: ignore[no-untyped-call]
 
 
 class Exposition:
@@ -69,35 +91,58 @@ class Exposition:
 
     def __init__(self, families: Sequence[Family], service: str = "service", job: str = "job") -> None:
         self._lines = [_Lines(family, service, job) for family in families]
-        self.version = 0
-        """Changes whenever the bytes may have changed."""
+        self._slots: dict[JobKey, int] = {}
+        self._free: list[int] = []
 
-    def put(self, record: Record, *, whole: bool = True) -> int:
-        """Render all lines of a job and return how many they are; unless *whole* keep only who and whether it is up."""
-        self.version += 1
-        return sum(
-            lines.put(record) if whole or not lines.family.guarded else lines.leave_out(record) for lines in self._lines
-        )
+    def put(self, record: Record, before: Record | None = None, *, whole: bool = True) -> int:
+        """Render the lines of a job and return how many they are.
+
+        *before* is the record that the lines were rendered from, if they are whole; what it says as well is not
+        rendered again. Unless *whole* only those families stay that say who the job is and whether it is up; the
+        number is of all lines nevertheless.
+        """
+        key = record.job.key
+        slot, escaped = self._slot(key), (key.service.translate(ESCAPES), key.job.translate(ESCAPES))
+        count = 0
+        for lines in self._lines:
+            if whole or not lines.family.guarded:
+                count += lines.put(slot, escaped, record, before)
+            else:
+                lines.remove(slot)
+                count += sum(1 for _ in lines.family.read(record))
+        return count
 
     def put_poll(self, record: Record, *, whole: bool = True) -> None:
         """Render only what every poll that worked changes."""
-        self.version += 1
+        key = record.job.key
+        escaped = (key.service.translate(ESCAPES), key.job.translate(ESCAPES))
         for lines in self._lines:
             if lines.family.every_poll and (whole or not lines.family.guarded):
-                lines.put(record)
+                lines.put(self._slots[key], escaped, record, None)
 
     def remove(self, key: JobKey) -> None:
-        """Forget the lines of a job."""
-        self.version += 1
+        """Forget the lines of a job; its place is free for the next."""
+        slot = self._slots.pop(key)
+        self._free.append(slot)
         for lines in self._lines:
-            lines.remove(key)
+            lines.remove(slot)
 
-    def parts(self, openmetrics: bool, names: frozenset[str] = frozenset()) -> Iterable[bytes]:
-        """Yield the body; with *names* only the families whose samples are called so."""
-        for lines in self._lines:
-            if not names or lines.family.name in names:
-                yield lines.headers[openmetrics]
-                yield lines.joined()
+    def families(self, names: frozenset[str] = frozenset()) -> Iterator[_Lines]:
+        """Yield the families; with *names* only those whose samples are called so."""
+        return (lines for lines in self._lines if not names or lines.family.name in names)
+
+    def parts(self, openmetrics: bool, names: frozenset[str] = frozenset()) -> Iterator[bytes]:
+        """Yield the body in parts that never change."""
+        for lines in self.families(names):
+            yield lines.headers[openmetrics]
+            yield from lines.parts()
+
+    def _slot(self, key: JobKey) -> int:
+        slot = self._slots.get(key)
+        if slot is None:
+            slot = self._free.pop() if self._free else len(self._slots)
+            self._slots[key] = slot
+        return slot
 
 
 def _text_header(family: Family) -> str:

@@ -60,6 +60,21 @@ class Measure(NamedTuple):
     label: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of like things, kept without repeating their names; ``None`` is what was not said."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+    def dicts(self) -> list[dict[str, Any]]:
+        """Return the rows ready for JSON, what was not said left out."""
+        return [
+            {name: value for name, value in zip(self.columns, row, strict=True) if value is not None}
+            for row in self.rows
+        ]
+
+
 LIVE: Final = frozenset({Measure("tasks", "active"), Measure("stages", "active"), Measure("subjobs", "running")})
 """Measures that mean something only while a run lives; they go when it ends."""
 
@@ -119,9 +134,13 @@ class Snapshot:
     """Of a failed run: the vendor's error code, else ``other``; ``None`` for any other state."""
     counts: Mapping[Measure, float] = field(default_factory=dict)
     detail: Mapping[str, Any] = field(default_factory=dict)
-    """For page and JSON only: ready for JSON, what was not said left out."""
+    """For page and JSON only, what was not said left out; :meth:`told` makes it ready for JSON."""
     unknown: tuple[str, ...] = ()
     """Fields that said something we cannot read, one entry for each time."""
+
+    def told(self) -> dict[str, Any]:
+        """Return the detail ready for JSON."""
+        return {name: value.dicts() if isinstance(value, Table) else value for name, value in self.detail.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +185,9 @@ class Record:
     runs: tuple[int, int, int] = (0, 0, 0)
     """Runs that ended since the job was registered, in the order of ``RESULTS``."""
     seen: Mapping[Measure, float] = field(default_factory=dict)
-    """Progress and counts of the present run as last said, also where the newest answer says less."""
+    """The counts of the present run as last said, also where the newest answer says less."""
+    seen_progress: float | None = None
+    """The progress of the present run as last said."""
     ended_run: RunId | None = None
     """The newest run that was seen ended: counted, or there already at first sight."""
 

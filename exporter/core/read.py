@@ -8,6 +8,7 @@ that a bad field costs only itself and can be counted.
 import json
 import re
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any, Final
 
 from exporter.core.errors import PollError
@@ -17,6 +18,8 @@ NUMBER: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?")
 NOT_SAID: Final = frozenset({"", "N/A"})
 LATEST_MILLISECOND: Final = 253_402_300_799_999
 """The last millisecond of the year 9999: a greater date is a mistake, not a date."""
+LARGEST: Final = 2**63 - 1
+"""The vendor's longest type is Long."""
 FLAGS: Final = {"true": True, "false": False}
 
 
@@ -45,16 +48,20 @@ def said(value: object) -> bool:
 
 
 def number(value: object) -> float:
-    """Read a finite number, also one sent as text; ``ValueError`` if it is none."""
+    """Read a finite number, also one sent as text; ``ValueError`` if it is none.
+
+    A whole number stays whole: small ones cost no memory, and page and JSON show them as they were sent.
+    """
     if isinstance(value, str) and NUMBER.fullmatch(value.strip()):
         value = float(value)
+        value = int(value) if value.is_integer() else value
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(value)  # noqa: TRY004 - whatever the type, it is an unreadable value
     try:
-        value = float(value)
+        finite = isfinite(value)
     except OverflowError as error:
         raise ValueError(value) from error
-    if value - value != 0:  # infinite or not a number
+    if not finite:
         raise ValueError(value)
     return value
 
@@ -74,9 +81,9 @@ class Fields:
         self._unknown.append(self._prefix + name)
 
     def amount(
-        self, name: str, *, full: float | None = None, absent: float | None = None, suffix: str = ""
+        self, name: str, *, full: float = LARGEST, absent: float | None = None, suffix: str = ""
     ) -> float | None:
-        """Read a number that cannot be negative nor, if given, above *full*.
+        """Read a number that cannot be negative nor above *full*.
 
         *absent* is the service's mark for "not said"; *suffix* is a sign that may follow a number sent as text.
         """
@@ -92,7 +99,7 @@ class Fields:
             return None
         if read == absent:
             return None
-        if read < 0 or (full is not None and read > full):
+        if not 0 <= read <= full:
             self.unreadable(name)
             return None
         return read
@@ -150,6 +157,16 @@ class Fields:
                 self.unreadable(name)
             items.append(item if isinstance(item, dict) else None)
         return items
+
+    def items(self, name: str) -> list[int] | None:
+        """Read a list of whole numbers."""
+        value = self._data.get(name)
+        if not said(value):
+            return None
+        if not isinstance(value, list) or not all(type(item) is int for item in value):
+            self.unreadable(name)
+            return None
+        return value
 
     def object(self, name: str) -> dict[str, Any] | None:
         """Read an object."""

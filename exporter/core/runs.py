@@ -6,26 +6,23 @@ once, when it is first seen ended after the job was registered.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
 
 from exporter.core.adapter import Adapter
 from exporter.core.model import LIVE, RESULTS, Fault, Measure, Record, RunId, Snapshot, State
-
-PROGRESS: Final = Measure("progress")
-"""Where the last progress said is kept among the counts last said."""
 
 
 def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> Record:
     """Return the record after a poll at *at* (Unix seconds) that gave *answer*."""
     before = record.snapshot
     same = before is not None and before.run.same(answer.run)
-    said = _said(answer)
     last = record.seen if same else {}
+    last_progress = record.seen_progress if same else None
     moved = (
         before is None
         or before.state is not answer.state
         or before.run != answer.run
-        or any(last.get(measure) != value for measure, value in said.items())
+        or answer.progress not in (None, last_progress)
+        or any(last.get(measure) != value for measure, value in answer.counts.items())
     )
     runs, ended_run = _ended(record, answer)
     return replace(
@@ -41,7 +38,8 @@ def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> Rec
         last_success=_last_success(record, answer, same, at),
         last_run_duration=_duration(answer) if answer.state.ended else record.last_run_duration,
         runs=runs,
-        seen={**last, **said},
+        seen=answer.counts if last.keys() <= answer.counts.keys() else {**last, **answer.counts},
+        seen_progress=last_progress if answer.progress is None else answer.progress,
         ended_run=ended_run,
     )
 
@@ -57,18 +55,12 @@ def aged(record: Record) -> Record:
     return record if record.final else replace(record, stale=True, up=False)
 
 
-def _said(answer: Snapshot) -> dict[Measure, float]:
-    """Return every number that the answer says of the run's advance."""
-    progress = {} if answer.progress is None else {PROGRESS: answer.progress}
-    return {**answer.counts, **progress}
-
-
 def _counts(answer: Snapshot, last: Mapping[Measure, float], adapter: Adapter) -> Mapping[Measure, float]:
     """Return the counts to show: of a run that ended those last seen, if the service forgets them, less the live."""
     if not answer.state.ended:
         return answer.counts
     counts = answer.counts or (last if adapter.forgets else {})
-    return {measure: value for measure, value in counts.items() if measure not in LIVE and measure != PROGRESS}
+    return {measure: value for measure, value in counts.items() if measure not in LIVE}
 
 
 def _ended(record: Record, answer: Snapshot) -> tuple[tuple[int, int, int], RunId | None]:

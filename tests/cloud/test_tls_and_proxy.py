@@ -79,10 +79,16 @@ class TestTls:
         assert "not valid for" in error.sentence
 
     async def test_a_server_that_speaks_no_tls_is_refused(self) -> None:
-        async with serving(answer()) as server, Transport(LATE) as transport:
-            error = await refusal(transport, server.url.replace("http:", "https:"))
+        async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"220 mail.example ESMTP\r\n")
+            await reader.read(1)
+            writer.close()
 
-        assert error.reason in (Reason.TLS, Reason.UNREACHABLE)
+        async with await asyncio.start_server(greet, "127.0.0.1", 0) as server, Transport(LATE) as transport:
+            error = await refusal(transport, f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+
+        assert error.reason is Reason.TLS
+        assert "wrong version number" in error.sentence
 
     @pytest.mark.parametrize("content", [None, "", "no certificate"])
     async def test_a_file_without_certificates_is_refused_at_once(self, tmp_path: Path, content: str | None) -> None:

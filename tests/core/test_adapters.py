@@ -233,7 +233,7 @@ def test_dli_subjob_times_need_a_zone_unless_they_name_one(job: MakeJob) -> None
     body = dli(sub_jobs=[subjob(submission_time=time) for time in times])
 
     def seconds(zone: ZoneInfo | None) -> list[object]:
-        return [each.get("submission_timestamp_seconds") for each in read("dli", body, job, zone).detail["sub_jobs"]]
+        return [each.get("submission_timestamp_seconds") for each in read("dli", body, job, zone).told()["sub_jobs"]]
 
     assert seconds(None) == [None, 1709597441.0, 1709597441.0]
     assert seconds(SHANGHAI) == [1709597441.0] * 3

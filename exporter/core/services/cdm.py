@@ -120,7 +120,7 @@ class Cdm(Adapter):
         return Snapshot(
             state=state,
             native_state=known_word(word, self.states),
-            run=RunId("" if submission_id is None else f"{submission_id:.0f}", created),
+            run=RunId("" if submission_id is None else str(submission_id), created),
             progress=1.0 if state is State.SUCCEEDED else progress,
             incremental=fields.flag("isIncrementing"),
             start=created if executed is None else executed,

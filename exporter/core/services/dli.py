@@ -14,7 +14,7 @@ from typing import Any, Final
 from exporter.core import classify, read, times
 from exporter.core.adapter import Adapter, Entry, Hosts, Request, known_word, segments
 from exporter.core.errors import PollError, first_line
-from exporter.core.model import Job, Measure, Reason, RunId, Snapshot, State
+from exporter.core.model import Job, Measure, Reason, RunId, Snapshot, State, Table
 
 SUMS: Final[Mapping[str, Measure]] = {
     "num_tasks": Measure("tasks_planned"),
@@ -30,6 +30,13 @@ SUMS: Final[Mapping[str, Measure]] = {
     "num_failed_stages": Measure("stages", "failed"),
 }
 """Table 3: which number of a sub-job is summed into which measure."""
+COLUMNS: Final = (
+    *("id", "name", "description", "submission_time", "submission_timestamp_seconds"),
+    *("completion_time", "completion_timestamp_seconds", "stage_ids", "job_group", "status"),
+    *SUMS,
+    "killed_tasks_summary",
+)
+"""What page and JSON show of a sub-job: table 3."""
 SUBJOB_STATES: Final = {
     "RUNNING": "running",
     "SUCCEEDED": "succeeded",
@@ -109,7 +116,7 @@ class Dli(Adapter):
             "is_success": fields.flag("is_success"),
             "message": first_line(message or "") or None,
             "sub_job_id": fields.amount("sub_job_id"),
-            "sub_jobs": [subjob.detail for subjob in subjobs if subjob.detail] or None,
+            "sub_jobs": Table(COLUMNS, tuple(subjob.row for subjob in subjobs)) if subjobs else None,
         }
         return Snapshot(
             state=state,
@@ -142,19 +149,20 @@ class _Subjob:
         self.numbers = {measure: fields.amount(name) for name, measure in SUMS.items()}
         self.state = self._state(fields)
         self.killed = self._killed(fields)
-        detail = {
-            "id": fields.amount("id"),
-            "name": fields.text("name"),
-            "description": fields.text("description"),
-            "status": fields.text("status"),
-            "job_group": fields.text("job_group"),
-            "stage_ids": (data or {}).get("stage_ids") if _plain((data or {}).get("stage_ids")) else None,
-            **_time(fields, "submission_time", zone),
-            **_time(fields, "completion_time", zone),
-            **{name: self.numbers[measure] for name, measure in SUMS.items()},
-            "killed_tasks_summary": self.killed or None,
-        }
-        self.detail = {name: value for name, value in detail.items() if value is not None}
+        stages = fields.items("stage_ids")
+        self.row = (
+            fields.amount("id"),
+            fields.text("name"),
+            fields.text("description"),
+            *_time(fields, "submission_time", zone),
+            *_time(fields, "completion_time", zone),
+            stages,
+            fields.text("job_group"),
+            fields.text("status"),
+            *self.numbers.values(),
+            self.killed or None,
+        )
+        """What page and JSON show, in the order of ``COLUMNS``."""
 
     @staticmethod
     def _state(fields: read.Fields) -> str | None:
@@ -182,12 +190,7 @@ class _Subjob:
         return killed
 
 
-def _plain(value: object) -> bool:
-    """Whether *value* is a list of whole numbers, as ``stage_ids`` is."""
-    return isinstance(value, list) and all(type(item) is int for item in value)
-
-
-def _time(fields: read.Fields, name: str, zone: tzinfo | None) -> dict[str, str | float | None]:
+def _time(fields: read.Fields, name: str, zone: tzinfo | None) -> tuple[str | None, float | None]:
     """Return a sub-job's time as it was written and, where its zone is known, as Unix seconds."""
     text = fields.text(name)
     seconds = None
@@ -196,7 +199,7 @@ def _time(fields: read.Fields, name: str, zone: tzinfo | None) -> dict[str, str 
             seconds = times.java_time(text, zone)
         except ValueError:
             fields.unreadable(name)
-    return {name: text, f"{name}stamp_seconds": seconds}
+    return text, seconds
 
 
 def _sums(subjobs: list[_Subjob]) -> dict[Measure, float]:
