@@ -46,15 +46,15 @@ class Metrics:
         self._board = board
         self._telemetry = telemetry
 
-    def render(self, openmetrics: bool, names: frozenset[str]) -> bytes:
-        """Return the body; with *names* only the samples that are called so."""
+    def sections(self, openmetrics: bool, names: frozenset[str]) -> list[list[bytes]]:
+        """Return the body, a family after the other; with *names* only the samples that are called so."""
         began = time.perf_counter()
         registry = self._telemetry.registry
         own = registry.restricted_registry(names) if names else registry
         last = generate_openmetrics(own) if openmetrics else generate_latest(own)  # type: ignore[no-untyped-call]
-        body = b"".join((*self._board.parts(openmetrics, names), last))
+        sections = [*self._board.sections(openmetrics, names), [last]]
         self._telemetry.render_seconds.observe(time.perf_counter() - began)
-        return body
+        return sections
 
 
 class Jobs:

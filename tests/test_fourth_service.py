@@ -89,6 +89,6 @@ def test_a_fourth_service_is_configured_called_read_and_shown() -> None:
     answer = adapter.parse(json.dumps({"state": "Copying", "files": 7}).encode(), job, None)
     board = Board(max_series=1000)
     board.put(runs.worked(Record(job), answer, 5, adapter))
-    lines = b"".join(board.parts(openmetrics=False)).decode()
+    lines = b"".join(part for section in board.sections(openmetrics=False) for part in section).decode()
     assert 'huaweicloud_job_files{job="copy-backup",service="oms"} 7.0' in lines
     assert 'huaweicloud_job_state{job="copy-backup",service="oms",state="running"} 1.0' in lines

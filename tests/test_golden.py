@@ -63,7 +63,9 @@ def after(record: Record, service: str, answer: str, at: float) -> Record:
 
 @pytest.mark.parametrize(("name", "is_openmetrics"), [("metrics.txt", False), ("metrics.openmetrics.txt", True)])
 def test_the_metrics_of_a_fixed_population_are_these(name: str, is_openmetrics: bool) -> None:
-    body = b"".join(board().parts(is_openmetrics)).decode() + ("# EOF\n" if is_openmetrics else "")
+    body = b"".join(part for section in board().sections(is_openmetrics) for part in section).decode() + (
+        "# EOF\n" if is_openmetrics else ""
+    )
     golden = HERE / "golden" / name
     if os.environ.get("UPDATE_GOLDEN"):
         golden.write_text(body)

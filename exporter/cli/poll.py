@@ -71,5 +71,9 @@ def _snapshot(record: Record) -> str:
 def _samples(record: Record) -> str:
     board = Board(max_series=1_000_000)
     board.put(record)
-    lines = b"".join(board.parts(openmetrics=False)).decode().splitlines(keepends=True)
+    lines = (
+        b"".join(part for section in board.sections(openmetrics=False) for part in section)
+        .decode()
+        .splitlines(keepends=True)
+    )
     return "".join(line for line in lines if not line.startswith("#"))

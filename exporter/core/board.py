@@ -1,6 +1,6 @@
 """The newest record of every job, and its rendered lines: what /metrics, the page and the schedule read."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from exporter.core.catalog import FAMILIES
@@ -57,9 +57,9 @@ class Board:
             self._guard.remove(key)
             self._fit()
 
-    def parts(self, openmetrics: bool, names: frozenset[str] = frozenset()) -> Iterable[bytes]:
-        """Yield the lines of the jobs, a family after the other."""
-        return self._exposition.parts(openmetrics, names)
+    def sections(self, openmetrics: bool, names: frozenset[str] = frozenset()) -> Iterator[list[bytes]]:
+        """Yield the lines of the jobs, a family after the other, each in parts that never change."""
+        return self._exposition.sections(openmetrics, names)
 
     def _fit(self) -> None:
         for key, whole in self._guard.changes():

@@ -31,8 +31,8 @@ class _Blocks:
         self.texts: list[bytes] = []
         self._ends: list[array[int]] = []
 
-    def put(self, slot: int, chunk: bytes) -> bool:
-        """Put *chunk* in the place of what the slot holds; return whether it is another."""
+    def put(self, slot: int, chunk: bytes) -> None:
+        """Put *chunk* in the place of what the slot holds."""
         number, at = divmod(slot, BLOCK)
         while len(self.texts) <= number:
             self.texts.append(b"")
@@ -40,24 +40,22 @@ class _Blocks:
         text, ends = self.texts[number], self._ends[number]
         start, end = ends[at - 1] if at else 0, ends[at]
         if text[start:end] == chunk:
-            return False
+            return
         self.texts[number] = b"".join((text[:start], chunk, text[end:]))
         if grown := len(chunk) - (end - start):
             for later in range(at, BLOCK):
                 ends[later] += grown
-        return True
 
 
 class _Lines:
     """The lines of one family, a chunk a job."""
 
-    __slots__ = ("_blocks", "_order", "family", "headers", "version")
+    __slots__ = ("_blocks", "_order", "family", "headers")
 
     def __init__(self, family: Family, service: str, job: str) -> None:
         names = (service, job, *family.labels)
         self.family = family
         self.headers = (_text_header(family).encode(), _openmetrics_header(family).encode())
-        self.version = 0
         self._order = tuple((f'{name}="', names.index(name)) for name in sorted(names))
         self._blocks = _Blocks()
 
@@ -65,20 +63,16 @@ class _Lines:
         """Render the lines of one job, unless they say what they said *before*, and return how many they are."""
         samples = list(self.family.read(record))
         if before is None or samples != list(self.family.read(before)):
-            self._write(slot, "".join([self._line(key, values, value) for values, value in samples]).encode())
+            self._blocks.put(slot, "".join([self._line(key, values, value) for values, value in samples]).encode())
         return len(samples)
 
     def remove(self, slot: int) -> None:
         """Take the lines of one job out."""
-        self._write(slot, b"")
+        self._blocks.put(slot, b"")
 
     def parts(self) -> list[bytes]:
-        """Return the lines of all jobs, in parts that never change."""
-        return self._blocks.texts.copy()
-
-    def _write(self, slot: int, chunk: bytes) -> None:
-        if self._blocks.put(slot, chunk):
-            self.version += 1
+        """Return the lines of all jobs."""
+        return self._blocks.texts
 
     def _line(self, key: tuple[str, str], values: tuple[str, ...], value: float) -> str:
         texts = (*key, *[text.translate(ESCAPES) for text in values])
@@ -127,15 +121,14 @@ class Exposition:
         for lines in self._lines:
             lines.remove(slot)
 
-    def families(self, names: frozenset[str] = frozenset()) -> Iterator[_Lines]:
-        """Yield the families; with *names* only those whose samples are called so."""
-        return (lines for lines in self._lines if not names or lines.family.name in names)
+    def sections(self, openmetrics: bool, names: frozenset[str] = frozenset()) -> Iterator[list[bytes]]:
+        """Yield the body, a family after the other, each in parts that never change.
 
-    def parts(self, openmetrics: bool, names: frozenset[str] = frozenset()) -> Iterator[bytes]:
-        """Yield the body in parts that never change."""
-        for lines in self.families(names):
-            yield lines.headers[openmetrics]
-            yield from lines.parts()
+        With *names* only the families whose samples are called so.
+        """
+        for lines in self._lines:
+            if not names or lines.family.name in names:
+                yield [lines.headers[openmetrics], *lines.parts()]
 
     def _slot(self, key: JobKey) -> int:
         slot = self._slots.get(key)

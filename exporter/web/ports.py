@@ -9,8 +9,11 @@ from exporter.core.model import JobKey, Record
 class Exposition(Protocol):
     """Where the bytes of /metrics come from."""
 
-    def render(self, openmetrics: bool, names: frozenset[str]) -> bytes:
-        """Return the whole body; with *names* only the samples that are called so."""
+    def sections(self, openmetrics: bool, names: frozenset[str]) -> list[list[bytes]]:
+        """Return the whole body, a family after the other, each in parts that never change.
+
+        With *names* only the samples that are called so.
+        """
 
 
 class Jobs(Protocol):

@@ -2,17 +2,19 @@
 
 import asyncio
 import gzip
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from aiohttp import web
 
 from exporter.web.negotiate import OPENMETRICS, TEXT, gzip_ok, openmetrics
 from exporter.web.ports import Exposition
+from exporter.web.squeeze import LEVEL, Squeezer
 
 GZIP_OVER: Final = 1024
 """Bytes from which on a body is worth compressing."""
-GZIP_LEVEL: Final = 4
-"""Level 9 takes four times as long for a twentieth less of such text."""
+PIECE: Final = 256 * 1024
+"""Bytes of one write: the loop serves others between two."""
 
 
 class Scrapes:
@@ -55,9 +57,10 @@ class Kind(NamedTuple):
 
 
 class Body(NamedTuple):
-    """A rendered body, ready to be sent."""
+    """A rendered body, ready to be sent in parts that never change."""
 
-    content: bytes
+    parts: list[bytes]
+    length: int
     zipped: bool
     rendering: int
 
@@ -66,7 +69,7 @@ async def packed(content: bytes, wanted: bool) -> tuple[bytes, bool]:
     """Compress *content* off the event loop if that is wanted and worth it; tell whether it was done."""
     if not wanted or len(content) <= GZIP_OVER:
         return content, False
-    return await asyncio.to_thread(gzip.compress, content, GZIP_LEVEL, mtime=0), True
+    return await asyncio.to_thread(gzip.compress, content, LEVEL, mtime=0), True
 
 
 class Bodies:
@@ -76,6 +79,7 @@ class Bodies:
         self._exposition = exposition
         self._scrapes = scrapes
         self._making: dict[Kind, asyncio.Task[Body]] = {}
+        self._squeezers = {False: Squeezer(), True: Squeezer()}
 
     async def get(self, kind: Kind) -> Body:
         """Return a body of that kind; who stops waiting does not stop it for the others."""
@@ -93,24 +97,30 @@ class Bodies:
 
     async def _make(self, kind: Kind) -> Body:
         rendering = self._scrapes.rendering()
-        content = self._exposition.render(kind.openmetrics, kind.names)
-        return Body(*await packed(content, kind.gzip), rendering)
+        sections = self._exposition.sections(kind.openmetrics, kind.names)
+        parts = [part for section in sections for part in section]
+        length = sum(map(len, parts))
+        zipped = kind.gzip and length > GZIP_OVER
+        if zipped:
+            # what was compressed is kept for whole bodies alone: there are few kinds of these
+            squeezer = Squeezer() if kind.names else self._squeezers[kind.openmetrics]
+            parts = await asyncio.to_thread(squeezer.squeeze, sections)
+            length = sum(map(len, parts))
+        return Body(parts, length, zipped, rendering)
 
 
-class _Answer(web.Response):
-    """A scrape's answer, counted when all of it was handed to the connection."""
-
-    def __init__(self, body: Body, scrapes: Scrapes | None, headers: dict[str, str]) -> None:
-        super().__init__(body=body.content, headers=headers)
-        self._rendering = body.rendering
-        self._scrapes = scrapes
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """Send the body, then count it once."""
-        await super().write_eof(data)
-        if self._scrapes is not None:
-            self._scrapes.sent(self._rendering)
-            self._scrapes = None
+def pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Join small parts to pieces that are worth a write of their own."""
+    waiting: list[bytes] = []
+    size = 0
+    for part in parts:
+        waiting.append(part)
+        size += len(part)
+        if size >= PIECE:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield b"".join(waiting)
 
 
 def header(request: web.Request, name: str) -> str:
@@ -136,4 +146,12 @@ class Metrics:
         headers = {"Content-Type": OPENMETRICS if kind.openmetrics else TEXT, "Vary": "Accept, Accept-Encoding"}
         if body.zipped:
             headers["Content-Encoding"] = "gzip"
-        return _Answer(body, self._scrapes if request.method == "GET" else None, headers)
+        response = web.StreamResponse(headers=headers)
+        response.content_length = body.length
+        await response.prepare(request)
+        if request.method == "GET":
+            for piece in pieces(body.parts):
+                await response.write(piece)
+            await response.write_eof()
+            self._scrapes.sent(body.rendering)
+        return response

@@ -1,5 +1,6 @@
 """The one HTTP client against real sockets: answers, fast and slow, of every status."""
 
+import asyncio
 import gzip
 
 import pytest
@@ -77,3 +78,16 @@ async def test_a_connection_that_died_idle_is_replaced_once() -> None:
 async def test_a_full_size_answer_passes() -> None:
     async with serving(answer(b"x" * SIZE_LIMIT)) as server, Transport(LATE) as transport:
         assert len((await transport.get(server.url, REQUEST, Nobody())).body) == SIZE_LIMIT
+
+
+async def test_cancelling_passes_through() -> None:
+    async def stall(to: Connection) -> None:
+        await asyncio.sleep(60)
+
+    async with serving(stall) as server, Transport(LATE) as transport:
+        task = asyncio.create_task(transport.get(server.url, REQUEST, Nobody()))
+        while not server.heads:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task

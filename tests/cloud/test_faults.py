@@ -227,19 +227,6 @@ async def test_a_call_without_connections_is_our_own_fault(make: Callable[[Trans
     assert caught.value.reason is Reason.INTERNAL
 
 
-async def test_cancelling_passes_through() -> None:
-    async def stall(to: Connection) -> None:
-        await asyncio.sleep(60)
-
-    async with serving(stall) as server, Transport(LATE) as transport:
-        task = asyncio.create_task(transport.get(server.url, REQUEST, Nobody()))
-        while not server.heads:
-            await asyncio.sleep(0.01)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-
 @given(said=st.one_of(st.binary(max_size=60), st.binary(max_size=40).map(lambda tail: b"HTTP/1.1 200 OK\r\n" + tail)))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_no_bytes_get_anything_else_out_of_it(said: bytes) -> None:

@@ -73,7 +73,7 @@ class Peer(Collector):
 
 
 def body(board: Board, openmetrics: bool, *names: str) -> str:
-    return b"".join(board.parts(openmetrics, frozenset(names))).decode()
+    return b"".join(part for section in board.sections(openmetrics, frozenset(names)) for part in section).decode()
 
 
 def board_of(*records: Record, **options: Any) -> Board:

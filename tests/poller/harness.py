@@ -54,7 +54,7 @@ class World:
 
     def lines(self) -> list[str]:
         """Return the samples of the jobs."""
-        text = b"".join(self.board.parts(openmetrics=False)).decode()
+        text = b"".join(part for section in self.board.sections(openmetrics=False) for part in section).decode()
         return [line for line in text.splitlines() if not line.startswith("#")]
 
 

@@ -23,10 +23,10 @@ class FakeExposition:
         self.line = b"up 1\n"
         self.lines = 1
 
-    def render(self, openmetrics: bool, names: frozenset[str]) -> bytes:
+    def sections(self, openmetrics: bool, names: frozenset[str]) -> list[list[bytes]]:
         """Return as many lines as it was told."""
         self.asked.append((openmetrics, names))
-        return self.line * self.lines
+        return [[self.line * self.lines]]
 
 
 @dataclass

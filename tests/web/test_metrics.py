@@ -81,7 +81,7 @@ async def test_scrapes_at_once_share_one_rendering() -> None:
     answers = await asyncio.gather(*(bodies.get(KIND) for _ in range(20)))
     await bodies.get(KIND)
 
-    assert len({id(answer.content) for answer in answers}) == 1
+    assert len({id(answer.parts) for answer in answers}) == 1
     assert len(exposition.asked) == 2, "one for the twenty, one for the late one"
 
 
@@ -104,7 +104,7 @@ async def test_who_stops_waiting_does_not_stop_the_others() -> None:
 
     first.cancel()
 
-    assert gzip.decompress((await second).content).startswith(b"up 1\n")
+    assert gzip.decompress(b"".join((await second).parts)).startswith(b"up 1\n")
     assert first.cancelled()
     assert len(exposition.asked) == 1
 
@@ -140,11 +140,11 @@ async def test_a_scrape_rendered_before_the_wait_does_not_end_it() -> None:
 
 async def test_a_rendering_that_fails_is_a_500_and_the_next_scrape_works(caplog: pytest.LogCaptureFixture) -> None:
     class Broken(FakeExposition):
-        def render(self, openmetrics: bool, names: frozenset[str]) -> bytes:
+        def sections(self, openmetrics: bool, names: frozenset[str]) -> list[list[bytes]]:
             if not self.asked:
                 self.asked.append((openmetrics, names))
                 raise ValueError("broken")
-            return super().render(openmetrics, names)
+            return super().sections(openmetrics, names)
 
     async with serving(FakeJobs(), Broken()) as client:
         assert (await client.get("/metrics")).status == 500
