@@ -72,8 +72,8 @@ def phase(key: JobKey) -> float:
 def backoff(record: Record, pace: Pace, adapter: Adapter, jitter: float, retry_after: float | None) -> float:
     """Return the seconds to wait after a failed poll: twice as long each time, up to ``idle_interval``.
 
-    *jitter*, from 0 to 1, moves the wait by up to a quarter, so that jobs that failed together do not come back
-    together; *retry_after* is what the server asks for.
+    *jitter*, from 0 to 1, adds up to a quarter, so that jobs that failed together do not come back together;
+    *retry_after* is what the server asks for.
     """
     interval = effective_interval(record, pace, adapter)
     wait = min(interval * 2.0 ** min(record.failing - 1, 16), max(interval, pace.idle_interval))
@@ -82,7 +82,7 @@ def backoff(record: Record, pace: Pace, adapter: Adapter, jitter: float, retry_a
         wait = max(wait, THROTTLE_WAIT)
     if reason is Reason.AUTH:
         wait = max(wait, AUTH_WAIT)
-    return max(wait * (0.75 + jitter / 2), retry_after or 0.0)
+    return max(wait, retry_after or 0.0) * (1 + jitter / 4)
 
 
 def first_due(position: int, count: int, pace: Pace, now: float) -> float:

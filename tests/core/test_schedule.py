@@ -93,13 +93,13 @@ def test_turns_that_went_by_are_counted() -> None:
 @pytest.mark.parametrize(
     ("reason", "times", "retry_after", "low", "high"),
     [
-        (Reason.TIMEOUT, 1, None, 22.5, 37.5),
-        (Reason.TIMEOUT, 2, None, 45, 75),
-        (Reason.SERVER, 60, None, 225, 375),
-        (Reason.THROTTLED, 1, None, 45, 75),
-        (Reason.THROTTLED, 1, 120.0, 120, 120),
-        (Reason.AUTH, 1, None, 45, 75),
-        (Reason.NOT_FOUND, 1, None, 225, 375),
+        (Reason.TIMEOUT, 1, None, 30, 37.5),
+        (Reason.TIMEOUT, 2, None, 60, 75),
+        (Reason.SERVER, 60, None, 300, 375),
+        (Reason.THROTTLED, 1, None, 60, 75),
+        (Reason.THROTTLED, 1, 120.0, 120, 150),
+        (Reason.AUTH, 1, None, 60, 75),
+        (Reason.NOT_FOUND, 1, None, 300, 375),
     ],
 )
 def test_a_failing_job_waits_longer_each_time(
