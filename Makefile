@@ -6,12 +6,13 @@ PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
 VENV ?= .venv
 RUN := $(VENV)/bin/
 
-.PHONY: help demo test lint docs lock clean
+.PHONY: help demo test lint bench docs lock clean
 
 help:
 	@echo "make demo   live metrics of all three services from the built-in simulator, and a page to look at"
 	@echo "make test   linters, types, import rules and all tests"
-	@echo "make docs   write again what is made from the code: docs/metrics.md, docs/configuration.md"
+	@echo "make bench  measure it against its peers on this machine (half an hour); see docs/performance.md"
+	@echo "make docs   write again what is made from the code: docs/metrics.md"
 	@echo "make lock   pin the dependencies anew"
 
 demo: $(VENV)/runtime
@@ -25,6 +26,9 @@ lint: $(VENV)/dev
 	$(RUN)ruff format --check .
 	$(RUN)mypy
 	$(RUN)lint-imports --no-logo --cache-dir $(VENV)/import-linter
+
+bench: $(VENV)/dev
+	$(RUN)python -m benchmarks
 
 docs: $(VENV)/dev
 	$(RUN)python -m exporter metrics > docs/metrics.md

@@ -19,11 +19,11 @@ from exporter.clock import Clock, SystemClock
 from exporter.cloud.credentials import Credentials
 from exporter.cloud.credentials.access_key import AccessKey
 from exporter.cloud.credentials.token_file import TokenFile
-from exporter.cloud.endpoints import endpoint
 from exporter.cloud.fleet import Fleet
 from exporter.cloud.project import Project
 from exporter.cloud.transport import Transport
 from exporter.core.board import Board
+from exporter.core.endpoints import endpoint
 from exporter.core.errors import ExporterError
 from exporter.core.model import Job, JobKey, Record
 from exporter.core.schedule import Pace
@@ -162,6 +162,9 @@ class App:
             poll, sharding = self.settings.poll, self.settings.sharding
             pace = Pace(poll.interval, poll.idle_interval, poll.stale_after)
             poller = Poller(self.board, fleet, pace, poll.concurrency, self.clock, self.telemetry)
+            for project in fleet.projects.values():
+                for limit, rate in project.limits.items():
+                    self.telemetry.api_budget.labels(project.name, limit).set(rate)
             self.telemetry.shard.labels(sharding.shard, sharding.shards).set(1)
             application = make_app(Metrics(self.board, self.telemetry), Jobs(self.board, poller, fleet, self.clock))
             async with self._served(application) as address:

@@ -44,6 +44,7 @@ class Poller:
         self._telemetry = telemetry
         self._turns = schedule.Agenda()
         self._ages = schedule.Agenda()
+        self._worked_at: dict[JobKey, float] = {}  # by the clock that never goes back: age is no matter of wall time
         self._admission = Admission(concurrency)
         self._started: asyncio.Queue[tuple[float, JobKey]] = asyncio.Queue()
         self._concurrency = concurrency
@@ -153,10 +154,12 @@ class Poller:
         self._board.put(record)
         for field in answer.unknown:
             self._telemetry.unknown_values.labels(key.service, field).inc()
-        now = self._clock.monotonic()
+        now = self._worked_at[key] = self._clock.monotonic()
         due = schedule.next_due(record, self._pace, adapter, now)
         if due is not None:
             self._turns.put(key, due)
+        if before.snapshot is not None and not before.snapshot.state.ended and answer.state.ended:
+            self._log.info("run ended", **_names(before.job), result=answer.state.value, code=answer.failure_code or "")
         if before.fault is not None:
             self._log.info("poll works again", **_names(before.job), was=before.fault.reason.value)
         if before.polled_at is None or before.stale:
@@ -173,7 +176,7 @@ class Poller:
         jitter = random.random()  # noqa: S311 - spreads load, keeps no secret
         wait = schedule.backoff(record, self._pace, adapter, jitter, error.retry_after)
         self._turns.put(key, self._clock.monotonic() + wait)
-        if before.fault is None or before.fault.reason is not fault.reason:
+        if before.fault is None or (before.fault.reason, before.fault.code) != (fault.reason, fault.code):
             self._log.warning(
                 "poll failed",
                 **_names(before.job),
@@ -207,10 +210,10 @@ class Poller:
 
     def _watch_age(self, record: Record, now: float) -> None:
         """Mark a record that is too old, or look again when it may be."""
-        due = schedule.stale_at(record, self._pace, self._fleet.adapter(record.job))
-        if due is None:
+        limit = schedule.stale_after(record, self._pace, self._fleet.adapter(record.job))
+        if limit is None:
             return
-        left = due - self._clock.now()
+        left = self._worked_at[record.job.key] + limit - now
         if left > 0:
             self._ages.put(record.job.key, now + min(left, self._pace.stale_after))  # the limit may shrink meanwhile
             return

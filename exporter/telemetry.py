@@ -31,7 +31,7 @@ class Telemetry:
 
     def __init__(self, service: str = "service") -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        self.registry = CollectorRegistry()
+        self.registry = CollectorRegistry(auto_describe=True)
         self.catalogue: list[tuple[str, str, str, tuple[str, ...]]] = []
         """Name, type, help and labels of every metric here, for the reference."""
         ProcessCollector(registry=self.registry)
@@ -62,6 +62,9 @@ class Telemetry:
             "operation",
         )
         self.api_throttled = self._counter("api_throttled", "Calls that the cloud refused as too many", service)
+        self.api_budget = self._gauge(
+            "api_budget_requests_per_second", "Calls a second that the configuration allows", "project", "limit"
+        )
         self.clock_skew = self._gauge(
             "clock_skew_seconds",
             "Seconds that the cloud's clock, as its Date header tells, is ahead of ours; a signature is void after 900",

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from exporter.cli.check import report
-from exporter.cloud.endpoints import endpoint
 from exporter.core import runs, services
 from exporter.core.board import Board
+from exporter.core.endpoints import endpoint
 from exporter.core.model import JobKey, Record
 from exporter.settings import load
 

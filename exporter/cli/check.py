@@ -3,8 +3,9 @@
 import argparse
 from collections import Counter
 
+from exporter.app import credentials_of
 from exporter.cli.run import load_settings
-from exporter.cloud.endpoints import endpoint
+from exporter.core.endpoints import endpoint
 from exporter.core.needs import needs
 from exporter.core.schedule import Pace
 from exporter.core.services import load
@@ -31,8 +32,12 @@ def report(settings: Settings) -> list[str]:
     pace = Pace(poll.interval, poll.idle_interval, poll.stale_after)
     limits = {name: project.limits for name, project in settings.projects.items()}
     lines += ["", "calls a minute     jobs   all running   all waiting   allowed"]
-    for need in needs(settings.jobs, pace, adapters, limits):
-        name = f"{need.project}/{need.limit}"
+    owners = {
+        name: (credentials_of(project.credentials).identity, project.region)
+        for name, project in settings.projects.items()
+    }
+    for need in needs(settings.jobs, pace, adapters, limits, owners):
+        name = f"{'+'.join(need.projects)}/{need.limit}"
         lines.append(
             f"{name:<18} {need.jobs:>4} {need.running:>13.1f} {need.idle:>13.1f} {need.allowed:>9.1f}   {need.verdict}"
         )

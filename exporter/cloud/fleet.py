@@ -26,10 +26,12 @@ class Fleet:
     def bucket(self, job: Job) -> tuple[Hashable, float]:
         """Return what the calls for *job* are counted by at the vendor's, and the calls a second it allows.
 
-        Projects of one user in one region share a bucket, because the vendor counts by user.
+        Projects of one user in one region share a bucket, because the vendor counts by user; the least of their
+        limits counts.
         """
-        project, limit = self.projects[job.project], self.request(job).limit
-        return (project.identity, project.region, limit), project.limits[limit]
+        owner, limit = self.projects[job.project].owner, self.request(job).limit
+        rates = [project.limits[limit] for project in self.projects.values() if project.owner == owner]
+        return (owner, limit), min(rates)
 
     async def ask(self, job: Job) -> Snapshot:
         """Make the call and read its answer; :class:`PollError` says why it could not be done."""

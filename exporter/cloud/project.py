@@ -38,9 +38,9 @@ class Project:
     _skew_checked: float = field(default=float("-inf"), init=False)
 
     @property
-    def identity(self) -> str:
-        """Who asks: what the vendor counts calls and refusals by."""
-        return self.credentials.identity
+    def owner(self) -> tuple[str, str]:
+        """Who asks, and in which region: what the vendor counts calls by."""
+        return self.credentials.identity, self.region
 
     async def ask(self, adapter: Adapter, request: Request) -> bytes:
         """Make a call and return the body of its 200 answer; whatever else comes is a :class:`PollError`."""

@@ -1,6 +1,7 @@
 """How many calls a limit class allows: never more than 60 x N in any 60 seconds, a burst included."""
 
 import heapq
+import math
 from collections.abc import Hashable, Iterator
 
 from exporter.core.model import JobKey
@@ -9,14 +10,15 @@ from exporter.core.model import JobKey
 class Budget:
     """A bucket of *rate* calls a second, and the jobs that wait for it, the nearest deadline first.
 
-    A burst of a tenth of a second's calls is allowed and taken off the steady rate, so that the sum over a minute
-    holds whenever the minute begins. A job's deadline is when its next turn would come, so a running job goes before
-    a waiting one, and none waits for ever.
+    A burst of a tenth of a second's calls is allowed and taken off the steady rate, and a part of a call is none, so
+    that the sum over a minute holds whenever the minute begins. A job's deadline is when its next turn would come, so
+    a running job goes before a waiting one, and none waits for ever.
     """
 
     def __init__(self, rate: float) -> None:
         burst = max(1.0, rate // 10)
-        self._gap = 60 / (60 * rate - burst) if 60 * rate > burst else 1 / rate
+        steady = per_minute(rate) - (burst if burst > 1 else 0)
+        self._gap = 60 / steady * (1 + 1e-9)  # never short of it by rounding
         self._tolerance = (burst - 1) * self._gap
         self._free_at = float("-inf")
         self._waiting: list[tuple[float, float, JobKey]] = []
@@ -29,6 +31,10 @@ class Budget:
     def wanted(self) -> bool:
         """Whether a job waits."""
         return bool(self._waiting)
+
+    def nearest(self) -> float:
+        """Return the nearest deadline of the jobs that wait."""
+        return self._waiting[0][0]
 
     def ready_in(self, now: float) -> float:
         """Return the seconds until the next call is allowed, 0 if it is now."""
@@ -56,10 +62,13 @@ class Admission:
 
     def start(self, now: float) -> Iterator[tuple[float, JobKey]]:
         """Yield what may start now: when it was due, and the job."""
-        for budget in self._budgets.values():
-            while budget.wanted and self._free and not budget.ready_in(now):
-                self._free -= 1
-                yield budget.take(now)
+        while self._free:
+            ready = [budget for budget in self._budgets.values() if budget.wanted and not budget.ready_in(now)]
+            if not ready:
+                return
+            self._free -= 1
+            # over all buckets, or the first one would keep every place to itself when places are short
+            yield min(ready, key=Budget.nearest).take(now)
 
     def ready_in(self, now: float) -> float | None:
         """Return the seconds until the next job may start, ``None`` if none waits or a place must come free first."""
@@ -70,3 +79,9 @@ class Admission:
     def leave(self) -> None:
         """Give a place back."""
         self._free += 1
+
+
+def per_minute(rate: float) -> float:
+    """Return the calls a minute that *rate*, in calls a second, allows: whole ones, unless it is less than one."""
+    calls = 60 * rate
+    return math.floor(calls + 1e-9) if calls >= 1 else calls

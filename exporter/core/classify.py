@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from exporter.core.errors import PollError
 from exporter.core.model import Reason
-from exporter.core.read import clean
+from exporter.core.read import clean, said
 
 GATEWAY: Final[Mapping[str, Reason]] = {
     **dict.fromkeys(("0101", "0103", "0104", "0105", "0106", "0310", "0607"), Reason.CONFIG),
@@ -88,7 +88,7 @@ def from_object(data: Mapping[str, Any]) -> Envelope:
     for level in _levels(data, DEEPEST):
         for code_key, text_key in SHAPES:
             code, text = level.get(code_key), level.get(text_key)
-            if isinstance(code, str | int) and not isinstance(code, bool) and clean(str(code)):
+            if isinstance(code, str | int) and not isinstance(code, bool) and said(code):
                 codes.append(clean(str(code)))
             if isinstance(text, str) and clean(text):
                 texts.append(clean(text))

@@ -109,6 +109,16 @@ class RunId:
             return self.id == other.id
         return self.created is not None and self.created == other.created
 
+    def newer(self, other: "RunId") -> bool:
+        """Whether this run came after the other one: by creation, else by number; one that only differs did."""
+        if self.same(other):
+            return False
+        if self.created is not None and other.created is not None and self.created != other.created:
+            return self.created > other.created
+        if self.id.isdecimal() and other.id.isdecimal():
+            return int(self.id) > int(other.id)
+        return self != other
+
     @property
     def label(self) -> str:
         """The value of the label ``run_id``: the id, else the creation time in milliseconds, else empty."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 from exporter.core.errors import PollError
 from exporter.core.model import Reason
 
-NUMBER: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?")
+NUMBER: Final = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 NOT_SAID: Final = frozenset({"", "N/A"})
 LATEST_MILLISECOND: Final = 253_402_300_799_999
 """The last millisecond of the year 9999: a greater date is a mistake, not a date."""
@@ -102,7 +102,7 @@ class Fields:
         if not 0 <= read <= full:
             self.unreadable(name)
             return None
-        return read
+        return read + 0  # a negative zero is zero
 
     def moment(self, name: str) -> float | None:
         """Read a time in milliseconds since 1970, number or text, as Unix seconds; -1 is "not said"."""

@@ -24,21 +24,22 @@ def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> Rec
         or answer.progress not in (None, last_progress)
         or any(last.get(measure) != value for measure, value in answer.counts.items())
     )
-    runs, ended_run = _ended(record, answer)
+    final = adapter.final and same and before is not None and answer.state.ended and before.state is answer.state
+    runs, ended_run = _ended(record, answer, confirmed=final or not adapter.final)
     return replace(
         record,
         snapshot=replace(answer, counts=_counts(answer, last, adapter)),
         stale=False,
         up=True,
         polled_at=at,
-        final=adapter.final and answer.state.ended and same and before is not None and before.state is answer.state,
+        final=final,
         fault=None,
         failing=0,
         last_progress=at if moved else record.last_progress,
         last_success=_last_success(record, answer, same, at),
         last_run_duration=_duration(answer) if answer.state.ended else record.last_run_duration,
         runs=runs,
-        seen=answer.counts if last.keys() <= answer.counts.keys() else {**last, **answer.counts},
+        seen=answer.counts or last,
         seen_progress=last_progress if answer.progress is None else answer.progress,
         ended_run=ended_run,
     )
@@ -63,28 +64,36 @@ def _counts(answer: Snapshot, last: Mapping[Measure, float], adapter: Adapter) -
     return {measure: value for measure, value in counts.items() if measure not in LIVE}
 
 
-def _ended(record: Record, answer: Snapshot) -> tuple[tuple[int, int, int], RunId | None]:
-    """Return the runs counted and the newest one seen ended; one that had ended at first sight is not counted."""
+def _ended(record: Record, answer: Snapshot, *, confirmed: bool) -> tuple[tuple[int, int, int], RunId | None]:
+    """Return the runs counted and the newest one seen ended; one that had ended at first sight is not counted.
+
+    Where an end is confirmed by a second poll it counts from then, because a run that is seen live again after all
+    has not ended. A run that is older than one seen ended was counted, or had ended before: it is none to count.
+    """
+    before, ended_run = record.snapshot, record.ended_run
     if not answer.state.ended:
-        return record.runs, record.ended_run
-    before = record.snapshot
+        return record.runs, None if confirmed is False and _is(ended_run, answer.run) else ended_run
     if before is None:
         return record.runs, answer.run
+    known = ended_run is not None and not answer.run.newer(ended_run)
     if answer.run == RunId():  # a run without a name: only the change of the state tells that it ended
         known = before.state.ended
-    else:
-        known = record.ended_run is not None and record.ended_run.same(answer.run)
-    if known:
-        return record.runs, record.ended_run
+    if known or not confirmed:
+        return record.runs, ended_run
     succeeded, went_wrong, cancelled = (
         count + (result is answer.state) for count, result in zip(record.runs, RESULTS, strict=True)
     )
     return (succeeded, went_wrong, cancelled), answer.run
 
 
+def _is(ended_run: RunId | None, run: RunId) -> bool:
+    return ended_run is not None and ended_run.same(run)
+
+
 def _last_success(record: Record, answer: Snapshot, same: bool, at: float) -> float | None:
     """Return when a run last succeeded: its end by the vendor's word, else the poll that saw it turn."""
-    if answer.state is not State.SUCCEEDED:
+    older = record.ended_run is not None and record.ended_run.newer(answer.run)
+    if answer.state is not State.SUCCEEDED or older:
         return record.last_success
     if answer.end is not None:
         return answer.end

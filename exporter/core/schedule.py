@@ -90,11 +90,11 @@ def first_due(position: int, count: int, pace: Pace, now: float) -> float:
     return now + position * min(1 / FIRST_POLLS_PER_SECOND, pace.interval / max(count, 1))
 
 
-def stale_at(record: Record, pace: Pace, adapter: Adapter) -> float | None:
-    """Return the Unix time at which the job's values are too old, ``None`` if they cannot age."""
+def stale_after(record: Record, pace: Pace, adapter: Adapter) -> float | None:
+    """Return the seconds after its last working poll that make a job's values too old, ``None`` if they cannot age."""
     if record.final or record.stale or record.polled_at is None:
         return None
-    return record.polled_at + max(pace.stale_after, STALE_INTERVALS * effective_interval(record, pace, adapter))
+    return max(pace.stale_after, STALE_INTERVALS * effective_interval(record, pace, adapter))
 
 
 class Agenda:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
+from exporter.core.endpoints import REGION
 from exporter.settings import address, durations, files
 from exporter.settings.mistakes import Expected, nearest, shown
 
@@ -38,6 +39,17 @@ def at_least(least: float, write: Callable[[Any], str] = str) -> AfterValidator:
     def check(value: Any) -> Any:
         if value < least:
             raise ValueError(f"expected at least {write(least)}, not {write(value)}")
+        return value
+
+    return AfterValidator(check)
+
+
+def at_most(most: int) -> AfterValidator:
+    """Refuse a number above *most*."""
+
+    def check(value: int) -> int:
+        if value > most:
+            raise ValueError(f"expected at most {most}, not {value}")
         return value
 
     return AfterValidator(check)
@@ -86,7 +98,7 @@ def _project_name(text: str) -> str:
 
 
 def _region(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", text):
+    if not REGION.fullmatch(text):
         raise Expected("a region such as cn-north-4", text)
     return str(text)
 
@@ -122,6 +134,7 @@ Interval = Annotated[float, at_least(1, durations.duration), _reads_duration, _a
 Rate = Annotated[float, reading("a rate such as 5/s or 120/m", durations.rate), Written(lambda value: f"{value:g}/s")]
 Switch = Annotated[bool, reading("true or false", _switch), Written(lambda value: str(value).lower())]
 Count = Annotated[int, at_least(1), reading("a whole number", whole)]
+Few = Annotated[int, at_most(1000), at_least(1), reading("a whole number", whole)]
 Label = Annotated[str, reading("a label name", _label)]
 ProjectName = Annotated[str, reading("a project name", _project_name)]
 Region = Annotated[str, reading("a region such as cn-north-4", _region)]

@@ -7,6 +7,8 @@ from pydantic import BaseModel, Field, ValidationError
 
 from exporter.core.adapter import Adapter
 from exporter.core.adapter import Entry as AdapterEntry
+from exporter.core.endpoints import REGION, endpoint
+from exporter.core.errors import SettingsError
 from exporter.core.model import Job, JobKey
 from exporter.settings import explain, fields
 from exporter.settings.mistakes import Mistake, Path, instead, path_text, shown
@@ -123,9 +125,17 @@ class Reader:
         cloud = table.get("cloud") or Cloud.HUAWEICLOUD.value
         seen = (project, adapter.service) in self._addressed
         self._addressed.add((project, adapter.service))
-        if seen or cloud not in list(Cloud) or cloud in adapter.hosts.patterns:
+        if seen or cloud not in list(Cloud) or table.table("endpoints").get(adapter.service) is not None:
             return
-        if table.table("endpoints").get(adapter.service) is None:
+        region = str(table.get("region") or "")
+        if cloud in adapter.hosts.patterns:
+            if not REGION.fullmatch(region):
+                return  # told where the region is read
+            try:
+                endpoint(adapter, str(cloud), region, {})
+            except SettingsError as error:
+                self._tell(("projects", project, "region"), str(error).replace("<name>", project))
+        else:
             where = ("projects", project, "endpoints", adapter.service)
             self._tell(where, f"required but missing: cloud {cloud} has no usual one, and {path_text(path)} needs it")
 

@@ -99,7 +99,7 @@ class Poll(Section):
     timeout: fields.Timeout = Field(
         default=10.0, description="Time that one call may take, its whole answer included (a duration)."
     )
-    concurrency: fields.Count = Field(default=32, description="Calls that may be under way at once (a number).")
+    concurrency: fields.Few = Field(default=32, description="Calls that may be under way at once (a number).")
     stale_after: fields.Duration = Field(
         default=600.0,
         description="Time without a working poll after which a job's values go; longer than idle_interval "
@@ -150,7 +150,7 @@ class Metrics(Section):
 class Sharding(Section):
     """Which part of the jobs this process polls."""
 
-    shards: fields.Count = Field(default=1, description="How many exporters share the jobs (a number).")
+    shards: fields.Few = Field(default=1, description="How many exporters share the jobs (a number).")
     shard: Annotated[int, fields.reading('a whole number or "auto"', fields.whole)] = Field(
         default=0,
         description='Which of them this one is, counted from 0; "auto" is the ordinal at the end of the host name.',

@@ -153,5 +153,6 @@ class Metrics:
             for piece in pieces(body.parts):
                 await response.write(piece)
             await response.write_eof()
-            self._scrapes.sent(body.rendering)
+            if not kind.names:  # a part of the metrics is no scrape that saw the end
+                self._scrapes.sent(body.rendering)
         return response

@@ -219,6 +219,12 @@ def test_killed_reasons_tie_by_name_and_are_cut_at_100_characters(job: MakeJob) 
     counts = read("dli", dli(sub_jobs=[subjob(killed_tasks_summary=summary)]), job).counts
     killed = {each.label: value for each, value in counts.items() if each.name == "killed_tasks"}
 
+    same = read(
+        "dli", dli(sub_jobs=[subjob(killed_tasks_summary={"": 3, "other": 2, " oom": 1, "oom": 2})]), job
+    ).counts
+
+    assert same[Measure("killed_tasks", "other")] == 5
+    assert same[Measure("killed_tasks", "oom")] == 3
     assert killed == {"x" * 100: 10, **dict.fromkeys("abcdefghi", 1), "other": 3}
 
 
@@ -362,6 +368,8 @@ def test_a_run_is_told_by_its_id_else_by_when_it_was_created(job: MakeJob) -> No
         ("dws", {"errCode": "DWS.4711", "status": "RUNNING"}, Reason.API, "DWS.4711"),
         ("cdm", {}, Reason.PAYLOAD, ""),
         ("cdm", {"errCode": "Cdm.0100"}, Reason.NOT_FOUND, "Cdm.0100"),
+        ("cdm", {"submissions": None, "errCode": "Cdm.0100"}, Reason.NOT_FOUND, "Cdm.0100"),
+        ("cdm", {"submissions": [], "errCode": "Cdm.0032"}, Reason.PERMISSION, "Cdm.0032"),
         ("cdm", {"submissions": {"status": "RUNNING"}}, Reason.PAYLOAD, ""),
         ("cdm", {"submissions": ["RUNNING"]}, Reason.PAYLOAD, ""),
         ("cdm", cdm(status=None), Reason.PAYLOAD, ""),
@@ -388,6 +396,7 @@ def test_with_a_status_dlis_is_success_does_not_count(job: MakeJob) -> None:
 
 def test_dws_null_errors_and_the_code_of_success_are_no_failure(job: MakeJob) -> None:
     assert read("dws", {"status": "RUNNING", "error_code": "DWS.0000"}, job).state is State.RUNNING
+    assert read("dws", {"status": "RUNNING", "error_code": "N/A"}, job).state is State.RUNNING
     quiet = {"status": "RUNNING", "error_code": None, "code": "X.1", "sub": {"error_code": "DWS.1"}}
     assert read("dws", quiet, job).state is State.RUNNING
 

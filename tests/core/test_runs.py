@@ -145,6 +145,33 @@ def test_a_final_record_does_not_age() -> None:
     assert runs.aged(record) is record
 
 
+def test_a_final_run_is_counted_when_its_end_is_confirmed() -> None:
+    assert after("dli", RUNNING, FAILED).runs == (0, 0, 0)
+    assert after("dli", RUNNING, FAILED, FAILED).runs == (0, 1, 0)
+
+
+def test_a_run_that_lives_again_is_counted_by_its_real_end() -> None:
+    assert after("dli", RUNNING, FAILED, RUNNING, SUCCEEDED, SUCCEEDED).runs == (1, 0, 0)
+    assert after("dli", FAILED, RUNNING, SUCCEEDED, SUCCEEDED).runs == (1, 0, 0)
+
+
+def test_an_older_run_that_comes_back_is_none_to_count_and_moves_no_success() -> None:
+    first, second = (Snapshot(State.SUCCEEDED, run=RunId(str(n), float(n)), end=n + 0.5) for n in (1, 2))
+    record = after("cdm", first, replace(second, state=State.RUNNING), second, first, second, first)
+
+    assert record.runs == (1, 0, 0)
+    assert record.last_success == 2.5
+
+
+def test_counts_of_different_answers_are_not_mixed() -> None:
+    one = replace(RUNNING, counts={Measure("tasks", "failed"): 7.0, Measure("tasks_planned"): 100.0})
+    two = replace(RUNNING, counts={Measure("tasks_planned"): 5.0})
+    record = after("dli", one, two, SUCCEEDED)
+
+    assert record.snapshot is not None
+    assert record.snapshot.counts == {Measure("tasks_planned"): 5.0}
+
+
 ANSWERS = st.builds(
     seen,
     st.sampled_from(State),

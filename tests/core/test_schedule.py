@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.core import schedule
-from exporter.core.budget import Budget
+from exporter.core.budget import Admission, Budget, per_minute
 from exporter.core.model import Fault, Job, JobKey, Reason, Record, Snapshot, State
 from exporter.core.schedule import Agenda, Pace
 from exporter.core.services import load
@@ -122,11 +122,12 @@ def test_values_are_stale_after_the_limit_or_three_intervals(job: MakeJob) -> No
     running = record(job("cdm"), State.RUNNING, polled_at=1000.0)
     slow = record(job("cdm", interval=900.0), State.RUNNING, polled_at=1000.0)
 
-    assert schedule.stale_at(running, PACE, ADAPTERS["cdm"]) == 1600
-    assert schedule.stale_at(slow, PACE, ADAPTERS["cdm"]) == 1000 + 2700
-    assert schedule.stale_at(record(job("cdm"), State.PENDING, polled_at=0.0), PACE, ADAPTERS["cdm"]) == 900
-    assert schedule.stale_at(record(job("cdm")), PACE, ADAPTERS["cdm"]) is None
-    assert schedule.stale_at(record(job("dli"), State.FAILED, polled_at=0.0, final=True), PACE, ADAPTERS["dli"]) is None
+    assert schedule.stale_after(running, PACE, ADAPTERS["cdm"]) == 600
+    assert schedule.stale_after(slow, PACE, ADAPTERS["cdm"]) == 2700
+    assert schedule.stale_after(record(job("cdm"), State.PENDING, polled_at=0.0), PACE, ADAPTERS["cdm"]) == 900
+    assert schedule.stale_after(record(job("cdm")), PACE, ADAPTERS["cdm"]) is None
+    final = record(job("dli"), State.FAILED, polled_at=0.0, final=True)
+    assert schedule.stale_after(final, PACE, ADAPTERS["dli"]) is None
 
 
 def test_an_agenda_keeps_one_time_a_key_and_gives_the_earliest_first() -> None:
@@ -165,9 +166,35 @@ def test_a_budget_serves_the_nearest_deadline_first() -> None:
     budget.wait_for(JobKey("cdm", "running"), 5, 35)
 
     assert budget.take(10) == (5, JobKey("cdm", "running"))
-    assert budget.ready_in(10) > 1
+    assert budget.ready_in(10) == pytest.approx(1)
     assert budget.take(12) == (0, JobKey("cdm", "idle"))
     assert not budget.wanted
+
+
+def test_when_places_are_short_the_nearest_deadline_starts_whatever_its_bucket() -> None:
+    admission = Admission(places=1)
+    started = []
+    for turn in range(30):
+        for bucket in ("dli", "cdm", "dws"):
+            admission.wait_for(bucket, 1e6, JobKey(bucket, str(turn)), turn, turn + 30)
+    for now in range(90):
+        started += [key.service for _, key in admission.start(now)]
+        admission.leave()
+
+    assert [started[:60].count(bucket) for bucket in ("dli", "cdm", "dws")] == [20, 20, 20]
+
+
+@pytest.mark.parametrize(("rate", "calls"), [(2 / 60, 2), (1.5 / 60, 1), (0.5 / 60, 0.5), (1.8, 108), (30, 1800)])
+def test_a_budget_allows_every_whole_call_of_its_minute(rate: float, calls: float) -> None:
+    budget, now, taken = Budget(rate), 0.0, 0
+    while now < 3600:
+        budget.wait_for(JobKey("cdm", "j"), now, now)
+        now += budget.ready_in(now)
+        budget.take(now)
+        taken += now < 3600
+
+    assert per_minute(rate) == calls
+    assert 0.99 * 60 * calls <= taken <= 60 * calls
 
 
 def test_a_shard_more_moves_only_its_share_of_the_jobs() -> None:

@@ -89,9 +89,10 @@ class Cdm(Adapter):
     def parse(self, body: bytes, job: Job, zone: tzinfo | None) -> Snapshot:
         """Read the newest submission; a job without any has never run."""
         data = read.document(body)
-        if "submissions" not in data:
+        if not data.get("submissions"):
             found = classify.from_object(data)
-            raise classify.refusal(200, found, self.codes, otherwise=Reason.API if found.codes else Reason.PAYLOAD)
+            if found.codes or "submissions" not in data:
+                raise classify.refusal(200, found, self.codes, otherwise=Reason.API if found.codes else Reason.PAYLOAD)
         if data["submissions"] is None or data["submissions"] == []:
             return Snapshot(State.PENDING)
         unknown: list[str] = []

@@ -184,7 +184,11 @@ class _Subjob:
             return {} if self.numbers[Measure("tasks", "killed")] == 0 else None
         inner: list[str] = []
         amounts = read.Fields(summary, inner)
-        killed = {read.clean(name) or "other": amounts.amount(name) for name in summary}
+        killed: dict[str, float | None] = {}
+        for name in summary:
+            reason = read.clean(name) or "other"
+            amount, before = amounts.amount(name), killed.get(reason, 0)
+            killed[reason] = None if amount is None or before is None else before + amount
         for _ in inner:
             fields.unreadable("killed_tasks_summary")
         return killed

@@ -22,7 +22,8 @@ IAM: Final = Hosts(
 FOREIGN: Final = {"otc": frozenset({"eu-ch2"})}
 """Regions of a cloud that live under another domain than its pattern, by cloud."""
 
-_REGION = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+REGION: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+"""What the name of a region looks like: it becomes part of a host's name, and anything else could name another."""
 
 
 def endpoint(adapter: Adapter, cloud: str, region: str, overrides: Mapping[str, str]) -> str:
@@ -47,7 +48,7 @@ def _find(service: str, hosts: Hosts, cloud: str, region: str, overrides: Mappin
     if pattern is None:
         known = ", ".join(sorted(hosts.patterns))
         raise SettingsError([f"no address of {service} is known for cloud {cloud!r} (known: {known}); {remedy}"])
-    if not _REGION.fullmatch(region):
+    if not REGION.fullmatch(region):
         # The region becomes part of a host name: anything else in it could name another host.
         raise SettingsError([f"{region!r} is not the name of a region, so {service} has no address; {remedy}"])
     if cloud == "huaweicloud" and region in hosts.exceptions:

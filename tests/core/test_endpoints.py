@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from exporter.cloud.endpoints import endpoint, iam_endpoint
+from exporter.core.endpoints import endpoint, iam_endpoint
 from exporter.core.errors import SettingsError
 from exporter.core.services import load
 

@@ -1,0 +1,1 @@
+"""Measurements of the exporter beside its peers: ``python -m benchmarks``."""

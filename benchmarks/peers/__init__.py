@@ -1,0 +1,1 @@
+"""What the exporter is measured against; each module is a process of its own."""

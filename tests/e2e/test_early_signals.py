@@ -1,0 +1,51 @@
+"""A signal at any moment ends a command cleanly, also while it still starts."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.processes import PATIENCE, ROOT, environment
+from tests.e2e.test_stopping import CONFIG
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("after", [0.15, 0.4, 0.7, 1.0])
+def test_a_daemon_that_is_told_to_stop_while_it_starts_did_well(number: int, after: float, tmp_path: Path) -> None:
+    (tmp_path / "exporter.yaml").write_text(CONFIG)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "exporter", "run", "--config", str(tmp_path / "exporter.yaml")],
+        cwd=ROOT,
+        env=environment(EXPORTER_WEB__LISTEN_ADDRESS="127.0.0.1:0"),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(after)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=PATIENCE)
+
+    assert (process.returncode, "Traceback" in said) == (0, False)
+
+
+def test_an_interrupted_poll_is_a_failed_command_without_a_traceback(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        (tmp_path / "exporter.yaml").write_text(CONFIG.replace("http://127.0.0.1:9", address))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "exporter", "poll", "dli", "orders", "--config", str(tmp_path / "exporter.yaml")],
+            cwd=ROOT,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with silent.accept()[0] as call:
+            call.recv(100)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=PATIENCE)
+
+    assert (process.returncode, said) == (1, "")
