@@ -1,7 +1,7 @@
 """Where jobs are polled: the services that are known, and the projects by name."""
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from exporter.cloud.project import Project
 from exporter.core.adapter import Adapter, Request
@@ -14,6 +14,7 @@ class Fleet:
 
     adapters: Mapping[str, Adapter]
     projects: Mapping[str, Project]
+    _buckets: dict[tuple[str, str], tuple[Hashable, float]] = field(default_factory=dict, init=False)
 
     def adapter(self, job: Job) -> Adapter:
         """Return the adapter of the job's service."""
@@ -27,11 +28,15 @@ class Fleet:
         """Return what the calls for *job* are counted by at the vendor's, and the calls a second it allows.
 
         Projects of one user in one region share a bucket, because the vendor counts by user; the least of their
-        limits counts.
+        limits counts. A key that is renewed does not begin a new bucket: its user is the same.
         """
-        owner, limit = self.projects[job.project].owner, self.request(job).limit
-        rates = [project.limits[limit] for project in self.projects.values() if project.owner == owner]
-        return (owner, limit), min(rates)
+        limit = self.request(job).limit
+        found = self._buckets.get((job.project, limit))
+        if found is None:
+            owner = self.projects[job.project].owner
+            rates = [project.limits[limit] for project in self.projects.values() if project.owner == owner]
+            found = self._buckets[job.project, limit] = ((owner, limit), min(rates))
+        return found
 
     async def ask(self, job: Job) -> Snapshot:
         """Make the call and read its answer; :class:`PollError` says why it could not be done."""
