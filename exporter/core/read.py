@@ -88,6 +88,8 @@ class Fields:
         *absent* is the service's mark for "not said"; *suffix* is a sign that may follow a number sent as text.
         """
         value = self._data.get(name)
+        if type(value) is int and 0 <= value <= full:
+            return value  # by far the most
         if not said(value):
             return None
         if suffix and isinstance(value, str):
