@@ -71,3 +71,11 @@ def test_the_labels_it_renames_are_accepted(minimal: Path) -> None:
     minimal.write_text(minimal.read_text() + f"metrics: {found[1]}\n")
 
     assert load(minimal, {}).metrics.labels.job == "cloud_job"
+
+
+@pytest.mark.parametrize("name", ["exporter.yaml", "minimal.yaml", "sidecar.yaml"])
+def test_every_configuration_that_is_shipped_passes_the_check(name: str) -> None:
+    done = exporter("check", "--config", f"config/{name}")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("The configuration is valid.")
