@@ -31,6 +31,14 @@ class _Blocks:
         self.texts: list[bytes] = []
         self._ends: list[array[int]] = []
 
+    def empty(self, slot: int) -> bool:
+        """Whether the slot holds nothing."""
+        number, at = divmod(slot, BLOCK)
+        if number >= len(self._ends):
+            return True
+        ends = self._ends[number]
+        return ends[at] == (ends[at - 1] if at else 0)
+
     def put(self, slot: int, chunk: bytes) -> None:
         """Put *chunk* in the place of what the slot holds."""
         number, at = divmod(slot, BLOCK)
@@ -62,6 +70,8 @@ class _Lines:
     def put(self, slot: int, key: tuple[str, str], record: Record, before: Record | None) -> int:
         """Render the lines of one job, unless they say what they said *before*, and return how many they are."""
         samples = list(self.family.read(record))
+        if not samples and self._blocks.empty(slot):
+            return 0  # as most families of the other services
         if before is None or samples != list(self.family.read(before)):
             self._blocks.put(slot, "".join([self._line(key, values, value) for values, value in samples]).encode())
         return len(samples)
