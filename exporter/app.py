@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 
 import structlog
 from aiohttp import web
@@ -180,12 +179,8 @@ class App:
 
     def _jobs(self) -> list[Job]:
         """Return the jobs of this shard."""
-        sharding, projects = self.settings.sharding, self.settings.projects
-        return [
-            replace(job, region=projects[job.project].region)
-            for job in self.settings.jobs
-            if shard_of(job.key, sharding.shards) == sharding.shard
-        ]
+        sharding = self.settings.sharding
+        return [job for job in self.settings.jobs if shard_of(job.key, sharding.shards) == sharding.shard]
 
     def _hang_up(self) -> None:
         self._log.warning("SIGHUP ignored: this version reads its configuration only at the start; restart it")

@@ -5,7 +5,7 @@ import asyncio
 import difflib
 import json
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 from exporter import logs
 from exporter.app import App
@@ -28,7 +28,7 @@ def command(options: argparse.Namespace) -> int:
 def _job(settings: Settings, key: JobKey) -> Job:
     known = {job.key: job for job in settings.jobs}
     if job := known.get(key):
-        return replace(job, region=settings.projects[job.project].region)
+        return job
     near = difflib.get_close_matches(key.job, [each.job for each in known if each.service == key.service], n=3)
     hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
     raise ExporterError(f"no job {key.job!r} of service {key.service!r} is registered{hint}")

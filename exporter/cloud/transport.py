@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType, SimpleNamespace, TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import Final, Self
 
 import aiohttp
@@ -42,7 +42,6 @@ HEADERS: Final = {
 }
 """Sent with every call and never signed: a proxy may rewrite them, and the vendor accepts unsigned headers."""
 
-_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 _PATH = re.compile(r"/[!-~]*")
 _UNFIT = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 
@@ -114,15 +113,14 @@ class Transport:
         request: Request,
         credentials: Credentials,
         project_id: str = "",
-        extra_headers: Mapping[str, str] = _NONE,
     ) -> Answer:
-        """Make one call and return its answer, whatever the status; *extra_headers* are signed.
+        """Make one call and return its answer, whatever the status.
 
         Raises :class:`PollError`, and nothing else, if no whole answer came or if it was a redirect.
         """
         base = base_of(base_url)
         extra = {"X-Project-Id": project_id} if project_id else {}
-        call = _call(base, request, self._clock.now(), extra | dict(extra_headers))
+        call = _call(base, request, self._clock.now(), extra)
         headers = {**call.headers, **await credentials.headers(call)}
         _check(headers, base)
         return await self._send(base, call, headers, proxy_for(base, self._proxy))

@@ -1,23 +1,14 @@
 """Where a service answers: the operator's own address, else the region's exception, else the cloud's pattern.
 
-The hosts of a service are data of its adapter. Only IAM, which belongs to no adapter, has its hosts here.
+The hosts of a service are data of its adapter.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Final
 
-from exporter.core.adapter import Adapter, Hosts
+from exporter.core.adapter import Adapter
 from exporter.core.errors import SettingsError
-
-IAM: Final = Hosts(
-    {
-        "huaweicloud": "https://iam.{region}.myhuaweicloud.com",
-        "otc": "https://iam.{region}.otc.t-systems.com",
-    },
-    {"eu-west-101": "https://iam.eu-west-101.myhuaweicloud.eu"},
-)
-"""Source: the vendor's endpoint list; opentelekomcloud-docs/regions-and-endpoints."""
 
 FOREIGN: Final = {"otc": frozenset({"eu-ch2"})}
 """Regions of a cloud that live under another domain than its pattern, by cloud."""
@@ -32,15 +23,7 @@ def endpoint(adapter: Adapter, cloud: str, region: str, overrides: Mapping[str, 
     *overrides* are the project's ``endpoints``, by service. Raises
     :class:`~exporter.core.errors.SettingsError` if none of them, the cloud and the region tells the host.
     """
-    return _find(adapter.service, adapter.hosts, cloud, region, overrides)
-
-
-def iam_endpoint(cloud: str, region: str, overrides: Mapping[str, str]) -> str:
-    """Return the base URL of IAM, without a slash at its end; arguments and errors as in :func:`endpoint`."""
-    return _find("iam", IAM, cloud, region, overrides)
-
-
-def _find(service: str, hosts: Hosts, cloud: str, region: str, overrides: Mapping[str, str]) -> str:
+    service, hosts = adapter.service, adapter.hosts
     if given := overrides.get(service):
         return given.rstrip("/")
     remedy = f"set projects.<name>.endpoints.{service}"

@@ -1,7 +1,7 @@
 """From one answer to the next: what a job's record becomes when a poll worked, failed, or none worked for too long.
 
-A failure never moves a "last success", an answer that says less never erases what was counted, and a run is counted
-once, when it is first seen ended after the job was registered.
+A failure never moves a "last success", an answer that says less never erases what was counted, and a run that ended
+after the job was registered is counted once.
 """
 
 from collections.abc import Mapping

@@ -20,7 +20,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8)
 
 async def test_the_headers_are_these_and_no_more() -> None:
     async with serving(answer()) as server, Transport(LATE) as transport:
-        await transport.get(server.url, REQUEST, Nobody({"X-Auth-Token": "T"}), "P", {"X-Cluster-ID": " c "})
+        await transport.get(server.url, REQUEST, Nobody({"X-Auth-Token": "T"}), "P")
 
     head = server.heads[0].decode().split("\r\n")
     names = {line.split(":")[0] for line in head[1:] if line}
@@ -32,14 +32,12 @@ async def test_the_headers_are_these_and_no_more() -> None:
         "Accept-Encoding",
         "X-Language",
         "X-Project-Id",
-        "X-Cluster-ID",
         "X-Auth-Token",
     }
     assert server.header("User-Agent") == f"huaweicloud-job-exporter/{__version__}"
     assert server.header("Accept") == "application/json"
     assert server.header("X-Language") == "en-us"
     assert server.header("X-Project-Id") == "P"
-    assert server.header("X-Cluster-ID") == "c"
 
 
 @pytest.mark.parametrize("name", NAMES)

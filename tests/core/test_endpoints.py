@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from exporter.core.endpoints import endpoint, iam_endpoint
+from exporter.core.endpoints import endpoint
 from exporter.core.errors import SettingsError
 from exporter.core.services import load
 
@@ -19,21 +19,19 @@ ADAPTERS = load()
         ("dws", "huaweicloud", "tr-west-1", "https://dws.tr-west-1.myhuaweicloud.cn"),
         ("cdm", "huaweicloud", "tr-west-1", "https://cdm.tr-west-1.myhuaweicloud.com"),
         ("cdm", "otc", "eu-de", "https://cdm.eu-de.otc.t-systems.com"),
-        ("iam", "huaweicloud", "cn-north-4", "https://iam.cn-north-4.myhuaweicloud.com"),
-        ("iam", "otc", "eu-nl", "https://iam.eu-nl.otc.t-systems.com"),
     ],
 )
 def test_a_service_has_its_clouds_host(service: str, cloud: str, region: str, expected: str) -> None:
     assert expected == found(service, cloud, region, {})
 
 
-@pytest.mark.parametrize("service", ["dli", "iam"])
+@pytest.mark.parametrize("service", ["dli", "cdm"])
 @pytest.mark.parametrize("cloud", ["huaweicloud", "custom"])
 def test_the_operators_own_address_wins(service: str, cloud: str) -> None:
     assert found(service, cloud, "any", {service: "https://gateway.example/x/"}) == "https://gateway.example/x"
 
 
-@pytest.mark.parametrize("service", ["dws", "iam"])
+@pytest.mark.parametrize("service", ["dws", "dli"])
 @pytest.mark.parametrize(
     ("cloud", "region"),
     [
@@ -51,6 +49,4 @@ def test_a_service_without_an_address_names_the_remedy(service: str, cloud: str,
 
 
 def found(service: str, cloud: str, region: str, overrides: Mapping[str, str]) -> str:
-    if service == "iam":
-        return iam_endpoint(cloud, region, overrides)
     return endpoint(ADAPTERS[service], cloud, region, overrides)
