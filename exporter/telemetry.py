@@ -43,6 +43,7 @@ class Telemetry:
         self.registered_jobs = self._gauge(
             "registered_jobs", "Jobs registered now, by who registered them", service, "source"
         )
+        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}  # finding them costs more
         self._declare_calls(service)
         self._declare_polls(service)
 
@@ -70,6 +71,15 @@ class Telemetry:
             "Seconds that the cloud's clock, as its Date header tells, is ahead of ours; a signature is void after 900",
             "project",
         )
+
+    def answered(self, service: str, operation: str, status: int, seconds: float) -> None:
+        """Count a call that was answered, and how long it took."""
+        found = self._answered.get((service, operation, status))
+        if found is None:
+            counted = self.api_requests.labels(service, operation, str(status))
+            found = self._answered[service, operation, status] = (counted, self.api_seconds.labels(service, operation))
+        found[0].inc()
+        found[1].observe(seconds)
 
     def _declare_polls(self, service: str) -> None:
         self.poll_lag = self._histogram(

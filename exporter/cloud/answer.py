@@ -32,12 +32,13 @@ class Answer:
 
 def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers of :data:`KEPT`, fit to be shown; *headers* finds names in any case."""
-    return {name: printable(headers[name]) for name in KEPT if name in headers}
+    return {name: printable(value) for name in KEPT if (value := headers.get(name)) is not None}
 
 
 def printable(text: str) -> str:
     """Cut what a server sent to what a log line can hold: its first 200 characters, without control characters."""
-    return "".join(filter(str.isprintable, text[:VALUE_LIMIT]))
+    text = text[:VALUE_LIMIT]
+    return text if text.isprintable() else "".join(filter(str.isprintable, text))
 
 
 def retry_after(value: str | None, now: float) -> float | None:

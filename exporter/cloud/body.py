@@ -16,16 +16,23 @@ SIZE_LIMIT: Final = 8 * 1024 * 1024
 
 async def whole_body(response: aiohttp.ClientResponse, host: str) -> bytes:
     """Return the body; raises :class:`PollError` if it is too long, else what the library raises."""
+    content = response.content
+    if content.is_eof() and content.exception() is None:  # it came together with the headers, as a short one does
+        whole = content.read_nowait(-1)
+        _limit(len(whole), host)
+        return whole
     body = bytearray()
     with _watched(response):
         async for chunk in response.content.iter_any():
             body += chunk
-            if len(body) > SIZE_LIMIT:
-                sentence = (
-                    f"the answer of {host} is longer than {SIZE_LIMIT >> 20} MiB; check projects.<name>.endpoints"
-                )
-                raise PollError(Reason.PAYLOAD, sentence)
+            _limit(len(body), host)
     return bytes(body)
+
+
+def _limit(size: int, host: str) -> None:
+    if size > SIZE_LIMIT:
+        sentence = f"the answer of {host} is longer than {SIZE_LIMIT >> 20} MiB; check projects.<name>.endpoints"
+        raise PollError(Reason.PAYLOAD, sentence)
 
 
 @contextmanager

@@ -12,10 +12,6 @@ from exporter.core.errors import PollError
 from exporter.core.model import Reason
 
 
-class Lost(aiohttp.ClientError):
-    """Carries, as its cause, a lost connection that must not be tried again behind our back."""
-
-
 class Way(NamedTuple):
     """What a sentence says of the call that failed."""
 
@@ -31,6 +27,9 @@ class Way(NamedTuple):
 CAUGHT: Final = (aiohttp.ClientError, HttpProcessingError, OSError, ValueError)
 """All that the libraries below raise. ``TimeoutError`` and ``ssl.SSLError`` are of ``OSError``; ``ValueError`` is what
 comes for a header, a host name or an address that cannot be written."""
+
+DROPPED: Final = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
+"""What a connection raises that the other side had closed."""
 
 _TABLE: Final[tuple[tuple[tuple[type[Exception], ...], Reason, str], ...]] = (
     # The most specific first.
@@ -119,11 +118,10 @@ def _late(way: Way) -> str:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield what failed and its causes, without our own wrapping."""
+    """Yield what failed and its causes."""
     found: BaseException | None = error
     while found is not None:
-        if not isinstance(found, Lost) or found.__cause__ is None:
-            yield found
+        yield found
         found = found.__cause__
 
 

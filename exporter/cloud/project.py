@@ -45,14 +45,12 @@ class Project:
     async def ask(self, adapter: Adapter, request: Request) -> bytes:
         """Make a call and return the body of its 200 answer; whatever else comes is a :class:`PollError`."""
         service = adapter.service
-        requests = self.telemetry.api_requests
         try:
             answer = await self.transport.get(self.endpoints[service], request, self.credentials, self.project_id)
         except PollError:
-            requests.labels(service, request.operation, "none").inc()
+            self.telemetry.api_requests.labels(service, request.operation, "none").inc()
             raise
-        requests.labels(service, request.operation, str(answer.status)).inc()
-        self.telemetry.api_seconds.labels(service, request.operation).observe(answer.seconds)
+        self.telemetry.answered(service, request.operation, answer.status, answer.seconds)
         self._check_clock(answer)
         if answer.status != 200:
             raise self._refusal(adapter, answer)

@@ -5,6 +5,7 @@ Settings validation takes the job's fields from :attr:`Adapter.entry`, the polle
 name, so a fourth one is one new file.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict
 
 from exporter.core.model import Job, Reason, Snapshot, State
+
+_PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")  # as nearly every id is
 
 
 class Entry(BaseModel, ABC):
@@ -83,7 +86,7 @@ class Adapter(ABC):
 
 def segments(*parts: str) -> str:
     """Join path segments, each percent-encoded as the vendor's signature wants them."""
-    return "".join("/" + quote(part, safe="~") for part in parts)
+    return "/" + "/".join([part if _PLAIN.fullmatch(part) else quote(part, safe="~") for part in parts])
 
 
 def known_word(word: str, table: Mapping[str, Any]) -> str:
