@@ -1,12 +1,15 @@
 """The newest record of every job, and its rendered lines: what /metrics, the page and the schedule read."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import replace
+from dataclasses import fields
+from operator import attrgetter
 
 from exporter.core.catalog import FAMILIES
 from exporter.core.exposition import Exposition
 from exporter.core.guard import Guard
 from exporter.core.model import JobKey, Record
+
+_REST = attrgetter(*[each.name for each in fields(Record) if each.name != "polled_at"])
 
 
 class Board:
@@ -69,4 +72,4 @@ class Board:
 def _only_polled_again(before: Record | None, record: Record) -> bool:
     if before is None or before.polled_at is None or record.polled_at is None:
         return False
-    return replace(before, polled_at=record.polled_at) == record
+    return _REST(before) == _REST(record)

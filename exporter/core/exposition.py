@@ -9,13 +9,15 @@ their block, so whoever still sends the old block is not disturbed.
 """
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from operator import itemgetter
 from typing import Final
 
 from prometheus_client.utils import floatToGoString
 
 from exporter.core.family import Family
-from exporter.core.model import JobKey, Record
+from exporter.core.model import JobKey, Measure, Record
 
 ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 BLOCK: Final = 64
@@ -29,14 +31,13 @@ class _Blocks:
 
     def __init__(self) -> None:
         self.texts: list[bytes] = []
-        self._ends: list[array[int]] = []
+        self._ends: list[array[int] | None] = []
 
     def empty(self, slot: int) -> bool:
         """Whether the slot holds nothing."""
         number, at = divmod(slot, BLOCK)
-        if number >= len(self._ends):
+        if number >= len(self._ends) or (ends := self._ends[number]) is None:
             return True
-        ends = self._ends[number]
         return ends[at] == (ends[at - 1] if at else 0)
 
     def put(self, slot: int, chunk: bytes) -> None:
@@ -44,8 +45,10 @@ class _Blocks:
         number, at = divmod(slot, BLOCK)
         while len(self.texts) <= number:
             self.texts.append(b"")
-            self._ends.append(array("I", bytes(4 * BLOCK)))
+            self._ends.append(None)
         text, ends = self.texts[number], self._ends[number]
+        if ends is None:
+            ends = self._ends[number] = array("I", bytes(4 * BLOCK))
         start, end = ends[at - 1] if at else 0, ends[at]
         if text[start:end] == chunk:
             return
@@ -58,13 +61,15 @@ class _Blocks:
 class _Lines:
     """The lines of one family, a chunk a job."""
 
-    __slots__ = ("_blocks", "_order", "family", "headers")
+    __slots__ = ("_blocks", "_form", "_order", "family", "headers")
 
     def __init__(self, family: Family, service: str, job: str) -> None:
         names = (service, job, *family.labels)
         self.family = family
         self.headers = (_text_header(family).encode(), _openmetrics_header(family).encode())
-        self._order = tuple((f'{name}="', names.index(name)) for name in sorted(names))
+        labels = ",".join(f'{name}="%s"' for name in sorted(names))
+        self._form = f"{family.name}{{{labels}}} %s\n"
+        self._order = itemgetter(*[names.index(name) for name in sorted(names)])
         self._blocks = _Blocks()
 
     def put(self, slot: int, key: tuple[str, str], record: Record, before: Record | None) -> int:
@@ -85,9 +90,7 @@ class _Lines:
         return self._blocks.texts
 
     def _line(self, key: tuple[str, str], values: tuple[str, ...], value: float) -> str:
-        texts = (*key, *[text.translate(ESCAPES) for text in values])
-        labels = ",".join([f'{name}{texts[at]}"' for name, at in self._order])
-        return f"{self.family.name}{{{labels}}} {floatToGoString(value)}\n"  # type: ignore[no-untyped-call]
+        return self._form % (*self._order((*key, *map(escaped, values))), number(value))
 
 
 class Exposition:
@@ -95,8 +98,11 @@ class Exposition:
 
     def __init__(self, families: Sequence[Family], service: str = "service", job: str = "job") -> None:
         self._lines = [_Lines(family, service, job) for family in families]
+        self._of_counts = {lines.family.measure: lines for lines in self._lines if lines.family.measure}
+        self._others = [lines for lines in self._lines if not lines.family.measure]
         self._slots: dict[JobKey, int] = {}
-        self._free: list[int] = []
+        self._free: dict[str, list[int]] = {}
+        self._blocks = 0
 
     def put(self, record: Record, before: Record | None = None, *, whole: bool = True) -> int:
         """Render the lines of a job and return how many they are.
@@ -106,28 +112,33 @@ class Exposition:
         number is of all lines nevertheless.
         """
         key = record.job.key
-        slot, escaped = self._slot(key), (key.service.translate(ESCAPES), key.job.translate(ESCAPES))
+        slot, names = self._slot(key), (escaped(key.service), escaped(key.job))
         count = 0
-        for lines in self._lines:
+        for lines in self._lines if before is None else self._others:
             if whole or not lines.family.guarded:
-                count += lines.put(slot, escaped, record, before)
+                count += lines.put(slot, names, record, before)
             else:
                 lines.remove(slot)
                 count += sum(1 for _ in lines.family.read(record))
-        return count
+        if before is None:
+            return count
+        new, old = _counts(record), _counts(before)
+        for name in {each.name for each in {*new, *old} if new.get(each) != old.get(each)} & self._of_counts.keys():
+            self._of_counts[name].put(slot, names, record, None)
+        return count + sum(each.name in self._of_counts for each in new)
 
     def put_poll(self, record: Record, *, whole: bool = True) -> None:
         """Render only what every poll that worked changes."""
         key = record.job.key
-        escaped = (key.service.translate(ESCAPES), key.job.translate(ESCAPES))
-        for lines in self._lines:
+        names = (escaped(key.service), escaped(key.job))
+        for lines in self._others:
             if lines.family.every_poll and (whole or not lines.family.guarded):
-                lines.put(self._slots[key], escaped, record, None)
+                lines.put(self._slots[key], names, record, None)
 
     def remove(self, key: JobKey) -> None:
         """Forget the lines of a job; its place is free for the next."""
         slot = self._slots.pop(key)
-        self._free.append(slot)
+        self._free[key.service].append(slot)
         for lines in self._lines:
             lines.remove(slot)
 
@@ -141,11 +152,33 @@ class Exposition:
                 yield [lines.headers[openmetrics], *lines.parts()]
 
     def _slot(self, key: JobKey) -> int:
+        """Return the place of a job: in a block of its service, so that few families have lines in each block."""
         slot = self._slots.get(key)
         if slot is None:
-            slot = self._free.pop() if self._free else len(self._slots)
-            self._slots[key] = slot
+            free = self._free.setdefault(key.service, [])
+            if not free:
+                free.extend(range((self._blocks + 1) * BLOCK - 1, self._blocks * BLOCK - 1, -1))
+                self._blocks += 1
+            slot = self._slots[key] = free.pop()
         return slot
+
+
+def _counts(record: Record) -> Mapping[Measure, float]:
+    return {} if record.shown is None else record.shown.counts
+
+
+@lru_cache(maxsize=4096)
+def escaped(text: str) -> str:
+    """Write a label's value; the same few words come again and again."""
+    return text.translate(ESCAPES)
+
+
+def number(value: float) -> str:
+    """Write a value as prometheus_client does."""
+    if type(value) is int and 0 <= value < 1_000_000:
+        return f"{value}.0"  # by far the most
+    text: str = floatToGoString(value)  # type: ignore[no-untyped-call]
+    return text
 
 
 def _text_header(family: Family) -> str:

@@ -30,6 +30,8 @@ class Family:
     """Whether it changes at every poll that worked, so that it is rendered apart from the rest of its job."""
     guarded: bool = True
     """Whether it is left out for a job that does not fit under ``metrics.max_series``."""
+    measure: str = ""
+    """The name of the counts that it shows and nothing else; empty if it reads anything else."""
 
 
 def one(value: Callable[[Record], float | None]) -> Callable[[Record], Samples]:
@@ -96,10 +98,16 @@ def failure(record: Record) -> Samples:
 
 
 def gauge(
-    name: str, unit: str, text: str, read: Callable[[Record], Samples], *, labels: tuple[str, ...] = ()
+    name: str,
+    unit: str,
+    text: str,
+    read: Callable[[Record], Samples],
+    *,
+    labels: tuple[str, ...] = (),
+    measure: str = "",
 ) -> Family:
     """Return a gauge that is as of the job's last poll; *text* is its help without that."""
-    return Family(PREFIX + name, "gauge", text + LAST_POLL, read, labels, unit)
+    return Family(PREFIX + name, "gauge", text + LAST_POLL, read, labels, unit, measure=measure)
 
 
 def count(name: str, unit: str, text: str, label: str = "", values: Sequence[str] = ("",)) -> Family:
@@ -113,7 +121,7 @@ def count(name: str, unit: str, text: str, label: str = "", values: Sequence[str
         counts = shown.counts
         return [((each.label,) if label else (), counts[each]) for each in measures if each in counts]
 
-    return gauge(name, unit, text, read, labels=(label,) if label else ())
+    return gauge(name, unit, text, read, labels=(label,) if label else (), measure=name)
 
 
 def open_count(name: str, text: str, label: str) -> Family:
@@ -123,4 +131,4 @@ def open_count(name: str, text: str, label: str) -> Family:
         counts = {} if record.shown is None else record.shown.counts
         return [((each.label,), value) for each, value in counts.items() if each.name == name]
 
-    return gauge(name, "", text, read, labels=(label,))
+    return gauge(name, "", text, read, labels=(label,), measure=name)

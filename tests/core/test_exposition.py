@@ -87,7 +87,9 @@ def board_of(*records: Record, **options: Any) -> Board:
 @settings(deadline=None, max_examples=150)
 def test_the_bytes_are_those_of_prometheus_client(records: list[Record], service: str) -> None:
     registry = CollectorRegistry()
-    registry.register(Peer(records, service, "job"))
+    services = [record.job.key.service for record in records]
+    together = sorted(records, key=lambda record: services.index(record.job.key.service))
+    registry.register(Peer(together, service, "job"))
     board = board_of(*records, service=service)
 
     assert body(board, False) == generate_latest(registry).decode()
