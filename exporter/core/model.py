@@ -147,6 +147,8 @@ class Snapshot:
     """For page and JSON only, what was not said left out; :meth:`told` makes it ready for JSON."""
     unknown: tuple[str, ...] = ()
     """Fields that said something we cannot read, one entry for each time."""
+    digest: bytes = b""
+    """Of the bytes that were read: the same bytes need not be read again."""
 
     def told(self) -> dict[str, Any]:
         """Return the detail ready for JSON."""

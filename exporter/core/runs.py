@@ -9,11 +9,14 @@ from dataclasses import replace
 
 from exporter.core.adapter import Adapter
 from exporter.core.model import LIVE, RESULTS, Fault, Measure, Record, RunId, Snapshot, State
+from exporter.core.packed import Packed
 
 
 def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> Record:
     """Return the record after a poll at *at* (Unix seconds) that gave *answer*."""
     before = record.snapshot
+    if answer is before and record.up:
+        return replace(record, polled_at=at)  # the same answer once more: only the time went on
     same = before is not None and before.run.same(answer.run)
     last = record.seen if same else {}
     last_progress = record.seen_progress if same else None
@@ -28,7 +31,7 @@ def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> Rec
     runs, ended_run = _ended(record, answer, confirmed=final or not adapter.final)
     return replace(
         record,
-        snapshot=replace(answer, counts=_counts(answer, last, adapter)),
+        snapshot=replace(answer, counts=_counts(answer, last, adapter)) if answer.state.ended else answer,
         stale=False,
         up=True,
         polled_at=at,
@@ -57,11 +60,9 @@ def aged(record: Record) -> Record:
 
 
 def _counts(answer: Snapshot, last: Mapping[Measure, float], adapter: Adapter) -> Mapping[Measure, float]:
-    """Return the counts to show: of a run that ended those last seen, if the service forgets them, less the live."""
-    if not answer.state.ended:
-        return answer.counts
+    """Return the counts to show of a run that ended: those last seen, if the service forgets them, less the live."""
     counts = answer.counts or (last if adapter.forgets else {})
-    return {measure: value for measure, value in counts.items() if measure not in LIVE}
+    return Packed({measure: value for measure, value in counts.items() if measure not in LIVE})
 
 
 def _ended(record: Record, answer: Snapshot, *, confirmed: bool) -> tuple[tuple[int, int, int], RunId | None]:

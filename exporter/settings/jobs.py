@@ -10,6 +10,7 @@ from exporter.core.adapter import Entry as AdapterEntry
 from exporter.core.endpoints import REGION, endpoint
 from exporter.core.errors import SettingsError
 from exporter.core.model import Job, JobKey
+from exporter.core.packed import Packed
 from exporter.settings import explain, fields
 from exporter.settings.mistakes import Mistake, Path, instead, path_text, shown
 from exporter.settings.project import Cloud
@@ -41,6 +42,7 @@ class Reader:
         self._adapters = adapters
         self._projects = root.table("projects")
         self._first: dict[JobKey, Path] = {}
+        self._regions: dict[str, str] = {}
         self._addressed: set[tuple[str, str]] = set()
         self.mistakes: list[Mistake] = []
 
@@ -75,8 +77,11 @@ class Reader:
         key = JobKey(adapter.service, common.name or own.default_name)
         self._once(path, key, entry)
         target = {field: str(value) for field, value in own.model_dump(exclude_none=True).items()}
-        region = str(self._projects.table(project).get("region") or "")
-        return Job(key, project, target, common.interval, region=region)
+        return Job(key, project, Packed(target), common.interval, region=self._region(project))
+
+    def _region(self, project: str) -> str:
+        """Return the project's region: one text for all its jobs."""
+        return self._regions.setdefault(project, str(self._projects.table(project).get("region") or ""))
 
     def _adapter(self, path: Path, entry: Table) -> Adapter | None:
         service = entry.get("service")

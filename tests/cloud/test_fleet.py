@@ -1,4 +1,4 @@
-"""Projects that the vendor counts as one user share one budget."""
+"""Projects that the vendor counts as one user share one budget; an answer that came before is not read again."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -28,3 +28,44 @@ def test_projects_of_one_key_in_one_region_share_a_bucket_and_the_least_rate() -
     assert bucket(fleet, "a") == bucket(fleet, "b")
     assert bucket(fleet, "a")[1] == 0.5
     assert len({bucket(fleet, name)[0] for name in projects}) == 3
+
+
+class Saying:
+    """A project whose cloud answers what it is told."""
+
+    project_id, zone = "p", None
+
+    def __init__(self) -> None:
+        self.body = b""
+
+    async def ask(self, *_: object) -> bytes:
+        return self.body
+
+
+async def test_the_same_bytes_are_the_same_answer_and_other_bytes_are_read() -> None:
+    saying: Any = Saying()
+    fleet = Fleet(load(), {"p": saying})
+    job = Job(JobKey("dli", "nightly"), "p", {"job_id": "j"})
+    saying.body = b'{"status": "RUNNING", "progress": 0.5, "sub_job_id": true}'
+
+    first = await fleet.ask(job)
+    again = await fleet.ask(job, first)
+    saying.body = b'{"status": "RUNNING", "progress": 0.75}'
+    other = await fleet.ask(job, first)
+
+    assert again is first
+    assert first.unknown == ("sub_job_id",)
+    assert (first.progress, other.progress, other.unknown) == (0.5, 0.75, ())
+
+
+async def test_the_end_of_a_run_is_read_anew_because_more_is_kept_of_it_than_it_says() -> None:
+    saying: Any = Saying()
+    fleet = Fleet(load(), {"p": saying})
+    job = Job(JobKey("dli", "nightly"), "p", {"job_id": "j"})
+    saying.body = b'{"status": "FINISHED"}'
+
+    first = await fleet.ask(job)
+    again = await fleet.ask(job, first)
+
+    assert again is not first
+    assert again == first

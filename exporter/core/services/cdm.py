@@ -12,6 +12,7 @@ from exporter.core import classify, read
 from exporter.core.adapter import Adapter, Entry, Hosts, Request, known_word, segments
 from exporter.core.errors import PollError, first_line
 from exporter.core.model import Job, Measure, Reason, RunId, Snapshot, State
+from exporter.core.packed import Packed
 
 COUNTERS: Final = "org.apache.sqoop.submission.counter.SqoopCounters"
 NOT_APPLICABLE: Final = -1
@@ -127,8 +128,8 @@ class Cdm(Adapter):
             start=created if executed is None else executed,
             end=updated if state.ended else None,
             failure_code=classify.failure_code(fields.text("error-summary")) if failed else None,
-            counts=_counts(fields, unknown),
-            detail=_detail(fields),
+            counts=Packed(_counts(fields, unknown)),
+            detail=Packed(_detail(fields)),
             unknown=tuple(unknown),
         )
 

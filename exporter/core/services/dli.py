@@ -15,6 +15,7 @@ from exporter.core import classify, read, times
 from exporter.core.adapter import Adapter, Entry, Hosts, Request, known_word, segments
 from exporter.core.errors import PollError, first_line
 from exporter.core.model import Job, Measure, Reason, RunId, Snapshot, State, Table
+from exporter.core.packed import Packed
 
 SUMS: Final[Mapping[str, Measure]] = {
     "num_tasks": Measure("tasks_planned"),
@@ -30,6 +31,7 @@ SUMS: Final[Mapping[str, Measure]] = {
     "num_failed_stages": Measure("stages", "failed"),
 }
 """Table 3: which number of a sub-job is summed into which measure."""
+KILLED: Final = list(SUMS).index("num_killed_tasks")
 COLUMNS: Final = (
     *("id", "name", "description", "submission_time", "submission_timestamp_seconds"),
     *("completion_time", "completion_timestamp_seconds", "stage_ids", "job_group", "status"),
@@ -44,6 +46,7 @@ SUBJOB_STATES: Final = {
     "UNKNOWN": "unknown",
 }
 """Spark's JobExecutionStatus, which table 3 refers to."""
+SUBJOBS: Final = tuple(Measure("subjobs", state) for state in SUBJOB_STATES.values())
 REASONS_SHOWN: Final = 10
 REASON_LENGTH: Final = 100
 
@@ -124,8 +127,8 @@ class Dli(Adapter):
             run=RunId(job.target["job_id"]),
             progress=1.0 if state is State.SUCCEEDED else progress,
             failure_code=classify.failure_code(message) if state is State.FAILED else None,
-            counts=_sums(subjobs),
-            detail={name: value for name, value in detail.items() if value is not None},
+            counts=Packed(_sums(subjobs)),
+            detail=Packed({name: value for name, value in detail.items() if value is not None}),
             unknown=tuple(unknown),
         )
 
@@ -146,7 +149,7 @@ class _Subjob:
 
     def __init__(self, data: dict[str, Any] | None, unknown: list[str], zone: tzinfo | None) -> None:
         fields = read.Fields(data or {}, unknown, "sub_jobs.")
-        self.numbers = {measure: fields.amount(name) for name, measure in SUMS.items()}
+        self.numbers = tuple([fields.amount(name) for name in SUMS])
         self.state = self._state(fields)
         self.killed = self._killed(fields)
         stages = fields.items("stage_ids")
@@ -159,7 +162,7 @@ class _Subjob:
             stages,
             fields.text("job_group"),
             fields.text("status"),
-            *self.numbers.values(),
+            *self.numbers,
             self.killed or None,
         )
         """What page and JSON show, in the order of ``COLUMNS``."""
@@ -181,7 +184,7 @@ class _Subjob:
         """
         summary = fields.object("killed_tasks_summary")
         if summary is None:
-            return {} if self.numbers[Measure("tasks", "killed")] == 0 else None
+            return {} if self.numbers[KILLED] == 0 else None
         inner: list[str] = []
         amounts = read.Fields(summary, inner)
         killed: dict[str, float | None] = {}
@@ -211,15 +214,14 @@ def _sums(subjobs: list[_Subjob]) -> dict[Measure, float]:
     if not subjobs:
         return {}
     counts: dict[Measure, float] = {}
-    for measure in SUMS.values():
-        numbers = [subjob.numbers[measure] for subjob in subjobs]
-        said = [number for number in numbers if number is not None]
-        if len(said) == len(numbers):
-            counts[measure] = sum(said)
+    for measure, numbers in zip(SUMS.values(), zip(*[subjob.numbers for subjob in subjobs], strict=True), strict=True):
+        if None not in numbers:
+            counts[measure] = sum(numbers)
     states = Counter(subjob.state for subjob in subjobs)
     if None not in states:
-        counts |= {Measure("subjobs", state): float(states[state]) for state in SUBJOB_STATES.values()}
-    return counts | _killed(subjobs)
+        counts |= {measure: states[measure.label] for measure in SUBJOBS}
+    counts |= _killed(subjobs)
+    return counts
 
 
 def _killed(subjobs: list[_Subjob]) -> dict[Measure, float]:

@@ -12,6 +12,7 @@ from exporter.core import classify, read, times
 from exporter.core.adapter import Adapter, Entry, Hosts, Request, known_word, segments
 from exporter.core.errors import first_line
 from exporter.core.model import Job, Reason, RunId, Snapshot, State
+from exporter.core.packed import Packed
 
 FINE: Final = "DWS.0000"
 """The ``error_code`` that other calls of this service send with success."""
@@ -103,7 +104,7 @@ class Dws(Adapter):
             start=begin,
             end=end if state.ended else None,
             failure_code=classify.failure_code(failed_code) if state is State.FAILED else None,
-            detail={name: value for name, value in detail.items() if value is not None},
+            detail=Packed({name: value for name, value in detail.items() if value is not None}),
             unknown=tuple(unknown),
         )
 
