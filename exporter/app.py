@@ -1,6 +1,7 @@
 """The composition root: builds every part from the settings, runs them in one task group, and stops them cleanly."""
 
 import asyncio
+import gc
 import os
 import signal
 import time
@@ -36,6 +37,16 @@ from exporter.web.server import SCRAPES, make_app
 
 STOP_WITHIN = 4.0
 """Seconds that open scrapes get to finish once the exporter stops."""
+
+
+def spare_the_collector() -> None:
+    """Let Python look for cycles of garbage less often.
+
+    Nothing that is kept per job is part of a cycle. With the usual thresholds a look at all records, which are most of
+    what there is, comes so often that it costs a fifth of each poll, and holds the event loop for a second where there
+    are 100,000 jobs.
+    """
+    gc.set_threshold(5_000, 20, 100)
 
 
 class Metrics:
@@ -153,6 +164,7 @@ class App:
 
     async def run(self, started: Callable[[str], None] = lambda address: None) -> None:
         """Serve and poll until SIGTERM or SIGINT; *started* is told the address once it answers."""
+        spare_the_collector()
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)

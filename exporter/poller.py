@@ -5,6 +5,7 @@ back on the schedule only when its poll is over, so no job is ever polled twice 
 """
 
 import asyncio
+import math
 import random
 from collections.abc import Awaitable, Callable, Collection
 from functools import partial
@@ -21,6 +22,8 @@ from exporter.core.model import Fault, Job, JobKey, Reason, Record, Snapshot
 from exporter.supervise import keep_running, survive
 from exporter.telemetry import Telemetry
 
+TOGETHER = 0.005
+"""Seconds by which what is due may wait, so that polls of many jobs start together."""
 AGE_CHECK = 0.1
 """Seconds at least between two looks for values that became too old."""
 
@@ -49,6 +52,7 @@ class Poller:
         self._started: asyncio.Queue[tuple[float, JobKey]] = asyncio.Queue()
         self._concurrency = concurrency
         self._wake = asyncio.Event()
+        self._awake_at = 0.0  # when the dispatcher will look by itself
         self._log = structlog.get_logger()
 
     def add(self, jobs: Collection[Job]) -> None:
@@ -105,9 +109,10 @@ class Poller:
             for start in self._admission.start(now):
                 self._started.put_nowait(start)
             moments = [self._admission.ready_in(now), None if (first := self._turns.first()) is None else first - now]
-            pause = min((moment for moment in moments if moment is not None), default=None)
+            pause = max(min((moment for moment in moments if moment is not None), default=math.inf), TOGETHER)
+            self._awake_at = now + pause
             try:
-                async with asyncio.timeout(pause):
+                async with asyncio.timeout(None if pause == math.inf else pause):
                     await self._wake.wait()
             except TimeoutError:
                 pass  # something is due now
@@ -127,7 +132,9 @@ class Poller:
                 await survive(partial(self._poll, due, key), partial(self._crashed, key), "poll")
             finally:
                 self._admission.leave()
-                self._wake.set()
+                first = self._turns.first()
+                if self._admission.wanted or (first is not None and first < self._awake_at):
+                    self._wake.set()
 
     async def _poll(self, due: float, key: JobKey) -> None:
         record = self._board.get(key)
@@ -138,7 +145,7 @@ class Poller:
         self._telemetry.poll_lag.observe(max(0.0, started - due))
         self._skipped("busy", schedule.turns_missed(due, started, interval))
         try:
-            answer = await self._fleet.ask(record.job)
+            answer = await self._fleet.ask(record.job, record.snapshot)
         except PollError as error:
             self._failed(key, error)
         else:

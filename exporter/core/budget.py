@@ -76,6 +76,11 @@ class Admission:
             return None
         return min((budget.ready_in(now) for budget in self._budgets.values() if budget.wanted), default=None)
 
+    @property
+    def wanted(self) -> bool:
+        """Whether a job waits."""
+        return any(budget.wanted for budget in self._budgets.values())
+
     def leave(self) -> None:
         """Give a place back."""
         self._free += 1
