@@ -22,11 +22,28 @@ In a test, with a clock set by hand and real requests::
         cloud.faults.plan(Fault(delay=1.5))         # also: stall (after the headers), cut (bytes sent), closes
         cloud.asked("ShowSqlJobProgress", job=job.job_id)               # the requests made: when, by whom, status
 
-``populate(cloud)`` adds the demo's jobs; ``announcement(cloud, url)`` is the line the program prints. Callers
-are checked as the gateway does: ``cloud.access_key`` and ``cloud.secret_key`` sign (``cloud.wall`` is the clock
-for that), ``cloud.token`` and ``cloud.new_token(seconds)`` are tokens, ``cloud.gate.keys`` takes more keys,
-``cloud.limits.per_minute`` holds the calls a minute and user by limit class. Figures of scripts should be whole
-seconds: some answers print no finer time.
+``populate(cloud)`` adds the demo's jobs; ``announcement(cloud, url)`` is the line the program prints. Figures of
+scripts should be whole seconds: some answers print no finer time.
+
+Callers are checked as the gateway does, by the clock ``cloud.wall``: ``cloud.access_key`` and ``cloud.secret_key``
+sign, ``cloud.token`` is a token, ``cloud.limits.per_minute`` holds the calls a minute and user by limit class::
+
+    cloud.projects["eu-de"] = cloud.new_hex()       # the same jobs under one more project; the first is project_id
+    cloud.new_token(60, cloud.projects["eu-de"])    # of one project, for 60 s
+    cloud.new_key("svc_backup")                     # another user; with a second argument a temporary key
+    cloud.gate.keys["AK"] = AccessKey("AK", "SK", "svc_backup")         # or with a key of one's own making
+    cloud.gate.revoke(cloud.access_key)             # until restore(); revoke_token(text) for tokens
+    cloud.gate.worst(cloud.access_key)              # the most failures in a row; gate.lockings: which key, when
+    cloud.logins.worst(cloud.user)                  # the same of wrong passwords; logins.lockings
+    cloud.busiest(cloud.user, CDM_STATUS)           # the most calls in any 60 s, for one user and limit class
+
+Temporary keys without a secret come from the node's metadata service, under the same address, and from a CCE pod
+identity at ``cloud.pod_identity.path``. Both rotate; their requests are in ``cloud.asked()`` too::
+
+    cloud.metadata.token_refusal = 404              # an older service; token_required and agency are settings too
+    cloud.metadata.spelling = replace(CAMEL, wrapper="credentials")     # PLAIN, CAMEL, SNAKE
+    cloud.metadata.renew(cloud.wall() - 2000)       # another key, in the middle of its life
+    cloud.pod_identity.authorization = "secret"     # what the pod's token file must hold
 """
 
 from exporter.simulator.answers import Answer
@@ -46,11 +63,18 @@ from exporter.simulator.faults import (
     server_failure,
     too_often,
 )
+from exporter.simulator.key_source import CAMEL, PLAIN, SNAKE, Spelling
+from exporter.simulator.limits import CDM_LISTS, CDM_STATUS
 from exporter.simulator.population import announcement, populate
 from exporter.simulator.server import make_app
 from exporter.simulator.world import State, Step, Truth
 
 __all__ = [
+    "CAMEL",
+    "CDM_LISTS",
+    "CDM_STATUS",
+    "PLAIN",
+    "SNAKE",
     "AccessKey",
     "Answer",
     "Asked",
@@ -65,6 +89,7 @@ __all__ = [
     "Job",
     "Oddity",
     "Plan",
+    "Spelling",
     "State",
     "Step",
     "SubJob",

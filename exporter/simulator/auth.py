@@ -4,16 +4,14 @@ import hmac
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from exporter.simulator import signing
 from exporter.simulator.answers import Answer, Call, gateway_error
+from exporter.simulator.lockout import Lockout
 
 WINDOW: Final = 15 * 60.0
 """Seconds by which X-Sdk-Date may differ from the server's clock."""
-
-PATIENCE: Final = 5
-"""How many failures in a row an access key may have; one more locks it."""
 
 LOCK: Final = 5 * 60.0
 """Seconds for which a locked access key is refused, correct signatures too."""
@@ -23,34 +21,47 @@ _DATE: Final = "%Y%m%dT%H%M%SZ"
 
 @dataclass(frozen=True, slots=True)
 class AccessKey:
-    """A permanent key, or with *security_token* a temporary one, of *user*."""
+    """A permanent key, or with *security_token* a temporary one, of *user*; *expires_at* is Unix seconds."""
 
     key_id: str
     secret: str
     user: str
     security_token: str | None = None
+    expires_at: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token of *user*; *expires_at* is Unix seconds."""
+    """A token of *user* for one project (None: for any); *expires_at* is Unix seconds."""
 
     text: str
     user: str
     expires_at: float = math.inf
+    project_id: str | None = None
+
+
+class Caller(NamedTuple):
+    """Who was let in, and the only project that the credential is good for (None: any)."""
+
+    user: str
+    project_id: str | None = None
 
 
 class Gate:
-    """Knows the keys and tokens, and counts the failures of each key. Times are Unix seconds of the gateway."""
+    """Knows the keys and tokens, and counts the failures of each key. Times are Unix seconds of the gateway.
+
+    *lockings* lists every key that got locked, and when.
+    """
 
     def __init__(self) -> None:
         self.keys: dict[str, AccessKey] = {}
         self.tokens: dict[str, Token] = {}
-        self._failures: dict[str, int] = {}
-        self._locked_until: dict[str, float] = {}
+        self._revoked: set[str] = set()
+        self._lockout = Lockout(LOCK)
+        self.lockings = self._lockout.lockings
 
-    def check(self, call: Call, now: float) -> str | Answer:
-        """Return the user who asks, or the refusal."""
+    def check(self, call: Call, now: float) -> Caller | Answer:
+        """Return who asks, or the refusal."""
         header = call.headers.get("authorization")
         if header is not None:
             return self._signed(call, header, now)
@@ -61,35 +72,60 @@ class Gate:
         if token is None:
             return _refusal("decrypt token fail")
         if now >= token.expires_at:
-            return gateway_error(401, "APIGW.0307", "The token must be updated.")
-        return token.user
+            return stale_token()
+        return Caller(token.user, token.project_id)
 
     def locked(self, key_id: str, now: float) -> bool:
         """Return whether the key is locked at *now*."""
-        return now < self._locked_until.get(key_id, -math.inf)
+        return self._lockout.locked(key_id, now)
 
-    def _signed(self, call: Call, header: str, now: float) -> str | Answer:
+    def worst(self, key_id: str) -> int:
+        """Return the most failures in a row that the key ever had."""
+        return self._lockout.worst(key_id)
+
+    def revoke(self, key_id: str) -> None:
+        """Refuse a key from now on, as one that was deleted."""
+        self._revoked.add(self.keys[key_id].key_id)
+
+    def restore(self, key_id: str) -> None:
+        """Take a revoked key's refusal back."""
+        self._revoked.remove(key_id)
+
+    def revoke_token(self, text: str) -> None:
+        """Refuse a token from now on, as happens when its user's password or permissions change."""
+        del self.tokens[text]
+
+    def _signed(self, call: Call, header: str, now: float) -> Caller | Answer:
         claim = signing.parse(header)
         if claim is None:
             return _refusal("calc aksk signature fail:authorization header has a wrong format")
         key = self.keys.get(claim.key_id)
-        if key is None:
+        if key is None or key.key_id in self._revoked or now >= key.expires_at:
+            # Not counted: what the vendor locks is a pair of access key and secret whose signatures fail. Where
+            # there is no such pair, or none any more, no signature is checked and there is nothing to lock.
             return _refusal("Get secretKey failed,ak:***,err:ak not exist")
         if self.locked(key.key_id, now):
             return _refusal("AK access failed to reach the limit,forbidden.")
         fault = _fault(call, claim, key, now)
         if fault is None:
-            self._failures.pop(key.key_id, None)
-            return key.user
-        self._fail(key.key_id, now)
+            self._lockout.succeed(key.key_id)
+            return Caller(key.user)
+        self._lockout.fail(key.key_id, now)
         return _refusal(fault)
 
-    def _fail(self, key_id: str, now: float) -> None:
-        failures = self._failures.get(key_id, 0) + 1
-        self._failures[key_id] = failures
-        if failures > PATIENCE:
-            self._locked_until[key_id] = now + LOCK
-            del self._failures[key_id]
+
+def credential(call: Call) -> str | None:
+    """Return what a request shows for itself: the id of its access key, ``token``, or None."""
+    header = call.headers.get("authorization")
+    if header is None:
+        return "token" if "x-auth-token" in call.headers else None
+    claim = signing.parse(header)
+    return None if claim is None else claim.key_id
+
+
+def stale_token() -> Answer:
+    """Write the refusal of a token that has expired or is of another project."""
+    return gateway_error(401, "APIGW.0307", "The token must be updated.")
 
 
 def _fault(call: Call, claim: signing.Authorization, key: AccessKey, now: float) -> str | None:

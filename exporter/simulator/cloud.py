@@ -1,11 +1,11 @@
-"""The pretend cloud: one project in one region, its jobs, its users, and what was asked of it."""
+"""The pretend cloud: its projects, its jobs, its users, and what was asked of it."""
 
 import math
 import random
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from exporter.simulator.auth import AccessKey, Gate, Token
@@ -14,14 +14,20 @@ from exporter.simulator.cdm_script import CdmCluster
 from exporter.simulator.dli import DliJob
 from exporter.simulator.dws import DwsCluster, DwsJob
 from exporter.simulator.faults import Faults
-from exporter.simulator.limits import Limits
+from exporter.simulator.key_source import Metadata, PodIdentity
+from exporter.simulator.limits import Limits, busiest
+from exporter.simulator.lockout import Lockout
 from exporter.simulator.world import Truth
 
 Job = DliJob | DwsJob | CdmJob
 
 _TOKEN_TEXT: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-+"
 _TOKEN_LENGTH: Final = 1800
+_SECURITY_TOKEN_LENGTH: Final = 600
 _REMEMBERED: Final = 100_000
+
+LOGIN_LOCK: Final = 15 * 60.0
+"""Seconds for which a user whose password was wrong too often cannot log in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,8 @@ class Asked:
     """A request that reached an operation; *at* is world time, *wall* the gateway's clock, Unix seconds.
 
     *job* is the job id or CDM job name asked for, *cluster* the CDM cluster id there; *user* is None if the
-    caller was refused.
+    caller was refused (in what a node serves always). *credential* is the id of the access key that came with
+    it, ``token``, ``password`` or None; *limit_class* names the calls that share a limit.
     """
 
     operation: str
@@ -40,6 +47,8 @@ class Asked:
     status: int
     at: float
     wall: float
+    limit_class: str
+    credential: str | None
 
 
 class Cloud:
@@ -69,10 +78,13 @@ class Cloud:
         self.project_id = self.new_hex()
         self.domain_id = self.new_hex()
         self.user_id = self.new_hex()
-        self.access_key = "HPUA" + self._text("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", 16)
-        self.secret_key = self._text(_TOKEN_TEXT[:62], 40)
+        self.projects = {self.region: self.project_id}
         self.gate = Gate()
-        self.gate.keys[self.access_key] = AccessKey(self.access_key, self.secret_key, self.user)
+        own = self.new_key(self.user)
+        self.access_key, self.secret_key = own.key_id, own.secret
+        self.logins = Lockout(LOGIN_LOCK)
+        self.metadata = Metadata(self.new_key)
+        self.pod_identity = PodIdentity(self.new_key)
         self.limits = Limits()
         self.faults = Faults()
         self.requests: deque[Asked] = deque(maxlen=_REMEMBERED)
@@ -103,6 +115,15 @@ class Cloud:
         """Return the requests made of an operation or for a job, in their order."""
         return [each for each in self.requests if operation in (None, each.operation) and job in (None, each.job)]
 
+    def busiest(self, user: str, limit_class: str, seconds: float = 60.0) -> int:
+        """Return the most calls of *user* and *limit_class* in any *seconds* of the gateway's clock.
+
+        Throttled ones count too: they tell by how much a client overdid it. Those of a caller who was refused
+        belong to no user. Only the requests that are still remembered are looked at.
+        """
+        whose = (user, limit_class)
+        return busiest((each.wall for each in self.requests if (each.user, each.limit_class) == whose), seconds)
+
     def new_hex(self) -> str:
         """Return 32 hex digits, the form of project and DWS job ids."""
         return f"{self.random.getrandbits(128):032x}"
@@ -112,9 +133,20 @@ class Cloud:
         digits = self.new_hex()
         return "-".join((digits[:8], digits[8:12], "4" + digits[13:16], "a" + digits[17:20], digits[20:]))
 
-    def new_token(self, seconds: float = math.inf) -> Token:
-        """Issue a token of the cloud's user, valid for *seconds* by the gateway's clock."""
-        token = Token("MII" + self._text(_TOKEN_TEXT, _TOKEN_LENGTH), self.user, self.wall() + seconds)
+    def new_key(self, user: str, expires_at: float | None = None) -> AccessKey:
+        """Issue an access key of *user*: a temporary one, with a security token, if it ends at *expires_at*."""
+        key_id = ("HPUA" if expires_at is None else "HSTA") + self._text("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", 16)
+        key = AccessKey(key_id, self._text(_TOKEN_TEXT[:62], 40), user)
+        if expires_at is not None:
+            security_token = self._text(_TOKEN_TEXT, _SECURITY_TOKEN_LENGTH)
+            key = replace(key, security_token=security_token, expires_at=expires_at)
+        self.gate.keys[key.key_id] = key
+        return key
+
+    def new_token(self, seconds: float = math.inf, project_id: str | None = None) -> Token:
+        """Issue a token of the cloud's user for a project (None: the first), valid for *seconds* by *wall*."""
+        text = "MII" + self._text(_TOKEN_TEXT, _TOKEN_LENGTH)
+        token = Token(text, self.user, self.wall() + seconds, project_id or self.project_id)
         self.gate.tokens[token.text] = token
         return token
 

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from exporter.simulator import cdm_api, dli_api, dws_api, iam
 from exporter.simulator.answers import REQUEST_ID, Answer, Call, gateway_error, no_such_api, throttled
+from exporter.simulator.auth import Caller, credential, stale_token
 from exporter.simulator.cloud import Asked, Cloud
 from exporter.simulator.faults import Fault
 from exporter.simulator.limits import CDM_LISTS, CDM_STATUS
@@ -64,9 +65,9 @@ def handle(cloud: Cloud, call: Call) -> tuple[Answer, Fault | None]:
     if operation is None:
         return _named(no_such_api()), None
     now = cloud.wall()
-    caller = cloud.user if operation.open else cloud.gate.check(call, now)
+    caller = _caller(cloud, operation, call, now)
     fault = None
-    refused = caller if isinstance(caller, Answer) else _refusal(cloud, operation, call, caller, now)
+    refused = caller if isinstance(caller, Answer) else _refusal(cloud, operation, call, caller.user, now)
     if refused is None:
         fault = cloud.faults.take(operation.name, operation.service, call)
     planned = None if fault is None else fault.answer
@@ -77,10 +78,12 @@ def handle(cloud: Cloud, call: Call) -> tuple[Answer, Fault | None]:
             service=operation.service,
             job=call.job,
             cluster=call.names.get("cluster"),
-            user=None if isinstance(caller, Answer) else caller,
+            user=None if isinstance(caller, Answer) else caller.user,
             status=answer.status,
             at=cloud.clock(),
             wall=now,
+            limit_class=operation.limit_class,
+            credential="password" if operation.open else credential(call),
         )
     )
     return _named(answer), fault
@@ -95,11 +98,24 @@ def _route(call: Call) -> tuple[Operation | None, Call]:
     return None, call
 
 
+def _caller(cloud: Cloud, operation: Operation, call: Call, now: float) -> Caller | Answer:
+    if operation.open:
+        return Caller(cloud.user)
+    caller = cloud.gate.check(call, now)
+    if isinstance(caller, Answer) or caller.project_id is None:
+        return caller
+    project = call.names.get("project", caller.project_id)
+    # a project that nobody has is the matter of the project, not of the token
+    if project != caller.project_id and project in cloud.projects.values():
+        return stale_token()
+    return caller
+
+
 def _refusal(cloud: Cloud, operation: Operation, call: Call, user: str, now: float) -> Answer | None:
     wait = cloud.limits.admit(user, operation.limit_class, now)
     if wait is not None:
         return throttled(cloud.limits.per_minute[operation.limit_class] or 0, wait)
-    if call.names.get("project", cloud.project_id) != cloud.project_id:
+    if call.names.get("project", cloud.project_id) not in cloud.projects.values():
         return gateway_error(403, "APIGW.0310", "The project is unavailable.")
     return None
 

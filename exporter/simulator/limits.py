@@ -2,6 +2,7 @@
 
 import math
 from collections import defaultdict, deque
+from collections.abc import Iterable
 from typing import Final
 
 MINUTE: Final = 60.0
@@ -11,6 +12,21 @@ CDM_STATUS: Final = "cdm_d"
 
 CDM_LISTS: Final = "cdm_common"
 """The limit class that clusters, job list and submissions share (the same page)."""
+
+
+def busiest(times: Iterable[float], seconds: float) -> int:
+    """Return the most of *times* that lie in one window of *seconds*, wherever it begins.
+
+    As with the limits themselves, of two calls that are *seconds* apart only one is in a window.
+    """
+    window: deque[float] = deque()
+    most = 0
+    for at in sorted(times):
+        window.append(at)
+        while window and window[0] <= at - seconds:
+            window.popleft()
+        most = max(most, len(window))
+    return most
 
 
 class Limits:

@@ -1,14 +1,14 @@
-"""The pretend cloud over HTTP: all three services and IAM under one address."""
+"""The pretend cloud over HTTP: all three services, IAM and a node's metadata under one address."""
 
 import asyncio
 from typing import Final
 
 from aiohttp import web
 
+from exporter.simulator import gateway, node_api
 from exporter.simulator.answers import Answer, Call
 from exporter.simulator.cloud import Cloud
 from exporter.simulator.faults import Fault
-from exporter.simulator.gateway import handle
 
 CLOUD: Final = web.AppKey("cloud", Cloud)
 _CLOSING: Final = web.AppKey("closing", asyncio.Event)
@@ -33,7 +33,8 @@ async def _serve(request: web.Request) -> web.StreamResponse:
     path, _, query = request.raw_path.partition("?")
     headers = {name.lower(): value for name, value in request.headers.items()}
     call = Call(request.method, path, query, headers, await request.read())
-    answer, fault = handle(request.app[CLOUD], call)
+    cloud = request.app[CLOUD]
+    answer, fault = node_api.handle(cloud, call) or gateway.handle(cloud, call)
     if fault is None:
         return web.Response(status=answer.status, body=answer.body, headers=dict(answer.headers))
     return await _misbehave(request, answer, fault)

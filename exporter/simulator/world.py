@@ -6,7 +6,7 @@ Everything here is a pure function of time. World time is Unix seconds; a script
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
 from typing import Final, Protocol
 
@@ -101,6 +101,11 @@ def length(steps: Sequence[Timed]) -> float:
 def milliseconds(at: float) -> int:
     """Return Unix milliseconds, the form of time in DLI lists and CDM answers."""
     return round(at * 1000)
+
+
+def utc(at: float) -> str:
+    """Return the text that IAM and the key documents use for a time."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def local(at: float) -> datetime:
