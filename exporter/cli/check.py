@@ -1,44 +1,126 @@
 """``check``: what a configuration will do, or every mistake in it."""
 
 import argparse
+import math
+import sys
 from collections import Counter
+from collections.abc import Iterable, Iterator
 
 from exporter.app import credentials_of
 from exporter.cli.run import load_settings
 from exporter.core.endpoints import endpoint
-from exporter.core.needs import needs
+from exporter.core.errors import ExporterError
+from exporter.core.model import Job
+from exporter.core.needs import Need, needs, stretch
 from exporter.core.schedule import Pace
 from exporter.core.services import load
+from exporter.core.shards import shard_of
 from exporter.settings import Settings
+from exporter.settings.durations import duration
 
 
 def command(options: argparse.Namespace) -> int:
     """Check the configuration: every mistake at once, or a report of what it will do."""
-    for line in report(load_settings(options)):
+    settings = load_settings(options)
+    for line in report(settings):
+        print(line)
+    found = _needs(settings)
+    sentences = list(_sentences(found))
+    if not all(need.fits_idle for need in found):
+        sys.stdout.flush()  # the report comes first, whatever both are written to
+        raise ExporterError("\n".join(sentences))
+    for line in sentences:
         print(line)
     return 0
 
 
 def report(settings: Settings) -> list[str]:
     """Return the lines of the report: jobs by project and service, and calls a minute against each limit."""
-    adapters = load()
-    lines = ["The configuration is valid.", ""]
-    counts = Counter((job.project, job.key.service) for job in settings.jobs)
-    for (project, service), count in sorted(counts.items()):
+    adapters, jobs, found = load(), _jobs(settings), _needs(settings)
+    fits = all(need.fits_idle for need in found)
+    lines = ["The configuration is valid." if fits else "The configuration asks for more than its limits allow.", ""]
+    if (shards := settings.sharding.shards) > 1:
+        part = f"{len(jobs)} of {len(settings.jobs)} jobs, 1/{shards} of each limit"
+        lines.append(f"shard {settings.sharding.shard} of {shards}: {part}")
+    for (project, service), count in sorted(Counter((job.project, job.key.service) for job in jobs).items()):
         config = settings.projects[project]
         where = endpoint(adapters[service], config.cloud, config.region, config.endpoints)
         lines.append(f"project {project}: {count} {service} job{'s' if count > 1 else ''} at {where}")
-    poll = settings.poll
-    pace = Pace(poll.interval, poll.idle_interval, poll.stale_after)
-    limits = {name: project.limits for name, project in settings.projects.items()}
     lines += ["", "calls a minute     jobs   all running   all waiting   allowed"]
+    for need in found:
+        lines.append(
+            f"{_name(need):<18} {need.jobs:>4} {need.running:>13.1f} {need.idle:>13.1f} {need.allowed:>9.1f}"
+            f"   {need.verdict}"
+        )
+    return lines
+
+
+def _jobs(settings: Settings) -> list[Job]:
+    """Return the jobs of this shard."""
+    sharding = settings.sharding
+    return [job for job in settings.jobs if shard_of(job.key, sharding.shards) == sharding.shard]
+
+
+def _needs(settings: Settings) -> list[Need]:
+    poll = settings.poll
     owners = {
         name: (credentials_of(project.credentials).identity, project.region)
         for name, project in settings.projects.items()
     }
-    for need in needs(settings.jobs, pace, adapters, limits, owners):
-        name = f"{'+'.join(need.projects)}/{need.limit}"
-        lines.append(
-            f"{name:<18} {need.jobs:>4} {need.running:>13.1f} {need.idle:>13.1f} {need.allowed:>9.1f}   {need.verdict}"
+    return needs(
+        _jobs(settings),
+        Pace(poll.interval, poll.idle_interval, poll.stale_after),
+        load(),
+        {name: project.limits for name, project in settings.projects.items()},
+        owners,
+        settings.sharding.shards,
+    )
+
+
+def _name(need: Need) -> str:
+    return f"{'+'.join(need.projects)}/{need.limit}"
+
+
+def _sentences(found: Iterable[Need]) -> Iterator[str]:
+    """Say of each limit that may be too small what to do; nothing if all calls fit."""
+    tight = [need for need in found if not need.fits_running]
+    for need in tight:
+        yield from ["", *(_waiting(need) if not need.fits_idle else _running(need))]
+    if tight:
+        limits = " and ".join(sorted({f"limits.{need.limit}" for need in tight}))
+        yield "Otherwise: fewer jobs; some under another user or in another region, since the vendor counts by both;"
+        yield f"or a higher {limits} in every project of the user, if the vendor allows more."
+        yield "Sharding does not help: shards divide the user's limit among them."
+
+
+def _waiting(need: Need) -> Iterator[str]:
+    """Say what to do about jobs that do not fit even if they wait."""
+    ended = " A job that ended for good needs none." if need.ends else ""
+    yield (
+        f"{_name(need)}: too many jobs. {need.idle:.1f} calls a minute are needed even if all of them ({need.jobs})"
+        f" wait, and {need.allowed:.1f} are allowed.{ended}"
+    )
+    also = f", and poll.stale_after above it ({duration(need.pace.stale_after)} now)"
+    above = also if need.idle_interval >= need.pace.stale_after else ""
+    yield f"  They fit while all wait with poll.idle_interval at least {duration(need.idle_interval)}{above}."
+    yield _interval(need)
+
+
+def _running(need: Need) -> Iterator[str]:
+    """Say what to do about jobs that fit only while some of them wait."""
+    yield (
+        f"{_name(need)}: warning: {need.running:.1f} calls a minute are needed if all jobs ({need.jobs}) run at once,"
+        f" and {need.allowed:.1f} are allowed."
+    )
+    factor = math.ceil(100 * stretch(need.running, need.allowed)) / 100
+    yield f"  They fit while at most {need.at_once} run; all at once are polled {factor:g} times less often than asked."
+    yield _interval(need)
+
+
+def _interval(need: Need) -> str:
+    if need.interval is None:
+        return (
+            f"  No poll.interval lets them all run at once: those with an interval of their own need {need.own:.1f}"
+            " alone. Lengthen it."
         )
-    return lines
+    return f"  They fit even if all run at once with poll.interval at least {duration(need.interval)}."

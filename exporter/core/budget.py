@@ -1,31 +1,62 @@
-"""How many calls a limit class allows: never more than 60 x N in any 60 seconds, a burst included."""
+"""How many calls a limit class allows: never more than 60 x N in any 60 seconds, a burst included.
+
+A budget gives way when the vendor refuses calls as too many. Its limit is the user's, so other tools of the same user
+spend of it too, and N may be too much although we keep to it. Then nothing starts for a while, and after that fewer
+calls: half as many for each refusal, and more again bit by bit. Nothing tells how much the others take, and this way
+is known to end near what they leave (it is how TCP shares a line).
+"""
 
 import heapq
 import math
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
+from itertools import count
+from typing import Final, TypeAlias
 
 from exporter.core.model import JobKey
+from exporter.core.schedule import THROTTLE_WAIT
+
+Key: TypeAlias = JobKey
+"""What waits for a call. Keys are never compared, so anything hashable may join."""
+LOWERED: Final = 0.5
+"""What is left of the rate after a refusal: enough for another tool that takes as much as we do."""
+LEAST: Final = 0.1
+"""The share of the configured rate that is never given up: it shows when the others are done, and no job starves."""
+RECOVERY: Final = 600.0
+"""Seconds from nothing to the configured rate: a tenth more each minute, which is the span that the vendor counts."""
+SETTLE: Final = 10.0
+"""Seconds in which refusals are of calls that were under way at the first one; a call has as long by default."""
+NOISE: Final = 1e-8
+"""Seconds that rounding may cost; a minute's gaps are longer by more than that."""
 
 
 class Budget:
-    """A bucket of *rate* calls a second, and the jobs that wait for it, the nearest deadline first.
+    """A bucket of *rate* calls a second, and who waits for it, the nearest deadline first.
 
     A burst of a tenth of a second's calls is allowed and taken off the steady rate, and a part of a call is none, so
     that the sum over a minute holds whenever the minute begins. A job's deadline is when its next turn would come, so
-    a running job goes before a waiting one, and none waits for ever.
+    a running job goes before a waiting one. None waits for ever: who comes after a job's deadline has a later one, so
+    from then on at most those go before it that waited already, each once.
     """
 
     def __init__(self, rate: float) -> None:
+        self.configure(rate)
+        self._last = float("-inf")  # when the last call would have started without a burst
+        self._paused_until = self._settled = float("-inf")
+        self._share = 1.0
+        self._waiting: list[tuple[float, float, int, Key]] = []
+        self._serial = count()
+
+    def configure(self, rate: float) -> None:
+        """Set the configured rate anew. A minute in which it changes has at most the calls of the higher rate."""
         burst = max(1.0, rate // 10)
         steady = per_minute(rate) - (burst if burst > 1 else 0)
+        self.configured = rate
         self._gap = 60 / steady * (1 + 1e-9)  # never short of it by rounding
         self._tolerance = (burst - 1) * self._gap
-        self._free_at = float("-inf")
-        self._waiting: list[tuple[float, float, JobKey]] = []
 
-    def wait_for(self, key: JobKey, due: float, deadline: float) -> None:
+    def wait_for(self, key: Key, due: float, deadline: float) -> None:
         """Let a job wait for its call."""
-        heapq.heappush(self._waiting, (deadline, due, key))
+        heapq.heappush(self._waiting, (deadline, due, next(self._serial), key))
 
     @property
     def wanted(self) -> bool:
@@ -36,14 +67,38 @@ class Budget:
         """Return the nearest deadline of the jobs that wait."""
         return self._waiting[0][0]
 
-    def ready_in(self, now: float) -> float:
-        """Return the seconds until the next call is allowed, 0 if it is now."""
-        return max(0.0, self._free_at - self._tolerance - now)
+    def throttled(self, now: float, retry_after: float | None) -> None:
+        """Give way, because a call was refused as too many; *retry_after* is how long the vendor asks to wait.
 
-    def take(self, now: float) -> tuple[float, JobKey]:
+        Where it does not say, a minute: its limits are per minute, so only then it surely counts anew.
+        """
+        share = self._share_at(now)
+        if now >= max(self._paused_until, self._settled):
+            share = max(LEAST, share * LOWERED)
+            self._settled = now + SETTLE
+        self._share = share
+        self._paused_until = max(self._paused_until, now + (THROTTLE_WAIT if retry_after is None else retry_after))
+
+    def rate(self, now: float) -> float:
+        """Return the calls a second that are allowed now; in a pause, those that will be after it."""
+        return self.configured * self._share_at(now)
+
+    def _share_at(self, now: float) -> float:
+        """Return how much of the configured rate is allowed: from the end of a pause on more and more."""
+        return min(1.0, self._share + max(0.0, now - self._paused_until) / RECOVERY)
+
+    def _free_at(self, now: float) -> float:
+        return self._last + self._gap / self._share_at(now)
+
+    def ready_in(self, now: float) -> float:
+        """Return the seconds until the next call is surely allowed, 0 if it is now."""
+        left = max(self._free_at(now) - self._tolerance, self._paused_until) - now
+        return left if left > NOISE else 0.0
+
+    def take(self, now: float) -> tuple[float, Key]:
         """Spend a call on the job with the nearest deadline; return when it was due, and the job."""
-        self._free_at = max(now, self._free_at) + self._gap
-        _, due, key = heapq.heappop(self._waiting)
+        self._last = max(now, self._free_at(now))
+        _, due, _, key = heapq.heappop(self._waiting)
         return due, key
 
 
@@ -54,13 +109,25 @@ class Admission:
         self._free = places
         self._budgets: dict[Hashable, Budget] = {}
 
-    def wait_for(self, bucket: Hashable, rate: float, key: JobKey, due: float, deadline: float) -> None:
-        """Let a job wait; *rate* is the bucket's, in calls a second."""
-        if bucket not in self._budgets:
-            self._budgets[bucket] = Budget(rate)
-        self._budgets[bucket].wait_for(key, due, deadline)
+    def wait_for(self, bucket: Hashable, rate: float, key: Key, due: float, deadline: float) -> None:
+        """Let a job wait; *rate* is the bucket's as configured now, in calls a second."""
+        budget = self._budgets.get(bucket)
+        if budget is None:
+            budget = self._budgets[bucket] = Budget(rate)
+        elif budget.configured != rate:
+            budget.configure(rate)
+        budget.wait_for(key, due, deadline)
 
-    def start(self, now: float) -> Iterator[tuple[float, JobKey]]:
+    def throttled(self, bucket: Hashable, now: float, retry_after: float | None) -> None:
+        """Let a bucket give way, because the vendor refused one of its calls as too many."""
+        if bucket in self._budgets:  # else a reload gave the job another one meanwhile
+            self._budgets[bucket].throttled(now, retry_after)
+
+    def rates(self, now: float) -> Mapping[Hashable, float]:
+        """Return the calls a second that each bucket allows now; a bucket is there once a job waited for it."""
+        return {bucket: budget.rate(now) for bucket, budget in self._budgets.items()}
+
+    def start(self, now: float) -> Iterator[tuple[float, Key]]:
         """Yield what may start now: when it was due, and the job."""
         while self._free:
             ready = [budget for budget in self._budgets.values() if budget.wanted and not budget.ready_in(now)]

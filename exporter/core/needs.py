@@ -1,12 +1,22 @@
 """How many calls a configuration needs, against what each limit allows: the arithmetic of ``check``."""
 
-from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
+import math
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
 
 from exporter.core.adapter import Adapter
 from exporter.core.budget import per_minute
 from exporter.core.model import Job
 from exporter.core.schedule import Pace
+
+Intervals = Mapping[float | None, int]
+"""How many jobs have which interval of their own, ``None`` for those that have none."""
+ROUNDING: Final = 1 + 1e-9
+LONGEST: Final = 10**12
+"""Seconds; beyond what can be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,19 +25,77 @@ class Need:
 
     projects: tuple[str, ...]
     limit: str
-    jobs: int
-    running: float
-    """If all jobs run at once."""
-    idle: float
-    """If all jobs wait."""
+    intervals: Intervals
+    pace: Pace
     allowed: float
+    ends: bool
+    """Whether a job that ended is never asked again."""
+
+    @property
+    def jobs(self) -> int:
+        """How many jobs draw from it."""
+        return sum(self.intervals.values())
+
+    @property
+    def running(self) -> float:
+        """If all jobs run at once."""
+        return _running(self.intervals, self.pace.interval)
+
+    @property
+    def idle(self) -> float:
+        """If all jobs wait."""
+        return _idle(self.intervals, self.pace)
+
+    @property
+    def own(self) -> float:
+        """If all jobs that have an interval of their own run at once."""
+        return _running({interval: number for interval, number in self.intervals.items() if interval}, math.inf)
+
+    @property
+    def fits_running(self) -> bool:
+        """Whether all jobs can run at once."""
+        return stretch(self.running, self.allowed) == 1
+
+    @property
+    def fits_idle(self) -> bool:
+        """Whether all jobs can at least wait."""
+        return stretch(self.idle, self.allowed) == 1
 
     @property
     def verdict(self) -> str:
         """What the numbers mean, in a word."""
-        if self.idle > self.allowed:
+        if not self.fits_idle:
             return "too many"
-        return "fits" if self.running <= self.allowed else "fits while few run"
+        return "fits" if self.fits_running else "fits while few run"
+
+    @property
+    def at_once(self) -> int:
+        """How many jobs can run at once while the others wait, whichever they are: those that cost most."""
+        if not self.fits_idle:
+            return 0
+        room, fit = self.allowed * ROUNDING - self.idle, 0
+        extra = [
+            (_running({own: 1}, self.pace.interval) - _idle({own: 1}, self.pace), number)
+            for own, number in self.intervals.items()
+        ]
+        for each, number in sorted(extra, reverse=True):
+            more = number if each * number <= room else math.floor(room / each)
+            room, fit = max(0.0, room - each * more), fit + more
+            if more < number:
+                break
+        return fit
+
+    @property
+    def interval(self) -> int | None:
+        """The least ``poll.interval`` at which all jobs can run at once, in whole seconds; ``None`` if none is."""
+        if None not in self.intervals or self.own >= self.allowed:
+            return None
+        return _least(lambda seconds: _running(self.intervals, seconds), self.allowed)
+
+    @property
+    def idle_interval(self) -> int:
+        """The least ``poll.idle_interval`` at which all jobs can wait, in whole seconds."""
+        return _least(lambda seconds: _idle(self.intervals, replace(self.pace, idle_interval=seconds)), self.allowed)
 
 
 def needs(
@@ -36,11 +104,13 @@ def needs(
     adapters: Mapping[str, Adapter],
     limits: Mapping[str, Mapping[str, float]],
     owners: Mapping[str, Hashable],
+    shards: int = 1,
 ) -> list[Need]:
     """Return what each limit class needs.
 
     *limits* are calls a second by project and class; *owners* tells, by project, whose calls the vendor counts:
-    projects with the same owner share a limit, and the least of theirs counts.
+    projects with the same owner share a limit, and the least of theirs counts. *jobs* are those of one of *shards*
+    exporters, which divide the limits among them.
     """
     found: dict[tuple[Hashable, str], list[Job]] = {}
     for job in jobs:
@@ -51,12 +121,33 @@ def needs(
             Need(
                 tuple(sorted({job.project for job in group})),
                 limit,
-                len(group),
-                sum(60 / (job.interval or pace.interval) for job in group),
-                sum(60 / max(job.interval or pace.interval, pace.idle_interval) for job in group),
-                per_minute(min(limits[project][limit] for project in owners if owners[project] == owner)),
+                Counter(job.interval for job in group),
+                pace,
+                per_minute(min(limits[project][limit] for project in owners if owners[project] == owner) / shards),
+                all(adapters[job.key.service].final for job in group),
             )
             for (owner, limit), group in found.items()
         ),
         key=lambda need: (need.projects, need.limit),
     )
+
+
+def stretch(needed_per_minute: float, allowed_per_minute: float) -> float:
+    """Return the factor by which intervals must grow so that all calls fit, 1 if they do."""
+    factor = needed_per_minute / allowed_per_minute
+    return factor if factor > ROUNDING else 1.0
+
+
+def _running(intervals: Intervals, interval: float) -> float:
+    """Return the calls a minute of jobs that all run."""
+    return sum(60 / (own or interval) * number for own, number in intervals.items())
+
+
+def _idle(intervals: Intervals, pace: Pace) -> float:
+    """Return the calls a minute of jobs that all wait. What makes waiting cheaper belongs here."""
+    return sum(60 / max(own or pace.interval, pace.idle_interval) * number for own, number in intervals.items())
+
+
+def _least(needed: Callable[[int], float], allowed: float) -> int:
+    """Return the fewest whole seconds at which what is needed is allowed; more seconds need less."""
+    return bisect_left(range(1, LONGEST), True, key=lambda seconds: stretch(needed(seconds), allowed) == 1) + 1
