@@ -100,6 +100,7 @@ class Exposition:
         self._lines = [_Lines(family, service, job) for family in families]
         self._of_counts = {lines.family.measure: lines for lines in self._lines if lines.family.measure}
         self._others = [lines for lines in self._lines if not lines.family.measure]
+        self._every_poll = [lines for lines in self._lines if lines.family.every_poll]
         self._slots: dict[JobKey, int] = {}
         self._free: dict[str, list[int]] = {}
         self._blocks = 0
@@ -131,8 +132,8 @@ class Exposition:
         """Render only what every poll that worked changes."""
         key = record.job.key
         names = (escaped(key.service), escaped(key.job))
-        for lines in self._others:
-            if lines.family.every_poll and (whole or not lines.family.guarded):
+        for lines in self._every_poll:
+            if whole or not lines.family.guarded:
                 lines.put(self._slots[key], names, record, None)
 
     def remove(self, key: JobKey) -> None:

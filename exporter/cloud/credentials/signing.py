@@ -9,6 +9,7 @@ import hmac
 import re
 import time
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -36,6 +37,11 @@ def canonical_path(path: str) -> str:
     return path if path.endswith("/") else path + "/"
 
 
+@lru_cache(maxsize=8)
+def _date(second: int) -> str:
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
+
+
 class Signer:
     """Signs calls with one access key; *token* is the security token of a temporary one."""
 
@@ -56,7 +62,7 @@ class Signer:
         Signed are the host, these and all of ``call.headers`` except names with an underscore, which gateways
         drop on the way.
         """
-        date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(call.now))
+        date = _date(int(call.now))
         signed = {"host": call.host, "x-sdk-date": date}
         added = {"X-Sdk-Date": date}
         if self._token:
