@@ -7,30 +7,31 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import structlog
 from aiohttp import web
 from prometheus_client import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
-from pydantic import SecretStr
 
 from exporter import __version__
 from exporter.clock import Clock, SystemClock
-from exporter.cloud.credentials import Credentials
-from exporter.cloud.credentials.access_key import AccessKey
-from exporter.cloud.credentials.token_file import TokenFile
+from exporter.cloud.credentials import temporary_key
+from exporter.cloud.credentials.choice import credentials_of
+from exporter.cloud.credentials.password import Password
 from exporter.cloud.fleet import Fleet
+from exporter.cloud.iam import find_project_id
 from exporter.cloud.project import Project
 from exporter.cloud.transport import Transport
 from exporter.core.board import Board
-from exporter.core.endpoints import endpoint
+from exporter.core.endpoints import endpoint, iam_endpoint
 from exporter.core.errors import ExporterError
 from exporter.core.model import Job, JobKey, Record
 from exporter.core.schedule import Pace
 from exporter.core.services import load
 from exporter.core.shards import shard_of
 from exporter.poller import Poller
-from exporter.settings import Credentials as CredentialSettings
+from exporter.settings import Project as ProjectSettings
 from exporter.settings import Settings
 from exporter.telemetry import Telemetry
 from exporter.web.server import SCRAPES, make_app
@@ -102,29 +103,14 @@ class Jobs:
         return {"region": project.region, "project_id": project.project_id}
 
 
-def credentials_of(config: CredentialSettings) -> Credentials:
-    """Return what proves a project's identity."""
-    if key := config.access_key:
-        return AccessKey(
-            key_id=_plain(key.key_id),
-            key_id_file=key.key_id_file,
-            secret=_plain(key.secret),
-            secret_file=key.secret_file,
-            security_token=_plain(key.security_token),
-            security_token_file=key.security_token_file,
-        )
-    return TokenFile(token=_plain(config.token), token_file=config.token_file)
-
-
-def _plain(secret: SecretStr | None) -> str:
-    return secret.get_secret_value() if secret else ""
-
-
 class App:
-    """Everything that runs, built from one set of settings."""
+    """Everything that runs, built from one set of settings; *environ* has the variables of a pod's identity."""
 
-    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock | None = None, environ: Mapping[str, str] | None = None
+    ) -> None:
         self.settings = settings
+        self._environ = os.environ if environ is None else environ
         self.clock = clock or SystemClock()
         labels = settings.metrics.labels
         self.telemetry = Telemetry(labels.service)
@@ -135,8 +121,8 @@ class App:
     @asynccontextmanager
     async def fleet(self) -> AsyncIterator[Fleet]:
         """Open the connections that the projects share, and close them at the end."""
-        adapters = load()
         async with AsyncExitStack() as stack:
+            direct = await stack.enter_async_context(Transport(temporary_key.TIMEOUT, proxy=""))
             transports: dict[tuple[object, object], Transport] = {}
             projects: dict[str, Project] = {}
             for name, config in self.settings.projects.items():
@@ -144,23 +130,34 @@ class App:
                 if way not in transports:
                     transport = Transport(self.settings.poll.timeout, ca_file=config.ca_file, proxy=config.proxy)
                     transports[way] = await stack.enter_async_context(transport)
-                services = {job.key.service for job in self.settings.jobs if job.project == name}
-                projects[name] = Project(
-                    name=name,
-                    region=config.region,
-                    project_id=config.project_id,
-                    endpoints={
-                        service: endpoint(adapters[service], config.cloud, config.region, config.endpoints)
-                        for service in sorted(services)
-                    },
-                    limits=config.limits,
-                    zone=config.time_zone,
-                    credentials=credentials_of(config.credentials),
-                    transport=transports[way],
-                    clock=self.clock,
-                    telemetry=self.telemetry,
-                )
-            yield Fleet(adapters, projects)
+                projects[name] = self._project(name, config, transports[way], direct)
+            yield Fleet(load(), projects)
+
+    def _project(self, name: str, config: ProjectSettings, transport: Transport, direct: Transport) -> Project:
+        adapters = load()
+        credentials = credentials_of(config, transport, direct, self.clock, self._environ)
+        find = None
+        if isinstance(credentials, Password):
+            find = credentials.project_id  # IAM tells it with the token
+        elif config.project_id is None:
+            iam = iam_endpoint(config.cloud, config.region, config.endpoints)
+            find = partial(find_project_id, transport, iam, config.region, credentials, self.clock)
+        return Project(
+            name=name,
+            region=config.region,
+            project_id=config.project_id or "",
+            endpoints={
+                service: endpoint(adapters[service], config.cloud, config.region, config.endpoints)
+                for service in sorted({job.key.service for job in self.settings.jobs if job.project == name})
+            },
+            limits=config.limits,
+            zone=config.time_zone,
+            credentials=credentials,
+            transport=transport,
+            clock=self.clock,
+            telemetry=self.telemetry,
+            find_project_id=find,
+        )
 
     async def run(self, started: Callable[[str], None] = lambda address: None) -> None:
         """Serve and poll until SIGTERM or SIGINT; *started* is told the address once it answers."""
@@ -176,6 +173,9 @@ class App:
             for project in fleet.projects.values():
                 for limit, rate in project.limits.items():
                     self.telemetry.api_budget.labels(project.name, limit).set(rate)
+            self.telemetry.watch_expiry(
+                lambda: {name: project.credentials.expires_at for name, project in fleet.projects.items()}
+            )
             self.telemetry.shard.labels(sharding.shard, sharding.shards).set(1)
             application = make_app(Metrics(self.board, self.telemetry), Jobs(self.board, poller, fleet, self.clock))
             async with self._served(application) as address:

@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import (
     CollectorRegistry,
@@ -14,7 +14,7 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from exporter import __version__
@@ -24,6 +24,11 @@ LAG_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 CALL_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 RENDER_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
 DROPPED = "Series left out because metrics.max_series was reached, counted each time a job is left out"
+
+EXPIRY = (
+    "Unix time in seconds when the token or temporary key in use expires, as the cloud told it; absent where nobody"
+    " said, and before the first is fetched"
+)
 
 
 class Telemetry:
@@ -110,6 +115,11 @@ class Telemetry:
         self.catalogue.append((f"{PREFIX}_series_dropped_total", "counter", DROPPED, ()))
         self.registry.register(_Dropped(dropped))
 
+    def watch_expiry(self, expiries: Callable[[], Mapping[str, float | None]]) -> None:
+        """Read by project when its credentials expire, at every scrape."""
+        self.catalogue.append((f"{PREFIX}_credentials_expiry_timestamp_seconds", "gauge", EXPIRY, ("project",)))
+        self.registry.register(_Expiry(expiries))
+
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         self.catalogue.append((f"{PREFIX}_{name}", "gauge", text, labels))
         return Gauge(f"{PREFIX}_{name}", text, labels, registry=self.registry)
@@ -131,3 +141,17 @@ class _Dropped(Collector):
 
     def collect(self) -> Iterator[CounterMetricFamily]:
         yield CounterMetricFamily(f"{PREFIX}_series_dropped", DROPPED, self._dropped())
+
+
+class _Expiry(Collector):
+    """A gauge that is absent where nobody said when something expires."""
+
+    def __init__(self, expiries: Callable[[], Mapping[str, float | None]]) -> None:
+        self._expiries = expiries
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        family = GaugeMetricFamily(f"{PREFIX}_credentials_expiry_timestamp_seconds", EXPIRY, labels=("project",))
+        for project, expires_at in self._expiries().items():
+            if expires_at is not None:
+                family.add_metric((project,), expires_at)
+        yield family

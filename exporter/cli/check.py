@@ -2,12 +2,15 @@
 
 import argparse
 import math
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from exporter.app import credentials_of
 from exporter.cli.run import load_settings
+from exporter.clock import SystemClock
+from exporter.cloud.credentials.choice import credentials_of
+from exporter.cloud.transport import Transport
 from exporter.core.endpoints import endpoint
 from exporter.core.errors import ExporterError
 from exporter.core.model import Job
@@ -63,8 +66,9 @@ def _jobs(settings: Settings) -> list[Job]:
 
 def _needs(settings: Settings) -> list[Need]:
     poll = settings.poll
+    closed = Transport(poll.timeout)  # nothing is called here
     owners = {
-        name: (credentials_of(project.credentials).identity, project.region)
+        name: (credentials_of(project, closed, closed, SystemClock(), os.environ).identity, project.region)
         for name, project in settings.projects.items()
     }
     return needs(

@@ -36,12 +36,13 @@ def _job(settings: Settings, key: JobKey) -> Job:
 
 async def _poll(app: App, job: Job) -> int:
     async with app.fleet() as fleet:
-        project, request = fleet.projects[job.project], fleet.request(job)
-        query = "?" + "&".join(f"{name}={value}" for name, value in request.query) if request.query else ""
-        print(f"request:  GET {project.endpoints[job.key.service]}{request.path}{query}  ({request.operation})")
         began = time.perf_counter()
         record, failure = Record(job), None
         try:
+            request = await fleet.request(job)
+            query = "?" + "&".join(f"{name}={value}" for name, value in request.query) if request.query else ""
+            where = fleet.projects[job.project].endpoints[job.key.service]
+            print(f"request:  {request.method} {where}{request.path}{query}  ({request.operation})")
             answer = await fleet.ask(job)
             record = runs.worked(record, answer, app.clock.now(), fleet.adapter(job))
         except PollError as error:

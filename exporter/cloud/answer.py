@@ -1,7 +1,7 @@
 """A whole answer of the vendor's, and what its headers say of time."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -24,15 +24,20 @@ class Answer:
     status: int
     body: bytes = field(repr=False)
     """Decoded, so without the compression of the wire."""
-    headers: Mapping[str, str]
-    """Those of :data:`KEPT` that came, by lower-case name, without control characters."""
+    headers: Mapping[str, str] = field(repr=False)
+    """Those of :data:`KEPT` that came, by lower-case name, without control characters; those that the caller asked
+    for besides are as they came."""
     seconds: float
     """From the start of the call to the end of the answer."""
 
 
-def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers of :data:`KEPT`, fit to be shown; *headers* finds names in any case."""
-    return {name: printable(value) for name in KEPT if (value := headers.get(name)) is not None}
+def kept_headers(headers: Mapping[str, str], keep: Iterable[str] = ()) -> dict[str, str]:
+    """Return the headers of :data:`KEPT`, fit to be shown, and those of *keep* as they came.
+
+    *headers* finds names in any case.
+    """
+    shown = {name: printable(value) for name in KEPT if (value := headers.get(name)) is not None}
+    return shown | {name: headers[name] for name in keep if name in headers} if keep else shown
 
 
 def printable(text: str) -> str:

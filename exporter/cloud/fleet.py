@@ -21,9 +21,9 @@ class Fleet:
         """Return the adapter of the job's service."""
         return self.adapters[job.key.service]
 
-    def request(self, job: Job) -> Request:
-        """Return the call that tells the state of *job*."""
-        return self.adapter(job).request(job, self.projects[job.project].project_id)
+    async def request(self, job: Job) -> Request:
+        """Return the call that tells the state of *job*; raises :class:`PollError` if its project is not found."""
+        return self.adapter(job).request(job, await self.projects[job.project].project_id_of())
 
     def bucket(self, job: Job) -> tuple[Hashable, float]:
         """Return what the calls for *job* are counted by at the vendor's, and the calls a second it allows.
@@ -33,7 +33,8 @@ class Fleet:
         """
         found = self._buckets.get((job.project, job.key.service))
         if found is None:
-            limit = self.request(job).limit  # all calls that tell the state of a service's jobs are of one class
+            # All calls that tell the state of a service's jobs are of one class.
+            limit = self.adapter(job).request(job, "").limit
             owner = self.projects[job.project].owner
             rates = [project.limits[limit] for project in self.projects.values() if project.owner == owner]
             found = self._buckets[job.project, job.key.service] = ((owner, limit), min(rates))
@@ -46,7 +47,7 @@ class Fleet:
         find nothing new, and reading costs more than the call's own share.
         """
         project, adapter = self.projects[job.project], self.adapter(job)
-        body = await project.ask(adapter, self.request(job))
+        body = await project.ask(adapter, await self.request(job))
         digest = blake2b(body, digest_size=16).digest()
         # What is kept of a run that ended is not only what its last answer said.
         if before is not None and before.digest == digest and not before.state.ended:

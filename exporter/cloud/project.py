@@ -1,12 +1,13 @@
 """One project of the configuration: where its services are, who asks, and every call that is made for it."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Final
 
 from exporter.clock import Clock
 from exporter.cloud.credentials import Credentials
+from exporter.cloud.shared import Shared
 from exporter.cloud.transport import Answer, Transport, retry_after, server_skew
 from exporter.core import classify
 from exporter.core.adapter import Adapter, Request
@@ -25,6 +26,7 @@ class Project:
     name: str
     region: str
     project_id: str
+    """Empty while it is not known."""
     endpoints: Mapping[str, str]
     """Base URLs by service."""
     limits: Mapping[str, float]
@@ -35,7 +37,26 @@ class Project:
     transport: Transport
     clock: Clock
     telemetry: Telemetry
+    find_project_id: Callable[[], Awaitable[str]] | None = None
+    """How to find the id that was not given."""
+    _found_id: Shared[str] = field(init=False)
     _skew_checked: float = field(default=float("-inf"), init=False)
+
+    def __post_init__(self) -> None:
+        self._found_id = Shared(self._find_id, self.clock)
+
+    async def project_id_of(self) -> str:
+        """Return the id that was given, or find it once; raises :class:`PollError` if it cannot be found."""
+        return self.project_id or await self._found_id.ask()
+
+    async def _find_id(self) -> str:
+        if not self.project_id:
+            if self.find_project_id is None:
+                raise PollError(
+                    Reason.CONFIG, f"the project {self.name} has no id; set projects.{self.name}.project_id"
+                )
+            self.project_id = await self.find_project_id()
+        return self.project_id
 
     @property
     def owner(self) -> tuple[str, str]:
@@ -46,7 +67,7 @@ class Project:
         """Make a call and return the body of its 200 answer; whatever else comes is a :class:`PollError`."""
         service = adapter.service
         try:
-            answer = await self.transport.get(self.endpoints[service], request, self.credentials, self.project_id)
+            answer = await self.transport.send(self.endpoints[service], request, self.credentials, self.project_id)
         except PollError:
             self.telemetry.api_requests.labels(service, request.operation, "none").inc()
             raise

@@ -49,10 +49,12 @@ def base_of(base_url: str) -> Base:
 def proxy_for(base: Base, given: str | None) -> URL | None:
     """Return the proxy to use: the one *given*, else that of HTTPS_PROXY unless NO_PROXY names the host.
 
+    If *given* is empty there is none, whatever the environment says.
+
     The environment counts for https only: plain http goes to loopback and link-local addresses, which a proxy cannot
     reach. Raises :class:`PollError` of reason ``config`` if the proxy is none that can be used.
     """
-    text = given or _from_environment(base)
+    text = _from_environment(base) if given is None else given
     if not text:
         return None
     source = "projects.<name>.proxy" if given else "HTTPS_PROXY"

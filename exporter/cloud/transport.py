@@ -8,7 +8,7 @@ import math
 import re
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +58,10 @@ class _Flight:
     answered: bool = False
     """Whether the headers of its answer came."""
 
+    def was_none(self, error: Exception) -> bool:
+        """Whether *error* means that it went into an idle connection that was dead, and so reached nobody."""
+        return isinstance(error, DROPPED) and not self.connected and not self.answered
+
 
 _FLIGHT: Final[ContextVar[_Flight]] = ContextVar("flight")
 
@@ -65,9 +69,9 @@ _FLIGHT: Final[ContextVar[_Flight]] = ContextVar("flight")
 class _Connector(aiohttp.TCPConnector):
     """Notes for which call it opens a connection.
 
-    An idle connection that turns out to be dead was never a call to the vendor, so the call is made again. One that
-    breaks although it is new may be one that the vendor counted, and is not. The library's own trace would tell as
-    well, but costs a seventh of a call.
+    An idle connection that turns out to be dead was never a call to the vendor, so the call is made again, unless it
+    creates something. One that breaks although it is new may be one that the vendor counted, and is not repeated.
+    The library's own trace would tell as well, but costs a seventh of a call.
     """
 
     async def _create_connection(
@@ -84,7 +88,8 @@ class Transport:
     """A pool of connections; *timeout* is seconds for one call, its whole answer included.
 
     *ca_file* holds the authorities to trust instead of the machine's. *proxy* is for every call; without it
-    HTTPS_PROXY and NO_PROXY count. Raises :class:`SettingsError` on entry if *ca_file* holds no certificates.
+    HTTPS_PROXY and NO_PROXY count, and if it is empty there is none. Raises :class:`SettingsError` on entry if
+    *ca_file* holds no certificates.
     """
 
     def __init__(
@@ -105,6 +110,7 @@ class Transport:
             # .netrc, and refuse a signed call to a host that is in it.
             trust_env=False,
             headers=HEADERS,
+            skip_auto_headers=("Content-Type",),  # the library would name one where there is no body
             max_field_size=HEADER_LIMIT,
         )
         # Its own second try does not tell a new connection from an idle one; `_send` does.
@@ -117,30 +123,36 @@ class Transport:
         if self._session is not None:
             await self._session.close()
 
-    async def get(
+    async def send(
         self,
         base_url: str,
         request: Request,
         credentials: Credentials,
         project_id: str = "",
+        *,
+        keep: Iterable[str] = (),
     ) -> Answer:
         """Make one call and return its answer, whatever the status.
 
+        *keep* are lower-case names of headers that the answer shall hold besides the usual ones, uncut.
         Raises :class:`PollError`, and nothing else, if no whole answer came or if it was a redirect.
         """
         base = base_of(base_url)
         extra = {"X-Project-Id": project_id} if project_id else {}
+        if request.body:
+            extra["Content-Type"] = "application/json"
         call = _call(base, request, self._clock.now(), extra)
         headers = {**call.headers, **await credentials.headers(call)}
         _check(headers, base)
-        return await self._send(base, call, headers, proxy_for(base, self._proxy))
+        return await self._send(base, call, headers, tuple(keep))
 
-    async def _send(self, base: Base, call: Call, headers: Mapping[str, str], proxy: URL | None) -> Answer:
+    async def _send(self, base: Base, call: Call, headers: Mapping[str, str], keep: Iterable[str]) -> Answer:
         session = self._session
         if session is None or session.closed:
             raise PollError(Reason.INTERNAL, f"a call to {base.host} was made while no connections are open")
         query = f"?{canonical_query(call.query)}" if call.query else ""
         url = URL(f"{base.scheme}://{call.host}{call.path}{query}", encoded=True)
+        proxy = proxy_for(base, self._proxy)
         way = Way(base.host, self._timeout, (proxy.host or "") if proxy else "")
         began = time.perf_counter()
         timeout = session.timeout
@@ -148,19 +160,25 @@ class Transport:
             flight = _Flight()
             _FLIGHT.set(flight)
             try:
-                async with session.get(
-                    url, headers=headers, allow_redirects=False, proxy=proxy, timeout=timeout
+                async with session.request(
+                    call.method,
+                    url,
+                    data=call.body or None,
+                    headers=headers,
+                    allow_redirects=False,
+                    proxy=proxy,
+                    timeout=timeout,
                 ) as response:
                     flight.answered = True
                     _refuse(response, base, way)
                     body = await whole_body(response, base.host)
             except CAUGHT as error:
                 left = self._timeout - (time.perf_counter() - began)
-                if flight.connected or flight.answered or left <= 0 or not isinstance(error, DROPPED):
+                if left <= 0 or call.method == "POST" or not flight.was_none(error):
                     raise failure(error, way._replace(answered=flight.answered)) from error
                 timeout = aiohttp.ClientTimeout(left, ceil_threshold=math.inf)
             else:
-                return Answer(response.status, body, kept_headers(response.headers), time.perf_counter() - began)
+                return Answer(response.status, body, kept_headers(response.headers, keep), time.perf_counter() - began)
 
     def _trust(self) -> ssl.SSLContext:
         try:
@@ -178,7 +196,7 @@ def _call(base: Base, request: Request, now: float, headers: Mapping[str, str]) 
     if any(_UNFIT.search(part) for pair in request.query for part in pair):
         raise PollError(Reason.CONFIG, f"the query of a call to {base.host} holds a control character")
     fit = {name: value.strip() for name, value in headers.items()}
-    return Call("GET", base.authority, path, now, request.query, headers=fit)
+    return Call(request.method, base.authority, path, now, request.query, request.body, fit)
 
 
 def _check(headers: Mapping[str, str], base: Base) -> None:

@@ -33,7 +33,7 @@ class Entry(BaseModel, ABC):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One GET to make, relative to the service's endpoint."""
+    """One call to make, relative to the service's endpoint."""
 
     operation: str
     """The vendor's name of the call, label ``operation``."""
@@ -42,6 +42,9 @@ class Request:
     limit: str
     """The limit class whose budget it draws from."""
     query: tuple[tuple[str, str], ...] = ()
+    method: str = "GET"
+    body: bytes = field(default=b"", repr=False)
+    """JSON, if there is any."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from exporter.core.adapter import Adapter
+from exporter.core.adapter import Adapter, Hosts
 from exporter.core.errors import SettingsError
 
 FOREIGN: Final = {"otc": frozenset({"eu-ch2"})}
@@ -16,6 +16,21 @@ FOREIGN: Final = {"otc": frozenset({"eu-ch2"})}
 REGION: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 """What the name of a region looks like: it becomes part of a host's name, and anything else could name another."""
 
+IAM: Final = Hosts(
+    {"huaweicloud": "https://iam.{region}.myhuaweicloud.com", "otc": "https://iam.{region}.otc.t-systems.com"},
+    {"eu-west-101": "https://iam.eu-west-101.myhuaweicloud.eu"},
+)
+"""Where tokens and project ids come from (the vendor's list of regions and endpoints)."""
+SWISS_IAM: Final = "https://iam-pub.eu-ch2.sc.otc.t-systems.com"
+"""The one IAM of OTC that lives under another domain."""
+
+
+def iam_endpoint(cloud: str, region: str, overrides: Mapping[str, str]) -> str:
+    """Return the base URL of IAM, as :func:`endpoint` does for a service."""
+    if (cloud, region) == ("otc", "eu-ch2"):
+        overrides = {"iam": SWISS_IAM, **overrides}
+    return _endpoint("iam", IAM, cloud, region, overrides)
+
 
 def endpoint(adapter: Adapter, cloud: str, region: str, overrides: Mapping[str, str]) -> str:
     """Return the base URL of a service, without a slash at its end.
@@ -23,7 +38,10 @@ def endpoint(adapter: Adapter, cloud: str, region: str, overrides: Mapping[str, 
     *overrides* are the project's ``endpoints``, by service. Raises
     :class:`~exporter.core.errors.SettingsError` if none of them, the cloud and the region tells the host.
     """
-    service, hosts = adapter.service, adapter.hosts
+    return _endpoint(adapter.service, adapter.hosts, cloud, region, overrides)
+
+
+def _endpoint(service: str, hosts: Hosts, cloud: str, region: str, overrides: Mapping[str, str]) -> str:
     if given := overrides.get(service):
         return given.rstrip("/")
     remedy = f"set projects.<name>.endpoints.{service}"

@@ -41,6 +41,14 @@ def endpoint(text: str) -> str:
     return str(text).rstrip("/")
 
 
+def agent(text: str) -> str:
+    """Return the URL of what hands out keys to a pod, which may be on a link-local address. Raises ``ValueError``."""
+    url = _url(text, ("https", "http"), "a URL such as http://169.254.1.1/v1/credentials")
+    if url.scheme == "http" and not is_loopback(url.hostname or "") and not _is_link_local(url.hostname or ""):
+        raise ValueError("expected https; http is for loopback and link-local addresses only")
+    return str(text)
+
+
 def proxy(text: str) -> str:
     """Return the URL of a proxy, which may hold a user and a password. Raises ``ValueError``."""
     _url(text, ("http", "https"), "a URL such as http://proxy:3128", user=True)
@@ -53,6 +61,13 @@ def is_loopback(host: str) -> bool:
         return True
     try:
         return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_link_local(host: str) -> bool:
+    try:
+        return ip_address(host).is_link_local
     except ValueError:
         return False
 

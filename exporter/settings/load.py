@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from exporter.core import services
 from exporter.core.errors import SettingsError
 from exporter.settings import environ as variables
-from exporter.settings import explain, jobs, rules, vendor, yamltext
+from exporter.settings import explain, jobs, pod, rules, vendor, yamltext
 from exporter.settings.mistakes import Mistake, Place
 from exporter.settings.model import Settings
 from exporter.settings.section import HOST_NAME, WRITTEN
@@ -26,7 +26,7 @@ def load(path: Path | None, environ: Mapping[str, str], base: Mapping[str, Any] 
     root, mistakes = _written(path, environ, base or {})
     mistakes += vendor.complete(root, environ)
     mistakes += without_halves(root)
-    mistakes += rules.not_yet(root)
+    mistakes += rules.not_yet(root) + rules.no_iam(root) + pod.mistakes(root, environ)
     settings, more = _checked(root, environ)
     # what could not be read, or not be served, is told once: what would follow from it is not news
     told = {mistake.path for mistake in mistakes if mistake.path}

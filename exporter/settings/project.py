@@ -74,9 +74,9 @@ class Credentials(Section):
         default=None, description="A file with an IAM token that something else renews; read again when it changes."
     )
     metadata: Empty | None = Field(
-        default=None, description="The agency of the ECS or CCE node that the exporter runs on."
+        default=None, description="The agency of the ECS or CCE node that the exporter runs on; write {}."
     )
-    pod_identity: Empty | None = Field(default=None, description="The identity that CCE gives to the pod.")
+    pod_identity: Empty | None = Field(default=None, description="The identity that CCE gives to the pod; write {}.")
 
 
 def limit_defaults(services: Mapping[str, Adapter]) -> dict[str, float]:
@@ -120,7 +120,11 @@ class Project(Section):
     """One project of one region."""
 
     region: fields.Region = Field(description="The region of the project, such as cn-north-4.")
-    project_id: fields.Opaque = Field(description="The id of the project in that region.")
+    project_id: fields.Opaque | None = Field(
+        default=None,
+        description="The id of the project in that region; without it IAM is asked for the project that is called "
+        "like the region.",
+    )
     cloud: Annotated[Cloud, fields.choice(Cloud)] = Field(
         default=Cloud.HUAWEICLOUD,
         description="Whose cloud it is: huaweicloud, otc, or custom, which needs its endpoints.",
@@ -156,5 +160,5 @@ class Project(Section):
     )
     credentials: Credentials = Field(
         description="Who the exporter is, exactly one of access_key, password, token, token_file, metadata and "
-        "pod_identity; without it HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK count."
+        "pod_identity; without it HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK count, else what other tools read."
     )

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from exporter.settings import shape
 from exporter.settings.mistakes import Mistake, Path
 from exporter.settings.model import Settings
+from exporter.settings.project import Cloud
 from exporter.settings.section import Section
 from exporter.settings.tree import Items, Node, Table, Text, place_of
 
@@ -28,13 +29,8 @@ UNAVAILABLE: Final = (
     Unavailable(("web", "config_file"), (), "the web configuration file"),
     Unavailable(("web", "enable_lifecycle"), ("false", "no", "off"), "any value but false"),
     Unavailable(("poll", "list_interval"), ("45s",), "any value but 45s"),
-    Unavailable(("projects", "*", "credentials", "password"), (), "this kind of credentials"),
-    Unavailable(("projects", "*", "credentials", "metadata"), (), "this kind of credentials"),
-    Unavailable(("projects", "*", "credentials", "pod_identity"), (), "this kind of credentials"),
 )
 """A feature that arrives deletes its row."""
-NEEDED: Final = {("projects", "*", "project_id"): "required but missing: finding it by region"}
-"""Keys that may be left out once the feature that finds them arrives."""
 NOT_YET: Final = "is not available in this version"
 
 
@@ -46,10 +42,6 @@ def not_yet(root: Table) -> list[Mistake]:
             harmless = isinstance(node, Text) and node.lower() in row.permitted
             if not harmless and not (isinstance(node, Items) and not node) and node is not None:
                 found.append(Mistake(place_of(root, path), path, f"{row.what} {NOT_YET}"))
-    for pattern, what in NEEDED.items():
-        for path, node in _matching(root, pattern):
-            if node is None:
-                found.append(Mistake(place_of(root, path), path, f"{what} {NOT_YET}"))
     return found
 
 
@@ -63,6 +55,26 @@ def _matching(node: Node, pattern: tuple[str, ...], path: Path = ()) -> Iterator
             yield from _matching(node.get(key), tuple(rest), (*path, key))
         else:
             yield (*path, key), node.get(key)
+
+
+def needs_iam(project: Table) -> bool:
+    """Whether IAM is asked for a project: for its id, or for a token."""
+    return project.get("project_id") is None or project.table("credentials").get("password") is not None
+
+
+def no_iam(root: Table) -> list[Mistake]:
+    """Refuse a project that needs IAM where nobody can know its address."""
+    found = []
+    projects = root.table("projects")
+    for name, project in projects.items():
+        if not isinstance(project, Table) or project.get("cloud") != Cloud.CUSTOM.value or not needs_iam(project):
+            continue
+        if project.table("endpoints").get("iam") is None:
+            path = ("projects", name, "endpoints", "iam")
+            why = "without project_id" if project.get("project_id") is None else "with credentials.password"
+            sentence = f"required but missing: cloud custom has no usual one, and {why} it is needed"
+            found.append(Mistake(place_of(root, path), path, sentence))
+    return found
 
 
 def one_of(root: Table) -> list[Mistake]:

@@ -16,7 +16,7 @@ from tests.cloud.wire import LATE, REQUEST, Connection, Nobody, answer, serving
 async def test_any_status_but_a_redirect_is_an_answer(status: str) -> None:
     body = b"" if status.startswith("204") else b'{"error_code": "APIG.0301"}'
     async with serving(answer(body, status=status)) as server, Transport(LATE) as transport:
-        got = await transport.get(server.url, REQUEST, Nobody())
+        got = await transport.send(server.url, REQUEST, Nobody())
 
     assert (got.status, got.body) == (int(status[:3]), body)
     assert 0 < got.seconds < LATE
@@ -25,7 +25,7 @@ async def test_any_status_but_a_redirect_is_an_answer(status: str) -> None:
 async def test_the_headers_that_count_are_kept() -> None:
     said = answer(b"{}", "X-Request-ID: abc\xff", "RETRY-AFTER: 5", "Date: today", "Server: api-gateway")
     async with serving(said) as server, Transport(LATE) as transport:
-        got = await transport.get(server.url, REQUEST, Nobody())
+        got = await transport.send(server.url, REQUEST, Nobody())
 
     assert got.headers == {"x-request-id": "abc", "retry-after": "5", "date": "today"}
 
@@ -33,7 +33,7 @@ async def test_the_headers_that_count_are_kept() -> None:
 async def test_a_compressed_answer_is_unpacked() -> None:
     said = answer(gzip.compress(b'{"a": 1}'), "Content-Encoding: gzip")
     async with serving(said) as server, Transport(LATE) as transport:
-        assert (await transport.get(server.url, REQUEST, Nobody())).body == b'{"a": 1}'
+        assert (await transport.send(server.url, REQUEST, Nobody())).body == b'{"a": 1}'
 
 
 async def test_a_real_server_is_understood() -> None:
@@ -43,7 +43,7 @@ async def test_a_real_server_is_understood() -> None:
     app = web.Application()
     app.router.add_get("/{tail:.*}", handle)
     async with TestServer(app) as server, Transport(LATE) as transport:
-        got = await transport.get(str(server.make_url("")), Request("o", "/a%2Fb", "l", (("q", "x y"),)), Nobody())
+        got = await transport.send(str(server.make_url("")), Request("o", "/a%2Fb", "l", (("q", "x y"),)), Nobody())
 
     assert got.body == b'{"path": "/a%2Fb?q=x%20y"}'
     assert got.headers["content-type"].startswith("application/json")
@@ -54,7 +54,7 @@ async def test_a_slow_drip_within_the_deadline_is_an_answer() -> None:
         await to.say(*(bytes([byte]) for byte in answer(b"{}")), pause=0.002)
 
     async with serving(drip) as server, Transport(LATE) as transport:
-        assert (await transport.get(server.url, REQUEST, Nobody())).body == b"{}"
+        assert (await transport.send(server.url, REQUEST, Nobody())).body == b"{}"
 
 
 async def test_a_connection_that_died_idle_is_replaced_once() -> None:
@@ -69,15 +69,15 @@ async def test_a_connection_that_died_idle_is_replaced_once() -> None:
             await to.say(answer())
 
     async with serving(second_time_gone) as server, Transport(LATE) as transport:
-        await transport.get(server.url, REQUEST, Nobody())
-        await transport.get(server.url, REQUEST, Nobody())
+        await transport.send(server.url, REQUEST, Nobody())
+        await transport.send(server.url, REQUEST, Nobody())
 
     assert (len(server.heads), server.connections) == (3, 2)
 
 
 async def test_a_full_size_answer_passes() -> None:
     async with serving(answer(b"x" * SIZE_LIMIT)) as server, Transport(LATE) as transport:
-        assert len((await transport.get(server.url, REQUEST, Nobody())).body) == SIZE_LIMIT
+        assert len((await transport.send(server.url, REQUEST, Nobody())).body) == SIZE_LIMIT
 
 
 async def test_cancelling_passes_through() -> None:
@@ -85,7 +85,7 @@ async def test_cancelling_passes_through() -> None:
         await asyncio.sleep(60)
 
     async with serving(stall) as server, Transport(LATE) as transport:
-        task = asyncio.create_task(transport.get(server.url, REQUEST, Nobody()))
+        task = asyncio.create_task(transport.send(server.url, REQUEST, Nobody()))
         while not server.heads:
             await asyncio.sleep(0.01)
         task.cancel()

@@ -170,6 +170,36 @@ class TestAccessKey:
         assert Signer("AK", "SK").headers(CALL) == await key.headers(CALL)
         assert key.identity == "AK"
 
+    async def test_other_contents_are_another_generation_of_the_same_identity(
+        self, tmp_path: Path, ticks: Ticks
+    ) -> None:
+        ak, sk = write(tmp_path / "ak", "AK1"), write(tmp_path / "sk", "SK1")
+        key: Credentials = AccessKey(key_id_file=ak, secret_file=sk, monotonic=ticks)
+        first, identity = key.generation, key.identity
+        write(sk, "SK1")
+        ticks.at += 1
+        assert key.generation == first
+
+        write(ak, "AK2")
+        write(sk, "SK2")
+        assert key.generation == first
+        ticks.at += 1
+        assert key.generation != first
+        assert key.identity == identity == "AK1"
+        assert key.expires_at is None
+
+    async def test_a_refused_key_is_looked_for_at_once(self, tmp_path: Path, ticks: Ticks) -> None:
+        sk = write(tmp_path / "sk", "SK1")
+        key = AccessKey(key_id="AK", secret_file=sk, monotonic=ticks)
+        refused = key.generation
+        await key.renew(refused)
+        assert key.generation == refused
+
+        write(sk, "SK2")
+        await key.renew(refused)
+        assert key.generation != refused
+        assert Signer("AK", "SK2").headers(CALL) == await key.headers(CALL)
+
     @pytest.mark.parametrize(
         ("key_id", "secret", "told"),
         [
@@ -220,6 +250,19 @@ class TestTokenFile:
         ticks.at += 1
         assert await token.headers(CALL) == {"X-Auth-Token": "two"}
         assert identity == token.identity
+
+    async def test_a_refused_token_is_looked_for_at_once(self, tmp_path: Path, ticks: Ticks) -> None:
+        path = write(tmp_path / "token", "one")
+        token: Credentials = TokenFile(token_file=path, monotonic=ticks)
+        refused = token.generation
+        write(path, "two")
+        assert token.generation == refused
+        await token.renew(refused + 1)
+        assert token.generation == refused
+        await token.renew(refused)
+        assert token.generation != refused
+        assert await token.headers(CALL) == {"X-Auth-Token": "two"}
+        assert token.expires_at is None
 
     @pytest.mark.parametrize("text", ["a\nb", "a\r\nX-Evil: 1", "a\x00", "a b", "\n", "tök"])
     async def test_a_token_that_is_none_is_refused(self, tmp_path: Path, text: str) -> None:

@@ -20,7 +20,7 @@ async def refusal(script: Script | bytes, timeout: float = LATE) -> PollError:
     """Return how a call to a server that says *script* fails."""
     async with serving(script) as server, Transport(timeout) as transport:
         with pytest.raises(PollError) as caught:
-            await transport.get(server.url, REQUEST, Nobody())
+            await transport.send(server.url, REQUEST, Nobody())
     return caught.value
 
 
@@ -118,7 +118,7 @@ async def test_the_cause_is_kept(name: str) -> None:
 async def test_a_lost_call_is_not_made_again_unasked(script: Script) -> None:
     async with serving(script) as server, Transport(LATE) as transport:
         with pytest.raises(PollError):
-            await transport.get(server.url, REQUEST, Nobody())
+            await transport.send(server.url, REQUEST, Nobody())
 
     assert len(server.heads) == 1
 
@@ -185,7 +185,7 @@ async def test_a_refused_connection_is_unreachable() -> None:
         port = unused.getsockname()[1]
         async with Transport(LATE) as transport:
             with pytest.raises(PollError, match=r"cannot connect to 127\.0\.0\.1: ") as caught:
-                await transport.get(f"http://127.0.0.1:{port}", REQUEST, Nobody())
+                await transport.send(f"http://127.0.0.1:{port}", REQUEST, Nobody())
 
     assert caught.value.reason is Reason.UNREACHABLE
 
@@ -208,7 +208,7 @@ async def test_a_refused_connection_is_unreachable() -> None:
 async def test_an_endpoint_that_cannot_be_called_is_told(url: str, reason: Reason) -> None:
     async with Transport(LATE) as transport:
         with pytest.raises(PollError, match="endpoints") as caught:
-            await transport.get(url, REQUEST, Nobody())
+            await transport.send(url, REQUEST, Nobody())
 
     assert caught.value.reason is reason
     assert "hidden" not in caught.value.sentence
@@ -222,7 +222,7 @@ async def test_a_call_without_connections_is_our_own_fault(make: Callable[[Trans
         await transport.__aexit__(None, None, None)
 
     with pytest.raises(PollError) as caught:
-        await transport.get("http://127.0.0.1", REQUEST, Nobody())
+        await transport.send("http://127.0.0.1", REQUEST, Nobody())
 
     assert caught.value.reason is Reason.INTERNAL
 
@@ -236,6 +236,6 @@ async def test_no_bytes_get_anything_else_out_of_it(said: bytes) -> None:
 
     async with serving(say) as server, Transport(LATE) as transport:
         try:
-            await transport.get(server.url, REQUEST, Nobody())
+            await transport.send(server.url, REQUEST, Nobody())
         except PollError as error:
             assert error.reason in (Reason.UNREACHABLE, Reason.PAYLOAD, Reason.CONFIG)  # noqa: PT017 - either is fine

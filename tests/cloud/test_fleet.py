@@ -33,10 +33,13 @@ def test_projects_of_one_key_in_one_region_share_a_bucket_and_the_least_rate() -
 class Saying:
     """A project whose cloud answers what it is told."""
 
-    project_id, zone = "p", None
+    zone = None
 
     def __init__(self) -> None:
         self.body = b""
+
+    async def project_id_of(self) -> str:
+        return "p"
 
     async def ask(self, *_: object) -> bytes:
         return self.body

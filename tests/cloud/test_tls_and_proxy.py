@@ -37,7 +37,7 @@ def server_tls(authority: trustme.CA, name: str = "127.0.0.1") -> ssl.SSLContext
 
 async def refusal(transport: Transport, url: str) -> PollError:
     with pytest.raises(PollError) as caught:
-        await transport.get(url, REQUEST, Nobody())
+        await transport.send(url, REQUEST, Nobody())
     return caught.value
 
 
@@ -48,7 +48,7 @@ class TestTls:
             Transport(LATE, ca_file=ca_file) as transport,
         ):
             for _ in range(3):
-                assert (await transport.get(server.url, REQUEST, Nobody())).body == b"{}"
+                assert (await transport.send(server.url, REQUEST, Nobody())).body == b"{}"
 
         assert server.connections == 1
 
@@ -140,7 +140,7 @@ async def proxying(*said: bytes) -> AsyncIterator[RawServer]:
 class TestProxy:
     async def test_a_plain_call_goes_through_the_given_proxy(self) -> None:
         async with serving(answer(b"proxied")) as proxy, Transport(LATE, proxy=proxy.url) as transport:
-            got = await transport.get("http://nowhere.invalid", REQUEST, Nobody())
+            got = await transport.send("http://nowhere.invalid", REQUEST, Nobody())
 
         assert got.body == b"proxied"
         assert proxy.targets == [f"http://nowhere.invalid{REQUEST.path}"]
@@ -149,7 +149,7 @@ class TestProxy:
         async with serving(answer()) as proxy:
             url = proxy.url.replace("//", "//user:p%40ss@")
             async with Transport(LATE, proxy=url) as transport:
-                await transport.get("http://nowhere.invalid", REQUEST, Nobody({"Authorization": "ours"}))
+                await transport.send("http://nowhere.invalid", REQUEST, Nobody({"Authorization": "ours"}))
 
         assert proxy.header("Proxy-Authorization") == f"Basic {base64.b64encode(b'user:p@ss').decode()}"
         assert proxy.header("Authorization") == "ours"
@@ -161,7 +161,7 @@ class TestProxy:
         async with serving(answer(), server_tls(authority)) as server, proxying() as proxy:
             monkeypatch.setenv(named, proxy.url)
             async with Transport(LATE, ca_file=ca_file) as transport:
-                got = await transport.get(server.url, REQUEST, Nobody())
+                got = await transport.send(server.url, REQUEST, Nobody())
 
         assert got.body == b"{}"
         assert proxy.targets == [f"127.0.0.1:{server.port}"]
@@ -174,7 +174,7 @@ class TestProxy:
             monkeypatch.setenv("HTTPS_PROXY", proxy.url)
             monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1")
             async with Transport(LATE, ca_file=ca_file) as transport:
-                await transport.get(server.url, REQUEST, Nobody())
+                await transport.send(server.url, REQUEST, Nobody())
 
         assert proxy.heads == []
 

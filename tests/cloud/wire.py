@@ -29,10 +29,15 @@ class Nobody:
     sent: dict[str, str] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     identity: str = "nobody"
+    expires_at: float | None = None
+    generation: int = 0
 
     async def headers(self, call: Call) -> dict[str, str]:
         self.calls.append(call)
         return self.sent
+
+    async def renew(self, refused: int) -> None:
+        """Nothing is better than nothing."""
 
 
 class Connection:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from exporter.core.endpoints import endpoint
+from exporter.core.endpoints import endpoint, iam_endpoint
 from exporter.core.errors import SettingsError
 from exporter.core.services import load
 
@@ -46,6 +46,26 @@ def test_the_operators_own_address_wins(service: str, cloud: str) -> None:
 def test_a_service_without_an_address_names_the_remedy(service: str, cloud: str, region: str) -> None:
     with pytest.raises(SettingsError, match=rf"set projects\.<name>\.endpoints\.{service}"):
         found(service, cloud, region, {"cdm": "https://elsewhere.example"})
+
+
+@pytest.mark.parametrize(
+    ("cloud", "region", "expected"),
+    [
+        ("huaweicloud", "cn-north-4", "https://iam.cn-north-4.myhuaweicloud.com"),
+        ("huaweicloud", "eu-west-101", "https://iam.eu-west-101.myhuaweicloud.eu"),
+        ("otc", "eu-de", "https://iam.eu-de.otc.t-systems.com"),
+        ("otc", "eu-nl", "https://iam.eu-nl.otc.t-systems.com"),
+        ("otc", "eu-ch2", "https://iam-pub.eu-ch2.sc.otc.t-systems.com"),
+    ],
+)
+def test_iam_has_its_clouds_host(cloud: str, region: str, expected: str) -> None:
+    assert iam_endpoint(cloud, region, {}) == expected
+    assert iam_endpoint(cloud, region, {"iam": "https://iam.example/"}) == "https://iam.example"
+
+
+def test_iam_of_a_cloud_of_ones_own_must_be_told() -> None:
+    with pytest.raises(SettingsError, match=r"set projects\.<name>\.endpoints\.iam"):
+        iam_endpoint("custom", "here-1", {})
 
 
 def found(service: str, cloud: str, region: str, overrides: Mapping[str, str]) -> str:

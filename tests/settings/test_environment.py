@@ -239,13 +239,6 @@ def test_the_vendors_variables_yield_to_the_file_and_fill_what_it_leaves_out() -
             'HW_REGION_NAME: missing (or OS_REGION_NAME); the project "default" needs its region',
         ),
         (
-            {**SDK, "HUAWEICLOUD_SDK_PROJECT_ID": ""},
-            (
-                "HUAWEICLOUD_SDK_PROJECT_ID: missing (or HW_PROJECT_ID or OS_PROJECT_ID); "
-                'the project "default" needs its project_id'
-            ),
-        ),
-        (
             {**SDK, "HUAWEICLOUD_SDK_SK": "hunter2\n"},
             (
                 "HUAWEICLOUD_SDK_SK: projects.default.credentials.access_key.secret: "

@@ -149,15 +149,28 @@ def test_a_project_that_is_wrong_is_told_with_its_line(mistakes: Mistakes, line:
             "projects.prod.region: required but missing: The region of the project, such as cn-north-4",
         ),
         (
-            "prod: {region: r, credentials: {token: t}}",
-            "projects.prod.project_id: required but missing: finding it by region is not available in this version",
+            "prod: {region: r, cloud: custom, endpoints: {dli: https://a}, credentials: {token: t}}",
+            (
+                "projects.prod.endpoints.iam: required but missing: cloud custom has no usual one, "
+                "and without project_id it is needed"
+            ),
+        ),
+        (
+            (
+                "prod: {region: r, project_id: p, cloud: custom, endpoints: {dli: https://a}, "
+                "credentials: {password: {domain: d, user: u, password: p}}}"
+            ),
+            (
+                "projects.prod.endpoints.iam: required but missing: cloud custom has no usual one, "
+                "and with credentials.password it is needed"
+            ),
         ),
         (
             "prod: {region: r, project_id: p}",
             (
                 "projects.prod.credentials: required but missing: Who the exporter is, exactly one of access_key, "
                 "password, token, token_file, metadata and pod_identity; without it HUAWEICLOUD_SDK_AK and "
-                "HUAWEICLOUD_SDK_SK count"
+                "HUAWEICLOUD_SDK_SK count, else what other tools read"
             ),
         ),
         (
@@ -235,9 +248,20 @@ KINDS = f"{ONE} access_key, password, token, token_file, metadata and pod_identi
         ("{token_file: big}", [".token_file: the file is larger than 1 MiB"]),
         ('{token_file: "a\\0b"}', [".token_file: expected the path of a file"]),
         (f"{{token_file: {'x' * 5000}}}", [".token_file: the file cannot be read: File name too long"]),
-        ("{password: {}}", [".password: this kind of credentials is not available in this version"]),
-        ("{metadata: {}}", [".metadata: this kind of credentials is not available in this version"]),
-        ("{pod_identity: {}}", [".pod_identity: this kind of credentials is not available in this version"]),
+        (
+            "{password: {domain: d, user: u}}",
+            [".password: expected exactly one of password and password_file; given is none"],
+        ),
+        (
+            "{password: {password: hunter2}}",
+            [
+                ".password.domain: required but missing: The name of the account that the IAM user belongs to",
+                ".password.user: required but missing: The name of the IAM user",
+            ],
+        ),
+        ("{metadata: hunter2}", [".metadata: expected a mapping of settings, not text"]),
+        ("{pod_identity: hunter2}", [".pod_identity: expected a mapping of settings, not text"]),
+        ("{metadata: {url: x}}", [".metadata.url: unknown key"]),
     ],
 )
 def test_credentials_that_are_wrong_are_told_and_never_shown(
@@ -368,10 +392,6 @@ log: {level: 7}
         'exporter.yaml:5: poll.intervall: unknown key; did you mean "interval"?',
         'exporter.yaml:6: poll.timeout: expected a duration with its unit, such as 5s, not "5"',
         'exporter.yaml:7: the key "poll" stands twice, first in line 4',
-        (
-            "exporter.yaml:9: projects.x.project_id: required but missing: finding it by region is not available in "
-            "this version"
-        ),
         'exporter.yaml:10: projects.x.region: expected a region such as cn-north-4, not "?"',
         "exporter.yaml:11: projects.x.credentials.token: expected text, not a mapping",
         'exporter.yaml:12: log.level: expected one of debug, info, warning, error, not "7"',

@@ -31,10 +31,48 @@ class Credentials(Protocol):
 
     @property
     def identity(self) -> str:
-        """What a rate budget and a lock belong to; never a secret."""
+        """What a rate budget and a lock belong to; the same after its key or token was renewed; never a secret."""
+
+    @property
+    def expires_at(self) -> float | None:
+        """When what is in use expires, in Unix seconds; ``None`` if it never does or nobody said when."""
+
+    @property
+    def generation(self) -> int:
+        """A number that changes whenever what proves the identity does: a file, a token or a key is another one.
+
+        To look at it is to look at the files, at most once a second.
+        """
 
     async def headers(self, call: Call) -> dict[str, str]:
         """Return the headers to send besides ``call.headers``.
 
         Raises :class:`~exporter.core.errors.PollError` if there is nothing to prove the identity with.
         """
+
+    async def renew(self, refused: int) -> None:
+        """Get another proof where that is possible: the cloud refused the one of the generation *refused*.
+
+        Files are looked at again at once. Nothing is done if the generation is another one already, and one attempt
+        serves all who wait for it. Raises :class:`~exporter.core.errors.PollError` if the attempt fails; what was in
+        use stays in use.
+        """
+
+
+class Bare:
+    """Sends headers as they are: for the calls that get something to prove an identity with."""
+
+    identity = ""
+    expires_at = None
+    generation = 0
+
+    def __init__(self, headers: Mapping[str, str] | None = None) -> None:
+        self._headers = dict(headers or {})
+
+    async def headers(self, call: Call) -> dict[str, str]:
+        """Return the headers."""
+        del call
+        return self._headers
+
+    async def renew(self, refused: int) -> None:
+        """Do nothing: there is nothing else to send."""

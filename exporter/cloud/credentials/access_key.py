@@ -48,21 +48,41 @@ class AccessKey:
         self._monotonic = monotonic
         self._contents: tuple[str, ...] | None = None
         self._signer: Signer | None = None
+        self._identity = self._plain["key_id"]
 
     def __repr__(self) -> str:
         return f"AccessKey({self.identity!r})"
 
     @property
     def identity(self) -> str:
-        """The key id; while its file was never read, where it is to be found."""
-        try:
-            return self._current().key_id
-        except PollError:
-            return self._plain["key_id"] or f"access key in {self._home}"
+        """The key id that was in use first; while its file was never read, where it is to be found.
+
+        A key that is rotated belongs to the same user, so its budget stays the same one.
+        """
+        if not self._identity:
+            try:
+                self._identity = self._current().key_id
+            except PollError:
+                return f"access key in {self._home}"
+        return self._identity
+
+    @property
+    def expires_at(self) -> None:
+        """Nobody says when the security token of a temporary key expires."""
+
+    @property
+    def generation(self) -> int:
+        """How often other contents of the files were read."""
+        return self._files.generation(self._monotonic())
 
     async def headers(self, call: Call) -> dict[str, str]:
         """Sign *call*; raises :class:`~exporter.core.errors.PollError` while there is no usable key."""
         return self._current().headers(call)
+
+    async def renew(self, refused: int) -> None:
+        """Look at the files again at once."""
+        if self.generation == refused:
+            self._files.look_again()
 
     def _current(self) -> Signer:
         contents = self._files.contents(self._monotonic())

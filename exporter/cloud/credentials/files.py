@@ -26,6 +26,7 @@ class SecretFiles:
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = tuple(paths)
         self._contents: tuple[str, ...] | None = None
+        self._generation = 0
         self._stamp: _Stamp = ()
         self._looked_at: float | None = None
         self._fault = ""
@@ -39,12 +40,24 @@ class SecretFiles:
         *at* is monotonic seconds. Raises :class:`~exporter.core.errors.PollError` of reason ``auth`` while the
         whole set was never read.
         """
-        if self._looked_at is None or at - self._looked_at >= LOOK_EVERY:
-            self._looked_at = at
-            self._look()
+        self._look_if_due(at)
         if self._contents is None:
             raise PollError(Reason.AUTH, self._fault)
         return self._contents
+
+    def generation(self, at: float) -> int:
+        """Return how often other contents were read; *at* is monotonic seconds."""
+        self._look_if_due(at)
+        return self._generation
+
+    def look_again(self) -> None:
+        """Let the next look not wait for its second."""
+        self._looked_at = None
+
+    def _look_if_due(self, at: float) -> None:
+        if self._looked_at is None or at - self._looked_at >= LOOK_EVERY:
+            self._looked_at = at
+            self._look()
 
     def _look(self) -> None:
         try:
@@ -62,7 +75,10 @@ class SecretFiles:
         except ValueError:
             self._fault = f"a secret file is empty, not text or longer than 64 KiB: {self._named}"
             return
-        self._contents, self._stamp = contents, stamp
+        self._stamp = stamp
+        if contents != self._contents:
+            self._contents = contents
+            self._generation += 1
 
     @property
     def _named(self) -> str:
@@ -83,15 +99,15 @@ def _read(path: Path) -> str:
     return text
 
 
-def one_word(text: str, what: str) -> str:
+def one_word(text: str, what: str, reason: Reason = Reason.AUTH) -> str:
     """Return *text* without white space around it, fit to be a header's value.
 
-    *what* names it for the operator. Raises :class:`~exporter.core.errors.PollError` of reason ``auth`` if there
-    is none, or if it holds a line break or another character that no key has.
+    *what* names it for the operator. Raises :class:`~exporter.core.errors.PollError` of *reason* if there is none,
+    or if it holds a line break or another character that no key has.
     """
     word = text.strip()
     if not word:
-        raise PollError(Reason.AUTH, f"the {what} is empty")
+        raise PollError(reason, f"the {what} is empty")
     if not (word.isascii() and word.isprintable()) or " " in word:
-        raise PollError(Reason.AUTH, f"the {what} holds a line break, a space or another character that none has")
+        raise PollError(reason, f"the {what} holds a line break, a space or another character that none has")
     return word

@@ -40,11 +40,25 @@ class TokenFile:
         """Where the token is kept, or a short digest of a plain one."""
         return self._identity
 
+    @property
+    def expires_at(self) -> None:
+        """A token does not say when it expires."""
+
+    @property
+    def generation(self) -> int:
+        """How often another token was read."""
+        return self._files.generation(self._monotonic())
+
     async def headers(self, call: Call) -> dict[str, str]:
         """Return the token; raises :class:`~exporter.core.errors.PollError` of reason ``auth`` if it is unfit."""
         del call
         contents = self._files.contents(self._monotonic())
         return {"X-Auth-Token": one_word(contents[0] if contents else self._token, "token")}
+
+    async def renew(self, refused: int) -> None:
+        """Look at the file again at once."""
+        if self.generation == refused:
+            self._files.look_again()
 
 
 def _digest(token: str) -> str:

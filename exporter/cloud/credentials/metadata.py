@@ -1,0 +1,63 @@
+"""Credentials: the agency of the ECS or CCE node that the exporter runs on."""
+
+from typing import Final
+
+from exporter.clock import Clock
+from exporter.cloud.credentials.files import SecretFiles, one_word
+from exporter.cloud.credentials.renewable import Lease
+from exporter.cloud.credentials.temporary_key import LIMIT, Key, TemporaryKey
+from exporter.cloud.refusal import refusal
+from exporter.cloud.transport import Transport
+from exporter.core.adapter import Request
+from exporter.core.errors import PollError
+from exporter.core.model import Reason
+
+ADDRESS: Final = "http://169.254.169.254"
+SOURCE: Final = "the metadata service"
+TOKEN: Final = Request("CreateMetadataToken", "/meta-data/latest/api/token", LIMIT, method="PUT")
+KEY: Final = Request("GetSecurityKey", "/openstack/latest/securitykey", LIMIT)
+LIFE: Final = {"X-Metadata-Token-Ttl-Seconds": "21600"}
+OLD_VERSION: Final = frozenset({404, 405, 503})
+"""What a metadata service answers that knows no tokens."""
+NO_AGENCY: Final = b"Please configure Cloud Service Agency first"
+SENTENCES: Final = {
+    Reason.API: "the metadata service hands out no key; check the agency of this node",
+    Reason.AUTH: "the metadata service refused its own token; it is asked again",
+    Reason.CONFIG: "the metadata service knows no keys; choose an agency for this node in the ECS console",
+    Reason.SERVER: "the metadata service failed to answer",
+}
+
+
+class Metadata(TemporaryKey):
+    """Signs with the keys of the node's agency.
+
+    *transport* must have no proxy; *base_url* is where the metadata service is.
+    """
+
+    def __init__(self, transport: Transport, clock: Clock, base_url: str = ADDRESS) -> None:
+        super().__init__(SOURCE, base_url, transport, SecretFiles([]), clock)
+
+    @property
+    def identity(self) -> str:
+        """The same for all projects: a node has one agency."""
+        return "agency of this node"
+
+    async def _fetch(self, contents: tuple[str, ...]) -> Lease[Key]:
+        del contents
+        answer = await self._ask(KEY, await self._token())
+        if answer.status == 401 and NO_AGENCY in answer.body:
+            sentence = "this node has no agency; choose one in the ECS console that may read the jobs"
+            raise PollError(Reason.AUTH, f"{sentence} (HTTP 401 of the metadata service)")
+        if answer.status != 200:
+            raise refusal(answer, SENTENCES, self._clock.now())
+        return self._leased(answer.body)
+
+    async def _token(self) -> dict[str, str]:
+        """Return the header that the service wants where it is of the second version; a token for each key."""
+        answer = await self._ask(TOKEN, LIFE)
+        if answer.status in OLD_VERSION:
+            return {}
+        if answer.status != 200:
+            raise refusal(answer, SENTENCES, self._clock.now())
+        text = answer.body.decode("ascii", "replace")
+        return {"X-Metadata-Token": one_word(text, "token of the metadata service", Reason.PAYLOAD)}

@@ -1,0 +1,122 @@
+"""Credentials: an IAM user and its password, which IAM gives a token for.
+
+Source: IAM API reference, "Obtaining a User Token Through Password Authentication" (KeystoneCreateUserTokenByPassword).
+A token is valid for 24 hours and a new one does not end the old one.
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from exporter.clock import Clock
+from exporter.cloud.answer import Answer
+from exporter.cloud.credentials import Bare, Call
+from exporter.cloud.credentials.files import SecretFiles, one_word
+from exporter.cloud.credentials.renewable import Lease, Renewable, expiry
+from exporter.cloud.iam import LIMIT, REMEDY
+from exporter.cloud.refusal import refusal
+from exporter.cloud.transport import Transport
+from exporter.core import read
+from exporter.core.adapter import Request
+from exporter.core.errors import PollError, SettingsError
+from exporter.core.model import Reason
+
+RENEWED_WITHIN: Final = 12 * 3600.0
+"""Seconds; half the life of a token, so that IAM may be down for as long again before anything is missed."""
+UNTOLD: Final = 3600.0
+"""Seconds after which a token of which nobody said when it expires is renewed."""
+TOKEN: Final = "x-subject-token"  # noqa: S105 - the name of a header
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token and the project that it is for."""
+
+    text: str = field(repr=False)
+    project_id: str
+    """Empty if IAM did not tell."""
+
+
+class Password(Renewable[Token]):
+    """Sends a token of the project as ``X-Auth-Token``.
+
+    The password is given plain or as a file, which is read again when it changes. Without *project_id* the token is
+    for the project that is called like *region*. Raises :class:`~exporter.core.errors.SettingsError` unless exactly
+    one of the two is given.
+    """
+
+    def __init__(
+        self,
+        *,
+        domain: str,
+        user: str,
+        region: str,
+        transport: Transport,
+        iam_url: str,
+        clock: Clock,
+        password: str = "",
+        password_file: Path | None = None,
+        project_id: str = "",
+    ) -> None:
+        if bool(password) == bool(password_file):
+            raise SettingsError(["password: give a password or a password_file, one of them"])
+        # A wrong password that is tried again and again locks the user out.
+        super().__init__(SecretFiles([password_file] if password_file else []), clock, lasting=(Reason.AUTH,))
+        self._user = {"name": user, "domain": {"name": domain}}
+        self._identity = f"user {user} of {domain}"
+        self._password = password
+        self._scope = {"id": project_id} if project_id else {"name": region}
+        self._transport = transport
+        self._iam_url = iam_url
+
+    @property
+    def identity(self) -> str:
+        """The user and the account."""
+        return self._identity
+
+    async def headers(self, call: Call) -> dict[str, str]:
+        """Return the token; raises :class:`~exporter.core.errors.PollError` if none is to be had."""
+        del call
+        return {"X-Auth-Token": (await self._proof()).text}
+
+    async def project_id(self) -> str:
+        """Return the id of the project that the token is for: IAM told it with the token."""
+        project_id = (await self._proof()).project_id
+        if not project_id:
+            raise PollError(Reason.CONFIG, f"IAM gave a token, but not the id of its project; {REMEDY}")
+        return project_id
+
+    async def _fetch(self, contents: tuple[str, ...]) -> Lease[Token]:
+        password = contents[0] if contents else self._password
+        identity = {"methods": ["password"], "password": {"user": {**self._user, "password": password}}}
+        body = json.dumps({"auth": {"identity": identity, "scope": {"project": self._scope}}}).encode()
+        request = Request(
+            "KeystoneCreateUserTokenByPassword", "/v3/auth/tokens", LIMIT, (("nocatalog", "true"),), "POST", body
+        )
+        answer = await self._transport.send(self._iam_url, request, Bare(), keep=(TOKEN,))
+        if answer.status != 201:
+            raise self._refusal(answer, password)
+        if TOKEN not in answer.headers:
+            raise PollError(Reason.PAYLOAD, "IAM answered without a token; check projects.<name>.endpoints.iam")
+        text = one_word(answer.headers[TOKEN], "token of IAM", Reason.PAYLOAD)
+        told = read.Fields(read.document(answer.body), []).object("token") or {}
+        project = read.Fields(told, []).object("project") or {}
+        expires_at, now = expiry(told.get("expires_at")), self._clock.now()
+        life = UNTOLD if expires_at is None else (expires_at - now) / 2
+        token = Token(text, read.Fields(project, []).text("id") or "")
+        return Lease(token, expires_at, now + min(life, RENEWED_WITHIN))
+
+    def _refusal(self, answer: Answer, password: str) -> PollError:
+        sentences = {
+            Reason.API: "IAM gave no token; check cloud, region, project_id and endpoints.iam of the project",
+            Reason.AUTH: f"IAM refused the {self._identity}; check domain, user and password under credentials, that"
+            " the user may use programs and is not locked, and region or project_id",
+            Reason.PERMISSION: f"IAM does not let the {self._identity} in; check the user's access rules in IAM",
+            Reason.THROTTLED: "IAM throttles calls for tokens; it is asked again later",
+            Reason.SERVER: "IAM failed to answer the call for a token",
+        }
+        error = refusal(answer, sentences, self._clock.now())
+        if password in error.text or json.dumps(password)[1:-1] in error.text:
+            error.text = ""  # whatever repeats it would be on the page
+        return error

@@ -1,0 +1,47 @@
+"""Credentials: the identity that CCE gives to the pod that the exporter runs in."""
+
+from pathlib import Path
+from typing import Final
+from urllib.parse import parse_qsl, urlsplit
+
+from exporter.clock import Clock
+from exporter.cloud.credentials.files import SecretFiles, one_word
+from exporter.cloud.credentials.renewable import Lease
+from exporter.cloud.credentials.temporary_key import LIMIT, Key, TemporaryKey
+from exporter.cloud.refusal import refusal
+from exporter.cloud.transport import Transport
+from exporter.core.adapter import Request
+from exporter.core.model import Reason
+
+SOURCE: Final = "the pod identity agent"
+SENTENCES: Final = {
+    Reason.API: "the pod identity agent hands out no key; check the pod identity association of the service account",
+    Reason.AUTH: "the pod identity agent refused the pod's token; check the pod identity association of the service"
+    " account",
+    Reason.SERVER: "the pod identity agent failed to answer",
+}
+
+
+class PodIdentity(TemporaryKey):
+    """Signs with the keys that the agent at *uri* hands out for the pod's token, which is in *token_file*.
+
+    *transport* must have no proxy. The file is read again when it changes, as it does about every hour.
+    """
+
+    def __init__(self, uri: str, token_file: Path, transport: Transport, clock: Clock) -> None:
+        url = urlsplit(uri)
+        super().__init__(SOURCE, f"{url.scheme}://{url.netloc}", transport, SecretFiles([token_file]), clock)
+        query = tuple(parse_qsl(url.query, keep_blank_values=True))
+        self._request = Request("GetPodIdentityKey", url.path or "/", LIMIT, query, "POST", b"{}")
+
+    @property
+    def identity(self) -> str:
+        """The same for all projects: a pod has one identity."""
+        return "identity of this pod"
+
+    async def _fetch(self, contents: tuple[str, ...]) -> Lease[Key]:
+        token = one_word(contents[0], "token of the pod")
+        answer = await self._ask(self._request, {"Authorization": token})
+        if answer.status not in {200, 201}:
+            raise refusal(answer, SENTENCES, self._clock.now())
+        return self._leased(answer.body)

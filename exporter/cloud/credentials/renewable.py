@@ -1,0 +1,126 @@
+"""What is fetched, proves an identity for a time, and is renewed well before that is over."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from datetime import UTC
+from typing import Generic, TypeVar
+
+import structlog
+
+from exporter.clock import Clock
+from exporter.cloud.credentials.files import SecretFiles
+from exporter.cloud.shared import Shared
+from exporter.core.errors import PollError
+from exporter.core.model import Reason
+from exporter.core.times import iso_time
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Lease(Generic[T]):
+    """A proof and its time, in Unix seconds."""
+
+    proof: T = field(repr=False)
+    expires_at: float | None
+    """``None`` if nobody said."""
+    renew_at: float
+
+
+class Renewable(ABC, Generic[T]):
+    """Fetches a proof with what is in *files*, and anew when they change or it is time to.
+
+    While a proof is valid nobody waits for a renewal that another has begun, and one that fails changes nothing. Of a
+    failure in *lasting* nothing is asked again until the files change or the cloud refuses what is in use.
+    """
+
+    def __init__(self, files: SecretFiles, clock: Clock, lasting: tuple[Reason, ...] = ()) -> None:
+        self._files = files
+        self._clock = clock
+        self._shared = Shared(self._lease_anew, clock, lasting)
+        self._lease: Lease[T] | None = None
+        self._renewals = 0
+        self._read = 0
+        """The generation of the files that the last attempt was made with."""
+        self._complaint: Reason | None = None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.identity!r})"
+
+    @property
+    @abstractmethod
+    def identity(self) -> str:
+        """Who it is; never a secret."""
+
+    @abstractmethod
+    async def _fetch(self, contents: tuple[str, ...]) -> Lease[T]:
+        """Get a proof with the *contents* of the files."""
+
+    @property
+    def expires_at(self) -> float | None:
+        """When what was fetched last expires, as the cloud told it."""
+        return self._lease.expires_at if self._lease else None
+
+    @property
+    def generation(self) -> int:
+        """Changes with the files and with each other proof."""
+        return self._files.generation(self._clock.monotonic()) + self._renewals
+
+    async def renew(self, refused: int) -> None:
+        """Fetch another proof, unless the one that was *refused* is not in use any more."""
+        if self.generation != refused:
+            return
+        self._files.look_again()
+        if self.generation == refused:
+            self._contents()
+            await self._shared.ask(at_once=True)
+
+    async def _proof(self) -> T:
+        """Return a valid proof; raises :class:`~exporter.core.errors.PollError` if there is none to be had."""
+        self._contents()
+        changed = self._files.generation(self._clock.monotonic()) != self._read
+        now, lease = self._clock.now(), self._lease
+        if lease is None or (lease.expires_at is not None and now >= lease.expires_at):
+            return (await self._shared.ask(at_once=changed)).proof
+        if (now < lease.renew_at and not changed) or self._shared.underway:
+            return lease.proof
+        try:
+            return (await self._shared.ask(at_once=changed)).proof
+        except PollError as error:
+            self._complain(error)
+            return lease.proof
+
+    def _contents(self) -> tuple[str, ...]:
+        """Return what the files hold; a file that cannot be read is told by each call, not remembered as a failure."""
+        return self._files.contents(self._clock.monotonic())
+
+    async def _lease_anew(self) -> Lease[T]:
+        contents, self._read = self._contents(), self._files.generation(self._clock.monotonic())
+        lease = await self._fetch(contents)
+        if lease.expires_at is not None and lease.expires_at <= self._clock.now():
+            sentence = f"what proves {self.identity} has expired before it came; check the clock of this machine"
+            raise PollError(Reason.PAYLOAD, sentence)
+        if self._lease is None or lease.proof != self._lease.proof:
+            self._renewals += 1
+        self._lease, self._complaint = lease, None
+        return lease
+
+    def _complain(self, error: PollError) -> None:
+        """Log why a renewal failed, once for each reason: the polls go on meanwhile."""
+        if self._complaint is not error.reason:
+            self._complaint = error.reason
+            structlog.get_logger().warning(
+                "credentials not renewed",
+                identity=self.identity,
+                reason=error.reason.value,
+                error=error.sentence,
+                expires_at=self.expires_at,
+            )
+
+
+def expiry(said: object) -> float | None:
+    """Read the time at which something expires, ``None`` if it cannot be read; the vendor tells it in UTC."""
+    try:
+        return iso_time(said.strip(), UTC) if isinstance(said, str) else None
+    except ValueError:
+        return None

@@ -1,0 +1,89 @@
+"""Credentials: temporary access keys that something on the same machine hands out.
+
+Source: ECS user guide, "Obtaining Metadata", and the vendor's Python SDK, which reads all of these spellings. A key
+lives for an hour; the next one is handed out ten minutes before its end.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from exporter.clock import Clock
+from exporter.cloud.answer import Answer
+from exporter.cloud.credentials import Bare, Call
+from exporter.cloud.credentials.files import SecretFiles, one_word
+from exporter.cloud.credentials.renewable import Lease, Renewable, expiry
+from exporter.cloud.credentials.signing import Signer
+from exporter.cloud.transport import Transport
+from exporter.core import read
+from exporter.core.adapter import Request
+from exporter.core.errors import PollError
+from exporter.core.model import Reason
+
+TIMEOUT: Final = 3.0
+"""Seconds for one call: who answers is on the same machine."""
+LIMIT: Final = "local"
+"""The limit class of these calls, which nobody counts."""
+EARLY: Final = 40 * 60.0
+"""Seconds before its end from which on a key is renewed, as the vendor's SDK does."""
+AT_LATEST: Final = 3600.0
+"""Seconds after which any key is renewed."""
+LOOK_AGAIN: Final = 300.0
+"""Seconds until the next look where the next key is not there yet, or nobody said when this one ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A temporary access key."""
+
+    key_id: str
+    secret: str = field(repr=False)
+    token: str = field(repr=False)
+
+
+class TemporaryKey(Renewable[Key]):
+    """Signs with a key that *source*, in the words of a sentence, hands out over *transport* at *base_url*."""
+
+    def __init__(self, source: str, base_url: str, transport: Transport, files: SecretFiles, clock: Clock) -> None:
+        super().__init__(files, clock)
+        self._source = source
+        self._base_url = base_url
+        self._transport = transport
+
+    async def headers(self, call: Call) -> dict[str, str]:
+        """Sign *call*; raises :class:`~exporter.core.errors.PollError` if there is no valid key to be had."""
+        key = await self._proof()
+        return Signer(key.key_id, key.secret, key.token).headers(call)
+
+    async def _ask(self, request: Request, headers: Mapping[str, str]) -> Answer:
+        try:
+            return await self._transport.send(self._base_url, request, Bare(headers))
+        except PollError as error:
+            if error.reason not in {Reason.TIMEOUT, Reason.UNREACHABLE}:
+                raise
+            sentence = f"{self._source} does not answer; these credentials work only where the cloud provides it"
+            raise PollError(error.reason, sentence) from error
+
+    def _leased(self, body: bytes) -> Lease[Key]:
+        """Read the key in any of its spellings."""
+        document = read.document(body)
+        told = document.get("credential") or document.get("credentials") or document
+        if not isinstance(told, dict):
+            told = {}
+        key = Key(
+            self._part(told, "access key id", "access", "accessKeyId", "access_key_id"),
+            self._part(told, "secret", "secret", "secretAccessKey", "secret_access_key"),
+            self._part(told, "security token", "securitytoken", "securityToken", "security_token"),
+        )
+        expires_at, now = expiry(told.get("expires_at") or told.get("expiration")), self._clock.now()
+        life = LOOK_AGAIN
+        if expires_at is not None:
+            left = expires_at - now
+            life = min(max(left - EARLY, min(left / 2, LOOK_AGAIN)), AT_LATEST)
+        return Lease(key, expires_at, now + life)
+
+    def _part(self, told: Mapping[str, Any], what: str, *names: str) -> str:
+        found = next((value for name in names if isinstance(value := told.get(name), str) and value), None)
+        if found is None:
+            raise PollError(Reason.PAYLOAD, f"{self._source} handed out no {what}")
+        return one_word(found, f"{what} of {self._source}", Reason.PAYLOAD)

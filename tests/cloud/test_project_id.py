@@ -1,0 +1,130 @@
+"""The id of a project that was not given: asked for once, when it is needed, and never guessed."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from exporter.cloud.credentials.access_key import AccessKey
+from exporter.cloud.credentials.token_file import TokenFile
+from exporter.cloud.fleet import Fleet
+from exporter.cloud.iam import find_project_id
+from exporter.cloud.project import Project
+from exporter.cloud.transport import Transport
+from exporter.core.errors import PollError
+from exporter.core.model import Job, JobKey, Reason
+from exporter.core.services import load
+from exporter.telemetry import Telemetry
+from tests.cloud import wire
+from tests.cloud.pretend import Asked, HandClock, Pretend, pretending, reply
+
+PROJECTS = {"projects": [{"id": "0123", "name": "eu-de"}], "links": {"next": None}}
+JOB = Job(JobKey("dws", "resize"), "prod", {"job_id": "j"})
+
+
+async def ask(server: Pretend, credentials: Any) -> str:
+    async with Transport(wire.LATE) as transport:
+        return await find_project_id(transport, server.url, "eu-de", credentials, HandClock())
+
+
+async def test_it_is_the_id_of_the_project_that_is_called_like_the_region() -> None:
+    async with pretending(lambda _: reply(PROJECTS)) as server:
+        assert await ask(server, TokenFile(token="T")) == "0123"
+        assert await ask(server, AccessKey(key_id="AK", secret="SK")) == "0123"
+
+    assert {asked.target for asked in server.asked} == {"/v3/projects?name=eu-de"}
+    assert server.asked[0].headers["X-Auth-Token"] == "T"
+    assert "SignedHeaders=host;x-sdk-date," in server.asked[1].headers["Authorization"]
+    assert "X-Project-Id" not in server.asked[1].headers
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "told"),
+    [
+        (lambda: reply({"projects": []}), Reason.CONFIG, "no project"),
+        (lambda: reply({}), Reason.CONFIG, "no project"),
+        (lambda: reply({"projects": [None]}), Reason.CONFIG, "no project"),
+        (lambda: reply({"projects": [{"name": "eu-de"}]}), Reason.CONFIG, "no project"),
+        (lambda: reply({"projects": [{"id": "1"}, {"id": "2"}]}), Reason.CONFIG, "2 projects"),
+        (lambda: reply(b"<html>"), Reason.PAYLOAD, "not JSON"),
+        (lambda: reply({"error_code": "APIGW.0301", "error_msg": "x"}, 401), Reason.AUTH, "refused the credentials"),
+        (lambda: reply({}, 403), Reason.PERMISSION, "set projects.<name>.project_id"),
+        (lambda: reply({}, 404), Reason.CONFIG, "set projects.<name>.project_id"),
+        (lambda: reply({}, 500), Reason.SERVER, "IAM failed"),
+    ],
+)
+async def test_anything_but_one_project_is_told(answer: Callable[[], web.Response], reason: Reason, told: str) -> None:
+    async with pretending(lambda _: answer()) as server:
+        with pytest.raises(PollError) as caught:
+            await ask(server, TokenFile(token="T"))
+
+    assert caught.value.reason is reason
+    assert told in caught.value.sentence
+    if reason is Reason.CONFIG:
+        assert "set projects.<name>.project_id" in caught.value.sentence
+
+
+def fleet(server: Pretend, transport: Transport, clock: HandClock, project_id: str = "") -> Fleet:
+    credentials = TokenFile(token="T")
+    project = Project(
+        name="prod",
+        region="eu-de",
+        project_id=project_id,
+        endpoints={"dws": server.url},
+        limits={"dws": 5.0},
+        zone=None,
+        credentials=credentials,
+        transport=transport,
+        clock=clock,
+        telemetry=Telemetry(),
+        find_project_id=partial(find_project_id, transport, server.url, "eu-de", credentials, clock),
+    )
+    return Fleet(load(), {"prod": project})
+
+
+def cloud(asked: Asked) -> web.Response:
+    return reply(PROJECTS) if "/v3/projects" in asked.target else reply({"status": "RUNNING"})
+
+
+async def test_fifty_polls_at_once_look_it_up_once() -> None:
+    async with pretending(cloud, pause=0.02) as server, Transport(wire.LATE) as transport:
+        polled = fleet(server, transport, HandClock())
+        polled.bucket(JOB)
+        assert server.asked == []
+        await asyncio.gather(*(polled.ask(JOB) for _ in range(50)))
+
+    targets = [asked.target for asked in server.asked]
+    assert targets == ["/v3/projects?name=eu-de"] + ["/v1.0/0123/job/j"] * 50
+    assert {asked.headers.get("X-Project-Id") for asked in server.asked[1:]} == {"0123"}
+    assert polled.projects["prod"].project_id == "0123"
+
+
+async def test_an_id_that_was_given_is_never_looked_up() -> None:
+    async with pretending(cloud) as server, Transport(wire.LATE) as transport:
+        await fleet(server, transport, HandClock(), "given").ask(JOB)
+
+    assert [asked.target for asked in server.asked] == ["/v1.0/given/job/j"]
+
+
+async def test_a_failed_lookup_rests_before_the_next() -> None:
+    clock = HandClock()
+    async with pretending(lambda _: reply({}, 500)) as server, Transport(wire.LATE) as transport:
+        polled = fleet(server, transport, clock)
+        for _ in range(5):
+            with pytest.raises(PollError):
+                await polled.ask(JOB)
+        assert len(server.asked) == 1
+        server.answer = cloud
+        clock.at += 31
+        await polled.ask(JOB)
+
+
+async def test_a_project_that_nobody_can_find_names_the_remedy() -> None:
+    async with pretending(cloud) as server, Transport(wire.LATE) as transport:
+        polled = fleet(server, transport, HandClock())
+        polled.projects["prod"].find_project_id = None
+        with pytest.raises(PollError, match=r"set projects\.prod\.project_id"):
+            await polled.ask(JOB)

@@ -1,0 +1,80 @@
+"""From the settings to calls: each kind of credentials against the simulator, or offline."""
+
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestServer
+from prometheus_client import generate_latest
+
+from exporter.app import App
+from exporter.cli.check import report
+from exporter.clock import SystemClock
+from exporter.cloud.credentials.choice import credentials_of
+from exporter.cloud.transport import Transport
+from exporter.settings import Settings, load, pod
+from exporter.simulator.cloud import Cloud
+from exporter.simulator.population import announcement, populate
+from exporter.simulator.server import make_app
+
+EXPIRY = "huaweicloud_job_exporter_credentials_expiry_timestamp_seconds"
+
+
+def settings(credentials: Mapping[str, Any], environ: Mapping[str, str] | None = None, **project: Any) -> Settings:
+    jobs = project.pop("jobs", [{"service": "dli", "job_id": "1"}])
+    prod = {"region": "eu-de", "credentials": credentials, **project}
+    return load(None, environ or {}, {"projects": {"prod": prod}, "jobs": jobs})
+
+
+@asynccontextmanager
+async def simulator() -> AsyncIterator[tuple[Cloud, dict[str, Any]]]:
+    cloud = Cloud(clock=time.time)
+    populate(cloud)
+    async with TestServer(make_app(cloud)) as server:
+        url = str(server.make_url("")).rstrip("/")
+        endpoints = dict.fromkeys(("dli", "dws", "cdm", "iam"), url)
+        where = {"region": cloud.region, "cloud": "custom", "endpoints": endpoints}
+        yield cloud, {**where, "jobs": announcement(cloud, url)["jobs"]}
+
+
+@pytest.mark.parametrize("kind", ["password", "access_key", "token"])
+async def test_a_poll_without_a_project_id_finds_it(kind: str) -> None:
+    async with simulator() as (cloud, where):
+        kinds: dict[str, Any] = {
+            "password": {"domain": cloud.domain, "user": cloud.user, "password": cloud.password},
+            "access_key": {"key_id": cloud.access_key, "secret": cloud.secret_key},
+            "token": cloud.new_token(3600).text,
+        }
+        app = App(settings({kind: kinds[kind]}, **where))
+        async with app.fleet() as fleet:
+            project = fleet.projects[next(iter(fleet.projects))]
+            app.telemetry.watch_expiry(lambda: {"prod": project.credentials.expires_at})
+            assert f"\n{EXPIRY}{{" not in generate_latest(app.telemetry.registry).decode()
+            assert project.project_id == ""
+            await fleet.ask(app.settings.jobs[0])
+
+            assert project.project_id == cloud.project_id
+            told = generate_latest(app.telemetry.registry).decode()
+            assert (f'\n{EXPIRY}{{project="prod"}} ' in told) == (kind == "password")
+
+
+def test_a_configuration_is_checked_without_a_call(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("eyJ")
+    environ = {pod.URI: "http://127.0.0.1:1/", pod.TOKEN_FILE: str(token)}
+    kinds: dict[str, tuple[Any, str]] = {
+        "metadata": ({}, "agency of this node"),
+        "password": ({"domain": "acme", "user": "exporter", "password": "hunter2"}, "user exporter of acme"),
+        "pod_identity": ({}, "identity of this pod"),
+        "access_key": ({"key_id": "AK", "secret": "hunter2"}, "AK"),
+    }
+    for kind, (given, identity) in kinds.items():
+        made = settings({kind: given}, environ)
+        closed = Transport(1)
+        who = credentials_of(made.projects["prod"], closed, closed, SystemClock(), environ)
+        assert (who.identity, who.expires_at) == (identity, None)
+        if kind != "pod_identity":
+            assert "The configuration is valid." in report(made)
