@@ -19,6 +19,8 @@ THROTTLE_WAIT: Final = 60.0
 AUTH_WAIT: Final = 60.0
 """Seconds to wait at least after refused credentials: more than five failures in a row lock the key."""
 STALE_INTERVALS: Final = 3
+TOO_SOON: Final = 0.25
+"""The part of an interval that passes at least between two polls of a job."""
 FIRST_POLLS_PER_SECOND: Final = 20.0
 """Jobs that are new together get their first poll at this rate, faster only if they would not fit the interval."""
 
@@ -52,10 +54,13 @@ def next_due(record: Record, pace: Pace, adapter: Adapter, now: float) -> float 
 
 
 def next_turn(key: JobKey, interval: float, now: float) -> float:
-    """Return the job's next turn after *now*: its own phase within each interval, the same after every restart."""
+    """Return the job's next turn after *now*: its own phase within each interval, the same after every restart.
+
+    A turn that comes too soon is left out, or the first polls of many jobs would nearly double the calls.
+    """
     offset = phase(key) * interval
     turn = ((now - offset) // interval + 1) * interval + offset
-    return turn if turn > now else turn + interval  # the division may round down to now itself
+    return turn if turn > now + TOO_SOON * interval else turn + interval
 
 
 def turns_missed(due: float, now: float, interval: float) -> int:

@@ -64,17 +64,17 @@ def test_a_final_job_is_never_due(job: MakeJob) -> None:
 
 
 @given(name=st.text(), interval=st.floats(1, 3600), now=st.floats(0, 1e7))
-def test_the_next_turn_is_ahead_by_at_most_one_interval(name: str, interval: float, now: float) -> None:
+def test_the_next_turn_is_ahead_by_about_one_interval(name: str, interval: float, now: float) -> None:
     turn = schedule.next_turn(JobKey("dli", name), interval, now)
 
-    assert now < turn <= now + interval * (1 + 1e-9) + 1e-6
+    assert now + interval / 4 < turn <= now + interval * (1.25 + 1e-9) + 1e-6
 
 
 def test_turns_of_many_jobs_spread_over_the_interval() -> None:
     turns = [schedule.next_turn(JobKey("dli", f"job {number}"), 30, 1000) for number in range(3000)]
 
     for second in range(30):
-        assert 50 <= sum(1 for turn in turns if second <= turn - 1000 < second + 1) <= 160
+        assert 50 <= sum(1 for turn in turns if second <= (turn - 1000) % 30 < second + 1) <= 160
 
 
 def test_a_jobs_turns_stay_an_interval_apart() -> None:
