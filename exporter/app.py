@@ -150,7 +150,7 @@ class App:
                 service: endpoint(adapters[service], config.cloud, config.region, config.endpoints)
                 for service in sorted({job.key.service for job in self.settings.jobs if job.project == name})
             },
-            limits=config.limits,
+            limits={limit: rate / self.settings.sharding.shards for limit, rate in config.limits.items()},
             zone=config.time_zone,
             credentials=credentials,
             transport=transport,
@@ -170,9 +170,7 @@ class App:
             poll, sharding = self.settings.poll, self.settings.sharding
             pace = Pace(poll.interval, poll.idle_interval, poll.stale_after)
             poller = Poller(self.board, fleet, pace, poll.concurrency, self.clock, self.telemetry)
-            for project in fleet.projects.values():
-                for limit, rate in project.limits.items():
-                    self.telemetry.api_budget.labels(project.name, limit).set(rate)
+            self.telemetry.watch_budgets(poller.demand.allowed, poller.demand.stretches)
             self.telemetry.watch_expiry(
                 lambda: {name: project.credentials.expires_at for name, project in fleet.projects.items()}
             )

@@ -25,6 +25,13 @@ CALL_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 RENDER_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
 DROPPED = "Series left out because metrics.max_series was reached, counted each time a job is left out"
 
+BUDGET = (
+    "Calls a second that a limit class may make now: as configured, divided by the shards; less for a time after the"
+    " cloud refused calls as too many"
+)
+STRETCH = (
+    "Factor by which intervals are longer than configured, because the calls would not fit the budget; 1 if they do"
+)
 EXPIRY = (
     "Unix time in seconds when the token or temporary key in use expires, as the cloud told it; absent where nobody"
     " said, and before the first is fetched"
@@ -68,8 +75,11 @@ class Telemetry:
             "operation",
         )
         self.api_throttled = self._counter("api_throttled", "Calls that the cloud refused as too many", service)
-        self.api_budget = self._gauge(
-            "api_budget_requests_per_second", "Calls a second that the configuration allows", "project", "limit"
+        self.project_paused = self._gauge(
+            "project_paused",
+            "1 while no calls are made for a project, and why; absent while they are made",
+            "project",
+            "reason",
         )
         self.clock_skew = self._gauge(
             "clock_skew_seconds",
@@ -115,10 +125,34 @@ class Telemetry:
         self.catalogue.append((f"{PREFIX}_series_dropped_total", "counter", DROPPED, ()))
         self.registry.register(_Dropped(dropped))
 
+    def watch_budgets(
+        self,
+        allowed: Callable[[], Mapping[tuple[str, ...], float]],
+        stretches: Callable[[], Mapping[str, float]],
+    ) -> None:
+        """Read at every scrape what budgets allow by project and limit class, and what they stretch by project."""
+        self._watched("api_budget_requests_per_second", BUDGET, ("project", "limit"), allowed)
+        self._watched(
+            "poll_interval_stretch_ratio",
+            STRETCH,
+            ("project",),
+            lambda: {(project,): ratio for project, ratio in stretches().items()},
+        )
+
     def watch_expiry(self, expiries: Callable[[], Mapping[str, float | None]]) -> None:
         """Read by project when its credentials expire, at every scrape."""
-        self.catalogue.append((f"{PREFIX}_credentials_expiry_timestamp_seconds", "gauge", EXPIRY, ("project",)))
-        self.registry.register(_Expiry(expiries))
+        self._watched(
+            "credentials_expiry_timestamp_seconds",
+            EXPIRY,
+            ("project",),
+            lambda: {(project,): at for project, at in expiries().items() if at is not None},
+        )
+
+    def _watched(
+        self, name: str, text: str, labels: tuple[str, ...], read: Callable[[], Mapping[tuple[str, ...], float]]
+    ) -> None:
+        self.catalogue.append((f"{PREFIX}_{name}", "gauge", text, labels))
+        self.registry.register(_Watched(f"{PREFIX}_{name}", text, labels, read))
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         self.catalogue.append((f"{PREFIX}_{name}", "gauge", text, labels))
@@ -143,15 +177,16 @@ class _Dropped(Collector):
         yield CounterMetricFamily(f"{PREFIX}_series_dropped", DROPPED, self._dropped())
 
 
-class _Expiry(Collector):
-    """A gauge that is absent where nobody said when something expires."""
+class _Watched(Collector):
+    """A gauge that is read when it is scraped."""
 
-    def __init__(self, expiries: Callable[[], Mapping[str, float | None]]) -> None:
-        self._expiries = expiries
+    def __init__(
+        self, name: str, text: str, labels: tuple[str, ...], read: Callable[[], Mapping[tuple[str, ...], float]]
+    ) -> None:
+        self._name, self._text, self._labels, self._read = name, text, labels, read
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        family = GaugeMetricFamily(f"{PREFIX}_credentials_expiry_timestamp_seconds", EXPIRY, labels=("project",))
-        for project, expires_at in self._expiries().items():
-            if expires_at is not None:
-                family.add_metric((project,), expires_at)
+        family = GaugeMetricFamily(self._name, self._text, labels=self._labels)
+        for values, value in self._read().items():
+            family.add_metric(values, value)
         yield family

@@ -37,6 +37,7 @@ def render() -> str:
     """Return the reference as Markdown."""
     telemetry = Telemetry()
     telemetry.watch(lambda: 0, lambda: 0)
+    telemetry.watch_budgets(dict, dict)
     telemetry.watch_expiry(dict)
     jobs = _table((family.name, family.kind, family.help, family.labels) for family in FAMILIES)
     return f"{INTRODUCTION}\n{jobs}{OWN}\n{_table(telemetry.catalogue)}"

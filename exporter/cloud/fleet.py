@@ -1,12 +1,22 @@
 """Where jobs are polled: the services that are known, and the projects by name."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
+from typing import NamedTuple
 
 from exporter.cloud.project import Project
 from exporter.core.adapter import Adapter, Request
 from exporter.core.model import Job, Snapshot
+
+
+class Bucket(NamedTuple):
+    """What the vendor counts calls by."""
+
+    identity: str
+    region: str
+    limit: str
+    """The limit class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +25,7 @@ class Fleet:
 
     adapters: Mapping[str, Adapter]
     projects: Mapping[str, Project]
-    _buckets: dict[tuple[str, str], tuple[Hashable, float]] = field(default_factory=dict, init=False)
+    _buckets: dict[tuple[str, str], tuple[Bucket, float]] = field(default_factory=dict, init=False)
 
     def adapter(self, job: Job) -> Adapter:
         """Return the adapter of the job's service."""
@@ -25,19 +35,22 @@ class Fleet:
         """Return the call that tells the state of *job*; raises :class:`PollError` if its project is not found."""
         return self.adapter(job).request(job, await self.projects[job.project].project_id_of())
 
-    def bucket(self, job: Job) -> tuple[Hashable, float]:
-        """Return what the calls for *job* are counted by at the vendor's, and the calls a second it allows.
+    def share(self, project: Project, limit: str) -> tuple[Bucket, float]:
+        """Return what a project's calls of one limit class are counted by, and the calls a second it allows.
 
         Projects of one user in one region share a bucket, because the vendor counts by user; the least of their
         limits counts. A key that is renewed does not begin a new bucket: its user is the same.
         """
+        rates = [each.limits[limit] for each in self.projects.values() if each.owner == project.owner]
+        return Bucket(*project.owner, limit), min(rates)
+
+    def bucket(self, job: Job) -> tuple[Bucket, float]:
+        """Return the share that the calls for *job* draw from."""
         found = self._buckets.get((job.project, job.key.service))
         if found is None:
             # All calls that tell the state of a service's jobs are of one class.
             limit = self.adapter(job).request(job, "").limit
-            owner = self.projects[job.project].owner
-            rates = [project.limits[limit] for project in self.projects.values() if project.owner == owner]
-            found = self._buckets[job.project, job.key.service] = ((owner, limit), min(rates))
+            found = self._buckets[job.project, job.key.service] = self.share(self.projects[job.project], limit)
         return found
 
     async def ask(self, job: Job, before: Snapshot | None = None) -> Snapshot:

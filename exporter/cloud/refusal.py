@@ -33,4 +33,5 @@ def refusal(answer: Answer, sentences: Mapping[Reason, str], now: float) -> Poll
         text=error.text,
         request_id=error.request_id,
         retry_after=error.retry_after,
+        refused=error.refused,
     )

@@ -8,10 +8,11 @@ is known to end near what they leave (it is how TCP shares a line).
 
 import heapq
 import math
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator
 from itertools import count
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
+from exporter.core.gate import Gate, Ticket
 from exporter.core.model import JobKey
 from exporter.core.schedule import THROTTLE_WAIT
 
@@ -29,6 +30,20 @@ NOISE: Final = 1e-8
 """Seconds that rounding may cost; a minute's gaps are longer by more than that."""
 
 
+class Start(NamedTuple):
+    """A poll that may start."""
+
+    due: float
+    key: Key
+    ticket: Ticket
+    """The right to make its call."""
+    gate: Gate
+
+    def leave(self) -> None:
+        """Say that the call is over."""
+        self.gate.left(self.ticket)
+
+
 class Budget:
     """A bucket of *rate* calls a second, and who waits for it, the nearest deadline first.
 
@@ -38,7 +53,8 @@ class Budget:
     from then on at most those go before it that waited already, each once.
     """
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, gate: Gate | None = None) -> None:
+        self.gate = gate or Gate()
         self.configure(rate)
         self._last = float("-inf")  # when the last call would have started without a burst
         self._paused_until = self._settled = float("-inf")
@@ -66,6 +82,10 @@ class Budget:
     def nearest(self) -> float:
         """Return the nearest deadline of the jobs that wait."""
         return self._waiting[0][0]
+
+    def give_up(self) -> Key:
+        """Take out the job with the nearest deadline, without a call."""
+        return heapq.heappop(self._waiting)[-1]
 
     def throttled(self, now: float, retry_after: float | None) -> None:
         """Give way, because a call was refused as too many; *retry_after* is how long the vendor asks to wait.
@@ -95,11 +115,11 @@ class Budget:
         left = max(self._free_at(now) - self._tolerance, self._paused_until) - now
         return left if left > NOISE else 0.0
 
-    def take(self, now: float) -> tuple[float, Key]:
-        """Spend a call on the job with the nearest deadline; return when it was due, and the job."""
+    def take(self, now: float) -> Start:
+        """Spend a call on the job with the nearest deadline."""
         self._last = max(now, self._free_at(now))
         _, due, _, key = heapq.heappop(self._waiting)
-        return due, key
+        return Start(due, key, self.gate.enter(), self.gate)
 
 
 class Admission:
@@ -109,11 +129,13 @@ class Admission:
         self._free = places
         self._budgets: dict[Hashable, Budget] = {}
 
-    def wait_for(self, bucket: Hashable, rate: float, key: Key, due: float, deadline: float) -> None:
-        """Let a job wait; *rate* is the bucket's as configured now, in calls a second."""
+    def wait_for(
+        self, bucket: Hashable, rate: float, key: Key, due: float, deadline: float, gate: Gate | None = None
+    ) -> None:
+        """Let a job wait; *rate* is the bucket's as configured now, in calls a second, *gate* that of who asks."""
         budget = self._budgets.get(bucket)
         if budget is None:
-            budget = self._budgets[bucket] = Budget(rate)
+            budget = self._budgets[bucket] = Budget(rate, gate)
         elif budget.configured != rate:
             budget.configure(rate)
         budget.wait_for(key, due, deadline)
@@ -123,14 +145,15 @@ class Admission:
         if bucket in self._budgets:  # else a reload gave the job another one meanwhile
             self._budgets[bucket].throttled(now, retry_after)
 
-    def rates(self, now: float) -> Mapping[Hashable, float]:
-        """Return the calls a second that each bucket allows now; a bucket is there once a job waited for it."""
-        return {bucket: budget.rate(now) for bucket, budget in self._budgets.items()}
+    def rate(self, bucket: Hashable, configured: float, now: float) -> float:
+        """Return the calls a second that a bucket allows now; *configured* is how many the operator does."""
+        budget = self._budgets.get(bucket)
+        return configured if budget is None else budget.rate(now) * configured / budget.configured
 
-    def start(self, now: float) -> Iterator[tuple[float, Key]]:
-        """Yield what may start now: when it was due, and the job."""
+    def start(self, now: float) -> Iterator[Start]:
+        """Yield what may start now."""
         while self._free:
-            ready = [budget for budget in self._budgets.values() if budget.wanted and not budget.ready_in(now)]
+            ready = [budget for budget in self._open() if not budget.ready_in(now)]
             if not ready:
                 return
             self._free -= 1
@@ -138,10 +161,19 @@ class Admission:
             yield min(ready, key=Budget.nearest).take(now)
 
     def ready_in(self, now: float) -> float | None:
-        """Return the seconds until the next job may start, ``None`` if none waits or a place must come free first."""
+        """Return the seconds until the next job may start, ``None`` if that needs more than time to pass."""
         if not self._free:
             return None
-        return min((budget.ready_in(now) for budget in self._budgets.values() if budget.wanted), default=None)
+        return min((budget.ready_in(now) for budget in self._open()), default=None)
+
+    def turn_away(self, gate: Gate) -> Iterator[Key]:
+        """Take out and yield the jobs that wait for a call through *gate*."""
+        for budget in self._budgets.values():
+            while budget.gate is gate and budget.wanted:
+                yield budget.give_up()
+
+    def _open(self) -> list[Budget]:
+        return [budget for budget in self._budgets.values() if budget.wanted and budget.gate.free]
 
     @property
     def wanted(self) -> bool:

@@ -48,6 +48,7 @@ class PollError(ExporterError):
         text: str = "",
         request_id: str = "",
         retry_after: float | None = None,
+        refused: bool = False,
     ) -> None:
         super().__init__(sentence)
         self.reason = reason
@@ -59,3 +60,5 @@ class PollError(ExporterError):
         self.request_id = request_id
         self.retry_after = retry_after
         """Seconds the server asks to wait, if it does."""
+        self.refused = refused
+        """Whether the cloud refused who asked; else a failure of reason ``auth`` is one that no call was made for."""

@@ -20,7 +20,8 @@ AUTH_WAIT: Final = 60.0
 """Seconds to wait at least after refused credentials: more than five failures in a row lock the key."""
 STALE_INTERVALS: Final = 3
 TOO_SOON: Final = 0.25
-"""The part of an interval that passes at least between two polls of a job."""
+"""The part of an interval that passes at least between a job's first two polls: the first come by place and not by
+phase, and would make half as many calls again in the first minutes."""
 FIRST_POLLS_PER_SECOND: Final = 20.0
 """Jobs that are new together get their first poll at this rate, faster only if they would not fit the interval."""
 
@@ -46,21 +47,32 @@ def effective_interval(record: Record, pace: Pace, adapter: Adapter) -> float:
     return max(running, pace.idle_interval)
 
 
-def next_due(record: Record, pace: Pace, adapter: Adapter, now: float) -> float | None:
-    """Return when a job whose poll just worked is due again, ``None`` if never."""
+def next_due(
+    record: Record, pace: Pace, adapter: Adapter, now: float, *, stretch: float = 1.0, first: bool = False
+) -> float | None:
+    """Return when a job whose poll just worked is due again, ``None`` if never; *first* is its first poll.
+
+    *stretch* is the factor by which intervals are longer than configured, where the calls would not fit. It changes
+    too often for the jobs to keep their phases; they keep their distances. It may fall again before a turn that is put
+    off far has come, so none is put off by more than an interval; the rest is waited for when the turn has come.
+    """
     if record.final:
         return None
-    return next_turn(record.job.key, effective_interval(record, pace, adapter), now)
+    interval = effective_interval(record, pace, adapter)
+    if stretch > 1:
+        return now + interval * min(stretch, 2.0)
+    return next_turn(record.job.key, interval, now, TOO_SOON if first else 0.0)
 
 
-def next_turn(key: JobKey, interval: float, now: float) -> float:
+def next_turn(key: JobKey, interval: float, now: float, soonest: float = 0.0) -> float:
     """Return the job's next turn after *now*: its own phase within each interval, the same after every restart.
 
-    A turn that comes too soon is left out, or the first polls of many jobs would nearly double the calls.
+    *soonest* is the part of an interval that passes at least.
     """
     offset = phase(key) * interval
     turn = ((now - offset) // interval + 1) * interval + offset
-    return turn if turn > now + TOO_SOON * interval else turn + interval
+    # also because the division may round down to now itself
+    return turn if turn > now + soonest * interval else turn + interval
 
 
 def turns_missed(due: float, now: float, interval: float) -> int:
@@ -95,11 +107,11 @@ def first_due(position: int, count: int, pace: Pace, now: float) -> float:
     return now + position * min(1 / FIRST_POLLS_PER_SECOND, pace.interval / max(count, 1))
 
 
-def stale_after(record: Record, pace: Pace, adapter: Adapter) -> float | None:
+def stale_after(record: Record, pace: Pace, adapter: Adapter, stretch: float = 1.0) -> float | None:
     """Return the seconds after its last working poll that make a job's values too old, ``None`` if they cannot age."""
     if record.final or record.stale or record.polled_at is None:
         return None
-    return max(pace.stale_after, STALE_INTERVALS * effective_interval(record, pace, adapter))
+    return max(pace.stale_after, STALE_INTERVALS * effective_interval(record, pace, adapter) * stretch)
 
 
 class Agenda:

@@ -66,15 +66,17 @@ def test_a_final_job_is_never_due(job: MakeJob) -> None:
 @given(name=st.text(), interval=st.floats(1, 3600), now=st.floats(0, 1e7))
 def test_the_next_turn_is_ahead_by_about_one_interval(name: str, interval: float, now: float) -> None:
     turn = schedule.next_turn(JobKey("dli", name), interval, now)
+    second = schedule.next_turn(JobKey("dli", name), interval, now, 0.25)
 
-    assert now + interval / 4 < turn <= now + interval * (1.25 + 1e-9) + 1e-6
+    assert now < turn <= now + interval * (1 + 1e-9) + 1e-6
+    assert now + interval / 4 < second <= now + interval * (1.25 + 1e-9) + 1e-6
 
 
 def test_turns_of_many_jobs_spread_over_the_interval() -> None:
     turns = [schedule.next_turn(JobKey("dli", f"job {number}"), 30, 1000) for number in range(3000)]
 
     for second in range(30):
-        assert 50 <= sum(1 for turn in turns if second <= (turn - 1000) % 30 < second + 1) <= 160
+        assert 50 <= sum(1 for turn in turns if second <= turn - 1000 < second + 1) <= 160
 
 
 def test_a_jobs_turns_stay_an_interval_apart() -> None:
@@ -165,9 +167,9 @@ def test_a_budget_serves_the_nearest_deadline_first() -> None:
     budget.wait_for(JobKey("cdm", "idle"), 0, 300)
     budget.wait_for(JobKey("cdm", "running"), 5, 35)
 
-    assert budget.take(10) == (5, JobKey("cdm", "running"))
+    assert budget.take(10)[:2] == (5, JobKey("cdm", "running"))
     assert budget.ready_in(10) == pytest.approx(1)
-    assert budget.take(12) == (0, JobKey("cdm", "idle"))
+    assert budget.take(12)[:2] == (0, JobKey("cdm", "idle"))
     assert not budget.wanted
 
 
@@ -178,7 +180,9 @@ def test_when_places_are_short_the_nearest_deadline_starts_whatever_its_bucket()
         for bucket in ("dli", "cdm", "dws"):
             admission.wait_for(bucket, 1e6, JobKey(bucket, str(turn)), turn, turn + 30)
     for now in range(90):
-        started += [key.service for _, key in admission.start(now)]
+        for start in admission.start(now):
+            start.gate.taken(start.ticket)
+            started.append(start.key.service)
         admission.leave()
 
     assert [started[:60].count(bucket) for bucket in ("dli", "cdm", "dws")] == [20, 20, 20]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from aiohttp.test_utils import TestServer
 
+from exporter.clock import Clock
+from exporter.cloud.credentials import Credentials
 from exporter.cloud.credentials.access_key import AccessKey
 from exporter.cloud.fleet import Fleet
 from exporter.cloud.project import Project
@@ -66,6 +68,10 @@ def job_of(job: SimulatedJob, interval: float | None = None) -> Job:
     return Job(JobKey(service, job.name), "demo", {"job_id": job.job_id}, interval)
 
 
+def _access_key(cloud: Cloud, *_: object) -> AccessKey:
+    return AccessKey(key_id=cloud.access_key, secret=cloud.secret_key)
+
+
 @asynccontextmanager
 async def world(
     populate: Callable[[Cloud], None] = lambda cloud: None,
@@ -74,21 +80,23 @@ async def world(
     timeout: float = 5,
     concurrency: int = 32,
     rate: float = 1000,
+    credentials: Callable[[Cloud, Transport, str, Clock], Credentials] | None = None,
 ) -> AsyncIterator[World]:
-    """Start a pretend cloud and a poll loop against it."""
+    """Start a pretend cloud and a poll loop against it; *credentials* are made of both, their address and the clock."""
     clock = WarpClock(asyncio.get_running_loop())
     cloud = Cloud(clock=clock.now, wall=clock.now)
     populate(cloud)
     board, telemetry, adapters = Board(max_series=10**9), Telemetry(), load()
     async with TestServer(make_app(cloud)) as server, Transport(timeout, clock=clock) as transport:
+        url = str(server.make_url("")).rstrip("/")
         project = Project(
             name="demo",
             region="cn-north-4",
             project_id=cloud.project_id,
-            endpoints=dict.fromkeys(adapters, str(server.make_url("")).rstrip("/")),
+            endpoints=dict.fromkeys(adapters, url),
             limits={limit: rate for adapter in adapters.values() for limit in adapter.limits},
             zone=None,
-            credentials=AccessKey(key_id=cloud.access_key, secret=cloud.secret_key),
+            credentials=(credentials or _access_key)(cloud, transport, url, clock),
             transport=transport,
             clock=clock,
             telemetry=telemetry,

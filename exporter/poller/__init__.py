@@ -1,0 +1,247 @@
+"""The poll loop: takes what is due, calls, reads, and puts the new record on the board.
+
+One task decides what starts (the schedule says when, the budgets whether, the gates if at all), a few workers do the
+calls. A job is put back on the schedule only when its poll is over, so no job is ever polled twice at a time.
+"""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Collection
+from functools import partial
+
+import structlog
+
+from exporter.clock import Clock
+from exporter.cloud.fleet import Fleet
+from exporter.core import schedule
+from exporter.core.board import Board
+from exporter.core.budget import Admission, Start
+from exporter.core.errors import PollError
+from exporter.core.gate import Ticket
+from exporter.core.model import Job, JobKey, Reason, Record
+from exporter.poller.demand import Demand
+from exporter.poller.gates import Door, Gates
+from exporter.poller.outcomes import Outcomes
+from exporter.supervise import keep_running, survive
+from exporter.telemetry import Telemetry
+
+TOGETHER = 0.005
+"""Seconds by which what is due may wait, so that polls of many jobs start together."""
+PAUSED_LOOK = 1.0
+"""Seconds between two looks whether credentials that were refused are others now."""
+TELL = 60.0
+"""Seconds between two looks whether intervals became longer than configured."""
+PROOF = frozenset({Reason.NOT_FOUND, Reason.PERMISSION, Reason.API, Reason.THROTTLED})
+"""Failures that only one who is known can meet."""
+
+
+class Poller:
+    """Polls every job of the board in the background, *concurrency* at a time."""
+
+    def __init__(
+        self,
+        board: Board,
+        fleet: Fleet,
+        pace: schedule.Pace,
+        concurrency: int,
+        clock: Clock,
+        telemetry: Telemetry,
+    ) -> None:
+        self._board = board
+        self._fleet = fleet
+        self._pace = pace
+        self._clock = clock
+        self._telemetry = telemetry
+        self._turns = schedule.Agenda()
+        self._admission = Admission(concurrency)
+        self.demand = Demand(fleet, pace, self._admission, clock.monotonic)
+        self._outcomes = Outcomes(board, fleet, pace, clock, telemetry, self._turns, self.demand)
+        self._gates = Gates(fleet.projects, clock, telemetry)
+        self._refused: set[JobKey] = set()  # whose last call was refused, and put back once
+        self._started: asyncio.Queue[Start] = asyncio.Queue()
+        self._concurrency = concurrency
+        self._wake = asyncio.Event()
+        self._awake_at = 0.0  # when the dispatcher will look by itself
+        self._log = structlog.get_logger()
+
+    def add(self, jobs: Collection[Job]) -> None:
+        """Register jobs: each is on the board at once, and polled soon."""
+        now = self._clock.monotonic()
+        for position, job in enumerate(jobs):
+            self._outcomes.put(None, Record(job))
+            self._turns.put(job.key, schedule.first_due(position, len(jobs), self._pace, now))
+            self._telemetry.registered_jobs.labels(job.key.service, job.source).inc()
+        self._wake.set()
+
+    def next_due(self, key: JobKey) -> float | None:
+        """Return the Unix time of the job's next poll, which may be on its way; ``None`` if there will be none."""
+        record, due = self._board.get(key), self._turns.time(key)
+        if record is None or record.final:
+            return None
+        return self._clock.now() + (0.0 if due is None else due - self._clock.monotonic())
+
+    async def run(self) -> None:
+        """Poll until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            self._spawn(group, "dispatch", self._dispatch)
+            self._spawn(group, "age", self._outcomes.ages.run)
+            self._spawn(group, "tell", self._tell)
+            for number in range(self._concurrency):
+                self._spawn(group, f"worker {number}", self._work)
+
+    async def poll_once_more(self) -> None:
+        """Poll every job that is not final now, and return when all of these polls are over."""
+        now = self._clock.monotonic()
+        waiting = {record.job.key for record in self._board.records() if not record.final}
+        for key in waiting:
+            if self._turns.time(key) is not None:
+                self._turns.put(key, now)
+        self._wake.set()
+        while any(self._underway(key, now) for key in waiting):  # noqa: ASYNC110 - once, at the end
+            await asyncio.sleep(0.02)
+
+    def _underway(self, key: JobKey, since: float) -> bool:
+        """Whether a job's poll that was due at *since* is not over."""
+        record, due = self._board.get(key), self._turns.time(key)
+        return record is not None and not record.final and (due is None or due <= since)
+
+    def _spawn(self, group: asyncio.TaskGroup, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        crashed = self._telemetry.crashes.labels(name.partition(" ")[0]).inc
+        group.create_task(keep_running(work, crashed, name), name=name)
+
+    async def _dispatch(self) -> None:
+        """Hand what is due, and what the budgets allow, to the workers."""
+        while True:
+            self._wake.clear()
+            now = self._clock.monotonic()
+            for door in self._gates.look(now):
+                self._try(door, now)
+            for due, key in self._turns.due(now):
+                self._queue(due, key)
+            for start in self._admission.start(now):
+                self._started.put_nowait(start)
+            pause = self._pause(now)
+            self._awake_at = now + pause
+            try:
+                async with asyncio.timeout(None if pause == math.inf else pause):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass  # something is due now
+
+    def _pause(self, now: float) -> float:
+        """Return the seconds until the dispatcher has to look again by itself."""
+        first = self._turns.first()
+        moments = [self._admission.ready_in(now), None if first is None else first - now]
+        moments += [PAUSED_LOOK] if self._gates.any_paused else []
+        return max(min((moment for moment in moments if moment is not None), default=math.inf), TOGETHER)
+
+    def _queue(self, due: float, key: JobKey) -> None:
+        """Let a job that is due wait for its budget, or fail if calls are paused."""
+        record = self._board.get(key)
+        if record is None:
+            return
+        door = self._gates.of(record.job.project)
+        if door.gate.paused and door.why is not None:
+            self._outcomes.failed(key, door.why, told=True)
+            return
+        interval = schedule.effective_interval(record, self._pace, self._fleet.adapter(record.job))
+        self._admission.wait_for(*self._fleet.bucket(record.job), key, due, due + interval, door.gate)
+
+    def _try(self, door: Door, now: float) -> None:
+        """Poll the job of a paused identity that would be next, to see if its calls are taken again."""
+        dues = {
+            record.job.key: due
+            for record in self._board.records()
+            if record.job.project in door.projects and (due := self._turns.time(record.job.key)) is not None
+        }
+        if dues:
+            self._turns.put(min(dues, key=dues.__getitem__), now)
+
+    def _resume(self, door: Door) -> None:
+        """Poll soon what failed while the calls were paused."""
+        records = [record for record in self._board.records() if record.job.project in door.projects]
+        now = self._clock.monotonic()
+        waiting = [
+            record.job.key
+            for record in records
+            if record.fault is not None
+            and record.fault.reason is Reason.AUTH
+            and self._turns.time(record.job.key) is not None
+        ]
+        for position, key in enumerate(waiting):
+            self._turns.put(key, schedule.first_due(position, len(waiting), self._pace, now))
+        self._wake.set()
+
+    async def _work(self) -> None:
+        while True:
+            start = await self._started.get()
+            record = self._board.get(start.key)
+            try:
+                if record is not None:
+                    await survive(partial(self._poll, record, start), partial(self._crashed, start.key), "poll")
+            finally:
+                self._admission.leave()
+                start.leave()
+                first = self._turns.first()
+                if self._admission.wanted or (first is not None and first < self._awake_at):
+                    self._wake.set()
+
+    async def _poll(self, record: Record, start: Start) -> None:
+        key, ticket = start.key, start.ticket
+        adapter, started = self._fleet.adapter(record.job), self._clock.monotonic()
+        interval = schedule.effective_interval(record, self._pace, adapter)
+        self._telemetry.poll_lag.observe(max(0.0, started - start.due))
+        self._skipped("busy", schedule.turns_missed(start.due, started, interval))
+        try:
+            await self._gates.prepare(record.job.project, ticket)
+            answer = await self._fleet.ask(record.job, record.snapshot)
+        except PollError as error:
+            if error.refused:
+                await self._was_refused(record, ticket, error)
+                return
+            if error.reason in PROOF:
+                self._was_taken(record, ticket)
+            if error.reason is Reason.THROTTLED:
+                bucket, _ = self._fleet.bucket(record.job)
+                self._admission.throttled(bucket, self._clock.monotonic(), error.retry_after)
+            self._outcomes.failed(key, error)
+        else:
+            self._was_taken(record, ticket)
+            self._outcomes.worked(key, answer)
+        self._skipped("slow", schedule.turns_missed(started, self._clock.monotonic(), interval))
+
+    def _was_taken(self, record: Record, ticket: Ticket) -> None:
+        """Note that the cloud knew who asked."""
+        self._refused.discard(record.job.key)
+        door = self._gates.taken(record.job.project, ticket)
+        if door is not None:
+            self._resume(door)
+
+    async def _was_refused(self, record: Record, ticket: Ticket, error: PollError) -> None:
+        """Poll once more what was refused, after the credentials were renewed; fail if that is refused too."""
+        key, door = record.job.key, self._gates.of(record.job.project)
+        await self._gates.refused(record.job.project, ticket, error)
+        if door.why is not None:
+            for waiting in (key, *self._admission.turn_away(door.gate)):
+                self._refused.discard(waiting)
+                self._outcomes.failed(waiting, door.why, told=True)
+        elif key in self._refused:
+            self._refused.discard(key)
+            self._outcomes.failed(key, error)
+        else:
+            self._refused.add(key)
+            self._turns.put(key, self._clock.monotonic())
+
+    def _crashed(self, key: JobKey) -> None:
+        self._telemetry.crashes.labels("poll").inc()
+        sentence = "the exporter failed to handle the answer; its log says where"
+        self._outcomes.failed(key, PollError(Reason.INTERNAL, sentence))
+
+    def _skipped(self, reason: str, turns: int) -> None:
+        if turns:
+            self._telemetry.polls_skipped.labels(reason).inc(turns)
+
+    async def _tell(self) -> None:
+        while True:
+            await asyncio.sleep(TELL)
+            self.demand.tell()

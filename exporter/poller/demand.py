@@ -1,0 +1,92 @@
+"""How many calls the jobs need, against what the budgets allow: by what intervals must be longer than configured."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from exporter.cloud.fleet import Bucket, Fleet
+from exporter.cloud.project import Project
+from exporter.core.budget import Admission, per_minute
+from exporter.core.model import Record
+from exporter.core.needs import stretch
+from exporter.core.schedule import Pace, effective_interval
+
+NOTICEABLE = 1.05
+"""The factor from which on it is told: what jobs need goes up and down a little as they start and end."""
+
+
+class Demand:
+    """Counts, by bucket, the jobs of each interval; *now* is the clock that never goes back."""
+
+    def __init__(self, fleet: Fleet, pace: Pace, admission: Admission, now: Callable[[], float]) -> None:
+        self._fleet = fleet
+        self._pace = pace
+        self._admission = admission
+        self._now = now
+        self._jobs: defaultdict[Bucket, Counter[float]] = defaultdict(Counter)
+        self._told: set[Bucket] = set()
+        self._log = structlog.get_logger()
+
+    def moved(self, before: Record | None, after: Record) -> None:
+        """Take over what a job needs now instead of *before*."""
+        old, new = self._interval(before), self._interval(after)
+        if old == new:
+            return
+        jobs = self._jobs[self._fleet.bucket(after.job)[0]]
+        for interval, change in ((old, -1), (new, 1)):
+            if interval is not None:
+                jobs[interval] += change
+
+    def stretch(self, record: Record) -> float:
+        """Return the factor by which the job's intervals are longer than configured; 1 if all calls fit."""
+        return self._factor(*self._fleet.bucket(record.job))
+
+    def allowed(self) -> Mapping[tuple[str, ...], float]:
+        """Return the calls a second that are allowed now, by project and limit class."""
+        now = self._now()
+        return {
+            (name, limit): self._admission.rate(*self._fleet.share(project, limit), now)
+            for name, project, limit in self._classes()
+        }
+
+    def stretches(self) -> Mapping[str, float]:
+        """Return the greatest factor of each project's buckets."""
+        found = dict.fromkeys(self._fleet.projects, 1.0)
+        for name, project, limit in self._classes():
+            found[name] = max(found[name], self._factor(*self._fleet.share(project, limit)))
+        return found
+
+    def tell(self) -> None:
+        """Log once when intervals become longer than configured, and once when they are not any more."""
+        shares = dict(self._fleet.share(project, limit) for _, project, limit in self._classes())
+        for bucket, rate in shares.items():
+            factor, told = self._factor(bucket, rate), bucket in self._told
+            facts = {"identity": bucket.identity, "region": bucket.region, "limit": bucket.limit}
+            if factor >= NOTICEABLE and not told:
+                self._told.add(bucket)
+                needed, allowed = round(self._needed(bucket), 1), round(self._allowed(bucket, rate), 1)
+                minute = {"calls_a_minute_needed": needed, "calls_a_minute_allowed": allowed}
+                self._log.warning("intervals stretched", **facts, factor=round(factor, 2), **minute)
+            elif factor == 1 and told:
+                self._told.discard(bucket)
+                self._log.info("intervals as configured again", **facts)
+
+    def _classes(self) -> list[tuple[str, Project, str]]:
+        return [(name, project, limit) for name, project in self._fleet.projects.items() for limit in project.limits]
+
+    def _interval(self, record: Record | None) -> float | None:
+        if record is None or record.final:
+            return None
+        interval = effective_interval(record, self._pace, self._fleet.adapter(record.job))
+        # Whether a job runs is not known before its first poll, for which one call is enough.
+        return max(interval, self._pace.idle_interval) if record.polled_at is None else interval
+
+    def _factor(self, bucket: Bucket, rate: float) -> float:
+        return stretch(self._needed(bucket), self._allowed(bucket, rate)) if bucket in self._jobs else 1.0
+
+    def _needed(self, bucket: Bucket) -> float:
+        return sum(60 * number / interval for interval, number in self._jobs[bucket].items())
+
+    def _allowed(self, bucket: Bucket, rate: float) -> float:
+        return per_minute(self._admission.rate(bucket, rate, self._now()))

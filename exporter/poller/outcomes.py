@@ -1,0 +1,99 @@
+"""What follows from the outcome of a poll: the record on the board, the next turn, and the line in the log."""
+
+import random
+
+import structlog
+
+from exporter.clock import Clock
+from exporter.cloud.fleet import Fleet
+from exporter.core import runs, schedule
+from exporter.core.board import Board
+from exporter.core.errors import PollError
+from exporter.core.model import Fault, Job, JobKey, Record, Snapshot
+from exporter.poller.ages import Ages
+from exporter.poller.demand import Demand
+from exporter.telemetry import Telemetry
+
+
+class Outcomes:
+    """Takes over how polls end."""
+
+    def __init__(
+        self,
+        board: Board,
+        fleet: Fleet,
+        pace: schedule.Pace,
+        clock: Clock,
+        telemetry: Telemetry,
+        turns: schedule.Agenda,
+        demand: Demand,
+    ) -> None:
+        self._board = board
+        self._fleet = fleet
+        self._pace = pace
+        self._clock = clock
+        self._telemetry = telemetry
+        self._turns = turns
+        self._demand = demand
+        self.ages = Ages(board, fleet, pace, clock, demand.stretch)
+        self._untold: set[JobKey] = set()  # whose failure stands in no line of the log
+        self._log = structlog.get_logger()
+
+    def worked(self, key: JobKey, answer: Snapshot) -> None:
+        """Take over a poll that worked."""
+        before = self._board.get(key)
+        if before is None:
+            return
+        adapter = self._fleet.adapter(before.job)
+        record = runs.worked(before, answer, self._clock.now(), adapter)
+        self.put(before, record)
+        for field in answer.unknown:
+            self._telemetry.unknown_values.labels(key.service, field).inc()
+        now = self._clock.monotonic()
+        self.ages.worked(before, record, now)
+        due = schedule.next_due(
+            record, self._pace, adapter, now, stretch=self._demand.stretch(record), first=before.polled_at is None
+        )
+        if due is not None:
+            self._turns.put(key, due)
+        if before.snapshot is not None and not before.snapshot.state.ended and answer.state.ended:
+            self._log.info("run ended", **_names(before.job), result=answer.state.value, code=answer.failure_code or "")
+        if before.fault is not None and key not in self._untold:
+            self._log.info("poll works again", **_names(before.job), was=before.fault.reason.value)
+        self._untold.discard(key)
+
+    def failed(self, key: JobKey, error: PollError, *, told: bool = False) -> None:
+        """Take over a failed poll; *told* is one whose cause the log tells for all jobs at once."""
+        before = self._board.get(key)
+        if before is None:
+            return
+        adapter = self._fleet.adapter(before.job)
+        fault = Fault(error.reason, self._clock.now(), error.sentence, error.code, error.request_id, error.text)
+        record = runs.failed(before, fault)
+        self.put(before, record)
+        jitter = random.random()  # noqa: S311 - spreads load, keeps no secret
+        wait = schedule.backoff(record, self._pace, adapter, jitter, error.retry_after)
+        self._turns.put(key, self._clock.monotonic() + wait)
+        known = before.fault is not None and (before.fault.reason, before.fault.code) == (fault.reason, fault.code)
+        if before.fault is None and told:
+            self._untold.add(key)
+        elif not told and not known:
+            self._untold.discard(key)
+            self._log.warning(
+                "poll failed",
+                **_names(before.job),
+                reason=fault.reason.value,
+                code=fault.code,
+                request_id=fault.request_id,
+                error=fault.sentence,
+                next_poll_in=round(wait, 1),
+            )
+
+    def put(self, before: Record | None, record: Record) -> None:
+        """Take over the newest record of a job."""
+        self._board.put(record)
+        self._demand.moved(before, record)
+
+
+def _names(job: Job) -> dict[str, str]:
+    return {"service": job.key.service, "job": job.key.job, "project": job.project}
