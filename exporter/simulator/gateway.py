@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from email.utils import formatdate
 from typing import Final
 from urllib.parse import unquote
 
@@ -63,7 +64,7 @@ def handle(cloud: Cloud, call: Call) -> tuple[Answer, Fault | None]:
     """Return the answer to a request and the fault that it meets on its way back."""
     operation, call = _route(call)
     if operation is None:
-        return _named(no_such_api()), None
+        return _named(no_such_api(), cloud.wall()), None
     now = cloud.wall()
     caller = _caller(cloud, operation, call, now)
     fault = None
@@ -86,7 +87,7 @@ def handle(cloud: Cloud, call: Call) -> tuple[Answer, Fault | None]:
             credential="password" if operation.open else credential(call),
         )
     )
-    return _named(answer), fault
+    return _named(answer, now), fault
 
 
 def _route(call: Call) -> tuple[Operation | None, Call]:
@@ -120,7 +121,11 @@ def _refusal(cloud: Cloud, operation: Operation, call: Call, user: str, now: flo
     return None
 
 
-def _named(answer: Answer) -> Answer:
+def _named(answer: Answer, now: float) -> Answer:
     """Add the headers that every answer of the gateway has."""
-    plain = {"Content-Type": "application/json;charset=utf8", "X-Request-Id": REQUEST_ID}
+    plain = {
+        "Content-Type": "application/json;charset=utf8",
+        "X-Request-Id": REQUEST_ID,
+        "Date": formatdate(now, usegmt=True),
+    }
     return replace(answer, headers={**plain, **answer.headers})
