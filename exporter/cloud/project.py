@@ -17,6 +17,8 @@ from exporter.telemetry import Telemetry
 
 SKEW_CHECK: Final = 60.0
 """Seconds between two looks at the server's clock."""
+SKEW_TOLD: Final = 60.0
+"""Seconds by which the clocks differ at least for it to be told with a refusal; signatures are good for 900."""
 
 
 @dataclass(slots=True)
@@ -87,6 +89,8 @@ class Project:
         )
         if error.reason is Reason.THROTTLED:
             self.telemetry.api_throttled.labels(adapter.service).inc()
+        if error.reason is Reason.AUTH:
+            error.sentence += _clocks(server_skew(answer.headers.get("date"), self.clock.now()))
         return error
 
     def _check_clock(self, answer: Answer) -> None:
@@ -97,3 +101,11 @@ class Project:
         if skew is not None:
             self._skew_checked = now
             self.telemetry.clock_skew.labels(self.name).set(skew)
+
+
+def _clocks(skew: float | None) -> str:
+    """Say how far the clocks are apart, if they are: it is the one cause of a refusal that can be seen from here."""
+    if skew is None or abs(skew) < SKEW_TOLD:
+        return ""
+    side = "behind" if skew > 0 else "ahead of"
+    return f"; this machine's clock is {abs(skew):.0f} s {side} the cloud's, and a signature is good for 900 s"

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import re
 from collections.abc import MutableMapping
 from dataclasses import replace
 from itertools import pairwise
@@ -273,5 +274,27 @@ def test_refused_calls_lower_the_rate_for_all_jobs_of_the_user() -> None:
             assert 1 <= len(refused) <= 20
             assert all(there.record(job).polled_at is not None for job in jobs)
             assert not any(there.record(job).stale for job in jobs)
+
+    run(main())
+
+
+def test_a_clock_that_is_off_is_told_with_the_refusal() -> None:
+    def off(cloud: Cloud, transport: Transport, url: str, clock: Clock) -> AccessKey:
+        del transport, url
+        right = cloud.wall
+        cloud.wall = lambda: right() + 1200
+        del clock
+        return AccessKey(key_id=cloud.access_key, secret=cloud.secret_key)
+
+    async def main() -> None:
+        async with world(credentials=off) as there:
+            job = running(there.cloud, 1)
+            there.watch(job)
+            await there.until(60)
+
+            fault = there.record(job).fault
+            assert fault is not None
+            assert fault.reason is Reason.AUTH
+            assert re.search(r"this machine's clock is (1200|1199) s behind the cloud's", fault.sentence)
 
     run(main())
