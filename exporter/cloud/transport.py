@@ -180,7 +180,9 @@ class Transport:
             else:
                 return Answer(response.status, body, kept_headers(response.headers, keep), time.perf_counter() - began)
 
-    def _trust(self) -> ssl.SSLContext:
+    def _trust(self) -> ssl.SSLContext | bool:
+        if self._ca_file is None:
+            return True  # the library has the machine's authorities already; another copy would take 2 MB
         try:
             return ssl.create_default_context(cafile=self._ca_file)
         except (OSError, ValueError) as error:
