@@ -6,8 +6,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
+from contextlib import asynccontextmanager
 
 import structlog
 from aiohttp import web
@@ -16,22 +15,14 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 
 from exporter import __version__
 from exporter.clock import Clock, SystemClock
-from exporter.cloud.credentials import temporary_key
-from exporter.cloud.credentials.choice import credentials_of
-from exporter.cloud.credentials.password import Password
 from exporter.cloud.fleet import Fleet
-from exporter.cloud.iam import find_project_id
-from exporter.cloud.project import Project
-from exporter.cloud.transport import Transport
 from exporter.core.board import Board
-from exporter.core.endpoints import endpoint, iam_endpoint
 from exporter.core.errors import ExporterError
 from exporter.core.model import Job, JobKey, Record
 from exporter.core.schedule import Pace
-from exporter.core.services import load
 from exporter.core.shards import shard_of
 from exporter.poller import Poller
-from exporter.settings import Project as ProjectSettings
+from exporter.projects import Projects
 from exporter.settings import Settings
 from exporter.telemetry import Telemetry
 from exporter.web.server import SCRAPES, make_app
@@ -121,43 +112,8 @@ class App:
     @asynccontextmanager
     async def fleet(self) -> AsyncIterator[Fleet]:
         """Open the connections that the projects share, and close them at the end."""
-        async with AsyncExitStack() as stack:
-            direct = await stack.enter_async_context(Transport(temporary_key.TIMEOUT, proxy=""))
-            transports: dict[tuple[object, object], Transport] = {}
-            projects: dict[str, Project] = {}
-            for name, config in self.settings.projects.items():
-                way = (config.ca_file, config.proxy)
-                if way not in transports:
-                    transport = Transport(self.settings.poll.timeout, ca_file=config.ca_file, proxy=config.proxy)
-                    transports[way] = await stack.enter_async_context(transport)
-                projects[name] = self._project(name, config, transports[way], direct)
-            yield Fleet(load(), projects)
-
-    def _project(self, name: str, config: ProjectSettings, transport: Transport, direct: Transport) -> Project:
-        adapters = load()
-        credentials = credentials_of(config, transport, direct, self.clock, self._environ)
-        find = None
-        if isinstance(credentials, Password):
-            find = credentials.project_id  # IAM tells it with the token
-        elif config.project_id is None:
-            iam = iam_endpoint(config.cloud, config.region, config.endpoints)
-            find = partial(find_project_id, transport, iam, config.region, credentials, self.clock)
-        return Project(
-            name=name,
-            region=config.region,
-            project_id=config.project_id or "",
-            endpoints={
-                service: endpoint(adapters[service], config.cloud, config.region, config.endpoints)
-                for service in sorted({job.key.service for job in self.settings.jobs if job.project == name})
-            },
-            limits={limit: rate / self.settings.sharding.shards for limit, rate in config.limits.items()},
-            zone=config.time_zone,
-            credentials=credentials,
-            transport=transport,
-            clock=self.clock,
-            telemetry=self.telemetry,
-            find_project_id=find,
-        )
+        async with Projects(self.clock, self.telemetry, self._environ) as projects:
+            yield await projects.use(self.settings)
 
     async def run(self, started: Callable[[str], None] = lambda address: None) -> None:
         """Serve and poll until SIGTERM or SIGINT; *started* is told the address once it answers."""
