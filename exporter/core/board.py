@@ -51,6 +51,8 @@ class Board:
             return
         whole = self._guard.whole(key)
         self._guard.resize(key, self._exposition.put(record, before if whole else None, whole=whole))
+        if whole and not self._guard.whole(key):  # it is new, and others are left out already
+            self._exposition.put(record, whole=False)
         self._fit()
 
     def remove(self, key: JobKey) -> None:

@@ -210,3 +210,16 @@ def test_a_family_keeps_the_rules_of_the_field(family: Family) -> None:
     assert len(family.help) > 30
     assert not set('"\\\n') & set(family.help)
     assert "percent" not in family.name
+
+
+def test_jobs_that_come_when_others_are_left_out_are_left_out_before_their_first_poll(job: MakeJob) -> None:
+    board = Board(max_series=30)
+    for number in range(20):
+        board.put(Record(job("dli", f"job {number}")))
+    lines = [line for line in body(board, False).splitlines() if not line.startswith("#")]
+
+    assert len(lines) == board.series
+    assert [line.partition("{")[0] for line in lines if '"job 19"' in line] == [
+        "huaweicloud_job_up",
+        "huaweicloud_job_info",
+    ]
