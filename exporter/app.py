@@ -5,8 +5,9 @@ import gc
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import structlog
 from aiohttp import web
@@ -19,11 +20,15 @@ from exporter.cloud.fleet import Fleet
 from exporter.core.board import Board
 from exporter.core.errors import ExporterError
 from exporter.core.model import Job, JobKey, Record
+from exporter.core.registry import STATIC, Registry
 from exporter.core.schedule import Pace
+from exporter.core.services import load
 from exporter.core.shards import shard_of
+from exporter.jobfiles import JobFiles
 from exporter.poller import Poller
 from exporter.projects import Projects
 from exporter.settings import Settings
+from exporter.supervise import keep_running, survive
 from exporter.telemetry import Telemetry
 from exporter.web.server import SCRAPES, make_app
 
@@ -107,6 +112,8 @@ class App:
         self.telemetry = Telemetry(labels.service)
         self.board = Board(settings.metrics.max_series, labels.service, labels.job)
         self.telemetry.watch(lambda: self.board.series, lambda: self.board.dropped)
+        self.registry = Registry(load())
+        self.telemetry.watch_refused(self.registry.refused)
         self._log = structlog.get_logger()
 
     @asynccontextmanager
@@ -131,22 +138,38 @@ class App:
                 lambda: {name: project.credentials.expires_at for name, project in fleet.projects.items()}
             )
             self.telemetry.shard.labels(sharding.shard, sharding.shards).set(1)
+            self._register(poller, {STATIC: self.settings.jobs})
+            files = JobFiles(self.settings, self.telemetry, partial(self._register, poller))
+            crashed = self.telemetry.crashes.labels("job_files").inc
+            await survive(files.look, crashed, "job files")  # before anybody can ask whether all jobs were polled
             application = make_app(Metrics(self.board, self.telemetry), Jobs(self.board, poller, fleet, self.clock))
             async with self._served(application) as address:
-                poller.add(self._jobs())
                 self._log.info("started", version=__version__, address=address, jobs=len(self.board.records()))
                 started(address)
                 async with asyncio.TaskGroup() as group:
-                    polling = group.create_task(poller.run(), name="poller")
+                    tasks = [group.create_task(poller.run(), name="poller")]
+                    if self.settings.job_files:
+                        watching = keep_running(files.run, crashed, "job files")
+                        tasks.append(group.create_task(watching, name="job files"))
                     await stop.wait()
                     await self._linger(application, poller)
-                    polling.cancel()
+                    for task in tasks:
+                        task.cancel()
         self._log.info("stopped")
 
-    def _jobs(self) -> list[Job]:
-        """Return the jobs of this shard."""
-        sharding = self.settings.sharding
-        return [job for job in self.settings.jobs if shard_of(job.key, sharding.shards) == sharding.shard]
+    def _register(self, poller: Poller, contents: Mapping[str, Sequence[Job]]) -> None:
+        """Take over what sources hold now: those of their jobs that are this shard's."""
+        shards, shard = self.settings.sharding.shards, self.settings.sharding.shard
+        mine = {
+            source: [job for job in jobs if shard_of(job.key, shards) == shard] for source, jobs in contents.items()
+        }
+        changes = self.registry.update(mine)
+        for problem in changes.problems:
+            self._log.warning("job left out", problem=problem)
+        poller.apply(changes)
+        numbers = {"added": len(changes.added), "removed": len(changes.removed), "changed": len(changes.changed)}
+        if STATIC not in contents and any(numbers.values()):  # of the section jobs the line that it started tells
+            self._log.info("jobs registered", **numbers)
 
     def _hang_up(self) -> None:
         self._log.warning("SIGHUP ignored: this version reads its configuration only at the start; restart it")

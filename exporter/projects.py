@@ -20,7 +20,7 @@ from exporter.cloud.fleet import Fleet
 from exporter.cloud.iam import find_project_id
 from exporter.cloud.project import Project
 from exporter.cloud.transport import Transport
-from exporter.core.endpoints import endpoint, iam_endpoint
+from exporter.core.endpoints import endpoints, iam_endpoint
 from exporter.core.errors import SettingsError
 from exporter.core.services import load
 from exporter.settings import Project as ProjectSettings
@@ -116,7 +116,7 @@ class Projects:
             name=name,
             region=config.region,
             project_id=config.project_id or "",
-            endpoints=_endpoints(config),
+            endpoints=endpoints(load(), config.cloud, config.region, config.endpoints),
             limits=config.limits,
             zone=config.time_zone,
             credentials=credentials,
@@ -131,14 +131,3 @@ class Projects:
 def _who(config: ProjectSettings) -> ProjectSettings:
     """Return the settings without what a project may change while it stays the same."""
     return config.model_copy(update={"limits": {}, "time_zone": None})
-
-
-def _endpoints(config: ProjectSettings) -> dict[str, str]:
-    """Return the address of every service that has one; a job of another is refused where it is registered."""
-    found = {}
-    for service, adapter in load().items():
-        try:
-            found[service] = endpoint(adapter, config.cloud, config.region, config.endpoints)
-        except SettingsError:
-            continue
-    return found

@@ -55,6 +55,12 @@ class Telemetry:
         self.registered_jobs = self._gauge(
             "registered_jobs", "Jobs registered now, by who registered them", service, "source"
         )
+        self.job_files = self._gauge(
+            "job_file_last_read_successful",
+            "1 if a job file was read as it is now, 0 if the jobs of its last good content count instead, or none",
+            "file",
+        )
+        self._service = service
         self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}  # finding them costs more
         self._declare_calls(service)
         self._declare_polls(service)
@@ -138,6 +144,11 @@ class Telemetry:
             ("project",),
             lambda: {(project,): ratio for project, ratio in stretches().items()},
         )
+
+    def watch_refused(self, refused: Callable[[], Mapping[tuple[str, ...], float]]) -> None:
+        """Read at every scrape how many entries are left out, by service and source."""
+        text = "Entries of sources that are left out now, because another job has their name; the log names both"
+        self._watched("refused_jobs", text, (self._service, "source"), refused)
 
     def watch_expiry(self, expiries: Callable[[], Mapping[str, float | None]]) -> None:
         """Read by project when its credentials expire, at every scrape."""

@@ -1,11 +1,14 @@
 """What the README tells a newcomer is true: its configuration, its commands, its queries, its addresses."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from exporter.cli import reference
 from exporter.core.catalog import FAMILIES
+from exporter.jobfiles import registered
 from exporter.settings import load
 from tests.e2e.processes import exporter
 
@@ -51,18 +54,37 @@ def test_every_command_it_shows_exists(minimal: Path) -> None:
 
 def test_every_metric_it_names_exists() -> None:
     names = set(re.findall(r"huaweicloud_job_\w+", README))
+    own = set(re.findall(r"`(huaweicloud_job_exporter_\w+)`", reference.render()))
 
-    assert names <= {family.name for family in FAMILIES}
+    assert names <= {family.name for family in FAMILIES} | own
 
 
 def test_the_variables_it_shows_are_accepted(minimal: Path) -> None:
     examples = dict(re.findall(r"`(EXPORTER_\w+)=([^`]+)`", README))
-    assert set(examples) == {"EXPORTER_POLL__INTERVAL", "EXPORTER_JOBS"}
+    assert set(examples) == {"EXPORTER_POLL__INTERVAL", "EXPORTER_JOBS", "EXPORTER_JOB_FILES"}
 
     settings = load(minimal, {name: value.strip("'") for name, value in examples.items()})
 
     assert settings.poll.interval == 15
     assert [job.key.service for job in settings.jobs] == ["dli"]
+    assert [Path(pattern).name for pattern in settings.job_files] == ["*.yaml", "jobs.jsonl"]
+
+
+def test_the_lines_it_writes_register_a_job_and_its_next_run(minimal: Path) -> None:
+    found = re.search(r"`(job_files: \[.*?\])`", README)
+    assert found is not None
+    minimal.write_text(re.sub(r"jobs:\n.*", found[1], minimal.read_text(), flags=re.DOTALL))
+    lines = re.findall(r"^\$ (echo .*)$", README, re.MULTILINE)
+    assert len(lines) == 2
+    for line in lines:
+        subprocess.run(["sh", "-c", line], cwd=minimal.parent, check=True)
+
+    jobs, mistakes = registered(load(minimal, {}))
+
+    assert mistakes == ()
+    assert [(job.key, dict(job.target)) for job in jobs] == [
+        (("dli", "nightly"), {"job_id": "0a3b6f0e-7b0c-4a52-9d8e-5b0b0f6f1c11"})
+    ]
 
 
 def test_the_labels_it_renames_are_accepted(minimal: Path) -> None:

@@ -12,12 +12,13 @@ from exporter.clock import SystemClock
 from exporter.cloud.credentials.choice import credentials_of
 from exporter.cloud.transport import Transport
 from exporter.core.endpoints import endpoint
-from exporter.core.errors import ExporterError
+from exporter.core.errors import ExporterError, SettingsError
 from exporter.core.model import Job
 from exporter.core.needs import Need, needs, stretch
 from exporter.core.schedule import Pace
 from exporter.core.services import load
 from exporter.core.shards import shard_of
+from exporter.jobfiles import registered
 from exporter.settings import Settings
 from exporter.settings.durations import duration
 
@@ -25,6 +26,10 @@ from exporter.settings.durations import duration
 def command(options: argparse.Namespace) -> int:
     """Check the configuration: every mistake at once, or a report of what it will do."""
     settings = load_settings(options)
+    jobs, mistakes = registered(settings)
+    if mistakes:
+        raise SettingsError(mistakes)
+    settings = settings.model_copy(update={"jobs": jobs})
     for line in report(settings):
         print(line)
     found = _needs(settings)
@@ -117,7 +122,8 @@ def _running(need: Need) -> Iterator[str]:
         f" and {need.allowed:.1f} are allowed."
     )
     factor = math.ceil(100 * stretch(need.running, need.allowed)) / 100
-    yield f"  They fit while at most {need.at_once} run; all at once are polled {factor:g} times less often than asked."
+    fit = f"at most {need.at_once} run" if need.at_once else "none of them runs"
+    yield f"  They fit while {fit}; all at once are polled {factor:g} times less often than asked."
     yield _interval(need)
 
 

@@ -14,6 +14,7 @@ from exporter.core import runs
 from exporter.core.board import Board
 from exporter.core.errors import ExporterError, PollError
 from exporter.core.model import Fault, Job, JobKey, Record
+from exporter.jobfiles import registered
 from exporter.settings import Settings
 
 
@@ -26,12 +27,13 @@ def command(options: argparse.Namespace) -> int:
 
 
 def _job(settings: Settings, key: JobKey) -> Job:
-    known = {job.key: job for job in settings.jobs}
+    jobs, mistakes = registered(settings)
+    known = {job.key: job for job in jobs}
     if job := known.get(key):
         return job
     near = difflib.get_close_matches(key.job, [each.job for each in known if each.service == key.service], n=3)
     hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-    raise ExporterError(f"no job {key.job!r} of service {key.service!r} is registered{hint}")
+    raise ExporterError("\n".join((f"no job {key.job!r} of service {key.service!r} is registered{hint}", *mistakes)))
 
 
 async def _poll(app: App, job: Job) -> int:

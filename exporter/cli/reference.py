@@ -13,8 +13,8 @@ This page is made by `huaweicloud-job-exporter metrics`; `make docs` writes it a
 
 Values come from polls in the background, never from the scrape itself, and no sample has a timestamp:
 `huaweicloud_job_last_poll_timestamp_seconds` says how old a job's values are. **What is not known is absent, never 0.**
-When no poll of a job worked for `poll.stale_after`, everything that its last answer told goes; `up` 0, the time of the
-last poll, the counters and the last success stay.
+When no poll of a job worked for `poll.stale_after`, or for three of its intervals if that is longer, everything that
+its last answer told goes; `up` 0, the time of the last poll, the counters and the last success stay.
 
 ## The jobs
 
@@ -39,6 +39,7 @@ def render() -> str:
     telemetry.watch(lambda: 0, lambda: 0)
     telemetry.watch_budgets(dict, dict)
     telemetry.watch_expiry(dict)
+    telemetry.watch_refused(dict)
     jobs = _table((family.name, family.kind, family.help, family.labels) for family in FAMILIES)
     return f"{INTRODUCTION}\n{jobs}{OWN}\n{_table(telemetry.catalogue)}"
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from exporter.cloud.project import Project
 from exporter.core.adapter import Adapter, Request
-from exporter.core.model import Job, Snapshot
+from exporter.core.errors import PollError
+from exporter.core.model import Job, Reason, Snapshot
 
 
 class Bucket(NamedTuple):
@@ -65,4 +66,8 @@ class Fleet:
         # What is kept of a run that ended is not only what its last answer said.
         if before is not None and before.digest == digest and not before.state.ended:
             return before
-        return replace(adapter.parse(body, job, project.zone), digest=digest)
+        try:
+            return replace(adapter.parse(body, job, project.zone), digest=digest)
+        except PollError as error:
+            error.known = error.reason is not Reason.PAYLOAD  # else anybody may have answered
+            raise

@@ -37,7 +37,7 @@ async def find_project_id(
             Reason.THROTTLED: "IAM throttles these credentials' calls; it is asked again later",
             Reason.SERVER: "IAM failed to answer the call",
         }
-        raise refusal(answer, sentences, clock.now())
+        raise refusal(answer, sentences, clock.now(), proves=True)
     items = read.Fields(read.document(answer.body), []).objects("projects") or []
     found = {read.Fields(item or {}, []).text("id") for item in items}
     if len(found) != 1 or None in found:

@@ -15,6 +15,8 @@ from exporter.core.errors import PollError
 from exporter.core.model import Reason
 from exporter.telemetry import Telemetry
 
+KNOWN: Final = frozenset({Reason.NOT_FOUND, Reason.PERMISSION, Reason.API, Reason.THROTTLED})
+"""Failures of a service's call that only one who is known can meet."""
 SKEW_CHECK: Final = 60.0
 """Seconds between two looks at the server's clock."""
 SKEW_TOLD: Final = 60.0
@@ -45,7 +47,8 @@ class Project:
     _skew_checked: float = field(default=float("-inf"), init=False)
 
     def __post_init__(self) -> None:
-        self._found_id = Shared(self._find_id, self.clock)
+        # Of refused credentials nothing is remembered: when they may be tried again is not decided here.
+        self._found_id = Shared(self._find_id, self.clock, fleeting=(Reason.AUTH,))
 
     async def project_id_of(self) -> str:
         """Return the id that was given, or find it once; raises :class:`PollError` if it cannot be found."""
@@ -89,7 +92,11 @@ class Project:
         )
         if error.reason is Reason.THROTTLED:
             self.telemetry.api_throttled.labels(adapter.service).inc()
+        error.known = error.reason in KNOWN
         if error.reason is Reason.AUTH:
+            # A service that finds the user wanting behind the gateway had the signature accepted.
+            error.refused = answer.status == 401 or error.code.startswith("APIG")
+            error.known = not error.refused
             error.sentence += _clocks(server_skew(answer.headers.get("date"), self.clock.now()))
         return error
 

@@ -12,8 +12,10 @@ OTHERWISE: Final = Reason.API
 """The reason whose sentence counts for those that have none of their own."""
 
 
-def refusal(answer: Answer, sentences: Mapping[Reason, str], now: float) -> PollError:
+def refusal(answer: Answer, sentences: Mapping[Reason, str], now: float, *, proves: bool = False) -> PollError:
     """Return the failure that *answer* is, with the sentence of its reason; *now* is Unix seconds.
+
+    *proves* is whether the call proved who asks, so that a refusal counts.
 
     That something is not found is no word about a job here, but about the configuration.
     """
@@ -33,5 +35,5 @@ def refusal(answer: Answer, sentences: Mapping[Reason, str], now: float) -> Poll
         text=error.text,
         request_id=error.request_id,
         retry_after=error.retry_after,
-        refused=error.refused,
+        refused=proves and reason is Reason.AUTH,
     )

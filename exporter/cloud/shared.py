@@ -17,14 +17,21 @@ T = TypeVar("T")
 class Shared(Generic[T]):
     """Asks by *call*, once for all who wait.
 
-    A failure is told again without a call: for :data:`REST` seconds or as long as the server asked for, and one of
-    the reasons *lasting* until somebody asks with ``at_once``.
+    A failure is told again without a call: for :data:`REST` seconds or as long as the server asked for; one of the
+    reasons *lasting* until somebody asks with ``at_once``, one of those *fleeting* only to those who wait already.
     """
 
-    def __init__(self, call: Callable[[], Awaitable[T]], clock: Clock, lasting: Collection[Reason] = ()) -> None:
+    def __init__(
+        self,
+        call: Callable[[], Awaitable[T]],
+        clock: Clock,
+        lasting: Collection[Reason] = (),
+        fleeting: Collection[Reason] = (),
+    ) -> None:
         self._call = call
         self._clock = clock
         self._lasting = lasting
+        self._fleeting = fleeting
         self._lock = asyncio.Lock()
         self._calls = 0
         self._outcome: T | PollError = PollError(Reason.INTERNAL, "nobody asked yet")
@@ -40,12 +47,13 @@ class Shared(Generic[T]):
 
         Raises :class:`~exporter.core.errors.PollError` if it failed.
         """
-        calls = self._calls
+        calls, asked = self._calls, False
         async with self._lock:
             if self._calls == calls and (at_once or self._clock.monotonic() >= self._rests_until):
+                asked = True
                 await self._ask()
         if isinstance(self._outcome, PollError):
-            raise self._outcome.with_traceback(None)  # it would grow with each that it is told to
+            raise self._outcome if asked else self._outcome.retold()
         return self._outcome
 
     async def _ask(self) -> None:
@@ -54,5 +62,6 @@ class Shared(Generic[T]):
             self._rests_until = float("-inf")
         except PollError as error:
             rest = float("inf") if error.reason in self._lasting else max(REST, error.retry_after or 0)
+            rest = 0.0 if error.reason in self._fleeting else rest
             self._outcome, self._rests_until = error, self._clock.monotonic() + rest
         self._calls += 1

@@ -38,6 +38,8 @@ HEADER_LIMIT: Final = 64 * 1024
 """Bytes of one header; the vendor's tokens are several thousand long."""
 KEEP_ALIVE: Final = 60.0
 """Seconds that an idle connection is kept: longer than the usual interval, so that polls share connections."""
+REPEATS: Final = 2
+"""Idle connections in a row that may be dead before the call fails; whoever resets what it received looks the same."""
 HEADERS: Final = {
     "User-Agent": f"huaweicloud-job-exporter/{__version__}",
     "Accept": "application/json",
@@ -59,7 +61,7 @@ class _Flight:
     """Whether the headers of its answer came."""
 
     def was_none(self, error: Exception) -> bool:
-        """Whether *error* means that it went into an idle connection that was dead, and so reached nobody."""
+        """Whether *error* looks as if it went into an idle connection that was dead, and so reached nobody."""
         return isinstance(error, DROPPED) and not self.connected and not self.answered
 
 
@@ -155,7 +157,7 @@ class Transport:
         proxy = proxy_for(base, self._proxy)
         way = Way(base.host, self._timeout, (proxy.host or "") if proxy else "")
         began = time.perf_counter()
-        timeout = session.timeout
+        timeout, repeats = session.timeout, REPEATS
         while True:
             flight = _Flight()
             _FLIGHT.set(flight)
@@ -174,9 +176,9 @@ class Transport:
                     body = await whole_body(response, base.host)
             except CAUGHT as error:
                 left = self._timeout - (time.perf_counter() - began)
-                if left <= 0 or call.method == "POST" or not flight.was_none(error):
+                if left <= 0 or not repeats or call.method == "POST" or not flight.was_none(error):
                     raise failure(error, way._replace(answered=flight.answered)) from error
-                timeout = aiohttp.ClientTimeout(left, ceil_threshold=math.inf)
+                timeout, repeats = aiohttp.ClientTimeout(left, ceil_threshold=math.inf), repeats - 1
             else:
                 return Answer(response.status, body, kept_headers(response.headers, keep), time.perf_counter() - began)
 

@@ -8,7 +8,7 @@ is known to end near what they leave (it is how TCP shares a line).
 
 import heapq
 import math
-from collections.abc import Hashable, Iterator
+from collections.abc import Collection, Hashable, Iterator
 from itertools import count
 from typing import Final, NamedTuple, TypeAlias
 
@@ -39,9 +39,9 @@ class Start(NamedTuple):
     """The right to make its call."""
     gate: Gate
 
-    def leave(self) -> None:
+    def leave(self, now: float) -> None:
         """Say that the call is over."""
-        self.gate.left(self.ticket)
+        self.gate.left(self.ticket, now)
 
 
 class Budget:
@@ -53,13 +53,12 @@ class Budget:
     from then on at most those go before it that waited already, each once.
     """
 
-    def __init__(self, rate: float, gate: Gate | None = None) -> None:
-        self.gate = gate or Gate()
+    def __init__(self, rate: float) -> None:
         self.configure(rate)
         self._last = float("-inf")  # when the last call would have started without a burst
         self._paused_until = self._settled = float("-inf")
         self._share = 1.0
-        self._waiting: list[tuple[float, float, int, Key]] = []
+        self._waiting: dict[Gate, list[tuple[float, float, int, Key]]] = {}
         self._serial = count()
 
     def configure(self, rate: float) -> None:
@@ -70,22 +69,40 @@ class Budget:
         self._gap = 60 / steady * (1 + 1e-9)  # never short of it by rounding
         self._tolerance = (burst - 1) * self._gap
 
-    def wait_for(self, key: Key, due: float, deadline: float) -> None:
-        """Let a job wait for its call."""
-        heapq.heappush(self._waiting, (deadline, due, next(self._serial), key))
+    def wait_for(self, key: Key, due: float, deadline: float, gate: Gate) -> None:
+        """Let a job wait for its call, and for the *gate* of who asks: projects of one user share a bucket."""
+        heapq.heappush(self._waiting.setdefault(gate, []), (deadline, due, next(self._serial), key))
 
     @property
     def wanted(self) -> bool:
         """Whether a job waits."""
-        return bool(self._waiting)
+        return any(self._waiting.values())
+
+    @property
+    def open(self) -> bool:
+        """Whether a job waits that its gate would let through."""
+        return any(waiting and gate.free for gate, waiting in self._waiting.items())
 
     def nearest(self) -> float:
-        """Return the nearest deadline of the jobs that wait."""
-        return self._waiting[0][0]
+        """Return the nearest deadline of the jobs that their gates would let through."""
+        return self._waiting[self._first()][0][0]
 
-    def give_up(self) -> Key:
-        """Take out the job with the nearest deadline, without a call."""
-        return heapq.heappop(self._waiting)[-1]
+    def _first(self) -> Gate:
+        return min((gate for gate, waiting in self._waiting.items() if waiting and gate.free), key=self._deadline)
+
+    def _deadline(self, gate: Gate) -> tuple[float, float]:
+        return self._waiting[gate][0][:2]
+
+    def give_up(self, gate: Gate) -> Iterator[Key]:
+        """Take out and yield the jobs that wait for *gate*, without a call."""
+        for _, _, _, key in sorted(self._waiting.pop(gate, ())):
+            yield key
+
+    def forget(self, keys: Collection[Key]) -> None:
+        """Let some jobs wait no more."""
+        for gate, waiting in self._waiting.items():
+            self._waiting[gate] = [each for each in waiting if each[-1] not in keys]
+            heapq.heapify(self._waiting[gate])
 
     def throttled(self, now: float, retry_after: float | None) -> None:
         """Give way, because a call was refused as too many; *retry_after* is how long the vendor asks to wait.
@@ -116,10 +133,11 @@ class Budget:
         return left if left > NOISE else 0.0
 
     def take(self, now: float) -> Start:
-        """Spend a call on the job with the nearest deadline."""
+        """Spend a call on the job with the nearest deadline of those that their gates let through."""
         self._last = max(now, self._free_at(now))
-        _, due, _, key = heapq.heappop(self._waiting)
-        return Start(due, key, self.gate.enter(), self.gate)
+        gate = self._first()
+        _, due, _, key = heapq.heappop(self._waiting[gate])
+        return Start(due, key, gate.enter(), gate)
 
 
 class Admission:
@@ -129,16 +147,14 @@ class Admission:
         self._free = places
         self._budgets: dict[Hashable, Budget] = {}
 
-    def wait_for(
-        self, bucket: Hashable, rate: float, key: Key, due: float, deadline: float, gate: Gate | None = None
-    ) -> None:
+    def wait_for(self, bucket: Hashable, rate: float, key: Key, due: float, deadline: float, gate: Gate) -> None:
         """Let a job wait; *rate* is the bucket's as configured now, in calls a second, *gate* that of who asks."""
         budget = self._budgets.get(bucket)
         if budget is None:
-            budget = self._budgets[bucket] = Budget(rate, gate)
+            budget = self._budgets[bucket] = Budget(rate)
         elif budget.configured != rate:
             budget.configure(rate)
-        budget.wait_for(key, due, deadline)
+        budget.wait_for(key, due, deadline, gate)
 
     def throttled(self, bucket: Hashable, now: float, retry_after: float | None) -> None:
         """Let a bucket give way, because the vendor refused one of its calls as too many."""
@@ -169,11 +185,15 @@ class Admission:
     def turn_away(self, gate: Gate) -> Iterator[Key]:
         """Take out and yield the jobs that wait for a call through *gate*."""
         for budget in self._budgets.values():
-            while budget.gate is gate and budget.wanted:
-                yield budget.give_up()
+            yield from budget.give_up(gate)
+
+    def forget(self, keys: Collection[Key]) -> None:
+        """Let some jobs wait no more, whichever budget they wait for."""
+        for budget in self._budgets.values():
+            budget.forget(keys)
 
     def _open(self) -> list[Budget]:
-        return [budget for budget in self._budgets.values() if budget.wanted and budget.gate.free]
+        return [budget for budget in self._budgets.values() if budget.open]
 
     @property
     def wanted(self) -> bool:

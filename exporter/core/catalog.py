@@ -43,7 +43,8 @@ FAMILIES: Final = (
     Family(
         PREFIX + "poll_failures_total",
         "counter",
-        "Polls of this job that failed, by reason",
+        "Polls of this job that failed, by reason; while calls are paused every turn counts as auth, though no call is"
+        " made",
         failures,
         ("reason",),
     ),

@@ -124,7 +124,6 @@ def refusal(
         text=found.text,
         request_id=request_id if PRINTABLE_ID.fullmatch(request_id) else "",
         retry_after=retry_after,
-        refused=reason is Reason.AUTH,
     )
 
 

@@ -5,6 +5,7 @@ The hosts of a service are data of its adapter.
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 from exporter.core.adapter import Adapter, Hosts
@@ -39,6 +40,17 @@ def endpoint(adapter: Adapter, cloud: str, region: str, overrides: Mapping[str, 
     :class:`~exporter.core.errors.SettingsError` if none of them, the cloud and the region tells the host.
     """
     return _endpoint(adapter.service, adapter.hosts, cloud, region, overrides)
+
+
+def endpoints(
+    adapters: Mapping[str, Adapter], cloud: str, region: str, overrides: Mapping[str, str]
+) -> Mapping[str, str]:
+    """Return the base URLs of those services whose host is known; the settings refuse jobs of the others."""
+    found: dict[str, str] = {}
+    for service, adapter in adapters.items():
+        with suppress(SettingsError):
+            found[service] = endpoint(adapter, cloud, region, overrides)
+    return found
 
 
 def _endpoint(service: str, hosts: Hosts, cloud: str, region: str, overrides: Mapping[str, str]) -> str:

@@ -49,6 +49,7 @@ class PollError(ExporterError):
         request_id: str = "",
         retry_after: float | None = None,
         refused: bool = False,
+        known: bool = False,
     ) -> None:
         super().__init__(sentence)
         self.reason = reason
@@ -61,4 +62,17 @@ class PollError(ExporterError):
         self.retry_after = retry_after
         """Seconds the server asks to wait, if it does."""
         self.refused = refused
-        """Whether the cloud refused who asked; else a failure of reason ``auth`` is one that no call was made for."""
+        """Whether the cloud refused who asked, by this very call: it counts towards a lock."""
+        self.known = known
+        """Whether the service answered so that it must have known who asked."""
+
+    def retold(self) -> "PollError":
+        """Return the same failure for one who made no call of its own."""
+        return PollError(
+            self.reason,
+            self.sentence,
+            code=self.code,
+            text=self.text,
+            request_id=self.request_id,
+            retry_after=self.retry_after,
+        )

@@ -91,7 +91,7 @@ class Job:
     interval: float | None = None
     """Seconds between two polls while it runs, if the operator gave this job its own."""
     source: str = "static"
-    """Who registered it: ``static`` for the ``jobs`` section."""
+    """Who registered it: ``static`` for the ``jobs`` section, ``file`` for a job file, ``discovery`` for a rule."""
     region: str = ""
     """The project's region, for the label of ``huaweicloud_job_info``."""
 
@@ -202,6 +202,8 @@ class Record:
     """The progress of the present run as last said."""
     ended_run: RunId | None = None
     """The newest run that was seen ended: counted, or there already at first sight."""
+    registration: int = 0
+    """Which registration, or run, of this name it is: a poll that began for another one says nothing of this one."""
 
     @property
     def shown(self) -> Snapshot | None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from exporter.core.adapter import Adapter
-from exporter.core.model import LIVE, RESULTS, Fault, Measure, Record, RunId, Snapshot, State
+from exporter.core.model import LIVE, RESULTS, Fault, Job, Measure, Record, RunId, Snapshot, State
 from exporter.core.packed import Packed
 
 
@@ -57,6 +57,23 @@ def failed(record: Record, fault: Fault) -> Record:
 def aged(record: Record) -> Record:
     """Return the record once its values are too old to be shown; a run that is final does not age."""
     return record if record.final else replace(record, stale=True, up=False)
+
+
+def next_run(record: Record, job: Job, registration: int) -> Record:
+    """Return the record once *job*, under the same name, is another run: what was counted stays, nothing is shown.
+
+    The old run's last answer stays too, unseen, because by it the end of the new run is news.
+    """
+    return replace(
+        record,
+        job=job,
+        registration=registration,
+        stale=record.snapshot is not None,
+        up=False,
+        final=False,
+        fault=None,
+        failing=0,
+    )
 
 
 def _counts(answer: Snapshot, last: Mapping[Measure, float], adapter: Adapter) -> Mapping[Measure, float]:

@@ -17,11 +17,13 @@ from exporter.core import schedule
 from exporter.core.board import Board
 from exporter.core.budget import Admission, Start
 from exporter.core.errors import PollError
-from exporter.core.gate import Ticket
+from exporter.core.gate import Ticket, Verdict
 from exporter.core.model import Job, JobKey, Reason, Record
+from exporter.core.registry import Changes
 from exporter.poller.demand import Demand
-from exporter.poller.gates import Door, Gates
+from exporter.poller.gates import Gates
 from exporter.poller.outcomes import Outcomes
+from exporter.poller.register import Register
 from exporter.supervise import keep_running, survive
 from exporter.telemetry import Telemetry
 
@@ -29,10 +31,6 @@ TOGETHER = 0.005
 """Seconds by which what is due may wait, so that polls of many jobs start together."""
 PAUSED_LOOK = 1.0
 """Seconds between two looks whether credentials that were refused are others now."""
-TELL = 60.0
-"""Seconds between two looks whether intervals became longer than configured."""
-PROOF = frozenset({Reason.NOT_FOUND, Reason.PERMISSION, Reason.API, Reason.THROTTLED})
-"""Failures that only one who is known can meet."""
 
 
 class Poller:
@@ -56,9 +54,10 @@ class Poller:
         self._admission = Admission(concurrency)
         self.demand = Demand(fleet, pace, self._admission, clock.monotonic)
         self._outcomes = Outcomes(board, fleet, pace, clock, telemetry, self._turns, self.demand)
+        self._register = Register(board, fleet, pace, clock, telemetry, self._turns, self._admission, self._outcomes)
         self._gates = Gates(fleet.projects, clock, telemetry)
         self._refused: set[JobKey] = set()  # whose last call was refused, and put back once
-        self._started: asyncio.Queue[Start] = asyncio.Queue()
+        self._started: asyncio.Queue[tuple[Start, Record | None]] = asyncio.Queue()
         self._concurrency = concurrency
         self._wake = asyncio.Event()
         self._awake_at = 0.0  # when the dispatcher will look by itself
@@ -66,11 +65,11 @@ class Poller:
 
     def add(self, jobs: Collection[Job]) -> None:
         """Register jobs: each is on the board at once, and polled soon."""
-        now = self._clock.monotonic()
-        for position, job in enumerate(jobs):
-            self._outcomes.put(None, Record(job))
-            self._turns.put(job.key, schedule.first_due(position, len(jobs), self._pace, now))
-            self._telemetry.registered_jobs.labels(job.key.service, job.source).inc()
+        self.apply(Changes(added=tuple(jobs)))
+
+    def apply(self, changes: Changes) -> None:
+        """Register what came, forget what is gone, and poll the next run of a job instead of the one before."""
+        self._refused -= self._register.apply(changes)
         self._wake.set()
 
     def next_due(self, key: JobKey) -> float | None:
@@ -85,7 +84,7 @@ class Poller:
         async with asyncio.TaskGroup() as group:
             self._spawn(group, "dispatch", self._dispatch)
             self._spawn(group, "age", self._outcomes.ages.run)
-            self._spawn(group, "tell", self._tell)
+            self._spawn(group, "tell", self.demand.run)
             for number in range(self._concurrency):
                 self._spawn(group, f"worker {number}", self._work)
 
@@ -114,12 +113,14 @@ class Poller:
         while True:
             self._wake.clear()
             now = self._clock.monotonic()
-            for door in self._gates.look(now):
-                self._try(door, now)
+            for door in self._gates.changed(now):
+                self._outcomes.resume(door.projects)
+            for door in self._gates.due(now):
+                self._outcomes.try_one(door.projects, now)
             for due, key in self._turns.due(now):
                 self._queue(due, key)
             for start in self._admission.start(now):
-                self._started.put_nowait(start)
+                self._started.put_nowait((start, self._board.get(start.key)))
             pause = self._pause(now)
             self._awake_at = now + pause
             try:
@@ -147,41 +148,15 @@ class Poller:
         interval = schedule.effective_interval(record, self._pace, self._fleet.adapter(record.job))
         self._admission.wait_for(*self._fleet.bucket(record.job), key, due, due + interval, door.gate)
 
-    def _try(self, door: Door, now: float) -> None:
-        """Poll the job of a paused identity that would be next, to see if its calls are taken again."""
-        dues = {
-            record.job.key: due
-            for record in self._board.records()
-            if record.job.project in door.projects and (due := self._turns.time(record.job.key)) is not None
-        }
-        if dues:
-            self._turns.put(min(dues, key=dues.__getitem__), now)
-
-    def _resume(self, door: Door) -> None:
-        """Poll soon what failed while the calls were paused."""
-        records = [record for record in self._board.records() if record.job.project in door.projects]
-        now = self._clock.monotonic()
-        waiting = [
-            record.job.key
-            for record in records
-            if record.fault is not None
-            and record.fault.reason is Reason.AUTH
-            and self._turns.time(record.job.key) is not None
-        ]
-        for position, key in enumerate(waiting):
-            self._turns.put(key, schedule.first_due(position, len(waiting), self._pace, now))
-        self._wake.set()
-
     async def _work(self) -> None:
         while True:
-            start = await self._started.get()
-            record = self._board.get(start.key)
+            start, record = await self._started.get()
             try:
-                if record is not None:
-                    await survive(partial(self._poll, record, start), partial(self._crashed, start.key), "poll")
+                if record is not None and self._counts(record):
+                    await survive(partial(self._poll, record, start), partial(self._crashed, record), "poll")
             finally:
                 self._admission.leave()
-                start.leave()
+                start.leave(self._clock.monotonic())
                 first = self._turns.first()
                 if self._admission.wanted or (first is not None and first < self._awake_at):
                     self._wake.set()
@@ -194,37 +169,50 @@ class Poller:
         self._skipped("busy", schedule.turns_missed(start.due, started, interval))
         try:
             await self._gates.prepare(record.job.project, ticket)
-            answer = await self._fleet.ask(record.job, record.snapshot)
+            answer = await self._fleet.ask(record.job, record.shown)
         except PollError as error:
             if error.refused:
                 await self._was_refused(record, ticket, error)
                 return
-            if error.reason in PROOF:
+            self._refused.discard(key)
+            if error.known:
                 self._was_taken(record, ticket)
-            if error.reason is Reason.THROTTLED:
+            if error.known and error.reason is Reason.THROTTLED:
                 bucket, _ = self._fleet.bucket(record.job)
                 self._admission.throttled(bucket, self._clock.monotonic(), error.retry_after)
-            self._outcomes.failed(key, error)
+            if self._counts(record):
+                self._outcomes.failed(key, error)
         else:
             self._was_taken(record, ticket)
-            self._outcomes.worked(key, answer)
+            if self._counts(record):
+                self._outcomes.worked(key, answer)
         self._skipped("slow", schedule.turns_missed(started, self._clock.monotonic(), interval))
+
+    def _counts(self, record: Record) -> bool:
+        """Whether what is polled for *record* is still registered: it may be gone meanwhile, or another run."""
+        now = self._board.get(record.job.key)
+        return now is not None and now.registration == record.registration
 
     def _was_taken(self, record: Record, ticket: Ticket) -> None:
         """Note that the cloud knew who asked."""
-        self._refused.discard(record.job.key)
+        if self._counts(record):
+            self._refused.discard(record.job.key)
         door = self._gates.taken(record.job.project, ticket)
         if door is not None:
-            self._resume(door)
+            self._outcomes.resume(door.projects)
+            self._wake.set()
 
     async def _was_refused(self, record: Record, ticket: Ticket, error: PollError) -> None:
         """Poll once more what was refused, after the credentials were renewed; fail if that is refused too."""
         key, door = record.job.key, self._gates.of(record.job.project)
-        await self._gates.refused(record.job.project, ticket, error)
-        if door.why is not None:
-            for waiting in (key, *self._admission.turn_away(door.gate)):
+        verdict = await self._gates.refused(record.job.project, ticket, error)
+        mine = [key] if self._counts(record) else []
+        if door.why is not None and (verdict is Verdict.PAUSE or door.gate.paused):
+            for waiting in (*mine, *self._admission.turn_away(door.gate)):
                 self._refused.discard(waiting)
                 self._outcomes.failed(waiting, door.why, told=True)
+        elif not mine:
+            return
         elif key in self._refused:
             self._refused.discard(key)
             self._outcomes.failed(key, error)
@@ -232,16 +220,12 @@ class Poller:
             self._refused.add(key)
             self._turns.put(key, self._clock.monotonic())
 
-    def _crashed(self, key: JobKey) -> None:
+    def _crashed(self, record: Record) -> None:
         self._telemetry.crashes.labels("poll").inc()
-        sentence = "the exporter failed to handle the answer; its log says where"
-        self._outcomes.failed(key, PollError(Reason.INTERNAL, sentence))
+        if self._counts(record):
+            sentence = "the exporter failed to handle the answer; its log says where"
+            self._outcomes.failed(record.job.key, PollError(Reason.INTERNAL, sentence))
 
     def _skipped(self, reason: str, turns: int) -> None:
         if turns:
             self._telemetry.polls_skipped.labels(reason).inc(turns)
-
-    async def _tell(self) -> None:
-        while True:
-            await asyncio.sleep(TELL)
-            self.demand.tell()

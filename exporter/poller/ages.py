@@ -36,6 +36,11 @@ class Ages:
         if before.polled_at is None or before.stale:
             self._watch(record, now)
 
+    def forget(self, key: JobKey) -> None:
+        """Note that a job is gone."""
+        self._worked_at.pop(key, None)
+        self._agenda.remove(key)
+
     async def run(self) -> None:
         """Mark until cancelled."""
         longest = self._pace.stale_after / 10  # what is registered meanwhile cannot be too old before

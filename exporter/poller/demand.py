@@ -1,5 +1,6 @@
 """How many calls the jobs need, against what the budgets allow: by what intervals must be longer than configured."""
 
+import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 
@@ -15,6 +16,9 @@ from exporter.core.schedule import Pace, effective_interval
 NOTICEABLE = 1.05
 """The factor from which on it is told: what jobs need goes up and down a little as they start and end."""
 
+TELL = 60.0
+"""Seconds between two looks whether intervals became longer than configured."""
+
 
 class Demand:
     """Counts, by bucket, the jobs of each interval; *now* is the clock that never goes back."""
@@ -28,12 +32,12 @@ class Demand:
         self._told: set[Bucket] = set()
         self._log = structlog.get_logger()
 
-    def moved(self, before: Record | None, after: Record) -> None:
-        """Take over what a job needs now instead of *before*."""
-        old, new = self._interval(before), self._interval(after)
-        if old == new:
+    def moved(self, before: Record | None, after: Record | None) -> None:
+        """Take over what a job needs now instead of *before*; ``None`` is a job that was not there, or is gone."""
+        old, new, record = self._interval(before), self._interval(after), after or before
+        if old == new or record is None:
             return
-        jobs = self._jobs[self._fleet.bucket(after.job)[0]]
+        jobs = self._jobs[self._fleet.bucket(record.job)[0]]
         for interval, change in ((old, -1), (new, 1)):
             if interval is not None:
                 jobs[interval] += change
@@ -56,6 +60,12 @@ class Demand:
         for name, project, limit in self._classes():
             found[name] = max(found[name], self._factor(*self._fleet.share(project, limit)))
         return found
+
+    async def run(self) -> None:
+        """Tell until cancelled."""
+        while True:
+            await asyncio.sleep(TELL)
+            self.tell()
 
     def tell(self) -> None:
         """Log once when intervals become longer than configured, and once when they are not any more."""

@@ -11,7 +11,7 @@ from exporter.clock import Clock
 from exporter.cloud.credentials import Credentials
 from exporter.cloud.project import Project
 from exporter.core.errors import PollError
-from exporter.core.gate import PROBE, Gate, Ticket, Verdict
+from exporter.core.gate import Gate, Ticket, Verdict
 from exporter.core.model import Reason
 from exporter.telemetry import Telemetry
 
@@ -26,7 +26,9 @@ class Door:
     seen: tuple[int, ...] = ()
     """The generations of the credentials that the gate knows of."""
     why: PollError | None = None
-    """What the polls fail with since calls were paused; stays until the cloud takes one."""
+    """What polls fail with while calls are paused; there as long as the metric says so."""
+    since: str = ""
+    """When they were paused; empty since a call was taken."""
 
     @property
     def generations(self) -> tuple[int, ...]:
@@ -35,19 +37,20 @@ class Door:
 
 
 class Gates:
-    """Keeps a door for every identity; projects of the same identity share one."""
+    """Keeps a door for every key, which projects may share, and one for every project that sends tokens."""
 
     def __init__(self, projects: Mapping[str, Project], clock: Clock, telemetry: Telemetry) -> None:
         self._clock = clock
         self._telemetry = telemetry
         self._log = structlog.get_logger()
-        by_identity: dict[str, Door] = {}
+        doors: dict[tuple[str, str], Door] = {}
         self._doors: dict[str, Door] = {}
         for name, project in projects.items():
-            identity = project.credentials.identity
-            door = self._doors[name] = by_identity.setdefault(identity, Door(identity))
-            door.projects[name] = project.credentials
-        self._all = tuple(by_identity.values())
+            who = project.credentials
+            door = doors.setdefault((who.identity, "" if who.signs else name), Door(who.identity))
+            door.projects[name] = who
+            self._doors[name] = door
+        self._all = tuple(doors.values())
         for door in self._all:
             door.seen = door.generations
 
@@ -60,72 +63,90 @@ class Gates:
         """Whether calls of any identity are paused."""
         return any(door.gate.paused for door in self._all)
 
-    def look(self, now: float) -> list[Door]:
-        """Return the doors where one call shall try at once: its time has come, or the credentials are others."""
-        return [door for door in self._all if self._tries(door, now)]
+    def changed(self, now: float) -> list[Door]:
+        """Return the doors whose credentials are others, so that what they failed at can be tried again at once."""
+        return [door for door in self._all if self._changed(door, now)]
 
-    def _tries(self, door: Door, now: float) -> bool:
-        paused, generations = door.gate.paused, door.generations
-        if generations != door.seen:
-            door.seen = generations
-            door.gate.changed()
-            if paused:
-                self._log.info("credentials changed, trying them", **_names(door))
-            return paused
-        if paused and door.gate.probe_at is not None and now >= door.gate.probe_at:
+    def due(self, now: float) -> list[Door]:
+        """Return the doors that were paused for long enough, so that one call may try."""
+        due = [door for door in self._all if door.gate.probe_at is not None and now >= door.gate.probe_at]
+        for door in due:
             door.gate.probe()
-            return True
-        return False
+        return due
+
+    def _changed(self, door: Door, now: float) -> bool:
+        if door.seen == door.generations:
+            return False
+        door.seen = door.generations
+        paused = door.gate.paused
+        door.gate.changed(now)
+        if paused and not door.gate.paused:
+            self._log.info("credentials changed, trying them", **_names(door))
+            self._unpause(door)
+        return not door.gate.paused
 
     async def prepare(self, project: str, ticket: Ticket) -> None:
-        """Renew what a call is to try that was refused before."""
+        """Renew what a call is to try that was refused before; raises :class:`PollError` if that fails."""
         if ticket.probe:
             await self._renew(self._doors[project], project)
 
     def taken(self, project: str, ticket: Ticket) -> Door | None:
         """Note that the cloud knew who asked; return the door if its calls were paused until now."""
         door = self._doors[project]
-        if not door.gate.taken(ticket) or door.why is None:
+        if not door.gate.taken(ticket) or not door.since:
             return None
-        door.why = None
-        for name in door.projects:
-            self._telemetry.project_paused.remove(name, Reason.AUTH.value)
+        door.since = ""
+        self._unpause(door)
         self._log.info("calls go on", **_names(door))
         return door
 
-    async def refused(self, project: str, ticket: Ticket, error: PollError) -> None:
+    async def refused(self, project: str, ticket: Ticket, error: PollError) -> Verdict:
         """Do what follows from a refusal: renew, pause, or nothing."""
         door = self._doors[project]
         verdict = door.gate.refused(ticket, self._clock.monotonic())
         if verdict is Verdict.RENEW:
             self._log.warning("credentials refused, trying once more", **_names(door), error=error.sentence)
+            failure: PollError | None = None
             try:
                 await self._renew(door, project)
+            except PollError as again:
+                failure = again  # if it is no refusal, the call that follows tells it
             finally:
-                door.gate.renewed()
-        elif verdict is Verdict.PAUSE:
-            if door.why is None:
-                self._log.error("calls paused", **_names(door), error=error.sentence, next_try_in=PROBE)
-            door.why = self._paused(door, error)
-            for name in door.projects:
-                self._telemetry.project_paused.labels(name, Reason.AUTH.value).set(1)
+                refused = failure is not None and failure.refused
+                door.gate.renewed(self._clock.monotonic(), refused=refused)
+            if failure is not None and refused:
+                verdict, error = Verdict.PAUSE, failure
+        if verdict is Verdict.PAUSE:
+            self._pause(door, error)
+        return verdict
 
-    def _paused(self, door: Door, error: PollError) -> PollError:
-        moment = datetime.fromtimestamp(self._clock.now() + PROBE, UTC)
-        return PollError(
+    def _pause(self, door: Door, error: PollError) -> None:
+        if not door.since:
+            door.since = f"{datetime.fromtimestamp(self._clock.now(), UTC):%H:%M:%S} UTC"
+            self._log.error("calls paused", **_names(door), error=error.sentence, next_try_in=door.gate.wait)
+        door.why = PollError(
             Reason.AUTH,
-            f"calls of {door.identity} are paused until {moment:%H:%M:%S} UTC or until its credentials change,"
-            f" because {error.sentence}",
+            f"calls of {door.identity} are paused since {door.since}; one tries every {door.gate.wait / 60:.0f} min,"
+            f" and as soon as the credentials change: {error.sentence}",
             code=error.code,
             text=error.text,
             request_id=error.request_id,
         )
+        for name in door.projects:
+            self._telemetry.project_paused.labels(name, Reason.AUTH.value).set(1)
+
+    def _unpause(self, door: Door) -> None:
+        door.why = None
+        for name in door.projects:
+            with suppress(KeyError):
+                self._telemetry.project_paused.remove(name, Reason.AUTH.value)
 
     async def _renew(self, door: Door, project: str) -> None:
         credentials = door.projects[project]
-        with suppress(PollError):  # the call that follows tells it
+        try:
             await credentials.renew(credentials.generation)
-        door.seen = door.generations
+        finally:
+            door.seen = door.generations
 
 
 def _names(door: Door) -> dict[str, str | Iterable[str]]:

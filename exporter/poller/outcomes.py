@@ -1,6 +1,7 @@
 """What follows from the outcome of a poll: the record on the board, the next turn, and the line in the log."""
 
 import random
+from collections.abc import Collection
 
 import structlog
 
@@ -9,7 +10,7 @@ from exporter.cloud.fleet import Fleet
 from exporter.core import runs, schedule
 from exporter.core.board import Board
 from exporter.core.errors import PollError
-from exporter.core.model import Fault, Job, JobKey, Record, Snapshot
+from exporter.core.model import Fault, Job, JobKey, Reason, Record, Snapshot
 from exporter.poller.ages import Ages
 from exporter.poller.demand import Demand
 from exporter.telemetry import Telemetry
@@ -93,6 +94,39 @@ class Outcomes:
         """Take over the newest record of a job."""
         self._board.put(record)
         self._demand.moved(before, record)
+
+    def remove(self, record: Record) -> None:
+        """Forget a job: its series, its turn, and all that is remembered of it."""
+        key = record.job.key
+        self._board.remove(key)
+        self._turns.remove(key)
+        self.ages.forget(key)
+        self._untold.discard(key)
+        self._demand.moved(record, None)
+
+    def try_one(self, projects: Collection[str], now: float) -> None:
+        """Poll the job of a paused identity that would be next, to see if its calls are taken again."""
+        dues = {
+            record.job.key: due
+            for record in self._board.records()
+            if record.job.project in projects and (due := self._turns.time(record.job.key)) is not None
+        }
+        if dues:
+            self._turns.put(min(dues, key=dues.__getitem__), now)
+
+    def resume(self, projects: Collection[str]) -> None:
+        """Poll soon what failed while the calls were paused."""
+        now = self._clock.monotonic()
+        waiting = [
+            record.job.key
+            for record in self._board.records()
+            if record.job.project in projects
+            and record.fault is not None
+            and record.fault.reason is Reason.AUTH
+            and self._turns.time(record.job.key) is not None
+        ]
+        for position, key in enumerate(waiting):
+            self._turns.put(key, schedule.first_due(position, len(waiting), self._pace, now))
 
 
 def _names(job: Job) -> dict[str, str]:

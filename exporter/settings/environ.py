@@ -82,14 +82,15 @@ def _value(text: str, annotation: Any, place: Place) -> Node:
 def _json(text: str, example: str) -> Any:
     """Read JSON with its numbers as text. Raises ``ValueError``, which repeats nothing of it: it may hold secrets."""
     try:
-        return json.loads(text, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=_once)
+        return json.loads(text, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=once)
     except json.JSONDecodeError as error:
         raise ValueError(f"expected JSON such as {example}; {error.msg} at character {error.pos + 1}") from None
     except RecursionError:
         raise ValueError("expected JSON; this is nested too deeply") from None
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its keys and values. Raises ``ValueError`` if a key stands twice."""
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:

@@ -16,7 +16,7 @@ LISTS: Final = frozenset({"list_type", "tuple_type"})
 
 
 def mistakes(
-    error: ValidationError, root: Table, model: type[BaseModel], under: Path = (), also: Sequence[str] = ()
+    error: ValidationError, root: Items | Table, model: type[BaseModel], under: Path = (), also: Sequence[str] = ()
 ) -> list[Mistake]:
     """Translate what is wrong with the table of *model* at *under*; *also* are keys that it may have besides."""
     found = []

@@ -3,6 +3,7 @@
 No sentence repeats the path: a secret written by mistake where its file belongs would be in the log.
 """
 
+import glob
 import ssl
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,16 @@ def path(text: str) -> Path:
     if not text or "\0" in text:
         raise ValueError("expected the path of a file")
     return text.place.folder / text if isinstance(text, Text) else Path(text)
+
+
+def pattern(text: str) -> str:
+    """Return a pattern of files as an absolute one, relative to the file that names it. Raises ``ValueError``."""
+    if not text or "\0" in text:
+        raise ValueError("expected a pattern of files such as jobs.d/*.yaml")
+    if Path(text).is_absolute():
+        return str(text)
+    folder = text.place.folder if isinstance(text, Text) else Path()
+    return f"{glob.escape(str(folder.absolute()))}/{text}"
 
 
 def secret(file: Path) -> Path:

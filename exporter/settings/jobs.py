@@ -11,11 +11,12 @@ from exporter.core.endpoints import REGION, endpoint
 from exporter.core.errors import SettingsError
 from exporter.core.model import Job, JobKey
 from exporter.core.packed import Packed
+from exporter.core.registry import STATIC
 from exporter.settings import explain, fields
 from exporter.settings.mistakes import Mistake, Path, instead, path_text, shown
 from exporter.settings.project import Cloud
 from exporter.settings.section import Section
-from exporter.settings.tree import Items, Table, Text, place_of
+from exporter.settings.tree import Items, Node, Table, Text, place_of
 
 
 class Entry(Section):
@@ -35,29 +36,36 @@ class Entry(Section):
 
 
 class Reader:
-    """Reads the entries of one configuration; collects their mistakes."""
+    """Reads the entries of one configuration, or of one job file; collects their mistakes.
 
-    def __init__(self, root: Table, adapters: Mapping[str, Adapter]) -> None:
+    *root* is all that is written in it, and *source* what the jobs will call their source.
+    """
+
+    def __init__(
+        self, root: Items | Table, projects: Table, adapters: Mapping[str, Adapter], source: str = STATIC
+    ) -> None:
         self._root = root
         self._adapters = adapters
-        self._projects = root.table("projects")
+        self._projects = projects
+        self._source = source
         self._first: dict[JobKey, Path] = {}
         self._regions: dict[str, str] = {}
         self._addressed: set[tuple[str, str]] = set()
         self.mistakes: list[Mistake] = []
 
-    def read(self) -> tuple[Job, ...]:
-        """Return the jobs that can be read."""
-        entries = self._root.get("jobs")
+    def read(self, entries: Node, under: Path = ("jobs",), *, required: bool = False) -> tuple[Job, ...]:
+        """Return the jobs that can be read of *entries*, which stand at *under*."""
         if isinstance(entries, Text | Table):
-            self._tell(("jobs",), f"expected a list of jobs, not {explain.kind(entries)}")
-        elif not entries:
-            self._tell(("jobs",), "no job is registered; list at least one under jobs, or in EXPORTER_JOBS")
-        return tuple(self._jobs(entries)) if isinstance(entries, Items) else ()
+            self._tell(under, f"expected a list of jobs, not {explain.kind(entries)}")
+        elif not entries and required:
+            self._tell(
+                under, "no job is registered; list at least one under jobs or in EXPORTER_JOBS, or set job_files"
+            )
+        return tuple(self._jobs(entries, under)) if isinstance(entries, Items) else ()
 
-    def _jobs(self, entries: Items) -> Iterator[Job]:
+    def _jobs(self, entries: Items, under: Path) -> Iterator[Job]:
         for number, entry in enumerate(entries):
-            path = ("jobs", number)
+            path = (*under, number)
             if isinstance(entry, Table):
                 job = self._job(path, entry)
                 if job is not None:
@@ -75,9 +83,10 @@ class Reader:
         if not isinstance(common, Entry) or adapter is None or not isinstance(own, AdapterEntry):
             return None
         key = JobKey(adapter.service, common.name or own.default_name)
-        self._once(path, key, entry)
+        if self._source == STATIC:
+            self._once(path, key, entry)
         target = {field: str(value) for field, value in own.model_dump(exclude_none=True).items()}
-        return Job(key, project, Packed(target), common.interval, region=self._region(project))
+        return Job(key, project, Packed(target), common.interval, self._source, self._region(project))
 
     def _region(self, project: str) -> str:
         """Return the project's region: one text for all its jobs."""
@@ -139,10 +148,11 @@ class Reader:
             try:
                 endpoint(adapter, str(cloud), region, {})
             except SettingsError as error:
-                self._tell(("projects", project, "region"), str(error).replace("<name>", project))
+                self._tell(("projects", project, "region"), str(error).replace("<name>", project), path)
         else:
             where = ("projects", project, "endpoints", adapter.service)
-            self._tell(where, f"required but missing: cloud {cloud} has no usual one, and {path_text(path)} needs it")
+            sentence = f"required but missing: cloud {cloud} has no usual one, and {path_text(path)} needs it"
+            self._tell(where, sentence, path)
 
     def _once(self, path: Path, key: JobKey, entry: Table) -> None:
         first = self._first.setdefault(key, path)
@@ -152,5 +162,7 @@ class Reader:
         at = (*path, "name") if entry.get("name") is not None else path
         self._tell(at, f"the name {shown(key.job)} is taken among the {key.service} jobs by {where}; give it another")
 
-    def _tell(self, path: Path, sentence: str) -> None:
-        self.mistakes.append(Mistake(place_of(self._root, path), path, sentence))
+    def _tell(self, path: Path, sentence: str, entry: Path = ()) -> None:
+        """Note a mistake; one in the settings is told of a job file where the *entry* is that needs them."""
+        at = path if self._source == STATIC else entry or path
+        self.mistakes.append(Mistake(place_of(self._root, at), path, sentence))

@@ -1,7 +1,7 @@
 """From a file and the environment to frozen settings, or to every mistake at once."""
 
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from exporter.core import services
 from exporter.core.errors import SettingsError
 from exporter.settings import environ as variables
 from exporter.settings import explain, jobs, pod, rules, vendor, yamltext
-from exporter.settings.mistakes import Mistake, Place
+from exporter.settings.mistakes import Mistake, Place, lines
 from exporter.settings.model import Settings
 from exporter.settings.section import HOST_NAME, WRITTEN
 from exporter.settings.tree import Table, from_plain, merge, without_halves
@@ -32,7 +32,7 @@ def load(path: Path | None, environ: Mapping[str, str], base: Mapping[str, Any] 
     told = {mistake.path for mistake in mistakes if mistake.path}
     mistakes += [one for one in more if not any(one.path[:length] in told for length in range(len(one.path) + 1))]
     if mistakes or settings is None:
-        raise SettingsError(_lines(mistakes))
+        raise SettingsError(lines(mistakes))
     return settings
 
 
@@ -64,8 +64,8 @@ def _checked(root: Table, environ: Mapping[str, str]) -> tuple[Settings | None, 
     if not root.get("projects"):
         sentence = "none is given; name one under projects, or set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"
         mistakes.append(Mistake(root.place, ("projects",), sentence))
-    reader = jobs.Reader(root, adapters)
-    found = reader.read()
+    reader = jobs.Reader(root, root.table("projects"), adapters)
+    found = reader.read(root.get("jobs"), required=not root.get("job_files"))
     mistakes += reader.mistakes
     settings = None
     try:
@@ -74,7 +74,3 @@ def _checked(root: Table, environ: Mapping[str, str]) -> tuple[Settings | None, 
     except ValidationError as error:
         mistakes += explain.mistakes(error, root, Settings)
     return settings, mistakes
-
-
-def _lines(mistakes: Iterable[Mistake]) -> list[str]:
-    return list(dict.fromkeys(str(mistake) for mistake in sorted(mistakes, key=lambda one: one.order)))

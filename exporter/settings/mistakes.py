@@ -55,6 +55,11 @@ class Mistake:
         return self.place.source == ENVIRONMENT, self.place.line
 
 
+def lines(mistakes: Iterable[Mistake]) -> list[str]:
+    """Return a line for each mistake, in the order in which they are written, none twice."""
+    return list(dict.fromkeys(str(mistake) for mistake in sorted(mistakes, key=lambda one: one.order)))
+
+
 def path_text(path: Path) -> str:
     """Write a path as the operator thinks of it: ``jobs[2].service``."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)

@@ -227,7 +227,7 @@ class Settings(BaseSettings, Section):
     jobs: Annotated[tuple[Job, ...], SkipValidation] = Field(
         default=(), description="The jobs to watch, each with the fields of its service."
     )
-    job_files: tuple[fields.Opaque, ...] = Field(
-        default=(), description="Patterns of files with more jobs, read again when they change."
+    job_files: tuple[fields.Pattern, ...] = Field(
+        default=(), description="Patterns of files with more jobs, such as jobs.d/*.yaml; read again when they change."
     )
     discovery: tuple[Any, ...] = Field(default=(), description="Rules that find jobs by the list calls.")

@@ -24,7 +24,6 @@ class Unavailable(NamedTuple):
 
 UNAVAILABLE: Final = (
     Unavailable(("journal",), (), "a journal"),
-    Unavailable(("job_files",), (), "registering jobs by files"),
     Unavailable(("discovery",), (), "discovery"),
     Unavailable(("web", "config_file"), (), "the web configuration file"),
     Unavailable(("web", "enable_lifecycle"), ("false", "no", "off"), "any value but false"),

@@ -78,7 +78,7 @@ def merge(over: Table, under: Table) -> Table:
     return merged
 
 
-def place_of(root: Table, path: Path, *, key: bool = False) -> Place:
+def place_of(root: Items | Table, path: Path, *, key: bool = False) -> Place:
     """Return where *path* is written; of a missing part, where it would belong.
 
     With *key* the place of the last key instead of its value.
@@ -118,7 +118,7 @@ def from_plain(value: Any, place: Place, depth: int = 0) -> Node:
     return Text(str(value).lower() if isinstance(value, bool) else str(value), place)
 
 
-def without_halves(root: Table) -> list[Mistake]:
+def without_halves(root: Items | Table) -> list[Mistake]:
     """Take half surrogates out of *root* and tell of each: such text cannot be sent, logged or even validated."""
     mistakes: list[Mistake] = []
     todo: list[tuple[Path, Items | Table]] = [((), root)]

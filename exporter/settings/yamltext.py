@@ -52,10 +52,18 @@ def read(path: Path) -> tuple[Table, list[YamlError]]:
 def read_text(path: Path) -> str:
     """Return the text of a file; raises :class:`YamlError` with the remedy if there is none to be had."""
     try:
+        return decoded(content(path))
+    except FileNotFoundError:
+        raise YamlError("there is no such file; correct --config or EXPORTER_CONFIG") from None
+
+
+def content(path: Path) -> bytes:
+    """Return the bytes of a file; raises ``FileNotFoundError``, else :class:`YamlError` with the remedy."""
+    try:
         with path.open("rb") as file:
             data = file.read(LARGEST + 1)
     except FileNotFoundError:
-        raise YamlError("there is no such file; correct --config or EXPORTER_CONFIG") from None
+        raise
     except IsADirectoryError:
         raise YamlError("this is a directory; name the file in it") from None
     except PermissionError:
@@ -64,6 +72,11 @@ def read_text(path: Path) -> str:
         raise YamlError(f"the file cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if len(data) > LARGEST:
         raise YamlError(f"the file is larger than {LARGEST >> 20} MiB")
+    return data
+
+
+def decoded(data: bytes) -> str:
+    """Return the text that a file holds; raises :class:`YamlError` if it is none."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.core.budget import LEAST, RECOVERY, SETTLE, Admission, Budget, per_minute
+from exporter.core.gate import Gate
 from exporter.core.model import JobKey
 
 KEY = JobKey("cdm", "copy")
@@ -19,13 +20,23 @@ STARTED = st.floats(0, 1e7)
 """What the clock may say at the start; it counts from when the machine came up."""
 
 
+def _open() -> Gate:
+    gate = Gate()
+    gate.taken(gate.enter())
+    return gate
+
+
+GATE = _open()
+"""Of one whom the cloud knows."""
+
+
 def most_in_a_minute(times: Sequence[float]) -> int:
     return max(bisect_left(times, first + 60) - at for at, first in enumerate(times))
 
 
 def call(budget: Budget, now: float) -> float:
     """Make a call as soon as one is allowed, and return when that was."""
-    budget.wait_for(KEY, now, now)
+    budget.wait_for(KEY, now, now, GATE)
     now += budget.ready_in(now)
     assert budget.ready_in(now) == 0, "the moment that was told has come, and nothing can start"
     budget.take(now)
@@ -144,7 +155,7 @@ def test_a_lowered_rate_spaces_the_calls() -> None:
 def test_the_earliest_deadline_goes_first_whatever_the_keys_are(deadlines: list[float]) -> None:
     budget, numbers = Budget(1e6), range(len(deadlines))
     for number in numbers:
-        budget.wait_for(cast(JobKey, object()), -deadlines[number] // 100, deadlines[number])
+        budget.wait_for(cast(JobKey, object()), -deadlines[number] // 100, deadlines[number], GATE)
 
     served = []
     for at in numbers:
@@ -171,7 +182,7 @@ def test_every_job_is_served_at_the_latest_when_each_other_was_served_once_after
             now = max(now, min(due.values()))
         for key in [key for key, time in due.items() if time <= now]:
             waiting[key] = due.pop(key) + intervals[int(key.job)]
-            budget.wait_for(key, now, waiting[key])
+            budget.wait_for(key, now, waiting[key], GATE)
         now += budget.ready_in(now)
         served = budget.take(now).key
         slow = 1 if turn < refused_at else 2
@@ -180,19 +191,15 @@ def test_every_job_is_served_at_the_latest_when_each_other_was_served_once_after
 
 
 def started(admission: Admission, now: float) -> list[JobKey]:
-    """Return what starts; the cloud knows who asks at once."""
-    starts = []
-    for start in admission.start(now):
-        start.gate.taken(start.ticket)
-        starts.append(start.key)
-    return starts
+    """Return what starts."""
+    return [start.key for start in admission.start(now)]
 
 
 def test_one_bucket_gives_way_and_the_others_go_on() -> None:
     admission = Admission(places=9)
     for bucket in ("cdm", "dli"):
         for turn in range(2):
-            admission.wait_for(bucket, 2, JobKey(bucket, "same"), 0, 30 + turn)
+            admission.wait_for(bucket, 2, JobKey(bucket, "same"), 0, 30 + turn, GATE)
     admission.throttled("cdm", 0, 45)
     admission.throttled("a bucket of before a reload", 0, 45)
 
@@ -207,9 +214,9 @@ def test_one_bucket_gives_way_and_the_others_go_on() -> None:
 
 def test_a_bucket_takes_over_the_limit_that_a_reload_brings() -> None:
     admission = Admission(places=9)
-    admission.wait_for("cdm", 2, KEY, 0, 30)
+    admission.wait_for("cdm", 2, KEY, 0, 30, GATE)
     admission.throttled("cdm", 0, 0)
-    admission.wait_for("cdm", 4, KEY, 0, 30)
+    admission.wait_for("cdm", 4, KEY, 0, 30, GATE)
 
     assert admission.rate("cdm", 4, 0) == 2
     assert admission.rate("cdm", 4, RECOVERY) == 4
@@ -227,7 +234,7 @@ def test_a_moment_that_is_told_is_one_at_which_something_starts(
     admission = Admission(places=1000)
     for bucket, rate in enumerate(rates):
         for _ in range(jobs):
-            admission.wait_for(bucket, rate, KEY, now, now)
+            admission.wait_for(bucket, rate, KEY, now, now, GATE)
     for bucket, retry_after in refusals:
         admission.throttled(bucket, now, retry_after)
 
@@ -239,3 +246,14 @@ def test_a_moment_that_is_told_is_one_at_which_something_starts(
         assert more > 0
         left -= more
     assert left == 0
+
+
+def test_who_is_forgotten_waits_no_more_and_the_others_keep_their_order() -> None:
+    keys = [JobKey("cdm", str(number)) for number in range(6)]
+    admission, gate = Admission(9), Gate()
+    for number, key in enumerate(keys):
+        admission.wait_for("bucket", 1000, key, 0, 10 - number, gate)
+    admission.forget({keys[1], keys[2], keys[5]})
+
+    assert list(admission.turn_away(gate)) == [keys[4], keys[3], keys[0]]
+    assert not admission.wanted

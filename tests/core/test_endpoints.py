@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from exporter.core.endpoints import endpoint, iam_endpoint
+from exporter.core.endpoints import endpoint, endpoints, iam_endpoint
 from exporter.core.errors import SettingsError
 from exporter.core.services import load
 
@@ -70,3 +70,10 @@ def test_iam_of_a_cloud_of_ones_own_must_be_told() -> None:
 
 def found(service: str, cloud: str, region: str, overrides: Mapping[str, str]) -> str:
     return endpoint(ADAPTERS[service], cloud, region, overrides)
+
+
+def test_only_the_services_whose_address_is_known_have_one() -> None:
+    found = endpoints(ADAPTERS, "custom", "r", {"dli": "https://d/"})
+
+    assert found == {"dli": "https://d"}
+    assert set(endpoints(ADAPTERS, "huaweicloud", "cn-north-4", {})) == set(ADAPTERS)

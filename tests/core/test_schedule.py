@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from exporter.core import schedule
 from exporter.core.budget import Admission, Budget, per_minute
+from exporter.core.gate import Gate
 from exporter.core.model import Fault, Job, JobKey, Reason, Record, Snapshot, State
 from exporter.core.schedule import Agenda, Pace
 from exporter.core.services import load
@@ -17,6 +18,16 @@ from exporter.core.shards import shard_of
 ADAPTERS = load()
 PACE = Pace(interval=30, idle_interval=300, stale_after=600)
 MakeJob = Callable[..., Job]
+
+
+def _open() -> Gate:
+    gate = Gate()
+    gate.taken(gate.enter())
+    return gate
+
+
+GATE = _open()
+"""Of one whom the cloud knows."""
 
 
 def record(job: Job, state: State | None = None, **fields: object) -> Record:
@@ -152,7 +163,7 @@ def test_a_budget_never_allows_more_than_its_rate_in_any_minute(rate: float, del
     budget, now, taken = Budget(rate), 0.0, []
     for delay in delays:
         now += delay
-        budget.wait_for(JobKey("cdm", "j"), now, now)
+        budget.wait_for(JobKey("cdm", "j"), now, now, GATE)
         now += budget.ready_in(now)
         budget.take(now)
         taken.append(now)
@@ -164,8 +175,8 @@ def test_a_budget_never_allows_more_than_its_rate_in_any_minute(rate: float, del
 
 def test_a_budget_serves_the_nearest_deadline_first() -> None:
     budget = Budget(1)
-    budget.wait_for(JobKey("cdm", "idle"), 0, 300)
-    budget.wait_for(JobKey("cdm", "running"), 5, 35)
+    budget.wait_for(JobKey("cdm", "idle"), 0, 300, GATE)
+    budget.wait_for(JobKey("cdm", "running"), 5, 35, GATE)
 
     assert budget.take(10)[:2] == (5, JobKey("cdm", "running"))
     assert budget.ready_in(10) == pytest.approx(1)
@@ -178,11 +189,9 @@ def test_when_places_are_short_the_nearest_deadline_starts_whatever_its_bucket()
     started = []
     for turn in range(30):
         for bucket in ("dli", "cdm", "dws"):
-            admission.wait_for(bucket, 1e6, JobKey(bucket, str(turn)), turn, turn + 30)
+            admission.wait_for(bucket, 1e6, JobKey(bucket, str(turn)), turn, turn + 30, GATE)
     for now in range(90):
-        for start in admission.start(now):
-            start.gate.taken(start.ticket)
-            started.append(start.key.service)
+        started += [start.key.service for start in admission.start(now)]
         admission.leave()
 
     assert [started[:60].count(bucket) for bucket in ("dli", "cdm", "dws")] == [20, 20, 20]
@@ -192,7 +201,7 @@ def test_when_places_are_short_the_nearest_deadline_starts_whatever_its_bucket()
 def test_a_budget_allows_every_whole_call_of_its_minute(rate: float, calls: float) -> None:
     budget, now, taken = Budget(rate), 0.0, 0
     while now < 3600:
-        budget.wait_for(JobKey("cdm", "j"), now, now)
+        budget.wait_for(JobKey("cdm", "j"), now, now, GATE)
         now += budget.ready_in(now)
         budget.take(now)
         taken += now < 3600

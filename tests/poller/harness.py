@@ -23,6 +23,8 @@ from exporter.telemetry import Telemetry
 from tests.warp import WarpClock
 
 PACE = Pace(interval=30, idle_interval=300, stale_after=600)
+Kind = Callable[[Cloud, Transport, str, Clock], Credentials]
+"""Makes credentials of the cloud, the way to it, its address and the clock."""
 SimulatedJob = DliJob | DwsJob | CdmJob
 
 
@@ -35,6 +37,7 @@ class World:
     board: Board
     telemetry: Telemetry
     poller: Poller
+    fleet: Fleet
 
     def watch(self, *jobs: SimulatedJob, interval: float | None = None) -> None:
         """Register simulated jobs."""
@@ -80,31 +83,37 @@ async def world(
     timeout: float = 5,
     concurrency: int = 32,
     rate: float = 1000,
-    credentials: Callable[[Cloud, Transport, str, Clock], Credentials] | None = None,
+    credentials: Kind | None = None,
+    other: Kind | None = None,
 ) -> AsyncIterator[World]:
-    """Start a pretend cloud and a poll loop against it; *credentials* are made of both, their address and the clock."""
+    """Start a pretend cloud and a poll loop against it; *other* is for a second project of that name."""
     clock = WarpClock(asyncio.get_running_loop())
     cloud = Cloud(clock=clock.now, wall=clock.now)
     populate(cloud)
     board, telemetry, adapters = Board(max_series=10**9), Telemetry(), load()
     async with TestServer(make_app(cloud)) as server, Transport(timeout, clock=clock) as transport:
         url = str(server.make_url("")).rstrip("/")
-        project = Project(
-            name="demo",
-            region="cn-north-4",
-            project_id=cloud.project_id,
-            endpoints=dict.fromkeys(adapters, url),
-            limits={limit: rate for adapter in adapters.values() for limit in adapter.limits},
-            zone=None,
-            credentials=(credentials or _access_key)(cloud, transport, url, clock),
-            transport=transport,
-            clock=clock,
-            telemetry=telemetry,
-        )
-        poller = Poller(board, Fleet(adapters, {"demo": project}), pace, concurrency, clock, telemetry)
+        kinds = {"demo": credentials or _access_key, **({"other": other} if other else {})}
+        projects = {
+            name: Project(
+                name=name,
+                region="cn-north-4",
+                project_id=cloud.project_id,
+                endpoints=dict.fromkeys(adapters, url),
+                limits={limit: rate for adapter in adapters.values() for limit in adapter.limits},
+                zone=None,
+                credentials=kind(cloud, transport, url, clock),
+                transport=transport,
+                clock=clock,
+                telemetry=telemetry,
+            )
+            for name, kind in kinds.items()
+        }
+        fleet = Fleet(adapters, projects)
+        poller = Poller(board, fleet, pace, concurrency, clock, telemetry)
         polling = asyncio.create_task(poller.run())
         try:
-            yield World(clock, cloud, board, telemetry, poller)
+            yield World(clock, cloud, board, telemetry, poller, fleet)
         finally:
             polling.cancel()
             with suppress(asyncio.CancelledError):

@@ -3,8 +3,9 @@
 import asyncio
 import math
 import re
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,23 @@ from structlog.testing import capture_logs
 from exporter.clock import Clock
 from exporter.cloud.credentials.access_key import AccessKey
 from exporter.cloud.credentials.password import Password
+from exporter.cloud.iam import find_project_id
 from exporter.cloud.transport import Transport
-from exporter.core.gate import PROBE
+from exporter.core.gate import PATIENCE, PROBE
 from exporter.core.model import Reason
-from exporter.simulator import CDM_STATUS, CdmJob, CdmRun, Cloud, Step, Volume
-from tests.poller.harness import PACE, World, world
+from exporter.simulator import (
+    CDM_STATUS,
+    CdmJob,
+    CdmRun,
+    Cloud,
+    DliJob,
+    Step,
+    SubJob,
+    Volume,
+    refused_with_200,
+    server_failure,
+)
+from tests.poller.harness import PACE, World, job_of, world
 from tests.warp import run
 
 INTERVAL = PACE.interval
@@ -53,7 +66,7 @@ def events(logs: list[MutableMapping[str, Any]]) -> list[str]:
     return [str(line["event"]) for line in logs if line["event"] != "values are stale"]
 
 
-def test_a_wrong_key_is_tried_twice_and_then_once_in_six_minutes() -> None:
+def test_a_wrong_key_is_tried_twice_and_then_every_six_minutes_until_the_next_would_lock_it() -> None:
     async def main() -> list[MutableMapping[str, Any]]:
         with capture_logs() as logs:
             async with world(lambda cloud: change_at_the_vendor(cloud, "another")) as there:
@@ -66,13 +79,15 @@ def test_a_wrong_key_is_tried_twice_and_then_once_in_six_minutes() -> None:
                 record = there.record(jobs[150])
                 assert record.fault is not None
                 assert record.fault.reason is Reason.AUTH
-                assert record.fault.sentence.startswith(f"calls of {there.cloud.access_key} are paused until ")
+                assert record.fault.sentence.startswith(f"calls of {there.cloud.access_key} are paused since ")
                 assert not record.up
-                await there.until(1500)
+                await there.until(3600)
 
                 calls = failed_calls(there)
-                assert len(calls) == 2 + (1500 - 10) // PROBE
+                assert len(calls) == PATIENCE
                 assert all(b - a >= PROBE - 1 for a, b in pairwise(calls[1:]))
+                assert there.cloud.gate.worst(there.cloud.access_key) == PATIENCE
+                assert there.cloud.gate.lockings == []
         return list(logs)
 
     told = events(run(main()))
@@ -180,16 +195,23 @@ def test_keys_rotated_while_both_are_valid_lose_nothing(tmp_path: Path) -> None:
     run(main())
 
 
+def with_password(password: str) -> Callable[[Cloud, Transport, str, Clock], Password]:
+    def make(cloud: Cloud, transport: Transport, url: str, clock: Clock) -> Password:
+        return Password(
+            domain=cloud.domain,
+            user=cloud.user,
+            password=password,
+            region=cloud.region,
+            transport=transport,
+            iam_url=url,
+            clock=clock,
+        )
+
+    return make
+
+
 def by_password(cloud: Cloud, transport: Transport, url: str, clock: Clock) -> Password:
-    return Password(
-        domain=cloud.domain,
-        user=cloud.user,
-        password=cloud.password,
-        region=cloud.region,
-        transport=transport,
-        iam_url=url,
-        clock=clock,
-    )
+    return with_password(cloud.password)(cloud, transport, url, clock)
 
 
 def test_a_token_that_is_revoked_is_renewed_and_the_poll_is_repeated() -> None:
@@ -296,5 +318,86 @@ def test_a_clock_that_is_off_is_told_with_the_refusal() -> None:
             assert fault is not None
             assert fault.reason is Reason.AUTH
             assert re.search(r"this machine's clock is (1200|1199) s behind the cloud's", fault.sentence)
+
+    run(main())
+
+
+def test_a_project_whose_token_is_refused_stops_no_other_project_of_the_user() -> None:
+    async def main() -> None:
+        async with world(credentials=by_password, other=with_password("wrong")) as there:
+            good, bad = running(there.cloud, 1), running(there.cloud, 2)
+            there.watch(good)
+            there.poller.add([replace(job_of(bad), project="other")])
+            await there.until(1800)
+
+            assert there.record(good).failures == {}
+            assert there.sample("project_paused", project="demo", reason="auth") is None
+            assert there.sample("project_paused", project="other", reason="auth") == 1
+            assert there.cloud.logins.lockings == []
+
+    run(main())
+
+
+def test_a_service_that_finds_fault_with_the_user_fails_its_own_job_alone() -> None:
+    async def main() -> None:
+        async with world() as there:
+            one = DliJob(there.cloud.new_uuid(), "orders", there.cloud.started, (SubJob("save", 100, 10_000),))
+            there.cloud.add(one)
+            other = running(there.cloud, 1)
+            there.cloud.faults.plan(refused_with_200("DLI.0015: The token is invalid."), times=None, job=one.job_id)
+            there.watch(one, other)
+            await there.until(900)
+
+            assert there.record(one).failures[Reason.AUTH] > 1
+            assert there.record(other).failures == {}
+            assert there.sample("project_paused", project="demo", reason="auth") is None
+
+    run(main())
+
+
+def test_a_failure_of_iam_proves_nothing_and_is_asked_again_gently() -> None:
+    async def main() -> None:
+        async with world(credentials=with_password("wrong")) as there:
+            job = running(there.cloud, 1)
+            there.watch(job)
+            await there.until(300)
+            there.cloud.faults.plan(server_failure(), times=None, operation="KeystoneCreateUserTokenByPassword")
+            before = len(there.cloud.requests)
+            await there.until(1200)
+
+            assert there.sample("project_paused", project="demo", reason="auth") == 1
+            assert not there.record(job).up
+            assert 5 <= len(there.cloud.requests) - before <= 900 / 60
+
+    run(main())
+
+
+def test_a_lookup_that_was_refused_is_made_again_with_other_credentials(tmp_path: Path) -> None:
+    secret = tmp_path / "sk"
+    secret.write_text("wrong")
+
+    def from_file(cloud: Cloud, transport: Transport, url: str, clock: Clock) -> AccessKey:
+        del transport, url
+        return AccessKey(key_id=cloud.access_key, secret_file=secret, monotonic=clock.monotonic)
+
+    async def main() -> None:
+        async with world(credentials=from_file) as there:
+            project = there.fleet.projects["demo"]
+            project.project_id = ""
+            project.find_project_id = partial(
+                find_project_id,
+                project.transport,
+                project.endpoints["cdm"],
+                there.cloud.region,
+                project.credentials,
+                there.clock,
+            )
+            jobs = [running(there.cloud, number) for number in range(40)]
+            there.watch(*jobs)
+            await there.until(5)
+            secret.write_text(there.cloud.secret_key)
+            back = await all_up(there, jobs, 5)
+
+            assert back <= 5 + 3 + INTERVAL
 
     run(main())

@@ -147,7 +147,7 @@ def test_a_variable_that_resembles_nothing_is_refused_all_the_same(name: str) ->
         ),
         ("JOBS", "{}", "expected a list of jobs, not a mapping"),
         ("JOBS", '[{"service": "ecs"}]', 'jobs[0].service: unknown service "ecs"; known are cdm, dli, dws'),
-        ("JOB_FILES", "a.yaml, b.yaml", "registering jobs by files is not available in this version"),
+        ("JOB_FILES", '[{"a": "b"}]', "job_files[0]: expected a pattern of files, not a mapping"),
         ("PROJECTS__PROD__REGION", "a\udcff", "expected text; this holds bytes that are not UTF-8"),
         ("PROJECTS", '{"\\ud800": 1}', "projects.\\ud800: expected text; this holds bytes that are not UTF-8"),
         ("PROJECTS", "hunter2", "expected JSON such as {...}; Expecting value at character 1"),

@@ -17,6 +17,7 @@ projects:
     project_id: 05f2
     credentials: {access_key: {key_id: AK, secret: SK}}
 """
+NO_JOB = "jobs: no job is registered; list at least one under jobs or in EXPORTER_JOBS, or set job_files"
 JOBS = 'jobs: [{service: dli, job_id: "1"}]\n'
 
 
@@ -85,7 +86,9 @@ JOBS = 'jobs: [{service: dli, job_id: "1"}]\n'
             'sharding.shard: auto needs a host name that ends in its ordinal, such as exporter-3, not "box7"',
         ),
         ("journal: /tmp/journal.json", "journal: a journal is not available in this version"),
-        ('job_files: ["jobs.d/*.yaml"]', "job_files: registering jobs by files is not available in this version"),
+        ("job_files: jobs.d/*.yaml", "job_files: expected a list, not text"),
+        ('job_files: [""]', "job_files[0]: expected a pattern of files such as jobs.d/*.yaml"),
+        ("job_files: [[a]]", "job_files[0]: expected a pattern of files, not a list"),
         ("discovery: [{service: dli}]", "discovery: discovery is not available in this version"),
         ("web: {config_file: web.yml}", "web.config_file: the web configuration file is not available in this version"),
         ("web: {enable_lifecycle: true}", "web.enable_lifecycle: any value but false is not available in this version"),
@@ -344,9 +347,9 @@ def test_a_job_that_is_wrong_is_told_with_its_line(mistakes: Mistakes, entry: st
 @pytest.mark.parametrize(
     ("jobs", "expected"),
     [
-        ("", "exporter.yaml: jobs: no job is registered; list at least one under jobs, or in EXPORTER_JOBS"),
-        ("jobs: []", "exporter.yaml:6: jobs: no job is registered; list at least one under jobs, or in EXPORTER_JOBS"),
-        ("jobs:", "exporter.yaml:6: jobs: no job is registered; list at least one under jobs, or in EXPORTER_JOBS"),
+        ("", f"exporter.yaml: {NO_JOB}"),
+        ("jobs: []", f"exporter.yaml:6: {NO_JOB}"),
+        ("jobs:", f"exporter.yaml:6: {NO_JOB}"),
         ("jobs: {}", "exporter.yaml:6: jobs: expected a list of jobs, not a mapping"),
         ("jobs: dli", "exporter.yaml:6: jobs: expected a list of jobs, not text"),
     ],

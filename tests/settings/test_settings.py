@@ -119,7 +119,14 @@ def test_the_same_name_in_two_services_is_two_jobs(file: File) -> None:
 
 @pytest.mark.parametrize(
     "harmless",
-    ["job_files: []", "discovery: []", "journal:", "web: {enable_lifecycle: false}", "poll: {list_interval: 45s}"],
+    [
+        "job_files: []",
+        "job_files:",
+        "discovery: []",
+        "journal:",
+        "web: {enable_lifecycle: false}",
+        "poll: {list_interval: 45s}",
+    ],
 )
 def test_what_changes_nothing_may_be_written(file: File, harmless: str) -> None:
     assert load(file(f"{harmless}\n{PROJECT}jobs: [{{service: dli, job_id: a}}]"), {}).journal is None

@@ -21,7 +21,7 @@ class Call:
     """Unix seconds; the vendor refuses a signature whose time is more than 15 minutes off."""
     query: tuple[tuple[str, str], ...] = ()
     """Plain text; sent as :func:`~exporter.cloud.credentials.signing.canonical_query` writes it."""
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
     """Headers that are sent and, where the credentials sign, signed."""
 
@@ -32,6 +32,13 @@ class Credentials(Protocol):
     @property
     def identity(self) -> str:
         """What a rate budget and a lock belong to; the same after its key or token was renewed; never a secret."""
+
+    @property
+    def signs(self) -> bool:
+        """Whether calls are signed with a key: then all its refusals count together, whatever the project.
+
+        A token is of one project, and one that is refused says nothing of another's.
+        """
 
     @property
     def expires_at(self) -> float | None:
@@ -63,6 +70,7 @@ class Bare:
     """Sends headers as they are: for the calls that get something to prove an identity with."""
 
     identity = ""
+    signs = False
     expires_at = None
     generation = 0
 

@@ -55,7 +55,7 @@ class AccessKey:
 
     @property
     def identity(self) -> str:
-        """The key id that was in use first; while its file was never read, where it is to be found.
+        """The key id that was in use first, or where it is to be found if that could not be read then.
 
         A key that is rotated belongs to the same user, so its budget stays the same one.
         """
@@ -63,8 +63,13 @@ class AccessKey:
             try:
                 self._identity = self._current().key_id
             except PollError:
-                return f"access key in {self._home}"
+                self._identity = f"access key in {self._home}"
         return self._identity
+
+    @property
+    def signs(self) -> bool:
+        """Yes."""
+        return True
 
     @property
     def expires_at(self) -> None:

@@ -75,6 +75,11 @@ class Password(Renewable[Token]):
         """The user and the account."""
         return self._identity
 
+    @property
+    def signs(self) -> bool:
+        """No: a token of the project is sent."""
+        return False
+
     async def headers(self, call: Call) -> dict[str, str]:
         """Return the token; raises :class:`~exporter.core.errors.PollError` if none is to be had."""
         del call
@@ -116,7 +121,7 @@ class Password(Renewable[Token]):
             Reason.THROTTLED: "IAM throttles calls for tokens; it is asked again later",
             Reason.SERVER: "IAM failed to answer the call for a token",
         }
-        error = refusal(answer, sentences, self._clock.now())
+        error = refusal(answer, sentences, self._clock.now(), proves=True)
         if password in error.text or json.dumps(password)[1:-1] in error.text:
             error.text = ""  # whatever repeats it would be on the page
         return error

@@ -50,6 +50,11 @@ class TemporaryKey(Renewable[Key]):
         self._base_url = base_url
         self._transport = transport
 
+    @property
+    def signs(self) -> bool:
+        """Yes."""
+        return True
+
     async def headers(self, call: Call) -> dict[str, str]:
         """Sign *call*; raises :class:`~exporter.core.errors.PollError` if there is no valid key to be had."""
         key = await self._proof()

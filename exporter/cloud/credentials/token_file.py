@@ -41,6 +41,11 @@ class TokenFile:
         return self._identity
 
     @property
+    def signs(self) -> bool:
+        """No: the token is sent as it is."""
+        return False
+
+    @property
     def expires_at(self) -> None:
         """A token does not say when it expires."""
 

@@ -1,0 +1,100 @@
+"""What follows when jobs come and go: series, turns and counts, and what a poll under way is still good for."""
+
+from dataclasses import replace
+from itertools import count
+
+from prometheus_client import Gauge
+
+from exporter.clock import Clock
+from exporter.cloud.fleet import Fleet
+from exporter.core import runs, schedule
+from exporter.core.board import Board
+from exporter.core.budget import Admission
+from exporter.core.model import Job, JobKey, Record
+from exporter.core.registry import Changes
+from exporter.poller.outcomes import Outcomes
+from exporter.telemetry import Telemetry
+
+
+class Register:
+    """Keeps the board in step with what is registered."""
+
+    def __init__(
+        self,
+        board: Board,
+        fleet: Fleet,
+        pace: schedule.Pace,
+        clock: Clock,
+        telemetry: Telemetry,
+        turns: schedule.Agenda,
+        admission: Admission,
+        outcomes: Outcomes,
+    ) -> None:
+        self._board = board
+        self._fleet = fleet
+        self._pace = pace
+        self._clock = clock
+        self._telemetry = telemetry
+        self._turns = turns
+        self._admission = admission
+        self._outcomes = outcomes
+        self._numbers = count(1)
+
+    def apply(self, changes: Changes) -> set[JobKey]:
+        """Take over what changed; return the names whose polls under way, if any, count no more."""
+        gone, new = set(changes.removed), list(changes.added)
+        runs_next: list[tuple[Record, Job]] = []
+        for job in changes.changed:
+            before = self._board.get(job.key)
+            if before is None or self._is_another(before.job, job):
+                gone.add(job.key)
+                new.append(job)
+            elif before.job.target != job.target:
+                runs_next.append((before, job))
+            else:
+                self._keep(before, job)
+        for key in gone:
+            self._remove(key)
+        for before, job in runs_next:
+            self._put(before, runs.next_run(before, job, next(self._numbers)))
+        for job in new:
+            self._put(None, Record(job, registration=next(self._numbers)))
+        due = [*(job.key for _, job in runs_next), *(job.key for job in new)]
+        gone.update(job.key for _, job in runs_next)
+        if gone:
+            self._admission.forget(gone)
+        now = self._clock.monotonic()
+        for position, key in enumerate(due):
+            self._turns.put(key, schedule.first_due(position, len(due), self._pace, now))
+        return gone
+
+    def _is_another(self, before: Job, job: Job) -> bool:
+        """Whether it is another job, not the next run of the same: nothing that was counted is its own."""
+        if before.project != job.project:
+            return True
+        return before.target != job.target and not self._fleet.adapter(job).final
+
+    def _keep(self, before: Record, job: Job) -> None:
+        """Take over what changes neither the job nor its run: its interval, or who registered it."""
+        record = replace(before, job=job)
+        self._put(before, record)
+        due = self._turns.time(job.key)
+        if due is not None and not record.failing and before.job.interval != job.interval:
+            interval = schedule.effective_interval(record, self._pace, self._fleet.adapter(job))
+            self._turns.put(job.key, min(due, self._clock.monotonic() + interval))
+
+    def _put(self, before: Record | None, record: Record) -> None:
+        self._outcomes.put(before, record)
+        if before is not None:
+            self._registered(before.job).dec()
+        self._registered(record.job).inc()
+
+    def _remove(self, key: JobKey) -> None:
+        record = self._board.get(key)
+        if record is not None:
+            self._outcomes.remove(record)
+            self._registered(record.job).dec()
+
+    def _registered(self, job: Job) -> Gauge:
+        """Return the count that the job is one of; at 0 it stays, so that its fall can be seen."""
+        return self._telemetry.registered_jobs.labels(job.key.service, job.source)
