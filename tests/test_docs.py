@@ -19,12 +19,20 @@ CDM = """submissions isIncrementing job-name counters isStopingIncrement is-exec
 last-udpate-user last-update-user isDeleteJob creation-user creation-date external-id progress submission-id delete_rows
 update_rows write_rows execute-date status error-details error-summary BYTES_WRITTEN TOTAL_FILES ROWS_READ BYTES_READ
 ROWS_WRITTEN FILES_WRITTEN FILES_READ TOTAL_SIZE FILES_SKIPPED ROWS_WRITTEN_SKIPPED"""
+DLI_LIST = """job_id job_type queue_name owner start_time duration status input_row_count bad_row_count input_size
+result_count database_name table_name with_column_header detail engine_type statement tags message end_time cpu_cost
+output_byte result_path result_format execution_details_path"""
+CDM_CLUSTERS = """id name status isFrozen"""
+CDM_LIST = """job_type from-connector-name to-config-values to-link-name driver-config-values from-config-values
+to-connector-name name from-link-name creation-user creation-date update-date is_incre_job flag files_read update-user
+external_id type execute_start_date delete_rows enabled bytes_written id is_use_sql update_rows group_name bytes_read
+execute_update_date write_rows rows_written rows_read files_written is_incrementing execute_create_date status"""
 """The response tables of the vendor's API references."""
 
 
 def section(title: str) -> str:
     text = (ROOT / "docs/fields.md").read_text()
-    return text.split(f"## {title}", 1)[1].split("\n## ", 1)[0]
+    return re.split(r"\n###? ", text.split(f"## {title}", 1)[1], maxsplit=1)[0]
 
 
 @pytest.mark.parametrize(
@@ -33,6 +41,15 @@ def section(title: str) -> str:
         ("DLI", [*DLI.split(), *(f"sub_jobs[].{field}" for field in SUB_JOBS.split())]),
         ("DWS", DWS.split()),
         ("CDM", CDM.split()),
+        (
+            "DLI: ListSqlJobs",
+            ["is_success", "message", "job_count", "jobs", *(f"jobs[].{field}" for field in DLI_LIST.split())],
+        ),
+        ("CDM: ListClusters", [f"clusters[].{field}" for field in CDM_CLUSTERS.split()]),
+        (
+            "CDM: ShowJobs",
+            ["total", "page_no", "page_size", "jobs", *(f"jobs[].{field}" for field in CDM_LIST.split())],
+        ),
     ],
 )
 def test_every_field_of_the_vendors_tables_has_its_row(title: str, fields: list[str]) -> None:

@@ -11,6 +11,7 @@ from exporter.cli.run import load_settings
 from exporter.clock import SystemClock
 from exporter.cloud.credentials.choice import credentials_of
 from exporter.cloud.transport import Transport
+from exporter.core.durations import duration
 from exporter.core.endpoints import endpoint
 from exporter.core.errors import ExporterError, SettingsError
 from exporter.core.model import Job
@@ -20,7 +21,6 @@ from exporter.core.services import load
 from exporter.core.shards import shard_of
 from exporter.jobfiles import registered
 from exporter.settings import Settings
-from exporter.settings.durations import duration
 
 
 def command(options: argparse.Namespace) -> int:

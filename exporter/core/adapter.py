@@ -1,8 +1,8 @@
 """What a service must provide. One module in ``services/`` with an ``ADAPTER`` is a whole service.
 
 Settings validation takes the job's fields from :attr:`Adapter.entry`, the poller its calls and its reading from
-:meth:`Adapter.request` and :meth:`Adapter.parse`, the endpoints module its hosts. Nothing else knows a service by
-name, so a fourth one is one new file.
+:meth:`Adapter.request` and :meth:`Adapter.parse`, the endpoints module its hosts. A service that can list its jobs
+brings a :class:`Lister` besides. Nothing else knows a service by name, so a fourth one is one new file.
 """
 
 import re
@@ -10,12 +10,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final, Generic, TypeVar
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict
 
 from exporter.core.model import Job, Reason, Snapshot, State
+from exporter.core.rules import Rule
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")  # as nearly every id is
 
@@ -55,6 +56,109 @@ class Hosts:
     exceptions: Mapping[str, str] = field(default_factory=dict)
 
 
+PAGE_SIZE: Final = 100
+"""Rows of one page of a list: the most that the vendor gives."""
+R = TypeVar("R", bound=Rule)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a service keeps jobs, for example a cluster; a service without places has one without a name."""
+
+    id: str = ""
+    name: str = ""
+    usable: bool = True
+    """Whether its jobs can be asked for."""
+    word: str = ""
+    """The vendor's word for its state; empty if the cloud told none, or told of no such place."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One list, which is read page by page."""
+
+    place: Place = Place()
+    query: tuple[tuple[str, str], ...] = ()
+    """What every page is asked with, the page itself left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A job as a list tells of it."""
+
+    target: Mapping[str, str]
+    """As :attr:`~exporter.core.model.Job.target` has it; tells one job from the other."""
+    words: Mapping[str, str] = field(default_factory=dict)
+    """What a name can be made of; a word that the list did not tell is not there."""
+    snapshot: Snapshot | None = None
+    """What the list tells of the newest run, and nothing more; ``None`` if it tells no state."""
+    since: float | None = None
+    """Which of two jobs is newer: the start of one that runs once, the creation of one that runs again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer of a list."""
+
+    rows: int
+    """How many rows it has, those that cannot be read included."""
+    items: tuple[Listed, ...] = ()
+    total: int | None = None
+    """How many rows all pages have together, if it is told."""
+    unknown: tuple[str, ...] = ()
+    """Fields that said something we cannot read, those that a snapshot holds left out."""
+
+
+class Lister(ABC, Generic[R]):
+    """What a service's lists are and how they are read. Stateless and pure; :mod:`exporter.core.lists` drives it."""
+
+    rule: ClassVar[type[Rule]]
+    """What the operator asks for under ``discovery``."""
+    newest_first: ClassVar[bool] = False
+    """Whether the first pages have the newest jobs, so that the last ones need not be read for them."""
+    matched: ClassVar[str] = ""
+    """The word that a rule's ``match`` and ``exclude`` look at; empty for the name that the job gets."""
+
+    def places_request(self, project_id: str) -> Request | None:
+        """Return the call that tells where the jobs are; ``None`` if no call is needed."""
+        return None
+
+    def places(self, body: bytes) -> tuple[Place, ...]:
+        """Read the answer of that call. Raises :class:`~exporter.core.errors.PollError`, and nothing else."""
+        return ()
+
+    def chosen(self, rule: R, places: tuple[Place, ...]) -> tuple[Place, ...]:
+        """Return those of *places* that *rule* asks for; one that it names and the cloud does not is not usable."""
+        return places
+
+    @abstractmethod
+    def views(self, rule: R, place: Place, now: float) -> tuple[View, ...]:
+        """Return the lists to read in *place*; *now* is Unix seconds."""
+
+    @abstractmethod
+    def request(self, view: View, project_id: str, page: int) -> Request:
+        """Return the call for one page, counted from 1."""
+
+    @abstractmethod
+    def parse(self, body: bytes, view: View) -> Page:
+        """Read a 200 answer.
+
+        Raises :class:`~exporter.core.errors.PollError` if the answer is a failure in disguise or holds no list, and
+        nothing else, whatever the bytes are.
+        """
+
+    def fits(self, rule: R, listed: Listed) -> bool:
+        """Whether *rule* asks for a job, where the call itself cannot be trusted to leave the others out."""
+        return True
+
+    @abstractmethod
+    def template(self, rule: R, places: tuple[Place, ...]) -> str:
+        """Return the template of names in the chosen *places*, for where the rule has none or a job lacks a word of it.
+
+        Every word in it is always told.
+        """
+
+
 class Adapter(ABC):
     """All that is known of one service: its words, its calls, its codes. Stateless and pure."""
 
@@ -72,6 +176,8 @@ class Adapter(ABC):
     """Whether a run that ended can never run again under the same registration."""
     forgets: ClassVar[bool] = False
     """Whether the service stops telling the counts of a run when the run ends."""
+    lists: ClassVar[Lister[Any] | None] = None
+    """The service's lists, if it has any that tell of jobs."""
 
     @abstractmethod
     def request(self, job: Job, project_id: str) -> Request:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from exporter.core.errors import PollError
 from exporter.core.model import Reason
-from exporter.core.read import clean, said
+from exporter.core.read import Fields, clean, said
 
 GATEWAY: Final[Mapping[str, Reason]] = {
     **dict.fromkeys(("0101", "0103", "0104", "0105", "0106", "0310", "0607"), Reason.CONFIG),
@@ -55,6 +55,7 @@ PRINTABLE_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 BASE64: Final = re.compile(rb"[A-Za-z0-9+/_-]{8,}={0,2}\s*")
 TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
 THROTTLE_WORDS: Final = re.compile(r"throttling threshold|over ratelimit|too many requests", re.IGNORECASE)
+Row = dict[str, Any] | None
 DEEPEST: Final = 4
 """Envelopes within envelopes are read this far down; the vendor nests one or two."""
 
@@ -125,6 +126,25 @@ def refusal(
         request_id=request_id if PRINTABLE_ID.fullmatch(request_id) else "",
         retry_after=retry_after,
     )
+
+
+def rows(data: Mapping[str, Any], name: str, codes: Mapping[str, Reason], unknown: list[str]) -> list[Row]:
+    """Read the list *name* of a 200 answer; a row that is no object stays in its place as ``None``, and is noted.
+
+    An empty list beside an error is that error, and what holds no list, or one of which nothing can be read, tells
+    nothing: it must not pass for "there are none".
+    """
+    found = Envelope() if data.get(name) else from_object(data)
+    if found.codes:
+        raise refusal(200, found, codes, otherwise=Reason.API)
+    if name in data and data[name] is None:
+        return []
+    if not isinstance(data.get(name), list):
+        raise PollError(Reason.PAYLOAD, f"the answer holds no list {name}")
+    read: list[Row] = Fields(data, unknown).objects(name) or []
+    if read and not any(row is not None for row in read):
+        raise PollError(Reason.PAYLOAD, f"the list {name} of the answer cannot be read")
+    return read
 
 
 def by_status(status: int) -> Reason:

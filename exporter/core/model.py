@@ -141,7 +141,8 @@ class Snapshot:
     start: float | None = None
     end: float | None = None
     failure_code: str | None = None
-    """Of a failed run: the vendor's error code, else ``other``; ``None`` for any other state."""
+    """Of a failed run: the vendor's error code, else ``other``; ``None`` for any other state, and from a list that has
+    no place for it."""
     counts: Mapping[Measure, float] = field(default_factory=dict)
     detail: Mapping[str, Any] = field(default_factory=dict)
     """For page and JSON only, what was not said left out; :meth:`told` makes it ready for JSON."""

@@ -15,10 +15,11 @@ from exporter.core import services
 from exporter.core.errors import SettingsError
 from exporter.core.model import Job
 from exporter.core.registry import FILE
+from exporter.core.sentences import instead
 from exporter.settings import explain, yamltext
 from exporter.settings.environ import once
 from exporter.settings.jobs import Reader
-from exporter.settings.mistakes import Mistake, Place, instead, lines
+from exporter.settings.mistakes import Mistake, Place, lines
 from exporter.settings.model import Settings
 from exporter.settings.tree import Items, Node, Table, from_plain, place_of, without_halves
 

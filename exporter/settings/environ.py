@@ -5,8 +5,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from exporter.core.sentences import nearest
 from exporter.settings import shape
-from exporter.settings.mistakes import ENVIRONMENT, Mistake, Place, nearest
+from exporter.settings.mistakes import ENVIRONMENT, Mistake, Place
 from exporter.settings.model import Settings
 from exporter.settings.reference import reference
 from exporter.settings.tree import Node, Table, Text, from_plain, merge

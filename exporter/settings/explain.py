@@ -5,8 +5,9 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
+from exporter.core.sentences import instead
 from exporter.settings import shape
-from exporter.settings.mistakes import Mistake, Path, instead
+from exporter.settings.mistakes import Mistake, Path
 from exporter.settings.tree import Items, Node, Table, place_of
 
 KEY: Final = "[key]"

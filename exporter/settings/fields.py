@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
+from exporter.core import durations
 from exporter.core.endpoints import REGION
-from exporter.settings import address, durations, files
-from exporter.settings.mistakes import Expected, nearest, shown
+from exporter.core.sentences import Expected, nearest, shown
+from exporter.settings import address, files
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from exporter.core.errors import SettingsError
 from exporter.core.model import Job, JobKey
 from exporter.core.packed import Packed
 from exporter.core.registry import STATIC
+from exporter.core.sentences import instead, shown
 from exporter.settings import explain, fields
-from exporter.settings.mistakes import Mistake, Path, instead, path_text, shown
+from exporter.settings.mistakes import Mistake, Path, path_text
 from exporter.settings.project import Cloud
 from exporter.settings.section import Section
 from exporter.settings.tree import Items, Node, Table, Text, place_of

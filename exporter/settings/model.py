@@ -9,11 +9,11 @@ from pydantic import BeforeValidator, Field, SkipValidation, ValidationInfo, fie
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from exporter.core.durations import duration
 from exporter.core.model import Job
+from exporter.core.sentences import Expected, shown
 from exporter.settings import fields
 from exporter.settings.address import split_listen
-from exporter.settings.durations import duration
-from exporter.settings.mistakes import Expected, shown
 from exporter.settings.project import Project
 from exporter.settings.section import HOST_NAME, WRITTEN, Section
 

@@ -8,8 +8,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from exporter.core import services
 from exporter.core.adapter import Adapter
+from exporter.core.sentences import instead, shown
 from exporter.settings import fields
-from exporter.settings.mistakes import instead, shown
 from exporter.settings.section import Section
 
 

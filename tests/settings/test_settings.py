@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.core import services
+from exporter.core.durations import UNITS, duration, rate, seconds
 from exporter.core.errors import SettingsError
 from exporter.settings import Cloud, load, reference
-from exporter.settings.durations import UNITS, duration, rate, seconds
 
 CONFIG = Path(__file__).parents[2] / "config"
 PROJECT = """\

@@ -1,9 +1,6 @@
-"""Data Lake Insight: SQL and Spark jobs.
+"""The sub-jobs of a progress answer, and what they sum up to.
 
-Source: DLI API reference, "Querying the Job Execution Progress" (ShowJobProgress), tables 2 and 3.
-
-The field ``progress`` is of the running sub-job while there is one, so it can fall from one poll to the next.
-Sub-jobs are told only while the job runs; DLI forgets them the moment it ends.
+Source: DLI API reference, "Querying the Job Execution Progress" (ShowJobProgress), table 3.
 """
 
 from collections import Counter
@@ -11,11 +8,8 @@ from collections.abc import Mapping
 from datetime import tzinfo
 from typing import Any, Final
 
-from exporter.core import classify, read, times
-from exporter.core.adapter import Adapter, Entry, Hosts, Request, known_word, segments
-from exporter.core.errors import PollError, first_line
-from exporter.core.model import Job, Measure, Reason, RunId, Snapshot, State, Table
-from exporter.core.packed import Packed
+from exporter.core import read, times
+from exporter.core.model import Measure
 
 SUMS: Final[Mapping[str, Measure]] = {
     "num_tasks": Measure("tasks_planned"),
@@ -51,100 +45,7 @@ REASONS_SHOWN: Final = 10
 REASON_LENGTH: Final = 100
 
 
-class DliEntry(Entry):
-    """A DLI job of the configuration."""
-
-    job_id: str
-
-    @property
-    def default_name(self) -> str:
-        """The job's id: DLI jobs have no name."""
-        return self.job_id
-
-
-class Dli(Adapter):
-    """The adapter of Data Lake Insight."""
-
-    service = "dli"
-    entry = DliEntry
-    hosts = Hosts(
-        {
-            "huaweicloud": "https://dli.{region}.myhuaweicloud.com",
-            "otc": "https://dli.{region}.otc.t-systems.com",
-        },
-        {"eu-west-101": "https://dli.eu-west-101.myhuaweicloud.eu"},
-    )
-    limits = {"dli": 5.0}
-    states = {
-        "LAUNCHING": State.PENDING,
-        "RUNNING": State.RUNNING,
-        "SCALING": State.RUNNING,
-        "FINISHED": State.SUCCEEDED,
-        "FINISH": State.SUCCEEDED,
-        "FAILED": State.FAILED,
-        "CANCELLED": State.CANCELLED,
-    }
-    codes = {
-        **dict.fromkeys(("DLI.0002", "DLI.0023", "DLI.0100", "DLI.12004", "DLI.16001"), Reason.NOT_FOUND),
-        **dict.fromkeys(("DLI.0013", "DLI.0014", "DLI.0015", "DLI.0016"), Reason.AUTH),
-        **dict.fromkeys(("DLI.0012", "DLI.0019", "DLI.0999"), Reason.SERVER),
-        "DLI.0001": Reason.API,
-        "DLI.0003": Reason.PERMISSION,
-    }
-    final = True
-    forgets = True
-
-    def request(self, job: Job, project_id: str) -> Request:
-        """Ask for the progress of the job."""
-        path = segments("v1", project_id, "jobs", job.target["job_id"], "progress")
-        return Request("ShowJobProgress", path, "dli")
-
-    def parse(self, body: bytes, job: Job, zone: tzinfo | None) -> Snapshot:
-        """Read table 2 and, while the job runs, table 3."""
-        data = read.document(body)
-        unknown: list[str] = []
-        fields = read.Fields(data, unknown)
-        word = fields.word("status")
-        if word is None:
-            raise self._stateless(data, fields)
-        state = self.states.get(word.upper(), State.UNKNOWN)
-        if state is State.UNKNOWN:
-            unknown.append("status")
-        progress = fields.amount("progress", full=1)
-        items = fields.objects("sub_jobs") or []
-        subjobs = [_Subjob(item, unknown, zone) for item in items]
-        message = fields.text("message")
-        detail = {
-            "job_id": fields.text("job_id"),
-            "is_success": fields.flag("is_success"),
-            "message": first_line(message or "") or None,
-            "sub_job_id": fields.amount("sub_job_id"),
-            "sub_jobs": Table(COLUMNS, tuple(subjob.row for subjob in subjobs)) if subjobs else None,
-        }
-        return Snapshot(
-            state=state,
-            native_state=known_word(word, self.states),
-            run=RunId(job.target["job_id"]),
-            progress=1.0 if state is State.SUCCEEDED else progress,
-            failure_code=classify.failure_code(message) if state is State.FAILED else None,
-            counts=Packed(_sums(subjobs)),
-            detail=Packed({name: value for name, value in detail.items() if value is not None}),
-            unknown=tuple(unknown),
-        )
-
-    def _stateless(self, data: Mapping[str, Any], fields: read.Fields) -> PollError:
-        """Return the failure that an answer without a status is: 200 does not mean that the call worked."""
-        found = classify.from_object(data)
-        if fields.flag("is_success") is False:
-            inner = classify.envelope(found.text.encode())
-            codes = (*found.codes, *inner.codes, *classify.codes_in(found.text))
-            found = classify.Envelope(codes, found.text, found.request_id)
-            return classify.refusal(200, found, self.codes, otherwise=Reason.API)
-        otherwise = Reason.API if found.codes else Reason.PAYLOAD
-        return classify.refusal(200, found, self.codes, otherwise=otherwise)
-
-
-class _Subjob:
+class Subjob:
     """One row of ``sub_jobs``: its numbers for the sums, and what page and JSON show of it."""
 
     def __init__(self, data: dict[str, Any] | None, unknown: list[str], zone: tzinfo | None) -> None:
@@ -209,7 +110,7 @@ def _time(fields: read.Fields, name: str, zone: tzinfo | None) -> tuple[str | No
     return text, seconds
 
 
-def _sums(subjobs: list[_Subjob]) -> dict[Measure, float]:
+def sums(subjobs: list[Subjob]) -> dict[Measure, float]:
     """Sum the sub-jobs of one answer; a sum is absent if any of them lacks the number."""
     if not subjobs:
         return {}
@@ -224,7 +125,7 @@ def _sums(subjobs: list[_Subjob]) -> dict[Measure, float]:
     return counts
 
 
-def _killed(subjobs: list[_Subjob]) -> dict[Measure, float]:
+def _killed(subjobs: list[Subjob]) -> dict[Measure, float]:
     """Sum the killed tasks by reason: the greatest reasons by name, the rest together as ``other``."""
     by_reason: dict[str, float | None] = {}
     for subjob in subjobs:
@@ -239,6 +140,3 @@ def _killed(subjobs: list[_Subjob]) -> dict[Measure, float]:
         other = Measure("killed_tasks", "other")
         counts[other] = counts.get(other, 0) - sum(amount for amount, _ in rest)
     return counts
-
-
-ADAPTER = Dli()

@@ -4,7 +4,7 @@ import re
 from decimal import Decimal
 from typing import Final
 
-from exporter.settings.mistakes import Expected
+from exporter.core.sentences import Expected
 
 UNITS: Final = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 """Milliseconds."""

@@ -1,7 +1,6 @@
 """Cloud Data Migration: jobs that run again and again, each run a *submission*.
 
-Source: CDM API reference, "Querying Job Status" (ShowJobStatus), tables 3 to 6. Words that the table of ``status`` does
-not have come from the job list (NEW), from the console (STOPPED) and from example answers (PENDING).
+Source: CDM API reference, "Querying Job Status" (ShowJobStatus), tables 3 to 6.
 """
 
 from collections.abc import Mapping
@@ -13,10 +12,10 @@ from exporter.core.adapter import Adapter, Entry, Hosts, Request, known_word, se
 from exporter.core.errors import PollError, first_line
 from exporter.core.model import Job, Measure, Reason, RunId, Snapshot, State
 from exporter.core.packed import Packed
+from exporter.core.services.cdm.lists import CdmLister
+from exporter.core.services.cdm.words import CODES, NOT_APPLICABLE, STATES
 
 COUNTERS: Final = "org.apache.sqoop.submission.counter.SqoopCounters"
-NOT_APPLICABLE: Final = -1
-"""CDM's mark for "has none": the progress of a failed run, the files of a database job."""
 ROWS: Final[Mapping[str, Measure]] = {
     "write_rows": Measure("rows_inserted"),
     "update_rows": Measure("rows_updated"),
@@ -62,23 +61,9 @@ class Cdm(Adapter):
         }
     )
     limits = {"cdm": 1.8, "cdm_list": 1.8}
-    states = {
-        "BOOTING": State.PENDING,
-        "PENDING": State.PENDING,
-        "NEW": State.PENDING,
-        "NEVER_EXECUTED": State.PENDING,
-        "RUNNING": State.RUNNING,
-        "SUCCEEDED": State.SUCCEEDED,
-        "FAILED": State.FAILED,
-        "FAILURE_ON_SUBMIT": State.FAILED,
-        "STOPPED": State.CANCELLED,
-        "UNKNOWN": State.UNKNOWN,
-    }
-    codes = {
-        **dict.fromkeys(("CDM.0001", "CDM.0054", "CDM.0095", "CDM.0100", "CDM.0319"), Reason.NOT_FOUND),
-        **dict.fromkeys(("CDM.0000", "CDM.0036", "CDM.0202"), Reason.SERVER),
-        "CDM.0032": Reason.PERMISSION,
-    }
+    states = STATES
+    codes = CODES
+    lists = CdmLister()
     final = False
 
     def request(self, job: Job, project_id: str) -> Request:

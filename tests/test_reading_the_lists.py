@@ -1,0 +1,321 @@
+"""Reading the simulator's lists over HTTP gives what it meant, and what the vendor's own clients read."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestServer
+from huaweicloudsdkcdm.v1 import CdmClient, ListClustersRequest, ShowJobsRequest
+from huaweicloudsdkcore.auth.credentials import BasicCredentials
+from huaweicloudsdkdli.v1 import DliClient, ListSqlJobsRequest
+from yarl import URL
+
+from exporter.cloud.credentials.signing import canonical_query
+from exporter.core import classify
+from exporter.core.adapter import Lister, Request, View
+from exporter.core.errors import PollError
+from exporter.core.lists import Found, Named, walk
+from exporter.core.model import Measure
+from exporter.core.services import load
+from exporter.core.services.cdm.lists import COUNTS
+from exporter.core.services.dli.words import STATES
+from exporter.simulator import CdmJob, CdmRun, Cloud, DliJob, Oddity, Step, SubJob, Volume, make_app, populate
+from exporter.simulator.cdm_script import CdmCluster
+
+ADAPTERS = load()
+NOON = 1_762_228_800.0
+
+
+@dataclass
+class Hand:
+    """A clock that only a test moves; Unix seconds."""
+
+    now: float = NOON
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Hand:
+    return Hand()
+
+
+@pytest.fixture
+def cloud(clock: Hand) -> Cloud:
+    cloud = Cloud(clock=clock)
+    cloud.limits.per_minute.clear()
+    return cloud
+
+
+@pytest.fixture
+async def url(cloud: Cloud) -> AsyncIterator[str]:
+    async with TestServer(make_app(cloud)) as server:
+        yield str(server.make_url("/")).rstrip("/")
+
+
+@pytest.fixture
+def vendor(cloud: Cloud) -> Iterator[Callable[[Any, str], Any]]:
+    """Make one of the vendor's clients for an address."""
+    made: list[Any] = []
+
+    def make(kind: Any, url: str) -> Any:
+        keys = BasicCredentials(cloud.access_key, cloud.secret_key, cloud.project_id)
+        made.append(kind.new_builder().with_credentials(keys).with_endpoint(url).build())
+        return made[-1]
+
+    yield make
+    for client in made:  # the vendor's clients have no way to be closed
+        client._http_client._session.close()
+
+
+def lister(service: str) -> Lister[Any]:
+    found = ADAPTERS[service].lists
+    assert found is not None
+    return found
+
+
+async def get(cloud: Cloud, url: str, service: str, request: Request) -> bytes:
+    """Make one call as the exporter writes it; a refused one is a failure."""
+    address = URL(f"{url}{request.path}?{canonical_query(request.query)}", encoded=True)
+    async with ClientSession() as session, session.get(address, headers={"X-Auth-Token": cloud.token}) as answer:
+        body = await answer.read()
+    if answer.status != 200:
+        raise classify.refusal(answer.status, classify.envelope(body), ADAPTERS[service].codes)
+    return body
+
+
+async def discover(cloud: Cloud, url: str, service: str, **rule: object) -> Found:
+    steps = walk(lister(service), lister(service).rule.model_validate(rule), cloud.project_id, cloud.clock())
+    request = next(steps)
+    try:
+        while True:
+            try:
+                body = await get(cloud, url, service, request)
+            except PollError as error:
+                request = steps.throw(error)
+            else:
+                request = steps.send(body)
+    except StopIteration as done:
+        found: Found = done.value
+        return found
+
+
+def seconds(milliseconds: int | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1000
+
+
+@pytest.mark.parametrize("elapsed", range(0, 400, 23))
+async def test_the_list_of_dli_is_read_as_the_vendors_client_reads_it(
+    cloud: Cloud, clock: Hand, url: str, vendor: Callable[[Any, str], Any], elapsed: int
+) -> None:
+    populate(cloud)
+    cloud.faults.clear()
+    clock.now += elapsed
+    found = await discover(cloud, url, "dli", window="3650d")
+    theirs = await asyncio.to_thread(vendor(DliClient, url).list_sql_jobs, ListSqlJobsRequest(page_size=100))
+
+    assert (found.cut, found.unread, found.failures, found.unknown) == (0, 0, (), ())
+    assert len(found.jobs) == theirs.job_count == len(theirs.jobs)
+    mine = {each.name: each.listed for each in found.jobs}
+    for row in theirs.jobs:
+        listed = mine[row.job_id]
+        seen = listed.snapshot
+        assert seen is not None
+        assert listed.target == {"job_id": row.job_id}
+        names = ("job_id", "job_type", "queue_name", "owner", "database_name")
+        words = {name: getattr(row, name) for name in names if getattr(row, name)}
+        assert listed.words == words | {f"tags.{tag.key}": tag.value for tag in row.tags or []}
+        assert (listed.since, seen.start) == (seconds(row.start_time),) * 2
+        assert (seen.state.value, seen.end) == (truth(cloud, row.job_id), seconds(row.end_time))
+        assert seen.native_state == (row.status if row.status.upper() in STATES else "other")
+        assert seen.detail.get("message", "") == row.message.partition("\n")[0]
+        assert (seen.failure_code is not None) == (row.status == "FAILED")
+        assert (seen.progress, seen.counts) == (1.0 if row.status == "FINISHED" else None, {})
+
+
+def truth(cloud: Cloud, job_id: str) -> str:
+    meant = cloud.truth(cloud.dli[job_id])
+    assert meant is not None
+    return meant.state.value
+
+
+@pytest.mark.parametrize("elapsed", range(0, 400, 23))
+async def test_the_list_of_cdm_is_read_as_the_vendors_client_reads_it(
+    cloud: Cloud, clock: Hand, url: str, vendor: Callable[[Any, str], Any], elapsed: int
+) -> None:
+    populate(cloud)
+    cloud.faults.clear()
+    clock.now += elapsed
+    found = await discover(cloud, url, "cdm")
+    client = vendor(CdmClient, url)
+    clusters = (await asyncio.to_thread(client.list_clusters, ListClustersRequest())).clusters
+    (works,) = [each for each in clusters if each.status == "200"]
+    request = ShowJobsRequest(cluster_id=works.id, job_name="all", page_no=1, page_size=100)
+    theirs = await asyncio.to_thread(client.show_jobs, request)
+
+    assert [(each.name, each.word) for each in found.skipped] == [
+        (each.name, each.status) for each in clusters if each is not works
+    ]
+    assert (found.cut, found.unread, found.failures, found.unknown) == (0, 0, (), ())
+    assert len(found.jobs) == theirs.total == len(theirs.jobs)
+    mine = {each.name: each for each in found.jobs}
+    for row in theirs.jobs:
+        same_cdm_job(mine[f"{works.name}/{row.name}"], row, works)
+
+
+def same_cdm_job(named: Named, row: Any, cluster: Any) -> None:
+    listed, seen = named.listed, named.listed.snapshot
+    assert listed.target == {"cluster_id": cluster.id, "job_name": row.name}
+    assert listed.words == {
+        "cluster_id": cluster.id,
+        "cluster_name": cluster.name,
+        "job_name": row.name,
+        "job_type": row.job_type,
+        "group_name": row.group_name,
+    }
+    assert listed.since == seconds(int(row.creation_date))
+    assert (seen is None) == (row.status is None)
+    if seen is None:
+        return
+    counts = {measure: getattr(row, name) for name, measure in COUNTS.items()}
+    assert seen.counts == {measure: value for measure, value in counts.items() if value is not None and value >= 0}
+    assert (seen.native_state, seen.incremental) == (row.status, row.is_incrementing)
+    assert seen.start == seconds(row.execute_start_date)
+    assert seen.end == (seconds(row.execute_update_date) if seen.state.ended else None)
+    assert seen.detail["enabled"] is row.enabled
+
+
+@pytest.mark.parametrize(
+    ("rule", "theirs"),
+    [
+        ({}, {}),
+        ({"queues": ["q1"]}, {"queue_name": "q1"}),
+        ({"owner": "l i+"}, {"owner": "l i+"}),
+        ({"states": ["RUNNING"]}, {"job_status": "RUNNING"}),
+        ({"types": ["DDL"]}, {"job_type": "DDL"}),
+        ({"types": ["DDL", "INSERT"]}, {"job_types": ["DDL", "INSERT"]}),
+        ({"tags": {"team": "bi", "k 1": "v=1+中"}}, {"tags": "team=bi,k 1=v=1+中"}),
+    ],
+)
+async def test_the_query_is_written_as_the_vendors_client_writes_it(
+    cloud: Cloud, vendor: Callable[[Any, str], Any], rule: dict[str, object], theirs: dict[str, object]
+) -> None:
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.rel_url.raw_query_string)
+        return web.json_response({"is_success": True, "jobs": []})
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", answer)
+    async with TestServer(app) as server:
+        url = str(server.make_url("/")).rstrip("/")
+        await discover(cloud, url, "dli", **rule)
+        now = round(NOON * 1000)
+        whole = {"page_size": 100, "current_page": 1, "order": "start_time_desc", "start": now - 86_400_000, "end": now}
+        await asyncio.to_thread(vendor(DliClient, url).list_sql_jobs, ListSqlJobsRequest(**whole, **theirs))
+
+    assert asked[0] == asked[1]
+
+
+async def test_the_jobs_page_of_cdm_is_asked_for_as_the_vendors_client_asks(
+    cloud: Cloud, vendor: Callable[[Any, str], Any]
+) -> None:
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(str(request.rel_url))
+        return web.json_response({"jobs": []})
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", answer)
+    async with TestServer(app) as server:
+        url = str(server.make_url("/")).rstrip("/")
+        places = lister("cdm").places(b'{"clusters": [{"id": "c-1", "status": "200"}]}')
+        (view,) = lister("cdm").views(lister("cdm").rule(), places[0], NOON)
+        await get(cloud, url, "cdm", lister("cdm").request(view, cloud.project_id, 3))
+        request = ShowJobsRequest("c-1", "all", page_no=3, page_size=100, job_type="NORMAL_JOB")
+        await asyncio.to_thread(vendor(CdmClient, url).show_jobs, request)
+
+    assert asked[0] == asked[1]
+
+
+@pytest.mark.parametrize(
+    ("rule", "names"),
+    [
+        ({}, ["1", "2", "3", "4"]),
+        ({"queues": ["q1", "q2"]}, ["1", "3", "4"]),
+        ({"tags": {"team": "b i"}}, ["2"]),
+        ({"types": ["DDL", "INSERT"]}, ["2", "3"]),
+        ({"owner": "li"}, ["3"]),
+        ({"states": ["RUNNING", "FINISHED"]}, ["1", "2", "3", "4"]),
+        ({"states": ["FINISHED"]}, ["1"]),
+        ({"window": "30s"}, ["3", "4"]),
+        ({"max_jobs": 2}, ["3", "4"]),
+        ({"name": "{owner}-{tags.team}"}, ["1", "svc_etl-b i", "3", "4"]),
+    ],
+)
+async def test_rules_find_the_simulators_dli_jobs(
+    cloud: Cloud, clock: Hand, url: str, rule: dict[str, object], names: list[str]
+) -> None:
+    script = (SubJob("save", 10, 1000),)
+    cloud.add(
+        DliJob("1", "a", NOON - 50, (SubJob("save", 10, 10),), queue="q1"),
+        DliJob("2", "b", NOON - 40, script, job_type="DDL", tags={"team": "b i"}),
+        DliJob("3", "c", NOON - 20, script, queue="q1", owner="li", job_type="INSERT"),
+        DliJob("4", "d", NOON, script, queue="q2"),
+    )
+
+    assert [each.name for each in (await discover(cloud, url, "dli", **rule)).jobs] == names
+
+
+async def test_pages_of_the_simulator_are_read_to_the_end(cloud: Cloud, url: str) -> None:
+    cluster = cloud.new_uuid()
+    cloud.add(*(CdmJob(cluster, f"订单 {number:03}+", NOON, (CdmRun((Step("RUNNING", 5),)),)) for number in range(230)))
+    cloud.add(*(DliJob(str(number), "j", NOON - number, (SubJob("s", 1, 9),)) for number in range(1, 351)))
+
+    migrations = await discover(cloud, url, "cdm")
+    queries = await discover(cloud, url, "dli")
+
+    assert {each.name for each in migrations.jobs} == {f"订单 {number:03}+" for number in range(230)}
+    assert [each.name for each in queries.jobs] == [str(number) for number in range(350, 0, -1)]
+
+
+async def test_a_running_cdm_job_tells_its_rows_and_an_odd_one_no_state(cloud: Cloud, clock: Hand, url: str) -> None:
+    cluster = cloud.new_uuid()
+    run = CdmRun((Step("RUNNING", 100, 0.0, 1.0),), volume=Volume(rows_written=1000))
+    odd = frozenset({Oddity.NO_LIST_STATUS, Oddity.TEXT_DATES})
+    cloud.add(CdmJob(cluster, "orders", NOON, (run,)), CdmJob(cluster, "odd", NOON, (run,), oddities=odd))
+    clock.now += 50
+    listed = {each.name: each.listed for each in (await discover(cloud, url, "cdm")).jobs}
+
+    assert listed["odd"].snapshot is None
+    assert listed["odd"].since == NOON - 86400
+    assert listed["orders"].snapshot is not None
+    assert listed["orders"].snapshot.counts[Measure("rows_written")] == 500
+
+
+async def test_a_cluster_that_fails_is_told_with_its_reason(cloud: Cloud, url: str) -> None:
+    cloud.add(CdmJob("c-1", "orders", NOON, (CdmRun((Step("RUNNING", 100),)),)))
+    cloud.cdm_clusters["c-2"] = CdmCluster("c-2", "second")
+    steps = walk(lister("cdm"), lister("cdm").rule(), cloud.project_id, NOON)
+    next(steps)
+    steps.send(await get(cloud, url, "cdm", Request("ListClusters", f"/v1.1/{cloud.project_id}/clusters", "cdm_list")))
+    gone = lister("cdm").request(View(place_of("gone")), cloud.project_id, 1)
+    with pytest.raises(PollError) as caught:
+        await get(cloud, url, "cdm", gone)
+    request = steps.throw(caught.value)
+    with pytest.raises(StopIteration) as done:
+        steps.send(await get(cloud, url, "cdm", request))
+
+    found: Found = done.value.value
+    assert [(place.id, error.reason.value) for place, error in found.failures] == [("c-1", "not_found")]
+    assert found.jobs == ()
+
+
+def place_of(cluster: str) -> Any:
+    return lister("cdm").places(f'{{"clusters": [{{"id": "{cluster}"}}]}}'.encode())[0]
