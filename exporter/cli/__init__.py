@@ -1,4 +1,4 @@
-"""The commands: run, demo, check, poll and metrics.
+"""The commands: run, demo, check, discover, poll and metrics.
 
 Exit codes: 0 fine, 1 refused configuration or failed command, 2 wrong usage. A user's mistake is answered with a
 sentence, never with a traceback.
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from exporter import __version__
-from exporter.cli import check, demo, poll, reference, run
+from exporter.cli import check, demo, discover, poll, reference, run
 from exporter.core.errors import ExporterError
 
 
@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         ("run", run.command, [config]),
         ("demo", demo.command, []),
         ("check", check.command, [config]),
+        ("discover", discover.command, [config]),
         ("poll", poll.command, [job]),
         ("metrics", reference.command, []),
     ):

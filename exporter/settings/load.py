@@ -17,9 +17,16 @@ from exporter.settings.section import HOST_NAME, WRITTEN
 from exporter.settings.tree import Table, from_plain, merge, without_halves
 
 
-def load(path: Path | None, environ: Mapping[str, str], base: Mapping[str, Any] | None = None) -> Settings:
+def load(
+    path: Path | None,
+    environ: Mapping[str, str],
+    base: Mapping[str, Any] | None = None,
+    *,
+    jobs_needed: bool = True,
+) -> Settings:
     """Return the settings of the file *path*, with the variables of *environ* over it and *base* beneath it.
 
+    Unless *jobs_needed* there may be no jobs in them.
     Raises :class:`~exporter.core.errors.SettingsError` with every mistake, those of the file first and by line,
     and nothing else, whatever file and variables hold.
     """
@@ -27,7 +34,7 @@ def load(path: Path | None, environ: Mapping[str, str], base: Mapping[str, Any] 
     mistakes += vendor.complete(root, environ)
     mistakes += without_halves(root)
     mistakes += rules.not_yet(root) + rules.no_iam(root) + pod.mistakes(root, environ)
-    settings, more = _checked(root, environ)
+    settings, more = _checked(root, environ, jobs_needed)
     # what could not be read, or not be served, is told once: what would follow from it is not news
     told = {mistake.path for mistake in mistakes if mistake.path}
     mistakes += [one for one in more if not any(one.path[:length] in told for length in range(len(one.path) + 1))]
@@ -57,7 +64,7 @@ def _written(path: Path | None, environ: Mapping[str, str], base: Mapping[str, A
     return merged, mistakes + more
 
 
-def _checked(root: Table, environ: Mapping[str, str]) -> tuple[Settings | None, list[Mistake]]:
+def _checked(root: Table, environ: Mapping[str, str], jobs_needed: bool) -> tuple[Settings | None, list[Mistake]]:
     adapters = services.load()
     HOST_NAME.set(environ.get("HOSTNAME") or socket.gethostname())
     mistakes = rules.one_of(root)
@@ -65,7 +72,7 @@ def _checked(root: Table, environ: Mapping[str, str]) -> tuple[Settings | None, 
         sentence = "none is given; name one under projects, or set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"
         mistakes.append(Mistake(root.place, ("projects",), sentence))
     reader = jobs.Reader(root, root.table("projects"), adapters)
-    found = reader.read(root.get("jobs"), required=not root.get("job_files"))
+    found = reader.read(root.get("jobs"), required=jobs_needed and not root.get("job_files"))
     mistakes += reader.mistakes
     settings = None
     try:

@@ -1,0 +1,96 @@
+"""``discover``: what jobs there are, as a ``jobs:`` section that can be pasted."""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from exporter import logs
+from exporter.app import App
+from exporter.cloud.project import Project
+from exporter.core.adapter import Adapter
+from exporter.core.errors import PollError
+from exporter.core.lists import Found, Named
+from exporter.core.sentences import printable
+from exporter.discovery import Pace, find
+from exporter.settings import load
+
+
+def command(options: argparse.Namespace) -> int:
+    """Ask the lists of every project and print a jobs: section of what they tell."""
+    settings = load(Path(options.config) if options.config else None, os.environ, jobs_needed=False)
+    logs.configure(settings.log.level, settings.log.format)
+    return asyncio.run(_discover(App(settings)))
+
+
+async def _discover(app: App) -> int:
+    failed = False
+    print("jobs:")
+    async with app.fleet() as fleet:
+        for project in fleet.projects.values():
+            try:
+                for adapter in fleet.adapters.values():
+                    if adapter.service in project.endpoints:
+                        failed |= await _service(project, adapter)
+            except PollError as error:  # the other services would be refused too, and the key locked
+                print(f"project {project.name}: {error.sentence}", file=sys.stderr)
+                failed = True
+    return 1 if failed else 0
+
+
+async def _service(project: Project, adapter: Adapter) -> bool:
+    """Print what one service of one project tells; return whether something of it is missing.
+
+    Raises :class:`PollError` if the cloud refuses who asks.
+    """
+    service = f"{adapter.service} of project {project.name}"
+    if adapter.lists is None:
+        print(f"  # {service}: the cloud has no list of its jobs; their ids come from what started them")
+        return False
+    try:
+        found = await find(project, adapter, adapter.lists, adapter.lists.rule(), Pace(project, project.clock))
+    except PollError as error:
+        if error.refused:
+            raise
+        print(f"{service}: {error.sentence}", file=sys.stderr)
+        print(f"  # {service}: not known, {error.reason.value}")
+        return True
+    for line in _lines(service, project, adapter, found):
+        print(line)
+    for place, failure in found.failures:
+        print(f"{service}, {printable(place.name or place.id)}: {failure.sentence}", file=sys.stderr)
+    return bool(found.failures)
+
+
+def _lines(service: str, project: Project, adapter: Adapter, found: Found) -> Iterator[str]:
+    left = f", {found.cut} more are older" if found.cut else ""
+    if found.unread or found.unread is None:
+        left += ", and the list goes on"
+    yield f"  # {service}: {len(found.jobs)} jobs{left}"
+    for place in found.skipped:
+        state = f"is {printable(place.word)}" if place.id else "is not there"
+        yield f"  # left out: {printable(place.name or place.id)} {state}"
+    for job in reversed(found.jobs):
+        yield f"  - {_entry(project, adapter, job)}  # {_comment(job)}"
+
+
+def _entry(project: Project, adapter: Adapter, job: Named) -> str:
+    """Write one entry; JSON's strings are YAML's too, and stay text."""
+    entry = {"service": adapter.service, "project": project.name, **job.listed.target}
+    if job.name != adapter.entry.model_validate(dict(job.listed.target)).default_name:
+        entry["name"] = job.name
+    return "{" + ", ".join(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in entry.items()) + "}"
+
+
+def _comment(job: Named) -> str:
+    """Say what the job is, in the words of its list."""
+    listed = job.listed
+    state = listed.snapshot.native_state if listed.snapshot else "state not told"
+    parts = [state, *(f"{word} {value}" for word, value in listed.words.items() if value not in listed.target.values())]
+    if listed.since is not None:
+        parts.append(f"since {datetime.fromtimestamp(listed.since, UTC):%Y-%m-%d %H:%M:%S} UTC")
+    return printable(", ".join(parts))

@@ -1,0 +1,69 @@
+"""``discover`` against the simulator: what it prints can be pasted, and is what the cloud has."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from exporter.cli.demo import settings_for
+from tests.e2e.processes import exporter
+
+
+@pytest.fixture
+def cloud() -> Iterator[dict[str, Any]]:
+    """Run the simulator and return what it announced."""
+    command = [sys.executable, "-m", "exporter.simulator", "--until-eof"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())
+        process.terminate()
+
+
+def written(cloud: dict[str, Any], path: Path, **changes: Any) -> str:
+    settings = settings_for(cloud)
+    del settings["jobs"], settings["web"]
+    path.write_text(json.dumps({**settings, **changes}))
+    return str(path)
+
+
+def test_what_it_prints_is_what_the_cloud_has_and_can_be_pasted(cloud: dict[str, Any], tmp_path: Path) -> None:
+    result = exporter("discover", "--config", written(cloud, tmp_path / "exporter.yaml"))
+
+    assert (result.returncode, result.stderr) == (0, "")
+    jobs = yaml.load(result.stdout, yaml.BaseLoader)["jobs"]
+    assert {job["job_id"] for job in jobs if job["service"] == "dli"} == {
+        job["job_id"] for job in cloud["jobs"] if job["service"] == "dli"
+    }
+    listed = {(job["cluster_id"], job["job_name"]) for job in jobs if job["service"] == "cdm"}
+    known = {(job["cluster_id"], job["job_name"]) for job in cloud["jobs"] if job["service"] == "cdm"}
+    assert listed
+    assert listed <= known
+    assert "dws of project" in result.stdout
+    (tmp_path / "pasted.yaml").write_text(
+        (tmp_path / "exporter.yaml").read_text().rstrip().removesuffix("}") + ', "jobs": ' + json.dumps(jobs) + "}"
+    )
+    checked = exporter("check", "--config", str(tmp_path / "pasted.yaml"))
+    assert "The configuration is valid." in checked.stdout or "asks for more than its limits" in checked.stdout
+
+
+def test_a_cloud_that_refuses_is_told_and_the_exit_code_says_so(cloud: dict[str, Any], tmp_path: Path) -> None:
+    wrong = settings_for(cloud)["projects"]
+    name = next(iter(wrong))
+    wrong[name]["credentials"] = {"access_key": {"key_id": "nobody", "secret": "wrong"}}
+    result = exporter("discover", "--config", written(cloud, tmp_path / "exporter.yaml", projects=wrong))
+
+    assert result.returncode == 1
+    assert "the cloud refused the credentials" in result.stderr
+    assert yaml.safe_load(result.stdout) == {"jobs": None}
+
+
+def test_without_jobs_only_discover_takes_the_configuration(cloud: dict[str, Any], tmp_path: Path) -> None:
+    result = exporter("check", "--config", written(cloud, tmp_path / "exporter.yaml"))
+
+    assert result.returncode == 1
+    assert "no job is registered" in result.stderr
