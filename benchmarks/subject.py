@@ -18,11 +18,12 @@ from aiohttp import web
 
 from benchmarks.peers.bare import runner
 from exporter import logs
-from exporter.app import App, Jobs, Metrics, spare_the_collector
+from exporter.app import App, spare_the_collector
 from exporter.cloud.fleet import Fleet
 from exporter.core.schedule import Pace
 from exporter.poller import Poller
 from exporter.settings import load
+from exporter.views import Jobs, Metrics
 from exporter.web.server import make_app
 
 
@@ -110,7 +111,7 @@ async def main(path: str, rate: float) -> None:
     app = App(settings)
     async with app.fleet() as fleet:
         subject = Subject(app, fleet, rate)
-        handler = make_app(Metrics(app.board, app.telemetry), Jobs(app.board, subject.poller, fleet, app.clock))
+        handler = make_app(Metrics(app.board, app.telemetry), Jobs(app.board, subject.poller, app.clock))
         runner = web.AppRunner(handler, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -4,32 +4,32 @@ import asyncio
 import gc
 import os
 import signal
-import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 import structlog
 from aiohttp import web
-from prometheus_client import generate_latest
-from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
-from exporter import __version__
+from exporter import __version__, logs
 from exporter.clock import Clock, SystemClock
 from exporter.cloud.fleet import Fleet
 from exporter.core.board import Board
 from exporter.core.errors import ExporterError
-from exporter.core.model import Job, JobKey, Record
-from exporter.core.registry import STATIC, Registry
+from exporter.core.model import Job
+from exporter.core.registry import STATIC, Changes, Registry
 from exporter.core.schedule import Pace
 from exporter.core.services import load
 from exporter.core.shards import shard_of
 from exporter.jobfiles import JobFiles
 from exporter.poller import Poller
 from exporter.projects import Projects
+from exporter.reload import Reloader, numbers, watch
 from exporter.settings import Settings
 from exporter.supervise import keep_running, survive
 from exporter.telemetry import Telemetry
+from exporter.views import Jobs, Lifecycle, Metrics
 from exporter.web.server import SCRAPES, make_app
 
 STOP_WITHIN = 4.0
@@ -46,67 +46,29 @@ def spare_the_collector() -> None:
     gc.set_threshold(5_000, 20, 100)
 
 
-class Metrics:
-    """The whole of /metrics: the jobs' lines and the exporter's own."""
-
-    def __init__(self, board: Board, telemetry: Telemetry) -> None:
-        self._board = board
-        self._telemetry = telemetry
-
-    def sections(self, openmetrics: bool, names: frozenset[str]) -> list[list[bytes]]:
-        """Return the body, a family after the other; with *names* only the samples that are called so."""
-        began = time.perf_counter()
-        registry = self._telemetry.registry
-        own = registry.restricted_registry(names) if names else registry
-        last = generate_openmetrics(own) if openmetrics else generate_latest(own)  # type: ignore[no-untyped-call]
-        sections = [*self._board.sections(openmetrics, names), [last]]
-        self._telemetry.render_seconds.observe(time.perf_counter() - began)
-        return sections
-
-
-class Jobs:
-    """What page and JSON ask about the jobs."""
-
-    def __init__(self, board: Board, poller: Poller, fleet: Fleet, clock: Clock) -> None:
-        self._board = board
-        self._poller = poller
-        self._fleet = fleet
-        self._clock = clock
-
-    def records(self) -> Collection[Record]:
-        """Return the record of every job."""
-        return self._board.records()
-
-    def record(self, service: str, job: str) -> Record | None:
-        """Return the record of one job."""
-        return self._board.get(JobKey(service, job))
-
-    def next_due(self, key: JobKey) -> float | None:
-        """Return the Unix time of the job's next poll, if it will be polled again."""
-        return self._poller.next_due(key)
-
-    def waiting(self) -> Collection[JobKey]:
-        """Return the jobs that were neither polled nor failed yet."""
-        return [record.job.key for record in self._board.records() if record.polled_at is None and record.fault is None]
-
-    def now(self) -> float:
-        """Return the Unix time."""
-        return self._clock.now()
-
-    def place(self, record: Record) -> Mapping[str, str]:
-        """Return where the job's project is."""
-        project = self._fleet.projects[record.job.project]
-        return {"region": project.region, "project_id": project.project_id}
+def _polling(settings: Settings) -> tuple[Pace, int]:
+    poll = settings.poll
+    return Pace(poll.interval, poll.idle_interval, poll.stale_after), poll.concurrency
 
 
 class App:
-    """Everything that runs, built from one set of settings; *environ* has the variables of a pod's identity."""
+    """Everything that runs, built from one set of settings, and from the next where *read* gives others.
+
+    *environ* has the variables of a pod's identity; *path* is the file that is watched for another configuration.
+    """
 
     def __init__(
-        self, settings: Settings, clock: Clock | None = None, environ: Mapping[str, str] | None = None
+        self,
+        settings: Settings,
+        clock: Clock | None = None,
+        environ: Mapping[str, str] | None = None,
+        *,
+        read: Callable[[], Settings] | None = None,
+        path: Path | None = None,
     ) -> None:
         self.settings = settings
-        self._environ = os.environ if environ is None else environ
+        self._read = read or (lambda: settings)
+        self._path = path
         self.clock = clock or SystemClock()
         labels = settings.metrics.labels
         self.telemetry = Telemetry(labels.service)
@@ -114,65 +76,104 @@ class App:
         self.telemetry.watch(lambda: self.board.series, lambda: self.board.dropped)
         self.registry = Registry(load())
         self.telemetry.watch_refused(self.registry.refused)
+        self._projects = Projects(self.clock, self.telemetry, os.environ if environ is None else environ)
+        self._sources: dict[str, Sequence[Job]] = {}
         self._log = structlog.get_logger()
 
     @asynccontextmanager
     async def fleet(self) -> AsyncIterator[Fleet]:
         """Open the connections that the projects share, and close them at the end."""
-        async with Projects(self.clock, self.telemetry, self._environ) as projects:
+        async with self._projects as projects:
             yield await projects.use(self.settings)
 
     async def run(self, started: Callable[[str], None] = lambda address: None) -> None:
         """Serve and poll until SIGTERM or SIGINT; *started* is told the address once it answers."""
         spare_the_collector()
         stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up)
+            loop.add_signal_handler(number, stop.set)
         async with self.fleet() as fleet:
-            poll, sharding = self.settings.poll, self.settings.sharding
-            pace = Pace(poll.interval, poll.idle_interval, poll.stale_after)
-            poller = Poller(self.board, fleet, pace, poll.concurrency, self.clock, self.telemetry)
+            poller = Poller(self.board, fleet, *_polling(self.settings), self.clock, self.telemetry)
             self.telemetry.watch_budgets(poller.demand.allowed, poller.demand.stretches)
-            self.telemetry.watch_expiry(
-                lambda: {name: project.credentials.expires_at for name, project in fleet.projects.items()}
-            )
-            self.telemetry.shard.labels(sharding.shard, sharding.shards).set(1)
+            self.telemetry.watch_expiry(lambda: poller.fleet.expiries())
+            self._name_shard()
             self._register(poller, {STATIC: self.settings.jobs})
             files = JobFiles(self.settings, self.telemetry, partial(self._register, poller))
             crashed = self.telemetry.crashes.labels("job_files").inc
             await survive(files.look, crashed, "job files")  # before anybody can ask whether all jobs were polled
-            application = make_app(Metrics(self.board, self.telemetry), Jobs(self.board, poller, fleet, self.clock))
-            async with self._served(application) as address:
+            reloader = Reloader(
+                self.settings, self._read, partial(self._take, poller, files), self.clock, self.telemetry
+            )
+            application = make_app(
+                Metrics(self.board, self.telemetry), Jobs(self.board, poller, self.clock), Lifecycle(reloader)
+            )
+            async with self._served(application) as address, asyncio.TaskGroup() as group:
                 self._log.info("started", version=__version__, address=address, jobs=len(self.board.records()))
+                loop.add_signal_handler(signal.SIGHUP, lambda: group.create_task(reloader.reload_quietly()))
+                tasks = [
+                    group.create_task(poller.run(), name="poller"),
+                    group.create_task(keep_running(files.run, crashed, "job files"), name="job files"),
+                ]
+                if self._path is not None:
+                    failed = self.telemetry.crashes.labels("reload").inc
+                    watching = keep_running(partial(watch, self._path, reloader.reload_quietly), failed, "reload")
+                    tasks.append(group.create_task(watching, name="reload"))
                 started(address)
-                async with asyncio.TaskGroup() as group:
-                    tasks = [group.create_task(poller.run(), name="poller")]
-                    if self.settings.job_files:
-                        watching = keep_running(files.run, crashed, "job files")
-                        tasks.append(group.create_task(watching, name="job files"))
-                    await stop.wait()
-                    await self._linger(application, poller)
-                    for task in tasks:
-                        task.cancel()
+                await stop.wait()
+                await self._linger(application, poller)
+                for task in tasks:
+                    task.cancel()
         self._log.info("stopped")
 
+    async def _take(self, poller: Poller, files: JobFiles, settings: Settings) -> Changes:
+        """Go on with other settings; raises :class:`~exporter.core.errors.SettingsError` before anything changed."""
+        await self._projects.close_unused()  # of the reload before, whose calls are over by now
+        fleet = await self._projects.use(settings)
+        # Nothing else runs from here to the end: no poll and no scrape sees half of it.
+        self.settings = settings
+        self._sources[STATIC] = settings.jobs
+        changes = self.registry.update(self._mine(self._sources))
+        gone = tuple(record.job.key for record in self.board.records() if record.job.project not in settings.projects)
+        poller.apply(Changes(removed=tuple({*changes.removed, *gone})))
+        poller.use(fleet, *_polling(settings))
+        moved = tuple(job for job in changes.changed if job.key in gone)
+        stays = tuple(job for job in changes.changed if job.key not in gone)
+        poller.apply(Changes(added=(*changes.added, *moved), changed=stays))
+        self._complain(changes)
+        self.board.limit(settings.metrics.max_series)
+        files.use(settings)
+        logs.configure(settings.log.level, settings.log.format)
+        self._name_shard()
+        return changes
+
     def _register(self, poller: Poller, contents: Mapping[str, Sequence[Job]]) -> None:
-        """Take over what sources hold now: those of their jobs that are this shard's."""
+        """Take over what sources hold now."""
+        self._sources |= contents
+        changes = self.registry.update(self._mine(contents))
+        self._complain(changes)
+        poller.apply(changes)
+        if STATIC not in contents and any(numbers(changes).values()):  # those of the section are told by the start
+            self._log.info("jobs registered", **numbers(changes))
+
+    def _mine(self, contents: Mapping[str, Sequence[Job]]) -> dict[str, list[Job]]:
+        """Return those jobs that are this shard's, and of a project that there is."""
         shards, shard = self.settings.sharding.shards, self.settings.sharding.shard
-        mine = {
-            source: [job for job in jobs if shard_of(job.key, shards) == shard] for source, jobs in contents.items()
+        return {
+            source: [
+                job for job in jobs if shard_of(job.key, shards) == shard and job.project in self.settings.projects
+            ]
+            for source, jobs in contents.items()
         }
-        changes = self.registry.update(mine)
+
+    def _complain(self, changes: Changes) -> None:
         for problem in changes.problems:
             self._log.warning("job left out", problem=problem)
-        poller.apply(changes)
-        numbers = {"added": len(changes.added), "removed": len(changes.removed), "changed": len(changes.changed)}
-        if STATIC not in contents and any(numbers.values()):  # of the section jobs the line that it started tells
-            self._log.info("jobs registered", **numbers)
 
-    def _hang_up(self) -> None:
-        self._log.warning("SIGHUP ignored: this version reads its configuration only at the start; restart it")
+    def _name_shard(self) -> None:
+        sharding = self.settings.sharding
+        self.telemetry.shard.clear()
+        self.telemetry.shard.labels(sharding.shard, sharding.shards).set(1)
 
     @asynccontextmanager
     async def _served(self, application: web.Application) -> AsyncIterator[str]:

@@ -78,8 +78,17 @@ class JobFiles:
         self._files: dict[str, _File] = {}
         self._unmatched: set[str] = set()  # patterns that were told to match nothing
         self._first = True
+        self._narrowed = False  # whether a file may be there that no pattern names any more
         self._found: dict[str, Sequence[Job]] = {}
         self._log = structlog.get_logger()
+
+    def use(self, settings: Settings) -> None:
+        """Go by other settings from the next look on: what a file says may mean something else by them."""
+        self._narrowed |= settings.job_files != self._patterns
+        self._patterns = settings.job_files
+        self._projects = entries.known_projects(settings)
+        for file in self._files.values():
+            file.signature, file.digest = None, b""
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -97,7 +106,13 @@ class JobFiles:
                 self._register(found)
 
     def _look(self) -> None:
-        for path in sorted(self._files.keys() | self._matching()):
+        matching = self._matching()
+        if self._narrowed:
+            self._narrowed = False
+            for path in [path for path in self._files if path not in matching]:
+                self._files[path].missing = True
+                self._miss(path)
+        for path in sorted(self._files.keys() | matching):
             self._visit(path)
         self._first = False
 

@@ -62,6 +62,13 @@ class Telemetry:
         )
         self._service = service
         self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}  # finding them costs more
+        self.config_good = self._gauge(
+            "config_last_reload_successful", "1 if the configuration that was read last is in use, 0 if it was refused"
+        )
+        self.config_time = self._gauge(
+            "config_last_reload_success_timestamp_seconds",
+            "Unix time in seconds when the configuration in use was taken over",
+        )
         self._declare_calls(service)
         self._declare_polls(service)
 

@@ -14,7 +14,8 @@ def command(options: argparse.Namespace) -> int:
     """Poll the registered jobs and serve /metrics until SIGTERM."""
     settings = load_settings(options)
     logs.configure(settings.log.level, settings.log.format)
-    asyncio.run(App(settings).run())
+    path = Path(options.config) if options.config else None
+    asyncio.run(App(settings, read=lambda: load_settings(options), path=path).run())
     return 0
 
 

@@ -28,6 +28,10 @@ class Fleet:
     projects: Mapping[str, Project]
     _buckets: dict[tuple[str, str], tuple[Bucket, float]] = field(default_factory=dict, init=False)
 
+    def expiries(self) -> dict[str, float | None]:
+        """Return by project when its credentials expire."""
+        return {name: project.credentials.expires_at for name, project in self.projects.items()}
+
     def adapter(self, job: Job) -> Adapter:
         """Return the adapter of the job's service."""
         return self.adapters[job.key.service]

@@ -33,6 +33,11 @@ class Board:
         """Series left out since the start, counted each time a job is."""
         return self._guard.dropped
 
+    def limit(self, max_series: int) -> None:
+        """Show at most so many series from now on."""
+        self._guard.limit(max_series)
+        self._fit()
+
     def records(self) -> Collection[Record]:
         """Return the record of every job, in the order of registration."""
         return self._records.values()

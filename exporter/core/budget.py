@@ -168,7 +168,7 @@ class Admission:
 
     def start(self, now: float) -> Iterator[Start]:
         """Yield what may start now."""
-        while self._free:
+        while self._free > 0:
             ready = [budget for budget in self._open() if not budget.ready_in(now)]
             if not ready:
                 return
@@ -178,7 +178,7 @@ class Admission:
 
     def ready_in(self, now: float) -> float | None:
         """Return the seconds until the next job may start, ``None`` if that needs more than time to pass."""
-        if not self._free:
+        if self._free <= 0:
             return None
         return min((budget.ready_in(now) for budget in self._open()), default=None)
 
@@ -199,6 +199,10 @@ class Admission:
     def wanted(self) -> bool:
         """Whether a job waits."""
         return any(budget.wanted for budget in self._budgets.values())
+
+    def resize(self, more: int) -> None:
+        """Have so many places more, or fewer once their calls are over."""
+        self._free += more
 
     def leave(self) -> None:
         """Give a place back."""

@@ -23,6 +23,10 @@ class Guard:
         self.dropped = 0
         """Series left out since the start, counted each time a job is."""
 
+    def limit(self, max_series: int) -> None:
+        """Take another greatest number; :meth:`changes` tells what follows."""
+        self._max = max_series
+
     def whole(self, key: JobKey) -> bool:
         """Whether the job is shown in full."""
         return key not in self._out_sizes

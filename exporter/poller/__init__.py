@@ -9,8 +9,6 @@ import math
 from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 
-import structlog
-
 from exporter.clock import Clock
 from exporter.cloud.fleet import Fleet
 from exporter.core import schedule
@@ -23,6 +21,7 @@ from exporter.core.registry import Changes
 from exporter.poller.demand import Demand
 from exporter.poller.gates import Gates
 from exporter.poller.outcomes import Outcomes
+from exporter.poller.plan import Plan
 from exporter.poller.register import Register
 from exporter.supervise import keep_running, survive
 from exporter.telemetry import Telemetry
@@ -46,22 +45,22 @@ class Poller:
         telemetry: Telemetry,
     ) -> None:
         self._board = board
-        self._fleet = fleet
-        self._pace = pace
+        self._plan = plan = Plan(fleet, pace)
         self._clock = clock
         self._telemetry = telemetry
         self._turns = schedule.Agenda()
         self._admission = Admission(concurrency)
-        self.demand = Demand(fleet, pace, self._admission, clock.monotonic)
-        self._outcomes = Outcomes(board, fleet, pace, clock, telemetry, self._turns, self.demand)
-        self._register = Register(board, fleet, pace, clock, telemetry, self._turns, self._admission, self._outcomes)
+        self.demand = Demand(plan, self._admission, clock.monotonic)
+        self._outcomes = Outcomes(board, plan, clock, telemetry, self._turns, self.demand)
+        self._register = Register(board, plan, clock, telemetry, self._turns, self._admission, self._outcomes)
         self._gates = Gates(fleet.projects, clock, telemetry)
         self._refused: set[JobKey] = set()  # whose last call was refused, and put back once
         self._started: asyncio.Queue[tuple[Start, Record | None]] = asyncio.Queue()
         self._concurrency = concurrency
+        self._group: asyncio.TaskGroup | None = None
+        self._workers = 0  # who has nothing to do costs nothing
         self._wake = asyncio.Event()
         self._awake_at = 0.0  # when the dispatcher will look by itself
-        self._log = structlog.get_logger()
 
     def add(self, jobs: Collection[Job]) -> None:
         """Register jobs: each is on the board at once, and polled soon."""
@@ -70,6 +69,22 @@ class Poller:
     def apply(self, changes: Changes) -> None:
         """Register what came, forget what is gone, and poll the next run of a job instead of the one before."""
         self._refused -= self._register.apply(changes)
+        self._wake.set()
+
+    @property
+    def fleet(self) -> Fleet:
+        """The projects that are asked."""
+        return self._plan.fleet
+
+    def use(self, fleet: Fleet, pace: schedule.Pace, concurrency: int) -> None:
+        """Go on with other projects and intervals; no job of a project that is gone may be registered any more."""
+        self._plan.fleet, self._plan.pace = fleet, pace
+        self._gates.use(fleet.projects)
+        self.demand.recount(self._board.records())
+        self._admission.resize(concurrency - self._concurrency)
+        for number in range(self._workers, concurrency):
+            self._hire(number)
+        self._concurrency = concurrency
         self._wake.set()
 
     def next_due(self, key: JobKey) -> float | None:
@@ -85,8 +100,14 @@ class Poller:
             self._spawn(group, "dispatch", self._dispatch)
             self._spawn(group, "age", self._outcomes.ages.run)
             self._spawn(group, "tell", self.demand.run)
+            self._group = group
             for number in range(self._concurrency):
-                self._spawn(group, f"worker {number}", self._work)
+                self._hire(number)
+
+    def _hire(self, number: int) -> None:
+        if self._group is not None:
+            self._spawn(self._group, f"worker {number}", self._work)
+            self._workers = number + 1
 
     async def poll_once_more(self) -> None:
         """Poll every job that is not final now, and return when all of these polls are over."""
@@ -145,8 +166,8 @@ class Poller:
         if door.gate.paused and door.why is not None:
             self._outcomes.failed(key, door.why, told=True)
             return
-        interval = schedule.effective_interval(record, self._pace, self._fleet.adapter(record.job))
-        self._admission.wait_for(*self._fleet.bucket(record.job), key, due, due + interval, door.gate)
+        interval = schedule.effective_interval(record, self._plan.pace, self._plan.fleet.adapter(record.job))
+        self._admission.wait_for(*self._plan.fleet.bucket(record.job), key, due, due + interval, door.gate)
 
     async def _work(self) -> None:
         while True:
@@ -163,13 +184,13 @@ class Poller:
 
     async def _poll(self, record: Record, start: Start) -> None:
         key, ticket = start.key, start.ticket
-        adapter, started = self._fleet.adapter(record.job), self._clock.monotonic()
-        interval = schedule.effective_interval(record, self._pace, adapter)
+        adapter, started = self._plan.fleet.adapter(record.job), self._clock.monotonic()
+        interval = schedule.effective_interval(record, self._plan.pace, adapter)
         self._telemetry.poll_lag.observe(max(0.0, started - start.due))
-        self._skipped("busy", schedule.turns_missed(start.due, started, interval))
+        self._outcomes.skipped("busy", schedule.turns_missed(start.due, started, interval))
         try:
             await self._gates.prepare(record.job.project, ticket)
-            answer = await self._fleet.ask(record.job, record.shown)
+            answer = await self._plan.fleet.ask(record.job, record.shown)
         except PollError as error:
             if error.refused:
                 await self._was_refused(record, ticket, error)
@@ -177,8 +198,8 @@ class Poller:
             self._refused.discard(key)
             if error.known:
                 self._was_taken(record, ticket)
-            if error.known and error.reason is Reason.THROTTLED:
-                bucket, _ = self._fleet.bucket(record.job)
+            if error.known and error.reason is Reason.THROTTLED and self._counts(record):
+                bucket, _ = self._plan.fleet.bucket(record.job)
                 self._admission.throttled(bucket, self._clock.monotonic(), error.retry_after)
             if self._counts(record):
                 self._outcomes.failed(key, error)
@@ -186,7 +207,7 @@ class Poller:
             self._was_taken(record, ticket)
             if self._counts(record):
                 self._outcomes.worked(key, answer)
-        self._skipped("slow", schedule.turns_missed(started, self._clock.monotonic(), interval))
+        self._outcomes.skipped("slow", schedule.turns_missed(started, self._clock.monotonic(), interval))
 
     def _counts(self, record: Record) -> bool:
         """Whether what is polled for *record* is still registered: it may be gone meanwhile, or another run."""
@@ -204,9 +225,11 @@ class Poller:
 
     async def _was_refused(self, record: Record, ticket: Ticket, error: PollError) -> None:
         """Poll once more what was refused, after the credentials were renewed; fail if that is refused too."""
-        key, door = record.job.key, self._gates.of(record.job.project)
-        verdict = await self._gates.refused(record.job.project, ticket, error)
+        verdict, key = await self._gates.refused(record.job.project, ticket, error), record.job.key
         mine = [key] if self._counts(record) else []
+        if verdict is Verdict.STALE and not mine:
+            return
+        door = self._gates.of(record.job.project)
         if door.why is not None and (verdict is Verdict.PAUSE or door.gate.paused):
             for waiting in (*mine, *self._admission.turn_away(door.gate)):
                 self._refused.discard(waiting)
@@ -221,11 +244,5 @@ class Poller:
             self._turns.put(key, self._clock.monotonic())
 
     def _crashed(self, record: Record) -> None:
-        self._telemetry.crashes.labels("poll").inc()
         if self._counts(record):
-            sentence = "the exporter failed to handle the answer; its log says where"
-            self._outcomes.failed(record.job.key, PollError(Reason.INTERNAL, sentence))
-
-    def _skipped(self, reason: str, turns: int) -> None:
-        if turns:
-            self._telemetry.polls_skipped.labels(reason).inc(turns)
+            self._outcomes.crashed(record.job.key)

@@ -6,10 +6,10 @@ from collections.abc import Callable
 import structlog
 
 from exporter.clock import Clock
-from exporter.cloud.fleet import Fleet
 from exporter.core import runs, schedule
 from exporter.core.board import Board
 from exporter.core.model import JobKey, Record
+from exporter.poller.plan import Plan
 
 CHECK = 0.1
 """Seconds at least between two looks for values that became too old."""
@@ -18,12 +18,9 @@ CHECK = 0.1
 class Ages:
     """When each job's values become too old; *stretch* tells by what its intervals are longer than configured."""
 
-    def __init__(
-        self, board: Board, fleet: Fleet, pace: schedule.Pace, clock: Clock, stretch: Callable[[Record], float]
-    ) -> None:
+    def __init__(self, board: Board, plan: Plan, clock: Clock, stretch: Callable[[Record], float]) -> None:
         self._board = board
-        self._fleet = fleet
-        self._pace = pace
+        self._plan = plan
         self._clock = clock
         self._stretch = stretch
         self._agenda = schedule.Agenda()
@@ -43,7 +40,7 @@ class Ages:
 
     async def run(self) -> None:
         """Mark until cancelled."""
-        longest = self._pace.stale_after / 10  # what is registered meanwhile cannot be too old before
+        longest = self._plan.pace.stale_after / 10  # what is registered meanwhile cannot be too old before
         while True:
             now = self._clock.monotonic()
             for _, key in self._agenda.due(now):
@@ -56,13 +53,13 @@ class Ages:
 
     def _watch(self, record: Record, now: float) -> None:
         """Mark a record that is too old, or look again when it may be."""
-        job, adapter = record.job, self._fleet.adapter(record.job)
-        limit = schedule.stale_after(record, self._pace, adapter, self._stretch(record))
+        job, adapter = record.job, self._plan.fleet.adapter(record.job)
+        limit = schedule.stale_after(record, self._plan.pace, adapter, self._stretch(record))
         if limit is None:
             return
         left = self._worked_at[job.key] + limit - now
         if left > 0:
-            self._agenda.put(job.key, now + min(left, self._pace.stale_after))  # the limit may shrink meanwhile
+            self._agenda.put(job.key, now + min(left, self._plan.pace.stale_after))  # the limit may shrink meanwhile
             return
         self._board.put(runs.aged(record))
         names = {"service": job.key.service, "job": job.key.job, "project": job.project}

@@ -2,16 +2,17 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import structlog
 
-from exporter.cloud.fleet import Bucket, Fleet
+from exporter.cloud.fleet import Bucket
 from exporter.cloud.project import Project
 from exporter.core.budget import Admission, per_minute
 from exporter.core.model import Record
 from exporter.core.needs import stretch
-from exporter.core.schedule import Pace, effective_interval
+from exporter.core.schedule import effective_interval
+from exporter.poller.plan import Plan
 
 NOTICEABLE = 1.05
 """The factor from which on it is told: what jobs need goes up and down a little as they start and end."""
@@ -23,9 +24,8 @@ TELL = 60.0
 class Demand:
     """Counts, by bucket, the jobs of each interval; *now* is the clock that never goes back."""
 
-    def __init__(self, fleet: Fleet, pace: Pace, admission: Admission, now: Callable[[], float]) -> None:
-        self._fleet = fleet
-        self._pace = pace
+    def __init__(self, plan: Plan, admission: Admission, now: Callable[[], float]) -> None:
+        self._plan = plan
         self._admission = admission
         self._now = now
         self._jobs: defaultdict[Bucket, Counter[float]] = defaultdict(Counter)
@@ -37,28 +37,34 @@ class Demand:
         old, new, record = self._interval(before), self._interval(after), after or before
         if old == new or record is None:
             return
-        jobs = self._jobs[self._fleet.bucket(record.job)[0]]
+        jobs = self._jobs[self._plan.fleet.bucket(record.job)[0]]
         for interval, change in ((old, -1), (new, 1)):
             if interval is not None:
                 jobs[interval] += change
 
+    def recount(self, records: Collection[Record]) -> None:
+        """Count anew, because the plan is another one."""
+        self._jobs.clear()
+        for record in records:
+            self.moved(None, record)
+
     def stretch(self, record: Record) -> float:
         """Return the factor by which the job's intervals are longer than configured; 1 if all calls fit."""
-        return self._factor(*self._fleet.bucket(record.job))
+        return self._factor(*self._plan.fleet.bucket(record.job))
 
     def allowed(self) -> Mapping[tuple[str, ...], float]:
         """Return the calls a second that are allowed now, by project and limit class."""
         now = self._now()
         return {
-            (name, limit): self._admission.rate(*self._fleet.share(project, limit), now)
+            (name, limit): self._admission.rate(*self._plan.fleet.share(project, limit), now)
             for name, project, limit in self._classes()
         }
 
     def stretches(self) -> Mapping[str, float]:
         """Return the greatest factor of each project's buckets."""
-        found = dict.fromkeys(self._fleet.projects, 1.0)
+        found = dict.fromkeys(self._plan.fleet.projects, 1.0)
         for name, project, limit in self._classes():
-            found[name] = max(found[name], self._factor(*self._fleet.share(project, limit)))
+            found[name] = max(found[name], self._factor(*self._plan.fleet.share(project, limit)))
         return found
 
     async def run(self) -> None:
@@ -69,7 +75,7 @@ class Demand:
 
     def tell(self) -> None:
         """Log once when intervals become longer than configured, and once when they are not any more."""
-        shares = dict(self._fleet.share(project, limit) for _, project, limit in self._classes())
+        shares = dict(self._plan.fleet.share(project, limit) for _, project, limit in self._classes())
         for bucket, rate in shares.items():
             factor, told = self._factor(bucket, rate), bucket in self._told
             facts = {"identity": bucket.identity, "region": bucket.region, "limit": bucket.limit}
@@ -83,14 +89,15 @@ class Demand:
                 self._log.info("intervals as configured again", **facts)
 
     def _classes(self) -> list[tuple[str, Project, str]]:
-        return [(name, project, limit) for name, project in self._fleet.projects.items() for limit in project.limits]
+        projects = self._plan.fleet.projects
+        return [(name, project, limit) for name, project in projects.items() for limit in project.limits]
 
     def _interval(self, record: Record | None) -> float | None:
         if record is None or record.final:
             return None
-        interval = effective_interval(record, self._pace, self._fleet.adapter(record.job))
+        interval = effective_interval(record, self._plan.pace, self._plan.fleet.adapter(record.job))
         # Whether a job runs is not known before its first poll, for which one call is enough.
-        return max(interval, self._pace.idle_interval) if record.polled_at is None else interval
+        return max(interval, self._plan.pace.idle_interval) if record.polled_at is None else interval
 
     def _factor(self, bucket: Bucket, rate: float) -> float:
         return stretch(self._needed(bucket), self._allowed(bucket, rate)) if bucket in self._jobs else 1.0

@@ -43,16 +43,31 @@ class Gates:
         self._clock = clock
         self._telemetry = telemetry
         self._log = structlog.get_logger()
-        doors: dict[tuple[str, str], Door] = {}
         self._doors: dict[str, Door] = {}
+        self._all: dict[tuple[str, str], Door] = {}
+        self.use(projects)
+
+    def use(self, projects: Mapping[str, Project]) -> None:
+        """Take over what projects there are; the gate of one who asked before stays as it is."""
+        before, gone = self._all, set(self._doors) - set(projects)
+        self._all, self._doors = {}, {}
+        asked = {name: who for door in before.values() for name, who in door.projects.items()}
         for name, project in projects.items():
             who = project.credentials
-            door = doors.setdefault((who.identity, "" if who.signs else name), Door(who.identity))
-            door.projects[name] = who
-            self._doors[name] = door
-        self._all = tuple(doors.values())
-        for door in self._all:
-            door.seen = door.generations
+            place = (who.identity, "" if who.signs else name)
+            if place not in self._all:
+                self._all[place] = before.get(place) or Door(who.identity)
+                self._all[place].projects = {}
+            self._doors[name] = self._all[place]
+            self._doors[name].projects[name] = who
+        for door in before.values():
+            if any(asked.get(name) is not who for name, who in door.projects.items()):
+                door.seen = ()  # its credentials are others, so it is to be tried
+        for door in self._all.values():
+            if not any(door is each for each in before.values()):
+                door.seen = door.generations
+        for name in gone:
+            self._forget(name)
 
     def of(self, project: str) -> Door:
         """Return the door of a project."""
@@ -61,15 +76,15 @@ class Gates:
     @property
     def any_paused(self) -> bool:
         """Whether calls of any identity are paused."""
-        return any(door.gate.paused for door in self._all)
+        return any(door.gate.paused for door in self._all.values())
 
     def changed(self, now: float) -> list[Door]:
         """Return the doors whose credentials are others, so that what they failed at can be tried again at once."""
-        return [door for door in self._all if self._changed(door, now)]
+        return [door for door in self._all.values() if self._changed(door, now)]
 
     def due(self, now: float) -> list[Door]:
         """Return the doors that were paused for long enough, so that one call may try."""
-        due = [door for door in self._all if door.gate.probe_at is not None and now >= door.gate.probe_at]
+        due = [door for door in self._all.values() if door.gate.probe_at is not None and now >= door.gate.probe_at]
         for door in due:
             door.gate.probe()
         return due
@@ -87,13 +102,13 @@ class Gates:
 
     async def prepare(self, project: str, ticket: Ticket) -> None:
         """Renew what a call is to try that was refused before; raises :class:`PollError` if that fails."""
-        if ticket.probe:
+        if ticket.probe and project in self._doors:
             await self._renew(self._doors[project], project)
 
     def taken(self, project: str, ticket: Ticket) -> Door | None:
         """Note that the cloud knew who asked; return the door if its calls were paused until now."""
-        door = self._doors[project]
-        if not door.gate.taken(ticket) or not door.since:
+        door = self._doors.get(project)
+        if door is None or not door.gate.taken(ticket) or not door.since:
             return None
         door.since = ""
         self._unpause(door)
@@ -102,7 +117,9 @@ class Gates:
 
     async def refused(self, project: str, ticket: Ticket, error: PollError) -> Verdict:
         """Do what follows from a refusal: renew, pause, or nothing."""
-        door = self._doors[project]
+        door = self._doors.get(project)
+        if door is None:
+            return Verdict.STALE  # a reload took the project away meanwhile
         verdict = door.gate.refused(ticket, self._clock.monotonic())
         if verdict is Verdict.RENEW:
             self._log.warning("credentials refused, trying once more", **_names(door), error=error.sentence)
@@ -138,8 +155,11 @@ class Gates:
     def _unpause(self, door: Door) -> None:
         door.why = None
         for name in door.projects:
-            with suppress(KeyError):
-                self._telemetry.project_paused.remove(name, Reason.AUTH.value)
+            self._forget(name)
+
+    def _forget(self, project: str) -> None:
+        with suppress(KeyError):
+            self._telemetry.project_paused.remove(project, Reason.AUTH.value)
 
     async def _renew(self, door: Door, project: str) -> None:
         credentials = door.projects[project]

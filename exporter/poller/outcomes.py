@@ -6,13 +6,13 @@ from collections.abc import Collection
 import structlog
 
 from exporter.clock import Clock
-from exporter.cloud.fleet import Fleet
 from exporter.core import runs, schedule
 from exporter.core.board import Board
 from exporter.core.errors import PollError
 from exporter.core.model import Fault, Job, JobKey, Reason, Record, Snapshot
 from exporter.poller.ages import Ages
 from exporter.poller.demand import Demand
+from exporter.poller.plan import Plan
 from exporter.telemetry import Telemetry
 
 
@@ -22,21 +22,19 @@ class Outcomes:
     def __init__(
         self,
         board: Board,
-        fleet: Fleet,
-        pace: schedule.Pace,
+        plan: Plan,
         clock: Clock,
         telemetry: Telemetry,
         turns: schedule.Agenda,
         demand: Demand,
     ) -> None:
         self._board = board
-        self._fleet = fleet
-        self._pace = pace
+        self._plan = plan
         self._clock = clock
         self._telemetry = telemetry
         self._turns = turns
         self._demand = demand
-        self.ages = Ages(board, fleet, pace, clock, demand.stretch)
+        self.ages = Ages(board, plan, clock, demand.stretch)
         self._untold: set[JobKey] = set()  # whose failure stands in no line of the log
         self._log = structlog.get_logger()
 
@@ -45,7 +43,7 @@ class Outcomes:
         before = self._board.get(key)
         if before is None:
             return
-        adapter = self._fleet.adapter(before.job)
+        adapter = self._plan.fleet.adapter(before.job)
         record = runs.worked(before, answer, self._clock.now(), adapter)
         self.put(before, record)
         for field in answer.unknown:
@@ -53,7 +51,7 @@ class Outcomes:
         now = self._clock.monotonic()
         self.ages.worked(before, record, now)
         due = schedule.next_due(
-            record, self._pace, adapter, now, stretch=self._demand.stretch(record), first=before.polled_at is None
+            record, self._plan.pace, adapter, now, stretch=self._demand.stretch(record), first=before.polled_at is None
         )
         if due is not None:
             self._turns.put(key, due)
@@ -68,12 +66,12 @@ class Outcomes:
         before = self._board.get(key)
         if before is None:
             return
-        adapter = self._fleet.adapter(before.job)
+        adapter = self._plan.fleet.adapter(before.job)
         fault = Fault(error.reason, self._clock.now(), error.sentence, error.code, error.request_id, error.text)
         record = runs.failed(before, fault)
         self.put(before, record)
         jitter = random.random()  # noqa: S311 - spreads load, keeps no secret
-        wait = schedule.backoff(record, self._pace, adapter, jitter, error.retry_after)
+        wait = schedule.backoff(record, self._plan.pace, adapter, jitter, error.retry_after)
         self._turns.put(key, self._clock.monotonic() + wait)
         known = before.fault is not None and (before.fault.reason, before.fault.code) == (fault.reason, fault.code)
         if before.fault is None and told:
@@ -89,6 +87,16 @@ class Outcomes:
                 error=fault.sentence,
                 next_poll_in=round(wait, 1),
             )
+
+    def crashed(self, key: JobKey) -> None:
+        """Take over a poll that failed through a fault of ours."""
+        self._telemetry.crashes.labels("poll").inc()
+        self.failed(key, PollError(Reason.INTERNAL, "the exporter failed to handle the answer; its log says where"))
+
+    def skipped(self, reason: str, turns: int) -> None:
+        """Count turns that passed without a poll."""
+        if turns:
+            self._telemetry.polls_skipped.labels(reason).inc(turns)
 
     def put(self, before: Record | None, record: Record) -> None:
         """Take over the newest record of a job."""
@@ -126,7 +134,7 @@ class Outcomes:
             and self._turns.time(record.job.key) is not None
         ]
         for position, key in enumerate(waiting):
-            self._turns.put(key, schedule.first_due(position, len(waiting), self._pace, now))
+            self._turns.put(key, schedule.first_due(position, len(waiting), self._plan.pace, now))
 
 
 def _names(job: Job) -> dict[str, str]:

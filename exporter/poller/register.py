@@ -6,13 +6,13 @@ from itertools import count
 from prometheus_client import Gauge
 
 from exporter.clock import Clock
-from exporter.cloud.fleet import Fleet
 from exporter.core import runs, schedule
 from exporter.core.board import Board
 from exporter.core.budget import Admission
 from exporter.core.model import Job, JobKey, Record
 from exporter.core.registry import Changes
 from exporter.poller.outcomes import Outcomes
+from exporter.poller.plan import Plan
 from exporter.telemetry import Telemetry
 
 
@@ -22,8 +22,7 @@ class Register:
     def __init__(
         self,
         board: Board,
-        fleet: Fleet,
-        pace: schedule.Pace,
+        plan: Plan,
         clock: Clock,
         telemetry: Telemetry,
         turns: schedule.Agenda,
@@ -31,8 +30,7 @@ class Register:
         outcomes: Outcomes,
     ) -> None:
         self._board = board
-        self._fleet = fleet
-        self._pace = pace
+        self._plan = plan
         self._clock = clock
         self._telemetry = telemetry
         self._turns = turns
@@ -65,14 +63,14 @@ class Register:
             self._admission.forget(gone)
         now = self._clock.monotonic()
         for position, key in enumerate(due):
-            self._turns.put(key, schedule.first_due(position, len(due), self._pace, now))
+            self._turns.put(key, schedule.first_due(position, len(due), self._plan.pace, now))
         return gone
 
     def _is_another(self, before: Job, job: Job) -> bool:
         """Whether it is another job, not the next run of the same: nothing that was counted is its own."""
         if before.project != job.project:
             return True
-        return before.target != job.target and not self._fleet.adapter(job).final
+        return before.target != job.target and not self._plan.fleet.adapter(job).final
 
     def _keep(self, before: Record, job: Job) -> None:
         """Take over what changes neither the job nor its run: its interval, or who registered it."""
@@ -80,7 +78,7 @@ class Register:
         self._put(before, record)
         due = self._turns.time(job.key)
         if due is not None and not record.failing and before.job.interval != job.interval:
-            interval = schedule.effective_interval(record, self._pace, self._fleet.adapter(job))
+            interval = schedule.effective_interval(record, self._plan.pace, self._plan.fleet.adapter(job))
             self._turns.put(job.key, min(due, self._clock.monotonic() + interval))
 
     def _put(self, before: Record | None, record: Record) -> None:

@@ -26,7 +26,6 @@ UNAVAILABLE: Final = (
     Unavailable(("journal",), (), "a journal"),
     Unavailable(("discovery",), (), "discovery"),
     Unavailable(("web", "config_file"), (), "the web configuration file"),
-    Unavailable(("web", "enable_lifecycle"), ("false", "no", "off"), "any value but false"),
     Unavailable(("poll", "list_interval"), ("45s",), "any value but 45s"),
 )
 """A feature that arrives deletes its row."""

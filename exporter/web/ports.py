@@ -1,7 +1,7 @@
 """What the web side needs of the rest, in its own words; the composition root provides it."""
 
 from collections.abc import Collection, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from exporter.core.model import JobKey, Record
 
@@ -13,6 +13,20 @@ class Exposition(Protocol):
         """Return the whole body, a family after the other, each in parts that never change.
 
         With *names* only the samples that are called so.
+        """
+
+
+class Lifecycle(Protocol):
+    """What can be done to the exporter by a request."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether it may be."""
+
+    async def reload(self) -> dict[str, Any]:
+        """Read the configuration again and return what became of the jobs.
+
+        Raises :class:`~exporter.core.errors.SettingsError` if it is refused.
         """
 
 

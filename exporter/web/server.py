@@ -3,15 +3,17 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
 from typing import Final
 
 from aiohttp import web
 
+from exporter.core.errors import SettingsError
 from exporter.core.model import JobKey, Record
 from exporter.web import page
 from exporter.web.api import document, encoded
 from exporter.web.negotiate import gzip_ok
-from exporter.web.ports import Exposition, Jobs
+from exporter.web.ports import Exposition, Jobs, Lifecycle
 from exporter.web.query import Query, QueryError, matching, nearest, page_of, parse
 from exporter.web.scrape import Metrics, Scrapes, header, packed
 
@@ -42,7 +44,13 @@ HEADERS: Final = {
 _JOB: Final = r"{service:[^/]+}/{job:[\s\S]+}"
 
 
-def make_app(exposition: Exposition, jobs: Jobs, *, monotonic: Callable[[], float] = time.monotonic) -> web.Application:
+def make_app(
+    exposition: Exposition,
+    jobs: Jobs,
+    lifecycle: Lifecycle | None = None,
+    *,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> web.Application:
     """Return the application; *monotonic* tells seconds since some start, for the limit of readiness."""
     application = web.Application(middlewares=[_helpful])
     application[SCRAPES] = scrapes = Scrapes()
@@ -58,7 +66,7 @@ def make_app(exposition: Exposition, jobs: Jobs, *, monotonic: Callable[[], floa
         web.get("/api/v1/jobs/" + _JOB, site.job),
         web.get("/-/healthy", _healthy),
         web.get("/-/ready", _Ready(jobs, monotonic).answer),
-        web.post("/-/reload", _reload),
+        web.post("/-/reload", partial(_reload, lifecycle)),
     ]
     application.add_routes(routes)
     return application
@@ -166,8 +174,13 @@ async def _healthy(_: web.Request) -> web.StreamResponse:
     return _text("ok\n")
 
 
-async def _reload(_: web.Request) -> web.StreamResponse:
-    return _text(LIFECYCLE_OFF, 404)
+async def _reload(lifecycle: Lifecycle | None, request: web.Request) -> web.StreamResponse:
+    if lifecycle is None or not lifecycle.enabled:
+        return _text(LIFECYCLE_OFF, 404)
+    try:
+        return await _json(request, await lifecycle.reload())
+    except SettingsError as error:
+        return await _json(request, {"mistakes": list(error.mistakes)}, 400)
 
 
 async def _icon(_: web.Request) -> web.StreamResponse:

@@ -43,7 +43,6 @@ JOBS = 'jobs: [{service: dli, job_id: "1"}]\n'
         ("poll: [30s]", "poll: expected a mapping of settings, not a list"),
         ("log: {level: loud}", 'log.level: expected one of debug, info, warning, error, not "loud"'),
         ("log: {format: xml}", 'log.format: expected one of json, console, not "xml"'),
-        ("web: {enable_lifecycle: 0}", "web.enable_lifecycle: any value but false is not available in this version"),
         (
             'web: {listen_address: "::1:99"}',
             'web.listen_address: expected host:port such as 0.0.0.0:10926, [::1]:10926 or :10926, not "::1:99"',
@@ -91,7 +90,6 @@ JOBS = 'jobs: [{service: dli, job_id: "1"}]\n'
         ("job_files: [[a]]", "job_files[0]: expected a pattern of files, not a list"),
         ("discovery: [{service: dli}]", "discovery: discovery is not available in this version"),
         ("web: {config_file: web.yml}", "web.config_file: the web configuration file is not available in this version"),
-        ("web: {enable_lifecycle: true}", "web.enable_lifecycle: any value but false is not available in this version"),
         ("poll: {list_interval: 60s}", "poll.list_interval: any value but 45s is not available in this version"),
     ],
 )

@@ -1,0 +1,122 @@
+"""Another configuration while the exporter runs: read whole, taken over whole, or refused whole."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from exporter.clock import Clock
+from exporter.core.errors import SettingsError
+from exporter.core.registry import Changes
+from exporter.settings import Settings
+from exporter.telemetry import Telemetry
+
+LOOK: Final = 1.0
+"""Seconds between two looks at the configuration file; it is read once it was the same for two."""
+TOLD: Final = 10
+"""Mistakes that the log repeats."""
+FIXED: Final[dict[str, Callable[[Settings], object]]] = {
+    "web.listen_address": lambda settings: settings.web.listen_address,
+    "journal": lambda settings: settings.journal,
+    "metrics.labels": lambda settings: settings.metrics.labels,
+}
+"""What only a restart changes."""
+
+
+class Reloader:
+    """Reads the configuration again with *read* and hands it to *take*, one after the other.
+
+    *take* returns what became of the jobs, or raises :class:`SettingsError` and then has changed nothing.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        read: Callable[[], Settings],
+        take: Callable[[Settings], Awaitable[Changes]],
+        clock: Clock,
+        telemetry: Telemetry,
+    ) -> None:
+        self._settings = settings
+        self._read = read
+        self._take = take
+        self._clock = clock
+        self._telemetry = telemetry
+        self._lock = asyncio.Lock()
+        self._log = structlog.get_logger()
+        self._worked()
+
+    @property
+    def enabled(self) -> bool:
+        """Whether a request may reload."""
+        return self._settings.web.enable_lifecycle
+
+    async def reload(self) -> Changes:
+        """Take over what is written now; raises :class:`SettingsError` with every mistake, and then nothing changed."""
+        async with self._lock:
+            try:
+                settings = await asyncio.to_thread(self._read)
+                fixed = [name for name, value in FIXED.items() if value(settings) != value(self._settings)]
+                if fixed:
+                    raise SettingsError([f"{name}: another value needs a restart" for name in fixed])  # noqa: TRY301
+                changes = await self._take(settings)
+            except SettingsError as error:
+                self._telemetry.config_good.set(0)
+                told = error.mistakes[:TOLD]
+                self._log.error("configuration refused", mistakes=list(told), more=len(error.mistakes) - len(told))
+                raise
+            self._settings = settings
+            self._worked()
+            self._log.info("configuration reloaded", **numbers(changes))
+            return changes
+
+    async def reload_quietly(self) -> None:
+        """Reload for one who reads the log alone."""
+        try:
+            await self.reload()
+        except SettingsError:
+            return  # told
+
+    def _worked(self) -> None:
+        self._telemetry.config_good.set(1)
+        self._telemetry.config_time.set(self._clock.now())
+
+
+def numbers(changes: Changes) -> dict[str, int]:
+    """Return how many jobs came, went and became different."""
+    return {"added": len(changes.added), "removed": len(changes.removed), "changed": len(changes.changed)}
+
+
+def difference(changes: Changes) -> dict[str, Any]:
+    """Return what became of the jobs, ready for JSON."""
+    return {
+        "added": ["/".join(job.key) for job in changes.added],
+        "removed": ["/".join(key) for key in changes.removed],
+        "changed": ["/".join(job.key) for job in changes.changed],
+        "left_out": list(changes.problems),
+    }
+
+
+async def watch(path: Path, changed: Callable[[], Awaitable[None]]) -> None:
+    """Call *changed* whenever the file *path* holds something else, until cancelled.
+
+    A file that is gone or cannot be read is in the middle of being replaced.
+    """
+    known = before = await asyncio.to_thread(_digest, path)
+    while True:
+        await asyncio.sleep(LOOK)
+        now = await asyncio.to_thread(_digest, path)
+        if now is not None and now == before and now != known:
+            known = now
+            await changed()
+        before = now
+
+
+def _digest(path: Path) -> bytes | None:
+    try:
+        return blake2b(path.read_bytes(), digest_size=16).digest()
+    except OSError:
+        return None

@@ -1,0 +1,83 @@
+"""What the web side asks of the rest: the composition root hands these to it."""
+
+import time
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from prometheus_client import generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+
+from exporter.clock import Clock
+from exporter.core.board import Board
+from exporter.core.model import JobKey, Record
+from exporter.poller import Poller
+from exporter.reload import Reloader, difference
+from exporter.telemetry import Telemetry
+
+
+class Metrics:
+    """The whole of /metrics: the jobs' lines and the exporter's own."""
+
+    def __init__(self, board: Board, telemetry: Telemetry) -> None:
+        self._board = board
+        self._telemetry = telemetry
+
+    def sections(self, openmetrics: bool, names: frozenset[str]) -> list[list[bytes]]:
+        """Return the body, a family after the other; with *names* only the samples that are called so."""
+        began = time.perf_counter()
+        registry = self._telemetry.registry
+        own = registry.restricted_registry(names) if names else registry
+        last = generate_openmetrics(own) if openmetrics else generate_latest(own)  # type: ignore[no-untyped-call]
+        sections = [*self._board.sections(openmetrics, names), [last]]
+        self._telemetry.render_seconds.observe(time.perf_counter() - began)
+        return sections
+
+
+class Jobs:
+    """What page and JSON ask about the jobs."""
+
+    def __init__(self, board: Board, poller: Poller, clock: Clock) -> None:
+        self._board = board
+        self._poller = poller
+        self._clock = clock
+
+    def records(self) -> Collection[Record]:
+        """Return the record of every job."""
+        return self._board.records()
+
+    def record(self, service: str, job: str) -> Record | None:
+        """Return the record of one job."""
+        return self._board.get(JobKey(service, job))
+
+    def next_due(self, key: JobKey) -> float | None:
+        """Return the Unix time of the job's next poll, if it will be polled again."""
+        return self._poller.next_due(key)
+
+    def waiting(self) -> Collection[JobKey]:
+        """Return the jobs that were neither polled nor failed yet."""
+        return [record.job.key for record in self._board.records() if record.polled_at is None and record.fault is None]
+
+    def now(self) -> float:
+        """Return the Unix time."""
+        return self._clock.now()
+
+    def place(self, record: Record) -> Mapping[str, str]:
+        """Return where the job's project is."""
+        project = self._poller.fleet.projects[record.job.project]
+        return {"region": project.region, "project_id": project.project_id}
+
+
+class Lifecycle:
+    """What a request may do."""
+
+    def __init__(self, reloader: Reloader) -> None:
+        self._reloader = reloader
+
+    @property
+    def enabled(self) -> bool:
+        """Whether it may."""
+        return self._reloader.enabled
+
+    async def reload(self) -> dict[str, Any]:
+        """Read the configuration again."""
+        return difference(await self._reloader.reload())

@@ -1,0 +1,182 @@
+"""Another configuration for the running command: by request, by signal and by the file itself."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter.cli.demo import settings_for
+from tests.e2e.processes import eventually, fetch, serving
+
+COUNTER = re.compile(r"^(huaweicloud_job_exporter_\w+_total(?:{.*})?) (\S+)$", re.MULTILINE)
+
+
+class Config:
+    """The configuration file, and the cloud that its jobs are in."""
+
+    def __init__(self, path: Path, announced: dict[str, Any]) -> None:
+        self.path = path
+        self.settings = settings_for(announced)
+        self.jobs = self.settings["jobs"]
+        self.settings["web"] = {"listen_address": "127.0.0.1:0", "enable_lifecycle": "true"}
+
+    def write(self, jobs: list[dict[str, str]], **changes: Any) -> None:
+        text = json.dumps({**self.settings, "jobs": jobs, **changes})
+        aside = self.path.with_suffix(".new")
+        aside.write_text(text)
+        aside.replace(self.path)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Iterator[Config]:
+    command = [sys.executable, "-m", "exporter.simulator", "--until-eof"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        found = Config(tmp_path / "exporter.yaml", json.loads(process.stdout.readline()))
+        found.write(found.jobs[:6])
+        yield found
+        process.terminate()
+
+
+def reload(address: str) -> tuple[int, dict[str, Any]]:
+    request = urllib.request.Request(f"{address}/-/reload", method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def metrics(address: str) -> str:
+    return fetch(f"{address}/metrics")[1].decode()
+
+
+def up(address: str) -> int:
+    return len(re.findall(r"^huaweicloud_job_up{.*} 1.0$", metrics(address), re.MULTILINE))
+
+
+def own(address: str, name: str) -> float:
+    found = re.search(rf"^huaweicloud_job_exporter_{name} (.*)$", metrics(address), re.MULTILINE)
+    assert found is not None
+    return float(found[1])
+
+
+def names(jobs: list[dict[str, str]]) -> set[str]:
+    return {f"{job['service']}/{job.get('name') or job.get('job_name') or job['job_id']}" for job in jobs}
+
+
+def test_a_request_adds_and_removes_jobs_and_tells_the_difference(config: Config) -> None:
+    with serving("run", "--config", str(config.path)) as (_, address):
+        eventually(lambda: up(address) >= 5, "the first jobs are up")
+        config.write(config.jobs[2:9])
+
+        status, answer = reload(address)
+
+        assert status == 200
+        assert set(answer["added"]) == names(config.jobs[6:9])
+        assert set(answer["removed"]) == names(config.jobs[:2])
+        assert answer["changed"] == []
+        assert own(address, "config_last_reload_successful") == 1
+        eventually(lambda: up(address) >= 6, "the new jobs are up")
+
+
+def test_a_mistake_changes_nothing_and_is_told(config: Config) -> None:
+    with serving("run", "--config", str(config.path)) as (_, address):
+        eventually(lambda: up(address) >= 5, "the jobs are up")
+        config.write([*config.jobs, {"service": "nothing"}], poll={"interval": "soon"})
+
+        status, answer = reload(address)
+
+        assert status == 400
+        assert len(answer["mistakes"]) >= 2
+        assert all(str(config.path) in mistake for mistake in answer["mistakes"])
+        assert own(address, "config_last_reload_successful") == 0
+        assert len(json.loads(fetch(f"{address}/api/v1/jobs")[1])["jobs"]) == 6
+
+
+def test_what_needs_a_restart_is_refused_by_name(config: Config) -> None:
+    with serving("run", "--config", str(config.path)) as (_, address):
+        config.write(config.jobs[:6], metrics={"labels": {"service": "cloud_service"}})
+
+        assert reload(address) == (400, {"mistakes": ["metrics.labels: another value needs a restart"]})
+
+
+def test_the_file_and_the_signal_reload_too_and_a_request_only_where_it_may(config: Config) -> None:
+    config.settings["web"] = {"listen_address": "127.0.0.1:0"}
+    config.write(config.jobs[:3])
+    with serving("run", "--config", str(config.path)) as (process, address):
+        request = urllib.request.Request(f"{address}/-/reload", method="POST")
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(request, timeout=20)
+        config.write(config.jobs[:5])
+        eventually(lambda: len(json.loads(fetch(f"{address}/api/v1/jobs")[1])["jobs"]) == 5, "the file was read")
+        before = own(address, "config_last_reload_success_timestamp_seconds")
+        time.sleep(0.01)
+        process.send_signal(signal.SIGHUP)
+        eventually(
+            lambda: own(address, "config_last_reload_success_timestamp_seconds") > before, "the signal was heeded"
+        )
+
+
+def test_scrapes_are_answered_and_no_counter_falls_while_the_configuration_changes_all_the_time(
+    config: Config,
+) -> None:
+    failed: list[str] = []
+    done = threading.Event()
+    scrapes: list[float] = []
+
+    def scrape(address: str) -> None:
+        seen: dict[str, float] = {}
+        while not done.wait(0.05):
+            status, body = fetch(f"{address}/metrics?name[]=huaweicloud_job_exporter_api_requests_total")[:2]
+            scrapes.append(time.monotonic())
+            if status != 200:
+                failed.append(f"status {status}")
+            for name, value in COUNTER.findall(body.decode()):
+                if float(value) < seen.get(name, 0.0):
+                    failed.append(f"{name} fell")
+                seen[name] = float(value)
+
+    with serving("run", "--config", str(config.path)) as (_, address):
+        threads = [threading.Thread(target=scrape, args=(address,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        try:
+            for turn in range(100):
+                time.sleep(0.05)
+                if turn % 3 == 2:
+                    config.write([{"service": "nothing"}])
+                    assert reload(address)[0] == 400
+                else:
+                    config.write(config.jobs[turn % 5 : 10 + turn % 7])
+                    assert reload(address)[0] == 200
+        finally:
+            done.set()
+            for thread in threads:
+                thread.join()
+        assert failed == []
+        assert len(scrapes) / (scrapes[-1] - scrapes[0]) > 25
+        assert own(address, "config_last_reload_successful") == 1
+
+
+def test_job_files_that_are_not_named_any_more_lose_their_jobs(config: Config) -> None:
+    lines = config.path.with_name("more.jsonl")
+    lines.write_text("".join(json.dumps(job) + "\n" for job in config.jobs[6:8]))
+    config.write(config.jobs[:6], job_files=["*.jsonl"])
+    with serving("run", "--config", str(config.path)) as (_, address):
+        eventually(lambda: len(json.loads(fetch(f"{address}/api/v1/jobs")[1])["jobs"]) == 8, "all jobs are there")
+        config.write(config.jobs[:6])
+
+        assert reload(address)[0] == 200
+
+        eventually(lambda: len(json.loads(fetch(f"{address}/api/v1/jobs")[1])["jobs"]) == 6, "those of the file went")
