@@ -227,8 +227,8 @@ class Poller:
         """Poll once more what was refused, after the credentials were renewed; fail if that is refused too."""
         verdict, key = await self._gates.refused(record.job.project, ticket, error), record.job.key
         mine = [key] if self._counts(record) else []
-        if verdict is Verdict.STALE and not mine:
-            return
+        if record.job.project not in self._plan.fleet.projects:
+            return  # a reload took it away meanwhile
         door = self._gates.of(record.job.project)
         if door.why is not None and (verdict is Verdict.PAUSE or door.gate.paused):
             for waiting in (*mine, *self._admission.turn_away(door.gate)):
@@ -244,5 +244,6 @@ class Poller:
             self._turns.put(key, self._clock.monotonic())
 
     def _crashed(self, record: Record) -> None:
+        self._telemetry.crashes.labels("poll").inc()
         if self._counts(record):
             self._outcomes.crashed(record.job.key)

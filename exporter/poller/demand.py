@@ -29,22 +29,28 @@ class Demand:
         self._admission = admission
         self._now = now
         self._jobs: defaultdict[Bucket, Counter[float]] = defaultdict(Counter)
+        self._needed: dict[Bucket, float] = {}  # calls a minute: asked for at each poll, and seldom another number
         self._told: set[Bucket] = set()
         self._log = structlog.get_logger()
 
     def moved(self, before: Record | None, after: Record | None) -> None:
         """Take over what a job needs now instead of *before*; ``None`` is a job that was not there, or is gone."""
+        if before is not None and after is not None and _alike(before, after):
+            return
         old, new, record = self._interval(before), self._interval(after), after or before
         if old == new or record is None:
             return
-        jobs = self._jobs[self._plan.fleet.bucket(record.job)[0]]
+        bucket = self._plan.fleet.bucket(record.job)[0]
+        jobs = self._jobs[bucket]
         for interval, change in ((old, -1), (new, 1)):
             if interval is not None:
                 jobs[interval] += change
+        self._needed[bucket] = sum(60 * number / interval for interval, number in jobs.items())
 
     def recount(self, records: Collection[Record]) -> None:
         """Count anew, because the plan is another one."""
         self._jobs.clear()
+        self._needed.clear()
         for record in records:
             self.moved(None, record)
 
@@ -81,7 +87,7 @@ class Demand:
             facts = {"identity": bucket.identity, "region": bucket.region, "limit": bucket.limit}
             if factor >= NOTICEABLE and not told:
                 self._told.add(bucket)
-                needed, allowed = round(self._needed(bucket), 1), round(self._allowed(bucket, rate), 1)
+                needed, allowed = round(self._needed[bucket], 1), round(self._allowed(bucket, rate), 1)
                 minute = {"calls_a_minute_needed": needed, "calls_a_minute_allowed": allowed}
                 self._log.warning("intervals stretched", **facts, factor=round(factor, 2), **minute)
             elif factor == 1 and told:
@@ -100,10 +106,14 @@ class Demand:
         return max(interval, self._plan.pace.idle_interval) if record.polled_at is None else interval
 
     def _factor(self, bucket: Bucket, rate: float) -> float:
-        return stretch(self._needed(bucket), self._allowed(bucket, rate)) if bucket in self._jobs else 1.0
-
-    def _needed(self, bucket: Bucket) -> float:
-        return sum(60 * number / interval for interval, number in self._jobs[bucket].items())
+        needed = self._needed.get(bucket)
+        return 1.0 if needed is None else stretch(needed, self._allowed(bucket, rate))
 
     def _allowed(self, bucket: Bucket, rate: float) -> float:
         return per_minute(self._admission.rate(bucket, rate, self._now()))
+
+
+def _alike(before: Record, after: Record) -> bool:
+    """Whether a poll found the same answer as the one before, so that the job needs what it needed."""
+    same = before.snapshot is after.snapshot and before.job is after.job and before.fault is after.fault
+    return same and before.polled_at is not None and before.final == after.final

@@ -90,7 +90,6 @@ class Outcomes:
 
     def crashed(self, key: JobKey) -> None:
         """Take over a poll that failed through a fault of ours."""
-        self._telemetry.crashes.labels("poll").inc()
         self.failed(key, PollError(Reason.INTERNAL, "the exporter failed to handle the answer; its log says where"))
 
     def skipped(self, reason: str, turns: int) -> None:
