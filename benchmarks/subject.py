@@ -20,6 +20,7 @@ from benchmarks.peers.bare import runner
 from exporter import logs
 from exporter.app import App, spare_the_collector
 from exporter.cloud.fleet import Fleet
+from exporter.core.registry import Changes
 from exporter.core.schedule import Pace
 from exporter.poller import Poller
 from exporter.settings import load
@@ -116,7 +117,7 @@ async def main(path: str, rate: float) -> None:
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         region = next(iter(settings.projects.values())).region
-        subject.poller.add([replace(job, region=region) for job in settings.jobs])
+        subject.poller.apply(Changes(added=tuple(replace(job, region=region) for job in settings.jobs)))
         print(json.dumps({"port": runner.addresses[0][1], "jobs": len(settings.jobs)}), flush=True)
         while line := await asyncio.to_thread(sys.stdin.readline):
             command = json.loads(line)

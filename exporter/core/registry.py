@@ -66,16 +66,8 @@ class Registry:
         """Return how many entries are left out now, by service and by :attr:`Job.source`."""
         return {each: number for each, number in self._refused.items() if number}
 
-    def put(self, source: str, jobs: Sequence[Job]) -> Changes:
-        """Replace all that a source had."""
-        return self.update({source: jobs})
-
-    def drop(self, source: str) -> Changes:
-        """Forget a source; one that is not there is fine."""
-        return self.update({source: ()})
-
     def update(self, contents: Mapping[str, Sequence[Job]]) -> Changes:
-        """Replace all that several sources had, at once: a job that moves from one to another is not gone between."""
+        """Replace all that some sources had, at once: a job that moves from one to another is not gone between."""
         before: dict[JobKey, tuple[_Entry, ...]] = {}
         for source, jobs in contents.items():
             grouped: dict[JobKey, list[_Entry]] = {}

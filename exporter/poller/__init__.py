@@ -6,7 +6,7 @@ calls. A job is put back on the schedule only when its poll is over, so no job i
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from exporter.clock import Clock
@@ -16,7 +16,7 @@ from exporter.core.board import Board
 from exporter.core.budget import Admission, Start
 from exporter.core.errors import PollError
 from exporter.core.gate import Ticket, Verdict
-from exporter.core.model import Job, JobKey, Reason, Record
+from exporter.core.model import JobKey, Reason, Record
 from exporter.core.registry import Changes
 from exporter.poller.demand import Demand
 from exporter.poller.gates import Gates
@@ -61,10 +61,6 @@ class Poller:
         self._workers = 0  # who has nothing to do costs nothing
         self._wake = asyncio.Event()
         self._awake_at = 0.0  # when the dispatcher will look by itself
-
-    def add(self, jobs: Collection[Job]) -> None:
-        """Register jobs: each is on the board at once, and polled soon."""
-        self.apply(Changes(added=tuple(jobs)))
 
     def apply(self, changes: Changes) -> None:
         """Register what came, forget what is gone, and poll the next run of a job instead of the one before."""

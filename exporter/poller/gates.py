@@ -133,7 +133,7 @@ class Gates:
                 door.gate.renewed(self._clock.monotonic(), refused=refused)
             if failure is not None and refused:
                 verdict, error = Verdict.PAUSE, failure
-        if verdict is Verdict.PAUSE:
+        if verdict is Verdict.PAUSE and door in self._all.values():  # else a reload took it away meanwhile
             self._pause(door, error)
         return verdict
 

@@ -29,26 +29,30 @@ def registry() -> Registry:
     return Registry(load())
 
 
+def put(registry: Registry, source: str, jobs: Sequence[Job]) -> Changes:
+    return registry.update({source: jobs})
+
+
 def test_jobs_come_and_go_with_their_source(registry: Registry) -> None:
-    assert registry.put(A, [dli("1")]) == Changes(added=(dli("1"),))
-    assert registry.put(A, [dli("1")]) == Changes()
-    assert registry.drop(A) == Changes(removed=(ORDERS,))
-    assert registry.drop(A) == Changes()
+    assert put(registry, A, [dli("1")]) == Changes(added=(dli("1"),))
+    assert put(registry, A, [dli("1")]) == Changes()
+    assert registry.update({A: ()}) == Changes(removed=(ORDERS,))
+    assert registry.update({A: ()}) == Changes()
     assert registry.jobs() == {}
 
 
 def test_a_later_id_is_the_next_run(registry: Registry) -> None:
-    registry.put(A, [dli("1")])
+    put(registry, A, [dli("1")])
 
-    assert registry.put(A, [dli("1"), dli("2")]) == Changes(changed=(dli("2"),))
-    assert registry.put(B, [dli("3")]) == Changes(changed=(dli("3"),))
-    assert registry.put(A, [dli("4")]) == Changes()
-    assert registry.drop(B) == Changes(changed=(dli("4"),))
+    assert put(registry, A, [dli("1"), dli("2")]) == Changes(changed=(dli("2"),))
+    assert put(registry, B, [dli("3")]) == Changes(changed=(dli("3"),))
+    assert put(registry, A, [dli("4")]) == Changes()
+    assert registry.update({B: ()}) == Changes(changed=(dli("4"),))
 
 
 def test_the_same_job_said_again_counts_as_it_was_said_last(registry: Registry) -> None:
-    assert registry.put(A, [cdm("c1"), cdm("c1")]) == Changes(added=(cdm("c1"),))
-    assert registry.put(B, [dli("1"), dli("1", interval=5)]) == Changes(added=(dli("1", interval=5),))
+    assert put(registry, A, [cdm("c1"), cdm("c1")]) == Changes(added=(cdm("c1"),))
+    assert put(registry, B, [dli("1"), dli("1", interval=5)]) == Changes(added=(dli("1", interval=5),))
 
 
 @pytest.mark.parametrize(
@@ -78,19 +82,19 @@ def test_the_same_job_said_again_counts_as_it_was_said_last(registry: Registry) 
 def test_another_job_under_the_name_is_left_out_told_once_and_counted(
     registry: Registry, first: Job, other: Job, told: str
 ) -> None:
-    registry.put(A, [first])
+    put(registry, A, [first])
     service = first.key.service
 
-    assert registry.put(B, [other]) == Changes(problems=(told,))
-    assert registry.put(B, [other]) == Changes()
+    assert put(registry, B, [other]) == Changes(problems=(told,))
+    assert put(registry, B, [other]) == Changes()
     assert registry.refused() == {(service, "file"): 1}
-    assert registry.drop(A) == Changes(changed=(other,))
+    assert registry.update({A: ()}) == Changes(changed=(other,))
     assert registry.refused() == {}
-    assert registry.put(A, [first]) == Changes(changed=(first,), problems=(told,))
+    assert put(registry, A, [first]) == Changes(changed=(first,), problems=(told,))
 
 
 def test_a_job_of_another_project_does_not_come_between_two_runs(registry: Registry) -> None:
-    changes = registry.put(A, [dli("1"), dli("9", project="test"), dli("2")])
+    changes = put(registry, A, [dli("1"), dli("9", project="test"), dli("2")])
 
     assert changes.added == (dli("2"),)
     assert len(changes.problems) == 1
@@ -98,35 +102,35 @@ def test_a_job_of_another_project_does_not_come_between_two_runs(registry: Regis
 
 def test_the_section_jobs_wins_over_files_and_files_over_discovery(registry: Registry) -> None:
     rule = "discovery: dli"
-    registry.put(rule, [dli("3", "discovery")])
+    put(registry, rule, [dli("3", "discovery")])
 
-    assert registry.put(A, [dli("2")]).changed == (dli("2"),)
-    assert registry.put("static", [dli("1", "static")]).changed == (dli("1", "static"),)
+    assert put(registry, A, [dli("2")]).changed == (dli("2"),)
+    assert put(registry, "static", [dli("1", "static")]).changed == (dli("1", "static"),)
     assert registry.refused() == {("dli", "file"): 1, ("dli", "discovery"): 1}
-    assert registry.drop("static").changed == (dli("2"),)
-    assert registry.drop(A).changed == (dli("3", "discovery"),)
+    assert registry.update({"static": ()}).changed == (dli("2"),)
+    assert registry.update({A: ()}).changed == (dli("3", "discovery"),)
 
 
 def test_what_says_nothing_else_is_no_problem(registry: Registry) -> None:
-    registry.put("static", [dli("1", "static", interval=10)])
+    put(registry, "static", [dli("1", "static", interval=10)])
 
-    assert registry.put(A, [dli("1"), dli("1", interval=10)]) == Changes()
-    (problem,) = registry.put(A, [dli("1", interval=5)]).problems
+    assert put(registry, A, [dli("1"), dli("1", interval=10)]) == Changes()
+    (problem,) = put(registry, A, [dli("1", interval=5)]).problems
     assert "(project 'prod', job_id '1', interval 5s)" in problem
     assert "of the section jobs (project 'prod', job_id '1', interval 10s)" in problem
 
 
 def test_a_job_that_moves_to_another_source_is_not_gone_between(registry: Registry) -> None:
-    registry.put(A, [dli("1")])
+    put(registry, A, [dli("1")])
 
     assert registry.update({A: (), B: [dli("1")]}) == Changes()
-    assert registry.drop(A) == Changes()
+    assert registry.update({A: ()}) == Changes()
     assert registry.jobs() == {ORDERS: dli("1")}
 
 
 def test_a_problem_is_printable_whatever_the_names_are(registry: Registry) -> None:
-    changes = registry.put(
-        "/a\n\udcff", [dli("1", name="x\n\x1b\ud800"), dli("2\r", project="q", name="x\n\x1b\ud800")]
+    changes = put(
+        registry, "/a\n\udcff", [dli("1", name="x\n\x1b\ud800"), dli("2\r", project="q", name="x\n\x1b\ud800")]
     )
 
     assert len(changes.problems) == 1
@@ -178,7 +182,7 @@ def test_only_what_the_sources_hold_now_counts_and_the_changes_tell_it_all(
 
     anew = Registry(load())
     for source in reversed(held):
-        anew.put(source, held[source])
+        put(anew, source, held[source])
     assert anew.jobs() == registry.jobs()
     assert anew.refused() == registry.refused()
     assert set(registry.jobs()) == {job.key for jobs in held.values() for job in jobs}  # no name is lost

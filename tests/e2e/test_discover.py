@@ -1,27 +1,13 @@
 """``discover`` against the simulator: what it prints can be pasted, and is what the cloud has."""
 
 import json
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from exporter.cli.demo import settings_for
 from tests.e2e.processes import exporter
-
-
-@pytest.fixture
-def cloud() -> Iterator[dict[str, Any]]:
-    """Run the simulator and return what it announced."""
-    command = [sys.executable, "-m", "exporter.simulator", "--until-eof"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        yield json.loads(process.stdout.readline())
-        process.terminate()
 
 
 def written(cloud: dict[str, Any], path: Path, **changes: Any) -> str:

@@ -6,9 +6,7 @@ import shlex
 import signal
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +21,6 @@ SOON = 2.0
 """Seconds within which a line is noticed."""
 SLACK = 4.0
 """Seconds for a poll, on a machine that may be busy."""
-
-
-@pytest.fixture
-def cloud() -> Iterator[dict[str, Any]]:
-    """Run the simulator and return what it announced."""
-    command = [sys.executable, "-m", "exporter.simulator", "--until-eof"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        yield json.loads(process.stdout.readline())
-        process.terminate()
 
 
 @pytest.fixture

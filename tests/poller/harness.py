@@ -15,6 +15,7 @@ from exporter.cloud.project import Project
 from exporter.cloud.transport import Transport
 from exporter.core.board import Board
 from exporter.core.model import Job, JobKey, Record
+from exporter.core.registry import Changes
 from exporter.core.schedule import Pace
 from exporter.core.services import load
 from exporter.poller import Poller
@@ -41,7 +42,7 @@ class World:
 
     def watch(self, *jobs: SimulatedJob, interval: float | None = None) -> None:
         """Register simulated jobs."""
-        self.poller.add([job_of(job, interval) for job in jobs])
+        self.poller.apply(Changes(added=tuple(job_of(job, interval) for job in jobs)))
 
     def record(self, job: SimulatedJob) -> Record:
         """Return what is known of a simulated job."""

@@ -15,16 +15,19 @@ from structlog.testing import capture_logs
 from exporter.clock import Clock
 from exporter.cloud.credentials.access_key import AccessKey
 from exporter.cloud.credentials.password import Password
+from exporter.cloud.fleet import Fleet
 from exporter.cloud.iam import find_project_id
 from exporter.cloud.transport import Transport
 from exporter.core.gate import PATIENCE, PROBE
 from exporter.core.model import Reason
+from exporter.core.registry import Changes
 from exporter.simulator import (
     CDM_STATUS,
     CdmJob,
     CdmRun,
     Cloud,
     DliJob,
+    Fault,
     Step,
     SubJob,
     Volume,
@@ -127,27 +130,33 @@ def test_a_key_that_stops_working_and_is_restored_costs_no_more_than_a_probe_and
     assert told == ["credentials refused, trying once more", "calls paused", "calls go on"]
 
 
-def test_a_key_rotated_on_disk_is_tried_at_once(tmp_path: Path) -> None:
-    key_id, secret = tmp_path / "ak", tmp_path / "sk"
-
-    def from_files(cloud: Cloud, transport: Transport, url: str, clock: Clock) -> AccessKey:
+def from_files(folder: Path) -> Callable[[Cloud, Transport, str, Clock], AccessKey]:
+    def make(cloud: Cloud, transport: Transport, url: str, clock: Clock) -> AccessKey:
         del transport, url
-        key_id.write_text(cloud.access_key)
-        secret.write_text(cloud.secret_key)
-        return AccessKey(key_id_file=key_id, secret_file=secret, monotonic=clock.monotonic)
+        (folder / "ak").write_text(cloud.access_key)
+        (folder / "sk").write_text(cloud.secret_key)
+        return AccessKey(key_id_file=folder / "ak", secret_file=folder / "sk", monotonic=clock.monotonic)
 
+    return make
+
+
+def rotate(cloud: Cloud, folder: Path) -> None:
+    new = cloud.new_key(cloud.user)
+    (folder / "ak").write_text(new.key_id)
+    (folder / "sk").write_text(new.secret)
+
+
+def test_a_key_rotated_on_disk_is_tried_at_once(tmp_path: Path) -> None:
     async def main() -> list[MutableMapping[str, Any]]:
         with capture_logs() as logs:
-            async with world(credentials=from_files) as there:
+            async with world(credentials=from_files(tmp_path)) as there:
                 jobs = [running(there.cloud, number) for number in range(40)]
                 there.watch(*jobs)
                 await there.until(600)
                 there.cloud.gate.revoke(there.cloud.access_key)
                 await there.until(700)
                 assert there.sample("project_paused", project="demo", reason="auth") == 1
-                new = there.cloud.new_key(there.cloud.user)
-                key_id.write_text(new.key_id)
-                secret.write_text(new.secret)
+                rotate(there.cloud, tmp_path)
                 back = await all_up(there, jobs, 700)
 
                 assert back <= 700 + 3 + INTERVAL
@@ -169,22 +178,12 @@ def test_a_key_rotated_on_disk_is_tried_at_once(tmp_path: Path) -> None:
 
 
 def test_keys_rotated_while_both_are_valid_lose_nothing(tmp_path: Path) -> None:
-    key_id, secret = tmp_path / "ak", tmp_path / "sk"
-
-    def from_files(cloud: Cloud, transport: Transport, url: str, clock: Clock) -> AccessKey:
-        del transport, url
-        key_id.write_text(cloud.access_key)
-        secret.write_text(cloud.secret_key)
-        return AccessKey(key_id_file=key_id, secret_file=secret, monotonic=clock.monotonic)
-
     async def main() -> None:
-        async with world(credentials=from_files) as there:
+        async with world(credentials=from_files(tmp_path)) as there:
             jobs = [running(there.cloud, number) for number in range(40)]
             there.watch(*jobs)
             await there.until(600)
-            new = there.cloud.new_key(there.cloud.user)
-            key_id.write_text(new.key_id)
-            secret.write_text(new.secret)
+            rotate(there.cloud, tmp_path)
             await there.until(610)
             there.cloud.gate.revoke(there.cloud.access_key)
             await there.until(1200)
@@ -327,7 +326,7 @@ def test_a_project_whose_token_is_refused_stops_no_other_project_of_the_user() -
         async with world(credentials=by_password, other=with_password("wrong")) as there:
             good, bad = running(there.cloud, 1), running(there.cloud, 2)
             there.watch(good)
-            there.poller.add([replace(job_of(bad), project="other")])
+            there.poller.apply(Changes(added=(replace(job_of(bad), project="other"),)))
             await there.until(1800)
 
             assert there.record(good).failures == {}
@@ -399,5 +398,24 @@ def test_a_lookup_that_was_refused_is_made_again_with_other_credentials(tmp_path
             back = await all_up(there, jobs, 5)
 
             assert back <= 5 + 3 + INTERVAL
+
+    run(main())
+
+
+def test_a_refusal_that_comes_after_a_reload_took_its_project_away_crashes_nothing() -> None:
+    async def main() -> None:
+        async with world(credentials=by_password, other=with_password("wrong")) as there:
+            bad = replace(job_of(running(there.cloud, 1)), project="other")
+            there.cloud.faults.plan(Fault(delay=3), times=None, operation="KeystoneCreateUserTokenByPassword")
+            there.poller.apply(Changes(added=(bad,)))
+            await there.until(4)  # the login was refused, and the one that renews is on its way
+            there.poller.apply(Changes(removed=(bad.key,)))
+            projects = {"demo": there.fleet.projects["demo"]}
+            there.poller.use(Fleet(there.fleet.adapters, projects), PACE, 32)
+            await there.until(60)
+
+            assert len(there.cloud.asked("KeystoneCreateUserTokenByPassword")) == 2
+            assert there.sample("crashes_total", task="poll") is None
+            assert there.sample("project_paused", project="other", reason="auth") is None
 
     run(main())

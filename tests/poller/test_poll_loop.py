@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from exporter.core.model import Measure, Reason, State
+from exporter.core.registry import Changes
 from exporter.core.schedule import Pace
 from exporter.core.services.dli import Dli
 from exporter.simulator import (
@@ -229,7 +230,7 @@ def test_a_throttled_job_waits_as_long_as_the_server_asks() -> None:
 def test_a_job_that_is_not_found_is_asked_at_the_idle_interval() -> None:
     async def main() -> None:
         async with world() as there:
-            there.poller.add([job_of(DliJob("lost", "lost", 0, ()))])
+            there.poller.apply(Changes(added=(job_of(DliJob("lost", "lost", 0, ())),)))
             await there.until(2000)
 
             assert 6 <= len(there.cloud.asked(job="lost")) <= 7

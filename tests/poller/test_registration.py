@@ -4,8 +4,11 @@ import asyncio
 import math
 from dataclasses import replace
 
+import pytest
+
 from exporter.core.model import Job, JobKey, Reason, State
 from exporter.core.registry import Changes
+from exporter.core.services.dli import Dli
 from exporter.simulator import CdmJob, CdmRun, Cloud, DliJob, Fault, Step, SubJob
 from exporter.simulator.answers import gateway_error
 from tests.poller.harness import World, job_of, world
@@ -278,4 +281,24 @@ def test_who_is_refused_may_be_removed_meanwhile() -> None:
             assert there.lines() == []
             assert asked(there, job) == 1
 
+    run(main())
+
+
+def test_a_crash_on_the_answer_of_a_job_that_is_gone_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(*_: object) -> None:
+        raise RuntimeError
+
+    async def main() -> None:
+        async with world() as there:
+            job = dli(there)
+            slow(there, job, 3)
+            there.poller.apply(Changes(added=(job,)))
+            await there.until(1)
+            there.poller.apply(Changes(removed=(job.key,)))
+            await there.until(10)
+
+            assert there.sample("crashes_total", task="poll") == 1
+            assert there.lines() == []
+
+    monkeypatch.setattr(Dli, "parse", crash)
     run(main())
