@@ -51,6 +51,14 @@ def _polling(settings: Settings) -> tuple[Pace, int]:
     return Pace(poll.interval, poll.idle_interval, poll.stale_after), poll.concurrency
 
 
+def _signalled(*numbers: int) -> asyncio.Event:
+    """Return an event that these signals set."""
+    event = asyncio.Event()
+    for number in numbers:
+        asyncio.get_running_loop().add_signal_handler(number, event.set)
+    return event
+
+
 class App:
     """Everything that runs, built from one set of settings, and from the next where *read* gives others.
 
@@ -89,10 +97,7 @@ class App:
     async def run(self, started: Callable[[str], None] = lambda address: None) -> None:
         """Serve and poll until SIGTERM or SIGINT; *started* is told the address once it answers."""
         spare_the_collector()
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+        stop, hang_up = _signalled(signal.SIGTERM, signal.SIGINT), _signalled(signal.SIGHUP)
         async with self.fleet() as fleet:
             poller = Poller(self.board, fleet, *_polling(self.settings), self.clock, self.telemetry)
             self.telemetry.watch_budgets(poller.demand.allowed, poller.demand.stretches)
@@ -110,15 +115,15 @@ class App:
             )
             async with self._served(application) as address, asyncio.TaskGroup() as group:
                 self._log.info("started", version=__version__, address=address, jobs=len(self.board.records()))
-                loop.add_signal_handler(signal.SIGHUP, lambda: group.create_task(reloader.reload_quietly()))
+                failed = self.telemetry.crashes.labels("reload").inc
                 tasks = [
                     group.create_task(poller.run(), name="poller"),
                     group.create_task(keep_running(files.run, crashed, "job files"), name="job files"),
+                    group.create_task(keep_running(partial(reloader.run, hang_up), failed, "reload"), name="reload"),
                 ]
                 if self._path is not None:
-                    failed = self.telemetry.crashes.labels("reload").inc
-                    watching = keep_running(partial(watch, self._path, reloader.reload_quietly), failed, "reload")
-                    tasks.append(group.create_task(watching, name="reload"))
+                    watching = keep_running(partial(watch, self._path, reloader.reload_quietly), failed, "watch")
+                    tasks.append(group.create_task(watching, name="watch"))
                 started(address)
                 await stop.wait()
                 await self._linger(application, poller)

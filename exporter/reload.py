@@ -73,6 +73,13 @@ class Reloader:
             self._log.info("configuration reloaded", **numbers(changes))
             return changes
 
+    async def run(self, asked: asyncio.Event) -> None:
+        """Reload whenever it is *asked* for, until cancelled."""
+        while True:
+            await asked.wait()
+            asked.clear()
+            await self.reload_quietly()
+
     async def reload_quietly(self) -> None:
         """Reload for one who reads the log alone."""
         try:

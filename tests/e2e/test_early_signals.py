@@ -31,6 +31,29 @@ def test_a_daemon_that_is_told_to_stop_while_it_starts_did_well(number: int, aft
     assert (process.returncode, "Traceback" in said) == (0, False)
 
 
+@pytest.mark.parametrize("after", [0.15, 0.4, 0.7])
+def test_a_hang_up_while_it_starts_does_not_end_a_daemon(after: float, tmp_path: Path) -> None:
+    (tmp_path / "exporter.yaml").write_text(CONFIG)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "exporter", "run", "--config", str(tmp_path / "exporter.yaml")],
+        cwd=ROOT,
+        env=environment(EXPORTER_WEB__LISTEN_ADDRESS="127.0.0.1:0"),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    time.sleep(after)
+    process.send_signal(signal.SIGHUP)
+    started = next(line for line in process.stderr if "started" in line)
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    process.terminate()
+    _, said = process.communicate(timeout=PATIENCE)
+
+    assert started
+    assert (process.returncode, "configuration reloaded" in said) == (0, True)
+
+
 def test_an_interrupted_poll_is_a_failed_command_without_a_traceback(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"

@@ -3,13 +3,10 @@
 import json
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +35,11 @@ class Config:
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Iterator[Config]:
-    command = [sys.executable, "-m", "exporter.simulator", "--until-eof"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        found = Config(tmp_path / "exporter.yaml", json.loads(process.stdout.readline()))
-        found.write(found.jobs[:6])
-        yield found
-        process.terminate()
+def config(cloud: dict[str, Any], tmp_path: Path) -> Config:
+    """Write a configuration with the first jobs of the cloud."""
+    found = Config(tmp_path / "exporter.yaml", cloud)
+    found.write(found.jobs[:6])
+    return found
 
 
 def reload(address: str) -> tuple[int, dict[str, Any]]:
