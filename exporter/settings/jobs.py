@@ -1,23 +1,17 @@
 """The jobs of the configuration: each entry is a service, a few keys of ours and the service's own fields."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from pydantic import Field
 
-from pydantic import BaseModel, Field, ValidationError
-
-from exporter.core.adapter import Adapter
 from exporter.core.adapter import Entry as AdapterEntry
-from exporter.core.endpoints import REGION, endpoint
-from exporter.core.errors import SettingsError
 from exporter.core.model import Job, JobKey
 from exporter.core.packed import Packed
 from exporter.core.registry import STATIC
-from exporter.core.sentences import instead, shown
-from exporter.settings import explain, fields
-from exporter.settings.mistakes import Mistake, Path, path_text
-from exporter.settings.project import Cloud
+from exporter.core.sentences import shown
+from exporter.settings import fields
+from exporter.settings.mistakes import Path, path_text
+from exporter.settings.reading import Reading
 from exporter.settings.section import Section
-from exporter.settings.tree import Items, Node, Table, Text, place_of
+from exporter.settings.tree import Node, Table, Text, place_of
 
 
 class Entry(Section):
@@ -36,49 +30,28 @@ class Entry(Section):
     )
 
 
-class Reader:
-    """Reads the entries of one configuration, or of one job file; collects their mistakes.
+class Reader(Reading):
+    """Reads the jobs of one configuration, or of one job file."""
 
-    *root* is all that is written in it, and *source* what the jobs will call their source.
-    """
-
-    def __init__(
-        self, root: Items | Table, projects: Table, adapters: Mapping[str, Adapter], source: str = STATIC
-    ) -> None:
-        self._root = root
-        self._adapters = adapters
-        self._projects = projects
-        self._source = source
-        self._first: dict[JobKey, Path] = {}
-        self._regions: dict[str, str] = {}
-        self._addressed: set[tuple[str, str]] = set()
-        self.mistakes: list[Mistake] = []
+    common = Entry
+    what = "jobs"
 
     def read(self, entries: Node, under: Path = ("jobs",), *, required: bool = False) -> tuple[Job, ...]:
         """Return the jobs that can be read of *entries*, which stand at *under*."""
-        if isinstance(entries, Text | Table):
-            self._tell(under, f"expected a list of jobs, not {explain.kind(entries)}")
-        elif not entries and required:
+        self._first: dict[JobKey, Path] = {}
+        if not entries and required and not isinstance(entries, Text | Table):
             self._tell(
-                under, "no job is registered; list at least one under jobs or in EXPORTER_JOBS, or set job_files"
+                under,
+                "no job is registered; list at least one under jobs or in EXPORTER_JOBS, or set job_files or discovery",
             )
-        return tuple(self._jobs(entries, under)) if isinstance(entries, Items) else ()
-
-    def _jobs(self, entries: Items, under: Path) -> Iterator[Job]:
-        for number, entry in enumerate(entries):
-            path = (*under, number)
-            if isinstance(entry, Table):
-                job = self._job(path, entry)
-                if job is not None:
-                    yield job
-            else:
-                self._tell(path, f"expected a mapping such as {{service: dli, ...}}, not {explain.kind(entry)}")
+        found = [self._job(path, entry) for path, entry in self._tables(entries, under)]
+        return tuple(job for job in found if job is not None)
 
     def _job(self, path: Path, entry: Table) -> Job | None:
-        common = self._valid(path, Entry, {key: entry[key] for key in Entry.model_fields if key in entry}, [])
+        common = self._shared(path, entry)
         adapter = self._adapter(path, entry)
         project = self._project(path, entry)
-        own = self._own(path, entry, adapter) if adapter else None
+        own = self._own(path, entry, adapter.entry) if adapter else None
         if adapter and project:
             self._reachable(path, adapter, project)
         if not isinstance(common, Entry) or adapter is None or not isinstance(own, AdapterEntry):
@@ -89,72 +62,6 @@ class Reader:
         target = {field: str(value) for field, value in own.model_dump(exclude_none=True).items()}
         return Job(key, project, Packed(target), common.interval, self._source, self._region(project))
 
-    def _region(self, project: str) -> str:
-        """Return the project's region: one text for all its jobs."""
-        return self._regions.setdefault(project, str(self._projects.table(project).get("region") or ""))
-
-    def _adapter(self, path: Path, entry: Table) -> Adapter | None:
-        service = entry.get("service")
-        if not isinstance(service, Text) or not service:
-            return None  # told already
-        if service not in self._adapters:
-            known = ", ".join(sorted(self._adapters))
-            self._tell((*path, "service"), f"unknown service {shown(service)}; known are {known}")
-        return self._adapters.get(service)
-
-    def _own(self, path: Path, entry: Table, adapter: Adapter) -> BaseModel | None:
-        own = adapter.entry.model_fields
-        rest = {key: value for key, value in entry.items() if key not in Entry.model_fields}
-        given = {key: value for key, value in rest.items() if value is not None or key not in own}
-        empty = [key for key, value in given.items() if key in own and value == ""]
-        for key in empty:
-            self._tell((*path, key), "expected text; this is empty")
-        read = self._valid(path, adapter.entry, given, list(Entry.model_fields))
-        return None if empty else read
-
-    def _valid(self, path: Path, model: type[BaseModel], given: dict[str, Any], also: list[str]) -> BaseModel | None:
-        try:
-            return model.model_validate(given)
-        except ValidationError as error:
-            self.mistakes += explain.mistakes(error, self._root, model, path, also)
-        return None
-
-    def _project(self, path: Path, entry: Table) -> str:
-        """Return the name of the job's project; empty if that is a mistake, here or elsewhere."""
-        name = entry.get("project")
-        if not self._projects or name == "":
-            return ""
-        if isinstance(name, Text):
-            if name in self._projects:
-                return str(name)
-            self._tell((*path, "project"), f"unknown project {shown(name)}{instead(name, self._projects)}")
-        elif name is None and len(self._projects) == 1:
-            return next(iter(self._projects))
-        elif name is None:
-            self._tell((*path, "project"), f"required but missing; one of {', '.join(sorted(self._projects))}")
-        return ""
-
-    def _reachable(self, path: Path, adapter: Adapter, project: str) -> None:
-        """Refuse a service whose address is not known in the project's cloud; told once for each."""
-        table = self._projects.table(project)
-        cloud = table.get("cloud") or Cloud.HUAWEICLOUD.value
-        seen = (project, adapter.service) in self._addressed
-        self._addressed.add((project, adapter.service))
-        if seen or cloud not in list(Cloud) or table.table("endpoints").get(adapter.service) is not None:
-            return
-        region = str(table.get("region") or "")
-        if cloud in adapter.hosts.patterns:
-            if not REGION.fullmatch(region):
-                return  # told where the region is read
-            try:
-                endpoint(adapter, str(cloud), region, {})
-            except SettingsError as error:
-                self._tell(("projects", project, "region"), str(error).replace("<name>", project), path)
-        else:
-            where = ("projects", project, "endpoints", adapter.service)
-            sentence = f"required but missing: cloud {cloud} has no usual one, and {path_text(path)} needs it"
-            self._tell(where, sentence, path)
-
     def _once(self, path: Path, key: JobKey, entry: Table) -> None:
         first = self._first.setdefault(key, path)
         if first is path:
@@ -162,8 +69,3 @@ class Reader:
         where = f"{place_of(self._root, first)}: {path_text(first)}"
         at = (*path, "name") if entry.get("name") is not None else path
         self._tell(at, f"the name {shown(key.job)} is taken among the {key.service} jobs by {where}; give it another")
-
-    def _tell(self, path: Path, sentence: str, entry: Path = ()) -> None:
-        """Note a mistake; one in the settings is told of a job file where the *entry* is that needs them."""
-        at = path if self._source == STATIC else entry or path
-        self.mistakes.append(Mistake(place_of(self._root, at), path, sentence))

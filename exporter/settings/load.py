@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from exporter.core import services
 from exporter.core.errors import SettingsError
 from exporter.settings import environ as variables
-from exporter.settings import explain, jobs, pod, rules, vendor, yamltext
+from exporter.settings import explain, jobs, pod, rules, searches, vendor, yamltext
 from exporter.settings.mistakes import Mistake, Place, lines
 from exporter.settings.model import Settings
 from exporter.settings.section import HOST_NAME, WRITTEN
@@ -72,11 +72,14 @@ def _checked(root: Table, environ: Mapping[str, str], jobs_needed: bool) -> tupl
         sentence = "none is given; name one under projects, or set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"
         mistakes.append(Mistake(root.place, ("projects",), sentence))
     reader = jobs.Reader(root, root.table("projects"), adapters)
-    found = reader.read(root.get("jobs"), required=jobs_needed and not root.get("job_files"))
-    mistakes += reader.mistakes
+    elsewhere = root.get("job_files") or root.get("discovery")
+    found = reader.read(root.get("jobs"), required=jobs_needed and not elsewhere)
+    finder = searches.Searches(root, root.table("projects"), adapters)
+    rules_found = finder.read(root.get("discovery"))
+    mistakes += [*reader.mistakes, *finder.mistakes]
     settings = None
     try:
-        WRITTEN.set({**root, "jobs": found})
+        WRITTEN.set({**root, "jobs": found, "discovery": rules_found})
         settings = Settings()
     except ValidationError as error:
         mistakes += explain.mistakes(error, root, Settings)

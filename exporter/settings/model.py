@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from exporter.core.durations import duration
 from exporter.core.model import Job
+from exporter.core.rules import Search
 from exporter.core.sentences import Expected, shown
 from exporter.settings import fields
 from exporter.settings.address import split_listen
@@ -230,4 +231,6 @@ class Settings(BaseSettings, Section):
     job_files: tuple[fields.Pattern, ...] = Field(
         default=(), description="Patterns of files with more jobs, such as jobs.d/*.yaml; read again when they change."
     )
-    discovery: tuple[Any, ...] = Field(default=(), description="Rules that find jobs by the list calls.")
+    discovery: Annotated[tuple[Search, ...], SkipValidation] = Field(
+        default=(), description="Rules that find jobs by the list calls, each with the fields of its service's rule."
+    )

@@ -1,17 +1,21 @@
 """Every key of the configuration with its default and its description, read off the models."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
 from exporter.core import services
+from exporter.core.durations import duration
+from exporter.core.rules import Rule
 from exporter.settings import shape
 from exporter.settings.fields import Written
 from exporter.settings.jobs import Entry
 from exporter.settings.model import Settings
 from exporter.settings.project import Project, limit_defaults
+from exporter.settings.searches import SearchEntry
 
 
 class Row(NamedTuple):
@@ -40,26 +44,41 @@ def _rows(model: type[BaseModel], prefix: str) -> Iterator[Row]:
             yield from _rows(inner, f"{path}.<name>.")
         if model is Settings and name == "jobs":
             yield from _rows(Entry, f"{path}[].")
-            yield from _own_fields(f"{path}[].")
+            yield from _own_fields({name: each.entry for name, each in services.load().items()}, f"{path}[].")
+        if model is Settings and name == "discovery":
+            yield from _rows(SearchEntry, f"{path}[].")
+            own = {name: each.lists.rule for name, each in services.load().items() if each.lists is not None}
+            yield from _own_fields(own, f"{path}[].")
 
 
-def _own_fields(prefix: str) -> Iterator[Row]:
-    """Yield the fields that only some services' jobs have, each once."""
+def _own_fields(models: Mapping[str, type[BaseModel]], prefix: str) -> Iterator[Row]:
+    """Yield the fields that only some services' entries have, each once."""
     owners: dict[str, list[str]] = {}
-    said: dict[str, str] = {}
-    for service, adapter in services.load().items():
-        for name, field in adapter.entry.model_fields.items():
+    rows: dict[str, tuple[str, str]] = {}
+    for service, model in models.items():
+        for name, field in model.model_fields.items():
             owners.setdefault(name, []).append(service)
-            said.setdefault(name, field.description or "The service's own id or name of the job.")
+            said = field.description or "The service's own id or name of the job."
+            rows.setdefault(name, (_default(model, name, field), said))
     for name, names in owners.items():
-        yield Row(prefix + name, "", f"{said[name].removesuffix('.')} ({', '.join(names)} only).")
+        default, said = rows[name]
+        only = "" if names == list(models) and len(names) > 1 else f" ({', '.join(names)} only)"
+        yield Row(prefix + name, default, f"{said.removesuffix('.')}{only}.")
 
 
 def _default(model: type[BaseModel], name: str, field: FieldInfo) -> str:
     if model is Project and name == "limits":
         return ", ".join(f"{limit}: {rate:g}/s" for limit, rate in limit_defaults(services.load()).items())
     value: Any = field.default
-    if field.is_required() or value is None or value == () or isinstance(value, BaseModel | dict):
+    if field.is_required() or value in (None, PydanticUndefined, ()) or isinstance(value, BaseModel | dict):
         return ""
+    if issubclass(model, Rule):
+        return (
+            ", ".join(value)
+            if isinstance(value, tuple)
+            else duration(value)
+            if isinstance(value, float)
+            else str(value)
+        )
     written = next((part for part in field.metadata if isinstance(part, Written)), None)
     return written.write(value) if written else str(value)

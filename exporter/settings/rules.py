@@ -24,9 +24,7 @@ class Unavailable(NamedTuple):
 
 UNAVAILABLE: Final = (
     Unavailable(("journal",), (), "a journal"),
-    Unavailable(("discovery",), (), "discovery"),
     Unavailable(("web", "config_file"), (), "the web configuration file"),
-    Unavailable(("poll", "list_interval"), ("45s",), "any value but 45s"),
 )
 """A feature that arrives deletes its row."""
 NOT_YET: Final = "is not available in this version"

@@ -17,7 +17,7 @@ projects:
     project_id: 05f2
     credentials: {access_key: {key_id: AK, secret: SK}}
 """
-NO_JOB = "jobs: no job is registered; list at least one under jobs or in EXPORTER_JOBS, or set job_files"
+NO_JOB = "jobs: no job is registered; list at least one under jobs or in EXPORTER_JOBS, or set job_files or discovery"
 JOBS = 'jobs: [{service: dli, job_id: "1"}]\n'
 
 
@@ -88,9 +88,7 @@ JOBS = 'jobs: [{service: dli, job_id: "1"}]\n'
         ("job_files: jobs.d/*.yaml", "job_files: expected a list, not text"),
         ('job_files: [""]', "job_files[0]: expected a pattern of files such as jobs.d/*.yaml"),
         ("job_files: [[a]]", "job_files[0]: expected a pattern of files, not a list"),
-        ("discovery: [{service: dli}]", "discovery: discovery is not available in this version"),
         ("web: {config_file: web.yml}", "web.config_file: the web configuration file is not available in this version"),
-        ("poll: {list_interval: 60s}", "poll.list_interval: any value but 45s is not available in this version"),
     ],
 )
 def test_a_setting_that_is_wrong_is_told_with_its_line(mistakes: Mistakes, line: str, expected: str) -> None:
