@@ -3,6 +3,7 @@
 import os
 import platform
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 
 from prometheus_client import (
     CollectorRegistry,
@@ -71,6 +72,7 @@ class Telemetry:
         )
         self._declare_calls(service)
         self._declare_polls(service)
+        self._declare_discovery(service)
 
     def _declare_calls(self, service: str) -> None:
         self.api_requests = self._counter(
@@ -131,6 +133,28 @@ class Telemetry:
             "Seconds to put one scrape's body together, without compressing it",
             RENDER_BUCKETS,
         )
+
+    def _declare_discovery(self, service: str) -> None:
+        self.discovery_worked = self._gauge(
+            "discovery_last_success_timestamp_seconds",
+            "Unix time in seconds when every rule for the service and project last read its lists to the end; absent"
+            " before the first time",
+            service,
+            "project",
+        )
+        self.discovery_cut = self._counter(
+            "discovery_jobs_cut",
+            "Jobs that lists have and that are left out, because max_jobs or the pages of a list are less; counted as"
+            " their number rises",
+            service,
+            "project",
+        )
+
+    def forget_discovery(self, service: str, project: str) -> None:
+        """Let go of what says how the rules for a service and project do, once there are none."""
+        for metric in (self.discovery_worked, self.discovery_cut):
+            with suppress(KeyError):
+                metric.remove(service, project)
 
     def watch(self, series: Callable[[], int], dropped: Callable[[], int]) -> None:
         """Read the number of the jobs' series and of those left out at every scrape."""

@@ -70,7 +70,7 @@ class Place:
     usable: bool = True
     """Whether its jobs can be asked for."""
     word: str = ""
-    """The vendor's word for its state; empty if the cloud told none, or told of no such place."""
+    """Why it is not usable, such as ``off``; empty if it is, or if the cloud told of no such place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +135,10 @@ class Lister(ABC, Generic[R]):
     def views(self, rule: R, place: Place, now: float) -> tuple[View, ...]:
         """Return the lists to read in *place*; *now* is Unix seconds."""
 
+    def covering(self, target: Mapping[str, str]) -> View | None:
+        """Return the list that would tell of a registered job that waits, ``None`` if none would."""
+        return None
+
     @abstractmethod
     def request(self, view: View, project_id: str, page: int) -> Request:
         """Return the call for one page, counted from 1."""
@@ -176,6 +180,8 @@ class Adapter(ABC):
     """Whether a run that ended can never run again under the same registration."""
     forgets: ClassVar[bool] = False
     """Whether the service stops telling the counts of a run when the run ends."""
+    moved_by_list: ClassVar[bool] = False
+    """Whether, of a run that goes on, only a list tells what was moved so far."""
     lists: ClassVar[Lister[Any] | None] = None
     """The service's lists, if it has any that tell of jobs."""
 

@@ -13,11 +13,10 @@ from itertools import count
 from typing import Final, NamedTuple, TypeAlias
 
 from exporter.core.gate import Gate, Ticket
-from exporter.core.model import JobKey
 from exporter.core.schedule import THROTTLE_WAIT
 
-Key: TypeAlias = JobKey
-"""What waits for a call. Keys are never compared, so anything hashable may join."""
+Key: TypeAlias = Hashable
+"""What waits for a call: a job's key, or whatever else makes calls. Keys are never compared."""
 LOWERED: Final = 0.5
 """What is left of the rate after a refusal: enough for another tool that takes as much as we do."""
 LEAST: Final = 0.1

@@ -44,6 +44,8 @@ class Reading:
     """Rows that the cloud told of and that were not read; ``None`` if there may be some and it told no total."""
     unknown: tuple[str, ...] = ()
     """As :attr:`~exporter.core.adapter.Page.unknown`, of all pages."""
+    pages: int = 0
+    """How many were read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,12 @@ class Named:
 
     name: str
     listed: Listed
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a rule found. A job that is not here is gone only if nothing was cut, unread, skipped or failed."""
+    """What a rule found. A job that is not here is gone, or not wanted any more, unless its place is ``unsure``."""
 
     jobs: tuple[Named, ...]
     """Oldest first, so that of two runs of one name the later one comes later."""
@@ -69,6 +72,8 @@ class Found:
     failures: tuple[tuple[Place, PollError], ...] = ()
     """Lists that could not be read, by their place."""
     unknown: tuple[str, ...] = ()
+    unsure: frozenset[str] = frozenset()
+    """Ids of the places where jobs may be that were not read: a list failed, or goes on, or the place is off."""
 
 
 def key(listed: Listed) -> Key:
@@ -82,14 +87,17 @@ def pages(
     project_id: str,
     wanted: Callable[[Listed], bool] = lambda _: True,
     most: float = inf,
+    most_pages: int = MOST_PAGES,
 ) -> Generator[Request, bytes, Reading]:
-    """Read the jobs of one list that are *wanted*, until *most* of them are there."""
+    """Read the jobs of one list that are *wanted*, until *most* of them are there, or for *most_pages*."""
     found: dict[Key, Listed] = {}
     unknown: list[str] = []
     total: int | None = None
     before: set[Key] | None = None
     front, short = 0, False
-    for _ in range(MOST_PAGES):
+    read = 0
+    while read < min(most_pages, MOST_PAGES):
+        read += 1
         number = front // PAGE_SIZE + 1
         page = lister.parse((yield lister.request(view, project_id, number)), view)
         keys = {key(each) for each in page.items}
@@ -107,7 +115,7 @@ def pages(
         if short or len(found) >= most:
             break
     unread = max(0, total - front) if total is not None else 0 if short else None
-    return Reading(tuple(found.values()), unread, tuple(unknown))
+    return Reading(tuple(found.values()), unread, tuple(unknown), read)
 
 
 def walk(lister: Lister[Any], rule: Rule, project_id: str, now: float) -> Generator[Request, bytes, Found]:
@@ -122,24 +130,27 @@ def walk(lister: Lister[Any], rule: Rule, project_id: str, now: float) -> Genera
     places = lister.chosen(rule, places)
     naming = _Naming(lister, rule, lister.template(rule, places))
     most = rule.max_jobs if lister.newest_first else inf
-    readings: list[Reading] = []
+    readings: list[tuple[Place, Reading]] = []
     failures: list[tuple[Place, PollError]] = []
     for place in places:
         for view in lister.views(rule, place, now) if place.usable else ():
             try:
-                readings.append((yield from pages(lister, view, project_id, naming.wanted, most)))
+                readings.append((place, (yield from pages(lister, view, project_id, naming.wanted, most))))
             except PollError as error:
                 failures.append((place, error))
-    unique = {key(each): each for reading in readings for each in reading.items}
-    ordered = sorted(unique.values(), key=_age)
-    unread = [reading.unread for reading in readings]
+    unique = {key(each): (each, place) for place, reading in readings for each in reading.items}
+    ordered = sorted(unique.values(), key=lambda found: age(found[0]))
+    unread = [reading.unread for _, reading in readings]
+    skipped = tuple(place for place in places if not place.usable)
+    unsure = {place.id for place, _ in failures} | {place.id for place, reading in readings if reading.unread != 0}
     return Found(
-        jobs=tuple(Named(naming.name(each), each) for each in ordered[-rule.max_jobs :]),
+        jobs=tuple(Named(naming.name(each), each, place) for each, place in ordered[-rule.max_jobs :]),
         cut=max(0, len(ordered) - rule.max_jobs),
         unread=None if None in unread else sum(each or 0 for each in unread),
-        skipped=tuple(place for place in places if not place.usable),
+        skipped=skipped,
         failures=tuple(failures),
-        unknown=tuple(field for reading in readings for field in reading.unknown),
+        unknown=tuple(field for _, reading in readings for field in reading.unknown),
+        unsure=frozenset(unsure | {place.id for place in skipped if place.id}),
     )
 
 
@@ -160,6 +171,6 @@ class _Naming:
         return self.rule.wants(text) and self.lister.fits(self.rule, listed)
 
 
-def _age(listed: Listed) -> tuple[float, Key]:
+def age(listed: Listed) -> tuple[float, Key]:
     """Order jobs by their time, then by what tells them apart; one without a time counts as the oldest."""
     return (-1.0 if listed.since is None else listed.since, key(listed))

@@ -179,7 +179,7 @@ class Record:
 
     job: Job
     snapshot: Snapshot | None = None
-    """The last answer that could be read; ``None`` before the first."""
+    """The job's own last answer that could be read; ``None`` before the first."""
     stale: bool = False
     """Whether that answer is too old to be shown."""
     up: bool = False
@@ -205,8 +205,22 @@ class Record:
     """The newest run that was seen ended: counted, or there already at first sight."""
     registration: int = 0
     """Which registration, or run, of this name it is: a poll that began for another one says nothing of this one."""
+    listed: Snapshot | None = None
+    """What a list told since the last answer and the answer did not say; shown until the job was asked itself."""
+    listed_at: float | None = None
+    """When a list last told of the job."""
+
+    @property
+    def newest(self) -> Snapshot | None:
+        """What was last told, by the job's own answer or by a list."""
+        return self.listed or self.snapshot
 
     @property
     def shown(self) -> Snapshot | None:
-        """The last answer, unless it is too old."""
-        return None if self.stale else self.snapshot
+        """What was last told, unless it is too old."""
+        return None if self.stale else self.newest
+
+    @property
+    def by_list(self) -> bool:
+        """Whether the last poll that worked was a list's, so that the job need not be asked itself."""
+        return self.listed_at is not None and self.listed_at == self.polled_at and self.fault is None

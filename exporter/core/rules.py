@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
@@ -65,6 +66,18 @@ Pattern = Annotated[re.Pattern[str], BeforeValidator(_pattern)]
 Count = Annotated[int, BeforeValidator(_count)]
 Seconds = Annotated[float, BeforeValidator(_window)]
 Tags = Annotated[Mapping[str, str], AfterValidator(_tags)]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One entry of ``discovery``."""
+
+    service: str
+    project: str
+    """Our name of the project."""
+    rule: "Rule"
+    interval: float | None = None
+    """Seconds between two looks, if the operator gave this rule its own."""
 
 
 class Rule(BaseModel):

@@ -6,19 +6,25 @@ after the job was registered is counted once.
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Final
 
 from exporter.core.adapter import Adapter
 from exporter.core.model import LIVE, RESULTS, Fault, Job, Measure, Record, RunId, Snapshot, State
 from exporter.core.packed import Packed
+
+LISTED_FOR: Final = 300.0
+"""Seconds for which counts that only lists tell are shown: then lists have failed for some time."""
 
 
 def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> Record:
     """Return the record after a poll at *at* (Unix seconds) that gave *answer*."""
     before = record.snapshot
     if answer is before and record.up:
-        return replace(record, polled_at=at)  # the same answer once more: only the time went on
+        return replace(record, polled_at=at, listed=None)  # the same answer once more: only the time went on
     same = before is not None and before.run.same(answer.run)
     last = record.seen if same else {}
+    if before is not None and same:
+        answer = _with_listed(record, before, answer, at, adapter)
     last_progress = record.seen_progress if same else None
     moved = (
         before is None
@@ -45,6 +51,7 @@ def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> Rec
         seen=answer.counts or last,
         seen_progress=last_progress if answer.progress is None else answer.progress,
         ended_run=ended_run,
+        listed=None,
     )
 
 
@@ -73,7 +80,21 @@ def next_run(record: Record, job: Job, registration: int) -> Record:
         final=False,
         fault=None,
         failing=0,
+        listed=None,
+        listed_at=None,
     )
+
+
+def _with_listed(record: Record, before: Snapshot, answer: Snapshot, at: float, adapter: Adapter) -> Snapshot:
+    """Return an answer of the same run with what only lists tell of it, as long as that is not old."""
+    if answer.start is None and before.start is not None:
+        answer = replace(answer, start=before.start)
+    if answer.end is None and before.end is not None and before.state is answer.state and answer.state.ended:
+        answer = replace(answer, end=before.end)
+    fresh = record.listed_at is not None and at - record.listed_at <= LISTED_FOR
+    if fresh and adapter.moved_by_list and not answer.state.ended:
+        return replace(answer, counts=Packed({**record.seen, **answer.counts}))
+    return answer
 
 
 def _counts(answer: Snapshot, last: Mapping[Measure, float], adapter: Adapter) -> Mapping[Measure, float]:

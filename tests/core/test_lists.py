@@ -19,7 +19,7 @@ from exporter.core.services import load
 
 ADAPTERS = load()
 NOW = 1_760_000_000.0
-CLUSTER = Place("c-1", "etl", word="200")
+CLUSTER = Place("c-1", "etl")
 T = TypeVar("T")
 Payload = Callable[[str], bytes]
 
@@ -259,6 +259,7 @@ def test_clusters_are_read_and_those_that_are_off_are_not_usable(payload: Payloa
     odd = [
         {"id": "f", "name": "frozen", "status": 200, "isFrozen": "1"},
         {"id": "s", "status": "900"},
+        {"id": "n", "status": 777},
         {"id": "m"},
         {"name": "no id"},
         5,
@@ -266,12 +267,13 @@ def test_clusters_are_read_and_those_that_are_off_are_not_usable(payload: Payloa
     places = lister("cdm").places
 
     assert places(payload("cdm/list_clusters.json")) == (
-        Place("6ec9a0a4-76be-4262-8697-e7af1fac7920", "cdm-prod", True, "200"),
-        Place("c2db1191-eb6c-464a-a0d3-b434e6c6df26", "cdm-new", False, "100"),
+        Place("6ec9a0a4-76be-4262-8697-e7af1fac7920", "cdm-prod", True, ""),
+        Place("c2db1191-eb6c-464a-a0d3-b434e6c6df26", "cdm-new", False, "creating"),
     )
     assert places(json.dumps({"clusters": odd}).encode()) == (
-        Place("f", "frozen", False, "200"),
-        Place("s", "s", False, "900"),
+        Place("f", "frozen", False, "frozen"),
+        Place("s", "s", False, "off"),
+        Place("n", "n", False, "in state 777"),
         Place("m", "m", True, ""),
     )
     with pytest.raises(PollError):
@@ -531,7 +533,7 @@ def test_with_several_clusters_a_job_is_named_after_its_cluster_too() -> None:
     result, asked = found("cdm", {"match": "^a$"}, cdm([ONE, TWO, OFF], jobs))
 
     assert [each.name for each in result.jobs] == ["etl/a", "bi/a"]
-    assert result.skipped == (Place("c3", "test", False, "900"),)
+    assert result.skipped == (Place("c3", "test", False, "off"),)
     assert len(asked) == 3
     named, _ = found("cdm", {"name": "{job_name}"}, cdm([ONE, TWO], jobs))
     assert [each.name for each in named.jobs] == ["a", "a"]

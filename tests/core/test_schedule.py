@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -191,7 +192,7 @@ def test_when_places_are_short_the_nearest_deadline_starts_whatever_its_bucket()
         for bucket in ("dli", "cdm", "dws"):
             admission.wait_for(bucket, 1e6, JobKey(bucket, str(turn)), turn, turn + 30, GATE)
     for now in range(90):
-        started += [start.key.service for start in admission.start(now)]
+        started += [cast(JobKey, start.key).service for start in admission.start(now)]
         admission.leave()
 
     assert [started[:60].count(bucket) for bucket in ("dli", "cdm", "dws")] == [20, 20, 20]

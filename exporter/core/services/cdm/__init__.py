@@ -64,6 +64,7 @@ class Cdm(Adapter):
     states = STATES
     codes = CODES
     lists = CdmLister()
+    moved_by_list = True
     final = False
 
     def request(self, job: Job, project_id: str) -> Request:

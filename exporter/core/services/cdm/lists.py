@@ -16,7 +16,7 @@ from exporter.core.model import Measure, Snapshot, State
 from exporter.core.packed import Packed
 from exporter.core.rules import Rule, Text, one_of
 from exporter.core.sentences import Expected
-from exporter.core.services.cdm.words import CODES, NOT_APPLICABLE, STATES
+from exporter.core.services.cdm.words import CLUSTERS, CODES, NOT_APPLICABLE, STATES
 
 TYPES: Final = ("NORMAL_JOB", "BATCH_JOB", "SCENARIO_JOB")
 LIMIT: Final = "cdm_list"
@@ -84,6 +84,10 @@ class CdmLister(Lister[CdmRule]):
         """Return one list for each type, because the call takes one."""
         return tuple(View(place, (("jobType", each),)) for each in rule.types)
 
+    def covering(self, target: Mapping[str, str]) -> View | None:
+        """Return the list of the cluster's ordinary jobs; one of another type is not in it."""
+        return View(Place(target["cluster_id"]), (("jobType", TYPES[0]),))
+
     def request(self, view: View, project_id: str, page: int) -> Request:
         """Ask for one page."""
         path = segments("v1.1", project_id, "clusters", view.place.id, "cdm", "job", "all")
@@ -113,7 +117,9 @@ def _place(fields: read.Fields) -> Place:
     """Read one cluster; one that does not tell its state is asked for its jobs."""
     place, word = fields.text("id") or "", fields.text("status") or ""
     frozen = fields.text("isFrozen") in {"1", "true"}
-    return Place(place, fields.text("name") or place, word in {"", NORMAL} and not frozen, word)
+    usable = word in {"", NORMAL} and not frozen
+    said = "frozen" if frozen else CLUSTERS.get(word, f"in state {word}" if word else "")
+    return Place(place, fields.text("name") or place, usable, "" if usable else said)
 
 
 def _listed(row: Mapping[str, Any], place: Place, noted: list[str]) -> Listed | None:

@@ -28,3 +28,14 @@ CODES: Final[Mapping[str, Reason]] = {
     **dict.fromkeys(("CDM.0000", "CDM.0036", "CDM.0202"), Reason.SERVER),
     "CDM.0032": Reason.PERMISSION,
 }
+CLUSTERS: Final[Mapping[str, str]] = {
+    "100": "creating",
+    "300": "failed",
+    "303": "not created",
+    "500": "restarting",
+    "800": "frozen",
+    "900": "off",
+    "910": "stopping",
+    "920": "starting",
+}
+"""What the digits of a cluster's status mean."""

@@ -69,6 +69,10 @@ class DliLister(Lister[DliRule]):
         states = [[("job-status", state)] for state in rule.states] or [[]]
         return tuple(View(place, (*common, *queue, *state)) for queue, state in product(queues, states))
 
+    def covering(self, target: Mapping[str, str]) -> View | None:
+        """Return the list of all jobs that wait: one that is not in it any more has begun."""
+        return View(Place(), (("job-status", "LAUNCHING"), ("order", "start_time_desc")))
+
     def request(self, view: View, project_id: str, page: int) -> Request:
         """Ask for one page; DLI documents no limit, so its lists draw from the same one as its polls."""
         query = (("page-size", str(PAGE_SIZE)), ("current-page", str(page)), *view.query)
