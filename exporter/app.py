@@ -4,7 +4,7 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -17,17 +17,16 @@ from exporter.clock import Clock, SystemClock
 from exporter.cloud.fleet import Fleet
 from exporter.core.board import Board
 from exporter.core.errors import ExporterError
-from exporter.core.model import Job
-from exporter.core.registry import STATIC, Changes, Registry
-from exporter.core.schedule import Pace
-from exporter.core.services import load
-from exporter.core.shards import shard_of
+from exporter.core.registry import STATIC, Changes
+from exporter.discovery import Discovery
 from exporter.jobfiles import JobFiles
 from exporter.poller import Poller
 from exporter.projects import Projects
-from exporter.reload import Reloader, numbers, watch
+from exporter.registration import Registration, polling
+from exporter.reload import Reloader, watch
 from exporter.settings import Settings
 from exporter.supervise import keep_running, survive
+from exporter.survey import Survey
 from exporter.telemetry import Telemetry
 from exporter.views import Jobs, Lifecycle, Metrics
 from exporter.web.server import SCRAPES, make_app
@@ -44,11 +43,6 @@ def spare_the_collector() -> None:
     are 100,000 jobs.
     """
     gc.set_threshold(5_000, 20, 100)
-
-
-def _polling(settings: Settings) -> tuple[Pace, int]:
-    poll = settings.poll
-    return Pace(poll.interval, poll.idle_interval, poll.stale_after), poll.concurrency
 
 
 def _signalled(*numbers: int) -> asyncio.Event:
@@ -82,10 +76,7 @@ class App:
         self.telemetry = Telemetry(labels.service)
         self.board = Board(settings.metrics.max_series, labels.service, labels.job)
         self.telemetry.watch(lambda: self.board.series, lambda: self.board.dropped)
-        self.registry = Registry(load())
-        self.telemetry.watch_refused(self.registry.refused)
         self._projects = Projects(self.clock, self.telemetry, os.environ if environ is None else environ)
-        self._sources: dict[str, Sequence[Job]] = {}
         self._log = structlog.get_logger()
 
     @asynccontextmanager
@@ -99,31 +90,29 @@ class App:
         spare_the_collector()
         stop, hang_up = _signalled(signal.SIGTERM, signal.SIGINT), _signalled(signal.SIGHUP)
         async with self.fleet() as fleet:
-            poller = Poller(self.board, fleet, *_polling(self.settings), self.clock, self.telemetry)
+            poller = Poller(self.board, fleet, *polling(self.settings), self.clock, self.telemetry)
             self.telemetry.watch_budgets(poller.demand.allowed, poller.demand.stretches)
             self.telemetry.watch_expiry(lambda: poller.fleet.expiries())
             self._name_shard()
-            self._register(poller, {STATIC: self.settings.jobs})
-            files = JobFiles(self.settings, self.telemetry, partial(self._register, poller))
-            crashed = self.telemetry.crashes.labels("job_files").inc
-            await survive(files.look, crashed, "job files")  # before anybody can ask whether all jobs were polled
-            reloader = Reloader(
-                self.settings, self._read, partial(self._take, poller, files), self.clock, self.telemetry
-            )
+            parts = _Parts(self, poller)
+            parts.registration.register({STATIC: self.settings.jobs})
+            # before anybody can ask whether all jobs were polled
+            await survive(parts.files.look, self.telemetry.crashes.labels("job_files").inc, "job files")
+            reloader = Reloader(self.settings, self._read, partial(self._take, parts), self.clock, self.telemetry)
             application = make_app(
-                Metrics(self.board, self.telemetry), Jobs(self.board, poller, self.clock), Lifecycle(reloader)
+                Metrics(self.board, self.telemetry),
+                Jobs(self.board, poller, self.clock, parts.discovery.waiting),
+                Lifecycle(reloader),
             )
+            loops = parts.loops() | {"reload": partial(reloader.run, hang_up)}
+            if self._path is not None:
+                loops["watch"] = partial(watch, self._path, reloader.reload_quietly)
             async with self._served(application) as address, asyncio.TaskGroup() as group:
                 self._log.info("started", version=__version__, address=address, jobs=len(self.board.records()))
-                failed = self.telemetry.crashes.labels("reload").inc
-                tasks = [
-                    group.create_task(poller.run(), name="poller"),
-                    group.create_task(keep_running(files.run, crashed, "job files"), name="job files"),
-                    group.create_task(keep_running(partial(reloader.run, hang_up), failed, "reload"), name="reload"),
-                ]
-                if self._path is not None:
-                    watching = keep_running(partial(watch, self._path, reloader.reload_quietly), failed, "watch")
-                    tasks.append(group.create_task(watching, name="watch"))
+                tasks = [group.create_task(poller.run(), name="poller")]
+                for name, work in loops.items():
+                    crashed = self.telemetry.crashes.labels(name).inc
+                    tasks.append(group.create_task(keep_running(work, crashed, name), name=name))
                 started(address)
                 await stop.wait()
                 await self._linger(application, poller)
@@ -131,49 +120,18 @@ class App:
                     task.cancel()
         self._log.info("stopped")
 
-    async def _take(self, poller: Poller, files: JobFiles, settings: Settings) -> Changes:
+    async def _take(self, parts: "_Parts", settings: Settings) -> Changes:
         """Go on with other settings; raises :class:`~exporter.core.errors.SettingsError` before anything changed."""
         await self._projects.close_unused()  # of the reload before, whose calls are over by now
         fleet = await self._projects.use(settings)
         # Nothing else runs from here to the end: no poll and no scrape sees half of it.
         self.settings = settings
-        self._sources[STATIC] = settings.jobs
-        changes = self.registry.update(self._mine(self._sources))
-        gone = tuple(record.job.key for record in self.board.records() if record.job.project not in settings.projects)
-        poller.apply(Changes(removed=tuple({*changes.removed, *gone})))
-        poller.use(fleet, *_polling(settings))
-        moved = tuple(job for job in changes.changed if job.key in gone)
-        stays = tuple(job for job in changes.changed if job.key not in gone)
-        poller.apply(Changes(added=(*changes.added, *moved), changed=stays))
-        self._complain(changes)
+        changes = parts.registration.swap(settings, fleet)
         self.board.limit(settings.metrics.max_series)
-        files.use(settings)
+        parts.use(settings)
         logs.configure(settings.log.level, settings.log.format)
         self._name_shard()
         return changes
-
-    def _register(self, poller: Poller, contents: Mapping[str, Sequence[Job]]) -> None:
-        """Take over what sources hold now."""
-        self._sources |= contents
-        changes = self.registry.update(self._mine(contents))
-        self._complain(changes)
-        poller.apply(changes)
-        if STATIC not in contents and any(numbers(changes).values()):  # those of the section are told by the start
-            self._log.info("jobs registered", **numbers(changes))
-
-    def _mine(self, contents: Mapping[str, Sequence[Job]]) -> dict[str, list[Job]]:
-        """Return those jobs that are this shard's, and of a project that there is."""
-        shards, shard = self.settings.sharding.shards, self.settings.sharding.shard
-        return {
-            source: [
-                job for job in jobs if shard_of(job.key, shards) == shard and job.project in self.settings.projects
-            ]
-            for source, jobs in contents.items()
-        }
-
-    def _complain(self, changes: Changes) -> None:
-        for problem in changes.problems:
-            self._log.warning("job left out", problem=problem)
 
     def _name_shard(self) -> None:
         sharding = self.settings.sharding
@@ -210,3 +168,24 @@ class App:
                 await application[SCRAPES].wait_next()
         except TimeoutError:
             self._log.warning("no scrape came while lingering")
+
+
+class _Parts:
+    """What registers jobs, and tells of them, besides the section ``jobs``."""
+
+    def __init__(self, app: App, poller: Poller) -> None:
+        settings, board, telemetry, clock = app.settings, app.board, app.telemetry, app.clock
+        self.registration = Registration(settings, board, poller, telemetry)
+        register = self.registration.register
+        self.files = JobFiles(settings, telemetry, register)
+        self.discovery = Discovery(settings, poller, board, register, clock, telemetry)
+        self.survey = Survey(settings, poller, board, clock, telemetry)
+
+    def use(self, settings: Settings) -> None:
+        """Go by other settings."""
+        for part in (self.files, self.discovery, self.survey):
+            part.use(settings)
+
+    def loops(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """Return what is to run, by name."""
+        return {"job_files": self.files.run, "discovery": self.discovery.run, "survey": self.survey.run}

@@ -1,55 +1,47 @@
-"""Finding jobs by the list calls: makes the calls of one rule, within the limits, and returns what it found."""
+"""Finding jobs by the list calls: what the rules of ``discovery`` ask for is registered, and what the lists tell of
+the states of registered jobs is taken over.
+"""
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+import structlog
 
 from exporter.clock import Clock
-from exporter.cloud.project import Project
-from exporter.core.adapter import Adapter, Lister
-from exporter.core.budget import Budget
+from exporter.core.adapter import Lister, Request
+from exporter.core.board import Board
 from exporter.core.errors import PollError
-from exporter.core.gate import Gate
+from exporter.core.findings import Findings, merged
 from exporter.core.lists import Found, walk
-from exporter.core.model import JobKey, Reason
-from exporter.core.rules import Rule
+from exporter.core.model import Job, Reason
+from exporter.core.rules import Rule, Search
+from exporter.poller import Poller
+from exporter.settings import Settings
+from exporter.supervise import survive
+from exporter.telemetry import Telemetry
 
-HOPELESS = frozenset({Reason.AUTH, Reason.THROTTLED})
+HOPELESS: Final = frozenset({Reason.AUTH, Reason.THROTTLED})
 """Failures after which no further call of the same user makes sense now."""
+SOONEST: Final = 1.0
+"""Seconds at least between two looks."""
 
 
-class Pace:
-    """Lets calls of one project wait so that they stay within its limits."""
-
-    def __init__(self, project: Project, clock: Clock) -> None:
-        self._project = project
-        self._clock = clock
-        self._budgets: dict[str, Budget] = {}
-        self._gate = Gate()
-        self._gate.taken(self._gate.enter())
-
-    async def wait(self, limit: str) -> None:
-        """Return when a call of the limit class may be made."""
-        budget = self._budgets.setdefault(limit, Budget(self._project.limits[limit]))
-        now = self._clock.monotonic()
-        await asyncio.sleep(budget.ready_in(now))
-        now = max(now, self._clock.monotonic())
-        budget.wait_for(JobKey("", limit), now, now, self._gate)
-        budget.take(now)
-
-
-async def find(project: Project, adapter: Adapter, lister: Lister[Any], rule: Rule, pace: Pace) -> Found:
-    """Return the jobs that *rule* asks for in *project*.
+async def find(
+    lister: Lister[Any], rule: Rule, project_id: str, now: float, ask: Callable[[Request], Awaitable[bytes]]
+) -> Found:
+    """Return the jobs that *rule* asks for; *ask* makes a call and returns the body of its 200 answer.
 
     One list that fails is told in the result. Raises :class:`~exporter.core.errors.PollError` if none could be read:
     the project or its places are not known, or the cloud refuses who asks.
     """
-    steps = walk(lister, rule, await project.project_id_of(), project.clock.now())
+    steps = walk(lister, rule, project_id, now)
     try:
         request = next(steps)
         while True:
-            await pace.wait(request.limit)
             try:
-                body = await project.ask(adapter, request)
+                body = await ask(request)
             except PollError as error:
                 if error.reason in HOPELESS:
                     steps.close()
@@ -60,3 +52,169 @@ async def find(project: Project, adapter: Adapter, lister: Lister[Any], rule: Ru
     except StopIteration as done:
         found: Found = done.value
         return found
+
+
+class _Look:
+    """One rule, and how its looks went."""
+
+    def __init__(self, search: Search, region: str, *, ends: bool) -> None:
+        self.search = search
+        self.findings = Findings(search, region, ends=ends)
+        self.looked = False
+        """Whether the first look is over, well or not."""
+        self.worked_at: float | None = None
+        self.cut = 0
+        self.told: dict[str, Any] = {}
+        self.task: asyncio.Task[None] | None = None
+
+    @property
+    def names(self) -> dict[str, str]:
+        return {"service": self.search.service, "project": self.search.project}
+
+
+class Discovery:
+    """Looks again and again for what the rules ask for; *register* takes the jobs of each service and project."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        poller: Poller,
+        board: Board,
+        register: Callable[[Mapping[str, Sequence[Job]]], None],
+        clock: Clock,
+        telemetry: Telemetry,
+    ) -> None:
+        self._settings = settings
+        self._poller = poller
+        self._board = board
+        self._register = register
+        self._clock = clock
+        self._telemetry = telemetry
+        self._changed = asyncio.Event()
+        self._log = structlog.get_logger()
+        self._looks: list[_Look] = []
+        self.use(settings)
+
+    def use(self, settings: Settings) -> None:
+        """Go by other settings; a rule that stays keeps what it found."""
+        before = list(self._looks)
+        self._settings, self._looks = settings, []
+        for search in settings.discovery:
+            region = settings.projects[search.project].region
+            same = next((look for look in before if look.search == search), None)
+            if same is not None:
+                before.remove(same)
+            ends = self._poller.fleet.adapters[search.service].final
+            self._looks.append(same or _Look(search, region, ends=ends))
+        for look in before:
+            if look.task is not None:
+                look.task.cancel()
+        groups = {(look.search.project, look.search.service) for look in self._looks}
+        for project, service in {(look.search.project, look.search.service) for look in before}:
+            self._publish(project, service)
+            if (project, service) not in groups:
+                self._telemetry.forget_discovery(service, project)
+        self._changed.set()
+
+    def waiting(self) -> Collection[str]:
+        """Return the rules whose first look is not over."""
+        return [
+            f"discovery of {each.search.service} in {each.search.project}" for each in self._looks if not each.looked
+        ]
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        for look in self._looks:
+            look.task = None
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._changed.clear()
+                for look in self._looks:
+                    if look.task is None:
+                        look.task = group.create_task(self._repeat(look), name="discovery")
+                await self._changed.wait()
+
+    async def _repeat(self, look: _Look) -> None:
+        crashed = self._telemetry.crashes.labels("discovery").inc
+        while True:
+            began = self._clock.monotonic()
+            await survive(partial(self._round, look), crashed, "discovery")
+            look.looked = True
+            interval = look.search.interval or self._settings.poll.list_interval
+            await asyncio.sleep(max(SOONEST, began + interval - self._clock.monotonic()))
+
+    async def _round(self, look: _Look) -> None:
+        search, missed = look.search, list[Any]()
+        try:
+            found = await self._find(search)
+        except PollError as error:
+            self._tell(look, {"failed": error.sentence})
+            found = None
+        if found is not None:
+            missed += look.findings.take(found, self._clock.now(), self._settings.poll.retention)
+            self._count(look, found)
+        look.looked = True
+        self._publish(search.project, search.service)
+        if found is not None:
+            listing = self._poller.listing
+            listing.take(search.project, search.service, [each.listed for each in found.jobs])
+            listing.hurry(missed)
+
+    async def _find(self, search: Search) -> Found:
+        fleet, patience = self._poller.fleet, search.interval or self._settings.poll.list_interval
+        adapter, access = fleet.adapters[search.service], self._poller.access
+        assert adapter.lists is not None  # noqa: S101 - the settings have no rule for another service
+        limit = next(iter(adapter.limits))
+        project_id = fleet.projects[search.project].project_id
+        if not project_id:
+            project_id = await access.call(search.project, limit, patience, lambda project: project.project_id_of())
+
+        async def ask(request: Request) -> bytes:
+            return await access.call(
+                search.project, request.limit, patience, lambda project: project.ask(adapter, request)
+            )
+
+        return await find(adapter.lists, search.rule, project_id, self._clock.now(), ask)
+
+    def _publish(self, project: str, service: str) -> None:
+        """Register what the rules for one service and project found, as one source: start times cross rules."""
+        now, retention = self._clock.now(), self._settings.poll.retention
+        looks = [look for look in self._looks if (look.search.project, look.search.service) == (project, service)]
+        found = [look.findings.jobs(now, retention, self._board.get) for look in looks]
+        self._register({f"discovery of {service} in {project}": tuple(merged(found))})
+
+    def _count(self, look: _Look, found: Found) -> None:
+        search = look.search
+        for field in found.unknown:
+            self._telemetry.unknown_values.labels(search.service, field).inc()
+        cut = found.cut + (found.unread or 0)
+        self._telemetry.discovery_cut.labels(search.service, search.project).inc(max(0, cut - look.cut))
+        look.cut = cut
+        self._tell(look, dict(_news(found, cut)))
+        if not found.failures:
+            look.worked_at = self._clock.now()
+        same = [each.worked_at for each in self._looks if each.names == look.names]
+        times = [at for at in same if at is not None]
+        if len(times) == len(same):
+            self._telemetry.discovery_worked.labels(search.service, search.project).set(min(times))
+
+    def _tell(self, look: _Look, news: dict[str, Any]) -> None:
+        """Log what is not as it should be when it changes, and when it is as it should be again."""
+        if news != look.told:
+            look.told = news
+            if news:
+                self._log.warning("discovery", **look.names, **news)
+            else:
+                self._log.info("discovery works again", **look.names)
+
+
+def _news(found: Found, cut: int) -> Iterator[tuple[str, Any]]:
+    if found.skipped:
+        states = {place.name or place.id: place.word or "not there" for place in found.skipped}
+        yield "skipped", states
+    if found.failures:
+        yield "failed", {place.name or place.id: error.sentence for place, error in found.failures}
+    if cut:
+        yield "left_out", "jobs; raise max_jobs or ask for fewer"
+    elif found.unread is None:
+        yield "left_out", "perhaps; the list goes on and tells no total"

@@ -1,7 +1,7 @@
 """What the web side asks of the rest: the composition root hands these to it."""
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from prometheus_client import generate_latest
@@ -34,11 +34,14 @@ class Metrics:
 
 
 class Jobs:
-    """What page and JSON ask about the jobs."""
+    """What page and JSON ask about the jobs; *looks* tells which rules did not look for jobs yet."""
 
-    def __init__(self, board: Board, poller: Poller, clock: Clock) -> None:
+    def __init__(
+        self, board: Board, poller: Poller, clock: Clock, looks: Callable[[], Collection[str]] = tuple
+    ) -> None:
         self._board = board
         self._poller = poller
+        self._looks = looks
         self._clock = clock
 
     def records(self) -> Collection[Record]:
@@ -53,9 +56,10 @@ class Jobs:
         """Return the Unix time of the job's next poll, if it will be polled again."""
         return self._poller.next_due(key)
 
-    def waiting(self) -> Collection[JobKey]:
-        """Return the jobs that were neither polled nor failed yet."""
-        return [record.job.key for record in self._board.records() if record.polled_at is None and record.fault is None]
+    def waiting(self) -> Collection[str]:
+        """Return the jobs that were neither polled nor failed yet, and the rules that did not look for jobs yet."""
+        jobs = (record.job.key for record in self._board.records() if record.polled_at is None and record.fault is None)
+        return [*self._looks(), *(f"{service}/{name}" for service, name in jobs)]
 
     def now(self) -> float:
         """Return the Unix time."""

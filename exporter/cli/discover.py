@@ -8,15 +8,18 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from exporter import logs
 from exporter.app import App
 from exporter.cloud.project import Project
-from exporter.core.adapter import Adapter
+from exporter.core.adapter import Adapter, Lister, Request
+from exporter.core.budget import Budget
 from exporter.core.errors import PollError
+from exporter.core.gate import Gate
 from exporter.core.lists import Found, Named
 from exporter.core.sentences import printable
-from exporter.discovery import Pace, find
+from exporter.discovery import find
 from exporter.settings import load
 
 
@@ -52,7 +55,7 @@ async def _service(project: Project, adapter: Adapter) -> bool:
         print(f"  # {service}: the cloud has no list of its jobs; their ids come from what started them")
         return False
     try:
-        found = await find(project, adapter, adapter.lists, adapter.lists.rule(), Pace(project, project.clock))
+        found = await _find(project, adapter, adapter.lists)
     except PollError as error:
         if error.refused:
             raise
@@ -64,6 +67,24 @@ async def _service(project: Project, adapter: Adapter) -> bool:
     for place, failure in found.failures:
         print(f"{service}, {printable(place.name or place.id)}: {failure.sentence}", file=sys.stderr)
     return bool(found.failures)
+
+
+async def _find(project: Project, adapter: Adapter, lister: Lister[Any]) -> Found:
+    """Ask for all jobs, one call after the other and within the limits."""
+    budgets: dict[str, Budget] = {}
+    gate, clock = Gate(), project.clock
+    gate.taken(gate.enter())
+
+    async def ask(request: Request) -> bytes:
+        budget = budgets.setdefault(request.limit, Budget(project.limits[request.limit]))
+        now = clock.monotonic()
+        await asyncio.sleep(budget.ready_in(now))
+        now = max(now, clock.monotonic())
+        budget.wait_for(request.limit, now, now, gate)
+        budget.take(now)
+        return await project.ask(adapter, request)
+
+    return await find(lister, lister.rule(), await project.project_id_of(), clock.now(), ask)
 
 
 def _lines(service: str, project: Project, adapter: Adapter, found: Found) -> Iterator[str]:

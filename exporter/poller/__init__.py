@@ -15,11 +15,13 @@ from exporter.core import schedule
 from exporter.core.board import Board
 from exporter.core.budget import Admission, Start
 from exporter.core.errors import PollError
-from exporter.core.gate import Ticket, Verdict
-from exporter.core.model import JobKey, Reason, Record
+from exporter.core.gate import Ticket
+from exporter.core.model import JobKey, Record
 from exporter.core.registry import Changes
+from exporter.poller.access import Access, Turn
 from exporter.poller.demand import Demand
 from exporter.poller.gates import Gates
+from exporter.poller.listing import Listing
 from exporter.poller.outcomes import Outcomes
 from exporter.poller.plan import Plan
 from exporter.poller.register import Register
@@ -54,17 +56,20 @@ class Poller:
         self._outcomes = Outcomes(board, plan, clock, telemetry, self._turns, self.demand)
         self._register = Register(board, plan, clock, telemetry, self._turns, self._admission, self._outcomes)
         self._gates = Gates(fleet.projects, clock, telemetry)
-        self._refused: set[JobKey] = set()  # whose last call was refused, and put back once
+        self._asked: set[JobKey] = set()  # whose poll is under way
         self._started: asyncio.Queue[tuple[Start, Record | None]] = asyncio.Queue()
         self._concurrency = concurrency
         self._group: asyncio.TaskGroup | None = None
         self._workers = 0  # who has nothing to do costs nothing
         self._wake = asyncio.Event()
+        self.access = Access(plan, clock, self._admission, self._gates, self._outcomes, self._wake.set)
+        shared = (self._turns, self._admission, self._outcomes, self._asked, self._wake.set)
+        self.listing = Listing(board, plan, clock, telemetry, *shared)
         self._awake_at = 0.0  # when the dispatcher will look by itself
 
     def apply(self, changes: Changes) -> None:
         """Register what came, forget what is gone, and poll the next run of a job instead of the one before."""
-        self._refused -= self._register.apply(changes)
+        self.access.refused -= self._register.apply(changes)
         self._wake.set()
 
     @property
@@ -137,7 +142,7 @@ class Poller:
             for due, key in self._turns.due(now):
                 self._queue(due, key)
             for start in self._admission.start(now):
-                self._started.put_nowait((start, self._board.get(start.key)))
+                self._hand_over(start)
             pause = self._pause(now)
             self._awake_at = now + pause
             try:
@@ -145,6 +150,12 @@ class Poller:
                     await self._wake.wait()
             except TimeoutError:
                 pass  # something is due now
+
+    def _hand_over(self, start: Start) -> None:
+        if isinstance(start.key, JobKey):
+            self._started.put_nowait((start, self._board.get(start.key)))
+        elif isinstance(start.key, Turn):
+            self.access.grant(start.key, start)
 
     def _pause(self, now: float) -> float:
         """Return the seconds until the dispatcher has to look again by itself."""
@@ -170,8 +181,11 @@ class Poller:
             start, record = await self._started.get()
             try:
                 if record is not None and self._counts(record):
+                    self._asked.add(record.job.key)
                     await survive(partial(self._poll, record, start), partial(self._crashed, record), "poll")
             finally:
+                if record is not None:
+                    self._asked.discard(record.job.key)
                 self._admission.leave()
                 start.leave(self._clock.monotonic())
                 first = self._turns.first()
@@ -179,64 +193,51 @@ class Poller:
                     self._wake.set()
 
     async def _poll(self, record: Record, start: Start) -> None:
-        key, ticket = start.key, start.ticket
+        key, ticket = record.job.key, start.ticket
         adapter, started = self._plan.fleet.adapter(record.job), self._clock.monotonic()
         interval = schedule.effective_interval(record, self._plan.pace, adapter)
         self._telemetry.poll_lag.observe(max(0.0, started - start.due))
         self._outcomes.skipped("busy", schedule.turns_missed(start.due, started, interval))
         try:
             await self._gates.prepare(record.job.project, ticket)
-            answer = await self._plan.fleet.ask(record.job, record.shown)
+            answer = await self._plan.fleet.ask(record.job, None if record.stale else record.snapshot)
         except PollError as error:
             if error.refused:
                 await self._was_refused(record, ticket, error)
                 return
-            self._refused.discard(key)
-            if error.known:
-                self._was_taken(record, ticket)
-            if error.known and error.reason is Reason.THROTTLED and self._counts(record):
-                bucket, _ = self._plan.fleet.bucket(record.job)
-                self._admission.throttled(bucket, self._clock.monotonic(), error.retry_after)
+            self.access.refused.discard(key)
+            self.access.knew(record.job.project, self._limit(record), ticket, error)
             if self._counts(record):
                 self._outcomes.failed(key, error)
         else:
-            self._was_taken(record, ticket)
+            self.access.taken(record.job.project, ticket)
             if self._counts(record):
+                self.access.refused.discard(key)
                 self._outcomes.worked(key, answer)
         self._outcomes.skipped("slow", schedule.turns_missed(started, self._clock.monotonic(), interval))
+
+    def _limit(self, record: Record) -> str:
+        """Return the limit class that polls of the job draw from."""
+        return self._plan.fleet.adapter(record.job).request(record.job, "").limit
 
     def _counts(self, record: Record) -> bool:
         """Whether what is polled for *record* is still registered: it may be gone meanwhile, or another run."""
         now = self._board.get(record.job.key)
         return now is not None and now.registration == record.registration
 
-    def _was_taken(self, record: Record, ticket: Ticket) -> None:
-        """Note that the cloud knew who asked."""
-        if self._counts(record):
-            self._refused.discard(record.job.key)
-        door = self._gates.taken(record.job.project, ticket)
-        if door is not None:
-            self._outcomes.resume(door.projects)
-            self._wake.set()
-
     async def _was_refused(self, record: Record, ticket: Ticket, error: PollError) -> None:
         """Poll once more what was refused, after the credentials were renewed; fail if that is refused too."""
-        verdict, key = await self._gates.refused(record.job.project, ticket, error), record.job.key
-        mine = [key] if self._counts(record) else []
-        if record.job.project not in self._plan.fleet.projects:
-            return  # a reload took it away meanwhile
-        door = self._gates.of(record.job.project)
-        if door.why is not None and (verdict is Verdict.PAUSE or door.gate.paused):
-            for waiting in (*mine, *self._admission.turn_away(door.gate)):
-                self._refused.discard(waiting)
-                self._outcomes.failed(waiting, door.why, told=True)
-        elif not mine:
-            return
-        elif key in self._refused:
-            self._refused.discard(key)
+        why, key = await self.access.was_refused(record.job.project, ticket, error), record.job.key
+        if not self._counts(record) or record.job.project not in self._plan.fleet.projects:
+            return  # it is gone, or a reload took its project away
+        if why is not None:
+            self.access.refused.discard(key)
+            self._outcomes.failed(key, why, told=True)
+        elif key in self.access.refused:
+            self.access.refused.discard(key)
             self._outcomes.failed(key, error)
         else:
-            self._refused.add(key)
+            self.access.refused.add(key)
             self._turns.put(key, self._clock.monotonic())
 
     def _crashed(self, record: Record) -> None:

@@ -99,7 +99,7 @@ class Demand:
         return [(name, project, limit) for name, project in projects.items() for limit in project.limits]
 
     def _interval(self, record: Record | None) -> float | None:
-        if record is None or record.final:
+        if record is None or record.final or record.by_list:
             return None
         interval = effective_interval(record, self._plan.pace, self._plan.fleet.adapter(record.job))
         # Whether a job runs is not known before its first poll, for which one call is enough.
@@ -115,5 +115,6 @@ class Demand:
 
 def _alike(before: Record, after: Record) -> bool:
     """Whether a poll found the same answer as the one before, so that the job needs what it needed."""
-    same = before.snapshot is after.snapshot and before.job is after.job and before.fault is after.fault
-    return same and before.polled_at is not None and before.final == after.final
+    same = before.newest is after.newest and before.job is after.job and before.fault is after.fault
+    alike = before.final == after.final and before.by_list == after.by_list
+    return same and alike and before.polled_at is not None

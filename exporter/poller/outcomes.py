@@ -55,11 +55,28 @@ class Outcomes:
         )
         if due is not None:
             self._turns.put(key, due)
-        if before.snapshot is not None and not before.snapshot.state.ended and answer.state.ended:
-            self._log.info("run ended", **_names(before.job), result=answer.state.value, code=answer.failure_code or "")
-        if before.fault is not None and key not in self._untold:
+        self._ended(before, record)
+        self._worked_again(before)
+
+    def _ended(self, before: Record, record: Record) -> None:
+        """Log the end of a run, once: by the job's own answer, or by that of a list if it tells which run it is."""
+        was, now = before.snapshot, record.snapshot
+        if was is not None and now is not None and not was.state.ended and now.state.ended:
+            self._log.info("run ended", **_names(before.job), result=now.state.value, code=now.failure_code or "")
+
+    def _worked_again(self, before: Record) -> None:
+        if before.fault is not None and before.job.key not in self._untold:
             self._log.info("poll works again", **_names(before.job), was=before.fault.reason.value)
-        self._untold.discard(key)
+        self._untold.discard(before.job.key)
+
+    def listed(self, before: Record, record: Record) -> None:
+        """Take over what a list told of a job."""
+        self.put(before, record)
+        if record.by_list and not record.final:
+            self.ages.worked(before, record, self._clock.monotonic())
+        if record.fault is None:
+            self._worked_again(before)
+        self._ended(before, record)
 
     def failed(self, key: JobKey, error: PollError, *, told: bool = False) -> None:
         """Take over a failed poll; *told* is one whose cause the log tells for all jobs at once."""

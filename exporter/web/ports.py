@@ -42,8 +42,8 @@ class Jobs(Protocol):
     def next_due(self, key: JobKey) -> float | None:
         """Return when the job is polled next, ``None`` if never again."""
 
-    def waiting(self) -> Collection[JobKey]:
-        """Return the jobs that were neither polled nor failed yet."""
+    def waiting(self) -> Collection[str]:
+        """Return what was not tried yet: jobs that were not polled, and rules that did not look for jobs."""
 
     def now(self) -> float:
         """Return the time."""

@@ -151,18 +151,16 @@ class _Ready:
         self._ready = not waiting
         if self._ready:
             return _text("ready\n")
-        names = ", ".join(plain(*key) for key in waiting[:NAMES_TOLD])
+        names = ", ".join(plain(name) for name in waiting[:NAMES_TOLD])
         more = f" and {len(waiting) - NAMES_TOLD} more" if len(waiting) > NAMES_TOLD else ""
         return _text(
-            f"not ready: waiting for the first poll of {len(waiting)} jobs: {names}{more};"
-            f" ready in {left:.0f} s at the latest\n",
+            f"not ready: {len(waiting)} not tried yet: {names}{more}; ready in {left:.0f} s at the latest\n",
             503,
         )
 
 
-def plain(service: str, job: str) -> str:
-    """Return a job's two names in one line, whatever characters they hold."""
-    name = f"{service}/{job}"
+def plain(name: str) -> str:
+    """Return a name in one line, whatever characters it holds."""
     return name if name.isprintable() else repr(name)
 
 

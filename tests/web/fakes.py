@@ -35,7 +35,7 @@ class FakeJobs:
 
     known: list[Record] = field(default_factory=list)
     due: dict[JobKey, float] = field(default_factory=dict)
-    unpolled: list[JobKey] = field(default_factory=list)
+    unpolled: list[str] = field(default_factory=list)
     time: float = NOW
 
     def records(self) -> Collection[Record]:
@@ -50,7 +50,7 @@ class FakeJobs:
         """Return what the test said."""
         return self.due.get(key)
 
-    def waiting(self) -> Collection[JobKey]:
+    def waiting(self) -> Collection[str]:
         """Return what the test said."""
         return self.unpolled
 

@@ -2,34 +2,33 @@
 
 import pytest
 
-from exporter.core.model import JobKey
 from tests.web.fakes import FakeJobs, running, serving
 
 
 async def test_it_is_healthy_whatever_the_cloud_does() -> None:
-    async with serving(FakeJobs(unpolled=[JobKey("dli", "a")])) as client:
+    async with serving(FakeJobs(unpolled=["dli/a"])) as client:
         answer = await client.get("/-/healthy")
 
         assert (answer.status, await answer.text()) == (200, "ok\n")
 
 
 async def test_it_is_ready_once_every_job_was_tried_and_stays_so() -> None:
-    jobs = FakeJobs(unpolled=[JobKey("cdm", f"job {number}") for number in range(7)])
+    jobs = FakeJobs(unpolled=[f"cdm/job {number}" for number in range(7)])
     async with serving(jobs, monotonic=lambda: 0.0) as client:
         before = await client.get("/-/ready")
         jobs.unpolled.clear()
         ready = await client.get("/-/ready")
-        jobs.unpolled.append(JobKey("cdm", "late"))
+        jobs.unpolled.append("cdm/late")
         after = await client.get("/-/ready")
 
         assert (before.status, ready.status, after.status) == (503, 200, 200)
-        assert "7 jobs: cdm/job 0, cdm/job 1," in await before.text()
+        assert "7 not tried yet: cdm/job 0, cdm/job 1," in await before.text()
         assert "and 2 more; ready in 60 s at the latest" in await before.text()
 
 
 async def test_it_is_ready_after_a_minute_whatever_it_waits_for() -> None:
     time = [100.0]
-    async with serving(FakeJobs(unpolled=[JobKey("dli", "a")]), monotonic=lambda: time[0]) as client:
+    async with serving(FakeJobs(unpolled=["dli/a"]), monotonic=lambda: time[0]) as client:
         time[0] = 159.9
         assert (await client.get("/-/ready")).status == 503
         time[0] = 160.0
@@ -39,7 +38,7 @@ async def test_it_is_ready_after_a_minute_whatever_it_waits_for() -> None:
 
 
 async def test_a_name_cannot_forge_a_line_of_the_answer() -> None:
-    async with serving(FakeJobs(unpolled=[JobKey("dli", "a\nok")])) as client:
+    async with serving(FakeJobs(unpolled=["dli/a\nok"])) as client:
         assert (await (await client.get("/-/ready")).text()).count("\n") == 1
 
 

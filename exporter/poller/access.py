@@ -1,0 +1,152 @@
+"""Who may call, and what follows from how a call ended, for polls and for lists alike: one budget, one gate."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from exporter.clock import Clock
+from exporter.cloud.project import Project
+from exporter.core.budget import Admission, Start
+from exporter.core.errors import PollError
+from exporter.core.gate import Ticket, Verdict
+from exporter.core.model import JobKey, Reason
+from exporter.poller.gates import Gates
+from exporter.poller.outcomes import Outcomes
+from exporter.poller.plan import Plan
+
+T = TypeVar("T")
+TRIES: Final = 2
+"""Calls that are made for one list: another one after the credentials were renewed."""
+
+
+class Turn:
+    """What waits for a call that is no poll of a job."""
+
+    def __init__(self) -> None:
+        self.granted: asyncio.Future[Start] = asyncio.get_running_loop().create_future()
+
+
+class Access:
+    """Lets calls wait for their turn, and takes over what they tell of credentials and limits.
+
+    *wake* makes the dispatcher look again.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        clock: Clock,
+        admission: Admission,
+        gates: Gates,
+        outcomes: Outcomes,
+        wake: Callable[[], None],
+    ) -> None:
+        self._plan = plan
+        self._clock = clock
+        self._admission = admission
+        self._gates = gates
+        self._outcomes = outcomes
+        self._wake = wake
+        self.refused: set[JobKey] = set()
+        """Jobs whose last call was refused, and put back once."""
+
+    async def call(self, project: str, limit: str, patience: float, work: Callable[[Project], Awaitable[T]]) -> T:
+        """Make a call that is no poll, in its turn: *work* makes it and returns what it gave.
+
+        *patience* is for how many seconds calls that are more urgent may go first. Raises :class:`PollError`.
+        """
+        for remaining in reversed(range(TRIES)):
+            start = await self._turn(project, limit, patience)
+            try:
+                return await self._call(project, work, start.ticket)
+            except PollError as error:
+                why = await self._failed(project, limit, start.ticket, error)
+                if why is not None or not error.refused or not remaining:
+                    raise why or error from None
+            finally:
+                self._leave(start)
+        raise AssertionError
+
+    async def _call(self, project: str, work: Callable[[Project], Awaitable[T]], ticket: Ticket) -> T:
+        await self._gates.prepare(project, ticket)
+        found = await work(self._project(project))
+        self.taken(project, ticket)
+        return found
+
+    async def _failed(self, project: str, limit: str, ticket: Ticket, error: PollError) -> PollError | None:
+        if error.refused:
+            return await self.was_refused(project, ticket, error)
+        self.knew(project, limit, ticket, error)
+        return None
+
+    def knew(self, project: str, limit: str, ticket: Ticket, error: PollError) -> None:
+        """Take over a failure that is no refusal: it may tell that the cloud knew who asked, and that it was too much.
+
+        Nothing of a project that a reload took away meanwhile.
+        """
+        if not error.known:
+            return
+        self.taken(project, ticket)
+        there = self._plan.fleet.projects.get(project)
+        if error.reason is Reason.THROTTLED and there is not None:
+            bucket, _ = self._plan.fleet.share(there, limit)
+            self._admission.throttled(bucket, self._clock.monotonic(), error.retry_after)
+
+    def taken(self, project: str, ticket: Ticket) -> None:
+        """Note that the cloud knew who asked."""
+        door = self._gates.taken(project, ticket)
+        if door is not None:
+            self._outcomes.resume(door.projects)
+            self._wake()
+
+    async def was_refused(self, project: str, ticket: Ticket, error: PollError) -> PollError | None:
+        """Do what follows from a refusal; return what calls of the project fail with, if they are paused by it."""
+        verdict = await self._gates.refused(project, ticket, error)
+        if project not in self._plan.fleet.projects:
+            return error  # a reload took it away meanwhile
+        door = self._gates.of(project)
+        if door.why is None or not (verdict is Verdict.PAUSE or door.gate.paused):
+            return None
+        for waiting in self._admission.turn_away(door.gate):
+            if isinstance(waiting, Turn):
+                if not waiting.granted.done():
+                    waiting.granted.set_exception(door.why)
+            elif isinstance(waiting, JobKey):
+                self.refused.discard(waiting)
+                self._outcomes.failed(waiting, door.why, told=True)
+        return door.why
+
+    async def _turn(self, project: str, limit: str, patience: float) -> Start:
+        """Return once a call may be made; raises :class:`PollError` if calls are paused."""
+        there = self._project(project)
+        door, now = self._gates.of(project), self._clock.monotonic()
+        if door.gate.paused and door.why is not None:
+            raise door.why
+        turn = Turn()
+        self._admission.wait_for(*self._plan.fleet.share(there, limit), turn, now, now + patience, door.gate)
+        self._wake()
+        try:
+            return await turn.granted
+        except asyncio.CancelledError:
+            self._admission.forget({turn})
+            if turn.granted.done() and not turn.granted.cancelled() and turn.granted.exception() is None:
+                self._leave(turn.granted.result())
+            raise
+
+    def _project(self, name: str) -> Project:
+        found = self._plan.fleet.projects.get(name)
+        if found is None:
+            raise PollError(Reason.CONFIG, f"the project {name} is not configured any more")
+        return found
+
+    def grant(self, turn: Turn, start: Start) -> None:
+        """Let who waits make the call; who does not wait any more gives the place back."""
+        if turn.granted.done():
+            self._leave(start)
+        else:
+            turn.granted.set_result(start)
+
+    def _leave(self, start: Start) -> None:
+        self._admission.leave()
+        start.leave(self._clock.monotonic())
+        self._wake()

@@ -1,0 +1,112 @@
+"""What follows when a list tells of registered jobs: most need not be asked themselves, some are to be asked now."""
+
+from collections.abc import Callable, Collection, Iterator
+
+from exporter.clock import Clock
+from exporter.core import schedule
+from exporter.core.adapter import Listed
+from exporter.core.board import Board
+from exporter.core.budget import Admission
+from exporter.core.listed import Told, listed, told
+from exporter.core.lists import key
+from exporter.core.model import JobKey, Record, Snapshot
+from exporter.poller.outcomes import Outcomes
+from exporter.poller.plan import Plan
+from exporter.telemetry import Telemetry
+
+
+class Listing:
+    """Takes over what lists tell; *asked* are the jobs whose own poll is under way, *wake* has turns looked at."""
+
+    def __init__(
+        self,
+        board: Board,
+        plan: Plan,
+        clock: Clock,
+        telemetry: Telemetry,
+        turns: schedule.Agenda,
+        admission: Admission,
+        outcomes: Outcomes,
+        asked: Collection[JobKey],
+        wake: Callable[[], None],
+    ) -> None:
+        self._board = board
+        self._plan = plan
+        self._clock = clock
+        self._telemetry = telemetry
+        self._turns = turns
+        self._admission = admission
+        self._outcomes = outcomes
+        self._asked = asked
+        self._wake = wake
+        self._told: dict[JobKey, tuple[int, Told]] = {}  # by registration, as the list before told it
+
+    def take(self, project: str, service: str, items: Collection[Listed]) -> Collection[JobKey]:
+        """Take over what a list told of the registered jobs of a project; return those that it told of.
+
+        A job whose own answer is on its way is left alone: that one tells more, and is as new.
+        """
+        self._told = {name: told for name, told in self._told.items() if self._board.get(name) is not None}
+        now, hurried, found = self._clock.monotonic(), [], []
+        turns: dict[JobKey, float] = {}
+        for record, answer in self._matching(project, service, items):
+            name = record.job.key
+            found.append(name)
+            if name in self._asked:
+                continue
+            after, soon = self._listed(record, answer)
+            if soon:
+                hurried.append(name)
+            elif after.by_list and after.snapshot is not None:
+                turns[name] = now + self._longest(after)  # it is asked itself only if no list tells of it for long
+            elif after.by_list and record.listed_at is None:
+                turns[name] = self._turns.time(name) or now  # it has to be asked once, but after those that run
+        self._move(turns)
+        self.hurry(hurried)
+        return found
+
+    def hurry(self, keys: Collection[JobKey]) -> None:
+        """Let jobs be polled now, unless that is under way, or they are never polled again."""
+        keys = [name for name in keys if (record := self._board.get(name)) is not None and not record.final]
+        self._move(dict.fromkeys(keys, self._clock.monotonic()))
+
+    def _matching(self, project: str, service: str, items: Collection[Listed]) -> Iterator[tuple[Record, Snapshot]]:
+        known = {key(item): item.snapshot for item in items}
+        for record in list(self._board.records()):
+            job = record.job
+            if job.key.service == service and job.project == project:
+                answer = known.get(tuple(job.target.values()))
+                if answer is not None:
+                    yield record, answer
+
+    def _listed(self, record: Record, answer: Snapshot) -> tuple[Record, bool]:
+        name, now = record.job.key, told(answer)
+        registration, before = self._told.get(name, (record.registration, None))
+        first = before is None or registration != record.registration
+        self._told[name] = record.registration, now
+        if first or before != now:
+            for field in answer.unknown:
+                self._telemetry.unknown_values.labels(name.service, field).inc()
+        adapter = self._plan.fleet.adapter(record.job)
+        after, soon = listed(record, answer, self._clock.now(), adapter, news=not first and before != now)
+        if after is not record:
+            self._outcomes.listed(record, after)
+        return after, soon
+
+    def _longest(self, record: Record) -> float:
+        pace = self._plan.pace
+        return max(record.job.interval or pace.interval, pace.idle_interval)
+
+    def _move(self, turns: dict[JobKey, float]) -> None:
+        """Set other turns; a job that waits for its call waits for the new one instead."""
+        mine = {name: due for name, due in turns.items() if name not in self._asked}
+        waiting = {name for name in mine if self._turns.time(name) is None}
+        if waiting:
+            self._admission.forget(waiting)
+        for name, due in mine.items():
+            record = self._board.get(name)
+            if record is not None and record.final:
+                self._turns.remove(name)
+            else:
+                self._turns.put(name, due)
+        self._wake()

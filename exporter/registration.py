@@ -1,0 +1,71 @@
+"""Which jobs are registered: what the section ``jobs``, the job files and the rules hold, as far as it is ours."""
+
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from exporter.cloud.fleet import Fleet
+from exporter.core.board import Board
+from exporter.core.model import Job
+from exporter.core.registry import STATIC, Changes, Registry
+from exporter.core.schedule import Pace
+from exporter.core.shards import shard_of
+from exporter.poller import Poller
+from exporter.reload import numbers
+from exporter.settings import Settings
+from exporter.telemetry import Telemetry
+
+
+def polling(settings: Settings) -> tuple[Pace, int]:
+    """Return how often jobs are polled, and how many at once."""
+    poll = settings.poll
+    return Pace(poll.interval, poll.idle_interval, poll.stale_after), poll.concurrency
+
+
+class Registration:
+    """Brings what the sources hold to the poller: those jobs that are this shard's, and of a project that there is."""
+
+    def __init__(self, settings: Settings, board: Board, poller: Poller, telemetry: Telemetry) -> None:
+        self._settings = settings
+        self._board = board
+        self._poller = poller
+        self._registry = Registry(poller.fleet.adapters)
+        self._sources: dict[str, Sequence[Job]] = {}
+        self._log = structlog.get_logger()
+        telemetry.watch_refused(self._registry.refused)
+
+    def register(self, contents: Mapping[str, Sequence[Job]]) -> None:
+        """Take over what sources hold now."""
+        self._sources |= contents
+        changes = self._registry.update(self._mine(contents))
+        self._complain(changes)
+        self._poller.apply(changes)
+        if STATIC not in contents and any(numbers(changes).values()):  # those of the section are told by the start
+            self._log.info("jobs registered", **numbers(changes))
+
+    def swap(self, settings: Settings, fleet: Fleet) -> Changes:
+        """Go on with other settings and projects, all at once; what other sources hold stays."""
+        self._settings = settings
+        self._sources[STATIC] = settings.jobs
+        changes = self._registry.update(self._mine(self._sources))
+        gone = tuple(record.job.key for record in self._board.records() if record.job.project not in settings.projects)
+        self._poller.apply(Changes(removed=tuple({*changes.removed, *gone})))
+        self._poller.use(fleet, *polling(settings))
+        moved = tuple(job for job in changes.changed if job.key in gone)
+        stays = tuple(job for job in changes.changed if job.key not in gone)
+        self._poller.apply(Changes(added=(*changes.added, *moved), changed=stays))
+        self._complain(changes)
+        return changes
+
+    def _mine(self, contents: Mapping[str, Sequence[Job]]) -> dict[str, list[Job]]:
+        shards, shard = self._settings.sharding.shards, self._settings.sharding.shard
+        return {
+            source: [
+                job for job in jobs if shard_of(job.key, shards) == shard and job.project in self._settings.projects
+            ]
+            for source, jobs in contents.items()
+        }
+
+    def _complain(self, changes: Changes) -> None:
+        for problem in changes.problems:
+            self._log.warning("job left out", problem=problem)

@@ -1,0 +1,434 @@
+"""Lists tell the states of many jobs: what is asked singly, what is shown, what comes and goes."""
+
+import math
+from collections import Counter
+from dataclasses import replace
+
+from structlog.testing import capture_logs
+
+from exporter.cloud.credentials.access_key import AccessKey
+from exporter.core.model import Job, JobKey, Measure, Reason, State
+from exporter.core.registry import Changes
+from exporter.simulator import (
+    CDM_LISTS,
+    CDM_STATUS,
+    CdmCluster,
+    CdmJob,
+    CdmRun,
+    Cloud,
+    DliJob,
+    Fault,
+    Step,
+    SubJob,
+    Volume,
+)
+from exporter.simulator.answers import gateway_error
+from tests.poller.harness import PACE, World, job_of, world
+from tests.poller.looking import looking, settings_of
+from tests.warp import START, run
+
+CLUSTER = "6ec9a0a4-76be-4262-8697-e7af1fac7920"
+RULE = {"service": "cdm"}
+HOUR = 3600.0
+
+
+def migration(number: int, begins: float = -HOUR, seconds: float = 600, **fields: object) -> CdmJob:
+    """Return a job that runs once, from *begins* seconds after the start on."""
+    plan = (CdmRun((Step("RUNNING", seconds, 0.0, 1.0),), volume=Volume(rows_written=1000)),)
+    job = CdmJob(CLUSTER, f"copy-{number}", START + begins, plan, repeats=False, number=number)
+    return replace(job, **fields)  # type: ignore[arg-type]
+
+
+def query(number: int, begins: float, seconds: float, **fields: object) -> DliJob:
+    script = (SubJob("save", tasks=100, seconds=seconds),)
+    return replace(DliJob(f"id-{number}", f"q{number}", START + begins, script), **fields)  # type: ignore[arg-type]
+
+
+def polls(there: World, job: CdmJob | DliJob) -> int:
+    name, operation = (job.name, "ShowJobStatus") if isinstance(job, CdmJob) else (job.job_id, "ShowSqlJobProgress")
+    return len(there.cloud.asked(operation, name))
+
+
+def state(there: World, job: CdmJob | DliJob) -> State | None:
+    shown = there.record(job).shown
+    return None if shown is None else shown.state
+
+
+def named(there: World, service: str, name: str) -> bool:
+    return there.board.get(JobKey(service, name)) is not None
+
+
+def test_a_job_that_rests_is_asked_itself_once_and_one_that_runs_at_its_interval() -> None:
+    resting, running = migration(1), migration(2, begins=-60, seconds=3000)
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(resting, running)) as there, looking(there, RULE):
+            await there.until(1805)
+
+            assert polls(there, resting) <= 2  # a busy machine may let a call seem too slow
+            assert polls(there, running) >= 60
+            record = there.record(resting)
+            assert (record.up, record.by_list) == (True, True)
+            assert record.polled_at is not None
+            assert there.clock.now() - record.polled_at <= 46
+            assert record.snapshot is not None
+            assert record.snapshot.run.id == "1"
+            assert "run_id" in next(line for line in there.lines() if "job_info" in line and "copy-1" in line)
+
+    run(main())
+
+
+def test_a_run_that_begins_is_shown_and_followed_within_the_interval_of_the_lists() -> None:
+    job = migration(1, begins=1000, seconds=300)
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(job)) as there, looking(there, RULE):
+            await there.until(995)
+            assert state(there, job) is State.PENDING
+            before = polls(there, job)
+            await there.until(1000 + 45 + 3)
+            assert state(there, job) is State.RUNNING
+            assert polls(there, job) > before
+            await there.until(1000 + 45 + 3 + 33)
+            assert polls(there, job) >= before + 2
+            await there.until(1300 + 60)
+            assert there.record(job).runs == (1, 0, 0)
+            assert there.record(job).last_success == START + 1300
+
+    run(main())
+
+
+def test_a_run_between_two_lists_is_noticed_and_counted() -> None:
+    job = migration(1, begins=-HOUR, seconds=10)
+    twice = replace(job, plan=(*job.plan, job.plan[0]))
+    twice = replace(twice, plan=(replace(job.plan[0], rest=HOUR + 1000), job.plan[0]))
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(twice)) as there, looking(there, RULE):
+            await there.until(900)
+            assert there.record(twice).runs == (0, 0, 0)
+            await there.until(1010 + 60)
+
+            assert there.record(twice).runs == (1, 0, 0)
+            assert polls(there, twice) <= 3
+
+    run(main())
+
+
+def test_what_only_the_list_tells_of_a_job_that_runs_is_shown_beside_its_own_answer() -> None:
+    job = migration(1, begins=-100, seconds=2000)
+    written = Measure("rows_written")
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(job)) as there, looking(there, RULE):
+            await there.until(600)
+            shown = there.record(job).shown
+            assert shown is not None
+            assert shown.progress is not None
+            assert shown.counts[written] > 0
+            there.cloud.faults.plan(Fault(closes=True), times=None, operation="ShowJobs")
+            await there.until(600 + 45 + 300 + 40)
+            shown = there.record(job).shown
+            assert shown is not None
+            assert shown.progress is not None
+            assert written not in shown.counts  # lists failed for long
+
+    run(main())
+
+
+def test_a_cluster_that_is_off_is_left_out_and_told() -> None:
+    job, other = migration(1), migration(2, cluster_id="c-off")
+
+    def populate(cloud: Cloud) -> None:
+        cloud.add(job, other)
+        cloud.cdm_clusters["c-off"] = CdmCluster("c-off", "night", "900")
+
+    async def main() -> None:
+        async with world(populate) as there, looking(there, RULE):
+            await there.until(100)
+            assert named(there, "cdm", "cdm-etl-prod/copy-1")
+            assert not named(there, "cdm", "night/copy-2")
+            there.cloud.cdm_clusters["c-off"] = CdmCluster("c-off", "night")
+            await there.until(200)
+            assert named(there, "cdm", "night/copy-2")
+            there.cloud.cdm_clusters["c-off"] = CdmCluster("c-off", "night", "900")
+            await there.until(HOUR)
+            assert named(there, "cdm", "night/copy-2")
+            await there.until(200 + HOUR + 100)
+            assert not named(there, "cdm", "night/copy-2")
+
+    with capture_logs() as logs:
+        run(main())
+    told = [entry["skipped"] for entry in logs if entry["event"] == "discovery"]
+    assert told == [{"night": "off"}, {"night": "off"}]
+
+
+def test_a_list_that_fails_takes_no_job_away_and_one_that_is_gone_goes() -> None:
+    jobs = [migration(1), migration(2)]
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(*jobs)) as there, looking(there, RULE):
+            await there.until(50)
+            worked = there.sample("discovery_last_success_timestamp_seconds", service="cdm", project="demo")
+            assert worked is not None
+            del there.cloud.cdm[CLUSTER, "copy-2"]
+            there.cloud.faults.plan(gateway_error(500, "APIG.0201", "no"), times=4, operation="ShowJobs")
+            await there.until(200)
+            assert named(there, "cdm", "copy-2")
+            await there.until(300)
+            assert not named(there, "cdm", "copy-2")
+            assert named(there, "cdm", "copy-1")
+            later = there.sample("discovery_last_success_timestamp_seconds", service="cdm", project="demo")
+            assert later is not None
+            assert later > worked + 200
+
+    run(main())
+
+
+def test_a_query_stays_until_it_was_over_for_the_retention_and_leaves_its_counts() -> None:
+    rule = {"service": "dli", "states": ["RUNNING"], "tags": {"pipeline": "nightly"}, "name": "{tags.pipeline}"}
+    first, second = query(1, 10, 200, tags={"pipeline": "nightly"}), query(2, 1000, 200, tags={"pipeline": "nightly"})
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(first, second)) as there, looking(there, rule, retention="2000s"):
+            await there.until(100)
+            record = there.board.get(JobKey("dli", "nightly"))
+            assert record is not None
+            assert record.shown is not None
+            assert record.shown.start == START + 10
+            await there.until(900)
+            record = there.board.get(JobKey("dli", "nightly"))
+            assert record is not None
+            assert record.final
+            assert record.runs == (1, 0, 0)
+            await there.until(1300)
+            record = there.board.get(JobKey("dli", "nightly"))
+            assert record is not None
+            assert record.job.target == {"job_id": "id-2"}
+            assert record.runs == (2, 0, 0)
+            await there.until(3100)
+            assert named(there, "dli", "nightly")
+            await there.until(3400)
+            assert there.lines() == []
+
+    run(main())
+
+
+def test_queries_that_ended_long_ago_are_not_registered_and_recent_ones_need_no_call_of_their_own() -> None:
+    old, recent = query(1, -4 * HOUR, 100), query(2, -600, 100)
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(old, recent)) as there, looking(there, {"service": "dli"}):
+            await there.until(130)
+            assert not named(there, "dli", "id-1")
+            record = there.board.get(JobKey("dli", "id-2"))
+            assert record is not None
+            assert record.final
+            assert record.up
+            assert record.last_run_duration == 100
+            assert record.runs == (0, 0, 0)  # it had ended at first sight
+            assert polls(there, recent) == 0
+
+    run(main())
+
+
+def test_too_many_jobs_are_cut_counted_and_told_once() -> None:
+    jobs = [query(number, number, 1000) for number in range(10)]
+
+    async def main() -> None:
+        async with (
+            world(lambda cloud: cloud.add(*jobs)) as there,
+            looking(there, {"service": "dli", "max_jobs": "3"}),
+        ):
+            await there.until(200)
+            names = {record.job.key.job for record in there.board.records()}
+            assert names == {"id-7", "id-8", "id-9"}
+            assert there.sample("discovery_jobs_cut_total", service="dli", project="demo") == 7
+
+    with capture_logs() as logs:
+        run(main())
+    assert len([entry for entry in logs if entry["event"] == "discovery"]) == 1
+
+
+def test_registered_jobs_of_one_cluster_are_listed_where_that_is_cheaper() -> None:
+    jobs = [migration(number) for number in range(40)]
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(*jobs)) as there, looking(there):
+            there.watch(*jobs)
+            await there.until(HOUR)
+
+            singles, lists = len(there.cloud.asked("ShowJobStatus")), len(there.cloud.asked("ShowJobs"))
+            assert 40 <= singles <= 50  # some had their next turn before the first list
+            assert 75 <= lists <= 81
+
+    run(main())
+
+
+def test_a_list_that_is_mostly_of_other_jobs_is_not_read_again_for_an_hour() -> None:
+    others, mine = [migration(number) for number in range(2000)], [migration(5000 + number) for number in range(7)]
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(*others, *mine)) as there, looking(there):
+            there.watch(*mine)
+            await there.until(HOUR - 10)
+
+            assert len(there.cloud.asked("ShowJobs")) == 1
+            assert polls(there, mine[0]) >= 11
+
+    run(main())
+
+
+def test_a_query_that_waits_is_asked_when_the_list_of_those_that_wait_tells_of_it_no_more() -> None:
+    def waiting(number: int) -> DliJob:
+        script = (Step("LAUNCHING", 1000), SubJob("save", tasks=100, seconds=500))
+        return DliJob(f"id-{number}", f"id-{number}", START, script)
+
+    jobs = [waiting(number) for number in range(20)]
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(*jobs)) as there, looking(there):
+            there.watch(*jobs)
+            await there.until(990)
+            assert polls(there, jobs[0]) <= 2
+            await there.until(1000 + 45 + 5)
+            assert {state(there, job) for job in jobs} == {State.RUNNING}
+
+    run(main())
+
+
+def test_who_is_refused_lists_no_more_until_a_probe_and_no_key_is_locked() -> None:
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(migration(1))) as there, looking(there, RULE):
+            there.cloud.gate.revoke(there.cloud.access_key)
+            await there.until(1000)
+            assert there.cloud.gate.worst(there.cloud.access_key) <= 5
+            assert there.sample("project_paused", project="demo", reason="auth") == 1
+            there.cloud.gate.restore(there.cloud.access_key)
+            await there.until(1000 + 360 + 60 + 45)
+            assert named(there, "cdm", "copy-1")
+            assert there.sample("project_paused", project="demo", reason="auth") is None
+
+    run(main())
+
+
+def test_another_rule_after_a_reload_registers_its_jobs_and_the_old_ones_go() -> None:
+    jobs = [migration(1), migration(2)]
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(*jobs)) as there, looking(there, RULE) as found:
+            await there.until(100)
+            found.use(settings_of({"service": "cdm", "match": "2$"}), there)
+            await there.until(150)
+            assert {record.job.key.job for record in there.board.records()} == {"copy-2"}
+            found.use(settings_of(), there)
+            assert there.lines() == []
+            assert there.sample("discovery_last_success_timestamp_seconds", service="cdm", project="demo") is None
+
+    run(main())
+
+
+def test_a_registered_job_keeps_its_place_over_one_that_is_found() -> None:
+    job = migration(1)
+    mine = replace(job_of(job, 10.0), source="static")
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(job)) as there, looking(there, RULE) as found:
+            found.registration.register({"static": [mine]})
+            await there.until(100)
+            assert [record.job.source for record in there.board.records()] == ["static"]
+            assert there.sample("refused_jobs", service="cdm", source="discovery") is None
+
+    run(main())
+
+
+def test_a_thousand_migrations_stay_within_the_limits_and_each_change_is_seen_in_a_minute() -> None:
+    """Ten clusters, twenty of the jobs running at any time, an hour at the vendor's own limits."""
+    clusters = [f"cluster-{number}" for number in range(10)]
+    resting = [migration(number, cluster_id=clusters[number % 10]) for number in range(900)]
+    starting = [
+        migration(1000 + number, begins=600 + 30.0 * number, seconds=600, cluster_id=clusters[number % 10])
+        for number in range(100)
+    ]
+
+    def populate(cloud: Cloud) -> None:
+        cloud.add(*resting, *starting)
+        for number, cluster in enumerate(clusters):
+            cloud.cdm_clusters[cluster] = CdmCluster(cluster, f"c{number}")
+
+    late: list[float] = []
+    old: list[float] = []
+
+    async def watched(there: World) -> None:
+        now = 600.0
+        while now < 600 + HOUR:
+            now += 5
+            await there.until(now)
+            for job in starting:
+                record = there.board.get(JobKey("cdm", f"c{clusters.index(job.cluster_id)}/{job.name}"))
+                assert record is not None
+                truth, shown = there.cloud.truth(job), record.shown
+                begun = there.clock.now() - job.begins_at
+                since = begun - 600 if begun >= 600 else begun
+                assert truth is not None
+                assert shown is not None
+                if shown.state.value != truth.state.value:
+                    late.append(since)
+                elif shown.state is State.RUNNING and record.polled_at is not None and since > 60:
+                    old.append(there.clock.now() - record.polled_at)
+
+    async def main() -> None:
+        pace = replace(PACE, interval=25)
+        async with world(populate, rate=1.8, pace=pace) as there, looking(there, RULE, interval="25s"):
+            await there.until(600)
+            before = len(there.cloud.requests)
+            await watched(there)
+            counts = Counter(each.operation for each in there.cloud.requests)
+            assert len(there.cloud.requests) - before <= 7200, counts
+            for limit in (CDM_STATUS, CDM_LISTS):
+                assert there.cloud.busiest(there.cloud.user, limit) <= 120
+            assert max(late, default=0) <= 60
+            assert max(old) <= 35
+
+    run(main())
+
+
+def test_a_job_that_is_not_found_by_its_own_call_is_told_so_until_the_retention_is_over() -> None:
+    rule = {"service": "dli", "states": ["RUNNING"]}
+    job = query(1, 0, math.inf)
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(job)) as there, looking(there, rule, retention="1000s"):
+            await there.until(100)
+            del there.cloud.dli["id-1"]
+            await there.until(300)
+            record = there.board.get(JobKey("dli", "id-1"))
+            assert record is not None
+            assert record.fault is not None
+            assert record.fault.reason is Reason.NOT_FOUND
+            await there.until(1300)
+            assert there.lines() == []
+
+    run(main())
+
+
+def test_jobs_of_another_project_or_service_are_not_touched_by_a_list() -> None:
+    job = query(1, 0, 1000)
+    other = Job(JobKey("dli", "mine"), "other", {"job_id": "id-1"})
+
+    async def main() -> None:
+        async with (
+            world(lambda cloud: cloud.add(job), other=lambda cloud, *_: _key(cloud)) as there,
+            looking(there, {"service": "dli"}),
+        ):
+            there.poller.apply(Changes(added=(other,)))
+            await there.until(100)
+            records = {record.job.project: record.listed_at for record in there.board.records()}
+            assert records["demo"] is not None
+            assert records["other"] is None
+
+    run(main())
+
+
+def _key(cloud: Cloud) -> AccessKey:
+    return AccessKey(key_id=cloud.access_key, secret=cloud.secret_key)
