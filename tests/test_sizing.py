@@ -23,13 +23,15 @@ def table(title: str) -> list[list[str]]:
 @pytest.mark.parametrize(
     ("output", "jobs", "poll", "code"),
     [(0, 500, "", 0), (1, 500, YAML[1], 0), (2, 600, "", 1)],
-    ids=["defaults", "longer intervals", "too many"],
+    ids=["defaults", "longer interval", "too many"],
 )
 def test_check_prints_what_the_page_shows(output: int, jobs: int, poll: str, code: int, tmp_path: Path) -> None:
     path, (first,) = tmp_path / "exporter.yaml", re.findall(r"  - \{.*table-1\}\n", YAML[0])
     assert "  # and so on to table-500\n" in YAML[0]
-    rest = "".join(first.replace("table-1}", f"table-{number}}}") for number in range(2, jobs + 1))
-    path.write_text(YAML[0] + rest + poll)
+    entries = [first.replace("table-1}", f"table-{number}}}") for number in range(1, jobs + 1)]
+    if code:  # each in a cluster of its own
+        entries = [each.replace("e7af1fac", f"{number}-") for number, each in enumerate(entries)]
+    path.write_text(YAML[0].replace(first, "".join(entries)) + poll)
 
     done = exporter("check", "--config", str(path))
 

@@ -6,6 +6,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from exporter.cli.run import load_settings
 from exporter.clock import SystemClock
@@ -15,12 +16,17 @@ from exporter.core.durations import duration
 from exporter.core.endpoints import endpoint
 from exporter.core.errors import ExporterError, SettingsError
 from exporter.core.model import Job
-from exporter.core.needs import Need, needs, stretch
+from exporter.core.need import Need, stretch
+from exporter.core.needs import needs
 from exporter.core.schedule import Pace
 from exporter.core.services import load
 from exporter.core.shards import shard_of
 from exporter.jobfiles import registered
 from exporter.settings import Settings
+
+LISTED: Final = (
+    "\nLists tell of the jobs that wait, as long as the lists hold few others; else these are asked one by one."
+)
 
 
 def command(options: argparse.Namespace) -> int:
@@ -39,6 +45,8 @@ def command(options: argparse.Namespace) -> int:
         raise ExporterError("\n".join(sentences))
     for line in sentences:
         print(line)
+    if any(need.listed for need in found):
+        print(LISTED)
     return 0
 
 
@@ -54,6 +62,9 @@ def report(settings: Settings) -> list[str]:
         config = settings.projects[project]
         where = endpoint(adapters[service], config.cloud, config.region, config.endpoints)
         lines.append(f"project {project}: {count} {service} job{'s' if count > 1 else ''} at {where}")
+    for (name, service), count in sorted(Counter((each.project, each.service) for each in settings.discovery).items()):
+        rules = f"{count} rule{'s' if count > 1 else ''} for {service} jobs"
+        lines.append(f"project {name}: {rules}; how many they find is not known here, discover tells")
     lines += ["", "calls a minute     jobs   all running   all waiting   allowed"]
     for need in found:
         lines.append(
@@ -83,6 +94,8 @@ def _needs(settings: Settings) -> list[Need]:
         {name: project.limits for name, project in settings.projects.items()},
         owners,
         settings.sharding.shards,
+        searches=settings.discovery,
+        list_interval=poll.list_interval,
     )
 
 

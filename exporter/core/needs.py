@@ -1,101 +1,34 @@
-"""How many calls a configuration needs, against what each limit allows: the arithmetic of ``check``."""
+"""How many calls a configuration needs of each limit: the arithmetic of ``check``."""
 
 import math
-from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Final
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
 
-from exporter.core.adapter import Adapter
+from exporter.core.adapter import PAGE_SIZE, Adapter, Place, View
 from exporter.core.budget import per_minute
+from exporter.core.covering import pages_worth
 from exporter.core.model import Job
+from exporter.core.need import Need
+from exporter.core.rules import Search
 from exporter.core.schedule import Pace
 
-Intervals = Mapping[float | None, int]
-"""How many jobs have which interval of their own, ``None`` for those that have none."""
-ROUNDING: Final = 1 + 1e-9
-LONGEST: Final = 10**12
-"""Seconds; beyond what can be asked."""
 
+@dataclass(slots=True)
+class _Group:
+    """What draws from one limit class of one owner."""
 
-@dataclass(frozen=True, slots=True)
-class Need:
-    """One limit class of all projects that share it, in calls a minute."""
+    projects: set[str] = field(default_factory=set)
+    ends: bool = True
+    single: Counter[float | None] = field(default_factory=Counter)
+    listed: Counter[float | None] = field(default_factory=Counter)
+    lists: float = 0.0
+    lists_running: float = 0.0
 
-    projects: tuple[str, ...]
-    limit: str
-    intervals: Intervals
-    pace: Pace
-    allowed: float
-    ends: bool
-    """Whether a job that ended is never asked again."""
-
-    @property
-    def jobs(self) -> int:
-        """How many jobs draw from it."""
-        return sum(self.intervals.values())
-
-    @property
-    def running(self) -> float:
-        """If all jobs run at once."""
-        return _running(self.intervals, self.pace.interval)
-
-    @property
-    def idle(self) -> float:
-        """If all jobs wait."""
-        return _idle(self.intervals, self.pace)
-
-    @property
-    def own(self) -> float:
-        """If all jobs that have an interval of their own run at once."""
-        return _running({interval: number for interval, number in self.intervals.items() if interval}, math.inf)
-
-    @property
-    def fits_running(self) -> bool:
-        """Whether all jobs can run at once."""
-        return stretch(self.running, self.allowed) == 1
-
-    @property
-    def fits_idle(self) -> bool:
-        """Whether all jobs can at least wait."""
-        return stretch(self.idle, self.allowed) == 1
-
-    @property
-    def verdict(self) -> str:
-        """What the numbers mean, in a word."""
-        if not self.fits_idle:
-            return "too many"
-        return "fits" if self.fits_running else "fits while few run"
-
-    @property
-    def at_once(self) -> int:
-        """How many jobs can run at once while the others wait, whichever they are: those that cost most."""
-        if not self.fits_idle:
-            return 0
-        room, fit = self.allowed * ROUNDING - self.idle, 0
-        extra = [
-            (_running({own: 1}, self.pace.interval) - _idle({own: 1}, self.pace), number)
-            for own, number in self.intervals.items()
-        ]
-        for each, number in sorted(extra, reverse=True):
-            more = number if each * number <= room else math.floor(room / each)
-            room, fit = max(0.0, room - each * more), fit + more
-            if more < number:
-                break
-        return fit
-
-    @property
-    def interval(self) -> int | None:
-        """The least ``poll.interval`` at which all jobs can run at once, in whole seconds; ``None`` if none is."""
-        if None not in self.intervals or self.own >= self.allowed:
-            return None
-        return _least(lambda seconds: _running(self.intervals, seconds), self.allowed)
-
-    @property
-    def idle_interval(self) -> int:
-        """The least ``poll.idle_interval`` at which all jobs can wait, in whole seconds."""
-        return _least(lambda seconds: _idle(self.intervals, replace(self.pace, idle_interval=seconds)), self.allowed)
+    def read(self, calls: float, *, running: bool) -> None:
+        """Add the calls a minute of a list; *running* is whether it is read of jobs that run, too."""
+        self.lists += calls
+        self.lists_running += calls if running else 0.0
 
 
 def needs(
@@ -105,49 +38,76 @@ def needs(
     limits: Mapping[str, Mapping[str, float]],
     owners: Mapping[str, Hashable],
     shards: int = 1,
+    *,
+    list_interval: float,
+    searches: Iterable[Search] = (),
 ) -> list[Need]:
     """Return what each limit class needs.
 
     *limits* are calls a second by project and class; *owners* tells, by project, whose calls the vendor counts:
     projects with the same owner share a limit, and the least of theirs counts. *jobs* are those of one of *shards*
-    exporters, which divide the limits among them.
+    exporters, which divide the limits among them. Lists are taken to hold no other jobs than *jobs*; what *searches*
+    find is not known, so only their own calls count, as few as there can be.
     """
-    found: dict[tuple[Hashable, str], list[Job]] = {}
-    for job in jobs:
-        limit = adapters[job.key.service].request(job, "").limit
-        found.setdefault((owners[job.project], limit), []).append(job)
+    groups: dict[tuple[Hashable, str], _Group] = {}
+    for (project, service, view), group in _covered(jobs, adapters).items():
+        adapter = adapters[service]
+        limit = adapter.request(group[0], "").limit
+        found = _group(groups, owners[project], limit, project, ends=adapter.final)
+        pages = math.ceil(len(group) / PAGE_SIZE)
+        worth = pages_worth([False] * len(group), list_interval, pace.idle_interval)
+        if view is None or adapter.lists is None or pages > worth:
+            found.single.update(job.interval for job in group)
+            continue
+        found.listed.update(job.interval for job in group)
+        limit = adapter.lists.request(view, "", 1).limit
+        _group(groups, owners[project], limit, project).read(60 / list_interval * pages, running=adapter.moved_by_list)
+    for search in searches:
+        limit, calls = _calls(search, adapters[search.service])
+        found = _group(groups, owners[search.project], limit, search.project)
+        found.read(60 / (search.interval or list_interval) * calls, running=True)
     return sorted(
         (
             Need(
-                tuple(sorted({job.project for job in group})),
+                tuple(sorted(group.projects)),
                 limit,
-                Counter(job.interval for job in group),
+                group.single,
                 pace,
                 per_minute(min(limits[project][limit] for project in owners if owners[project] == owner) / shards),
-                all(adapters[job.key.service].final for job in group),
+                group.ends,
+                group.listed,
+                group.lists,
+                group.lists_running,
             )
-            for (owner, limit), group in found.items()
+            for (owner, limit), group in groups.items()
         ),
         key=lambda need: (need.projects, need.limit),
     )
 
 
-def stretch(needed_per_minute: float, allowed_per_minute: float) -> float:
-    """Return the factor by which intervals must grow so that all calls fit, 1 if they do."""
-    factor = needed_per_minute / allowed_per_minute
-    return factor if factor > ROUNDING else 1.0
+def _covered(jobs: Iterable[Job], adapters: Mapping[str, Adapter]) -> dict[tuple[str, str, View | None], list[Job]]:
+    """Return the jobs by project, service and the list that tells of them while they wait."""
+    found: dict[tuple[str, str, View | None], list[Job]] = {}
+    for job in jobs:
+        lister = adapters[job.key.service].lists
+        view = None if lister is None else lister.covering(job.target)
+        found.setdefault((job.project, job.key.service, view), []).append(job)
+    return found
 
 
-def _running(intervals: Intervals, interval: float) -> float:
-    """Return the calls a minute of jobs that all run."""
-    return sum(60 / (own or interval) * number for own, number in intervals.items())
+def _group(
+    groups: dict[tuple[Hashable, str], _Group], owner: Hashable, limit: str, project: str, *, ends: bool = True
+) -> _Group:
+    found = groups.setdefault((owner, limit), _Group())
+    found.projects.add(project)
+    found.ends &= ends
+    return found
 
 
-def _idle(intervals: Intervals, pace: Pace) -> float:
-    """Return the calls a minute of jobs that all wait. What makes waiting cheaper belongs here."""
-    return sum(60 / max(own or pace.interval, pace.idle_interval) * number for own, number in intervals.items())
-
-
-def _least(needed: Callable[[int], float], allowed: float) -> int:
-    """Return the fewest whole seconds at which what is needed is allowed; more seconds need less."""
-    return bisect_left(range(1, LONGEST), True, key=lambda seconds: stretch(needed(seconds), allowed) == 1) + 1
+def _calls(search: Search, adapter: Adapter) -> tuple[str, int]:
+    """Return the limit class of a rule's lists, and how many calls a look takes at least."""
+    lister = adapter.lists
+    if lister is None:
+        raise ValueError(adapter.service)
+    views = lister.views(search.rule, Place(), 0.0)
+    return lister.request(views[0], "", 1).limit, len(views) + (lister.places_request("") is not None)

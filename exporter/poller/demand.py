@@ -10,7 +10,7 @@ from exporter.cloud.fleet import Bucket
 from exporter.cloud.project import Project
 from exporter.core.budget import Admission, per_minute
 from exporter.core.model import Record
-from exporter.core.needs import stretch
+from exporter.core.need import stretch
 from exporter.core.schedule import effective_interval
 from exporter.poller.plan import Plan
 

@@ -8,9 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.core.model import Job
-from exporter.core.needs import Need, needs, stretch
+from exporter.core.need import Need, stretch
+from exporter.core.needs import needs
+from exporter.core.rules import Search
 from exporter.core.schedule import Pace
 from exporter.core.services import load
+from exporter.core.services.cdm.lists import CdmRule
+from exporter.core.services.dli.lists import DliRule
 
 PACE = Pace(interval=30, idle_interval=300, stale_after=600)
 MakeJob = Callable[..., Job]
@@ -61,8 +65,8 @@ def test_projects_of_one_user_share_the_least_limit_and_shards_divide_it(job: Ma
     limits = {"prod": {"cdm": 1.8, "dli": 5.0}, "test": {"cdm": 1.0, "dli": 9.0}}
     owners = {"prod": "user", "test": "user"}
 
-    cdm, dli = needs(jobs, PACE, load(), limits, owners)
-    third, _ = needs(jobs, PACE, load(), limits, owners, shards=7)
+    cdm, dli = needs(jobs, PACE, load(), limits, owners, list_interval=45)
+    third, _ = needs(jobs, PACE, load(), limits, owners, shards=7, list_interval=45)
 
     assert (cdm.projects, cdm.limit, cdm.jobs, cdm.running, cdm.allowed, cdm.ends) == (
         ("prod",),
@@ -74,6 +78,33 @@ def test_projects_of_one_user_share_the_least_limit_and_shards_divide_it(job: Ma
     )
     assert (dli.limit, dli.jobs, dli.allowed, dli.ends) == ("dli", 1, 300, True)
     assert third.allowed == 8  # whole calls: 8 for each of 7 shards, 56 together
+
+
+def test_lists_stand_for_the_calls_of_jobs_that_wait_where_that_is_cheaper(job: MakeJob) -> None:
+    limits = {"prod": {"cdm": 1.8, "cdm_list": 1.8, "dli": 5.0}}
+    jobs = [*(job("cdm", f"copy-{number}") for number in range(150)), *(job("dli", f"q-{n}") for n in range(6))]
+
+    cdm, lists, dli = needs(jobs, PACE, load(), limits, {"prod": "user"}, list_interval=45)
+
+    assert (cdm.jobs, cdm.running, cdm.idle, cdm.at_once) == (150, 300, 0, 54)
+    assert (lists.limit, lists.jobs, lists.running) == ("cdm_list", 0, lists.idle)
+    assert lists.idle == pytest.approx(2 * 60 / 45)
+    assert dli.idle == pytest.approx(6 / 5)  # a list each 45 s would cost more
+
+
+def test_a_rule_costs_its_lists_at_least() -> None:
+    services = load()
+    rules = [
+        Search("cdm", "prod", CdmRule(types=("NORMAL_JOB", "BATCH_JOB"))),
+        Search("dli", "prod", DliRule(queues=("a", "b", "c")), interval=60.0),
+    ]
+    limits = {"prod": {"cdm_list": 1.8, "dli": 5.0}}
+
+    lists, dli = needs([], PACE, services, limits, {"prod": "user"}, list_interval=45, searches=rules)
+
+    assert lists.idle == pytest.approx(3 * 60 / 45)
+    assert dli.idle == 3
+    assert (lists.jobs, dli.jobs, lists.verdict) == (0, 0, "fits")
 
 
 def test_intervals_grow_only_where_calls_do_not_fit() -> None:

@@ -14,7 +14,7 @@ projects:
   prod:
     region: cn-north-4
     project_id: p
-    endpoints: {cdm: "http://127.0.0.1:9", dli: "http://127.0.0.1:9"}
+    endpoints: {cdm: "http://127.0.0.1:9", dws: "http://127.0.0.1:9"}
     credentials: {access_key: {key_id: a, secret: b}}
 """
 WAYS_OUT = """\
@@ -37,7 +37,7 @@ def config(tmp_path: Path) -> Config:
 
 
 def jobs(service: str, number: int, **fields: str) -> list[dict[str, str]]:
-    target = {"cdm": {"cluster_id": "c", "job_name": "copy %"}, "dli": {"job_id": "j %"}}[service]
+    target = {"cdm": {"cluster_id": "c %", "job_name": "copy %"}, "dws": {"job_id": "j %"}}[service]
     return [
         {"service": service, **{key: text.replace("%", str(each)) for key, text in target.items()}, **fields}
         for each in range(number)
@@ -71,7 +71,7 @@ def test_the_interval_that_it_tells_fits_and_a_shorter_one_does_not(config: Conf
 
 
 def test_jobs_that_do_not_fit_even_if_they_wait_are_refused_every_limit_at_once(config: Config) -> None:
-    many = [*jobs("cdm", 1500), *jobs("dli", 2000, interval="10s")]
+    many = [*jobs("cdm", 1500), *jobs("dws", 2000, interval="10s")]
 
     done = exporter("check", *config(many))
 
@@ -83,11 +83,26 @@ def test_jobs_that_do_not_fit_even_if_they_wait_are_refused_every_limit_at_once(
         " allowed.\n"
         "  They fit while all wait with poll.idle_interval at least 13m54s, and poll.stale_after above it (10m now).\n"
         "  They fit even if all run at once with poll.interval at least 13m54s.\n"
-        "\nprod/dli: too many jobs. 400.0 calls a minute are needed even if all of them (2000) wait, and 300.0 are"
+        "\nprod/dws: too many jobs. 400.0 calls a minute are needed even if all of them (2000) wait, and 300.0 are"
         " allowed. A job that ended for good needs none.\n"
         "  They fit while all wait with poll.idle_interval at least 6m40s.\n"
         "  No poll.interval lets them all run at once: those with an interval of their own need 12000.0 alone."
-        " Lengthen it.\n" + ways_out("limits.cdm and limits.dli")
+        " Lengthen it.\n" + ways_out("limits.cdm and limits.dws")
+    )
+
+
+def test_jobs_of_one_cluster_wait_on_the_lists(config: Config) -> None:
+    together = [each | {"cluster_id": "c"} for each in jobs("cdm", 600)]
+    rule = "discovery: [{service: cdm}]"
+
+    done = exporter("check", *config(together, rule))
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "project prod: 1 rule for cdm jobs; how many they find is not known here, discover tells\n" in done.stdout
+    assert "prod/cdm            600        1200.0           0.0     108.0   fits while few run\n" in done.stdout
+    assert "prod/cdm_list         0          10.7          10.7     108.0   fits\n" in done.stdout
+    assert done.stdout.endswith(
+        "\nLists tell of the jobs that wait, as long as the lists hold few others; else these are asked one by one.\n"
     )
 
 
