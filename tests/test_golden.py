@@ -43,7 +43,8 @@ def board() -> Board:
     filled = Board(max_series=100_000)
     for name, (service, answers) in POPULATION.items():
         target = {"cluster_id": "c-1", "job_name": name} if service == "cdm" else {"job_id": f"id-of-{name}"}
-        record = Record(Job(JobKey(service, name), "prod", target, region="cn-north-4"))
+        job = Job(JobKey(service, name), "prod", target, region="cn-north-4")
+        record = runs.registered(job, ADAPTERS[service])
         for minute, answer in enumerate(answers.split()):
             record = after(record, service, answer, 1709600000 + 60 * minute)
         filled.put(record)

@@ -39,7 +39,7 @@ def _job(settings: Settings, key: JobKey) -> Job:
 async def _poll(app: App, job: Job) -> int:
     async with app.fleet() as fleet:
         began = time.perf_counter()
-        record, failure = Record(job), None
+        record, failure = runs.registered(job, fleet.adapter(job)), None
         try:
             request = await fleet.request(job)
             query = "?" + "&".join(f"{name}={value}" for name, value in request.query) if request.query else ""

@@ -163,6 +163,25 @@ class Lister(ABC, Generic[R]):
         """
 
 
+class Past(ABC):
+    """How a service is asked for the runs of one job that were before the newest. Stateless and pure."""
+
+    limit: ClassVar[str]
+    """The limit class of its calls."""
+
+    @abstractmethod
+    def request(self, job: Job, project_id: str, page: int) -> Request:
+        """Return the call for one page, counted from 1."""
+
+    @abstractmethod
+    def parse(self, body: bytes) -> tuple[Snapshot, ...]:
+        """Read the runs of a 200 answer in its order; one whose state cannot be read is of unknown state.
+
+        Raises :class:`~exporter.core.errors.PollError` if the answer is a failure in disguise or holds no runs, and
+        nothing else, whatever the bytes are.
+        """
+
+
 class Adapter(ABC):
     """All that is known of one service: its words, its calls, its codes. Stateless and pure."""
 
@@ -184,6 +203,10 @@ class Adapter(ABC):
     """Whether, of a run that goes on, only a list tells what was moved so far."""
     lists: ClassVar[Lister[Any] | None] = None
     """The service's lists, if it has any that tell of jobs."""
+    past: ClassVar[Past | None] = None
+    """The history of a job's runs, if the service keeps one."""
+    sums: ClassVar[tuple[str, ...]] = ()
+    """Measures that are added up over the runs of a job that succeeded."""
 
     @abstractmethod
     def request(self, job: Job, project_id: str) -> Request:

@@ -19,6 +19,7 @@ from exporter.core.family import (
     runs,
     shown,
     states,
+    total,
 )
 
 KEPT: Final = "; after the run ended, as last seen while it ran: a lower bound"
@@ -119,7 +120,8 @@ FAMILIES: Final = (
     Family(
         PREFIX + "runs_total",
         "counter",
-        "Runs that ended since the job was registered, by result; one that had ended at first sight is not counted",
+        "Runs that ended since the job was registered, by result, each counted once; one that had ended at first sight"
+        " is not counted; runs between two polls are found in CDM's history",
         runs,
         ("result",),
     ),
@@ -177,4 +179,10 @@ FAMILIES: Final = (
     count("files_read", "", "Files read by the newest run, from CDM counters FILES_READ"),
     count("files_written", "", "Files written by the newest run, from CDM counters FILES_WRITTEN"),
     count("files_skipped", "", "Files skipped by the newest run, from CDM counters FILES_SKIPPED"),
+    total("rows_read", "", "Rows read, from CDM counters ROWS_READ,"),
+    total("rows_written", "", "Rows written, from CDM counters ROWS_WRITTEN,"),
+    total("rows_skipped", "", "Rows skipped, from CDM counters ROWS_WRITTEN_SKIPPED,"),
+    total("read_bytes", "bytes", "Bytes read, from CDM counters BYTES_READ,"),
+    total("written_bytes", "bytes", "Bytes written, from CDM counters BYTES_WRITTEN,"),
+    total("files_written", "", "Files written, from CDM counters FILES_WRITTEN,"),
 )

@@ -90,6 +90,17 @@ def runs(record: Record) -> Samples:
     return (((result.value,), count) for result, count in zip(RESULTS, record.runs, strict=True))
 
 
+def total(name: str, unit: str, text: str) -> Family:
+    """Return the counter of what a job's runs moved together; *name* is the measure's, *text* what is added up."""
+
+    def read(record: Record) -> Samples:
+        value = record.totals.get(name)
+        return () if value is None else (((), value),)
+
+    rest = " by the runs that succeeded since the job was registered, each added once after it ended"
+    return Family(f"{PREFIX}runs_{name}_total", "counter", text + rest, read, unit=unit)
+
+
 def failure(record: Record) -> Samples:
     """Read the code of a run that failed."""
 

@@ -9,6 +9,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+from exporter.core.run import NAMELESS
+from exporter.core.run import Ledger as Ledger
+from exporter.core.run import RunId as RunId
+
+BEGUN: Final = Ledger()
+
 
 class State(StrEnum):
     """The six states every service's own words are mapped to."""
@@ -97,44 +103,13 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class RunId:
-    """What tells one run from the next: the vendor's id of it, else when it was created."""
-
-    id: str = ""
-    created: float | None = None
-
-    def same(self, other: "RunId") -> bool:
-        """Whether both are the same run; a run may be seen without its id at first (CDM before it is submitted)."""
-        if self.id and other.id:
-            return self.id == other.id
-        return self.created is not None and self.created == other.created
-
-    def newer(self, other: "RunId") -> bool:
-        """Whether this run came after the other one: by creation, else by number; one that only differs did."""
-        if self.same(other):
-            return False
-        if self.created is not None and other.created is not None and self.created != other.created:
-            return self.created > other.created
-        if self.id.isdecimal() and other.id.isdecimal():
-            return int(self.id) > int(other.id)
-        return self != other
-
-    @property
-    def label(self) -> str:
-        """The value of the label ``run_id``: the id, else the creation time in milliseconds, else empty."""
-        if self.id or self.created is None:
-            return self.id
-        return str(round(self.created * 1000))
-
-
-@dataclass(frozen=True, slots=True)
 class Snapshot:
     """What one answer says of a job's newest run."""
 
     state: State
     native_state: str = ""
     """The vendor's word as the vendor writes it, ``other`` for a word we do not know, empty if none came."""
-    run: RunId = RunId()
+    run: RunId = NAMELESS
     progress: float | None = None
     """0 to 1."""
     incremental: bool | None = None
@@ -196,13 +171,17 @@ class Record:
     last_success: float | None = None
     last_run_duration: float | None = None
     runs: tuple[int, int, int] = (0, 0, 0)
-    """Runs that ended since the job was registered, in the order of ``RESULTS``."""
+    """Runs that ended since the job was registered, in the order of ``RESULTS``, as shown."""
+    totals: Mapping[str, float] = field(default_factory=dict)
+    """What its runs that succeeded moved since then, by measure, as shown; empty where a service adds up nothing."""
+    ledger: Ledger = BEGUN
+    """The same and more as counted."""
+    journaled: bool = False
+    """Whether counters are shown only once a journal holds them, so that they cannot fall over a crash."""
     seen: Mapping[Measure, float] = field(default_factory=dict)
     """The counts of the present run as last said, also where the newest answer says less."""
     seen_progress: float | None = None
     """The progress of the present run as last said."""
-    ended_run: RunId | None = None
-    """The newest run that was seen ended: counted, or there already at first sight."""
     registration: int = 0
     """Which registration, or run, of this name it is: a poll that began for another one says nothing of this one."""
     listed: Snapshot | None = None

@@ -1,19 +1,29 @@
 """From one answer to the next: what a job's record becomes when a poll worked, failed, or none worked for too long.
 
-A failure never moves a "last success", an answer that says less never erases what was counted, and a run that ended
-after the job was registered is counted once.
+A failure never moves a "last success", and an answer that says less never erases what was counted. What is counted
+over the runs is in :mod:`exporter.core.totals`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from exporter.core import totals
 from exporter.core.adapter import Adapter
-from exporter.core.model import LIVE, RESULTS, Fault, Job, Measure, Record, RunId, Snapshot, State
+from exporter.core.model import LIVE, Fault, Job, Ledger, Measure, Record, Snapshot
 from exporter.core.packed import Packed
 
 LISTED_FOR: Final = 300.0
 """Seconds for which counts that only lists tell are shown: then lists have failed for some time."""
+
+
+def registered(
+    job: Job, adapter: Adapter, registration: int = 0, kept: Ledger | None = None, *, journaled: bool = False
+) -> Record:
+    """Return the record of a job that nobody asked for yet; *kept* is what a journal holds of it."""
+    ledger = totals.begun(adapter) if kept is None else totals.resumed(kept, adapter)
+    record = Record(job, registration=registration, journaled=journaled)
+    return shown(_counted(record, ledger), ledger)
 
 
 def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> Record:
@@ -34,9 +44,11 @@ def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> Rec
         or any(last.get(measure) != value for measure, value in answer.counts.items())
     )
     final = adapter.final and same and before is not None and answer.state.ended and before.state is answer.state
-    runs, ended_run = _ended(record, answer, confirmed=final or not adapter.final)
+    again = adapter.final and same and before is not None and before.state.ended and not record.final
+    confirmed, gaps = final or not adapter.final, adapter.past is not None
+    ledger = totals.count(record.ledger, answer, at, confirmed=confirmed, again=again, gaps=gaps)
     return replace(
-        record,
+        _counted(record, ledger),
         snapshot=replace(answer, counts=_counts(answer, last, adapter)) if answer.state.ended else answer,
         stale=False,
         up=True,
@@ -45,14 +57,20 @@ def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> Rec
         fault=None,
         failing=0,
         last_progress=at if moved else record.last_progress,
-        last_success=_last_success(record, answer, same, at),
-        last_run_duration=_duration(answer) if answer.state.ended else record.last_run_duration,
-        runs=runs,
         seen=answer.counts or last,
         seen_progress=last_progress if answer.progress is None else answer.progress,
-        ended_run=ended_run,
         listed=None,
     )
+
+
+def looked_back(record: Record, found: Sequence[Snapshot], at: float) -> Record:
+    """Return the record after the history of its runs was read at *at*."""
+    return _counted(record, totals.look_back(record.ledger, found, at))
+
+
+def shown(record: Record, ledger: Ledger) -> Record:
+    """Return the record with the counters of *ledger*: what is on disk, if there is a journal."""
+    return replace(record, runs=ledger.runs, totals=ledger.totals)
 
 
 def failed(record: Record, fault: Fault) -> Record:
@@ -103,46 +121,12 @@ def _counts(answer: Snapshot, last: Mapping[Measure, float], adapter: Adapter) -
     return Packed({measure: value for measure, value in counts.items() if measure not in LIVE})
 
 
-def _ended(record: Record, answer: Snapshot, *, confirmed: bool) -> tuple[tuple[int, int, int], RunId | None]:
-    """Return the runs counted and the newest one seen ended; one that had ended at first sight is not counted.
-
-    Where an end is confirmed by a second poll it counts from then, because a run that is seen live again after all
-    has not ended. A run that is older than one seen ended was counted, or had ended before: it is none to count.
-    """
-    before, ended_run = record.snapshot, record.ended_run
-    if not answer.state.ended:
-        return record.runs, None if confirmed is False and _is(ended_run, answer.run) else ended_run
-    if before is None:
-        return record.runs, answer.run
-    known = ended_run is not None and not answer.run.newer(ended_run)
-    if answer.run == RunId():  # a run without a name: only the change of the state tells that it ended
-        known = before.state.ended
-    if known or not confirmed:
-        return record.runs, ended_run
-    succeeded, went_wrong, cancelled = (
-        count + (result is answer.state) for count, result in zip(record.runs, RESULTS, strict=True)
+def _counted(record: Record, ledger: Ledger) -> Record:
+    """Return the record with what was counted; with a journal its counters are shown when they are on disk."""
+    if ledger is record.ledger:
+        return record
+    # Times are shown at once: the first poll after a crash tells them anew, and on a full disk they must not age.
+    record = replace(
+        record, ledger=ledger, last_success=ledger.last_success, last_run_duration=ledger.last_run_duration
     )
-    return (succeeded, went_wrong, cancelled), answer.run
-
-
-def _is(ended_run: RunId | None, run: RunId) -> bool:
-    return ended_run is not None and ended_run.same(run)
-
-
-def _last_success(record: Record, answer: Snapshot, same: bool, at: float) -> float | None:
-    """Return when a run last succeeded: its end by the vendor's word, else the poll that saw it turn."""
-    older = record.ended_run is not None and record.ended_run.newer(answer.run)
-    if answer.state is not State.SUCCEEDED or older:
-        return record.last_success
-    if answer.end is not None:
-        return answer.end
-    before = record.snapshot
-    turned = before is not None and not before.state.ended and (same or answer.run == RunId())
-    return at if turned else record.last_success
-
-
-def _duration(answer: Snapshot) -> float | None:
-    """Return how long the run took, by the vendor's own start and end."""
-    if answer.start is None or answer.end is None or answer.end < answer.start:
-        return None
-    return answer.end - answer.start
+    return record if record.journaled else shown(record, ledger)

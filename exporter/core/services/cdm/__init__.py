@@ -8,11 +8,11 @@ from datetime import tzinfo
 from typing import Any, Final
 
 from exporter.core import classify, read
-from exporter.core.adapter import Adapter, Entry, Hosts, Request, known_word, segments
+from exporter.core.adapter import PAGE_SIZE, Adapter, Entry, Hosts, Past, Request, known_word, segments
 from exporter.core.errors import PollError, first_line
 from exporter.core.model import Job, Measure, Reason, RunId, Snapshot, State
 from exporter.core.packed import Packed
-from exporter.core.services.cdm.lists import CdmLister
+from exporter.core.services.cdm.lists import LIMIT, CdmLister
 from exporter.core.services.cdm.words import CODES, NOT_APPLICABLE, STATES
 
 COUNTERS: Final = "org.apache.sqoop.submission.counter.SqoopCounters"
@@ -49,6 +49,22 @@ class CdmEntry(Entry):
         return self.job_name
 
 
+class CdmPast(Past):
+    """The submissions of a job, as far back as 30 days (ShowSubmissions)."""
+
+    limit = LIMIT
+
+    def request(self, job: Job, project_id: str, page: int) -> Request:
+        """Ask for one page of the runs."""
+        path = segments("v1.1", project_id, "clusters", job.target["cluster_id"], "cdm", "submissions")
+        query = (("jname", job.target["job_name"]), ("page_no", str(page)), ("page_size", str(PAGE_SIZE)))
+        return Request("ShowSubmissions", path, LIMIT, query)
+
+    def parse(self, body: bytes) -> tuple[Snapshot, ...]:
+        """Read the runs of one page."""
+        return tuple(_snapshot(submission, []) for submission in _submissions(body, []))
+
+
 class Cdm(Adapter):
     """The adapter of Cloud Data Migration."""
 
@@ -65,6 +81,8 @@ class Cdm(Adapter):
     codes = CODES
     lists = CdmLister()
     moved_by_list = True
+    past = CdmPast()
+    sums = ("rows_read", "rows_written", "rows_skipped", "read_bytes", "written_bytes", "files_written")
     final = False
 
     def request(self, job: Job, project_id: str) -> Request:
@@ -75,49 +93,59 @@ class Cdm(Adapter):
 
     def parse(self, body: bytes, job: Job, zone: tzinfo | None) -> Snapshot:
         """Read the newest submission; a job without any has never run."""
-        data = read.document(body)
-        if not data.get("submissions"):
-            found = classify.from_object(data)
-            if found.codes or "submissions" not in data:
-                raise classify.refusal(200, found, self.codes, otherwise=Reason.API if found.codes else Reason.PAYLOAD)
-        if data["submissions"] is None or data["submissions"] == []:
-            return Snapshot(State.PENDING)
         unknown: list[str] = []
-        items = read.Fields(data, unknown).objects("submissions") or []
-        submissions = [item for item in items if item is not None]
+        submissions = _submissions(body, unknown)
         if not submissions:
-            raise PollError(Reason.PAYLOAD, "the field submissions of the answer is not a list of runs")
-        return self._snapshot(max(submissions, key=_age), unknown)
-
-    def _snapshot(self, submission: dict[str, Any], unknown: list[str]) -> Snapshot:
-        fields = read.Fields(submission, unknown)
-        word = fields.word("status")
-        if word is None:
+            return Snapshot(State.PENDING)
+        newest = max(submissions, key=_age)
+        if read.Fields(newest, []).word("status") is None:
             raise PollError(Reason.PAYLOAD, "the newest run of the answer tells no status")
-        state = self.states.get(word.upper())
-        if state is None:
-            unknown.append("status")
-            state = State.UNKNOWN
-        created = fields.moment("creation-date")
-        executed, updated = fields.moment("execute-date"), fields.moment("last-update-date")
-        progress = fields.amount("progress", full=100, absent=NOT_APPLICABLE)
-        if progress is not None:
-            progress /= 100
-        submission_id = fields.amount("submission-id", absent=NOT_APPLICABLE)
-        failed = state is State.FAILED
-        return Snapshot(
-            state=state,
-            native_state=known_word(word, self.states),
-            run=RunId("" if submission_id is None else str(submission_id), created),
-            progress=1.0 if state is State.SUCCEEDED else progress,
-            incremental=fields.flag("isIncrementing"),
-            start=created if executed is None else executed,
-            end=updated if state.ended else None,
-            failure_code=classify.failure_code(fields.text("error-summary")) if failed else None,
-            counts=Packed(_counts(fields, unknown)),
-            detail=Packed(_detail(fields)),
-            unknown=tuple(unknown),
-        )
+        return _snapshot(newest, unknown)
+
+
+def _submissions(body: bytes, unknown: list[str]) -> list[dict[str, Any]]:
+    """Return the runs of an answer; a job without any has never run."""
+    data = read.document(body)
+    if not data.get("submissions"):
+        found = classify.from_object(data)
+        if found.codes or "submissions" not in data:
+            raise classify.refusal(200, found, CODES, otherwise=Reason.API if found.codes else Reason.PAYLOAD)
+    if data["submissions"] is None or data["submissions"] == []:
+        return []
+    items = read.Fields(data, unknown).objects("submissions") or []
+    submissions = [item for item in items if item is not None]
+    if not submissions:
+        raise PollError(Reason.PAYLOAD, "the field submissions of the answer is not a list of runs")
+    return submissions
+
+
+def _snapshot(submission: dict[str, Any], unknown: list[str]) -> Snapshot:
+    fields = read.Fields(submission, unknown)
+    word = fields.word("status") or ""
+    state = STATES.get(word.upper())
+    if state is None:
+        unknown.append("status")
+        state = State.UNKNOWN
+    created = fields.moment("creation-date")
+    executed, updated = fields.moment("execute-date"), fields.moment("last-update-date")
+    progress = fields.amount("progress", full=100, absent=NOT_APPLICABLE)
+    if progress is not None:
+        progress /= 100
+    submission_id = fields.amount("submission-id", absent=NOT_APPLICABLE)
+    failed = state is State.FAILED
+    return Snapshot(
+        state=state,
+        native_state=known_word(word, STATES),
+        run=RunId("" if submission_id is None else str(submission_id), created),
+        progress=1.0 if state is State.SUCCEEDED else progress,
+        incremental=fields.flag("isIncrementing"),
+        start=created if executed is None else executed,
+        end=updated if state.ended else None,
+        failure_code=classify.failure_code(fields.text("error-summary")) if failed else None,
+        counts=Packed(_counts(fields, unknown)),
+        detail=Packed(_detail(fields)),
+        unknown=tuple(unknown),
+    )
 
 
 def _age(submission: Mapping[str, Any]) -> tuple[float, float]:

@@ -1,0 +1,80 @@
+"""What tells one run of a job from the next, and what was counted over all of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class RunId:
+    """What tells one run from the next: the vendor's id of it, else when it was created."""
+
+    id: str = ""
+    created: float | None = None
+
+    def same(self, other: "RunId") -> bool:
+        """Whether both are the same run; a run may be seen without its id at first (CDM before it is submitted)."""
+        if self.id and other.id:
+            return self.id == other.id
+        return self.created is not None and self.created == other.created
+
+    def newer(self, other: "RunId") -> bool:
+        """Whether this run surely came after the other one: by creation, else by number.
+
+        Of two ids that are no numbers, one that differs came later: a job has such a run only once. A run without any
+        name comes before all others. Where one tells its id alone and the other its creation alone, nobody knows.
+        """
+        if self.same(other):
+            return False
+        if self.created is not None and other.created is not None and self.created != other.created:
+            return self.created > other.created
+        if self.id.isdecimal() and other.id.isdecimal():
+            return int(self.id) > int(other.id)
+        return self != other and (other == NAMELESS or bool(self.id and other.id))
+
+    def follows(self, other: "RunId") -> bool:
+        """Whether no other run can have been between: ids are counted up by one."""
+        return self.id.isdecimal() and other.id.isdecimal() and int(self.id) == int(other.id) + 1
+
+    def merged(self, other: "RunId") -> "RunId":
+        """Return the same run with what either of both tells of it."""
+        return RunId(self.id or other.id, other.created if self.created is None else self.created)
+
+    @property
+    def order(self) -> tuple[float, float]:
+        """What runs are sorted by; one that tells nothing comes first."""
+        return (-1 if self.created is None else self.created, int(self.id) if self.id.isdecimal() else -1)
+
+    @property
+    def label(self) -> str:
+        """The value of the label ``run_id``: the id, else the creation time in milliseconds, else empty."""
+        if self.id or self.created is None:
+            return self.id
+        return str(round(self.created * 1000))
+
+
+NAMELESS: Final = RunId()
+"""The run of a vendor who tells no name of it, and of a job that has never run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What was counted over the runs of one job, and which runs count no more. All of it survives a restart."""
+
+    floor: RunId | None = None
+    """The run up to which nothing is left to count but what is open; ``None`` before the first poll that worked, and
+    without a name if there was no run then."""
+    beyond: tuple[RunId, ...] = ()
+    """Newer runs that are known, while between them and the floor there may be others that are not."""
+    open: tuple[RunId, ...] = ()
+    """Known runs whose end is still to be counted."""
+    ended: RunId | None = None
+    """The newest run that was seen ended."""
+    succeeded: RunId | None = None
+    """The newest run that was seen to succeed, if it is known when."""
+    runs: tuple[int, int, int] = (0, 0, 0)
+    """Runs that ended, in the order of ``RESULTS``."""
+    totals: Mapping[str, float] = field(default_factory=dict)
+    """What the runs that succeeded moved, by measure."""
+    last_success: float | None = None
+    last_run_duration: float | None = None

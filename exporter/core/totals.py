@@ -1,0 +1,154 @@
+"""Each run of a job counted exactly once, in whatever order, and however often, answers tell of it.
+
+At the first poll that worked the newest run is the baseline: it counts if it had not ended then, and whatever is newer
+does. From then on a run is known or not: it is known up to a *floor*, and *beyond* it those that were seen. A run that
+is not known is counted once it ended, and is known from then on. Runs are put in order by what the vendor tells of
+them, never by a clock of ours.
+
+A status answer tells of the newest run alone. Where it cannot be excluded that there were others since the floor, the
+floor stays and the new run is one beyond it, until the job's history told of all that were between.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from exporter.core.adapter import Adapter
+from exporter.core.model import RESULTS, Ledger, Measure, RunId, Snapshot, State
+from exporter.core.packed import Packed
+from exporter.core.run import NAMELESS
+
+KEPT: Final = 64
+"""Runs of one job that are remembered one by one, so that a journal stays small. If a history cannot be read for
+longer, what was between the oldest of them is given up: it is not counted, rather than counted twice."""
+
+
+def begun(adapter: Adapter) -> Ledger:
+    """Return the ledger of a job that is new."""
+    return Ledger(totals=Packed(dict.fromkeys(adapter.sums, 0)))
+
+
+def resumed(kept: Ledger, adapter: Adapter) -> Ledger:
+    """Return what a journal holds as the ledger of a job of *adapter*: another version may have added up others."""
+    return replace(kept, totals=Packed({name: kept.totals.get(name, 0) for name in adapter.sums}))
+
+
+def count(
+    ledger: Ledger, answer: Snapshot, at: float, *, confirmed: bool = True, again: bool = False, gaps: bool = False
+) -> Ledger:
+    """Return the ledger after an *answer* at *at* (Unix seconds).
+
+    An end that is not *confirmed* does not count yet. *again* is a run that lives though it had ended at first sight.
+    With *gaps* there may have been runs between the newest known one and this one, unless their ids exclude it.
+    """
+    turned = _entry(ledger.open, answer.run) is not None
+    known = _known(ledger, answer, again=again, gaps=gaps)
+    entry = _entry(known.open, answer.run)
+    if entry is not None and answer.state.ended and confirmed:
+        known = _added(known, entry, answer)
+    if answer.state.ended:
+        known = _dated(known, answer, at, turned=turned)
+    return ledger if known == ledger else known
+
+
+def look_back(ledger: Ledger, found: Sequence[Snapshot], at: float) -> Ledger:
+    """Return the ledger after *found*, the runs of a job's history back to the floor.
+
+    The history is as of its first page: a run that is newer than all of it is still one beyond the floor.
+    """
+    told = sorted((each for each in found if each.run != NAMELESS), key=lambda each: each.run.order)
+    if ledger.floor is None or not told:
+        return ledger
+    for each in told:
+        ledger = count(ledger, each, at)
+    newest, floor = told[-1].run, ledger.floor or NAMELESS
+    return replace(
+        ledger,
+        floor=newest if newest.newer(floor) else floor,
+        beyond=tuple(run for run in ledger.beyond if run.newer(newest)),
+        open=tuple(run for run in ledger.open if not newest.newer(run) or _among(run, [each.run for each in told])),
+    )
+
+
+def _known(ledger: Ledger, answer: Snapshot, *, again: bool, gaps: bool) -> Ledger:
+    """Return the ledger once the run of an answer is known to it; it is open if it counts now, or once it ends."""
+    run, live, floor = answer.run, not answer.state.ended, ledger.floor
+    if floor is None:
+        return replace(ledger, floor=run, open=(run,) if live else ())
+    if run == NAMELESS:
+        # Where runs have names, an answer without one tells of none; else the state alone tells that one ended.
+        nameless = floor == NAMELESS and not ledger.beyond
+        return replace(ledger, open=(run,)) if nameless and live else ledger
+    if run.same(floor) or _among(run, ledger.beyond):
+        ledger = _fuller(ledger, run)
+        return _opened(ledger, run) if live and again else ledger
+    if not run.newer(floor):
+        return ledger
+    if floor == NAMELESS and NAMELESS not in ledger.open and not ledger.beyond:
+        return replace(ledger, floor=run, open=(run,) if live else ())  # the one that had ended may be this one
+    pending = tuple(each for each in ledger.open if each != NAMELESS)
+    linked = not gaps or (run.follows(floor) and not ledger.beyond and not pending)
+    beyond = ledger.beyond if linked else (*ledger.beyond, run)
+    floor = run if linked else floor
+    if len(beyond) > KEPT:
+        floor, beyond = beyond[0], beyond[1:]
+    return _opened(replace(ledger, floor=floor, beyond=beyond, open=pending), run)
+
+
+def _added(ledger: Ledger, entry: RunId, answer: Snapshot) -> Ledger:
+    succeeded, failed, cancelled = (
+        number + (result is answer.state) for number, result in zip(ledger.runs, RESULTS, strict=True)
+    )
+    totals = ledger.totals
+    if answer.state is State.SUCCEEDED and totals:
+        totals = Packed({name: value + answer.counts.get(Measure(name), 0) for name, value in totals.items()})
+    return replace(
+        ledger,
+        open=tuple(run for run in ledger.open if run != entry),
+        runs=(succeeded, failed, cancelled),
+        totals=totals,
+    )
+
+
+def _dated(ledger: Ledger, answer: Snapshot, at: float, *, turned: bool) -> Ledger:
+    """Note when a run ended, by the vendor's word, else by the poll that saw it turn."""
+    run = answer.run
+    if ledger.ended is None or not ledger.ended.newer(run):
+        ledger = replace(ledger, ended=run, last_run_duration=_duration(answer))
+    last = ledger.succeeded
+    if answer.state is not State.SUCCEEDED or (last is not None and last.newer(run)):
+        return ledger
+    if answer.end is not None:
+        return replace(ledger, succeeded=run, last_success=answer.end)
+    if turned and (last is None or not last.same(run)):
+        return replace(ledger, succeeded=run, last_success=at)
+    return ledger
+
+
+def _duration(answer: Snapshot) -> float | None:
+    """Return how long the run took, by the vendor's own start and end."""
+    if answer.start is None or answer.end is None or answer.end < answer.start:
+        return None
+    return answer.end - answer.start
+
+
+def _opened(ledger: Ledger, run: RunId) -> Ledger:
+    return ledger if _among(run, ledger.open) else replace(ledger, open=(*ledger.open, run)[-KEPT:])
+
+
+def _fuller(ledger: Ledger, run: RunId) -> Ledger:
+    """Keep what is told of a known run by now: its id often comes later than its creation."""
+
+    def full(runs: tuple[RunId, ...]) -> tuple[RunId, ...]:
+        return tuple(run.merged(each) if run.same(each) else each for each in runs)
+
+    (floor,) = full((ledger.floor or run,))
+    return replace(ledger, floor=floor, beyond=full(ledger.beyond), open=full(ledger.open))
+
+
+def _entry(runs: Sequence[RunId], run: RunId) -> RunId | None:
+    return next((each for each in runs if each == run or each.same(run)), None)
+
+
+def _among(run: RunId, runs: Sequence[RunId]) -> bool:
+    return _entry(runs, run) is not None
