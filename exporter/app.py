@@ -20,6 +20,7 @@ from exporter.core.errors import ExporterError
 from exporter.core.registry import STATIC, Changes
 from exporter.discovery import Discovery
 from exporter.jobfiles import JobFiles
+from exporter.journal import Journal
 from exporter.poller import Poller
 from exporter.projects import Projects
 from exporter.registration import Registration, polling
@@ -89,8 +90,8 @@ class App:
         """Serve and poll until SIGTERM or SIGINT; *started* is told the address once it answers."""
         spare_the_collector()
         stop, hang_up = _signalled(signal.SIGTERM, signal.SIGINT), _signalled(signal.SIGHUP)
-        async with self.fleet() as fleet:
-            poller = Poller(self.board, fleet, *polling(self.settings), self.clock, self.telemetry)
+        async with self.fleet() as fleet, self._journaled() as journal:
+            poller = Poller(self.board, fleet, *polling(self.settings), self.clock, self.telemetry, journal)
             self.telemetry.watch_budgets(poller.demand.allowed, poller.demand.stretches)
             self.telemetry.watch_expiry(lambda: poller.fleet.expiries())
             self._name_shard()
@@ -107,6 +108,8 @@ class App:
             loops = parts.loops() | {"reload": partial(reloader.run, hang_up)}
             if self._path is not None:
                 loops["watch"] = partial(watch, self._path, reloader.reload_quietly)
+            if journal is not None:
+                loops["journal"] = journal.run
             async with self._served(application) as address, asyncio.TaskGroup() as group:
                 self._log.info("started", version=__version__, address=address, jobs=len(self.board.records()))
                 tasks = [group.create_task(poller.run(), name="poller")]
@@ -115,7 +118,7 @@ class App:
                     tasks.append(group.create_task(keep_running(work, crashed, name), name=name))
                 started(address)
                 await stop.wait()
-                await self._linger(application, poller)
+                await self._linger(application, poller, journal)
                 for task in tasks:
                     task.cancel()
         self._log.info("stopped")
@@ -157,7 +160,21 @@ class App:
         finally:
             await runner.cleanup()
 
-    async def _linger(self, application: web.Application, poller: Poller) -> None:
+    @asynccontextmanager
+    async def _journaled(self) -> AsyncIterator[Journal | None]:
+        """Read the journal, if there is to be one, and write it a last time at the end."""
+        path, retention = self.settings.journal, self.settings.poll.retention
+        if path is None:
+            yield None
+            return
+        journal = Journal(path, retention, self.board, self.clock, self.telemetry)
+        await journal.open()
+        try:
+            yield journal
+        finally:
+            await journal.close()
+
+    async def _linger(self, application: web.Application, poller: Poller, journal: Journal | None) -> None:
         """Let one more scrape see the end of the jobs, for at most ``web.linger``."""
         if not self.settings.web.linger:
             return
@@ -165,6 +182,8 @@ class App:
         try:
             async with asyncio.timeout(self.settings.web.linger):
                 await poller.poll_once_more()
+                if journal is not None:
+                    await journal.write()
                 await application[SCRAPES].wait_next()
         except TimeoutError:
             self._log.warning("no scrape came while lingering")

@@ -37,6 +37,10 @@ EXPIRY = (
     "Unix time in seconds when the token or temporary key in use expires, as the cloud told it; absent where nobody"
     " said, and before the first is fetched"
 )
+JOURNAL = (
+    "Unix time in seconds when the journal was last written; only what is new is written; absent before, and without a"
+    " journal"
+)
 
 
 class Telemetry:
@@ -73,6 +77,13 @@ class Telemetry:
         self._declare_calls(service)
         self._declare_polls(service)
         self._declare_discovery(service)
+        self.journal_errors = self._counter("journal_errors", "Times that the journal could not be read or written")
+        self._journal_written: dict[tuple[str, ...], float] = {}
+        self._watched("journal_last_write_timestamp_seconds", JOURNAL, (), lambda: self._journal_written)
+
+    def journal_wrote(self, at: float) -> None:
+        """Note when the journal was written."""
+        self._journal_written[()] = at
 
     def _declare_calls(self, service: str) -> None:
         self.api_requests = self._counter(

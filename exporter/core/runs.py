@@ -17,13 +17,16 @@ LISTED_FOR: Final = 300.0
 """Seconds for which counts that only lists tell are shown: then lists have failed for some time."""
 
 
-def registered(
-    job: Job, adapter: Adapter, registration: int = 0, kept: Ledger | None = None, *, journaled: bool = False
-) -> Record:
-    """Return the record of a job that nobody asked for yet; *kept* is what a journal holds of it."""
-    ledger = totals.begun(adapter) if kept is None else totals.resumed(kept, adapter)
-    record = Record(job, registration=registration, journaled=journaled)
-    return shown(_counted(record, ledger), ledger)
+def registered(job: Job, adapter: Adapter, registration: int = 0) -> Record:
+    """Return the record of a job that nobody asked for yet."""
+    ledger = totals.begun(adapter)
+    return shown(Record(job, ledger=ledger, registration=registration), ledger)
+
+
+def resumed(record: Record, kept: Ledger, on_disk: Ledger | None, adapter: Adapter) -> Record:
+    """Return the record of a job of which a journal kept something, and holds *on_disk* by now."""
+    record = _counted(replace(record, journaled=True), totals.resumed(kept, adapter))
+    return record if on_disk is None else shown(record, totals.resumed(on_disk, adapter))
 
 
 def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> Record:

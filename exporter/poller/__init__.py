@@ -18,9 +18,11 @@ from exporter.core.errors import PollError
 from exporter.core.gate import Ticket
 from exporter.core.model import JobKey, Record
 from exporter.core.registry import Changes
+from exporter.journal import Journal
 from exporter.poller.access import Access, Turn
 from exporter.poller.demand import Demand
 from exporter.poller.gates import Gates
+from exporter.poller.history import History
 from exporter.poller.listing import Listing
 from exporter.poller.outcomes import Outcomes
 from exporter.poller.plan import Plan
@@ -45,6 +47,7 @@ class Poller:
         concurrency: int,
         clock: Clock,
         telemetry: Telemetry,
+        journal: Journal | None = None,
     ) -> None:
         self._board = board
         self._plan = plan = Plan(fleet, pace)
@@ -54,7 +57,7 @@ class Poller:
         self._admission = Admission(concurrency)
         self.demand = Demand(plan, self._admission, clock.monotonic)
         self._outcomes = Outcomes(board, plan, clock, telemetry, self._turns, self.demand)
-        self._register = Register(board, plan, clock, telemetry, self._turns, self._admission, self._outcomes)
+        self._register = Register(board, plan, clock, telemetry, self._turns, self._admission, self._outcomes, journal)
         self._gates = Gates(fleet.projects, clock, telemetry)
         self._asked: set[JobKey] = set()  # whose poll is under way
         self._started: asyncio.Queue[tuple[Start, Record | None]] = asyncio.Queue()
@@ -63,13 +66,16 @@ class Poller:
         self._workers = 0  # who has nothing to do costs nothing
         self._wake = asyncio.Event()
         self.access = Access(plan, clock, self._admission, self._gates, self._outcomes, self._wake.set)
+        self._history = History(board, plan, telemetry, self.access, self._outcomes)
         shared = (self._turns, self._admission, self._outcomes, self._asked, self._wake.set)
         self.listing = Listing(board, plan, clock, telemetry, *shared)
         self._awake_at = 0.0  # when the dispatcher will look by itself
 
     def apply(self, changes: Changes) -> None:
         """Register what came, forget what is gone, and poll the next run of a job instead of the one before."""
-        self.access.refused -= self._register.apply(changes)
+        gone = self._register.apply(changes)
+        self.access.refused -= gone
+        self._history.forget(gone)
         self._wake.set()
 
     @property
@@ -118,7 +124,7 @@ class Poller:
             if self._turns.time(key) is not None:
                 self._turns.put(key, now)
         self._wake.set()
-        while any(self._underway(key, now) for key in waiting):  # noqa: ASYNC110 - once, at the end
+        while self._history.waiting or any(self._underway(key, now) for key in waiting):  # noqa: ASYNC110 - at the end
             await asyncio.sleep(0.02)
 
     def _underway(self, key: JobKey, since: float) -> bool:
@@ -180,7 +186,7 @@ class Poller:
         while True:
             start, record = await self._started.get()
             try:
-                if record is not None and self._counts(record):
+                if record is not None and self._outcomes.counts(record):
                     self._asked.add(record.job.key)
                     await survive(partial(self._poll, record, start), partial(self._crashed, record), "poll")
             finally:
@@ -207,28 +213,24 @@ class Poller:
                 return
             self.access.refused.discard(key)
             self.access.knew(record.job.project, self._limit(record), ticket, error)
-            if self._counts(record):
+            if self._outcomes.counts(record):
                 self._outcomes.failed(key, error)
         else:
             self.access.taken(record.job.project, ticket)
-            if self._counts(record):
+            if self._outcomes.counts(record):
                 self.access.refused.discard(key)
                 self._outcomes.worked(key, answer)
+                self._history.want(key, self._group)
         self._outcomes.skipped("slow", schedule.turns_missed(started, self._clock.monotonic(), interval))
 
     def _limit(self, record: Record) -> str:
         """Return the limit class that polls of the job draw from."""
         return self._plan.fleet.adapter(record.job).request(record.job, "").limit
 
-    def _counts(self, record: Record) -> bool:
-        """Whether what is polled for *record* is still registered: it may be gone meanwhile, or another run."""
-        now = self._board.get(record.job.key)
-        return now is not None and now.registration == record.registration
-
     async def _was_refused(self, record: Record, ticket: Ticket, error: PollError) -> None:
         """Poll once more what was refused, after the credentials were renewed; fail if that is refused too."""
         why, key = await self.access.was_refused(record.job.project, ticket, error), record.job.key
-        if not self._counts(record) or record.job.project not in self._plan.fleet.projects:
+        if not self._outcomes.counts(record) or record.job.project not in self._plan.fleet.projects:
             return  # it is gone, or a reload took its project away
         if why is not None:
             self.access.refused.discard(key)
@@ -242,5 +244,5 @@ class Poller:
 
     def _crashed(self, record: Record) -> None:
         self._telemetry.crashes.labels("poll").inc()
-        if self._counts(record):
+        if self._outcomes.counts(record):
             self._outcomes.crashed(record.job.key)

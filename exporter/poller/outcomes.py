@@ -1,7 +1,7 @@
 """What follows from the outcome of a poll: the record on the board, the next turn, and the line in the log."""
 
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import structlog
 
@@ -77,6 +77,17 @@ class Outcomes:
         if record.fault is None:
             self._worked_again(before)
         self._ended(before, record)
+
+    def looked_back(self, key: JobKey, found: Sequence[Snapshot]) -> None:
+        """Take over the history of a job."""
+        before = self._board.get(key)
+        if before is not None:
+            self.put(before, runs.looked_back(before, found, self._clock.now()))
+
+    def counts(self, asked: Record) -> bool:
+        """Whether what was *asked* for is still registered: it may be gone meanwhile, or another run."""
+        now = self._board.get(asked.job.key)
+        return now is not None and now.registration == asked.registration
 
     def failed(self, key: JobKey, error: PollError, *, told: bool = False) -> None:
         """Take over a failed poll; *told* is one whose cause the log tells for all jobs at once."""

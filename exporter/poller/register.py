@@ -11,6 +11,7 @@ from exporter.core.board import Board
 from exporter.core.budget import Admission
 from exporter.core.model import Job, JobKey, Record
 from exporter.core.registry import Changes
+from exporter.journal import Journal
 from exporter.poller.outcomes import Outcomes
 from exporter.poller.plan import Plan
 from exporter.telemetry import Telemetry
@@ -28,6 +29,7 @@ class Register:
         turns: schedule.Agenda,
         admission: Admission,
         outcomes: Outcomes,
+        journal: Journal | None,
     ) -> None:
         self._board = board
         self._plan = plan
@@ -36,6 +38,7 @@ class Register:
         self._turns = turns
         self._admission = admission
         self._outcomes = outcomes
+        self._journal = journal
         self._numbers = count(1)
 
     def apply(self, changes: Changes) -> set[JobKey]:
@@ -56,7 +59,7 @@ class Register:
         for before, job in runs_next:
             self._put(before, runs.next_run(before, job, next(self._numbers)))
         for job in new:
-            self._put(None, Record(job, registration=next(self._numbers)))
+            self._put(None, self._new(job))
         due = [*(job.key for _, job in runs_next), *(job.key for job in new)]
         gone.update(job.key for _, job in runs_next)
         if gone:
@@ -65,6 +68,12 @@ class Register:
         for position, key in enumerate(due):
             self._turns.put(key, schedule.first_due(position, len(due), self._plan.pace, now))
         return gone
+
+    def _new(self, job: Job) -> Record:
+        """Return the record of a job that was not there, with what the journal holds of it."""
+        adapter = self._plan.fleet.adapter(job)
+        record = runs.registered(job, adapter, next(self._numbers))
+        return record if self._journal is None else self._journal.resume(record, adapter)
 
     def _is_another(self, before: Job, job: Job) -> bool:
         """Whether it is another job, not the next run of the same: nothing that was counted is its own."""
@@ -90,6 +99,8 @@ class Register:
     def _remove(self, key: JobKey) -> None:
         record = self._board.get(key)
         if record is not None:
+            if self._journal is not None:
+                self._journal.leave(record)
             self._outcomes.remove(record)
             self._registered(record.job).dec()
 

@@ -22,10 +22,7 @@ class Unavailable(NamedTuple):
     what: str
 
 
-UNAVAILABLE: Final = (
-    Unavailable(("journal",), (), "a journal"),
-    Unavailable(("web", "config_file"), (), "the web configuration file"),
-)
+UNAVAILABLE: Final = (Unavailable(("web", "config_file"), (), "the web configuration file"),)
 """A feature that arrives deletes its row."""
 NOT_YET: Final = "is not available in this version"
 

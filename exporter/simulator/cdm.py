@@ -30,7 +30,8 @@ class CdmJob:
     """A migration job; *begins_at* is the first run's beginning, Unix seconds, whole.
 
     The *plan* of runs is gone through once, or over and over if *repeats*; an empty plan is a job that never ran.
-    *shown* is how many of the newest runs the status answer lists. *deletes_itself* removes the job when its
+    Submissions are numbered from *first_submission* on by *submission_step*: more than 1 is a cluster whose other jobs
+    run too. *shown* is how many of the newest runs the status answer lists. *deletes_itself* removes the job when its
     last run is over (isDeleteJob).
     """
 
@@ -40,6 +41,7 @@ class CdmJob:
     plan: tuple[CdmRun, ...] = ()
     repeats: bool = True
     first_submission: int = 1
+    submission_step: int = 1
     shown: int = 1
     deletes_itself: bool = False
     incremental: bool = False
@@ -93,7 +95,8 @@ class CdmJob:
         before = sum(run.seconds for run in self.plan[:position])
         if rounds:
             before += rounds * sum(run.seconds for run in self.plan)
-        return CdmMoment(self, self.plan[position], self.first_submission + index, self.begins_at + before, now)
+        number = self.first_submission + index * self.submission_step
+        return CdmMoment(self, self.plan[position], number, self.begins_at + before, now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,199 @@
+"""What survives a restart: the ledgers of all jobs in one file, and counters that are shown once they are in it.
+
+The file is written beside the old one and takes its place when it is on the disk, so a crash at any moment leaves one
+of both whole. A file that cannot be read is set aside and never overwritten. Whatever fails here stops no poll.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from exporter.clock import Clock
+from exporter.core import keep, runs
+from exporter.core.adapter import Adapter
+from exporter.core.board import Board
+from exporter.core.errors import ExporterError
+from exporter.core.model import JobKey, Ledger, Record
+from exporter.disk import LOCK, Disk, replace_whole
+from exporter.telemetry import Telemetry
+
+EVERY: Final = 2.0
+"""Seconds at least between two writes."""
+SHARE: Final = 20
+"""A write that took long is followed by a pause of so many times as long."""
+PARTS: Final = 1 << 16
+"""Bytes that are written at once."""
+PATIENCE: Final = 10.0
+"""Seconds to wait for another process to let go of the journal: one that stops needs less."""
+
+
+class Journal:
+    """Keeps the ledgers of the board's jobs in the file *path*.
+
+    What it holds of a job that nothing registers any more is kept for *retention* seconds, so that a job which comes
+    back goes on where it was, and the file does not grow for ever.
+    """
+
+    def __init__(
+        self, path: Path, retention: float, board: Board, clock: Clock, telemetry: Telemetry, disk: Disk | None = None
+    ) -> None:
+        self.retention = retention
+        self._path = path
+        self._board = board
+        self._clock = clock
+        self._telemetry = telemetry
+        self._disk = disk or Disk()
+        self._lock: int | None = None
+        self._gone: dict[JobKey, keep.Entry] = {}
+        self._held: dict[JobKey, Ledger] = {}  # what the file holds
+        self._changed = False  # whether something else in it is news
+        self._pause = EVERY
+        self._writing = asyncio.Lock()
+        self._failing = False
+        self._log = structlog.get_logger()
+
+    async def open(self) -> None:
+        """Read the file; raises :class:`ExporterError` if another process uses it and goes on to."""
+        await self._take()
+        try:
+            text = await asyncio.to_thread(self._disk.read, self._path)
+            entries = await asyncio.to_thread(keep.read, text)
+        except FileNotFoundError:
+            return
+        except (OSError, keep.ForeignError) as error:
+            await self._set_aside(error)
+            return
+        now = self._clock.now()
+        for entry in entries:
+            since = now if entry.gone is None else min(entry.gone, now)
+            self._gone[entry.key] = replace(entry, gone=since)
+            self._held[entry.key] = entry.ledger
+        self._log.info("journal read", file=str(self._path), jobs=len(entries))
+
+    def resume(self, record: Record, adapter: Adapter) -> Record:
+        """Return the record of a job that is registered now, with what is kept of it, unless that is of another job."""
+        job = record.job
+        entry, on_disk = self._gone.pop(job.key, None), self._held.pop(job.key, None)
+        self._changed = True
+        if entry is None or entry.project != job.project or not (adapter.final or entry.target == job.target):
+            return replace(record, journaled=True)
+        return runs.resumed(record, entry.ledger, on_disk, adapter)
+
+    def leave(self, record: Record) -> None:
+        """Note that a job is registered no more."""
+        self._gone[record.job.key] = keep.Entry.of(record.job, record.ledger, self._clock.now())
+        self._changed = True
+
+    async def run(self) -> None:
+        """Write what is new until cancelled."""
+        while True:
+            await asyncio.sleep(self._pause)
+            await self.write()
+
+    async def write(self) -> None:
+        """Write if anything is new, and then show it; a failure is told and counted."""
+        await asyncio.shield(asyncio.ensure_future(self._write()))  # a thread that writes cannot be called back
+
+    async def close(self) -> None:
+        """Write a last time, and let go of the file."""
+        await self.write()
+        if self._lock is not None:
+            self._disk.close(self._lock)
+            self._lock = None
+
+    async def _write(self) -> None:
+        async with self._writing:
+            records, gone = list(self._board.records()), self._still_kept()
+            if not self._changed and all(record.ledger is self._held.get(record.job.key) for record in records):
+                return
+            self._changed = False
+            began = self._clock.monotonic()
+            try:
+                await asyncio.to_thread(replace_whole, self._disk, self._path, _parts(records, gone))
+            except OSError as error:
+                self._changed = True
+                if not self._failing:
+                    self._failed("the journal cannot be written; counters stand still until it can", error)
+                else:
+                    self._telemetry.journal_errors.inc()
+                self._failing = True
+            else:
+                self._wrote(records, gone)
+            self._pause = max(EVERY, SHARE * (self._clock.monotonic() - began))
+
+    def _still_kept(self) -> list[keep.Entry]:
+        """Return what is kept of jobs that are gone, and forget those that are gone for too long."""
+        oldest = self._clock.now() - self.retention
+        old = [key for key, entry in self._gone.items() if entry.gone is not None and entry.gone < oldest]
+        for key in old:
+            del self._gone[key]
+            self._changed = True
+        return list(self._gone.values())
+
+    def _wrote(self, records: Sequence[Record], gone: Sequence[keep.Entry]) -> None:
+        """Show what is on the disk now."""
+        self._held = {entry.key: entry.ledger for entry in gone}
+        self._held |= {record.job.key: record.ledger for record in records}
+        self._telemetry.journal_wrote(self._clock.now())
+        if self._failing:
+            self._failing = False
+            self._log.info("journal is written again", file=str(self._path))
+        for record in records:
+            now = self._board.get(record.job.key)
+            if now is None or now.registration != record.registration:
+                continue  # it is another one meanwhile
+            if now.runs != record.ledger.runs or now.totals != record.ledger.totals:
+                self._board.put(runs.shown(now, record.ledger))
+
+    async def _take(self) -> None:
+        """Lock the file, so that no two processes undo each other's totals."""
+        path = self._path.with_name(self._path.name + LOCK)
+        until = self._clock.monotonic() + PATIENCE
+        try:
+            self._lock = await asyncio.to_thread(self._disk.lock, path)
+            while self._lock is None and self._clock.monotonic() < until:
+                await asyncio.sleep(EVERY / 10)
+                self._lock = await asyncio.to_thread(self._disk.lock, path)
+        except OSError as error:
+            self._failed("the journal cannot be locked against another process that uses it", error)
+            return
+        if self._lock is None:
+            raise ExporterError(
+                f"another process uses the journal {self._path}; give each exporter, and each shard, its own"
+            )
+
+    async def _set_aside(self, error: Exception) -> None:
+        """Begin anew, and keep what is there under another name; a folder is none of ours."""
+        aside = self._path.with_name(f"{self._path.name}.{self._clock.now():.0f}.aside")
+        try:
+            if isinstance(error, IsADirectoryError):
+                raise error
+            await asyncio.to_thread(self._disk.rename, self._path, aside)
+        except OSError as failure:
+            self._failed("the journal can neither be read nor set aside; counters begin at 0", failure)
+        else:
+            self._failed("the journal cannot be read and is set aside; counters begin at 0", error, aside=str(aside))
+
+    def _failed(self, what: str, error: Exception, **more: str) -> None:
+        """Count a failure and tell it."""
+        self._telemetry.journal_errors.inc()
+        told = error.strerror or "I/O error" if isinstance(error, OSError) else str(error)
+        self._log.error(what, file=str(self._path), error=told, **more)
+
+
+def _parts(records: Iterable[Record], gone: Iterable[keep.Entry]) -> Iterator[bytes]:
+    """Yield the text, the lines of many jobs together."""
+    there = (keep.Entry.of(record.job, record.ledger) for record in records)
+    part = bytearray()
+    for line in keep.written(chain(there, gone)):
+        part += line
+        if len(part) >= PARTS:
+            yield bytes(part)
+            part.clear()
+    if part:
+        yield bytes(part)
