@@ -1,0 +1,238 @@
+"""Each run counts exactly once, whatever answers tell of it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.core import runs, totals
+from exporter.core.model import Fault, Job, JobKey, Measure, Reason, Record, RunId, Snapshot, State
+from exporter.core.services import load
+
+ADAPTERS = load()
+CDM = ADAPTERS["cdm"]
+ROWS = "rows_written"
+
+
+def run(number: int, state: State = State.SUCCEEDED, rows: float | None = None, **fields: float) -> Snapshot:
+    """Return what is told of the run of a number; ids of a cluster are not consecutive."""
+    counts = {} if rows is None else {Measure(ROWS): rows}
+    return Snapshot(state, run=RunId(str(10 * number), 1000.0 * number), counts=counts, **fields)  # type: ignore[arg-type]
+
+
+def fresh(service: str = "cdm") -> Record:
+    return runs.registered(Job(JobKey(service, "j"), "p", {}), ADAPTERS[service])
+
+
+def after(*answers: Snapshot | Sequence[Snapshot], record: Record | None = None) -> Record:
+    """Return the record after polls, and after histories where a list stands."""
+    record = record or fresh()
+    for at, answer in enumerate(answers, start=100):
+        if isinstance(answer, Snapshot):
+            record = runs.worked(record, answer, at, CDM)
+        else:
+            record = runs.looked_back(record, answer, at)
+    return record
+
+
+def test_totals_are_there_as_0_before_the_first_poll() -> None:
+    assert fresh().totals == dict.fromkeys(CDM.sums, 0)
+    assert fresh("dli").totals == {}
+
+
+def test_what_had_ended_at_first_sight_is_the_baseline_and_what_ran_then_counts() -> None:
+    assert after(run(1, rows=5)).totals[ROWS] == 0
+    assert after(run(1, State.RUNNING), run(1, rows=5), run(1, rows=5)).totals[ROWS] == 5
+
+
+def test_only_a_run_that_succeeded_adds_and_only_what_it_tells() -> None:
+    record = after(run(1), run(2, State.FAILED, rows=7), run(3, rows=4), run(4))
+
+    assert (record.totals[ROWS], record.totals["rows_read"]) == (4, 0)
+    assert record.runs == (2, 1, 0)
+
+
+def test_the_history_tells_of_the_runs_between() -> None:
+    polled = after(run(1, rows=1), run(5, rows=16))
+    assert polled.ledger.beyond == (run(5).run,)
+
+    record = after(
+        [run(5, rows=16), run(4, rows=8), run(3, State.FAILED), run(2, rows=2), run(1, rows=1)], record=polled
+    )
+
+    assert record.totals[ROWS] == 16 + 8 + 2
+    assert record.runs == (3, 1, 0)
+    assert (record.ledger.floor, record.ledger.beyond, record.ledger.open) == (run(5).run, (), ())
+
+
+def test_a_job_that_had_never_run_counts_from_its_first_run_on() -> None:
+    record = after(Snapshot(State.PENDING), run(2, rows=2), [run(2, rows=2), run(1, rows=1)])
+
+    assert record.totals[ROWS] == 3
+
+
+def test_a_run_that_was_open_when_the_next_began_is_found_by_its_end() -> None:
+    one, two = (Snapshot(State.RUNNING, run=RunId(str(number), float(number))) for number in (1, 2))
+    record = after(one, two)
+
+    assert record.ledger.beyond == (two.run,)
+    record = after([two, replace(one, state=State.SUCCEEDED, counts={Measure(ROWS): 9.0})], record=record)
+    assert record.totals[ROWS] == 9
+    assert record.ledger.open == (two.run,)
+
+
+def test_no_history_is_asked_for_where_none_can_have_been_between() -> None:
+    first, second = (Snapshot(State.SUCCEEDED, run=RunId(str(number), float(number))) for number in (7, 8))
+
+    assert after(first, second).ledger.beyond == ()
+    assert after(run(1), run(1), run(1)).ledger.beyond == ()
+
+
+def test_a_history_that_is_older_than_the_newest_run_leaves_the_gap_after_it() -> None:
+    record = after(run(1), run(3), run(6), [run(3, rows=4), run(2, rows=2), run(1)])
+
+    assert record.ledger.floor == run(3).run
+    assert record.ledger.beyond == (run(6).run,)
+    assert after([run(6), run(5, rows=8), run(3)], record=record).totals[ROWS] == 2 + 8
+
+
+def test_without_its_history_a_job_counts_what_it_shows_and_remembers_little() -> None:
+    record = fresh()
+    for number in range(1, 500):
+        record = after(run(number, rows=1), record=record)
+
+    assert record.totals[ROWS] == 498
+    assert len(record.ledger.beyond) == totals.KEPT
+
+
+def test_a_run_that_is_seen_without_its_id_at_first_is_one_run() -> None:
+    waiting = Snapshot(State.PENDING, run=RunId("", 1000.0))
+    record = after(waiting, run(1, State.RUNNING), run(1, rows=5), run(1, rows=5))
+
+    assert record.totals[ROWS] == 5
+    assert record.ledger.floor == run(1).run
+
+
+def test_an_older_success_that_is_found_late_is_the_last_one_if_nothing_succeeded_since() -> None:
+    record = after(
+        run(1), run(3, State.FAILED, end=3500.0), [run(3, State.FAILED, end=3500.0), run(2, end=2500.0), run(1)]
+    )
+
+    assert record.last_success == 2500
+    assert record.last_run_duration is None
+
+
+def test_times_go_on_while_the_journal_cannot_be_written_and_counters_wait() -> None:
+    record = after(run(1), run(2, rows=5, end=2500.0), record=replace(fresh(), journaled=True))
+
+    assert (record.runs, record.totals[ROWS], record.last_success) == ((0, 0, 0), 0, 2500)
+    shown = runs.shown(record, record.ledger)
+    assert (shown.runs, shown.totals[ROWS]) == ((1, 0, 0), 5)
+
+
+NUMBERS = st.integers(1, 9)
+TOLD = st.builds(
+    lambda number, state, fall, times: run(number, state, 100**number - fall, **times),
+    NUMBERS,
+    st.sampled_from(State),
+    st.integers(0, 5),
+    st.fixed_dictionaries({}, optional={"end": st.floats(0, 1e9), "start": st.floats(0, 1e9)}),
+)
+
+
+def partly(answer: Snapshot, what: str) -> Snapshot:
+    """Return the answer as a service tells it that leaves the run's id or its creation out."""
+    kept = {"id": RunId(answer.run.id), "created": RunId("", answer.run.created), "both": answer.run}[what]
+    return replace(answer, run=kept)
+
+
+STEPS = st.one_of(
+    st.builds(partly, TOLD, st.sampled_from(["both", "both", "id", "created"])),
+    st.lists(TOLD, max_size=8),
+    st.sampled_from([Reason.TIMEOUT, Reason.AUTH]),
+    st.just(Snapshot(State.PENDING)),
+)
+
+
+@given(steps=st.lists(STEPS, max_size=25), journaled=st.booleans())
+@settings(max_examples=600, deadline=None)
+def test_whatever_comes_no_counter_falls_and_no_run_counts_twice(
+    steps: list[Snapshot | list[Snapshot] | Reason], journaled: bool
+) -> None:
+    """Any order, gaps, repeats, answers that say less, histories with holes, ends that are taken back."""
+    record = replace(fresh(), journaled=journaled)
+    for at, step in enumerate(steps, start=100):
+        before = record
+        if isinstance(step, Reason):
+            record = runs.failed(record, Fault(step, at, "no"))
+            assert (record.ledger, record.last_success) == (before.ledger, before.last_success)
+        elif isinstance(step, Snapshot):
+            record = runs.worked(record, step, at, CDM)
+            if step.state is not State.SUCCEEDED:
+                assert record.last_success == before.last_success
+        else:
+            record = runs.looked_back(record, step, at)
+            if all(each.state is not State.SUCCEEDED for each in step):
+                assert record.last_success == before.last_success
+        assert all(now >= then for now, then in zip(record.ledger.runs, before.ledger.runs, strict=True))
+        assert all(record.ledger.totals[name] >= total for name, total in before.ledger.totals.items())
+        assert all(record.totals[name] >= total for name, total in before.totals.items())
+        assert len(record.ledger.beyond) + len(record.ledger.open) <= 2 * totals.KEPT
+    assert sum(record.ledger.runs) <= 9
+    assert once(record.ledger.totals[ROWS])
+
+
+def once(rows: float) -> bool:
+    """Whether each run is in the sum at most once: run n wrote nearly 100 ** n rows."""
+    rest = round(rows) + 45
+    for number in range(9, 0, -1):
+        times, rest = divmod(rest, 100**number)
+        if times > 1:
+            return False
+    return True
+
+
+@given(
+    number=st.integers(1, 12),
+    polls=st.lists(st.integers(0, 12 * 4 - 1), min_size=1, max_size=20).map(sorted),
+    failing=st.lists(st.booleans(), min_size=20, max_size=20),
+    step=st.sampled_from([1, 3]),
+)
+@settings(max_examples=300, deadline=None)
+def test_with_a_history_that_works_in_the_end_no_run_is_lost(
+    number: int, polls: list[int], failing: list[bool], step: int
+) -> None:
+    """Runs of four moments: pending without an id, running, ended, ended."""
+
+    def seen(index: int, moment: int) -> Snapshot:
+        age = moment - 4 * index
+        state = [State.PENDING, State.RUNNING][age] if age < 2 else State.SUCCEEDED if index % 3 else State.FAILED
+        rows = {Measure(ROWS): 2.0**index} if state is State.SUCCEEDED else {}
+        return Snapshot(state, run=RunId("" if age == 0 else str(step * index + 1), 50.0 * index), counts=rows)
+
+    record, begun = fresh(), [index for index in range(number) if 4 * index <= polls[0]]
+    for at, moment in enumerate([*polls, 60, 60]):
+        there = [seen(index, moment) for index in range(number) if 4 * index <= moment]
+        record = runs.worked(record, there[-1], at, CDM)
+        if record.ledger.beyond and (moment == 60 or not failing[at]):
+            record = runs.looked_back(record, there[::-1], at)
+
+    baseline = seen(begun[-1], polls[0])
+    counted = [
+        index for index in range(number) if index > begun[-1] or (index == begun[-1] and not baseline.state.ended)
+    ]
+    assert record.totals[ROWS] == sum(2.0**index for index in counted if index % 3)
+    assert record.runs == (sum(1 for i in counted if i % 3), sum(1 for i in counted if not i % 3), 0)
+
+
+@pytest.mark.parametrize("service", ["dli", "dws"])
+def test_a_service_without_a_history_has_no_gaps(service: str) -> None:
+    record = fresh(service)
+    for number in (1, 5, 9):
+        for at in (1, 2):
+            record = runs.worked(record, run(number), 10 * number + at, ADAPTERS[service])
+
+    assert (record.ledger.beyond, record.ledger.open) == ((), ())
+    assert record.runs == (2, 0, 0)
