@@ -69,6 +69,20 @@ def test_any_bytes_become_a_snapshot_or_a_typed_error(body: bytes, service: str)
     _check(seen)
 
 
+@given(body=BODIES)
+@settings(max_examples=200, deadline=None)
+def test_any_bytes_become_a_history_or_a_typed_error(body: bytes) -> None:
+    for adapter in ADAPTERS.values():
+        if adapter.past is None:
+            continue
+        try:
+            told = adapter.past.parse(body)
+        except PollError:
+            continue
+        for each in told:
+            _check(each)
+
+
 def _check(seen: Snapshot) -> None:
     assert seen.progress is None or 0 <= seen.progress <= 1
     assert all(0 <= value < float("inf") for value in seen.counts.values())
