@@ -5,6 +5,7 @@ of both whole. A file that cannot be read is set aside and never overwritten. Wh
 """
 
 import asyncio
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -112,7 +113,7 @@ class Journal:
             if not self._changed and all(record.ledger is self._held.get(record.job.key) for record in records):
                 return
             self._changed = False
-            began = self._clock.monotonic()
+            began = time.perf_counter()
             try:
                 await asyncio.to_thread(replace_whole, self._disk, self._path, _parts(records, gone))
             except OSError as error:
@@ -124,7 +125,7 @@ class Journal:
                 self._failing = True
             else:
                 self._wrote(records, gone)
-            self._pause = max(EVERY, SHARE * (self._clock.monotonic() - began))
+            self._pause = max(EVERY, SHARE * (time.perf_counter() - began))
 
     def _still_kept(self) -> list[keep.Entry]:
         """Return what is kept of jobs that are gone, and forget those that are gone for too long."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from aiohttp.test_utils import TestServer
 
@@ -18,6 +19,7 @@ from exporter.core.model import Job, JobKey, Record
 from exporter.core.registry import Changes
 from exporter.core.schedule import Pace
 from exporter.core.services import load
+from exporter.journal import Journal
 from exporter.poller import Poller
 from exporter.simulator import CdmJob, Cloud, DliJob, DwsJob, make_app
 from exporter.telemetry import Telemetry
@@ -86,9 +88,14 @@ async def world(
     rate: float = 1000,
     credentials: Kind | None = None,
     other: Kind | None = None,
+    clock: WarpClock | None = None,
+    journal: Path | None = None,
 ) -> AsyncIterator[World]:
-    """Start a pretend cloud and a poll loop against it; *other* is for a second project of that name."""
-    clock = WarpClock(asyncio.get_running_loop())
+    """Start a pretend cloud and a poll loop against it; *other* is for a second project of that name.
+
+    With the *clock* of a world before it time goes on, and with its *journal* what was counted does.
+    """
+    clock = clock or WarpClock(asyncio.get_running_loop())
     cloud = Cloud(clock=clock.now, wall=clock.now)
     populate(cloud)
     board, telemetry, adapters = Board(max_series=10**9), Telemetry(), load()
@@ -111,11 +118,17 @@ async def world(
             for name, kind in kinds.items()
         }
         fleet = Fleet(adapters, projects)
-        poller = Poller(board, fleet, pace, concurrency, clock, telemetry)
-        polling = asyncio.create_task(poller.run())
+        kept = None if journal is None else Journal(journal, 3600, board, clock, telemetry)
+        if kept is not None:
+            await kept.open()
+        poller = Poller(board, fleet, pace, concurrency, clock, telemetry, kept)
+        running = [asyncio.create_task(each.run()) for each in (poller, kept) if each is not None]
         try:
             yield World(clock, cloud, board, telemetry, poller, fleet)
         finally:
-            polling.cancel()
-            with suppress(asyncio.CancelledError):
-                await polling
+            for task in running:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+            if kept is not None:
+                await kept.close()

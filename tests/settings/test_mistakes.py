@@ -84,7 +84,6 @@ JOBS = 'jobs: [{service: dli, job_id: "1"}]\n'
             "sharding: {shards: 2, shard: auto}",
             'sharding.shard: auto needs a host name that ends in its ordinal, such as exporter-3, not "box7"',
         ),
-        ("journal: /tmp/journal.json", "journal: a journal is not available in this version"),
         ("job_files: jobs.d/*.yaml", "job_files: expected a list, not text"),
         ('job_files: [""]', "job_files[0]: expected a pattern of files such as jobs.d/*.yaml"),
         ("job_files: [[a]]", "job_files[0]: expected a pattern of files, not a list"),
