@@ -24,6 +24,8 @@ from exporter.telemetry import Telemetry
 
 HOPELESS: Final = frozenset({Reason.AUTH, Reason.THROTTLED})
 """Failures after which no further call of the same user makes sense now."""
+TRIES: Final = 2
+"""Calls that are made for one list if the first is refused: there may be no job yet whose poll would tell."""
 SOONEST: Final = 1.0
 """Seconds at least between two looks."""
 
@@ -167,11 +169,13 @@ class Discovery:
         limit = next(iter(adapter.limits))
         project_id = fleet.projects[search.project].project_id
         if not project_id:
-            project_id = await access.call(search.project, limit, patience, lambda project: project.project_id_of())
+            project_id = await access.call(
+                search.project, limit, patience, lambda project: project.project_id_of(), TRIES
+            )
 
         async def ask(request: Request) -> bytes:
             return await access.call(
-                search.project, request.limit, patience, lambda project: project.ask(adapter, request)
+                search.project, request.limit, patience, lambda project: project.ask(adapter, request), TRIES
             )
 
         return await find(adapter.lists, search.rule, project_id, self._clock.now(), ask)

@@ -62,10 +62,7 @@ def needs(
         found.listed.update(job.interval for job in group)
         limit = adapter.lists.request(view, "", 1).limit
         _group(groups, owners[project], limit, project).read(60 / list_interval * pages, running=adapter.moved_by_list)
-    for search in searches:
-        limit, calls = _calls(search, adapters[search.service])
-        found = _group(groups, owners[search.project], limit, search.project)
-        found.read(60 / (search.interval or list_interval) * calls, running=True)
+    _add_searches(groups, searches, adapters, owners, list_interval)
     return sorted(
         (
             Need(
@@ -83,6 +80,19 @@ def needs(
         ),
         key=lambda need: (need.projects, need.limit),
     )
+
+
+def _add_searches(
+    groups: dict[tuple[Hashable, str], _Group],
+    searches: Iterable[Search],
+    adapters: Mapping[str, Adapter],
+    owners: Mapping[str, Hashable],
+    list_interval: float,
+) -> None:
+    for search in searches:
+        limit, calls = _calls(search, adapters[search.service])
+        found = _group(groups, owners[search.project], limit, search.project)
+        found.read(60 / (search.interval or list_interval) * calls, running=True)
 
 
 def _covered(jobs: Iterable[Job], adapters: Mapping[str, Adapter]) -> dict[tuple[str, str, View | None], list[Job]]:

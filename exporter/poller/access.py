@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from exporter.clock import Clock
 from exporter.cloud.project import Project
@@ -15,8 +15,6 @@ from exporter.poller.outcomes import Outcomes
 from exporter.poller.plan import Plan
 
 T = TypeVar("T")
-TRIES: Final = 2
-"""Calls that are made for one list: another one after the credentials were renewed."""
 
 
 class Turn:
