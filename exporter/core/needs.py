@@ -25,6 +25,12 @@ class _Group:
     lists: float = 0.0
     lists_running: float = 0.0
 
+    def need(self, limit: str, pace: Pace, allowed: float) -> Need:
+        """Return what it needs of the calls a minute that are *allowed*."""
+        projects = tuple(sorted(self.projects))
+        lists = (self.listed, self.lists, self.lists_running)
+        return Need(projects, limit, self.single, pace, allowed, self.ends, *lists)
+
     def read(self, calls: float, *, running: bool) -> None:
         """Add the calls a minute of a list; *running* is whether it is read of jobs that run, too."""
         self.lists += calls
@@ -63,23 +69,11 @@ def needs(
         limit = adapter.lists.request(view, "", 1).limit
         _group(groups, owners[project], limit, project).read(60 / list_interval * pages, running=adapter.moved_by_list)
     _add_searches(groups, searches, adapters, owners, list_interval)
-    return sorted(
-        (
-            Need(
-                tuple(sorted(group.projects)),
-                limit,
-                group.single,
-                pace,
-                per_minute(min(limits[project][limit] for project in owners if owners[project] == owner) / shards),
-                group.ends,
-                group.listed,
-                group.lists,
-                group.lists_running,
-            )
-            for (owner, limit), group in groups.items()
-        ),
-        key=lambda need: (need.projects, need.limit),
-    )
+    needed: list[Need] = []
+    for (owner, limit), each in groups.items():
+        shared = [limits[project][limit] for project in owners if owners[project] == owner]
+        needed.append(each.need(limit, pace, per_minute(min(shared) / shards)))
+    return sorted(needed, key=lambda need: (need.projects, need.limit))
 
 
 def _add_searches(

@@ -48,12 +48,16 @@ class Access:
         self.refused: set[JobKey] = set()
         """Jobs whose last call was refused, and put back once."""
 
-    async def call(self, project: str, limit: str, patience: float, work: Callable[[Project], Awaitable[T]]) -> T:
+    async def call(
+        self, project: str, limit: str, patience: float, work: Callable[[Project], Awaitable[T]], tries: int = 1
+    ) -> T:
         """Make a call that is no poll, in its turn: *work* makes it and returns what it gave.
 
-        *patience* is for how many seconds calls that are more urgent may go first. Raises :class:`PollError`.
+        *patience* is for how many seconds calls that are more urgent may go first. A call that was refused leads to a
+        renewal of the credentials; it is made again only if *tries* says so, because where jobs are polled these tell
+        whether the cloud knows us, and a refusal of both tries pauses all calls. Raises :class:`PollError`.
         """
-        for remaining in reversed(range(TRIES)):
+        for remaining in reversed(range(tries)):
             start = await self._turn(project, limit, patience)
             try:
                 return await self._call(project, work, start.ticket)
