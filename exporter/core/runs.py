@@ -34,18 +34,11 @@ def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> Rec
     before = record.snapshot
     if answer is before and record.up:
         return replace(record, polled_at=at, listed=None)  # the same answer once more: only the time went on
-    same = before is not None and before.run.same(answer.run)
+    same = before is not None and (before.run.same(answer.run) or before.run == answer.run)
     last = record.seen if same else {}
     if before is not None and same:
         answer = _with_listed(record, before, answer, at, adapter)
     last_progress = record.seen_progress if same else None
-    moved = (
-        before is None
-        or before.state is not answer.state
-        or before.run != answer.run
-        or answer.progress not in (None, last_progress)
-        or any(last.get(measure) != value for measure, value in answer.counts.items())
-    )
     final = adapter.final and same and before is not None and answer.state.ended and before.state is answer.state
     again = adapter.final and same and before is not None and before.state.ended and not record.final
     confirmed, gaps = final or not adapter.final, adapter.past is not None
@@ -59,7 +52,7 @@ def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> Rec
         final=final,
         fault=None,
         failing=0,
-        last_progress=at if moved else record.last_progress,
+        last_progress=at if not same or _moved(record, answer) else record.last_progress,
         seen=answer.counts or last,
         seen_progress=last_progress if answer.progress is None else answer.progress,
         listed=None,
@@ -116,6 +109,16 @@ def _with_listed(record: Record, before: Snapshot, answer: Snapshot, at: float, 
     if fresh and adapter.moved_by_list and not answer.state.ended:
         return replace(answer, counts=Packed({**record.seen, **answer.counts}))
     return answer
+
+
+def _moved(record: Record, answer: Snapshot) -> bool:
+    """Whether *answer* is news of the same run: another state, progress or count than was last said."""
+    return (
+        record.snapshot is None
+        or record.snapshot.state is not answer.state
+        or answer.progress not in (None, record.seen_progress)
+        or any(record.seen.get(measure) != value for measure, value in answer.counts.items())
+    )
 
 
 def _counts(answer: Snapshot, last: Mapping[Measure, float], adapter: Adapter) -> Mapping[Measure, float]:

@@ -110,6 +110,20 @@ def test_progress_is_a_change_of_state_progress_or_a_count() -> None:
     assert after("cdm", half, Reason.TIMEOUT, half).last_progress == 100
 
 
+def test_the_name_of_a_run_becoming_known_is_no_progress() -> None:
+    unnamed = Snapshot(State.RUNNING, run=RunId("", 5.0), progress=0.5)
+
+    assert after("cdm", unnamed, replace(unnamed, run=RunId("7", 5.0))).last_progress == 100
+
+
+def test_a_run_without_a_name_progresses_only_when_something_moves() -> None:
+    half = Snapshot(State.RUNNING, progress=0.5, counts={Measure("rows_read"): 4.0})
+    other = replace(half, detail={"external_id": "x"})
+
+    assert after("cdm", half, other, half).last_progress == 100
+    assert after("cdm", half, replace(half, progress=0.6)).last_progress == 101
+
+
 def test_a_run_is_final_once_its_end_was_seen_twice_and_only_where_it_cannot_run_again() -> None:
     assert not after("dli", RUNNING, SUCCEEDED).final
     assert not after("dli", FAILED, SUCCEEDED).final
