@@ -118,6 +118,15 @@ FAMILIES: Final = (
         unit="seconds",
     ),
     Family(
+        PREFIX + "estimated_completion_timestamp_seconds",
+        "gauge",
+        "Unix time in seconds when the run may be done: an estimate by the exporter and not the vendor's word, from the"
+        " rate of tasks or progress and from earlier runs of the same name; absent unless running, and where the run"
+        " is incremental, stalled, longer than estimated, or too little is known of it" + LAST_POLL,
+        one(lambda record: None if record.stale else record.estimate),
+        unit="seconds",
+    ),
+    Family(
         PREFIX + "runs_total",
         "counter",
         "Runs that ended since the job was registered, by result, each counted once; one that had ended at first sight"

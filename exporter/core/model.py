@@ -182,6 +182,14 @@ class Record:
     """The counts of the present run as last said, also where the newest answer says less."""
     seen_progress: float | None = None
     """The progress of the present run as last said."""
+    estimate: float | None = None
+    """When the present run may be done, by what :mod:`exporter.core.estimate` makes of its answers."""
+    evidence: bytes = b""
+    """What that module keeps of them."""
+    durations: tuple[float, ...] = ()
+    """Seconds that the last runs which succeeded took, by the vendor's own start and end, the newest last."""
+    planned: tuple[float, ...] = ()
+    """Tasks that the last runs which succeeded planned in all, as far as they were seen, the newest last."""
     registration: int = 0
     """Which registration, or run, of this name it is: a poll that began for another one says nothing of this one."""
     listed: Snapshot | None = None

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from exporter.core import totals
+from exporter.core import estimate, totals
 from exporter.core.adapter import Adapter
-from exporter.core.model import LIVE, Fault, Job, Ledger, Measure, Record, Snapshot
+from exporter.core.model import LIVE, Fault, Job, Ledger, Measure, Record, Snapshot, State
 from exporter.core.packed import Packed
 
 LISTED_FOR: Final = 300.0
@@ -32,8 +32,8 @@ def resumed(record: Record, kept: Ledger, on_disk: Ledger | None, adapter: Adapt
 def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> Record:
     """Return the record after a poll at *at* (Unix seconds) that gave *answer*."""
     before = record.snapshot
-    if answer is before and record.up:
-        return replace(record, polled_at=at, listed=None)  # the same answer once more: only the time went on
+    if answer is before and record.up:  # the same answer once more: only the time went on
+        return replace(record, polled_at=at, listed=None, estimate=estimate.still(record, at))
     same = before is not None and (before.run.same(answer.run) or before.run == answer.run)
     last = record.seen if same else {}
     if before is not None and same:
@@ -43,6 +43,9 @@ def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> Rec
     again = adapter.final and same and before is not None and before.state.ended and not record.final
     confirmed, gaps = final or not adapter.final, adapter.past is not None
     ledger = totals.count(record.ledger, answer, at, confirmed=confirmed, again=again, gaps=gaps)
+    told = record.evidence if same else b""
+    durations, planned = _earlier(record, answer, ledger, told)
+    evidence = estimate.follow(told, answer, record.polled_at, at)
     return replace(
         _counted(record, ledger),
         snapshot=replace(answer, counts=_counts(answer, last, adapter)) if answer.state.ended else answer,
@@ -56,6 +59,10 @@ def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> Rec
         seen=answer.counts or last,
         seen_progress=last_progress if answer.progress is None else answer.progress,
         listed=None,
+        estimate=estimate.forecast(evidence, answer, durations, planned, at),
+        evidence=evidence if ledger.runs == record.ledger.runs else b"",
+        durations=durations,
+        planned=planned,
     )
 
 
@@ -78,6 +85,16 @@ def failed(record: Record, fault: Fault) -> Record:
 def aged(record: Record) -> Record:
     """Return the record once its values are too old to be shown; a run that is final does not age."""
     return record if record.final else replace(record, stale=True, up=False)
+
+
+def overdue(record: Record, at: float) -> Record:
+    """Return the record at *at* without an estimate that has passed: the run takes longer, and nothing tells how much.
+
+    Whatever is already past is no estimate, and to put it off would be a guess of ours.
+    """
+    if record.estimate is None or record.estimate > at:
+        return record
+    return replace(record, estimate=None)
 
 
 def next_run(record: Record, job: Job, registration: int) -> Record:
@@ -118,6 +135,19 @@ def _moved(record: Record, answer: Snapshot) -> bool:
         or record.snapshot.state is not answer.state
         or answer.progress not in (None, record.seen_progress)
         or any(record.seen.get(measure) != value for measure, value in answer.counts.items())
+    )
+
+
+def _earlier(
+    record: Record, answer: Snapshot, ledger: Ledger, evidence: bytes
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return what is known of earlier runs; one that succeeded is added when it is counted, or at first sight."""
+    first = record.snapshot is None and record.ledger.floor is None
+    if answer.state is not State.SUCCEEDED or (ledger.runs == record.ledger.runs and not first):
+        return record.durations, record.planned
+    return (
+        estimate.remembered(record.durations, totals.duration(answer)),
+        estimate.remembered(record.planned, estimate.planned(evidence)),
     )
 
 

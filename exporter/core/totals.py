@@ -114,7 +114,7 @@ def _dated(ledger: Ledger, answer: Snapshot, at: float, *, turned: bool) -> Ledg
     """Note when a run ended, by the vendor's word, else by the poll that saw it turn."""
     run = answer.run
     if ledger.ended is None or not ledger.ended.newer(run):
-        ledger = replace(ledger, ended=run, last_run_duration=_duration(answer))
+        ledger = replace(ledger, ended=run, last_run_duration=duration(answer))
     last = ledger.succeeded
     if answer.state is not State.SUCCEEDED or (last is not None and last.newer(run)):
         return ledger
@@ -125,7 +125,7 @@ def _dated(ledger: Ledger, answer: Snapshot, at: float, *, turned: bool) -> Ledg
     return ledger
 
 
-def _duration(answer: Snapshot) -> float | None:
+def duration(answer: Snapshot) -> float | None:
     """Return how long the run took, by the vendor's own start and end."""
     if answer.start is None or answer.end is None or answer.end < answer.start:
         return None

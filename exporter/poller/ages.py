@@ -1,7 +1,9 @@
-"""Marks values as stale once no poll worked for too long, whether or not the job is polled."""
+"""Takes back what time alone makes untrue, whether or not the job is polled: values too old, estimates that passed."""
 
 import asyncio
+import math
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 
@@ -12,7 +14,7 @@ from exporter.core.model import JobKey, Record
 from exporter.poller.plan import Plan
 
 CHECK = 0.1
-"""Seconds at least between two looks for values that became too old."""
+"""Seconds at least between two looks; an estimate goes so much before it passes, so that it is never seen past."""
 
 
 class Ages:
@@ -25,6 +27,8 @@ class Ages:
         self._stretch = stretch
         self._agenda = schedule.Agenda()
         self._worked_at: dict[JobKey, float] = {}  # by the clock that never goes back: age is no matter of wall time
+        self._looks_at = 0.0  # when it looks again by itself
+        self._sooner = asyncio.Event()
         self._log = structlog.get_logger()
 
     def worked(self, before: Record, record: Record, now: float) -> None:
@@ -32,6 +36,14 @@ class Ages:
         self._worked_at[record.job.key] = now
         if before.polled_at is None or before.stale:
             self._watch(record, now)
+        elif record.estimate is not None and record.estimate != before.estimate:
+            passes, look = self._passes(record, now), self._agenda.time(record.job.key)
+            if look is None or passes < look:
+                self._agenda.put(record.job.key, passes)
+        else:
+            return
+        if (self._agenda.time(record.job.key) or math.inf) < self._looks_at:
+            self._sooner.set()
 
     def forget(self, key: JobKey) -> None:
         """Note that a job is gone."""
@@ -49,18 +61,32 @@ class Ages:
                     self._watch(record, now)
             first = self._agenda.first()
             left = longest if first is None else first - now
-            await asyncio.sleep(min(max(left, CHECK), longest))
+            pause = min(max(left, CHECK), longest)
+            self._looks_at = now + pause
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._sooner.wait()
+            self._sooner.clear()
 
     def _watch(self, record: Record, now: float) -> None:
-        """Mark a record that is too old, or look again when it may be."""
+        """Mark a record that is too old, drop an estimate that passed, or look again when they may be."""
+        in_time = runs.overdue(record, self._clock.now() + CHECK)
+        if in_time is not record:
+            self._board.put(in_time)
+            record = in_time
         job, adapter = record.job, self._plan.fleet.adapter(record.job)
         limit = schedule.stale_after(record, self._plan.pace, adapter, self._stretch(record))
         if limit is None:
             return
         left = self._worked_at[job.key] + limit - now
         if left > 0:
-            self._agenda.put(job.key, now + min(left, self._plan.pace.stale_after))  # the limit may shrink meanwhile
+            again = now + min(left, self._plan.pace.stale_after)  # the limit may shrink meanwhile
+            self._agenda.put(job.key, max(min(again, self._passes(record, now)), now + CHECK))
             return
         self._board.put(runs.aged(record))
         names = {"service": job.key.service, "job": job.key.job, "project": job.project}
         self._log.warning("values are stale", **names, last_poll=record.polled_at)
+
+    def _passes(self, record: Record, now: float) -> float:
+        """Return the time, by the clock that never goes back, just before the estimate passes."""
+        return math.inf if record.estimate is None else now + record.estimate - self._clock.now() - CHECK

@@ -10,6 +10,8 @@ from exporter.core.model import RESULTS, Fault, Measure, Record
 WAITING: Final = "waiting"
 UNANSWERED: Final = "unanswered"
 STALE: Final = "stale"
+TIMES: Final = ("start", "end", "last_progress", "estimated_completion")
+"""Of the newest run."""
 
 
 def standing(record: Record) -> str:
@@ -55,7 +57,7 @@ def _run(record: Record) -> dict[str, Any]:
     shown = record.shown
     if shown is None:
         names = ("run_id", "state", "native_state", "progress", "incremental", "failure_code")
-        return {**dict.fromkeys(names), "counts": {}, **dict.fromkeys(("start", "end", "last_progress"))}
+        return {**dict.fromkeys(names), "counts": {}, **dict.fromkeys(TIMES)}
     return {
         "run_id": shown.run.label or None,
         "state": shown.state.value,
@@ -67,6 +69,7 @@ def _run(record: Record) -> dict[str, Any]:
         "start": shown.start,
         "end": shown.end,
         "last_progress": record.last_progress,
+        "estimated_completion": record.estimate,
     }
 
 

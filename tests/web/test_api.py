@@ -28,19 +28,29 @@ def test_a_job_that_was_never_polled_has_no_zeroes() -> None:
     facts = document(Record(job()), {}, None)
 
     absent = {"region", "run_id", "state", "native_state", "progress", "incremental", "start", "end", "last_progress"}
-    absent |= {"last_success", "last_run_duration", "last_poll", "next_poll", "error", "cluster_id", "job_name"}
+    absent |= {
+        "estimated_completion",
+        "last_success",
+        "last_run_duration",
+        "last_poll",
+        "next_poll",
+        "error",
+        "cluster_id",
+        "job_name",
+    }
     assert {facts[name] for name in absent} == {None}
     assert (facts["counts"], facts["detail"], facts["failures"]) == ({}, {}, {})
     assert (facts["up"], facts["stale"], facts["final"], facts["failing"]) == (False, False, False, 0)
 
 
 def test_a_running_job_is_told_whole() -> None:
-    record = running(fault=FAULT, failing=2, failures={Reason.THROTTLED: 2}, runs=(3, 1, 0))
+    record = running(fault=FAULT, failing=2, failures={Reason.THROTTLED: 2}, runs=(3, 1, 0), estimate=NOW + 900)
     facts = document(record, {"region": "eu-de", "project_id": "p-1"}, NOW + 30)
 
     assert facts["counts"] == {"tasks": {"active": 3, "completed": 10}, "rows_read": 4000}
     assert (facts["region"], facts["job_id"], facts["run_id"]) == ("eu-de", "j-1", "r-1")
     assert (facts["state"], facts["progress"], facts["next_poll"]) == ("running", 0.43, NOW + 30)
+    assert facts["estimated_completion"] == NOW + 900
     assert facts["runs"] == {"succeeded": 3, "failed": 1, "cancelled": 0}
     assert facts["error"] == {
         "reason": "throttled",
@@ -53,9 +63,9 @@ def test_a_running_job_is_told_whole() -> None:
 
 
 def test_what_is_too_old_to_be_shown_is_not_told() -> None:
-    facts = document(running(stale=True, up=False, last_progress=NOW, last_success=NOW), {}, None)
+    facts = document(running(stale=True, up=False, last_progress=NOW, last_success=NOW, estimate=NOW + 900), {}, None)
 
-    gone = ("state", "native_state", "progress", "start", "end", "run_id", "last_progress")
+    gone = ("state", "native_state", "progress", "start", "end", "run_id", "last_progress", "estimated_completion")
     assert {facts[name] for name in gone} == {None}
     assert (facts["stale"], facts["counts"], facts["last_poll"], facts["last_success"]) == (True, {}, NOW - 12, NOW)
 

@@ -37,6 +37,14 @@ async def test_the_page_shows_a_job() -> None:
     assert 'title="2023-11-14 22:13:08 UTC">12 s ago</time>' in html
 
 
+async def test_when_a_run_may_be_done_is_told_where_it_is_known() -> None:
+    told = r'may be done.*title="2023-11-14 22:28:20 UTC">in 15 min</time>'
+
+    for path in ("/", "/jobs/dli/nightly"):
+        assert re.search(told, await page(path, running(estimate=NOW + 900)), re.DOTALL)
+    assert "may be done" not in await page("/", running())
+
+
 async def test_what_is_not_known_is_a_dash() -> None:
     html = await page("/", Record(job()))
 
