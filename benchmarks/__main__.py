@@ -2,10 +2,11 @@
 
 import argparse
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
 
-from benchmarks import growth, load, polls, scrape, size, table
+from benchmarks import estimates, growth, load, polls, scrape, size, table
 from benchmarks.process import REPOSITORY
 from benchmarks.upstream import Upstream, upstream
 
@@ -15,7 +16,10 @@ BENCHMARKS: Final[dict[str, Callable[..., Iterator[table.Row]]]] = {
     "polls": polls.run,
     "load": load.run,
     "growth": growth.run,
+    "estimates": estimates.run,
 }
+COMPUTED: Final = {"estimates"}
+"""Those that ask no cloud."""
 
 
 def main() -> None:
@@ -27,14 +31,15 @@ def main() -> None:
     options = parser.parse_args()
     rows: list[table.Row] = []
     old = table.read(options.json) if options.only else []
-    with upstream() as cloud:
-        for name in options.only or BENCHMARKS:
+    names = options.only or list(BENCHMARKS)
+    with nullcontext() if COMPUTED.issuperset(names) else upstream() as cloud:
+        for name in names:
             rows += _shown(BENCHMARKS[name], cloud, options.quick)
             table.write(table.merged(old, rows), options.json)
     print(f"\n{table.machine()}\n\n{table.as_markdown(table.merged(old, rows))}")
 
 
-def _shown(run: Callable[..., Iterator[table.Row]], cloud: Upstream, quick: bool) -> Iterator[table.Row]:
+def _shown(run: Callable[..., Iterator[table.Row]], cloud: Upstream | None, quick: bool) -> Iterator[table.Row]:
     """Yield the rows and tell each as soon as it is known."""
     for row in run(cloud, quick=quick):
         print(f"{row.benchmark:8} {row.name:70} {row.value:12.3f} {row.unit:8} {row.verdict} {row.note}", flush=True)
