@@ -78,6 +78,7 @@ class App:
         self.board = Board(settings.metrics.max_series, labels.service, labels.job)
         self.telemetry.watch(lambda: self.board.series, lambda: self.board.dropped)
         self._projects = Projects(self.clock, self.telemetry, os.environ if environ is None else environ)
+        self._journal: Journal | None = None
         self._log = structlog.get_logger()
 
     @asynccontextmanager
@@ -90,8 +91,8 @@ class App:
         """Serve and poll until SIGTERM or SIGINT; *started* is told the address once it answers."""
         spare_the_collector()
         stop, hang_up = _signalled(signal.SIGTERM, signal.SIGINT), _signalled(signal.SIGHUP)
-        async with self.fleet() as fleet, self._journaled() as journal:
-            poller = Poller(self.board, fleet, *polling(self.settings), self.clock, self.telemetry, journal)
+        async with self.fleet() as fleet, self._journaled():
+            poller = Poller(self.board, fleet, *polling(self.settings), self.clock, self.telemetry, self._journal)
             self.telemetry.watch_budgets(poller.demand.allowed, poller.demand.stretches)
             self.telemetry.watch_expiry(lambda: poller.fleet.expiries())
             self._name_shard()
@@ -108,8 +109,8 @@ class App:
             loops = parts.loops() | {"reload": partial(reloader.run, hang_up)}
             if self._path is not None:
                 loops["watch"] = partial(watch, self._path, reloader.reload_quietly)
-            if journal is not None:
-                loops["journal"] = journal.run
+            if self._journal is not None:
+                loops["journal"] = self._journal.run
             async with self._served(application) as address, asyncio.TaskGroup() as group:
                 self._log.info("started", version=__version__, address=address, jobs=len(self.board.records()))
                 tasks = [group.create_task(poller.run(), name="poller")]
@@ -118,7 +119,7 @@ class App:
                     tasks.append(group.create_task(keep_running(work, crashed, name), name=name))
                 started(address)
                 await stop.wait()
-                await self._linger(application, poller, journal)
+                await self._linger(application, poller)
                 for task in tasks:
                     task.cancel()
         self._log.info("stopped")
@@ -132,6 +133,8 @@ class App:
         changes = parts.registration.swap(settings, fleet)
         self.board.limit(settings.metrics.max_series)
         parts.use(settings)
+        if self._journal is not None:
+            self._journal.retention = settings.poll.retention
         logs.configure(settings.log.level, settings.log.format)
         self._name_shard()
         return changes
@@ -140,6 +143,20 @@ class App:
         sharding = self.settings.sharding
         self.telemetry.shard.clear()
         self.telemetry.shard.labels(sharding.shard, sharding.shards).set(1)
+
+    @asynccontextmanager
+    async def _journaled(self) -> AsyncIterator[None]:
+        """Read the journal, if there is to be one, and write it a last time at the end."""
+        path, retention = self.settings.journal, self.settings.poll.retention
+        if path is None:
+            yield
+            return
+        self._journal = Journal(path, retention, self.board, self.clock, self.telemetry)
+        await self._journal.open()
+        try:
+            yield
+        finally:
+            await self._journal.close()
 
     @asynccontextmanager
     async def _served(self, application: web.Application) -> AsyncIterator[str]:
@@ -160,21 +177,7 @@ class App:
         finally:
             await runner.cleanup()
 
-    @asynccontextmanager
-    async def _journaled(self) -> AsyncIterator[Journal | None]:
-        """Read the journal, if there is to be one, and write it a last time at the end."""
-        path, retention = self.settings.journal, self.settings.poll.retention
-        if path is None:
-            yield None
-            return
-        journal = Journal(path, retention, self.board, self.clock, self.telemetry)
-        await journal.open()
-        try:
-            yield journal
-        finally:
-            await journal.close()
-
-    async def _linger(self, application: web.Application, poller: Poller, journal: Journal | None) -> None:
+    async def _linger(self, application: web.Application, poller: Poller) -> None:
         """Let one more scrape see the end of the jobs, for at most ``web.linger``."""
         if not self.settings.web.linger:
             return
@@ -182,8 +185,8 @@ class App:
         try:
             async with asyncio.timeout(self.settings.web.linger):
                 await poller.poll_once_more()
-                if journal is not None:
-                    await journal.write()
+                if self._journal is not None:
+                    await self._journal.write()
                 await application[SCRAPES].wait_next()
         except TimeoutError:
             self._log.warning("no scrape came while lingering")

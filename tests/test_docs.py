@@ -50,6 +50,7 @@ def section(title: str) -> str:
             "CDM: ShowJobs",
             ["total", "page_no", "page_size", "jobs", *(f"jobs[].{field}" for field in CDM_LIST.split())],
         ),
+        ("CDM: ShowSubmissions", ["submissions", "total", "page_no", "page_size"]),
     ],
 )
 def test_every_field_of_the_vendors_tables_has_its_row(title: str, fields: list[str]) -> None:
@@ -59,8 +60,9 @@ def test_every_field_of_the_vendors_tables_has_its_row(title: str, fields: list[
     assert documented == set(fields)
 
 
-def test_every_metric_named_in_the_table_of_fields_exists() -> None:
-    names = set(re.findall(r"huaweicloud_job_(?!exporter)\w+", (ROOT / "docs/fields.md").read_text()))
+@pytest.mark.parametrize("page", ["fields", "runs"])
+def test_every_metric_named_in_the_documents_exists(page: str) -> None:
+    names = set(re.findall(r"huaweicloud_job_(?!exporter)\w+", (ROOT / f"docs/{page}.md").read_text()))
 
     assert names <= {family.name for family in FAMILIES}
 

@@ -80,7 +80,7 @@ def _known(ledger: Ledger, answer: Snapshot, *, again: bool, gaps: bool) -> Ledg
         nameless = floor == NAMELESS and not ledger.beyond
         return replace(ledger, open=(run,)) if nameless and live else ledger
     if run.same(floor) or _among(run, ledger.beyond):
-        ledger = _fuller(ledger, run)
+        ledger = ledger if run == floor else _fuller(ledger, run)
         return _opened(ledger, run) if live and again else ledger
     if not run.newer(floor):
         return ledger

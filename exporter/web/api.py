@@ -48,6 +48,7 @@ def document(record: Record, place: Mapping[str, str], next_poll: float | None) 
         "error": _error(record.fault),
         "failures": {reason.value: times for reason, times in record.failures.items()},
         "runs": {result.value: times for result, times in zip(RESULTS, record.runs, strict=True)},
+        "totals": dict(record.totals),
         "detail": {} if record.shown is None else record.shown.told(),
     }
 

@@ -135,7 +135,8 @@ def test_a_stale_job_keeps_only_what_age_does_not_make_false(job: MakeJob) -> No
     answer = Snapshot(
         State.FAILED, "FAILED", RunId("9"), 0.5, True, 10, 20, "other", counts={Measure("rows_read"): 5.0}
     )
-    record = replace(runs.worked(Record(job("cdm")), answer, 50, ADAPTERS["cdm"]), last_success=5.0, last_progress=50.0)
+    record = runs.worked(runs.registered(job("cdm"), ADAPTERS["cdm"]), answer, 50, ADAPTERS["cdm"])
+    record = replace(record, last_success=5.0, last_progress=50.0)
     record = runs.aged(runs.failed(record, Fault(Reason.SERVER, 60, "no")))
 
     names = {line.split("{")[0] for line in body(board_of(record), False).splitlines() if not line.startswith("#")}
@@ -148,6 +149,7 @@ def test_a_stale_job_keeps_only_what_age_does_not_make_false(job: MakeJob) -> No
         "huaweicloud_job_last_success_timestamp_seconds",
         "huaweicloud_job_last_run_duration_seconds",
         "huaweicloud_job_runs_total",
+        *(f"huaweicloud_job_runs_{name}_total" for name in ADAPTERS["cdm"].sums),
     }
     assert 'native_state="",' in body(board_of(record), False)
     assert 'run_id="",' in body(board_of(record), False)

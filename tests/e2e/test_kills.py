@@ -152,8 +152,8 @@ def lives(folder: Path, head: str, jobs: list[CdmJob], seed: int, ready: threadi
             if kill == 0:
                 eventually(lambda: baseline(folder / "journal.json"), "written what is counted from")
                 ready.wait(PATIENCE)
-            shown, until = look(address, jobs, shown), time.monotonic() + luck.uniform(0, 1.5)
-            complete = kill % 5 == 4  # these lives last until all is there that had ended when they began
+            shown, until = look(address, jobs, shown), time.monotonic() + luck.uniform(0, 1)
+            complete = kill % 7 == 6  # these lives last until all is there that had ended when they began
             limit = time.monotonic() + LATE
             while time.monotonic() < until or (complete and not caught_up(shown, started)):
                 time.sleep(0.05)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import eventually, fetch, serving
+from tests.e2e.processes import eventually, exporter, fetch, serving
 
 CONFIG = """\
 projects:
@@ -70,3 +70,26 @@ def test_a_second_scraper_that_reads_slowly_holds_up_nobody(config: str) -> None
             began = time.monotonic()
             assert fetch(f"{address}/metrics")[0] == 200
             assert time.monotonic() - began < 2
+
+
+def test_the_journal_is_written_a_last_time_and_let_go(config: str, tmp_path: Path) -> None:
+    path = tmp_path / "journal.json"
+    for _ in range(2):
+        path.unlink(missing_ok=True)
+        with serving("run", "--config", config, EXPORTER_JOURNAL=str(path)) as (process, address):
+            assert b"journal_errors_total 0.0" in fetch(f"{address}/metrics")[1]
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=10) == 0
+
+        assert '"job":"orders"' in path.read_text()
+    assert {each.name for each in tmp_path.glob("journal*")} == {"journal.json", "journal.json.lock"}
+
+
+def test_a_second_exporter_with_the_same_journal_ends(config: str, tmp_path: Path) -> None:
+    variables = {"EXPORTER_JOURNAL": str(tmp_path / "journal.json"), "EXPORTER_WEB__LISTEN_ADDRESS": "127.0.0.1:0"}
+    with serving("run", "--config", config, EXPORTER_JOURNAL=variables["EXPORTER_JOURNAL"]):
+        other = exporter("run", "--config", config, **variables)
+
+    assert other.returncode == 1
+    assert "another process uses the journal" in other.stderr
+    assert "Traceback" not in other.stderr

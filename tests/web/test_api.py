@@ -44,7 +44,8 @@ def test_a_job_that_was_never_polled_has_no_zeroes() -> None:
 
 
 def test_a_running_job_is_told_whole() -> None:
-    record = running(fault=FAULT, failing=2, failures={Reason.THROTTLED: 2}, runs=(3, 1, 0), estimate=NOW + 900)
+    counted: dict[str, Any] = {"runs": (3, 1, 0), "totals": {"rows_read": 7}}
+    record = running(fault=FAULT, failing=2, failures={Reason.THROTTLED: 2}, estimate=NOW + 900, **counted)
     facts = document(record, {"region": "eu-de", "project_id": "p-1"}, NOW + 30)
 
     assert facts["counts"] == {"tasks": {"active": 3, "completed": 10}, "rows_read": 4000}
@@ -52,6 +53,7 @@ def test_a_running_job_is_told_whole() -> None:
     assert (facts["state"], facts["progress"], facts["next_poll"]) == ("running", 0.43, NOW + 30)
     assert facts["estimated_completion"] == NOW + 900
     assert facts["runs"] == {"succeeded": 3, "failed": 1, "cancelled": 0}
+    assert facts["totals"] == {"rows_read": 7}
     assert facts["error"] == {
         "reason": "throttled",
         "code": "APIGW.0308",
