@@ -124,7 +124,7 @@ class Journal:
                     self._telemetry.journal_errors.inc()
                 self._failing = True
             else:
-                self._wrote(records, gone)
+                await self._wrote(records, gone)
             self._pause = max(EVERY, SHARE * (time.perf_counter() - began))
 
     def _still_kept(self) -> list[keep.Entry]:
@@ -136,7 +136,7 @@ class Journal:
             self._changed = True
         return list(self._gone.values())
 
-    def _wrote(self, records: Sequence[Record], gone: Sequence[keep.Entry]) -> None:
+    async def _wrote(self, records: Sequence[Record], gone: Sequence[keep.Entry]) -> None:
         """Show what is on the disk now."""
         self._held = {entry.key: entry.ledger for entry in gone}
         self._held |= {record.job.key: record.ledger for record in records}
@@ -150,6 +150,7 @@ class Journal:
                 continue  # it is another one meanwhile
             if now.runs != record.ledger.runs or now.totals != record.ledger.totals:
                 self._board.put(runs.shown(now, record.ledger))
+                await asyncio.sleep(0)  # after a full disk it may be all of them
 
     async def _take(self) -> None:
         """Lock the file, so that no two processes undo each other's totals."""

@@ -314,6 +314,8 @@ def test_what_ran_while_nobody_looked_is_found_after_a_restart(tmp_path: Path) -
                 job = busy(there.cloud)
                 there.watch(job)
                 await asyncio.sleep(seconds)
+                while there.record(job).totals != there.record(job).ledger.totals:
+                    await asyncio.sleep(0.1)
                 await counted(there, job)
             await asyncio.sleep(700)
 

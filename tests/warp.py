@@ -1,30 +1,36 @@
 """An event loop in which an hour passes in a second: when nothing is ready, time jumps to the next timer.
 
 Sockets are real. A jump is made only after a short real wait saw nothing arrive, so a server in the same loop
-answers before the time moves on.
+answers before the time moves on; and none while a thread works for the loop.
 """
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 START = 1_760_000_000.0
 """The Unix time at which every test begins."""
 GRACE = 0.002
 """Seconds of real time that a byte on loopback gets to arrive."""
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class _Selector(selectors.DefaultSelector):
     """A selector that notes how far time jumped instead of waiting."""
 
     jumped = 0.0
+    threads = 0
+    """How many threads work for the loop."""
 
     def select(self, timeout: float | None = None) -> list[Any]:
         ready = super().select(0)
         if ready or timeout == 0:
             return ready
+        if self.threads:
+            return super().select(timeout)
         ready = super().select(GRACE)
         if ready or timeout is None:
             return ready or super().select(0.01)
@@ -38,6 +44,18 @@ class WarpLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._jumps = _Selector()
         super().__init__(self._jumps)
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]
+    ) -> asyncio.Future[T]:
+        """Let a thread work; meanwhile the time is the real one."""
+        future = super().run_in_executor(executor, func, *args)
+        self._jumps.threads += 1
+        future.add_done_callback(self._worked)
+        return future
+
+    def _worked(self, _: object) -> None:
+        self._jumps.threads -= 1
 
     def time(self) -> float:
         """Return the loop's time, jumps included."""

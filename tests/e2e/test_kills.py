@@ -156,7 +156,7 @@ def lives(folder: Path, head: str, jobs: list[CdmJob], seed: int, ready: threadi
             complete = kill % 7 == 6  # these lives last until all is there that had ended when they began
             limit = time.monotonic() + LATE
             while time.monotonic() < until or (complete and not caught_up(shown, started)):
-                time.sleep(0.05)
+                time.sleep(0.2)
                 shown = look(address, jobs, shown)
                 assert time.monotonic() < limit, (shown, started)
     ends = max(job.begins_at + sum(run.seconds for run in job.plan[:-1]) for job in jobs)
