@@ -46,7 +46,7 @@ class WarpLoop(asyncio.SelectorEventLoop):
         super().__init__(self._jumps)
 
     def run_in_executor(
-        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
     ) -> asyncio.Future[T]:
         """Let a thread work; meanwhile the time is the real one."""
         future = super().run_in_executor(executor, func, *args)
