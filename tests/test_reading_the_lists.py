@@ -255,7 +255,7 @@ async def test_the_jobs_page_of_cdm_is_asked_for_as_the_vendors_client_asks(
         ({"states": ["RUNNING", "FINISHED"]}, ["1", "2", "3", "4"]),
         ({"states": ["FINISHED"]}, ["1"]),
         ({"window": "30s"}, ["3", "4"]),
-        ({"max_jobs": 2}, ["3", "4"]),
+        ({"max_jobs": "2"}, ["3", "4"]),
         ({"name": "{owner}-{tags.team}"}, ["1", "svc_etl-b i", "3", "4"]),
     ],
 )

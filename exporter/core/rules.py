@@ -15,7 +15,7 @@ MOST_JOBS: Final = 500
 
 def _pattern(value: Any) -> Any:
     if not isinstance(value, str):
-        return value
+        raise Expected("a regular expression", value)
     try:
         return re.compile(value)
     except (re.error, RecursionError, OverflowError) as error:
@@ -23,16 +23,18 @@ def _pattern(value: Any) -> Any:
 
 
 def _count(value: Any) -> Any:
-    if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,9}", value):
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,9}", value):
         raise Expected("a whole number", value)
-    if isinstance(value, str | int) and int(value) < 1:
+    if int(value) < 1:
         raise ValueError(f"expected at least 1, not {int(value)}")
     return value
 
 
 def _window(value: Any) -> Any:
-    seconds = durations.seconds(value) if isinstance(value, str) else value
-    if isinstance(seconds, int | float) and not seconds >= 1:
+    if not isinstance(value, str):
+        raise Expected("a duration such as 30s or 5m", value)
+    seconds = durations.seconds(value)
+    if seconds < 1:
         raise ValueError(f"expected at least 1s, not {durations.duration(seconds)}")
     return seconds
 

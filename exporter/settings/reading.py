@@ -62,8 +62,7 @@ class Reading:
         if not isinstance(service, Text) or not service:
             return None  # told already
         if service not in self._adapters:
-            known = ", ".join(sorted(self._adapters))
-            self._tell((*path, "service"), f"unknown service {shown(service)}; known are {known}")
+            self._tell((*path, "service"), f"unknown service {shown(service)}{instead(service, self._adapters)}")
         return self._adapters.get(service)
 
     def _own(self, path: Path, entry: Table, model: type[BaseModel]) -> BaseModel | None:
@@ -71,9 +70,11 @@ class Reading:
         rest = {key: value for key, value in entry.items() if key not in shared}
         given = {key: value for key, value in rest.items() if value is not None or key not in own}
         empty = [key for key, value in given.items() if key in own and value == ""]
-        for key in empty:
-            self._tell((*path, key), "expected text; this is empty")
         read = self._valid(path, model, given, list(shared))
+        told = {mistake.path for mistake in self.mistakes}
+        for key in empty:
+            if (*path, key) not in told:
+                self._tell((*path, key), "expected text; this is empty")
         return None if empty else read
 
     def _valid(self, path: Path, model: type[BaseModel], given: dict[str, Any], also: list[str]) -> BaseModel | None:

@@ -561,7 +561,7 @@ def test_of_many_cdm_jobs_those_created_last_are_kept_wherever_they_stand() -> N
     rows: list[dict[str, object]] = [
         {"name": f"{number:03}", "creation-date": 1000 * (number * 7 % 250)} for number in range(250)
     ]
-    result, asked = found("cdm", {"max_jobs": 10}, cdm([ONE], {"c1": rows}))
+    result, asked = found("cdm", {"max_jobs": "10"}, cdm([ONE], {"c1": rows}))
 
     assert [each.listed.since for each in result.jobs] == list(range(240, 250))
     assert (result.cut, result.unread, len(asked)) == (240, 0, 4)
@@ -583,7 +583,8 @@ def test_of_many_cdm_jobs_those_created_last_are_kept_wherever_they_stand() -> N
         ("dli", {"name": "{job_name}"}, 'unknown word "job_name" in the name; did you mean "job_type"?'),
         ("dli", {"clusters": "all"}, None),
         ("cdm", {"clusters": "prod"}, 'expected all, or a list of names or ids of clusters, not "prod"'),
-        ("cdm", {"clusters": []}, "expected all, or a list"),
+        ("cdm", {"clusters": []}, "expected at least one; this list is empty"),
+        ("cdm", {"types": []}, "expected at least one; this list is empty"),
         ("cdm", {"types": ["JOB"]}, 'unknown word "JOB"'),
         ("cdm", {"name": "{tags.a}"}, 'unknown word "tags.a" in the name; known are cluster_id,'),
     ],

@@ -39,8 +39,14 @@ COUNTS: Final[Mapping[str, Measure]] = {
 def _clusters(value: Any) -> Any:
     if value == "all":
         return ()
-    if isinstance(value, str) or value in ((), []):
+    if isinstance(value, str):
         raise Expected("all, or a list of names or ids of clusters", value)
+    return _some(value)
+
+
+def _some(value: Any) -> Any:
+    if value == []:
+        raise ValueError("expected at least one; this list is empty")
     return value
 
 
@@ -52,7 +58,7 @@ class CdmRule(Rule):
     clusters: Annotated[tuple[Text, ...], BeforeValidator(_clusters)] = Field(
         default=(), description="The clusters whose jobs to find: a list of names or ids, or all."
     )
-    types: tuple[Annotated[str, one_of(*TYPES)], ...] = Field(
+    types: Annotated[tuple[Annotated[str, one_of(*TYPES)], ...], BeforeValidator(_some)] = Field(
         default=TYPES[:1], description="Only jobs of these types: one more call for each."
     )
 
