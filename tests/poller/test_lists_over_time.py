@@ -1,7 +1,6 @@
 """Lists tell the states of many jobs: what is asked singly, what is shown, what comes and goes."""
 
 import math
-from collections import Counter
 from dataclasses import replace
 
 from structlog.testing import capture_logs
@@ -10,8 +9,6 @@ from exporter.cloud.credentials.access_key import AccessKey
 from exporter.core.model import Job, JobKey, Measure, Reason, State
 from exporter.core.registry import Changes
 from exporter.simulator import (
-    CDM_LISTS,
-    CDM_STATUS,
     CdmCluster,
     CdmJob,
     CdmRun,
@@ -23,8 +20,9 @@ from exporter.simulator import (
     Volume,
 )
 from exporter.simulator.answers import gateway_error
-from tests.poller.harness import PACE, World, job_of, world
+from tests.poller.harness import World, job_of, world
 from tests.poller.looking import looking, settings_of
+from tests.poller.thousand import watch
 from tests.warp import START, run
 
 CLUSTER = "6ec9a0a4-76be-4262-8697-e7af1fac7920"
@@ -343,54 +341,17 @@ def test_a_registered_job_keeps_its_place_over_one_that_is_found() -> None:
 
 
 def test_a_thousand_migrations_stay_within_the_limits_and_each_change_is_seen_in_a_minute() -> None:
-    """Ten clusters, twenty of the jobs running at any time, an hour at the vendor's own limits."""
-    clusters = [f"cluster-{number}" for number in range(10)]
-    resting = [migration(number, cluster_id=clusters[number % 10]) for number in range(900)]
-    starting = [
-        migration(1000 + number, begins=600 + 30.0 * number, seconds=600, cluster_id=clusters[number % 10])
-        for number in range(100)
-    ]
+    """Ten clusters, twenty of the jobs running at any time, at the vendor's own limits."""
+    quarter = HOUR / 4
 
-    def populate(cloud: Cloud) -> None:
-        cloud.add(*resting, *starting)
-        for number, cluster in enumerate(clusters):
-            cloud.cdm_clusters[cluster] = CdmCluster(cluster, f"c{number}")
+    seen = run(watch(quarter, lists=True))
 
-    late: list[float] = []
-    old: list[float] = []
-
-    async def watched(there: World) -> None:
-        now = 600.0
-        while now < 600 + HOUR:
-            now += 5
-            await there.until(now)
-            for job in starting:
-                record = there.board.get(JobKey("cdm", f"c{clusters.index(job.cluster_id)}/{job.name}"))
-                assert record is not None
-                truth, shown = there.cloud.truth(job), record.shown
-                begun = there.clock.now() - job.begins_at
-                since = begun - 600 if begun >= 600 else begun
-                assert truth is not None
-                assert shown is not None
-                if shown.state.value != truth.state.value:
-                    late.append(since)
-                elif shown.state is State.RUNNING and record.polled_at is not None and since > 60:
-                    old.append(there.clock.now() - record.polled_at)
-
-    async def main() -> None:
-        pace = replace(PACE, interval=25)
-        async with world(populate, rate=1.8, pace=pace) as there, looking(there, RULE, interval="25s"):
-            await there.until(600)
-            before = len(there.cloud.requests)
-            await watched(there)
-            counts = Counter(each.operation for each in there.cloud.requests)
-            assert len(there.cloud.requests) - before <= 7200, counts
-            for limit in (CDM_STATUS, CDM_LISTS):
-                assert there.cloud.busiest(there.cloud.user, limit) <= 120
-            assert max(late, default=0) <= 60
-            assert max(old) <= 35
-
-    run(main())
+    assert seen.fewest == 1000
+    assert seen.changes == 60
+    assert seen.calls.total() <= 7200 / 4, seen.calls
+    assert max(seen.busiest.values()) <= 120
+    assert seen.latest <= 60
+    assert 0 < seen.oldest <= 35
 
 
 def test_a_job_that_is_not_found_by_its_own_call_is_told_so_until_the_retention_is_over() -> None:
