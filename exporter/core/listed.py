@@ -3,7 +3,8 @@
 A list counts as a poll of a job that does not run. Of one that runs it tells neither the progress nor, in some
 services, which run it is; so that one is asked itself, at once if it just began, and the list only adds to its answer.
 Where the list does not tell which run it is, what it tells is shown until the job was asked itself, and nothing is
-counted by it.
+counted by it. A job that was asked itself after a list told something is believed, as long as the list says the same:
+a job that was stopped may be a failed one to the list.
 """
 
 from dataclasses import replace
@@ -31,18 +32,31 @@ def told(answer: Snapshot) -> Told:
     return Told(answer.state, answer.start, answer.end)
 
 
-def listed(record: Record, answer: Snapshot, at: float, adapter: Adapter, *, news: bool) -> tuple[Record, bool]:
+def listed(
+    record: Record, answer: Snapshot, at: float, adapter: Adapter, *, before: Told | None
+) -> tuple[Record, bool]:
     """Return the record after a list told *answer* at *at* (Unix seconds), and whether the job is to be asked itself.
 
-    *news* is whether the list told something else than the one before.
+    *before* is what the list before told of it, if there was one.
     """
+    news = before is not None and before != told(answer)
     if record.final:
         return _completed(record, answer, adapter), False
+    if before == told(answer) and _disputed(record, answer):
+        return replace(record, listed_at=at), answer.state in LIVE
     if answer.state in LIVE:
         return _lives(record, answer, at, news=news)
     if answer.run != RunId():
         return _rests(record, answer, at, adapter), False
     return _rests_unnamed(record, answer, at, news=news)
+
+
+def _disputed(record: Record, answer: Snapshot) -> bool:
+    """Whether the job itself said something else, if it was asked since a list first told this."""
+    known = record.snapshot
+    if known is None or record.listed is not None or known.state is answer.state:
+        return False
+    return not ({known.state, answer.state} <= LIVE or (answer.run != RunId() and answer.state not in LIVE))
 
 
 def _completed(record: Record, answer: Snapshot, adapter: Adapter) -> Record:

@@ -88,7 +88,7 @@ class Listing:
             for field in answer.unknown:
                 self._telemetry.unknown_values.labels(name.service, field).inc()
         adapter = self._plan.fleet.adapter(record.job)
-        after, soon = listed(record, answer, self._clock.now(), adapter, news=not first and before != now)
+        after, soon = listed(record, answer, self._clock.now(), adapter, before=None if first else before)
         if after is not record:
             self._outcomes.listed(record, after)
         return after, soon

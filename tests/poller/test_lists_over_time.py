@@ -2,12 +2,15 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
+import pytest
 from structlog.testing import capture_logs
 
 from exporter.cloud.credentials.access_key import AccessKey
 from exporter.core.model import Job, JobKey, Measure, Reason, State
 from exporter.core.registry import Changes
+from exporter.core.services.cdm import lists as cdm_lists
 from exporter.simulator import (
     CdmCluster,
     CdmJob,
@@ -109,6 +112,29 @@ def test_a_run_between_two_lists_is_noticed_and_counted() -> None:
 
             assert there.record(twice).runs == (1, 0, 0)
             assert polls(there, twice) <= 3
+
+    run(main())
+
+
+def test_a_list_that_never_agrees_with_the_job_itself_does_not_overrule_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = cdm_lists._snapshot
+
+    def differs(*arguments: Any) -> Any:
+        answer = read(*arguments)
+        return answer and replace(answer, state=State.FAILED, native_state="FAILED")
+
+    monkeypatch.setattr(cdm_lists, "_snapshot", differs)
+    job = migration(1)
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(job)) as there, looking(there, RULE):
+            await there.until(60)
+            record = there.record(job)
+            assert record.shown is not None
+            assert record.shown.state is State.SUCCEEDED
+            await there.until(HOUR)
+            assert there.record(job).last_progress == record.last_progress
+            assert polls(there, job) <= 2 + HOUR / 300  # as without lists
 
     run(main())
 
