@@ -48,7 +48,7 @@ def listed(
         return _lives(record, answer, at, news=news)
     if answer.run != RunId():
         return _rests(record, answer, at, adapter), False
-    return _rests_unnamed(record, answer, at, news=news)
+    return _rests_unnamed(record, answer, at, news=news, first=before is None)
 
 
 def _disputed(record: Record, answer: Snapshot) -> bool:
@@ -110,7 +110,8 @@ def _rests(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> Rec
     return replace(runs.worked(record, answer, at, adapter), listed_at=at)
 
 
-def _rests_unnamed(record: Record, answer: Snapshot, at: float, *, news: bool) -> tuple[Record, bool]:
+def _rests_unnamed(record: Record, answer: Snapshot, at: float, *, news: bool, first: bool) -> tuple[Record, bool]:
+    """Take the list for a poll; the *first* one may tell of a run that began and ended after the job was asked."""
     known, shown = record.snapshot, record.shown
     changed = known is not None and (news or known.state is not answer.state)
     waits = record.listed is not None and told(record.listed) == told(answer)
@@ -127,7 +128,7 @@ def _rests_unnamed(record: Record, answer: Snapshot, at: float, *, news: bool) -
         failing=0,
         last_progress=at if moved else record.last_progress,
     )
-    return record, changed and not waits
+    return record, (changed and not waits) or (first and known is not None)
 
 
 def _timed(known: Snapshot, answer: Snapshot) -> Snapshot:

@@ -303,6 +303,22 @@ def test_a_list_that_is_mostly_of_other_jobs_is_not_read_again_for_an_hour() -> 
     run(main())
 
 
+def test_a_run_between_the_jobs_own_answer_and_the_first_list_is_noticed() -> None:
+    once, others = migration(1, seconds=10), [migration(10 + number) for number in range(10)]
+    twice = replace(once, plan=(replace(once.plan[0], rest=HOUR + 160), once.plan[0]))
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(twice, *others)) as there, looking(there):
+            there.watch(twice)  # of one job alone no list is read
+            await there.until(200)
+            assert polls(there, twice) == 1
+            there.watch(*others)
+            await there.until(600)
+            assert there.record(twice).runs == (1, 0, 0)
+
+    run(main())
+
+
 def test_a_query_that_waits_is_asked_when_the_list_of_those_that_wait_tells_of_it_no_more() -> None:
     def waiting(number: int) -> DliJob:
         script = (Step("LAUNCHING", 1000), SubJob("save", tasks=100, seconds=500))
