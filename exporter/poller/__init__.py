@@ -59,7 +59,7 @@ class Poller:
         self._outcomes = Outcomes(board, plan, clock, telemetry, self._turns, self.demand)
         self._register = Register(board, plan, clock, telemetry, self._turns, self._admission, self._outcomes, journal)
         self._gates = Gates(fleet.projects, clock, telemetry)
-        self._asked: set[JobKey] = set()  # whose poll is under way
+        self._asked: dict[JobKey, Start] = {}  # whose poll is under way, from the moment it may start
         self._started: asyncio.Queue[tuple[Start, Record | None]] = asyncio.Queue()
         self._concurrency = concurrency
         self._group: asyncio.TaskGroup | None = None
@@ -159,6 +159,7 @@ class Poller:
 
     def _hand_over(self, start: Start) -> None:
         if isinstance(start.key, JobKey):
+            self._asked[start.key] = start
             self._started.put_nowait((start, self._board.get(start.key)))
         elif isinstance(start.key, Turn):
             self.access.grant(start.key, start)
@@ -187,11 +188,10 @@ class Poller:
             start, record = await self._started.get()
             try:
                 if record is not None and self._outcomes.counts(record):
-                    self._asked.add(record.job.key)
                     await survive(partial(self._poll, record, start), partial(self._crashed, record), "poll")
             finally:
-                if record is not None:
-                    self._asked.discard(record.job.key)
+                if isinstance(start.key, JobKey) and self._asked.get(start.key) is start:  # else the next run's is
+                    del self._asked[start.key]
                 self._admission.leave()
                 start.leave(self._clock.monotonic())
                 first = self._turns.first()

@@ -8,9 +8,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from exporter.cloud.credentials.access_key import AccessKey
+from exporter.core.budget import Start
 from exporter.core.model import Job, JobKey, Measure, Reason, State
 from exporter.core.registry import Changes
 from exporter.core.services.cdm import lists as cdm_lists
+from exporter.poller import Poller
 from exporter.simulator import (
     CdmCluster,
     CdmJob,
@@ -315,6 +317,23 @@ def test_a_run_between_the_jobs_own_answer_and_the_first_list_is_noticed() -> No
             there.watch(*others)
             await there.until(600)
             assert there.record(twice).runs == (1, 0, 0)
+
+    run(main())
+
+
+def test_a_list_that_comes_while_a_poll_is_handed_over_does_not_start_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    job, hand_over = migration(1), Poller._hand_over
+
+    def followed(poller: Poller, start: Start) -> None:
+        hand_over(poller, start)
+        poller.listing.hurry([job_of(job).key])
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(job)) as there:
+            monkeypatch.setattr(Poller, "_hand_over", followed)
+            there.watch(job)
+            await there.until(20)
+            assert polls(there, job) == 1
 
     run(main())
 
