@@ -61,6 +61,7 @@ class _Look:
 
     def __init__(self, search: Search, region: str, *, ends: bool) -> None:
         self.search = search
+        self.region = region
         self.findings = Findings(search, region, ends=ends)
         self.looked = False
         """Whether the first look is over, well or not."""
@@ -95,6 +96,7 @@ class Discovery:
         self._changed = asyncio.Event()
         self._log = structlog.get_logger()
         self._looks: list[_Look] = []
+        self._replaced: list[_Look] = []  # whose jobs stay until the rules instead have read their lists
         self.use(settings)
 
     def use(self, settings: Settings) -> None:
@@ -103,7 +105,7 @@ class Discovery:
         self._settings, self._looks = settings, []
         for search in settings.discovery:
             region = settings.projects[search.project].region
-            same = next((look for look in before if look.search == search), None)
+            same = next((look for look in before if (look.search, look.region) == (search, region)), None)
             if same is not None:
                 before.remove(same)
             ends = self._poller.fleet.adapters[search.service].final
@@ -112,6 +114,10 @@ class Discovery:
             if look.task is not None:
                 look.task.cancel()
         groups = {(look.search.project, look.search.service) for look in self._looks}
+        regions = {name: project.region for name, project in settings.projects.items()}
+        self._replaced = [
+            look for look in (*self._replaced, *before) if regions.get(look.search.project) == look.region
+        ]
         for project, service in {(look.search.project, look.search.service) for look in before}:
             self._publish(project, service)
             if (project, service) not in groups:
@@ -184,6 +190,11 @@ class Discovery:
         """Register what the rules for one service and project found, as one source: start times cross rules."""
         now, retention = self._clock.now(), self._settings.poll.retention
         looks = [look for look in self._looks if (look.search.project, look.search.service) == (project, service)]
+        replaced = [look for look in self._replaced if (look.search.project, look.search.service) == (project, service)]
+        if any(look.worked_at is None for look in looks):
+            looks += replaced
+        else:
+            self._replaced = [look for look in self._replaced if look not in replaced]
         found = [look.findings.jobs(now, retention, self._board.get) for look in looks]
         self._register({f"discovery of {service} in {project}": tuple(merged(found))})
 

@@ -307,15 +307,15 @@ def test_a_list_that_is_mostly_of_other_jobs_is_not_read_again_for_an_hour() -> 
 
 def test_a_run_between_the_jobs_own_answer_and_the_first_list_is_noticed() -> None:
     once, others = migration(1, seconds=10), [migration(10 + number) for number in range(10)]
-    twice = replace(once, plan=(replace(once.plan[0], rest=HOUR + 160), once.plan[0]))
+    twice = replace(once, plan=(replace(once.plan[0], rest=HOUR + 20), once.plan[0]))
 
     async def main() -> None:
         async with world(lambda cloud: cloud.add(twice, *others)) as there, looking(there):
             there.watch(twice)  # of one job alone no list is read
-            await there.until(200)
+            await there.until(60)
             assert polls(there, twice) == 1
             there.watch(*others)
-            await there.until(600)
+            await there.until(500)
             assert there.record(twice).runs == (1, 0, 0)
 
     run(main())
@@ -383,6 +383,40 @@ def test_another_rule_after_a_reload_registers_its_jobs_and_the_old_ones_go() ->
             found.use(settings_of(), there)
             assert there.lines() == []
             assert there.sample("discovery_last_success_timestamp_seconds", service="cdm", project="demo") is None
+
+    run(main())
+
+
+def test_jobs_that_another_rule_finds_too_keep_their_counts_over_a_reload_and_while_lists_fail() -> None:
+    job, other = migration(1, begins=100, seconds=100), migration(2)
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(job, other)) as there, looking(there, RULE) as found:
+            await there.until(400)
+            assert there.record(job).runs == (1, 0, 0)
+            there.cloud.faults.plan(gateway_error(500, "APIG.0201", "no"), times=4, operation="ShowJobs")
+            found.use(settings_of({"service": "cdm", "match": "1$"}), there)
+            await there.until(450)
+            assert there.record(job).runs == (1, 0, 0)
+            assert named(there, "cdm", "copy-2")
+            await there.until(700)
+            assert there.record(job).runs == (1, 0, 0)
+            assert not named(there, "cdm", "copy-2")
+
+    run(main())
+
+
+def test_jobs_that_a_rule_finds_are_of_the_region_that_a_reload_gives_their_project() -> None:
+    job = migration(1)
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(job)) as there, looking(there, RULE) as found:
+            await there.until(100)
+            settings = settings_of(RULE)
+            project = settings.projects["demo"].model_copy(update={"region": "cn-east-3"})
+            found.use(settings.model_copy(update={"projects": {"demo": project}}), there)
+            await there.until(150)
+            assert there.record(job).job.region == "cn-east-3"
 
     run(main())
 
