@@ -240,6 +240,20 @@ def test_a_query_stays_until_it_was_over_for_the_retention_and_leaves_its_counts
     run(main())
 
 
+def test_each_run_of_a_name_moves_the_last_success() -> None:
+    rule = {"service": "dli", "tags": {"pipeline": "nightly"}, "name": "{tags.pipeline}"}
+    queries = [query(number, 1000 * number, 200, tags={"pipeline": "nightly"}) for number in (1, 2)]
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(*queries)) as there, looking(there, rule):
+            await there.until(2400)
+            record = there.board.get(JobKey("dli", "nightly"))
+            assert record is not None
+            assert record.last_success == START + 2200
+
+    run(main())
+
+
 def test_queries_that_ended_long_ago_are_not_registered_and_recent_ones_need_no_call_of_their_own() -> None:
     old, recent = query(1, -4 * HOUR, 100), query(2, -600, 100)
 
