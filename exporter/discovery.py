@@ -14,8 +14,8 @@ from exporter.core.adapter import Lister, Request
 from exporter.core.board import Board
 from exporter.core.errors import PollError
 from exporter.core.findings import Findings, merged
-from exporter.core.lists import Found, walk
-from exporter.core.model import Job, Reason
+from exporter.core.lists import Found, key, walk
+from exporter.core.model import Job, JobKey, Reason
 from exporter.core.rules import Rule, Search
 from exporter.poller import Poller
 from exporter.settings import Settings
@@ -162,11 +162,18 @@ class Discovery:
             missed += look.findings.take(found, self._clock.now(), self._settings.poll.retention)
             self._count(look, found)
         look.looked = True
+        items = {key(each.listed): each.listed for each in found.jobs} if found is not None else {}
+        listing = self._poller.listing
+        # before the next runs of some of these jobs are registered, or the ends of theirs would never be seen
+        for name in listing.take(search.project, search.service, items.values()):
+            items.pop(tuple(self._target(name).values()), None)
         self._publish(search.project, search.service)
-        if found is not None:
-            listing = self._poller.listing
-            listing.take(search.project, search.service, [each.listed for each in found.jobs])
-            listing.hurry(missed)
+        listing.take(search.project, search.service, items.values())
+        listing.hurry(missed)
+
+    def _target(self, name: JobKey) -> Mapping[str, str]:
+        record = self._board.get(name)
+        return {} if record is None else record.job.target
 
     async def _find(self, search: Search) -> Found:
         fleet, patience = self._poller.fleet, search.interval or self._settings.poll.list_interval

@@ -100,10 +100,15 @@ def overdue(record: Record, at: float) -> Record:
 def next_run(record: Record, job: Job, registration: int) -> Record:
     """Return the record once *job*, under the same name, is another run: what was counted stays, nothing is shown.
 
-    The old run's last answer stays too, unseen, because by it the end of the new run is news.
+    The old run's last answer stays too, unseen, because by it the end of the new run is news. If it tells an end, that
+    one counts, because no other poll will confirm it.
     """
+    old = record.snapshot
+    runs, ended_run = (record.runs, record.ended_run) if old is None else _ended(record, old, confirmed=old.state.ended)
     return replace(
         record,
+        runs=runs,
+        ended_run=ended_run,
         job=job,
         registration=registration,
         stale=record.snapshot is not None,

@@ -240,6 +240,21 @@ def test_a_query_stays_until_it_was_over_for_the_retention_and_leaves_its_counts
     run(main())
 
 
+def test_runs_of_one_name_that_follow_each_other_closely_are_all_counted() -> None:
+    rule = {"service": "dli", "tags": {"pipeline": "nightly"}, "name": "{tags.pipeline}"}
+    queries = [query(number, 100 * number, 90, tags={"pipeline": "nightly"}) for number in range(1, 11)]
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(*queries)) as there, looking(there, rule):
+            await there.until(1300)
+            record = there.board.get(JobKey("dli", "nightly"))
+            assert record is not None
+            assert record.runs == (10, 0, 0)
+            assert record.last_success == START + 1090
+
+    run(main())
+
+
 def test_each_run_of_a_name_moves_the_last_success() -> None:
     rule = {"service": "dli", "tags": {"pipeline": "nightly"}, "name": "{tags.pipeline}"}
     queries = [query(number, 1000 * number, 200, tags={"pipeline": "nightly"}) for number in (1, 2)]
