@@ -32,6 +32,10 @@ class RunId:
             return int(self.id) > int(other.id)
         return self != other and (other == NAMELESS or bool(self.id and other.id))
 
+    def after(self, other: "RunId") -> bool:
+        """Whether this run came after the other one, and nothing says that it was the other way round."""
+        return self.newer(other) and not other.newer(self)
+
     def follows(self, other: "RunId") -> bool:
         """Whether no other run can have been between: ids are counted up by one."""
         return self.id.isdecimal() and other.id.isdecimal() and int(self.id) == int(other.id) + 1

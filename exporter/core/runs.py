@@ -103,12 +103,11 @@ def next_run(record: Record, job: Job, registration: int) -> Record:
     The old run's last answer stays too, unseen, because by it the end of the new run is news. If it tells an end, that
     one counts, because no other poll will confirm it.
     """
-    old = record.snapshot
-    runs, ended_run = (record.runs, record.ended_run) if old is None else _ended(record, old, confirmed=old.state.ended)
+    old, ledger = record.snapshot, record.ledger
+    if old is not None and old.state.ended and record.polled_at is not None:
+        ledger = totals.count(ledger, old, record.polled_at)
     return replace(
-        record,
-        runs=runs,
-        ended_run=ended_run,
+        _counted(record, ledger),
         job=job,
         registration=registration,
         stale=record.snapshot is not None,

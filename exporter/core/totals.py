@@ -113,10 +113,10 @@ def _added(ledger: Ledger, entry: RunId, answer: Snapshot) -> Ledger:
 def _dated(ledger: Ledger, answer: Snapshot, at: float, *, turned: bool) -> Ledger:
     """Note when a run ended, by the vendor's word, else by the poll that saw it turn."""
     run = answer.run
-    if ledger.ended is None or not ledger.ended.newer(run):
+    if ledger.ended is None or not ledger.ended.after(run):
         ledger = replace(ledger, ended=run, last_run_duration=duration(answer))
     last = ledger.succeeded
-    if answer.state is not State.SUCCEEDED or (last is not None and last.newer(run)):
+    if answer.state is not State.SUCCEEDED or (last is not None and last.after(run)):
         return ledger
     if answer.end is not None:
         return replace(ledger, succeeded=run, last_success=answer.end)

@@ -36,11 +36,9 @@ class List:
     before: Snapshot | None = None
 
     def __call__(self, record: Record, answer: Snapshot, at: float) -> tuple[Record, bool]:
-        first = self.before is None
-        news = self.before is not None and told(self.before) != told(answer)
-        self.before = answer
-        assert not (first and news)
-        return listed(record, answer, at, ADAPTERS[record.job.key.service], news=news)
+        before, self.before = self.before, answer
+        adapter = ADAPTERS[record.job.key.service]
+        return listed(record, answer, at, adapter, before=None if before is None else told(before))
 
 
 RUNNING, PENDING, SUCCEEDED = Snapshot(State.RUNNING), Snapshot(State.PENDING), Snapshot(State.SUCCEEDED, end=90.0)
