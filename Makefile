@@ -12,7 +12,7 @@ help:
 	@echo "make demo   live metrics of all three services from the built-in simulator, and a page to look at"
 	@echo "make test   linters, types, import rules and all tests"
 	@echo "make bench  measure it against its peers on this machine (half an hour); see docs/performance.md"
-	@echo "make docs   write again what is made from the code: docs/metrics.md"
+	@echo "make docs   write again what is made from the code: docs/metrics.md, docs/alerts.md, dashboards"
 	@echo "make lock   pin the dependencies anew"
 
 demo: $(VENV)/runtime
@@ -32,6 +32,8 @@ bench: $(VENV)/dev
 
 docs: $(VENV)/dev
 	$(RUN)python -m exporter metrics > docs/metrics.md
+	$(RUN)python -m deploy.prometheus.reference > docs/alerts.md
+	$(RUN)python -m deploy.grafana.dashboards
 
 lock: $(VENV)/dev
 	$(RUN)pip install uv

@@ -143,6 +143,7 @@ class App:
         sharding = self.settings.sharding
         self.telemetry.shard.clear()
         self.telemetry.shard.labels(sharding.shard, sharding.shards).set(1)
+        self.telemetry.shards.set(sharding.shards)
 
     @asynccontextmanager
     async def _journaled(self) -> AsyncIterator[None]:

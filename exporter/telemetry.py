@@ -57,6 +57,7 @@ class Telemetry:
         build = self._gauge("build_info", "Always 1; what is running", "version", "revision", "python")
         build.labels(__version__, os.environ.get("SOURCE_REVISION", "unknown"), platform.python_version()).set(1)
         self.shard = self._gauge("shard_info", "Always 1; which shard of how many this is", "shard", "shards")
+        self.shards = self._gauge("shards", "Shards that the jobs are divided among; 1 if they are not")
         self.registered_jobs = self._gauge(
             "registered_jobs", "Jobs registered now, by who registered them", service, "source"
         )

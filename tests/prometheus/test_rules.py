@@ -1,0 +1,111 @@
+"""The alert and recording rules: each alert fires where it should and nowhere else, and speaks of things that exist."""
+
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deploy.prometheus import reference
+from tests.names import named, unknown
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "deploy/prometheus"
+FILES = sorted(path for path in (FOLDER / "tests").glob("*.yml") if path.name != "periods.yml")
+ALERTS = {rule["alert"]: rule for rule in reference.load("alerts.yml")}
+RECORDED = {rule["record"] for name in ("recording.yml", "periods.yml") for rule in reference.load(name)}
+SEVERITIES = {"critical", "warning", "info"}
+
+
+@cache
+def checks(*paths: Path) -> list[tuple[str, list[Any]]]:
+    """Return the alert that each check looks for, and what it expects of it."""
+    return [
+        (found[1], check["exp_samples"])
+        for path in paths or FILES
+        for case in yaml.safe_load(path.read_text())["tests"]
+        for check in case["promql_expr_test"]
+        if (found := re.search(r'ALERTS\{alertname="(\w+)", alertstate="firing"', check["expr"]))
+    ]
+
+
+def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["promtool", *map(str, arguments)], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.needs("promtool")
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_the_alerts_fire_and_keep_silent_as_their_cases_say(path: Path) -> None:
+    done = promtool("test", "rules", path)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not(alert: str) -> None:
+    expected = [samples for name, samples in checks() if name == alert]
+
+    assert any(expected)
+    assert not all(expected)
+
+
+@pytest.mark.needs("promtool")
+def test_prometheus_takes_the_configuration_with_all_rules() -> None:
+    done = promtool("check", "config", FOLDER / "prometheus.yml")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 rule files found" in done.stdout
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_an_alert_says_how_bad_it_is_and_what_to_do(alert: str) -> None:
+    rule = ALERTS[alert]
+
+    assert rule["labels"]["severity"] in SEVERITIES
+    assert set(rule["annotations"]) == {"summary", "description", "runbook"}
+    assert len(rule["annotations"]["runbook"]) > 80
+
+
+@pytest.mark.needs("promtool")
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_text_of_an_alert_is_filled_in(path: Path, tmp_path: Path) -> None:
+    """Ask promtool for the texts of what fires, by expecting that nothing does."""
+    cases = yaml.load(path.read_text(), yaml.BaseLoader)  # `0x40` is no number here
+    cases["rule_files"] = [str((path.parent / each).resolve()) for each in cases["rule_files"]]
+    for case in cases["tests"]:
+        fire = [check for check in case.pop("promql_expr_test") if check["exp_samples"]]
+        case["alert_rule_test"] = [
+            {"eval_time": check["eval_time"], "alertname": found[1], "exp_alerts": []}
+            for check in fire
+            if (found := re.search(r'alertname="(\w+)"', check["expr"]))
+        ]
+    (tmp_path / "texts.yml").write_text(yaml.safe_dump(cases))
+
+    said = promtool("test", "rules", tmp_path / "texts.yml")
+
+    texts = re.findall(r"Annotations:\{(.*)\}", said.stdout + said.stderr)
+    assert len(texts) >= len({name for name, samples in checks(path) if samples})
+    for text in texts:
+        assert 'summary="' in text
+        assert not re.search(r"error expanding|no value|\{\{|%!|NaN|Inf", text), text
+
+
+def test_every_name_in_the_rules_exists() -> None:
+    for path in (*(FOLDER / "rules").glob("*.yml"), *FILES):
+        text = path.read_text()
+        assert unknown(named(text)) == set(), path.name
+        assert set(re.findall(r"service_job:\w+:\w+", text)) <= RECORDED, path.name
+
+
+def test_the_alert_reference_is_what_the_rules_say() -> None:
+    assert (ROOT / "docs/alerts.md").read_text() == reference.render()
+
+
+def test_troubleshooting_names_only_alerts_and_metrics_that_exist() -> None:
+    text = (ROOT / "docs/troubleshooting.md").read_text()
+
+    assert set(re.findall(r"HuaweicloudJob\w+", text)) <= set(ALERTS)
+    assert unknown(named(text)) == set()
