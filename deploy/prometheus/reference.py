@@ -100,7 +100,7 @@ def _section(rule: dict[str, Any]) -> str:
 
 
 def _for(rule: dict[str, Any]) -> str:
-    return rule.get("for", "at once")
+    return str(rule.get("for", "at once"))
 
 
 def _says(rule: dict[str, Any]) -> str:
