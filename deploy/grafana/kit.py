@@ -166,7 +166,7 @@ def rows(
     size: tuple[int, int],
 ) -> table.Panel:
     """Return a table with a row for each set of *labels*; *columns* have a name, a query and a unit."""
-    panel = _panel(table.Panel(), title, text, size, "short")
+    panel = _panel(table.Panel(), title, text, size, "short").align(looks.FieldTextAlignment.AUTO).filterable(True)
     for position, (name, expr, unit) in enumerate(columns):
         ref = chr(ord("A") + position)
         query = _query(expr, name).instant().format(PromQueryFormat.TABLE).ref_id(ref)
