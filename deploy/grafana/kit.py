@@ -100,7 +100,7 @@ def bars(
         .thresholds(colours)
         .min(0)
         .orientation(looks.VizOrientation.HORIZONTAL)
-        .display_mode(looks.BarGaugeDisplayMode.GRADIENT)
+        .display_mode(looks.BarGaugeDisplayMode.BASIC)
         .show_unfilled(True)
         .no_value("none now")
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))

@@ -23,7 +23,7 @@ groups:
         labels: {service: cdm, job: mysql_orders_to_dws}
 """
 NOT_IN_THE_DEMO = {
-    "huaweicloud_job_exporter_api_throttled_total": "its cloud refuses nothing, as calls keep to the limits",
+    "huaweicloud_job_exporter_api_throttled_total": "its cloud refuses a call only every few minutes",
     "huaweicloud_job_exporter_credentials_expiry_timestamp_seconds": "its key is permanent, so nobody tells an end",
     "service_job:huaweicloud_job_rows_written:rate5m": "counts of running jobs come with the job list",
     "service_job:huaweicloud_job_written_bytes:rate5m": "counts of running jobs come with the job list",
