@@ -167,6 +167,7 @@ def rows(
 ) -> table.Panel:
     """Return a table with a row for each set of *labels*; *columns* have a name, a query and a unit."""
     panel = _panel(table.Panel(), title, text, size, "short").align(looks.FieldTextAlignment.AUTO).filterable(True)
+    panel = panel.override_by_name("job", [model.DynamicConfigValue("custom.width", 280)])
     for position, (name, expr, unit) in enumerate(columns):
         ref = chr(ord("A") + position)
         query = _query(expr, name).instant().format(PromQueryFormat.TABLE).ref_id(ref)
@@ -174,11 +175,12 @@ def rows(
     names = {
         "Value" if len(columns) == 1 else f"Value #{chr(ord('A') + n)}": name for n, (name, _, _) in enumerate(columns)
     }
+    hidden = {"Time": True} | ({"Value": True} if len(columns) == 1 else {})  # of an info metric, always 1
     order = {name: position for position, name in enumerate([*labels, *names])}
     return panel.with_transformation(model.DataTransformerConfig(id_val="merge", options={})).with_transformation(
         model.DataTransformerConfig(
             id_val="organize",
-            options={"excludeByName": {"Time": True}, "indexByName": order, "renameByName": names},
+            options={"excludeByName": hidden, "indexByName": order, "renameByName": names},
         )
     )
 
