@@ -1,21 +1,43 @@
-# syntax=docker/dockerfile:1
-FROM docker.io/library/python:3.13-slim AS build
+# The image of the exporter. Nothing but the wheel of this folder and its hash-checked dependencies is added to the base.
+#
+#   docker build --build-arg REVISION=$(git rev-parse HEAD) -t huaweicloud-job-exporter .
+#
+# BASE is any image that has Python 3.11 or later as `python`, with venv. Name one by its digest
+# (--build-arg BASE=python:3.13-slim@sha256:...) to build the same bytes again.
+ARG BASE=python:3.13-slim
+
+FROM $BASE AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
 COPY requirements/ requirements/
-RUN python -m venv /app && /app/bin/pip install --no-cache-dir --require-hashes -r requirements/runtime.txt
+# Two environments: what builds stays behind, and what runs has no pip.
+RUN python -m venv /build \
+ && /build/bin/pip install --require-hashes -r requirements/build.txt \
+ && python -m venv --without-pip /app \
+ && /build/bin/pip --python /app/bin/python install --require-hashes --only-binary :all: -r requirements/runtime.txt
+COPY pyproject.toml README.md LICENSE ./
 COPY exporter/ exporter/
+COPY deploy/image/healthcheck.py /app/
+# The root filesystem may be read-only, so everything is compiled now; by hash, because files keep no times in layers.
+RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheel . \
+ && /build/bin/pip --python /app/bin/python install --no-deps --no-index /wheel/*.whl \
+ && python -m compileall -q --invalidation-mode unchecked-hash /app \
+ && mkdir /state
 
-FROM docker.io/library/python:3.13-slim
+FROM $BASE
+ARG BASE
 ARG REVISION=unknown
-ENV SOURCE_REVISION=$REVISION PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/src PATH=/app/bin:$PATH
 LABEL org.opencontainers.image.title="huaweicloud-job-exporter" \
-      org.opencontainers.image.description="Prometheus exporter for DLI, DWS and CDM jobs" \
+      org.opencontainers.image.description="Prometheus exporter for the progress of DLI, DWS and CDM jobs" \
       org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.revision=$REVISION
+      org.opencontainers.image.revision="$REVISION" \
+      org.opencontainers.image.base.name="$BASE"
+ENV SOURCE_REVISION=$REVISION PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 COPY --from=build /app /app
-COPY --from=build /src/exporter /src/exporter
+# For a journal: a volume that is mounted here for the first time takes over the owner.
+COPY --from=build --chown=65532:65532 /state /var/lib/exporter
 USER 65532:65532
 EXPOSE 10926
-HEALTHCHECK --interval=30s --timeout=5s CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:10926/-/healthy', timeout=4)"]
-ENTRYPOINT ["python", "-m", "exporter"]
+HEALTHCHECK --interval=30s --timeout=5s --start-period=15s CMD ["python", "-I", "-S", "/app/healthcheck.py"]
+ENTRYPOINT ["huaweicloud-job-exporter"]
 CMD ["run", "--config", "/etc/exporter/exporter.yaml"]

@@ -6,11 +6,12 @@ PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
 VENV ?= .venv
 RUN := $(VENV)/bin/
 
-.PHONY: help demo test lint bench docs lock clean
+.PHONY: help demo test test-deploy lint bench docs lock clean
 
 help:
 	@echo "make demo   live metrics of all three services from the built-in simulator, and a page to look at"
 	@echo "make test   linters, types, import rules and all tests"
+	@echo "make test-deploy  builds the image, runs it, and checks all that deploy/ ships; wants root and Debian's podman"
 	@echo "make bench  measure it against its peers on this machine (half an hour); see docs/performance.md"
 	@echo "make docs   write again what is made from the code: docs/metrics.md, docs/alerts.md, dashboards"
 	@echo "make lock   pin the dependencies anew"
@@ -20,6 +21,9 @@ demo: $(VENV)/runtime
 
 test: lint
 	$(RUN)python -m pytest
+
+test-deploy: $(VENV)/dev
+	$(RUN)python -m pytest tests/deploy
 
 lint: $(VENV)/dev
 	$(RUN)ruff check .
@@ -41,6 +45,8 @@ lock: $(VENV)/dev
 		pyproject.toml -o requirements/runtime.txt
 	$(RUN)uv pip compile -q -U --generate-hashes --universal -p 3.11 --no-emit-index-url --no-header --group dev \
 		pyproject.toml -o requirements/dev.txt
+	$(RUN)uv pip compile -q -U --generate-hashes --universal -p 3.11 --no-emit-index-url --no-header --group build \
+		-c requirements/dev.txt -o requirements/build.txt
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

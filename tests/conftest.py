@@ -5,17 +5,23 @@ import shutil
 
 import pytest
 
-PACKAGES = {"promtool": "prometheus", "prometheus": "prometheus", "chromium": "chromium"}
-"""The Debian package of each program."""
+PACKAGES = {"promtool": "prometheus", "nsenter": "util-linux", "systemd-analyze": "systemd"}
+"""The Debian package of each program that is not named after its package."""
 STRICT = bool(os.environ.get("NO_SKIPS"))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose program is missing."""
     for mark in item.iter_markers("needs"):
-        missing = [program for program in mark.args if shutil.which(program) is None]
-        if missing:
-            pytest.skip(f"needs {', '.join(missing)}: apt-get install {' '.join(PACKAGES[each] for each in missing)}")
+        require(*mark.args)
+
+
+def require(*programs: str) -> None:
+    """Skip the test that asks, if one of these programs is missing."""
+    missing = [program for program in programs if shutil.which(program) is None]
+    if missing:
+        packages = " ".join(PACKAGES.get(each, each) for each in missing)
+        pytest.skip(f"needs {', '.join(missing)}: apt-get install {packages}")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,0 +1,50 @@
+"""What the tests of deploy/ share: the image, built once, and an engine that runs it.
+
+They take minutes and want programs that only Linux has: `make test` leaves them out, `make test-deploy` runs them.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import require
+from tests.deploy.engine import PROGRAMS, SETTINGS, Engine, build_image, make_base, run
+
+BASE = "localhost/python:test"
+IMAGE = "localhost/huaweicloud-job-exporter:test"
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """Return an empty store of images, which goes with all its containers when the tests are over."""
+    require(*PROGRAMS)
+    if os.geteuid() != 0:
+        pytest.skip("needs root: containers, their limits and their network are made without a daemon")
+    folder = Path(tempfile.mkdtemp(prefix="deploy-"))
+    (folder / "containers.conf").write_text(SETTINGS)
+    engine = Engine(folder)
+    yield engine
+    engine.podman("rm", "--all", "--force", "--time=0")
+    for line in Path("/proc/mounts").read_text().splitlines():
+        if str(folder) in line:  # the store mounts itself and stays so
+            run("umount", line.split()[1])
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def base(engine: Engine, request: pytest.FixtureRequest) -> str:
+    """Return an image of Debian's Python, which stands in for the official one."""
+    assert request.config.cache is not None
+    make_base(engine, BASE, request.config.cache.mkdir("deploy-base"))
+    return BASE
+
+
+@pytest.fixture(scope="session")
+def image(engine: Engine, base: str) -> str:
+    """Return the exporter's image, built by its Dockerfile."""
+    build_image(engine, IMAGE, base)
+    return IMAGE
