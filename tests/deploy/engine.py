@@ -122,6 +122,14 @@ class Engine:
         """Run podman to its end and return its output."""
         return run(*self.line("podman", *arguments), env=self.environ)
 
+    def command(self, name: str = "podman") -> Path:
+        """Return a program of this name that is podman with this store, for those who call one by its name."""
+        program = self.folder / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f'#!/bin/sh\nexec {" ".join(self.line("podman"))} "$@"\n')
+        program.chmod(0o755)
+        return program
+
     def build(self, tag: str, context: Path, *arguments: str) -> None:
         """Build an image from the Dockerfile of *context*; nothing is pulled."""
         options = "--isolation=chroot", "--pull-never", "--format=docker", f"--tag={tag}"
