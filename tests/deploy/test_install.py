@@ -86,7 +86,7 @@ def done(script: str, folder: Path, environ: dict[str, str], *within: str) -> It
             line, cwd=folder, env=environ, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
         )
         try:
-            status = process.wait(300)
+            status = process.wait(600)
             said.seek(0)
             text = said.read()
             assert status == 0, text[-4000:]
