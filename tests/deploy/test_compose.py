@@ -63,7 +63,8 @@ def started(engine: Engine, image: str, base: str, tmp_path_factory: pytest.Temp
 def asked(container: Container, path: str, **parameters: str) -> Any:
     """Return what Prometheus answers."""
     status, body = container.fetch(f"/api/v1/{path}?{urllib.parse.urlencode(parameters)}", 9090)
-    return json.loads(body)["data"] if status == 200 else None
+    assert status == 200, body
+    return json.loads(body)["data"]
 
 
 def test_every_file_that_it_mounts_is_there(compose: dict[str, Any]) -> None:
@@ -83,6 +84,7 @@ def test_it_is_reached_from_this_machine_alone(compose: dict[str, Any]) -> None:
 
 
 def test_prometheus_scrapes_the_demo_and_has_the_rules(started: Container) -> None:
+    eventually(lambda: started.fetch("/-/ready", 9090)[0] == 200, "Prometheus is ready")
     eventually(lambda: asked(started, "query", query="huaweicloud_job_up == 1")["result"], "a job is seen", 120)
     rules = asked(started, "rules")["groups"]
     files = sorted((ROOT / "deploy/prometheus/rules").glob("*.yml"))
