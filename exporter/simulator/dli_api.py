@@ -1,15 +1,35 @@
-"""The DLI answers: progress, status and list of SQL jobs (DLI API reference, "APIs Related to SQL Jobs")."""
+"""The DLI answers: submit, progress, status and list of SQL jobs (DLI API reference, "APIs Related to SQL Jobs")."""
 
+import json
+import math
 from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import unquote
 
 from exporter.simulator.answers import Answer, Call, answer, service_error
 from exporter.simulator.cloud import Cloud
-from exporter.simulator.dli import DliJob, DliMoment, SubJobMoment
-from exporter.simulator.world import local, milliseconds
+from exporter.simulator.dli import DliJob, DliMoment, SubJob, SubJobMoment
+from exporter.simulator.world import Step, local, milliseconds
 
 _DEFAULT_PAGE: Final = 50
+_SUBMITTED: Final = (Step("LAUNCHING", 2), SubJob("scan", 40, 4), SubJob("insert", 60, 4))
+"""What a job does that a client submits: it succeeds after ten seconds."""
+
+
+def submit_job(cloud: Cloud, call: Call) -> Answer:
+    """Answer ``POST /v1.0/{project_id}/jobs/submit-job``."""
+    try:
+        asked = json.loads(call.body)
+        sql, queue = asked["sql"], asked.get("queue_name", "default")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        sql = queue = None
+    if not isinstance(sql, str) or not isinstance(queue, str) or not sql.strip():
+        return service_error(400, "DLI.0001", "Parameter check failed: sql or queue_name.")
+    started = float(math.floor(cloud.clock()))
+    job = DliJob(cloud.new_uuid(), "", started, _SUBMITTED, job_type="INSERT", queue=queue, statement=sql)
+    cloud.add(job)
+    told = {"job_id": job.job_id, "job_type": job.job_type, "schema": [], "job_mode": "async"}
+    return answer(200, {"is_success": True, "message": "", **told})
 
 
 def show_progress(cloud: Cloud, call: Call) -> Answer:

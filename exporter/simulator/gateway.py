@@ -17,7 +17,10 @@ from exporter.simulator.limits import CDM_LISTS, CDM_STATUS
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operation under the vendor's name; *limit_class* is whose calls are counted together."""
+    """An operation under the vendor's name.
+
+    *limit_class* is whose calls are counted together; *open* is one that nobody signs, for a token.
+    """
 
     name: str
     service: str
@@ -28,12 +31,15 @@ class Operation:
     open: bool = False
 
 
+_LOGIN: Final = "KeystoneCreateUserTokenByPassword"
+
+
 def _operation(
     name: str, limit_class: str, method: str, path: str, answer: Callable[[Cloud, Call], Answer]
 ) -> Operation:
     service = answer.__module__.rpartition(".")[2].removesuffix("_api")
     pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path.replace(".", r"\.")))
-    return Operation(name, service, limit_class, method, pattern, answer, open=method == "POST")
+    return Operation(name, service, limit_class, method, pattern, answer, open=name == _LOGIN)
 
 
 _CDM_JOB: Final = "/v1.1/{project}/clusters/{cluster}/cdm/job/{job}"
@@ -41,6 +47,7 @@ _CDM_JOB: Final = "/v1.1/{project}/clusters/{cluster}/cdm/job/{job}"
 OPERATIONS: Final = (
     _operation("ShowSqlJobProgress", "dli", "GET", "/v1/{project}/jobs/{job}/progress", dli_api.show_progress),
     _operation("ShowSqlJobStatus", "dli", "GET", "/v1.0/{project}/jobs/{job}/status", dli_api.show_status),
+    _operation("CreateSqlJob", "dli", "POST", "/v1.0/{project}/jobs/submit-job", dli_api.submit_job),
     _operation("ListSqlJobs", "dli", "GET", "/v1.0/{project}/jobs", dli_api.list_jobs),
     _operation("ListJobDetails", "dws", "GET", "/v1.0/{project}/job/{job}", dws_api.show_job),
     _operation("ListDwsClusters", "dws", "GET", "/v1.0/{project}/clusters", dws_api.list_clusters),
@@ -54,7 +61,7 @@ OPERATIONS: Final = (
         cdm_api.show_submissions,
     ),
     _operation("ListCdmClusters", CDM_LISTS, "GET", "/v1.1/{project}/clusters", cdm_api.list_clusters),
-    _operation("KeystoneCreateUserTokenByPassword", "iam", "POST", "/v3/auth/tokens", iam.create_token),
+    _operation(_LOGIN, "iam", "POST", "/v3/auth/tokens", iam.create_token),
     _operation("KeystoneListProjects", "iam", "GET", "/v3/projects", iam.list_projects),
 )
 """What is published. Cluster lists carry their service's name here: the vendor calls both ListClusters."""

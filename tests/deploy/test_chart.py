@@ -260,7 +260,7 @@ def test_no_secret_is_made(tmp_path: Path) -> None:
         pytest.param({"image": {"tags": "1"}}, "tags", id="a name within that is not known"),
         pytest.param({"shards": 0}, "shards", id="no shard"),
         pytest.param({"shards": "2"}, "shards", id="text for a number"),
-        pytest.param({"jobFiles": {"../a": "x"}}, "jobFiles", id="a job file elsewhere"),
+        pytest.param({"jobFiles": {"../a": "x"}}, "../a", id="a job file elsewhere"),
         pytest.param({"jobFiles": {"a": "x"}, "config": "jobs: []"}, "job_files: [/run/jobs/*]", id="files not named"),
         pytest.param({"serviceAccount": {"create": False}}, "serviceAccount.name", id="no account"),
         pytest.param({"networkPolicy": {"enabled": True}}, "networkPolicy.from", id="a policy for everybody"),

@@ -1,5 +1,6 @@
 """The vendor's own clients read every answer, over HTTP and signed, and find what the world means."""
 
+import json
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,7 +13,13 @@ from huaweicloudsdkcdm.v1 import (
     ShowSubmissionsRequest,
 )
 from huaweicloudsdkcore.exceptions.exceptions import ServiceResponseException
-from huaweicloudsdkdli.v1 import ListSqlJobsRequest, ShowSqlJobProgressRequest, ShowSqlJobStatusRequest
+from huaweicloudsdkdli.v1 import (
+    CreateSqlJobRequest,
+    CreateSqlJobRequestBody,
+    ListSqlJobsRequest,
+    ShowSqlJobProgressRequest,
+    ShowSqlJobStatusRequest,
+)
 from huaweicloudsdkdws.v2 import ListClustersRequest as ListWarehousesRequest
 from huaweicloudsdkdws.v2 import ListJobDetailsRequest
 
@@ -28,6 +35,8 @@ from exporter.simulator import (
     Volume,
     populate,
 )
+from exporter.simulator.answers import Call
+from exporter.simulator.gateway import handle
 
 CLUSTER = "6ec9a0a4-76be-4262-8697-e7af1fac7920"
 ROUNDS = range(10)
@@ -183,3 +192,30 @@ async def test_the_sdk_sees_the_vendors_error(cloud: Cloud, vendor: Any) -> None
     with pytest.raises(ServiceResponseException) as caught:
         await vendor.ask(vendor.dli.show_sql_job_progress, ShowSqlJobProgressRequest(job_id="nobody"))
     assert (caught.value.status_code, caught.value.error_code) == (404, "DLI.0023")
+
+
+async def test_a_job_that_the_sdk_submits_runs_and_ends(cloud: Cloud, clock: Any, vendor: Any) -> None:
+    body = CreateSqlJobRequestBody(sql="insert into t select 1", queue_name="nightly")
+    submitted = await vendor.ask(vendor.dli.create_sql_job, CreateSqlJobRequest(body=body))
+    assert submitted.is_success
+
+    statuses = []
+    for _ in range(3):
+        request = ShowSqlJobStatusRequest(job_id=submitted.job_id)
+        seen = await vendor.ask(vendor.dli.show_sql_job_status, request)
+        assert (seen.statement, seen.queue_name) == ("insert into t select 1", "nightly")
+        statuses.append(seen.status)
+        clock.now += 5
+
+    assert statuses == ["LAUNCHING", "RUNNING", "FINISHED"]
+
+
+@pytest.mark.parametrize("body", [{}, {"sql": " "}, {"sql": 1}])
+async def test_a_submission_without_a_statement_is_refused(body: dict[str, Any], cloud: Cloud) -> None:
+    path = f"/v1.0/{cloud.project_id}/jobs/submit-job"
+    call = Call("POST", path, headers={"x-auth-token": cloud.token}, body=json.dumps(body).encode())
+    answer, _ = handle(cloud, call)
+
+    assert answer.status == 400
+    assert b"DLI.0001" in answer.body
+    assert cloud.dli == {}
