@@ -8,10 +8,12 @@ from typing import Any, Final
 import kubernetes_validate
 import yaml
 from cloudcoil.models.prometheus_operator import v1 as operator
+from kubernetes_validate import ValidationError
 
 from tests.deploy.tools import ROOT, program
 
 Manifest = dict[str, Any]
+__all__ = ["ValidationError"]
 
 CHART: Final = ROOT / "deploy/helm/huaweicloud-job-exporter"
 OPERATOR: Final = "monitoring.coreos.com/v1"
@@ -58,6 +60,13 @@ def documents(text: str) -> list[Manifest]:
 def one(manifests: list[Manifest], kind: str, ending: str = "") -> Manifest:
     """Return the only manifest of a kind, or of those whose name has that ending."""
     (found,) = (each for each in manifests if each["kind"] == kind and each["metadata"]["name"].endswith(ending))
+    return found
+
+
+def settings(manifests: list[Manifest]) -> Manifest:
+    """Return the exporter's configuration as YAML reads it."""
+    (text,) = (each["data"]["exporter.yaml"] for each in manifests if "exporter.yaml" in each.get("data", {}))
+    found: Manifest = yaml.safe_load(text)
     return found
 
 

@@ -33,8 +33,9 @@ CONFIG: Final = """\
 """
 JOBS: Final = '- {service: dws, job_id: 0o17, name: "resize {{ warehouse }}"}\n'
 FROM: Final = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
+SMALLEST: Final = "only a configuration"
 CASES: Final[dict[str, Manifest]] = {
-    "only a configuration": {},
+    SMALLEST: {},
     "everything of one replica": {
         "secretName": "huaweicloud",
         "jobFiles": {"nightly.yaml": JOBS, "weekly.jsonl": ""},
@@ -89,14 +90,15 @@ each_case = pytest.mark.parametrize("case", CASES)
 each_helm = pytest.mark.parametrize("generation", GENERATIONS)
 
 
-def values(case: str = "only a configuration", **more: Any) -> Manifest:
-    return {"config": CONFIG, **copy.deepcopy(CASES[case]), **more}
+def values(case: str, **more: Any) -> Manifest:
+    return {"config": CONFIG, **CASES[case], **more}
 
 
 @pytest.fixture
 def filled(tmp_path: Path) -> Path:
     """Return a copy of the chart with one rule file and one dashboard."""
-    chart = shutil.copytree(CHART, tmp_path / "chart")
+    chart = tmp_path / "chart"
+    shutil.copytree(CHART, chart)
     shutil.rmtree(chart / "files", ignore_errors=True)
     for name, text in (("rules/example.yml", RULES), ("dashboards/example.json", '{"title": "{{job}}"}\n')):
         (chart / "files" / name).parent.mkdir(parents=True)
@@ -172,7 +174,7 @@ def write(manifest: Manifest, folder: Path) -> Path:
     """Write the files of a ConfigMap as a mount shows them; return the path of the first."""
     for name, text in manifest["data"].items():
         (folder / name).write_text(text)
-    return folder / next(iter(manifest["data"]))
+    return folder / str(next(iter(manifest["data"])))
 
 
 @each_helm
@@ -229,7 +231,7 @@ def selector(manifest: Manifest) -> dict[str, str]:
 @pytest.mark.parametrize("kind", ["ServiceMonitor", "PodMonitor"])
 def test_a_monitor_keeps_the_exporters_own_labels(kind: str, tmp_path: Path) -> None:
     name = kind[0].lower() + kind[1:]
-    monitor = kube.one(kube.template("helm4", values(**{name: {"enabled": True}}), tmp_path), kind)
+    monitor = kube.one(kube.template("helm4", values(SMALLEST, **{name: {"enabled": True}}), tmp_path), kind)
     (endpoint,) = monitor["spec"].get("endpoints") or monitor["spec"]["podMetricsEndpoints"]
 
     assert endpoint == {"port": "metrics", "interval": "30s", "honorLabels": True}
@@ -237,7 +239,7 @@ def test_a_monitor_keeps_the_exporters_own_labels(kind: str, tmp_path: Path) -> 
 
 def test_only_where_asked_a_changed_configuration_replaces_the_pod(tmp_path: Path) -> None:
     def annotations(**more: Any) -> Any:
-        manifests = kube.template("helm4", values(**more), tmp_path)
+        manifests = kube.template("helm4", values(SMALLEST, **more), tmp_path)
         return kube.one(manifests, "Deployment")["spec"]["template"]["metadata"].get("annotations")
 
     assert annotations() is annotations(config="projects: {}") is None
@@ -305,6 +307,7 @@ def test_every_value_is_in_the_schema_and_the_other_way_round() -> None:
 @each_helm
 def test_rules_and_dashboards_are_taken_word_for_word(generation: str, filled: Path, tmp_path: Path) -> None:
     asked = values(
+        SMALLEST,
         prometheusRule={"enabled": True, "labels": {"release": "prometheus"}},
         dashboards={"enabled": True, "annotations": {"grafana_folder": "Data"}},
     )
@@ -324,7 +327,7 @@ def test_rules_and_dashboards_are_taken_word_for_word(generation: str, filled: P
 def test_a_chart_that_lost_its_files_says_so(value: str, filled: Path, tmp_path: Path) -> None:
     shutil.rmtree(filled / "files")
 
-    done = kube.helm("helm4", "template", values(**{value: {"enabled": True}}), tmp_path, filled)
+    done = kube.helm("helm4", "template", values(SMALLEST, **{value: {"enabled": True}}), tmp_path, filled)
 
     assert done.returncode != 0
     assert "packaged without files/" in done.stderr
@@ -341,7 +344,7 @@ def test_the_copies_in_the_chart_are_what_deploy_has(ours: str, source: str) -> 
 def test_the_operator_takes_the_rules_and_the_dashboards_that_are_shipped(generation: str, tmp_path: Path) -> None:
     shipped = {"prometheusRule": "files/rules/*.yml", "dashboards": "files/dashboards/*.json"}
     enabled = {value: {"enabled": True} for value, pattern in shipped.items() if [*CHART.glob(pattern)]}
-    manifests = kube.template(generation, values(**enabled), tmp_path)
+    manifests = kube.template(generation, values(SMALLEST, **enabled), tmp_path)
 
     for manifest in manifests:
         kube.validate(manifest, "1.37")
@@ -353,9 +356,7 @@ def test_the_operator_takes_the_rules_and_the_dashboards_that_are_shipped(genera
 @pytest.mark.parametrize(
     ("case", "told"),
     [
-        pytest.param(
-            "only a configuration", ["deployment/jobs-huawei", "Nothing scrapes it", "honor_labels"], id="one"
-        ),
+        pytest.param(SMALLEST, ["deployment/jobs-huawei", "Nothing scrapes it", "honor_labels"], id="one"),
         pytest.param("shards with journals", ["statefulset/jobs-huawei", "2 shards", "start anew"], id="shards"),
     ],
 )
