@@ -27,6 +27,23 @@ scrape_configs:
 """
 
 
+def exporter_at(url: str, project_id: str) -> dict[str, str]:
+    """Return the variables that lead the sidecar to the pretend cloud."""
+    project = "EXPORTER_PROJECTS__PROD__"
+    return {
+        f"{project}CLOUD": "custom",
+        f"{project}PROJECT_ID": project_id,
+        f"{project}ENDPOINTS": json.dumps({"dli": url, "iam": url}),
+        f"{project}CREDENTIALS__PASSWORD__DOMAIN": Cloud.domain,
+        f"{project}CREDENTIALS__PASSWORD__USER": Cloud.user,
+    }
+
+
+def main_at(url: str, project_id: str) -> dict[str, str]:
+    """Return the variables of the main container, of the names in its manifest."""
+    return {"IAM_URL": url, "DLI_URL": url, "PROJECT_ID": project_id, "DOMAIN": Cloud.domain, "USER": Cloud.user}
+
+
 @dataclass(frozen=True)
 class Sidecar:
     """The files of the rendered overlay, and where the pretend cloud is instead of the real one."""
@@ -37,16 +54,8 @@ class Sidecar:
     @property
     def exporter(self) -> dict[str, str]:
         """Return the variables that lead the exporter to the pretend cloud."""
-        return {
-            "EXPORTER_LOG__LEVEL": "info",  # the test reads in the log where it listens
-            "EXPORTER_POLL__INTERVAL": "1s",  # the pretend job takes ten seconds
-            "EXPORTER_POLL__IDLE_INTERVAL": "1s",
-            "EXPORTER_PROJECTS__PROD__CLOUD": "custom",
-            "EXPORTER_PROJECTS__PROD__PROJECT_ID": self.cloud["project_id"],
-            "EXPORTER_PROJECTS__PROD__ENDPOINTS": json.dumps(dict.fromkeys(("dli", "iam"), self.cloud["url"])),
-            "EXPORTER_PROJECTS__PROD__CREDENTIALS__PASSWORD__DOMAIN": Cloud.domain,
-            "EXPORTER_PROJECTS__PROD__CREDENTIALS__PASSWORD__USER": Cloud.user,
-        }
+        # info, because the test reads in the log where it listens
+        return {"EXPORTER_LOG__LEVEL": "info", **exporter_at(self.cloud["url"], self.cloud["project_id"])}
 
     @property
     def main(self) -> dict[str, str]:
@@ -54,11 +63,7 @@ class Sidecar:
         python = Path(sys.executable).parent
         return environment(
             PATH=f"{python}:{os.environ['PATH']}",
-            IAM_URL=self.cloud["url"],
-            DLI_URL=self.cloud["url"],
-            PROJECT_ID=self.cloud["project_id"],
-            DOMAIN=Cloud.domain,
-            USER=Cloud.user,
+            **main_at(self.cloud["url"], self.cloud["project_id"]),
             PASSWORD_FILE=str(self.folder / "password"),
         )
 
@@ -95,12 +100,15 @@ def sidecar(cloud: dict[str, Any], tmp_path: Path) -> Sidecar:
 def state(body: bytes) -> str:
     """Return the state that an exposition tells of the one job; empty if it has none."""
     lines = [line for line in body.decode().splitlines() if line.startswith("huaweicloud_job_state{")]
-    return "".join(line.partition('state="')[2].partition('"')[0] for line in lines if float(line.rpartition(" ")[2]) == 1)
+    return "".join(
+        line.partition('state="')[2].partition('"')[0] for line in lines if float(line.rpartition(" ")[2]) == 1
+    )
 
 
 def test_the_last_scrape_sees_the_end_and_nothing_waits_longer(sidecar: Sidecar) -> None:
     config = str(sidecar.folder / "exporter.yaml")
-    with serving("run", "--config", config, **sidecar.exporter) as (exporter, address):
+    often = {"EXPORTER_POLL__INTERVAL": "1s", "EXPORTER_POLL__IDLE_INTERVAL": "1s"}  # the pretend job is a short one
+    with serving("run", "--config", config, **sidecar.exporter, **often) as (exporter, address):
         with subprocess.Popen(["sh", str(sidecar.folder / "main.sh")], env=sidecar.main) as main:
             eventually(lambda: state(fetch(f"{address}/metrics")[1]) == "running", "the job is seen to run", 15)
             assert main.wait(PATIENCE) == 0
