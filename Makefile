@@ -5,6 +5,7 @@ PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
 	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
 VENV ?= .venv
 RUN := $(VENV)/bin/
+CHART := deploy/helm/huaweicloud-job-exporter
 
 .PHONY: help demo test test-deploy lint bench docs lock clean
 
@@ -38,6 +39,8 @@ docs: $(VENV)/dev
 	$(RUN)python -m exporter metrics > docs/metrics.md
 	$(RUN)python -m deploy.prometheus.reference > docs/alerts.md
 	$(RUN)python -m deploy.grafana.dashboards
+	rm -rf $(CHART)/files && mkdir -p $(CHART)/files
+	cp -R deploy/prometheus/rules deploy/grafana/dashboards $(CHART)/files/
 
 lock: $(VENV)/dev
 	$(RUN)pip install uv

@@ -312,7 +312,7 @@ def test_rules_and_dashboards_are_taken_word_for_word(generation: str, filled: P
         dashboards={"enabled": True, "annotations": {"grafana_folder": "Data"}},
     )
     manifests = kube.template(generation, asked, tmp_path, filled)
-    rules, dashboard = kube.one(manifests, "PrometheusRule"), kube.one(manifests, "ConfigMap", "-example")
+    rules, dashboard = kube.one(manifests, "PrometheusRule"), kube.one(manifests, "ConfigMap", "-dashboard-example")
 
     assert rules["spec"] == yaml.safe_load(RULES)
     assert rules["metadata"]["labels"]["release"] == "prometheus"

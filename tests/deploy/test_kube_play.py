@@ -60,6 +60,7 @@ def adapted(manifests: list[Manifest], secrets: dict[str, str], *, native: bool 
     - It has no native sidecars: unless *native*, the sidecar is an ordinary container, and the test is the kubelet.
     """
     found = copy.deepcopy(manifests)
+    name = ""
     for manifest in found:
         pod = kube.pod_of(manifest)
         if pod is None:
@@ -68,13 +69,14 @@ def adapted(manifests: list[Manifest], secrets: dict[str, str], *, native: bool 
             container.pop("ports", None)
         for volume in pod["volumes"]:
             if "secret" in volume:
-                volume["configMap"] = {"name": volume.pop("secret")["secretName"]}
+                name = volume.pop("secret")["secretName"]
+                volume["configMap"] = {"name": name}
         if not native:
             pod["containers"] = [*pod.pop("initContainers", ()), *pod["containers"]]
         if manifest["kind"] == "Job":
             manifest.update(apiVersion="v1", kind="Pod", spec=pod)
     played = [each for each in found if each["kind"] in {"ConfigMap", "Deployment", "Pod"}]
-    return [*played, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "huaweicloud"}, "data": secrets}]
+    return [*played, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": secrets}]
 
 
 @contextmanager
