@@ -22,7 +22,7 @@ from exporter.simulator.population import announcement
 from tests.deploy import kube
 from tests.deploy.engine import Container, Engine
 from tests.deploy.kube import Manifest
-from tests.deploy.test_sidecar import exporter_at, main_at, state
+from tests.deploy.test_sidecar import exporter_at, last_scraped, main_at
 from tests.deploy.tools import ROOT
 from tests.e2e.processes import eventually
 
@@ -170,7 +170,7 @@ def test_the_sidecar_sees_the_end_of_the_main_container_and_ends(
         assert exporter.state()["Running"], exporter.logs()
 
         engine.podman("kill", "--signal=TERM", exporter.name)  # as the kubelet does now
-        eventually(lambda: state(pod.infra.fetch("/metrics")[1].encode()) == "succeeded", "a scrape sees the end", 10)
+        assert last_scraped(lambda: pod.infra.fetch("/metrics")) == "succeeded"
         assert exporter.ended() == 0
 
 
