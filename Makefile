@@ -23,7 +23,7 @@ demo: $(VENV)/runtime
 test: lint
 	$(RUN)python -m pytest
 
-test-deploy: $(VENV)/dev
+test-deploy: $(VENV)/dev $(VENV)/kubernetes-tools/fetched
 	$(RUN)python -m pytest tests/deploy
 
 lint: $(VENV)/dev
@@ -66,3 +66,7 @@ $(VENV)/dev: requirements/dev.txt pyproject.toml | $(VENV)/bin/python
 	$(RUN)pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(RUN)pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@ $(VENV)/runtime
+
+$(VENV)/kubernetes-tools/fetched: requirements/kubernetes-tools.txt | $(VENV)/dev
+	$(RUN)python -m tests.deploy.tools
+	@touch $@
