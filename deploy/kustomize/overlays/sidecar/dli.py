@@ -8,13 +8,16 @@ import os
 import sys
 import time
 import urllib.request
+from email.message import Message
 from pathlib import Path
+from typing import Any
 
+JOBS = f"{os.environ['DLI_URL']}/v1.0/{os.environ['PROJECT_ID']}/jobs"
 EVERY = 5
 """Seconds between two looks."""
 
 
-def ask(url, body=None, token=""):
+def ask(url: str, body: object = None, token: str = "") -> tuple[Message, Any]:
     """Return headers and content of an answer; an OSError tells what went wrong."""
     headers = {"Content-Type": "application/json", "X-Auth-Token": token}
     data = None if body is None else json.dumps(body).encode()
@@ -22,17 +25,17 @@ def ask(url, body=None, token=""):
         return answer.headers, json.load(answer)
 
 
-def login():
+def login() -> str:
     """Return a token of the project."""
     password = Path(os.environ["PASSWORD_FILE"]).read_text().strip()
     user = {"domain": {"name": os.environ["DOMAIN"]}, "name": os.environ["USER"], "password": password}
     identity = {"methods": ["password"], "password": {"user": user}}
     scope = {"project": {"id": os.environ["PROJECT_ID"]}}
     url = os.environ["IAM_URL"] + "/v3/auth/tokens"
-    return ask(url, {"auth": {"identity": identity, "scope": scope}})[0]["X-Subject-Token"]
+    return str(ask(url, {"auth": {"identity": identity, "scope": scope}})[0]["X-Subject-Token"])
 
 
-def submit(file):
+def submit(file: str) -> None:
     """Submit the statement in a file and print the id of its job."""
     answer = ask(JOBS + "/submit-job", {"sql": Path(file).read_text()}, login())[1]
     if not answer["is_success"]:
@@ -40,7 +43,7 @@ def submit(file):
     print(answer["job_id"])
 
 
-def wait(job_id):
+def wait(job_id: str) -> None:
     """Return once the job has finished; exit with its message if it failed or was cancelled."""
     token = login()
     while True:
@@ -59,5 +62,4 @@ def wait(job_id):
 
 
 if __name__ == "__main__":
-    JOBS = f"{os.environ['DLI_URL']}/v1.0/{os.environ['PROJECT_ID']}/jobs"
     {"submit": submit, "wait": wait}[sys.argv[1]](sys.argv[2])
