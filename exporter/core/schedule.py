@@ -22,6 +22,8 @@ STALE_INTERVALS: Final = 3
 TOO_SOON: Final = 0.25
 """The part of an interval that passes at least between a job's first two polls: the first come by place and not by
 phase, and would make half as many calls again in the first minutes."""
+SLACK: Final = 64
+"""Times that count no more, of which so many may be kept in any case."""
 FIRST_POLLS_PER_SECOND: Final = 20.0
 """Jobs that are new together get their first poll at this rate, faster only if they would not fit the interval."""
 
@@ -125,6 +127,9 @@ class Agenda:
         """Set the time of a key."""
         self._times[key] = time
         heapq.heappush(self._heap, (time, key))
+        if len(self._heap) > SLACK + 2 * len(self._times):  # times that were set anew lie there until they come up
+            self._heap = [(time, key) for key, time in self._times.items()]
+            heapq.heapify(self._heap)
 
     def remove(self, key: JobKey) -> None:
         """Forget a key; one that is not there is fine."""

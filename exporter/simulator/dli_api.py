@@ -71,34 +71,46 @@ def list_jobs(cloud: Cloud, call: Call) -> Answer:
     if size is None or page is None or order not in _ORDERS or not all(text.isdecimal() for text in window):
         message = "Parameter check failed: page-size, current-page, order, start or end."
         return service_error(400, "DLI.0001", message)
-    moments = [moment for job in cloud.dli.values() if (moment := job.at(now)) is not None]
-    rows = [row for row in (_row(moment, now) for moment in moments) if _wanted(row, call)]
+    checks, status = _checks(call), call.value("job-status")
+    jobs = [job for job in cloud.dli.values() if job.submitted_at <= now and all(check(job) for check in checks)]
+    if status is not None:
+        jobs = [job for job in jobs if (moment := job.at(now)) is not None and moment.status == status]
+    jobs.sort(key=lambda job: job.job_id)
     key, descending = _ORDERS[order]
-    rows.sort(key=lambda row: row["job_id"])
-    rows.sort(key=lambda row: row[key], reverse=descending)
-    shown = rows[(page - 1) * size : page * size]
-    return answer(200, {"is_success": True, "message": "", "job_count": len(rows), "jobs": shown})
+    jobs.sort(key=lambda job: key(job, now), reverse=descending)
+    shown = [moment for job in jobs[(page - 1) * size : page * size] if (moment := job.at(now)) is not None]
+    rows = [_row(moment, now) for moment in shown]
+    return answer(200, {"is_success": True, "message": "", "job_count": len(jobs), "jobs": rows})
+
+
+def _duration(job: DliJob, now: float) -> float:
+    moment = job.at(now)
+    ended = None if moment is None else moment.ended_at
+    return (now if ended is None else ended) - job.submitted_at
+
+
+def _started(job: DliJob, now: float) -> float:
+    return job.submitted_at
 
 
 _LIST_ONLY: Final = frozenset({"with_column_header", "engine_type", "end_time", "cpu_cost", "output_byte"})
-_ORDERS: Final = {
-    "start_time_desc": ("start_time", True),
-    "start_time_asc": ("start_time", False),
-    "duration_desc": ("duration", True),
-    "duration_asc": ("duration", False),
+_ORDERS: Final[dict[str, tuple[Callable[[DliJob, float], float], bool]]] = {
+    "start_time_desc": (_started, True),
+    "start_time_asc": (_started, False),
+    "duration_desc": (_duration, True),
+    "duration_asc": (_duration, False),
 }
 _EQUALS: Final = {
     "job-type": "job_type",
-    "job-status": "status",
     "job-id": "job_id",
-    "db_name": "database_name",
-    "table_name": "table_name",
-    "queue_name": "queue_name",
-    "engine-type": "engine_type",
-    "engine_type": "engine_type",
+    "db_name": "database",
+    "table_name": "table",
+    "queue_name": "queue",
+    "engine-type": "engine",
+    "engine_type": "engine",
     "owner": "owner",
 }
-"""Query parameter -> the field of a row that must equal it."""
+"""Query parameter -> what of a job must equal it."""
 
 
 def _find(cloud: Cloud, job_id: str) -> DliMoment | None:
@@ -106,22 +118,28 @@ def _find(cloud: Cloud, job_id: str) -> DliMoment | None:
     return None if job is None else job.at(cloud.clock())
 
 
-def _wanted(row: dict[str, Any], call: Call) -> bool:
-    """Return whether a row passes every filter of the query."""
-    for parameter, field in _EQUALS.items():
-        asked = call.value(parameter)
-        if asked is not None and row[field] != asked:
-            return False
-    checks: tuple[tuple[str, Callable[[str], bool]], ...] = (
-        ("start", lambda text: row["start_time"] >= int(text)),
-        ("end", lambda text: row["start_time"] <= int(text)),
-        ("sql_pattern", lambda text: text.lower() in row["statement"].lower()),
-        ("tags", lambda text: _tags(text) <= {(tag["key"], tag["value"]) for tag in row["tags"]}),
-    )
-    types = call.values("job_types")
-    if types and row["job_type"] not in types:
-        return False
-    return all(check(text) for name, check in checks if (text := call.value(name)) is not None)
+def _checks(call: Call) -> list[Callable[[DliJob], bool]]:
+    """Return the filters of the query, read once; a status needs more than the job."""
+
+    def equal(field: str, asked: str) -> Callable[[DliJob], bool]:
+        return lambda job: getattr(job, field) == asked
+
+    checks = [equal(field, asked) for name, field in _EQUALS.items() if (asked := call.value(name)) is not None]
+    if (start := call.value("start")) is not None:
+        earliest = int(start)
+        checks.append(lambda job: milliseconds(job.submitted_at) >= earliest)
+    if (end := call.value("end")) is not None:
+        latest = int(end)
+        checks.append(lambda job: milliseconds(job.submitted_at) <= latest)
+    if (pattern := call.value("sql_pattern")) is not None:
+        part = pattern.lower()
+        checks.append(lambda job: part in job.statement.lower())
+    if (tags := call.value("tags")) is not None:
+        wanted = _tags(tags)
+        checks.append(lambda job: wanted <= set(job.tags.items()))
+    if types := call.values("job_types"):
+        checks.append(lambda job: job.job_type in types)
+    return checks
 
 
 def _tags(text: str) -> set[tuple[str, str]]:

@@ -159,6 +159,17 @@ def test_an_agenda_keeps_one_time_a_key_and_gives_the_earliest_first() -> None:
     assert list(agenda.due(10)) == []
 
 
+def test_an_agenda_in_which_times_are_set_again_and_again_does_not_grow() -> None:
+    agenda, keys = Agenda(), [JobKey("cdm", str(number)) for number in range(100)]
+    for time in range(1000):
+        for key in keys:
+            agenda.put(key, 10_000 + time)
+
+    assert len(agenda._heap) < 400
+    assert list(agenda.due(10_998)) == []
+    assert sorted(agenda.due(20_000)) == sorted((10_999, key) for key in keys)
+
+
 @given(rate=st.floats(0.02, 200), delays=st.lists(st.floats(0, 5), min_size=1, max_size=400))
 def test_a_budget_never_allows_more_than_its_rate_in_any_minute(rate: float, delays: list[float]) -> None:
     budget, now, taken = Budget(rate), 0.0, []
