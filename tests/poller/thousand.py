@@ -77,7 +77,7 @@ async def watch(seconds: float, *, lists: bool, idle_interval: float = 300.0) ->
         cloud.cdm_clusters.update({cluster: CdmCluster(cluster, cluster) for cluster in CLUSTERS})
 
     async with AsyncExitStack() as stack:
-        there = await stack.enter_async_context(world(populate, rate=RATE, pace=pace))
+        there = await stack.enter_async_context(world(populate, rate=RATE, pace=pace, timeout=30))
         if lists:
             paces = {"interval": f"{INTERVAL}s", "list_interval": f"{LIST_INTERVAL}s"}
             await stack.enter_async_context(looking(there, {"service": "cdm", "max_jobs": str(JOBS)}, **paces))
