@@ -92,7 +92,8 @@ def test_memory_is_flat_over_a_hundred_looks_at_the_same_jobs() -> None:
 
     def populate(cloud: Cloud) -> None:
         script = (Step("LAUNCHING", 1e6),)
-        cloud.add(DliJob("busy", "busy", START - 60, (Step("RUNNING", 1e6),)))  # its turn comes before theirs
+        for name in ("one", "two", "three"):  # a turn of one of them always comes before theirs
+            cloud.add(DliJob(name, name, START - 60, (Step("RUNNING", 1e6),)))
         cloud.add(*(DliJob(f"id-{number}", f"q{number}", START - 60, script) for number in range(30)))
 
     async def main() -> None:
