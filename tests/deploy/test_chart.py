@@ -11,7 +11,6 @@ import pytest
 import yaml
 
 from exporter import __version__
-from exporter.settings.rules import UNAVAILABLE
 from tests.deploy import kube
 from tests.deploy.kube import CHART, Manifest
 from tests.deploy.tools import GENERATIONS, ROOT
@@ -158,8 +157,6 @@ def test_the_exporter_accepts_what_it_will_be_given(case: str, generation: str, 
         write(kube.one(manifests, "ConfigMap", "-jobs"), tmp_path / "run/jobs")
     container = kube.pods(manifests)[0]["containers"][0]
     variables = {each["name"]: each["value"] for each in container["env"] if "value" in each}
-    if any(row.path == ("journal",) for row in UNAVAILABLE):
-        variables.pop("EXPORTER_JOURNAL", None)
 
     done = exporter("check", "--config", str(config), HOSTNAME="jobs-huaweicloud-job-exporter-0", **variables)
 
