@@ -152,7 +152,7 @@ class Discovery:
             await asyncio.sleep(max(SOONEST, began + interval - self._clock.monotonic()))
 
     async def _round(self, look: _Look) -> None:
-        search, missed, began = look.search, list[Any](), self._clock.now()
+        search, missed = look.search, list[Any]()
         try:
             found = await self._find(search)
         except PollError as error:
@@ -165,10 +165,10 @@ class Discovery:
         items = {key(each.listed): each.listed for each in found.jobs} if found is not None else {}
         listing = self._poller.listing
         # before the next runs of some of these jobs are registered, or the ends of theirs would never be seen
-        for name in listing.take(search.project, search.service, items.values(), began):
+        for name in listing.take(search.project, search.service, items.values()):
             items.pop(tuple(self._target(name).values()), None)
         self._publish(search.project, search.service)
-        listing.take(search.project, search.service, items.values(), began)
+        listing.take(search.project, search.service, items.values())
         listing.hurry(missed)
 
     def _target(self, name: JobKey) -> Mapping[str, str]:

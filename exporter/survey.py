@@ -89,7 +89,6 @@ class Survey:
         worth, before, now = self._worth(jobs.values()), self._told.pop(place, frozenset()), self._clock.monotonic()
         if not worth or now < self._not_before.get(place, now):
             return
-        began = self._clock.now()
         try:
             reading = await self._read(place, worth)
         except PollError as error:
@@ -97,7 +96,7 @@ class Survey:
             return
         self._failing.discard(place)
         project, service, _ = place
-        told = frozenset(self._poller.listing.take(project, service, reading.items, began)) & jobs.keys()
+        told = frozenset(self._poller.listing.take(project, service, reading.items)) & jobs.keys()
         if reading.unread == 0:  # what it told of and tells of no more is something else now
             self._poller.listing.hurry(before & jobs.keys() - told)
         if self._worth(jobs[each] for each in told) < reading.pages:

@@ -41,12 +41,10 @@ class Listing:
         self._wake = wake
         self._told: dict[JobKey, tuple[int, Told]] = {}  # by registration, as the list before told it
 
-    def take(self, project: str, service: str, items: Collection[Listed], since: float) -> Collection[JobKey]:
+    def take(self, project: str, service: str, items: Collection[Listed]) -> Collection[JobKey]:
         """Take over what a list told of the registered jobs of a project; return those that it told of.
 
-        What it told may be as old as its first call, at *since* (Unix seconds), because its pages are many calls. A job
-        whose own answer is on its way is left alone: that one tells more, and is as new; one that told something else
-        of itself since then is, too.
+        A job whose own answer is on its way is left alone: that one tells more, and is as new.
         """
         self._told = {name: told for name, told in self._told.items() if self._board.get(name) is not None}
         now, hurried, found = self._clock.monotonic(), [], []
@@ -54,9 +52,9 @@ class Listing:
         for record, answer in self._matching(project, service, items):
             name = record.job.key
             found.append(name)
-            if name in self._asked or self._outdated(record, answer, since):
+            if name in self._asked:
                 continue
-            after, soon = self._listed(record, answer, since)
+            after, soon = self._listed(record, answer)
             if soon:
                 hurried.append(name)
             elif after.by_list and after.snapshot is not None:
@@ -81,12 +79,7 @@ class Listing:
                 if answer is not None:
                     yield record, answer
 
-    def _outdated(self, record: Record, answer: Snapshot, since: float) -> bool:
-        newest = record.newest
-        told_since = record.polled_at is not None and record.polled_at > since
-        return told_since and newest is not None and newest.state is not answer.state
-
-    def _listed(self, record: Record, answer: Snapshot, since: float) -> tuple[Record, bool]:
+    def _listed(self, record: Record, answer: Snapshot) -> tuple[Record, bool]:
         name, now = record.job.key, told(answer)
         registration, before = self._told.get(name, (record.registration, None))
         first = before is None or registration != record.registration
@@ -95,9 +88,7 @@ class Listing:
             for field in answer.unknown:
                 self._telemetry.unknown_values.labels(name.service, field).inc()
         adapter = self._plan.fleet.adapter(record.job)
-        after, soon = listed(
-            record, answer, max(since, record.polled_at or since), adapter, before=None if first else before
-        )
+        after, soon = listed(record, answer, self._clock.now(), adapter, before=None if first else before)
         if after is not record:
             self._outcomes.listed(record, after)
         return after, soon

@@ -162,30 +162,6 @@ def test_what_only_the_list_tells_of_a_job_that_runs_is_shown_beside_its_own_ans
     run(main())
 
 
-def test_a_list_of_many_calls_is_as_old_as_its_first() -> None:
-    clusters = [f"c{number:03}" for number in range(100)]
-    jobs = [migration(number, cluster_id=cluster) for number, cluster in enumerate(clusters)]
-
-    def populate(cloud: Cloud) -> None:
-        cloud.add(*jobs)
-        cloud.cdm_clusters.update({each: CdmCluster(each, each) for each in clusters})
-
-    async def main() -> None:
-        async with (
-            world(populate, rate=1.8) as there,
-            looking(there, {"service": "cdm", "name": "{job_name}"}),
-        ):
-            for now in range(300, 600, 10):
-                await there.until(now)
-                asked = [each.at for each in there.cloud.asked("ShowJobs") if each.cluster == clusters[0]]
-                record = there.record(jobs[0])
-                if record.by_list:
-                    assert record.polled_at is not None
-                    assert record.polled_at <= max(asked) + 5
-
-    run(main())
-
-
 def test_a_cluster_that_is_off_is_left_out_and_told() -> None:
     job, other = migration(1), migration(2, cluster_id="c-off")
 
