@@ -9,7 +9,7 @@ from exporter.core.exposition import Exposition
 from exporter.core.guard import Guard
 from exporter.core.model import JobKey, Record
 
-_REST = attrgetter(*[each.name for each in fields(Record) if each.name != "polled_at"])
+_REST = attrgetter(*[each.name for each in fields(Record) if each.name not in {"polled_at", "listed_at"}])
 
 
 class Board:
