@@ -31,14 +31,18 @@ SOONEST: Final = 1.0
 
 
 async def find(
-    lister: Lister[Any], rule: Rule, project_id: str, now: float, ask: Callable[[Request], Awaitable[bytes]]
+    lister: Lister[Any],
+    rule: Rule,
+    project_id: str,
+    now: Callable[[], float],
+    ask: Callable[[Request], Awaitable[bytes]],
 ) -> Found:
     """Return the jobs that *rule* asks for; *ask* makes a call and returns the body of its 200 answer.
 
     One list that fails is told in the result. Raises :class:`~exporter.core.errors.PollError` if none could be read:
     the project or its places are not known, or the cloud refuses who asks.
     """
-    steps = walk(lister, rule, project_id, now)
+    steps = walk(lister, rule, project_id, now())
     try:
         request = next(steps)
         while True:
@@ -50,7 +54,7 @@ async def find(
                     raise
                 request = steps.throw(error)
             else:
-                request = steps.send(body)
+                request = steps.send((body, now()))
     except StopIteration as done:
         found: Found = done.value
         return found
@@ -191,7 +195,7 @@ class Discovery:
                 search.project, request.limit, patience, lambda project: project.ask(adapter, request), TRIES
             )
 
-        return await find(adapter.lists, search.rule, project_id, self._clock.now(), ask)
+        return await find(adapter.lists, search.rule, project_id, self._clock.now, ask)
 
     def _publish(self, project: str, service: str) -> None:
         """Register what the rules for one service and project found, as one source: start times cross rules."""

@@ -125,7 +125,8 @@ class Survey:
         while True:
             made = partial(_make, adapter=adapter, request=request)
             try:
-                request = steps.send(await access.call(project, request.limit, patience, made))
+                body = await access.call(project, request.limit, patience, made)
+                request = steps.send((body, self._clock.now()))
             except StopIteration as done:
                 reading: Reading = done.value
                 return reading

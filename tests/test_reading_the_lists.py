@@ -98,7 +98,7 @@ async def discover(cloud: Cloud, url: str, service: str, **rule: object) -> Foun
             except PollError as error:
                 request = steps.throw(error)
             else:
-                request = steps.send(body)
+                request = steps.send((body, 0.0))
     except StopIteration as done:
         found: Found = done.value
         return found
@@ -304,13 +304,14 @@ async def test_a_cluster_that_fails_is_told_with_its_reason(cloud: Cloud, url: s
     cloud.cdm_clusters["c-2"] = CdmCluster("c-2", "second")
     steps = walk(lister("cdm"), lister("cdm").rule(), cloud.project_id, NOON)
     next(steps)
-    steps.send(await get(cloud, url, "cdm", Request("ListClusters", f"/v1.1/{cloud.project_id}/clusters", "cdm_list")))
+    clusters = Request("ListClusters", f"/v1.1/{cloud.project_id}/clusters", "cdm_list")
+    steps.send((await get(cloud, url, "cdm", clusters), NOON))
     gone = lister("cdm").request(View(place_of("gone")), cloud.project_id, 1)
     with pytest.raises(PollError) as caught:
         await get(cloud, url, "cdm", gone)
     request = steps.throw(caught.value)
     with pytest.raises(StopIteration) as done:
-        steps.send(await get(cloud, url, "cdm", request))
+        steps.send((await get(cloud, url, "cdm", request), 0.0))
 
     found: Found = done.value.value
     assert [(place.id, error.reason.value) for place, error in found.failures] == [("c-1", "not_found")]

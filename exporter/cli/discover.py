@@ -84,7 +84,7 @@ async def _find(project: Project, adapter: Adapter, lister: Lister[Any]) -> Foun
         budget.take(now)
         return await project.ask(adapter, request)
 
-    return await find(lister, lister.rule(), await project.project_id_of(), clock.now(), ask)
+    return await find(lister, lister.rule(), await project.project_id_of(), clock.now, ask)
 
 
 def _lines(service: str, project: Project, adapter: Adapter, found: Found) -> Iterator[str]:

@@ -94,6 +94,8 @@ class Listed:
     """What the list tells of the newest run, and nothing more; ``None`` if it tells no state."""
     since: float | None = None
     """Which of two jobs is newer: the start of one that runs once, the creation of one that runs again."""
+    at: float = 0.0
+    """Unix time of the page that told of it, set by who reads the pages."""
 
 
 @dataclass(frozen=True, slots=True)

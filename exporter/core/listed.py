@@ -95,7 +95,7 @@ def _added(record: Record, known: Snapshot, answer: Snapshot, at: float) -> Reco
     packed = Packed(counts) if moved else known.counts
     return replace(
         record,
-        snapshot=replace(more, counts=packed),
+        snapshot=replace(more, counts=packed, digest=b""),  # read anew, or the counts would never grow old
         listed_at=at,
         seen=packed if moved else record.seen,
         last_progress=at if moved else record.last_progress,
@@ -112,10 +112,11 @@ def _rests(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> Rec
 
 def _rests_unnamed(record: Record, answer: Snapshot, at: float, *, news: bool, first: bool) -> tuple[Record, bool]:
     """Take the list for a poll; the *first* one may tell of a run that began and ended after the job was asked."""
-    known, shown = record.snapshot, record.shown
+    known = record.snapshot
     changed = known is not None and (news or known.state is not answer.state)
     waits = record.listed is not None and told(record.listed) == told(answer)
-    moved = shown is None or shown.state is not answer.state
+    before = record.newest
+    moved = before is None or before.state is not answer.state
     differs = known is None or changed or waits
     record = replace(
         record,

@@ -1,13 +1,14 @@
 """Reading a list to its end: pure; who calls feeds the answers in.
 
-A generator here yields a :class:`~exporter.core.adapter.Request` and is sent the body of its 200 answer; a call that
-failed is thrown in as :class:`~exporter.core.errors.PollError`. What it returns is the result::
+A generator here yields a :class:`~exporter.core.adapter.Request` and is sent the body of its 200 answer, and the Unix
+time at which it came; a call that failed is thrown in as :class:`~exporter.core.errors.PollError`. What it returns is
+the result::
 
     steps = walk(lister, rule, project_id, now)
     request = next(steps)
     try:
         while True:
-            request = steps.send(await get(request))
+            request = steps.send((await get(request), now()))
     except StopIteration as done:
         found = done.value
 
@@ -21,9 +22,9 @@ total then falls, and the pages that this can have touched are read once more.
 """
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from exporter.core import names
 from exporter.core.adapter import PAGE_SIZE, Listed, Lister, Place, Request, View
@@ -33,6 +34,7 @@ from exporter.core.rules import Rule
 MOST_PAGES: Final = 100
 """The vendor's own limit where it has one."""
 Key = tuple[str, ...]
+Sent: TypeAlias = tuple[bytes, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def pages(
     wanted: Callable[[Listed], bool] = lambda _: True,
     most: float = inf,
     most_pages: int = MOST_PAGES,
-) -> Generator[Request, bytes, Reading]:
+) -> Generator[Request, Sent, Reading]:
     """Read the jobs of one list that are *wanted*, until *most* of them are there, or for *most_pages*."""
     found: dict[Key, Listed] = {}
     unknown: list[str] = []
@@ -99,10 +101,11 @@ def pages(
     while read < min(most_pages, MOST_PAGES):
         read += 1
         number = front // PAGE_SIZE + 1
-        page = lister.parse((yield lister.request(view, project_id, number)), view)
+        body, at = yield lister.request(view, project_id, number)
+        page = lister.parse(body, view)
         keys = {key(each) for each in page.items}
         repeated = keys == before and page.total == total and page.rows >= PAGE_SIZE
-        found |= {key(each): each for each in page.items if wanted(each)}
+        found |= {key(each): replace(each, at=at) for each in page.items if wanted(each)}
         unknown += page.unknown
         if total is not None and page.total is not None and page.total < total:
             front = max(0, front - (total - page.total))
@@ -118,7 +121,7 @@ def pages(
     return Reading(tuple(found.values()), unread, tuple(unknown), read)
 
 
-def walk(lister: Lister[Any], rule: Rule, project_id: str, now: float) -> Generator[Request, bytes, Found]:
+def walk(lister: Lister[Any], rule: Rule, project_id: str, now: float) -> Generator[Request, Sent, Found]:
     """Find the jobs that *rule* asks for; *now* is Unix seconds.
 
     The failure of one list does not stop the others. Whoever finds that no further call makes sense (the credentials
@@ -126,7 +129,8 @@ def walk(lister: Lister[Any], rule: Rule, project_id: str, now: float) -> Genera
     """
     places: tuple[Place, ...] = (Place(),)
     if (request := lister.places_request(project_id)) is not None:
-        places = lister.places((yield request))
+        body, _ = yield request
+        places = lister.places(body)
     places = lister.chosen(rule, places)
     naming = _Naming(lister, rule, lister.template(rule, places))
     most = rule.max_jobs if lister.newest_first else inf

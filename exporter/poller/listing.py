@@ -44,17 +44,17 @@ class Listing:
     def take(self, project: str, service: str, items: Collection[Listed]) -> Collection[JobKey]:
         """Take over what a list told of the registered jobs of a project; return those that it told of.
 
-        A job whose own answer is on its way is left alone: that one tells more, and is as new.
+        A job whose own answer is newer, or on its way, is left alone: that one tells more.
         """
         self._told = {name: told for name, told in self._told.items() if self._board.get(name) is not None}
         now, hurried, found = self._clock.monotonic(), [], []
         turns: dict[JobKey, float] = {}
-        for record, answer in self._matching(project, service, items):
+        for record, answer, at in self._matching(project, service, items):
             name = record.job.key
             found.append(name)
-            if name in self._asked:
+            if name in self._asked or _knows_better(record, at):
                 continue
-            after, soon = self._listed(record, answer)
+            after, soon = self._listed(record, answer, at)
             if soon:
                 hurried.append(name)
             elif after.by_list and after.snapshot is not None:
@@ -70,16 +70,18 @@ class Listing:
         keys = [name for name in keys if (record := self._board.get(name)) is not None and not record.final]
         self._move(dict.fromkeys(keys, self._clock.monotonic()))
 
-    def _matching(self, project: str, service: str, items: Collection[Listed]) -> Iterator[tuple[Record, Snapshot]]:
-        known = {key(item): item.snapshot for item in items}
+    def _matching(
+        self, project: str, service: str, items: Collection[Listed]
+    ) -> Iterator[tuple[Record, Snapshot, float]]:
+        known = {key(item): item for item in items}
         for record in list(self._board.records()):
             job = record.job
             if job.key.service == service and job.project == project:
-                answer = known.get(tuple(job.target.values()))
-                if answer is not None:
-                    yield record, answer
+                item = known.get(tuple(job.target.values()))
+                if item is not None and item.snapshot is not None:
+                    yield record, item.snapshot, item.at
 
-    def _listed(self, record: Record, answer: Snapshot) -> tuple[Record, bool]:
+    def _listed(self, record: Record, answer: Snapshot, at: float) -> tuple[Record, bool]:
         name, now = record.job.key, told(answer)
         registration, before = self._told.get(name, (record.registration, None))
         first = before is None or registration != record.registration
@@ -88,7 +90,7 @@ class Listing:
             for field in answer.unknown:
                 self._telemetry.unknown_values.labels(name.service, field).inc()
         adapter = self._plan.fleet.adapter(record.job)
-        after, soon = listed(record, answer, self._clock.now(), adapter, before=None if first else before)
+        after, soon = listed(record, answer, at, adapter, before=None if first else before)
         if after is not record:
             self._outcomes.listed(record, after)
         return after, soon
@@ -110,3 +112,8 @@ class Listing:
             else:
                 self._turns.put(name, due)
         self._wake()
+
+
+def _knows_better(record: Record, at: float) -> bool:
+    """Whether the job was asked itself after a list told of it *at* that time."""
+    return record.polled_at is not None and not record.by_list and record.polled_at > at

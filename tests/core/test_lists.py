@@ -35,7 +35,9 @@ def read(service: str, body: object) -> Page:
     return lister(service).parse(raw, View(CLUSTER if service == "cdm" else Place()))
 
 
-def driven(steps: Generator[Request, bytes, T], answer: Callable[[Request], object]) -> tuple[T, list[Request]]:
+def driven(
+    steps: Generator[Request, tuple[bytes, float], T], answer: Callable[[Request], object]
+) -> tuple[T, list[Request]]:
     """Run a generator to its end; an answer that is an error is thrown in."""
     asked: list[Request] = []
     try:
@@ -43,7 +45,9 @@ def driven(steps: Generator[Request, bytes, T], answer: Callable[[Request], obje
         while True:
             asked.append(request)
             given = answer(request)
-            request = steps.throw(given) if isinstance(given, PollError) else steps.send(json.dumps(given).encode())
+            request = (
+                steps.throw(given) if isinstance(given, PollError) else steps.send((json.dumps(given).encode(), NOW))
+            )
     except StopIteration as done:
         return done.value, asked
 
