@@ -14,7 +14,7 @@ help:
 	@echo "make test   linters, types, import rules and all tests"
 	@echo "make test-deploy  builds the image, runs it, and checks all that deploy/ ships; wants root and Debian's podman"
 	@echo "make bench  measure it against its peers on this machine (half an hour); see docs/performance.md"
-	@echo "make docs   write again what is made from the code: docs/metrics.md, docs/alerts.md, dashboards"
+	@echo "make docs   write again what is made from the code: metrics, configuration, alerts, dashboards"
 	@echo "make lock   pin the dependencies anew"
 
 demo: $(VENV)/runtime
@@ -37,6 +37,7 @@ bench: $(VENV)/dev
 
 docs: $(VENV)/dev
 	$(RUN)python -m exporter metrics > docs/metrics.md
+	$(RUN)python -m exporter.cli.configuration > docs/configuration.md
 	$(RUN)python -m deploy.prometheus.reference > docs/alerts.md
 	$(RUN)python -m deploy.grafana.dashboards
 	rm -rf $(CHART)/files && mkdir -p $(CHART)/files

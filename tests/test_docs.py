@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from exporter.cli import reference
+from exporter.cli import configuration, reference
 from exporter.core.catalog import FAMILIES
 from exporter.core.model import Reason
+from exporter.settings import load
 
 ROOT = Path(__file__).parents[1]
 DLI = """is_success message job_id status sub_job_id progress sub_jobs"""
@@ -80,3 +81,17 @@ def test_no_link_in_the_documents_is_dead() -> None:
     for page in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")):
         for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_configuration_page_is_what_the_code_prints() -> None:
+    assert (ROOT / "docs/configuration.md").read_text() == configuration.render()
+
+
+def test_every_variable_of_the_configuration_page_sets_something(tmp_path: Path) -> None:
+    page = configuration.render()
+    known = {"EXPORTER_WEB__LINGER": "3s", "EXPORTER_POLL__LIST_INTERVAL": "50s", "EXPORTER_SHARDING__SHARDS": "2"}
+    example = ROOT / "config/minimal.yaml"
+
+    assert all(f"`{name}`" in page for name in known)
+    settings = load(example, known)
+    assert (settings.web.linger, settings.poll.list_interval, settings.sharding.shards) == (3, 50, 2)
