@@ -45,7 +45,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     variables = {
         "EXPORTER_JOB_FILES": str(folder / "jobs.yaml"),
         "EXPORTER_JOURNAL": str(folder / "journal.json"),
-        "EXPORTER_DISCOVERY": '[{"service": "dli", "max_jobs": "3"}, {"service": "cdm"}]',
+        "EXPORTER_DISCOVERY": '[{"service": "dli", "max_jobs": "3"}]',
     }
     with serving("demo", **variables) as (_, address):
         config = f"""
