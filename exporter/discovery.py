@@ -126,6 +126,13 @@ class Discovery:
             self._publish(project, service)
             if (project, service) not in groups:
                 self._telemetry.forget_discovery(service, project)
+            else:  # other rules may leave out nothing
+                self._telemetry.discovery_cut.remove(service, project)
+                for look in self._looks:
+                    if (look.search.project, look.search.service) == (project, service):
+                        look.cut = 0
+        for project, service in groups:
+            self._telemetry.discovery_cut.labels(service, project)  # 0 from the start: also of one that never worked
         self._changed.set()
 
     def waiting(self) -> Collection[str]:

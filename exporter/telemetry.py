@@ -157,7 +157,7 @@ class Telemetry:
         self.discovery_cut = self._counter(
             "discovery_jobs_cut",
             "Jobs that lists have and that are left out, because max_jobs or the pages of a list are less; counted as"
-            " their number rises",
+            " their number rises, since the start or since the rules changed",
             service,
             "project",
         )

@@ -332,6 +332,20 @@ def test_too_many_jobs_are_cut_counted_and_told_once() -> None:
     assert len([entry for entry in logs if entry["event"] == "discovery"]) == 1
 
 
+def test_the_count_of_jobs_that_are_cut_begins_anew_with_other_rules() -> None:
+    jobs = [query(number, number, 1000) for number in range(10)]
+
+    async def main() -> None:
+        rule = {"service": "dli", "max_jobs": "3"}
+        async with world(lambda cloud: cloud.add(*jobs)) as there, looking(there, rule) as found:
+            await there.until(100)
+            found.use(settings_of(rule | {"max_jobs": "10"}), there)
+            await there.until(200)
+            assert there.sample("discovery_jobs_cut_total", service="dli", project="demo") == 0
+
+    run(main())
+
+
 def test_registered_jobs_of_one_cluster_are_listed_where_that_is_cheaper() -> None:
     jobs = [migration(number) for number in range(40)]
 
@@ -420,6 +434,9 @@ def test_who_is_refused_lists_no_more_until_a_probe_and_no_key_is_locked() -> No
             await there.until(1000)
             assert 2 <= there.cloud.gate.worst(right.key_id) <= 5
             assert there.sample("project_paused", project="demo", reason="auth") == 1
+            of = {"service": "cdm", "project": "demo"}  # an alert knows by these two that no look ever worked
+            assert there.sample("discovery_last_success_timestamp_seconds", **of) is None
+            assert there.sample("discovery_jobs_cut_total", **of) == 0
             there.cloud.gate.keys[right.key_id] = right
             await there.until(1000 + 360 + 60 + 45)
             assert named(there, "cdm", "copy-1")
