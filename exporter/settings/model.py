@@ -63,7 +63,9 @@ class Web(Section):
         description="Where to listen, as host:port; [::1]:10926 and :10926 (every interface) work too.",
     )
     config_file: fields.File | None = Field(
-        default=None, description="The web configuration file of Prometheus exporters: TLS, client CA and users."
+        default=None,
+        description="The web configuration file of Prometheus exporters: TLS, client CA and users;"
+        " refused in this version.",
     )
     enable_lifecycle: fields.Switch = Field(
         default=False, description="Whether POST /-/reload loads the configuration again."
