@@ -3,61 +3,30 @@ the states of registered jobs is taken over.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
 import structlog
 
 from exporter.clock import Clock
-from exporter.core.adapter import Lister, Request
+from exporter.core.adapter import Request
 from exporter.core.board import Board
 from exporter.core.errors import PollError
 from exporter.core.findings import Findings, merged
-from exporter.core.lists import Found, key, walk
-from exporter.core.model import Job, JobKey, Reason
-from exporter.core.rules import Rule, Search
+from exporter.core.lists import Found, key
+from exporter.core.model import Job, JobKey
+from exporter.core.rules import Search
+from exporter.finding import find
 from exporter.poller import Poller
 from exporter.settings import Settings
 from exporter.supervise import survive
 from exporter.telemetry import Telemetry
 
-HOPELESS: Final = frozenset({Reason.AUTH, Reason.THROTTLED})
-"""Failures after which no further call of the same user makes sense now."""
 TRIES: Final = 2
 """Calls that are made for one list if the first is refused: there may be no job yet whose poll would tell."""
 SOONEST: Final = 1.0
 """Seconds at least between two looks."""
-
-
-async def find(
-    lister: Lister[Any],
-    rule: Rule,
-    project_id: str,
-    now: Callable[[], float],
-    ask: Callable[[Request], Awaitable[bytes]],
-) -> Found:
-    """Return the jobs that *rule* asks for; *ask* makes a call and returns the body of its 200 answer.
-
-    One list that fails is told in the result. Raises :class:`~exporter.core.errors.PollError` if none could be read:
-    the project or its places are not known, or the cloud refuses who asks.
-    """
-    steps = walk(lister, rule, project_id, now())
-    try:
-        request = next(steps)
-        while True:
-            try:
-                body = await ask(request)
-            except PollError as error:
-                if error.reason in HOPELESS:
-                    steps.close()
-                    raise
-                request = steps.throw(error)
-            else:
-                request = steps.send((body, now()))
-    except StopIteration as done:
-        found: Found = done.value
-        return found
 
 
 class _Look:

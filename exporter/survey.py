@@ -18,7 +18,8 @@ from exporter.core.covering import pages_worth, views
 from exporter.core.errors import PollError
 from exporter.core.lists import Reading, pages
 from exporter.core.model import JobKey, Reason, Record
-from exporter.discovery import HOPELESS, SOONEST
+from exporter.discovery import SOONEST
+from exporter.finding import HOPELESS
 from exporter.poller import Poller
 from exporter.settings import Settings
 from exporter.supervise import survive

@@ -19,7 +19,7 @@ from exporter.core.errors import PollError
 from exporter.core.gate import Gate
 from exporter.core.lists import Found, Named
 from exporter.core.sentences import printable
-from exporter.discovery import find
+from exporter.finding import find
 from exporter.settings import load
 
 
