@@ -6,7 +6,8 @@ is not known is counted once it ended, and is known from then on. Runs are put i
 them, never by a clock of ours.
 
 A status answer tells of the newest run alone. Where it cannot be excluded that there were others since the floor, the
-floor stays and the new run is one beyond it, until the job's history told of all that were between.
+floor stays and the new run is one beyond it, until the job's history told of all that were between. Where the names of
+runs have no order (DLI, DWS) the floor stays: a name whose newest run is gone may come to stand for one before.
 """
 
 from collections.abc import Sequence
@@ -87,7 +88,8 @@ def _known(ledger: Ledger, answer: Snapshot, *, again: bool, gaps: bool) -> Ledg
     if floor == NAMELESS and NAMELESS not in ledger.open and not ledger.beyond:
         return replace(ledger, floor=run, open=(run,) if live else ())  # the one that had ended may be this one
     pending = tuple(each for each in ledger.open if each != NAMELESS)
-    linked = not gaps or (run.follows(floor) and not ledger.beyond and not pending)
+    # where nothing orders two runs, the floor excludes none: each is remembered, for the name may go back to it
+    linked = (run.follows(floor) and not ledger.beyond and not pending) if gaps else run.after(floor)
     beyond = ledger.beyond if linked else (*ledger.beyond, run)
     floor = run if linked else floor
     if len(beyond) > KEPT:
@@ -119,6 +121,9 @@ def _dated(ledger: Ledger, answer: Snapshot, at: float, *, turned: bool) -> Ledg
     if answer.state is not State.SUCCEEDED or (last is not None and last.after(run)):
         return ledger
     if answer.end is not None:
+        other = last is not None and not last.same(run) and not run.after(last)
+        if other and ledger.last_success is not None and answer.end < ledger.last_success:
+            return ledger  # nothing but their ends tells which of both was last
         return replace(ledger, succeeded=run, last_success=answer.end)
     if turned and (last is None or not last.same(run)):
         return replace(ledger, succeeded=run, last_success=at)

@@ -46,6 +46,8 @@ class History:
         record = self._board.get(key)
         if record is None or not record.ledger.beyond or key in self._readings or group is None:
             return
+        if self._plan.fleet.adapter(record.job).past is None:
+            return
         reading = survive(partial(self._read, record), self._crashed, "history")
         task = self._readings[key] = group.create_task(reading, name="history")
         task.add_done_callback(partial(self._done, key))

@@ -228,6 +228,28 @@ def test_with_a_history_that_works_in_the_end_no_run_is_lost(
 
 
 @pytest.mark.parametrize("service", ["dli", "dws"])
+def test_a_name_that_goes_back_to_an_earlier_run_counts_it_no_second_time(service: str) -> None:
+    adapter, record = ADAPTERS[service], fresh(service)
+    for at, name in enumerate("abcabacb"):
+        record = runs.next_run(record, record.job, at)
+        for state in (State.RUNNING, State.SUCCEEDED, State.SUCCEEDED) if at < 3 else (State.SUCCEEDED,) * 2:
+            end = 100.0 * "abc".index(name) if state.ended else None
+            record = runs.worked(record, Snapshot(state, run=RunId(name), end=end), 1000.0 + at, adapter)
+
+    assert (record.runs, record.ledger.open, record.last_success) == ((3, 0, 0), (), 200)
+
+
+def test_a_run_that_goes_on_when_its_name_comes_back_to_it_is_counted_by_its_end() -> None:
+    adapter, record = ADAPTERS["dli"], fresh("dli")
+    told = [("a", State.RUNNING), ("b", State.RUNNING), ("b", State.FAILED), ("a", State.RUNNING), ("a", State.FAILED)]
+    for name, state in told:
+        record = runs.worked(record, Snapshot(state, run=RunId(name)), 1.0, adapter)
+        record = runs.worked(record, Snapshot(state, run=RunId(name)), 2.0, adapter)
+
+    assert record.runs == (0, 2, 0)
+
+
+@pytest.mark.parametrize("service", ["dli", "dws"])
 def test_a_service_without_a_history_has_no_gaps(service: str) -> None:
     record = fresh(service)
     for number in (1, 5, 9):
