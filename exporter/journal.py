@@ -79,11 +79,12 @@ class Journal:
     def resume(self, record: Record, adapter: Adapter) -> Record:
         """Return the record of a job that is registered now, with what is kept of it, unless that is of another job."""
         job = record.job
-        entry, on_disk = self._gone.pop(job.key, None), self._held.pop(job.key, None)
+        entry = self._gone.pop(job.key, None)
         self._changed = True
         if entry is None or entry.project != job.project or not (adapter.final or entry.target == job.target):
+            self._held.pop(job.key, None)
             return replace(record, journaled=True)
-        return runs.resumed(record, entry.ledger, on_disk, adapter)
+        return runs.resumed(record, entry.ledger, self._held.get(job.key), adapter)
 
     def leave(self, record: Record) -> None:
         """Note that a job is registered no more."""
@@ -146,8 +147,12 @@ class Journal:
             self._log.info("journal is written again", file=str(self._path))
         for record in records:
             now = self._board.get(record.job.key)
-            if now is None or now.registration != record.registration:
-                continue  # it is another one meanwhile
+            if now is None:
+                continue
+            if now.registration != record.registration:  # it is another one meanwhile, which the next write shows
+                if (now.job.project, now.job.target) != (record.job.project, record.job.target):
+                    self._held.pop(record.job.key, None)  # of the next run too, or there might be no next write
+                continue
             if now.runs != record.ledger.runs or now.totals != record.ledger.totals:
                 self._board.put(runs.shown(now, record.ledger))
                 await asyncio.sleep(0)  # after a full disk it may be all of them

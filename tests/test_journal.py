@@ -16,6 +16,7 @@ from exporter.core.board import Board
 from exporter.core.errors import ExporterError
 from exporter.core.model import Job, JobKey, Ledger, Measure, Record, RunId, Snapshot, State
 from exporter.core.services import load
+from exporter.disk import Disk
 from exporter.journal import Journal
 from exporter.telemetry import Telemetry
 from tests.poller.harness import world
@@ -279,6 +280,53 @@ async def test_a_job_that_is_taken_out_and_in_again_shows_no_more_than_the_disk_
     assert kept.register().totals[ROWS] == 0
     await kept.journal.write()
     assert kept.rows() == 5
+
+
+async def test_a_job_that_is_taken_out_and_in_twice_shows_what_the_disk_has(tmp_path: Path) -> None:
+    await filled(tmp_path)
+    kept = Kept(tmp_path)
+    await kept.journal.open()
+    kept.register()
+    for _ in range(2):
+        kept.remove()
+        kept.register()
+        assert kept.rows() == 5
+    await kept.journal.close()
+
+
+async def test_another_job_of_that_name_never_shows_what_the_disk_has_of_the_one_before(tmp_path: Path) -> None:
+    await filled(tmp_path)
+    kept, other = Kept(tmp_path), replace(ORDERS, project="other")
+    await kept.journal.open()
+    kept.register()
+    for _ in range(2):
+        kept.remove()
+        assert kept.register(other).totals[ROWS] == 0
+    await kept.journal.close()
+
+
+async def test_a_next_run_that_begins_while_it_is_written_shows_the_end_of_the_one_before(tmp_path: Path) -> None:
+    first = Job(JobKey("dli", "nightly"), "prod", {"job_id": "a"})
+    kept = Kept(tmp_path)
+    record = kept.register(first)
+    for state in (State.RUNNING, State.SUCCEEDED, State.SUCCEEDED):
+        record = runs.worked(record, Snapshot(state, run=RunId("a")), START, ADAPTERS["dli"])
+    kept.board.put(record)
+
+    class Slow(Disk):
+        def sync(self, file: int) -> None:
+            if kept.board.get(first.key) is record:
+                kept.board.put(runs.next_run(record, replace(first, target={"job_id": "b"}), 2))
+            super().sync(file)
+
+    kept.journal._disk = Slow()
+    for _ in range(2):
+        await kept.journal.write()
+    shown = kept.board.get(first.key)
+
+    assert shown is not None
+    assert (shown.registration, shown.runs) == (2, (1, 0, 0))
+    await kept.journal.close()
 
 
 RUN_IDS = st.builds(RunId, st.text(max_size=5), st.none() | st.floats(0, 1e12))
