@@ -123,7 +123,7 @@ FAMILIES: Final = (
         "Unix time in seconds when the run may be done: an estimate by the exporter and not the vendor's word, from the"
         " rate of tasks or progress and from earlier runs of the same name; absent unless running, and where the run"
         " is incremental, stalled, longer than estimated, or too little is known of it" + LAST_POLL,
-        one(lambda record: None if record.stale else record.estimate),
+        one(lambda record: record.may_end),
         unit="seconds",
     ),
     Family(

@@ -208,6 +208,11 @@ class Record:
         return None if self.stale else self.newest
 
     @property
+    def may_end(self) -> float | None:
+        """The estimate, unless it is too old, or a list told since of something else than the run that it is of."""
+        return None if self.stale or self.listed is not None else self.estimate
+
+    @property
     def by_list(self) -> bool:
         """Whether the last poll that worked was a list's, so that the job need not be asked itself."""
         return self.listed_at is not None and self.listed_at == self.polled_at and self.fault is None

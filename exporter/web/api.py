@@ -70,7 +70,7 @@ def _run(record: Record) -> dict[str, Any]:
         "start": shown.start,
         "end": shown.end,
         "last_progress": record.last_progress,
-        "estimated_completion": record.estimate,
+        "estimated_completion": record.may_end,
     }
 
 

@@ -119,6 +119,15 @@ def test_a_list_does_not_end_the_failure_of_a_job_that_runs(service: str) -> Non
     assert (after.up, after.fault, after.polled_at) == (False, record.fault, 50)
 
 
+def test_a_job_that_runs_no_more_by_the_list_has_no_estimate() -> None:
+    lists = List()
+    running = replace(own(registered("cdm"), migration(State.RUNNING, 1), 50), estimate=500.0)
+    record, _ = lists(running, RUNNING, 60)
+    after, ask = lists(record, SUCCEEDED, 105)
+
+    assert (record.may_end, after.may_end, ask) == (500, None, True)
+
+
 # --- any order
 
 
