@@ -43,7 +43,7 @@ def listed(
     if record.final:
         return _completed(record, answer, adapter), False
     if before == told(answer) and _disputed(record, answer):
-        return replace(record, listed_at=at), answer.state in LIVE
+        return replace(record, listed_at=at), answer.state in LIVE and record.fault is None
     if answer.state in LIVE:
         return _lives(record, answer, at, news=news)
     if answer.run != RunId():
@@ -71,7 +71,9 @@ def _completed(record: Record, answer: Snapshot, adapter: Adapter) -> Record:
 def _lives(record: Record, answer: Snapshot, at: float, *, news: bool) -> tuple[Record, bool]:
     known, shown = record.snapshot, record.shown
     if known is None or shown is None:
-        return replace(record, listed_at=at), record.listed_at is None and record.fault is None
+        first = record.listed_at is None or record.listed is not None
+        listed = replace(answer, unknown=()) if record.listed is not None else None  # not what it told before
+        return replace(record, listed=listed, listed_at=at), first and record.fault is None
     if record.listed is None and known.state in LIVE and not news:
         return _added(record, known, answer, at), False
     moved = shown.state is not answer.state

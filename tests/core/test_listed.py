@@ -75,6 +75,24 @@ def test_a_job_that_begins_is_shown_to_run_and_is_asked_once() -> None:
     assert (again.polled_at, again.shown) == (100, RUNNING)
 
 
+def test_a_job_known_by_the_list_alone_is_not_shown_to_rest_once_the_list_says_it_runs() -> None:
+    lists = List()
+    record, _ = lists(registered("cdm"), SUCCEEDED, 100)
+    record, ask = lists(record, RUNNING, 145)
+
+    assert (record.shown, record.polled_at, ask) == (RUNNING, 100, True)
+
+
+def test_a_job_whose_own_calls_fail_is_not_asked_again_for_each_list_that_says_otherwise() -> None:
+    lists = List()
+    record, _ = lists(own(registered("cdm"), migration(State.SUCCEEDED, 1), 50), RUNNING, 100)
+    record = own(record, migration(State.SUCCEEDED, 1), 101)  # it says itself that it does not run
+    record, disputed = lists(record, RUNNING, 145)
+    _, failing = lists(failed(record, 146), RUNNING, 190)
+
+    assert (disputed, failing) == (True, False)
+
+
 def test_the_list_adds_counts_to_a_job_that_runs_and_moves_no_poll() -> None:
     lists = List()
     record, _ = lists(own(registered("cdm"), migration(State.RUNNING, 1, progress=0.2), 50), RUNNING, 60)
