@@ -36,7 +36,10 @@ SHOWN: Final = re.compile(rb'^huaweicloud_job_state\{job="([^"]+)",service="cdm"
 POLLED: Final = re.compile(
     rb'^huaweicloud_job_last_poll_timestamp_seconds\{job="([^"]+)",service="cdm"\} (\S+)$', re.MULTILINE
 )
-FAMILIES: Final = frozenset({"huaweicloud_job_state", "huaweicloud_job_last_poll_timestamp_seconds"})
+PROGRESS: Final = re.compile(rb'^huaweicloud_job_progress_ratio\{job="([^"]+)",service="cdm"\} ', re.MULTILINE)
+FAMILIES: Final = frozenset(
+    {"huaweicloud_job_state", "huaweicloud_job_progress_ratio", "huaweicloud_job_last_poll_timestamp_seconds"}
+)
 
 
 @dataclass
@@ -50,7 +53,7 @@ class Watched:
     latest: float = 0.0
     """Seconds from a change of state to the look that shows it, at most."""
     oldest: float = 0.0
-    """Seconds since the last poll of a job that is shown running, at most."""
+    """Seconds since the last poll of a job whose progress is shown while it runs, at most."""
     fewest: int = JOBS
     """Jobs whose state is shown, at least."""
     changes: int = 0
@@ -117,6 +120,7 @@ def _look(there: World, jobs: list[CdmJob], seen: Watched, behind: dict[str, flo
     text, now = b"".join(part for section in parts for part in section), there.clock.now()
     states = {name.decode(): state.decode() for name, state in SHOWN.findall(text)}
     polled = {name.decode(): float(at) for name, at in POLLED.findall(text)}
+    moving = {name.decode() for name in PROGRESS.findall(text)}
     seen.fewest = min(seen.fewest, len(states))
     for job in jobs:
         if job.begins_at < START:
@@ -128,5 +132,5 @@ def _look(there: World, jobs: list[CdmJob], seen: Watched, behind: dict[str, flo
             seen.latest = max(seen.latest, now - behind[name])
         elif name in behind:
             seen.latest = max(seen.latest, now - behind.pop(name))
-        if states.get(name) == "running":
+        if states.get(name) == "running" and name in moving:  # a list tells that it runs, and not how far it is
             seen.oldest = max(seen.oldest, now - polled[name])
