@@ -110,6 +110,7 @@ class App:
             if self._path is not None:
                 loops["watch"] = partial(watch, self._path, reloader.reload_quietly)
             if self._journal is not None:
+                self._journal.wait_for(parts.all_read)
                 loops["journal"] = self._journal.run
             async with self._served(application) as address, asyncio.TaskGroup() as group:
                 self._log.info("started", version=__version__, address=address, jobs=len(self.board.records()))
@@ -208,6 +209,10 @@ class _Parts:
         """Go by other settings."""
         for part in (self.files, self.discovery, self.survey):
             part.use(settings)
+
+    def all_read(self) -> bool:
+        """Return whether all that could register a job has been read."""
+        return self.files.all_read() and self.discovery.all_read()
 
     def loops(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """Return what is to run, by name."""

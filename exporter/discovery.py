@@ -110,6 +110,10 @@ class Discovery:
             f"discovery of {each.search.service} in {each.search.project}" for each in self._looks if not each.looked
         ]
 
+    def all_read(self) -> bool:
+        """Return whether each rule has read all its lists once."""
+        return all(each.worked_at is not None for each in self._looks)
+
     async def run(self) -> None:
         """Look until cancelled."""
         for look in self._looks:

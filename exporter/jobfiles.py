@@ -90,6 +90,10 @@ class JobFiles:
         for file in self._files.values():
             file.signature, file.digest = None, b""
 
+    def all_read(self) -> bool:
+        """Return whether what each file that is there holds is registered."""
+        return all(file.good for file in self._files.values())
+
     async def run(self) -> None:
         """Look until cancelled."""
         while True:

@@ -6,7 +6,7 @@ of both whole. A file that cannot be read is set aside and never overwritten. Wh
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -51,6 +51,8 @@ class Journal:
         self._disk = disk or Disk()
         self._lock: int | None = None
         self._gone: dict[JobKey, keep.Entry] = {}
+        self._unclaimed: frozenset[JobKey] = frozenset()  # what was there at the start and may yet be registered
+        self._all_read: Callable[[], bool] = lambda: True
         self._held: dict[JobKey, Ledger] = {}  # what the file holds
         self._changed = False  # whether something else in it is news
         self._pause = EVERY
@@ -74,7 +76,12 @@ class Journal:
             since = now if entry.gone is None else min(entry.gone, now)
             self._gone[entry.key] = replace(entry, gone=since)
             self._held[entry.key] = entry.ledger
+        self._unclaimed = frozenset(self._gone)
         self._log.info("journal read", file=str(self._path), jobs=len(entries))
+
+    def wait_for(self, all_read: Callable[[], bool]) -> None:
+        """Keep all that was there at the start until *all_read*: a source may be down for longer than *retention*."""
+        self._all_read = all_read
 
     def resume(self, record: Record, adapter: Adapter) -> Record:
         """Return the record of a job that is registered now, with what is kept of it, unless that is of another job."""
@@ -88,6 +95,7 @@ class Journal:
 
     def leave(self, record: Record) -> None:
         """Note that a job is registered no more."""
+        self._unclaimed -= {record.job.key}
         self._gone[record.job.key] = keep.Entry.of(record.job, record.ledger, self._clock.now())
         self._changed = True
 
@@ -131,8 +139,12 @@ class Journal:
     def _still_kept(self) -> list[keep.Entry]:
         """Return what is kept of jobs that are gone, and forget those that are gone for too long."""
         oldest = self._clock.now() - self.retention
+        if self._unclaimed and self._all_read():
+            self._unclaimed = frozenset()
         old = [key for key, entry in self._gone.items() if entry.gone is not None and entry.gone < oldest]
         for key in old:
+            if key in self._unclaimed:
+                continue
             del self._gone[key]
             self._changed = True
         return list(self._gone.values())

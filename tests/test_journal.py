@@ -232,6 +232,40 @@ async def test_a_job_that_comes_back_in_time_goes_on_and_one_that_does_not_is_fo
     await last.journal.close()
 
 
+async def test_what_registered_a_job_may_be_down_for_longer_than_that_after_a_restart(tmp_path: Path) -> None:
+    await filled(tmp_path)
+    clock, read = Clock(), [False]
+    kept = Kept(tmp_path, clock)
+    await kept.journal.open()
+    kept.journal.wait_for(lambda: read[0])
+    clock.time += 4000
+    await kept.journal.write()
+    kept.register()
+    assert kept.rows() == 5
+
+    kept.remove()  # what was registered since goes in its time
+    clock.time += 4000
+    await kept.journal.write()
+    assert keep.read(kept.path.read_bytes()) == []
+    await kept.journal.close()
+
+
+async def test_what_nothing_registers_once_all_is_read_is_forgotten(tmp_path: Path) -> None:
+    await filled(tmp_path)
+    clock, read = Clock(), [False]
+    kept = Kept(tmp_path, clock)
+    await kept.journal.open()
+    kept.journal.wait_for(lambda: read[0])
+    clock.time += 4000
+    await kept.journal.write()
+    assert len(keep.read(kept.path.read_bytes())) == 1
+    read[0] = True
+    clock.time += 1
+    await kept.journal.write()
+    assert keep.read(kept.path.read_bytes()) == []
+    await kept.journal.close()
+
+
 @pytest.mark.parametrize(
     "other",
     [replace(ORDERS, project="other"), replace(ORDERS, target={"cluster_id": "c-2", "job_name": "orders"})],

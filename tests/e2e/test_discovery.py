@@ -1,6 +1,8 @@
 """Rules against the simulator, by the real commands: what they find is on /metrics, and what the docs show works."""
 
+import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,35 @@ def test_what_the_rules_of_the_page_find_is_on_metrics(cloud: dict[str, Any], tm
         assert 'discovery_last_success_timestamp_seconds{project="demo",service="cdm"}' in text
         process.terminate()
         assert process.wait(timeout=10) == 0
+
+
+def test_a_restart_while_the_lists_are_down_for_longer_than_the_retention_loses_no_total(
+    cloud: dict[str, Any], tmp_path: Path
+) -> None:
+    path, journal = tmp_path / "exporter.yaml", tmp_path / "journal.json"
+    written(cloud, path, [{"service": "cdm"}])
+    settings = yaml.safe_load(path.read_text()) | {"journal": str(journal)}
+    settings["poll"]["retention"] = "1s"
+    path.write_text(yaml.safe_dump(settings))
+    with serving("run", "--config", str(path)) as (process, address):
+        eventually(lambda: journal.exists() and len(jobs_on(address)) > 3, "jobs are found and kept")
+        process.terminate()
+        assert process.wait(timeout=10) == 0
+    before = _jobs_in(journal)
+    assert len(before) > 3
+
+    settings["projects"]["demo"]["endpoints"]["cdm"] = "http://127.0.0.1:9"  # where nobody listens
+    path.write_text(yaml.safe_dump(settings))
+    with serving("run", "--config", str(path)) as (process, address):
+        time.sleep(4)
+        process.terminate()
+        assert process.wait(timeout=10) == 0
+
+    assert _jobs_in(journal) == before
+
+
+def _jobs_in(journal: Path) -> set[str]:
+    return {each["job"] for each in json.loads(journal.read_text())["jobs"]}
 
 
 def test_check_tells_what_rules_there_are(cloud: dict[str, Any], tmp_path: Path) -> None:
