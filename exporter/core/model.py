@@ -9,11 +9,18 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+from exporter.core.packed import Packed
 from exporter.core.run import NAMELESS
 from exporter.core.run import Ledger as Ledger
 from exporter.core.run import RunId as RunId
 
 BEGUN: Final = Ledger()
+NOTHING: Final[Mapping[Any, Any]] = Packed({})
+"""One for all records: there may be a hundred thousand."""
+
+
+def _nothing() -> Mapping[Any, Any]:
+    return NOTHING
 
 
 class State(StrEnum):
@@ -118,8 +125,8 @@ class Snapshot:
     failure_code: str | None = None
     """Of a failed run: the vendor's error code, else ``other``; ``None`` for any other state, and from a list that has
     no place for it."""
-    counts: Mapping[Measure, float] = field(default_factory=dict)
-    detail: Mapping[str, Any] = field(default_factory=dict)
+    counts: Mapping[Measure, float] = field(default_factory=_nothing)
+    detail: Mapping[str, Any] = field(default_factory=_nothing)
     """For page and JSON only, what was not said left out; :meth:`told` makes it ready for JSON."""
     unknown: tuple[str, ...] = ()
     """Fields that said something we cannot read, one entry for each time."""
@@ -166,19 +173,19 @@ class Record:
     """The last failed poll, while the one after it has not worked."""
     failing: int = 0
     """Polls that failed in a row."""
-    failures: Mapping[Reason, int] = field(default_factory=dict)
+    failures: Mapping[Reason, int] = field(default_factory=_nothing)
     last_progress: float | None = None
     last_success: float | None = None
     last_run_duration: float | None = None
     runs: tuple[int, int, int] = (0, 0, 0)
     """Runs that ended since the job was registered, in the order of ``RESULTS``, as shown."""
-    totals: Mapping[str, float] = field(default_factory=dict)
+    totals: Mapping[str, float] = field(default_factory=_nothing)
     """What its runs that succeeded moved since then, by measure, as shown; empty where a service adds up nothing."""
     ledger: Ledger = BEGUN
     """The same and more as counted."""
     journaled: bool = False
     """Whether counters are shown only once a journal holds them, so that they cannot fall over a crash."""
-    seen: Mapping[Measure, float] = field(default_factory=dict)
+    seen: Mapping[Measure, float] = field(default_factory=_nothing)
     """The counts of the present run as last said, also where the newest answer says less."""
     seen_progress: float | None = None
     """The progress of the present run as last said."""

@@ -127,7 +127,7 @@ class Agenda:
         """Set the time of a key."""
         self._times[key] = time
         heapq.heappush(self._heap, (time, key))
-        if len(self._heap) > SLACK + 2 * len(self._times):  # times that were set anew lie there until they come up
+        if len(self._heap) > SLACK + 1.25 * len(self._times):  # times that were set anew lie there until they come up
             self._heap = [(time, key) for key, time in self._times.items()]
             heapq.heapify(self._heap)
 

@@ -12,6 +12,7 @@ runs have no order (DLI, DWS) the floor stays: a name whose newest run is gone m
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final
 
 from exporter.core.adapter import Adapter
@@ -26,7 +27,13 @@ longer, what was between the oldest of them is given up: it is not counted, rath
 
 def begun(adapter: Adapter) -> Ledger:
     """Return the ledger of a job that is new."""
-    return Ledger(totals=Packed(dict.fromkeys(adapter.sums, 0)))
+    return _begun(tuple(adapter.sums))
+
+
+@lru_cache
+def _begun(sums: tuple[str, ...]) -> Ledger:
+    """Return one ledger for all jobs that add up the same: many are registered, and not all are polled yet."""
+    return Ledger(totals=Packed(dict.fromkeys(sums, 0)))
 
 
 def resumed(kept: Ledger, adapter: Adapter) -> Ledger:
