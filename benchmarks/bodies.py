@@ -6,6 +6,9 @@ from typing import Any, Final
 
 VARIANTS: Final = 64
 STARTED: Final = 1_709_597_421_000
+DLI_LIST: Final = {"is_success": True, "message": "", "job_count": 0, "jobs": []}
+"""A list that tells of no job, so that each has to be asked itself."""
+CDM_LIST: Final = {"total": 0, "jobs": []}
 STEPS: Final = ("save at ReportWriter.scala", "count at Orders.scala", "collect at Join.scala")
 
 
@@ -49,14 +52,14 @@ def _subjob(numbers: random.Random, number: int, *, running: bool) -> dict[str, 
 
 
 def cdm(seed: int, *, running: bool) -> dict[str, Any]:
-    """Return the answer for a migration that runs, or that succeeded and told its counters."""
+    """Return the answer for a migration that runs, or that succeeded and told its counters; it is always one run."""
     numbers = random.Random(seed)
     moved = numbers.randrange(10**6, 10**11)
     files = numbers.randrange(1, 5000)
     submission: dict[str, Any] = {
         "isIncrementing": False,
         "job-name": "mysql2dws",
-        "submission-id": 41 + seed,
+        "submission-id": 41,
         "isStopingIncrement": "",
         "is-execute-auto": False,
         "last-update-date": STARTED + 67_000 + seed * 977,
@@ -64,7 +67,7 @@ def cdm(seed: int, *, running: bool) -> dict[str, Any]:
         "isDeleteJob": False,
         "creation-user": "cdm",
         "creation-date": STARTED,
-        "external-id": f"job_local88213_{seed:04}",
+        "external-id": "job_local88213_0041",
         "progress": round(numbers.random() * 100, 2) if running else 100,
         "delete_rows": 0,
         "update_rows": numbers.randrange(1000),
@@ -105,7 +108,7 @@ def dws(seed: int) -> dict[str, Any]:
 
 def files() -> dict[str, bytes]:
     """Return every answer by the name of its file: the kind of job and the number of the variant."""
-    found: dict[str, Any] = {"dli-fixed": dli(1)}
+    found: dict[str, Any] = {"dli-fixed": dli(1), "dli-list": DLI_LIST, "cdm-list": CDM_LIST}
     for seed in range(VARIANTS):
         found[f"dli-{seed}"] = dli(seed)
         found[f"cdm-running-{seed}"] = cdm(seed, running=True)

@@ -30,6 +30,8 @@ LOCATIONS = """
   location /v1/ { try_files /dli-$any =404; }
   location /v1.0/ { try_files /dws-$any =404; }
   location /v1.1/ { try_files /cdm-running-$any =404; }
+  location ~ ^/v1.0/[^/]+/jobs$ { try_files /dli-list =404; }
+  location ~ /cdm/job/all$ { try_files /cdm-list =404; }
   location ~ /job/ended- { try_files /cdm-ended-$of_job =404; }
 """
 
