@@ -32,6 +32,10 @@ class RunId:
             return int(self.id) > int(other.id)
         return self != other and (other == NAMELESS or bool(self.id and other.id))
 
+    def doubtful(self, other: "RunId") -> bool:
+        """Whether nobody knows if both are one run: one tells its id alone and the other its creation alone."""
+        return not (self.same(other) or self.newer(other) or other.newer(self))
+
     def after(self, other: "RunId") -> bool:
         """Whether this run came after the other one, and nothing says that it was the other way round."""
         return self.newer(other) and not other.newer(self)

@@ -90,7 +90,7 @@ def _known(ledger: Ledger, answer: Snapshot, *, again: bool, gaps: bool) -> Ledg
     if run.same(floor) or _among(run, ledger.beyond):
         ledger = ledger if run == floor else _fuller(ledger, run)
         return _opened(ledger, run) if live and again else ledger
-    if not run.newer(floor):
+    if not run.newer(floor) or any(run.doubtful(each) for each in ledger.beyond):
         return ledger
     if floor == NAMELESS and NAMELESS not in ledger.open and not ledger.beyond:
         return replace(ledger, floor=run, open=(run,) if live else ())  # the one that had ended may be this one

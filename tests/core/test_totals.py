@@ -156,6 +156,15 @@ STEPS = st.one_of(
 )
 
 
+def test_a_run_told_by_its_id_alone_and_then_by_its_creation_alone_counts_once() -> None:
+    """Also where there was no run at first, so that nothing but both names is known of it."""
+    told = run(2, rows=100)
+    record = after(Snapshot(State.PENDING), partly(told, "id"), partly(told, "created"))
+    assert record.ledger.totals[ROWS] == 100
+    assert after(told, record=record).ledger.totals[ROWS] == 100
+    assert after(run(3, rows=7), record=record).ledger.totals[ROWS] == 107
+
+
 @given(steps=st.lists(STEPS, max_size=25), journaled=st.booleans())
 @settings(max_examples=600, deadline=None)
 def test_whatever_comes_no_counter_falls_and_no_run_counts_twice(
