@@ -13,6 +13,9 @@ PREFIX: Final = "huaweicloud_job_"
 LAST_POLL: Final = " (as of the job's last poll that worked)"
 ALWAYS_COUNTED: Final = (Reason.TIMEOUT, Reason.AUTH, Reason.THROTTLED)
 """Reasons that are there as 0 from the start, so that a rate() over them sees the first one."""
+_UNFAILED: Final = tuple(((reason.value,), 0) for reason in ALWAYS_COUNTED)
+_STATES: Final = tuple((state, (state.value,)) for state in State)
+_RESULTS: Final = tuple((result.value,) for result in RESULTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,8 @@ def info(record: Record) -> Samples:
 def failures(record: Record) -> Samples:
     """Read the failed polls by reason."""
 
+    if not record.failures:
+        return _UNFAILED
     zeros = dict.fromkeys(ALWAYS_COUNTED, 0)
     return (((reason.value,), count) for reason, count in {**zeros, **record.failures}.items())
 
@@ -81,13 +86,13 @@ def states(record: Record) -> Samples:
     """Read all states, 1 for the one that holds."""
 
     shown = record.shown
-    return () if shown is None else (((state.value,), float(state is shown.state)) for state in State)
+    return () if shown is None else [(labels, float(state is shown.state)) for state, labels in _STATES]
 
 
 def runs(record: Record) -> Samples:
     """Read the runs that ended by result."""
 
-    return (((result.value,), count) for result, count in zip(RESULTS, record.runs, strict=True))
+    return zip(_RESULTS, record.runs, strict=True)
 
 
 def total(name: str, unit: str, text: str) -> Family:

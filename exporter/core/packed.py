@@ -23,6 +23,11 @@ class Packed(Mapping[K, V]):
     def __getitem__(self, key: K) -> V:
         return self._values[self._places[key]]
 
+    def get(self, key: K, default: Any = None) -> Any:
+        """Return the value of a key, or *default*: without the exception that the inherited one meets on its way."""
+        place = self._places.get(key)
+        return default if place is None else self._values[place]
+
     def __contains__(self, key: object) -> bool:
         return key in self._places
 
