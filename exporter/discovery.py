@@ -4,6 +4,7 @@ the states of registered jobs is taken over.
 
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -93,13 +94,13 @@ class Discovery:
         ]
         for project, service in {(look.search.project, look.search.service) for look in before}:
             self._publish(project, service)
+            self._telemetry.forget_cut(service, project)  # other rules may leave out nothing
             if (project, service) not in groups:
-                self._telemetry.forget_discovery(service, project)
-            else:  # other rules may leave out nothing
-                self._telemetry.discovery_cut.remove(service, project)
-                for look in self._looks:
-                    if (look.search.project, look.search.service) == (project, service):
-                        look.cut = 0
+                with suppress(KeyError):
+                    self._telemetry.discovery_worked.remove(service, project)
+            for look in self._looks:
+                if (look.search.project, look.search.service) == (project, service):
+                    look.cut = 0
         for project, service in groups:
             self._telemetry.discovery_cut.labels(service, project)  # 0 from the start: also of one that never worked
         self._changed.set()
@@ -194,15 +195,19 @@ class Discovery:
         for field in found.unknown:
             self._telemetry.unknown_values.labels(search.service, field).inc()
         cut = found.cut + (found.unread or 0)
+        if found.failures:
+            cut = max(cut, look.cut)  # what could not be read leaves nothing in
         self._telemetry.discovery_cut.labels(search.service, search.project).inc(max(0, cut - look.cut))
         look.cut = cut
         self._tell(look, dict(_news(found, cut)))
         if not found.failures:
             look.worked_at = self._clock.now()
-        same = [each.worked_at for each in self._looks if each.names == look.names]
-        times = [at for at in same if at is not None]
+        same = [each for each in self._looks if each.names == look.names]
+        times = [each.worked_at for each in same if each.worked_at is not None]
         if len(times) == len(same):
             self._telemetry.discovery_worked.labels(search.service, search.project).set(min(times))
+            left = sum(each.cut for each in same)
+            self._telemetry.discovery_left_out.labels(search.service, search.project).set(left)
 
     def _tell(self, look: _Look, news: dict[str, Any]) -> None:
         """Log what is not as it should be when it changes, and when it is as it should be again."""

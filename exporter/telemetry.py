@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from prometheus_client import (
@@ -15,10 +15,9 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.registry import Collector
 
 from exporter import __version__
+from exporter.watched import WatchedCounter, WatchedGauge
 
 PREFIX = "huaweicloud_job_exporter"
 LAG_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -161,10 +160,16 @@ class Telemetry:
             service,
             "project",
         )
+        self.discovery_left_out = self._gauge(
+            "discovery_jobs_left_out",
+            "Jobs that lists have and that are left out now; absent until every rule has read its lists once",
+            service,
+            "project",
+        )
 
-    def forget_discovery(self, service: str, project: str) -> None:
-        """Let go of what says how the rules for a service and project do, once there are none."""
-        for metric in (self.discovery_worked, self.discovery_cut):
+    def forget_cut(self, service: str, project: str) -> None:
+        """Let go of what says how many jobs the rules for a service and project leave out, once they are others."""
+        for metric in (self.discovery_cut, self.discovery_left_out):
             with suppress(KeyError):
                 metric.remove(service, project)
 
@@ -172,7 +177,7 @@ class Telemetry:
         """Read the number of the jobs' series and of those left out at every scrape."""
         self._gauge("series", "Series of the jobs on /metrics now").set_function(series)
         self.catalogue.append((f"{PREFIX}_series_dropped_total", "counter", DROPPED, ()))
-        self.registry.register(_Dropped(dropped))
+        self.registry.register(WatchedCounter(f"{PREFIX}_series_dropped", DROPPED, dropped))
 
     def watch_budgets(
         self,
@@ -206,7 +211,7 @@ class Telemetry:
         self, name: str, text: str, labels: tuple[str, ...], read: Callable[[], Mapping[tuple[str, ...], float]]
     ) -> None:
         self.catalogue.append((f"{PREFIX}_{name}", "gauge", text, labels))
-        self.registry.register(_Watched(f"{PREFIX}_{name}", text, labels, read))
+        self.registry.register(WatchedGauge(f"{PREFIX}_{name}", text, labels, read))
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         self.catalogue.append((f"{PREFIX}_{name}", "gauge", text, labels))
@@ -219,28 +224,3 @@ class Telemetry:
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
         self.catalogue.append((f"{PREFIX}_{name}", "histogram", text, labels))
         return Histogram(f"{PREFIX}_{name}", text, labels, buckets=buckets, registry=self.registry)
-
-
-class _Dropped(Collector):
-    """A counter that is read, not counted up: prometheus_client has none ready."""
-
-    def __init__(self, dropped: Callable[[], int]) -> None:
-        self._dropped = dropped
-
-    def collect(self) -> Iterator[CounterMetricFamily]:
-        yield CounterMetricFamily(f"{PREFIX}_series_dropped", DROPPED, self._dropped())
-
-
-class _Watched(Collector):
-    """A gauge that is read when it is scraped."""
-
-    def __init__(
-        self, name: str, text: str, labels: tuple[str, ...], read: Callable[[], Mapping[tuple[str, ...], float]]
-    ) -> None:
-        self._name, self._text, self._labels, self._read = name, text, labels, read
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        family = GaugeMetricFamily(self._name, self._text, labels=self._labels)
-        for values, value in self._read().items():
-            family.add_metric(values, value)
-        yield family

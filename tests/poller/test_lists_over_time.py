@@ -325,11 +325,32 @@ def test_too_many_jobs_are_cut_counted_and_told_once() -> None:
             await there.until(200)
             names = {record.job.key.job for record in there.board.records()}
             assert names == {"id-7", "id-8", "id-9"}
-            assert there.sample("discovery_jobs_cut_total", service="dli", project="demo") == 7
+            of = {"service": "dli", "project": "demo"}
+            assert there.sample("discovery_jobs_cut_total", **of) == 7
+            assert there.sample("discovery_jobs_left_out", **of) == 7
 
     with capture_logs() as logs:
         run(main())
     assert len([entry for entry in logs if entry["event"] == "discovery"]) == 1
+
+
+def test_jobs_that_are_left_out_are_so_while_the_lists_fail_and_count_once() -> None:
+    jobs = [query(number, number, 1000) for number in range(10)]
+
+    async def main() -> None:
+        async with (
+            world(lambda cloud: cloud.add(*jobs)) as there,
+            looking(there, {"service": "dli", "max_jobs": "3"}),
+        ):
+            await there.until(200)
+            there.cloud.faults.plan(gateway_error(500, "APIG.0201", "no"), times=6, operation="ListSqlJobs")
+            of = {"service": "dli", "project": "demo"}
+            for time in range(220, 900, 20):
+                await there.until(time)
+                assert there.sample("discovery_jobs_left_out", **of) == 7
+            assert there.sample("discovery_jobs_cut_total", **of) == 7
+
+    run(main())
 
 
 def test_the_count_of_jobs_that_are_cut_begins_anew_with_other_rules() -> None:
@@ -340,8 +361,11 @@ def test_the_count_of_jobs_that_are_cut_begins_anew_with_other_rules() -> None:
         async with world(lambda cloud: cloud.add(*jobs)) as there, looking(there, rule) as found:
             await there.until(100)
             found.use(settings_of(rule | {"max_jobs": "10"}), there)
+            of = {"service": "dli", "project": "demo"}
+            assert there.sample("discovery_jobs_left_out", **of) is None
             await there.until(200)
-            assert there.sample("discovery_jobs_cut_total", service="dli", project="demo") == 0
+            assert there.sample("discovery_jobs_cut_total", **of) == 0
+            assert there.sample("discovery_jobs_left_out", **of) == 0
 
     run(main())
 
