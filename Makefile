@@ -42,6 +42,7 @@ docs: $(VENV)/dev
 	$(RUN)python -m deploy.grafana.dashboards
 	rm -rf $(CHART)/files && mkdir -p $(CHART)/files
 	cp -R deploy/prometheus/rules deploy/grafana/dashboards $(CHART)/files/
+	rm $(CHART)/files/rules/periods.yml  # the chart's values have them
 
 lock: $(VENV)/dev
 	$(RUN)pip install uv

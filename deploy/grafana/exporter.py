@@ -40,7 +40,7 @@ def _health(built: dashboard.Dashboard) -> dashboard.Dashboard:
         ),
         (
             "Paused projects",
-            f"count({own('project_paused')}) or vector(0)",
+            f"count(count by (project) ({own('project_paused')})) or vector(0)",
             GOOD,
             "Projects whose calls are paused because the cloud refuses their credentials.",
         ),
@@ -102,8 +102,8 @@ def _limits(built: dashboard.Dashboard) -> dashboard.Dashboard:
         "Limits",
         lines(
             "Calls allowed a second",
-            "By project and limit; less for a time after calls were refused as too many.",
-            [(f"min by (project, limit) ({own('api_budget_requests_per_second')})", "{{project}} {{limit}}")],
+            "By project and limit, of all shards together; less for a time after calls were refused as too many.",
+            [(f"sum by (project, limit) ({own('api_budget_requests_per_second')})", "{{project}} {{limit}}")],
             "reqps",
             width=6,
         ),

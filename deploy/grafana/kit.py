@@ -54,8 +54,7 @@ def by_job(metric: str, **labels: str) -> str:
 
 def recorded(rule: str) -> str:
     """Return a recorded series of the chosen jobs and projects."""
-    whose = 'on (service, job) max by (service, job) (huaweicloud_job_info{project=~"$project"})'
-    return f"(service_job:huaweicloud_job_{rule}{{{JOBS}}} and {whose})"
+    return f'service_job:huaweicloud_job_{rule}{{{JOBS}, project=~"$project"}}'
 
 
 def in_state(pattern: str) -> str:

@@ -27,7 +27,8 @@ anew.
 - [alerts.yml](../deploy/prometheus/rules/alerts.yml): the alerts below.
 - [periods.yml](../deploy/prometheus/rules/periods.yml): **yours to fill in**, one entry for each job that has to
   succeed every so often. No cloud tells how often a job is meant to run, so nothing is guessed:
-  HuaweicloudJobNotSucceeded watches the jobs that are named there and no others.
+  HuaweicloudJobNotSucceeded watches the jobs that are named there and no others. With the chart they are
+  `prometheusRule.periods` of its values.
 
 Prometheus has to keep data for 14 days (its default is 15) for HuaweicloudJobWritesNothing.
 
@@ -60,8 +61,10 @@ inhibit_rules:
 ```
 
 Alerts on jobs leave out the labels `instance` and `pod`, so that they outlive a restart under another address. All
-other labels of the scrape target stay. No alert fires for a job that only waits, but for HuaweicloudJobNotSucceeded
-once it waits for two of its declared periods. When a job is taken out its alerts resolve.
+other labels of the scrape target stay. They keep firing for five minutes after their reason went (`keep_firing_for`,
+which Prometheus has since 2.42): a pod that is replaced is no recovery. No alert fires for a job that only waits, but
+HuaweicloudJobNotSucceeded once it waits for two of its declared periods. When a job is taken out its alerts resolve, but
+HuaweicloudJobNotSucceeded goes on: it watches a job for as long as a period is declared for it.
 """
 
 
