@@ -40,10 +40,8 @@ spec:
       env:
         # the port of the probes, of the Service and of the monitors
         - {name: EXPORTER_WEB__LISTEN_ADDRESS, value: ":10926"}
-        {{- if include "exporter.sharded" . }}
         - {name: EXPORTER_SHARDING__SHARDS, value: {{ .Values.shards | quote }}}
-        - {name: EXPORTER_SHARDING__SHARD, value: auto}
-        {{- end }}
+        - {name: EXPORTER_SHARDING__SHARD, value: {{ ternary "auto" "0" (not (not (include "exporter.sharded" .))) | quote }}}
         {{- if .Values.persistence.enabled }}
         - {name: EXPORTER_JOURNAL, value: /var/lib/exporter/journal.json}
         {{- end }}
