@@ -63,8 +63,8 @@ inhibit_rules:
 Alerts on jobs leave out the labels `instance` and `pod`, so that they outlive a restart under another address. All
 other labels of the scrape target stay. They keep firing for five minutes after their reason went (`keep_firing_for`,
 which Prometheus has since 2.42): a pod that is replaced is no recovery. No alert fires for a job that only waits, but
-HuaweicloudJobNotSucceeded once it waits for two of its declared periods. When a job is taken out its alerts resolve, but
-HuaweicloudJobNotSucceeded goes on: it watches a job for as long as a period is declared for it.
+HuaweicloudJobNotSucceeded once it waits for two of its declared periods. When a job is taken out its alerts resolve;
+HuaweicloudJobNotSucceeded alone goes on, and watches a job for as long as a period is declared for it.
 """
 
 
