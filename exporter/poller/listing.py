@@ -57,9 +57,9 @@ class Listing:
             after, soon = self._listed(record, answer, at)
             if soon:
                 hurried.append(name)
-            elif after.by_list and after.snapshot is not None:
+            elif after.by_list and self._settled(after):
                 turns[name] = now + self._longest(after)  # it is asked itself only if no list tells of it for long
-            elif after.by_list and record.listed_at is None:
+            elif after.by_list and after.snapshot is None and record.listed_at is None:
                 turns[name] = self._turns.time(name) or now  # it has to be asked once, but after those that run
         self._move(turns)
         self.hurry(hurried)
@@ -86,14 +86,20 @@ class Listing:
         registration, before = self._told.get(name, (record.registration, None))
         first = before is None or registration != record.registration
         self._told[name] = record.registration, now
-        if first or before != now:
+        news = first or before != now
+        if news:
             for field in answer.unknown:
                 self._telemetry.unknown_values.labels(name.service, field).inc()
         adapter = self._plan.fleet.adapter(record.job)
         after, soon = listed(record, answer, at, adapter, before=None if first else before)
         if after is not record:
             self._outcomes.listed(record, after)
-        return after, soon
+        return after, soon and (news or self._turns.time(name) is not None)  # else it would lose its place each time
+
+    def _settled(self, record: Record) -> bool:
+        """Whether the job itself has nothing to tell that the list does not: no end to count, no history to read."""
+        gap = bool(record.ledger.beyond) and self._plan.fleet.adapter(record.job).past is not None
+        return record.snapshot is not None and record.listed is None and not gap
 
     def _longest(self, record: Record) -> float:
         pace = self._plan.pace
@@ -115,5 +121,7 @@ class Listing:
 
 
 def _knows_better(record: Record, at: float) -> bool:
-    """Whether the job was asked itself after a list told of it *at* that time."""
-    return record.polled_at is not None and not record.by_list and record.polled_at > at
+    """Whether the job was asked itself, with or without an answer, or listed after a list told of it *at* that time."""
+    failed_at = None if record.fault is None else record.fault.at
+    asked_at = None if record.by_list else record.polled_at
+    return any(later is not None and later > at for later in (asked_at, record.listed_at, failed_at))

@@ -586,3 +586,49 @@ def test_jobs_of_another_project_or_service_are_not_touched_by_a_list() -> None:
 
 def _key(cloud: Cloud) -> AccessKey:
     return AccessKey(key_id=cloud.access_key, secret=cloud.secret_key)
+
+
+def test_the_ends_of_more_runs_than_there_are_calls_for_are_all_counted() -> None:
+    """The list that tells of the ends for the second time must not take away the calls that it asked for."""
+    jobs = [migration(number, begins=-60, seconds=260) for number in range(12)]
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(*jobs), rate=0.2) as there, looking(there, RULE, list_interval="5s"):
+            await there.until(400)
+
+            assert {there.record(job).runs for job in jobs} == {(1, 0, 0)}
+            assert {there.record(job).totals["rows_written"] for job in jobs} == {1000}
+
+    run(main())
+
+
+def test_an_end_whose_own_call_failed_is_asked_for_again_though_lists_tell_it() -> None:
+    job = migration(1, begins=-60, seconds=120)
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(job)) as there, looking(there, RULE):
+            await there.until(55)
+            there.cloud.faults.plan(gateway_error(500, "APIG.0201", "no"), times=None, operation="ShowJobStatus")
+            await there.until(100)
+            there.cloud.faults.clear()
+            await there.until(500)
+
+            assert there.record(job).runs == (1, 0, 0)
+
+    run(main())
+
+
+def test_a_history_that_failed_is_read_again_though_lists_tell_of_the_job() -> None:
+    plan = tuple(CdmRun((Step("RUNNING", 5, 0.0, 1.0),), rest=5, volume=Volume(rows_written=1)) for _ in range(4))
+    job = CdmJob(CLUSTER, "copy-1", START + 60, plan, repeats=False, submission_step=3)
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(job)) as there, looking(there, RULE):
+            there.cloud.faults.plan(gateway_error(500, "APIG.0201", "no"), times=None, operation="ShowSubmissions")
+            await there.until(600)
+            there.cloud.faults.clear()
+            await there.until(2000)
+
+            assert there.record(job).runs == (4, 0, 0)
+
+    run(main())
