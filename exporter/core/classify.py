@@ -128,16 +128,18 @@ def refusal(
     )
 
 
-def rows(data: Mapping[str, Any], name: str, codes: Mapping[str, Reason], unknown: list[str]) -> list[Row]:
+def rows(
+    data: Mapping[str, Any], name: str, codes: Mapping[str, Reason], unknown: list[str], total: float | None = None
+) -> list[Row]:
     """Read the list *name* of a 200 answer; a row that is no object stays in its place as ``None``, and is noted.
 
     An empty list beside an error is that error, and what holds no list, or one of which nothing can be read, tells
-    nothing: it must not pass for "there are none".
+    nothing: it must not pass for "there are none". Nor does null, unless the *total* beside it is 0.
     """
     found = Envelope() if data.get(name) else from_object(data)
     if found.codes:
         raise refusal(200, found, codes, otherwise=Reason.API)
-    if name in data and data[name] is None:
+    if name in data and data[name] is None and total == 0:
         return []
     if not isinstance(data.get(name), list):
         raise PollError(Reason.PAYLOAD, f"the answer holds no list {name}")

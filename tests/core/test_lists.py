@@ -129,7 +129,8 @@ def test_nothing_of_statements_and_configurations_is_kept(payload: Payload) -> N
 
 def test_an_empty_list_is_no_failure(payload: Payload) -> None:
     assert read("dli", payload("dli/list_sql_jobs_empty.json")) == Page(0, (), 0)
-    assert read("dli", {"is_success": True, "jobs": None}) == Page(0)
+    assert read("dli", {"is_success": True, "job_count": 0, "jobs": None}) == Page(0, total=0)
+    assert read("cdm", {"total": 0, "jobs": None}) == Page(0, total=0)
     assert read("cdm", {"jobs": [], "total": 0}) == Page(0, (), 0)
 
 
@@ -139,6 +140,9 @@ def test_an_empty_list_is_no_failure(payload: Payload) -> None:
         ("dli", {"is_success": False, "message": "DLI.0015: token", "jobs": [dli(1)]}, Reason.AUTH, "DLI.0015"),
         ("dli", {"is_success": False, "message": "no"}, Reason.API, ""),
         ("dli", {"is_success": True}, Reason.PAYLOAD, ""),
+        ("dli", {"is_success": True, "jobs": None}, Reason.PAYLOAD, ""),
+        ("cdm", {"total": None, "jobs": None}, Reason.PAYLOAD, ""),
+        ("cdm", {"total": 3, "jobs": None}, Reason.PAYLOAD, ""),
         ("dli", {"jobs": {"job_id": "j"}}, Reason.PAYLOAD, ""),
         ("dli", {"jobs": ["j"]}, Reason.PAYLOAD, ""),
         ("dli", {"error_code": "DLI.0999", "jobs": []}, Reason.SERVER, "DLI.0999"),

@@ -104,11 +104,11 @@ class CdmLister(Lister[CdmRule]):
         """Read the jobs."""
         data = read.document(body)
         unknown: list[str] = []
-        rows = classify.rows(data, "jobs", CODES, unknown)
+        total = read.Fields(data, unknown).amount("total", absent=NOT_APPLICABLE)
+        rows = classify.rows(data, "jobs", CODES, unknown, total)
         items = tuple(
             item for row in rows if row is not None and (item := _listed(row, view.place, unknown)) is not None
         )
-        total = read.Fields(data, unknown).amount("total", absent=NOT_APPLICABLE)
         return Page(len(rows), items, None if total is None else int(total), tuple(unknown))
 
     def template(self, rule: CdmRule, places: tuple[Place, ...]) -> str:
