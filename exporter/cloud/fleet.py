@@ -66,7 +66,8 @@ class Fleet:
         """
         project, adapter = self.projects[job.project], self.adapter(job)
         body = await project.ask(adapter, await self.request(job))
-        digest = blake2b(body, digest_size=16).digest()
+        # another time zone reads the same times otherwise
+        digest = blake2b(body, digest_size=16, key=str(project.zone).encode()[:64]).digest()
         # What is kept of a run that ended is not only what its last answer said.
         if before is not None and before.digest == digest and not before.state.ended:
             return before

@@ -79,7 +79,7 @@ class Findings:
             return
         mine = record if record is not None and dict(record.job.target) == dict(seen.job.target) else None
         if seen.ended_at is None and mine is not None:
-            seen = self._seen[name] = replace(seen, ended_at=_end(mine.newest, at))
+            seen = self._seen[name] = replace(seen, ended_at=_end(mine.shown, at))  # not the run before it
         if seen.listed:
             return
         over = seen.ended_at is not None and at - seen.ended_at >= retention

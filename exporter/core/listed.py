@@ -90,16 +90,17 @@ def _lives(record: Record, answer: Snapshot, at: float, *, news: bool) -> tuple[
 def _added(record: Record, known: Snapshot, answer: Snapshot, at: float) -> Record:
     """Add to the answer of a job that runs what only the list tells: since when, and what it moved so far."""
     more = _timed(known, answer)
-    counts = {**known.counts, **answer.counts}
+    own = {measure: value for measure, value in known.counts.items() if measure not in record.by_lists}
+    counts = {**own, **answer.counts}
     if more is known and counts == known.counts:
         return replace(record, listed_at=at)
-    moved = counts != known.counts
-    packed = Packed(counts) if moved else known.counts
+    moved = any(known.counts.get(measure) != value for measure, value in counts.items())
     return replace(
         record,
-        snapshot=replace(more, counts=packed, digest=b""),  # read anew, or the counts would never grow old
+        snapshot=replace(more, counts=Packed(counts), digest=b""),  # read anew, or the counts would never grow old
+        by_lists=answer.counts,
         listed_at=at,
-        seen=packed if moved else record.seen,
+        seen=Packed({**record.seen, **counts}),
         last_progress=at if moved else record.last_progress,
     )
 
@@ -113,9 +114,14 @@ def _rests(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> Rec
 
 
 def _rests_unnamed(record: Record, answer: Snapshot, at: float, *, news: bool, first: bool) -> tuple[Record, bool]:
-    """Take the list for a poll; the *first* one may tell of a run that began and ended after the job was asked."""
+    """Take the list for a poll; the *first* one may tell of a run that began and ended after the job was asked.
+
+    One that tells no times of a run that ended may tell of any: it leaves the job to its own polls.
+    """
     known = record.snapshot
     changed = known is not None and (news or known.state is not answer.state)
+    if known is not None and not changed and answer.state.ended and (answer.start, answer.end) == (None, None):
+        return replace(record, listed_at=at), first
     waits = record.listed is not None and told(record.listed) == told(answer)
     before = record.newest
     moved = before is None or before.state is not answer.state

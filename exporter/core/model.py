@@ -203,6 +203,8 @@ class Record:
     """What a list told since the last answer and the answer did not say; shown until the job was asked itself."""
     listed_at: float | None = None
     """When a list last told of the job."""
+    by_lists: Mapping[Measure, float] = field(default_factory=_nothing)
+    """Those of the present run's counts that the last list told, while it runs."""
 
     @property
     def newest(self) -> Snapshot | None:

@@ -16,6 +16,7 @@ from exporter.core.errors import PollError
 from exporter.core.model import Reason
 
 NUMBER: Final = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
+WHOLE: Final = re.compile(r"[+-]?[0-9]{1,300}")
 NOT_SAID: Final = frozenset({"", "N/A"})
 LATEST_MILLISECOND: Final = 253_402_300_799_999
 """The last millisecond of the year 9999: a greater date is a mistake, not a date."""
@@ -66,8 +67,9 @@ def number(value: object) -> float:
     A whole number stays whole: small ones cost no memory, and page and JSON show them as they were sent.
     """
     if isinstance(value, str) and NUMBER.fullmatch(value.strip()):
-        value = float(value)
-        value = int(value) if value.is_integer() else value
+        text, value = value.strip(), float(value)
+        if value.is_integer():
+            value = int(text) if WHOLE.fullmatch(text) else int(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(value)  # noqa: TRY004 - whatever the type, it is an unreadable value
     try:

@@ -11,6 +11,8 @@ class RunId:
 
     id: str = ""
     created: float | None = None
+    opaque: bool = field(default=False, compare=False)
+    """Whether the id tells no order, though it may look like a number: a service that counts its runs up tells one."""
 
     def same(self, other: "RunId") -> bool:
         """Whether both are the same run; a run may be seen without its id at first (CDM before it is submitted)."""
@@ -21,14 +23,14 @@ class RunId:
     def newer(self, other: "RunId") -> bool:
         """Whether this run surely came after the other one: by creation, else by number.
 
-        Of two ids that are no numbers, one that differs came later: a job has such a run only once. A run without any
+        Of two ids that tell no order, one that differs came later: a job has such a run only once. A run without any
         name comes before all others. Where one tells its id alone and the other its creation alone, nobody knows.
         """
         if self.same(other):
             return False
         if self.created is not None and other.created is not None and self.created != other.created:
             return self.created > other.created
-        if self.id.isdecimal() and other.id.isdecimal():
+        if self._numbered(other):
             return int(self.id) > int(other.id)
         return self != other and (other == NAMELESS or bool(self.id and other.id))
 
@@ -42,11 +44,14 @@ class RunId:
 
     def follows(self, other: "RunId") -> bool:
         """Whether no other run can have been between: ids are counted up by one."""
-        return self.id.isdecimal() and other.id.isdecimal() and int(self.id) == int(other.id) + 1
+        return self._numbered(other) and int(self.id) == int(other.id) + 1
 
     def merged(self, other: "RunId") -> "RunId":
         """Return the same run with what either of both tells of it."""
-        return RunId(self.id or other.id, other.created if self.created is None else self.created)
+        return RunId(self.id or other.id, other.created if self.created is None else self.created, self.opaque)
+
+    def _numbered(self, other: "RunId") -> bool:
+        return not (self.opaque or other.opaque) and self.id.isdecimal() and other.id.isdecimal()
 
     @property
     def order(self) -> tuple[float, float]:

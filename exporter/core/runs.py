@@ -10,7 +10,7 @@ from typing import Final
 
 from exporter.core import estimate, totals
 from exporter.core.adapter import Adapter
-from exporter.core.model import LIVE, Fault, Job, Ledger, Measure, Record, Snapshot, State
+from exporter.core.model import LIVE, NOTHING, Fault, Job, Ledger, Measure, Reason, Record, Snapshot, State
 from exporter.core.packed import Packed
 
 LISTED_FOR: Final = 300.0
@@ -59,6 +59,7 @@ def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> Rec
         seen=answer.counts or last,
         seen_progress=last_progress if answer.progress is None else answer.progress,
         listed=None,
+        by_lists=record.by_lists if same else NOTHING,
         estimate=estimate.forecast(evidence, answer, durations, planned, at),
         evidence=evidence if ledger.runs == record.ledger.runs else b"",
         durations=durations,
@@ -79,6 +80,10 @@ def shown(record: Record, ledger: Ledger) -> Record:
 def failed(record: Record, fault: Fault) -> Record:
     """Return the record after a poll that failed."""
     failures = {**record.failures, fault.reason: record.failures.get(fault.reason, 0) + 1}
+    old = record.snapshot
+    if fault.reason is Reason.NOT_FOUND and old is not None and old.state.ended and record.polled_at is not None:
+        # forgotten by the cloud after it told the end once: no other poll will confirm it
+        record = _counted(record, totals.count(record.ledger, old, record.polled_at))
     return replace(record, up=False, fault=fault, failing=record.failing + 1, failures=failures)
 
 
@@ -128,7 +133,7 @@ def _with_listed(record: Record, before: Snapshot, answer: Snapshot, at: float, 
         answer = replace(answer, end=before.end)
     fresh = record.listed_at is not None and at - record.listed_at <= LISTED_FOR
     if fresh and adapter.moved_by_list and not answer.state.ended:
-        return replace(answer, counts=Packed({**record.seen, **answer.counts}))
+        return replace(answer, counts=Packed({**record.by_lists, **answer.counts}), digest=b"")
     return answer
 
 

@@ -148,6 +148,17 @@ def test_of_two_queries_of_one_name_the_later_one_is_the_next_run() -> None:
     assert looks.board.records[JobKey("dli", "nightly")].job.target == {"job_id": "j2"}
 
 
+def test_the_next_query_of_a_name_is_not_over_because_the_one_before_is() -> None:
+    looks = Looks("dli")
+    first, second = named(1, State.SUCCEEDED, end=10, name="nightly"), named(2, State.RUNNING, name="nightly")
+    looks.look(0, named(1, State.RUNNING, name="nightly"))
+    looks.board.asked("nightly", "dli", State.SUCCEEDED, 11, end=10)
+    for at in (20, 60, 100, 150, 200):
+        looks.look(at, first, second)  # its own calls fail all the time
+
+        assert looks.names == {"nightly"}
+
+
 # --- a job that runs again
 
 

@@ -103,6 +103,44 @@ def test_the_list_adds_counts_to_a_job_that_runs_and_moves_no_poll() -> None:
     assert (record.polled_at, record.last_progress, ask) == (50, 105, False)
 
 
+def test_counts_that_the_list_no_longer_tells_go_and_those_of_the_job_itself_stay() -> None:
+    inserted = Measure("rows_inserted")
+    lists, first = List(), migration(State.RUNNING, 1, counts={inserted: 7}, digest=b"a")
+    record, _ = lists(own(registered("cdm"), first, 50), replace(RUNNING, counts={WRITTEN: 5}), 60)
+    assert record.shown is not None
+    assert record.shown.counts == {WRITTEN: 5, inserted: 7}
+
+    record, _ = lists(own(record, replace(first, counts={}), 70), replace(RUNNING, counts={WRITTEN: 5}), 80)
+    assert record.shown is not None
+    assert record.shown.counts == {WRITTEN: 5}
+
+    record, _ = lists(record, RUNNING, 90)
+    assert record.shown is not None
+    assert record.shown.counts == {}
+
+
+def test_counts_of_lists_grow_old_though_the_job_answers_the_same() -> None:
+    answer = migration(State.RUNNING, 1, digest=b"a")
+    record, _ = List()(own(registered("cdm"), answer, 50), replace(RUNNING, counts={WRITTEN: 5}), 60)
+    record = own(record, answer, 100)
+    assert record.snapshot is not None
+    assert (record.snapshot.counts, record.snapshot.digest) == ({WRITTEN: 5}, b"")  # so the same bytes are read anew
+
+    record = own(record, answer, 60 + runs.LISTED_FOR + 1)
+    assert record.snapshot is not None
+    assert record.snapshot.counts == {}
+
+
+def test_a_list_that_tells_no_times_of_a_run_that_ended_is_no_poll_of_it() -> None:
+    """Any number of runs may have gone by: the values keep the time of the last answer, and the job its own polls."""
+    lists, ended = List(), migration(State.SUCCEEDED, 5, end=90.0, counts={WRITTEN: 100})
+    record, ask = lists(own(registered("cdm"), ended, 100), Snapshot(State.SUCCEEDED), 200)
+    assert (record.polled_at, record.by_list, ask) == (100, False, True)
+
+    record, ask = lists(runs.aged(record), Snapshot(State.SUCCEEDED), 300)
+    assert (record.polled_at, record.stale, record.up, ask) == (100, True, False, False)
+
+
 def test_a_run_that_ends_is_counted_by_the_jobs_own_answer() -> None:
     lists = List()
     record, _ = lists(own(registered("cdm"), migration(State.RUNNING, 1), 50), RUNNING, 60)

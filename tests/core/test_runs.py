@@ -164,6 +164,12 @@ def test_a_final_run_is_counted_when_its_end_is_confirmed() -> None:
     assert after("dli", RUNNING, FAILED, FAILED).runs == (0, 1, 0)
 
 
+def test_an_end_that_was_told_once_counts_when_the_cloud_forgets_the_run() -> None:
+    assert after("dli", RUNNING, SUCCEEDED, Reason.TIMEOUT).runs == (0, 0, 0)
+    assert after("dli", RUNNING, SUCCEEDED, Reason.NOT_FOUND, Reason.NOT_FOUND).runs == (1, 0, 0)
+    assert after("dli", SUCCEEDED, Reason.NOT_FOUND).runs == (0, 0, 0)
+
+
 def test_a_run_that_lives_again_is_counted_by_its_real_end() -> None:
     assert after("dli", RUNNING, FAILED, RUNNING, SUCCEEDED, SUCCEEDED).runs == (1, 0, 0)
     assert after("dli", FAILED, RUNNING, SUCCEEDED, SUCCEEDED).runs == (1, 0, 0)

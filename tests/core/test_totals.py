@@ -156,6 +156,23 @@ STEPS = st.one_of(
 )
 
 
+@pytest.mark.parametrize("service", ["dli", "dws"])
+@pytest.mark.parametrize(("first", "second"), [("20", "3"), ("3", "20"), ("0123", "123"), ("2c90", "1b80")])
+def test_ids_that_look_like_numbers_tell_no_order_where_they_are_opaque(service: str, first: str, second: str) -> None:
+    adapter = ADAPTERS[service]
+    ended = {"dli": b"FINISHED", "dws": b"SUCCESS"}[service]
+    record = None
+    for number, target in enumerate((first, second), 1):
+        job = Job(JobKey(service, "nightly"), "p", {"job_id": target})
+        record = runs.registered(job, adapter) if record is None else runs.next_run(record, job, number)
+        for at, word in enumerate((b"RUNNING", ended, ended), 100 * number):
+            record = runs.worked(record, adapter.parse(b'{"status": "%s"}' % word, job, None), at, adapter)
+    assert record is not None
+    assert record.runs == (2, 0, 0)
+    assert record.last_success is not None
+    assert record.last_success >= 200
+
+
 def test_a_run_told_by_its_id_alone_and_then_by_its_creation_alone_counts_once() -> None:
     """Also where there was no run at first, so that nothing but both names is known of it."""
     told = run(2, rows=100)

@@ -99,7 +99,7 @@ class Dws(Adapter):
         return Snapshot(
             state=state,
             native_state=known_word(word, self.states),
-            run=RunId(job.target["job_id"]),
+            run=RunId(job.target["job_id"], opaque=True),
             progress=1.0 if state is State.SUCCEEDED else percent and percent / 100,
             start=begin,
             end=end if state.ended else None,

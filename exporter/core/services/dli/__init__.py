@@ -79,7 +79,7 @@ class Dli(Adapter):
         return Snapshot(
             state=state,
             native_state=known_word(word, self.states),
-            run=RunId(job.target["job_id"]),
+            run=RunId(job.target["job_id"], opaque=True),
             progress=1.0 if state is State.SUCCEEDED else progress,
             failure_code=classify.failure_code(message) if state is State.FAILED else None,
             counts=Packed(sums(subjobs)),

@@ -85,9 +85,9 @@ class DliLister(Lister[DliRule]):
         fields = read.Fields(data, unknown)
         if fields.flag("is_success") is False:
             raise refusal(data, fields)
-        rows = classify.rows(data, "jobs", CODES, unknown)
-        items = tuple(item for row in rows if row is not None and (item := _listed(row, unknown)) is not None)
         total = fields.amount("job_count")
+        rows = classify.rows(data, "jobs", CODES, unknown, total)
+        items = tuple(item for row in rows if row is not None and (item := _listed(row, unknown)) is not None)
         return Page(len(rows), items, None if total is None else int(total), tuple(unknown))
 
     def fits(self, rule: DliRule, listed: Listed) -> bool:
@@ -129,7 +129,7 @@ def _snapshot(fields: read.Fields, job_id: str, start: float | None, unknown: li
     return Snapshot(
         state=state,
         native_state=known_word(word, STATES),
-        run=RunId(job_id),
+        run=RunId(job_id, opaque=True),
         progress=1.0 if state is State.SUCCEEDED else None,
         start=start,
         end=end if state.ended else None,
