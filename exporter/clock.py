@@ -1,7 +1,12 @@
 """The time, passed in wherever it counts, so that tests can make an hour pass in a second."""
 
+import asyncio
 import time
-from typing import Protocol
+from collections.abc import Callable
+from typing import Final, Protocol
+
+LOOK: Final = 10.0
+"""Seconds between two looks whether what is waited for comes sooner now."""
 
 
 class Clock(Protocol):
@@ -24,3 +29,10 @@ class SystemClock:
     def monotonic(self) -> float:
         """Return the seconds of the clock that asyncio waits by."""
         return time.monotonic()
+
+
+async def rest(clock: Clock, at_least: float, began: float, interval: Callable[[], float]) -> None:
+    """Sleep until *interval* seconds, which a reload may change meanwhile, after *began*, and *at_least* so many."""
+    await asyncio.sleep(at_least)
+    while (left := began + interval() - clock.monotonic()) > 0:  # noqa: ASYNC110 - nobody need know who rests
+        await asyncio.sleep(min(left, LOOK))

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import structlog
 
-from exporter.clock import Clock
+from exporter.clock import Clock, rest
 from exporter.core.adapter import Request
 from exporter.core.board import Board
 from exporter.core.errors import PollError
@@ -133,8 +133,7 @@ class Discovery:
             began = self._clock.monotonic()
             await survive(partial(self._round, look), crashed, "discovery")
             look.looked = True
-            interval = look.search.interval or self._settings.poll.list_interval
-            await asyncio.sleep(max(SOONEST, began + interval - self._clock.monotonic()))
+            await rest(self._clock, SOONEST, began, lambda: look.search.interval or self._settings.poll.list_interval)
 
     async def _round(self, look: _Look) -> None:
         search, missed = look.search, list[Any]()

@@ -12,7 +12,7 @@ from exporter.core.schedule import Pace
 from exporter.core.shards import shard_of
 from exporter.poller import Poller
 from exporter.reload import numbers
-from exporter.settings import Settings
+from exporter.settings import Project, Settings
 from exporter.telemetry import Telemetry
 
 
@@ -45,13 +45,15 @@ class Registration:
 
     def swap(self, settings: Settings, fleet: Fleet) -> Changes:
         """Go on with other settings and projects, all at once; what other sources hold stays."""
-        self._settings = settings
+        before, self._settings = self._settings.projects, settings
         self._sources[STATIC] = settings.jobs
         changes = self._registry.update(self._mine(self._sources))
-        gone = tuple(record.job.key for record in self._board.records() if record.job.project not in settings.projects)
+        same = {name for name, project in settings.projects.items() if name in before and _same(project, before[name])}
+        gone = {record.job.key for record in self._board.records() if record.job.project not in same}
         self._poller.apply(Changes(removed=tuple({*changes.removed, *gone})))
         self._poller.use(fleet, *polling(settings))
-        moved = tuple(job for job in changes.changed if job.key in gone)
+        new = {job.key for job in changes.added}
+        moved = tuple(job for key, job in self._registry.jobs().items() if key in gone and key not in new)
         stays = tuple(job for job in changes.changed if job.key not in gone)
         self._poller.apply(Changes(added=(*changes.added, *moved), changed=stays))
         self._complain(changes)
@@ -69,3 +71,8 @@ class Registration:
     def _complain(self, changes: Changes) -> None:
         for problem in changes.problems:
             self._log.warning("job left out", problem=problem)
+
+
+def _same(project: Project, before: Project) -> bool:
+    """Whether a name still means the same project: nothing that another one said is known of this one's jobs."""
+    return (project.cloud, project.region, project.project_id) == (before.cloud, before.region, before.project_id)

@@ -3,14 +3,13 @@
 A list of which too much is about other jobs is not read again for an hour.
 """
 
-import asyncio
 from collections.abc import Iterable
 from functools import partial
 from typing import Final, TypeAlias
 
 import structlog
 
-from exporter.clock import Clock
+from exporter.clock import Clock, rest
 from exporter.cloud.project import Project
 from exporter.core.adapter import Adapter, Request, View
 from exporter.core.board import Board
@@ -59,8 +58,7 @@ class Survey:
         while True:
             began = self._clock.monotonic()
             await self._look()
-            left = began + self._settings.poll.list_interval - self._clock.monotonic()
-            await asyncio.sleep(max(SOONEST, left))
+            await rest(self._clock, SOONEST, began, lambda: self._settings.poll.list_interval)
 
     async def _look(self) -> None:
         crashed, found = self._telemetry.crashes.labels("survey").inc, self._places()
@@ -86,7 +84,9 @@ class Survey:
         return found
 
     async def _visit(self, place: Place, jobs: dict[JobKey, bool]) -> None:
-        """Read one list if it is worth it."""
+        """Read one list if it is worth it, and if no reload took its project away."""
+        if place[0] not in self._poller.fleet.projects:
+            return
         worth, before, now = self._worth(jobs.values()), self._told.pop(place, frozenset()), self._clock.monotonic()
         if not worth or now < self._not_before.get(place, now):
             return

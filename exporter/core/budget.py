@@ -97,6 +97,11 @@ class Budget:
         for _, _, _, key in sorted(self._waiting.pop(gate, ())):
             yield key
 
+    def give_up_all(self) -> Iterator[Key]:
+        """Take out and yield all that waits, without a call."""
+        for gate in list(self._waiting):
+            yield from self.give_up(gate)
+
     def forget(self, keys: Collection[Key]) -> None:
         """Let some jobs wait no more."""
         for gate, waiting in self._waiting.items():
@@ -185,6 +190,11 @@ class Admission:
         """Take out and yield the jobs that wait for a call through *gate*."""
         for budget in self._budgets.values():
             yield from budget.give_up(gate)
+
+    def turn_all_away(self) -> Iterator[Key]:
+        """Take out and yield all that waits for a call."""
+        for budget in self._budgets.values():
+            yield from budget.give_up_all()
 
     def forget(self, keys: Collection[Key]) -> None:
         """Let some jobs wait no more, whichever budget they wait for."""

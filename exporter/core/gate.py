@@ -11,6 +11,7 @@ pause, and now and then one is let through to try::
 """
 
 from enum import Enum, auto
+from itertools import count
 from typing import Final, NamedTuple
 
 PROBE: Final = 360.0
@@ -26,11 +27,15 @@ FEW: Final = 4
 the jobs wait for each other, and so few that are refused lock nothing."""
 
 
+_EPOCHS: Final = count()
+
+
 class Ticket(NamedTuple):
     """The right to make one call."""
 
     epoch: int
-    """Between two changes of the gate; what a call of an earlier one met says nothing of now."""
+    """Between two changes of a gate, no two gates have the same; what a call of an earlier one met says nothing of
+    now."""
     alone: bool
     """Whether it goes before one was taken."""
     probe: bool = False
@@ -52,7 +57,7 @@ class Gate:
     """Lets calls of one identity through, all at once or one alone."""
 
     def __init__(self) -> None:
-        self._epoch = 0
+        self._epoch = next(_EPOCHS)
         self._proven = False
         self._alone = 0  # calls on their way before one was taken
         self._width = 1  # how many of them there may be
@@ -142,7 +147,7 @@ class Gate:
             self.probe_at = self._refused_at + PROBE
 
     def _begin(self) -> None:
-        self._epoch += 1
+        self._epoch = next(_EPOCHS)
         self._proven = self._shut = self._probing = False
         self._alone, self._width = 0, 1
         self.probe_at = None

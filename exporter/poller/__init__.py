@@ -87,6 +87,8 @@ class Poller:
         """Go on with other projects and intervals; no job of a project that is gone may be registered any more."""
         self._plan.fleet, self._plan.pace = fleet, pace
         self._gates.use(fleet.projects)
+        self.access.queue_anew()
+        self._outcomes.repaced()
         self.demand.recount(self._board.records())
         self._admission.resize(concurrency - self._concurrency)
         for number in range(self._workers, concurrency):

@@ -18,9 +18,13 @@ T = TypeVar("T")
 
 
 class Turn:
-    """What waits for a call that is no poll of a job."""
+    """What waits, *since* some time, for a call that is no poll of a job, and is to have it by *deadline*."""
 
-    def __init__(self) -> None:
+    def __init__(self, project: str, limit: str, since: float, deadline: float) -> None:
+        self.project = project
+        self.limit = limit
+        self.since = since
+        self.deadline = deadline
         self.granted: asyncio.Future[Start] = asyncio.get_running_loop().create_future()
 
 
@@ -120,12 +124,9 @@ class Access:
 
     async def _turn(self, project: str, limit: str, patience: float) -> Start:
         """Return once a call may be made; raises :class:`PollError` if calls are paused."""
-        there = self._project(project)
-        door, now = self._gates.of(project), self._clock.monotonic()
-        if door.gate.paused and door.why is not None:
-            raise door.why
-        turn = Turn()
-        self._admission.wait_for(*self._plan.fleet.share(there, limit), turn, now, now + patience, door.gate)
+        now = self._clock.monotonic()
+        turn = Turn(project, limit, now, now + patience)
+        self._queue(turn)
         self._wake()
         try:
             return await turn.granted
@@ -134,6 +135,24 @@ class Access:
             if turn.granted.done() and not turn.granted.cancelled() and turn.granted.exception() is None:
                 self._leave(turn.granted.result())
             raise
+
+    def _queue(self, turn: Turn) -> None:
+        bucket, rate = self._plan.fleet.share(self._project(turn.project), turn.limit)
+        door = self._gates.of(turn.project)
+        if door.gate.paused and door.why is not None:
+            raise door.why
+        self._admission.wait_for(bucket, rate, turn, turn.since, turn.deadline, door.gate)
+
+    def queue_anew(self) -> None:
+        """Let all that waits wait as the plan is now: other credentials have another budget and another gate."""
+        for waiting in list(self._admission.turn_all_away()):
+            if isinstance(waiting, JobKey):
+                self._outcomes.again(waiting)
+            elif isinstance(waiting, Turn) and not waiting.granted.done():
+                try:
+                    self._queue(waiting)
+                except PollError as error:
+                    waiting.granted.set_exception(error)
 
     def _project(self, name: str) -> Project:
         found = self._plan.fleet.projects.get(name)

@@ -50,10 +50,17 @@ class Ages:
         self._worked_at.pop(key, None)
         self._agenda.remove(key)
 
+    def repaced(self, now: float) -> None:
+        """Look at all jobs again, because values may be too old sooner than before."""
+        for key in self._worked_at:
+            if self._agenda.time(key) is not None:
+                self._agenda.put(key, now)
+        self._sooner.set()
+
     async def run(self) -> None:
         """Mark until cancelled."""
-        longest = self._plan.pace.stale_after / 10  # what is registered meanwhile cannot be too old before
         while True:
+            longest = self._plan.pace.stale_after / 10  # what is registered meanwhile cannot be too old before
             now = self._clock.monotonic()
             for _, key in self._agenda.due(now):
                 record = self._board.get(key)

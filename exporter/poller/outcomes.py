@@ -120,6 +120,23 @@ class Outcomes:
         """Take over a poll that failed through a fault of ours."""
         self.failed(key, PollError(Reason.INTERNAL, "the exporter failed to handle the answer; its log says where"))
 
+    def again(self, key: JobKey) -> None:
+        """Let a job that waited for its call be due once more."""
+        if self._board.get(key) is not None:
+            self._turns.put(key, self._clock.monotonic())
+
+    def repaced(self) -> None:
+        """Bring turns and ages in line with the intervals as they are now: none has to sit out a longer one."""
+        now, pace = self._clock.monotonic(), self._plan.pace
+        for record in list(self._board.records()):
+            due, adapter = self._turns.time(record.job.key), self._plan.fleet.adapter(record.job)
+            interval = schedule.effective_interval(record, pace, adapter)
+            if record.failing or record.by_list:
+                interval = max(interval, pace.idle_interval)
+            if due is not None and due > now + interval:
+                self._turns.put(record.job.key, schedule.next_turn(record.job.key, interval, now))
+        self.ages.repaced(now)
+
     def skipped(self, reason: str, turns: int) -> None:
         """Count turns that passed without a poll."""
         if turns:
