@@ -24,7 +24,7 @@ from exporter.journal import Journal
 from exporter.poller import Poller
 from exporter.projects import Projects
 from exporter.registration import Registration, polling
-from exporter.reload import Reloader, watch
+from exporter.reload import Reloader, digest
 from exporter.settings import Settings
 from exporter.supervise import keep_running, survive
 from exporter.survey import Survey
@@ -72,6 +72,7 @@ class App:
         self.settings = settings
         self._read = read or (lambda: settings)
         self._path = path
+        self._written = digest(path)  # as early as can be: a change from here on is to be seen
         self.clock = clock or SystemClock()
         labels = settings.metrics.labels
         self.telemetry = Telemetry(labels.service)
@@ -100,7 +101,8 @@ class App:
             parts.registration.register({STATIC: self.settings.jobs})
             # before anybody can ask whether all jobs were polled
             await survive(parts.files.look, self.telemetry.crashes.labels("job_files").inc, "job files")
-            reloader = Reloader(self.settings, self._read, partial(self._take, parts), self.clock, self.telemetry)
+            take = partial(self._take, parts)
+            reloader = Reloader(self.settings, self._read, take, self.clock, self.telemetry, self._path, self._written)
             application = make_app(
                 Metrics(self.board, self.telemetry),
                 Jobs(self.board, poller, self.clock, parts.discovery.waiting),
@@ -108,7 +110,7 @@ class App:
             )
             loops = parts.loops() | {"reload": partial(reloader.run, hang_up)}
             if self._path is not None:
-                loops["watch"] = partial(watch, self._path, reloader.reload_quietly)
+                loops["watch"] = reloader.watch
             if self._journal is not None:
                 self._journal.wait_for(parts.all_read)
                 loops["journal"] = self._journal.run

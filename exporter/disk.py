@@ -39,6 +39,10 @@ class Disk:
         """Give a file another name, at once."""
         path.replace(other)
 
+    def exists(self, path: Path) -> bool:
+        """Return whether anything has the name."""
+        return os.path.lexists(path)
+
     def remove(self, path: Path) -> None:
         """Take a file away."""
         path.unlink()

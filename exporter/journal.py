@@ -7,8 +7,9 @@ of both whole. A file that cannot be read is set aside and never overwritten. Wh
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 from typing import Final
 
@@ -58,6 +59,7 @@ class Journal:
         self._pause = EVERY
         self._writing = asyncio.Lock()
         self._failing = False
+        self._in_the_way = False  # a file that could be neither read nor set aside
         self._log = structlog.get_logger()
 
     async def open(self) -> None:
@@ -124,6 +126,10 @@ class Journal:
             self._changed = False
             began = time.perf_counter()
             try:
+                if self._in_the_way:  # what could not be read may be read by another, or another time
+                    with suppress(FileNotFoundError):
+                        await asyncio.to_thread(self._rename)
+                    self._in_the_way = False
                 await asyncio.to_thread(replace_whole, self._disk, self._path, _parts(records, gone))
             except OSError as error:
                 self._changed = True
@@ -188,15 +194,25 @@ class Journal:
 
     async def _set_aside(self, error: Exception) -> None:
         """Begin anew, and keep what is there under another name; a folder is none of ours."""
-        aside = self._path.with_name(f"{self._path.name}.{self._clock.now():.0f}.aside")
         try:
             if isinstance(error, IsADirectoryError):
                 raise error
-            await asyncio.to_thread(self._disk.rename, self._path, aside)
+            aside = await asyncio.to_thread(self._rename)
         except OSError as failure:
+            self._in_the_way = not isinstance(failure, IsADirectoryError)
             self._failed("the journal can neither be read nor set aside; counters begin at 0", failure)
         else:
             self._failed("the journal cannot be read and is set aside; counters begin at 0", error, aside=str(aside))
+
+    def _rename(self) -> Path:
+        """Give the file a name that nothing has; raises ``OSError``."""
+        name = f"{self._path.name}.{self._clock.now():.0f}"
+        for number in count():
+            aside = self._path.with_name(f"{name}{f'-{number}' if number else ''}.aside")
+            if not self._disk.exists(aside):
+                self._disk.rename(self._path, aside)
+                return aside
+        raise AssertionError
 
     def _failed(self, what: str, error: Exception, **more: str) -> None:
         """Count a failure and tell it."""

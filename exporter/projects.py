@@ -103,9 +103,18 @@ class Projects:
         same = before is not None and before.way == way and _who(before.settings) == _who(config)
         return before if same else None
 
+    def _known(self, config: ProjectSettings) -> str:
+        """Return what the credentials of another project that are written alike are known by; empty if there is none.
+
+        A key that is rotated in its file stays the one of its user, whose calls count together.
+        """
+        alike = (each for each in self._built.values() if each.settings.credentials == config.credentials)
+        return next((each.project.credentials.identity for each in alike), "")
+
     def _new(self, name: str, config: ProjectSettings, way: Way, opened: Mapping[Way, Transport]) -> _Built:
         transport = opened.get(way) or self._transports[way]
-        credentials = credentials_of(config, transport, self._direct, self._clock, self._environ)
+        known = self._known(config)
+        credentials = credentials_of(config, transport, self._direct, self._clock, self._environ, known)
         find = None
         if isinstance(credentials, Password):
             find = credentials.project_id  # IAM tells it with the token

@@ -29,7 +29,8 @@ FIXED: Final[dict[str, Callable[[Settings], object]]] = {
 class Reloader:
     """Reads the configuration again with *read* and hands it to *take*, one after the other.
 
-    *take* returns what became of the jobs, or raises :class:`SettingsError` and then has changed nothing.
+    *take* returns what became of the jobs, or raises :class:`SettingsError` and then has changed nothing. *path* is the
+    file that is watched, and *tried* the digest of what it held when *settings* were read.
     """
 
     def __init__(
@@ -39,7 +40,11 @@ class Reloader:
         take: Callable[[Settings], Awaitable[Changes]],
         clock: Clock,
         telemetry: Telemetry,
+        path: Path | None = None,
+        tried: bytes | None = None,
     ) -> None:
+        self._path = path
+        self._tried = tried
         self._settings = settings
         self._read = read
         self._take = take
@@ -58,6 +63,7 @@ class Reloader:
         """Take over what is written now; raises :class:`SettingsError` with every mistake, and then nothing changed."""
         async with self._lock:
             try:
+                self._tried = await asyncio.to_thread(digest, self._path)
                 settings = await asyncio.to_thread(self._read)
                 fixed = [name for name, value in FIXED.items() if value(settings) != value(self._settings)]
                 if fixed:
@@ -79,6 +85,19 @@ class Reloader:
             await asked.wait()
             asked.clear()
             await self.reload_quietly()
+
+    async def watch(self) -> None:
+        """Reload whenever the file holds something else than what was tried last, until cancelled.
+
+        A file that is gone or cannot be read is in the middle of being replaced.
+        """
+        before = None
+        while True:
+            now = await asyncio.to_thread(digest, self._path)
+            if now is not None and now == before and now != self._tried:
+                await self.reload_quietly()
+            before = now
+            await asyncio.sleep(LOOK)
 
     async def reload_quietly(self) -> None:
         """Reload for one who reads the log alone."""
@@ -107,22 +126,10 @@ def difference(changes: Changes) -> dict[str, Any]:
     }
 
 
-async def watch(path: Path, changed: Callable[[], Awaitable[None]]) -> None:
-    """Call *changed* whenever the file *path* holds something else, until cancelled.
-
-    A file that is gone or cannot be read is in the middle of being replaced.
-    """
-    known = before = await asyncio.to_thread(_digest, path)
-    while True:
-        await asyncio.sleep(LOOK)
-        now = await asyncio.to_thread(_digest, path)
-        if now is not None and now == before and now != known:
-            known = now
-            await changed()
-        before = now
-
-
-def _digest(path: Path) -> bytes | None:
+def digest(path: Path | None) -> bytes | None:
+    """Return what tells the content of a file from another; ``None`` if it cannot be read, or there is none."""
+    if path is None:
+        return None
     try:
         return blake2b(path.read_bytes(), digest_size=16).digest()
     except OSError:

@@ -81,6 +81,9 @@ class FlakyDisk(Disk):
         self._names[other] = self._names.pop(path)
         self._safe_names.append(dict(self._names))
 
+    def exists(self, path: Path) -> bool:
+        return path in self._names
+
     def remove(self, path: Path) -> None:
         self._names.pop(path, None)
         self._safe_names.append(dict(self._names))

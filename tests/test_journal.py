@@ -1,6 +1,7 @@
 """The journal on a real disk: what is read, what is set aside, what is kept of jobs that are gone."""
 
 import asyncio
+import errno
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -167,6 +168,50 @@ async def test_what_cannot_be_read_is_set_aside_told_and_counted(
     assert aside.read_bytes() == damaged
     assert [line["aside"] for line in logs if line["log_level"] == "error"] == [str(aside)]
     assert keep.read(path.read_bytes())
+
+
+async def test_two_files_that_are_set_aside_in_one_second_are_both_kept(tmp_path: Path) -> None:
+    for text in ("first", "second"):
+        (tmp_path / "journal.json").write_text(text)
+        kept = Kept(tmp_path)
+        await kept.journal.open()
+        await kept.journal.close()
+
+    assert {path.read_text() for path in tmp_path.glob("*.aside")} == {"first", "second"}
+
+
+async def test_a_file_that_can_neither_be_read_nor_set_aside_is_not_written_over(tmp_path: Path) -> None:
+    before = Kept(tmp_path)
+    await before.journal.open()
+    before.register()
+    for number in (1, 2):
+        before.poll(number)
+    await before.journal.close()
+    text = before.path.read_bytes()
+
+    class Away(Disk):
+        away = True
+
+        def read(self, path: Path) -> bytes:
+            raise OSError(errno.ESTALE, "Stale file handle")
+
+        def rename(self, path: Path, other: Path) -> None:
+            if self.away:
+                raise OSError(errno.ESTALE, "Stale file handle")
+            super().rename(path, other)
+
+    after = Kept(tmp_path)
+    after.journal._disk = disk = Away()
+    await after.journal.open()
+    after.register()
+    await after.journal.write()
+    assert before.path.read_bytes() == text
+    disk.away = False
+    await after.journal.write()
+    await after.journal.close()
+
+    assert [path.read_bytes() for path in tmp_path.glob("*.aside")] == [text]
+    assert keep.read(before.path.read_bytes())[0].ledger.runs == (0, 0, 0)
 
 
 async def test_a_folder_in_its_place_is_left_alone(tmp_path: Path) -> None:

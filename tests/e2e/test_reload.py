@@ -1,5 +1,6 @@
 """Another configuration for the running command: by request, by signal and by the file itself."""
 
+import asyncio
 import json
 import re
 import signal
@@ -13,6 +14,11 @@ from typing import Any
 import pytest
 
 from exporter.cli.demo import settings_for
+from exporter.clock import SystemClock
+from exporter.core.registry import Changes
+from exporter.reload import Reloader, digest
+from exporter.settings import Settings, load
+from exporter.telemetry import Telemetry
 from tests.e2e.processes import eventually, fetch, serving
 
 COUNTER = re.compile(r"^(huaweicloud_job_exporter_\w+_total(?:{.*})?) (\S+)$", re.MULTILINE)
@@ -174,3 +180,37 @@ def test_job_files_that_are_not_named_any_more_lose_their_jobs(config: Config) -
         assert reload(address)[0] == 200
 
         eventually(lambda: len(json.loads(fetch(f"{address}/api/v1/jobs")[1])["jobs"]) == 6, "those of the file went")
+
+
+def test_a_file_that_is_back_as_it_was_is_no_longer_refused(config: Config) -> None:
+    refused = "huaweicloud_job_exporter_config_last_reload_successful 0.0"
+    with serving("run", "--config", str(config.path)) as (process, address):
+        elsewhere = config.path.rename(config.path.with_suffix(".away"))
+        process.send_signal(signal.SIGHUP)
+        eventually(lambda: refused in metrics(address), "the refusal")
+        elsewhere.rename(config.path)
+
+        assert eventually(lambda: refused not in metrics(address), "the file as it was")
+
+
+def test_a_change_before_the_first_look_is_seen(config: Config) -> None:
+    """What counts is what the file held when it was read, not what it holds when it is first looked at."""
+    settings = json.loads(config.path.read_text())
+
+    async def take(changed: Settings) -> Changes:
+        taken.append(len(changed.jobs))
+        return Changes()
+
+    async def main() -> None:
+        before, written = load(None, {}, settings), digest(config.path)
+        config.write(config.jobs[:2])
+        now = lambda: load(None, {}, json.loads(config.path.read_text()))  # noqa: E731
+        reloader = Reloader(before, now, take, SystemClock(), Telemetry(), config.path, written)
+        watching = asyncio.create_task(reloader.watch())
+        while not taken:
+            await asyncio.sleep(0.05)
+        watching.cancel()
+
+    taken: list[int] = []
+    asyncio.run(asyncio.wait_for(main(), 30))
+    assert taken == [2]

@@ -93,3 +93,15 @@ def test_a_second_exporter_with_the_same_journal_ends(config: str, tmp_path: Pat
     assert other.returncode == 1
     assert "another process uses the journal" in other.stderr
     assert "Traceback" not in other.stderr
+
+
+def test_a_log_that_nobody_reads_any_more_ends_nothing(config: str, tmp_path: Path) -> None:
+    with serving("run", "--config", config, EXPORTER_JOB_FILES=str(tmp_path / "*.jsonl")) as (process, address):
+        assert process.stderr is not None
+        process.stderr.close()
+        (tmp_path / "more.jsonl").write_text('{"service": "dli", "job_id": "j2", "name": "more"}\n')
+
+        assert eventually(lambda: b'job="more"' in fetch(f"{address}/metrics")[1], "the job that the log would tell of")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 0
+        process.stderr = None

@@ -28,6 +28,7 @@ class AccessKey:
         security_token: str = "",
         security_token_file: Path | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        identity: str = "",
     ) -> None:
         given: dict[str, tuple[str, Path | None]] = {
             "key_id": (key_id, key_id_file),
@@ -48,7 +49,7 @@ class AccessKey:
         self._monotonic = monotonic
         self._contents: tuple[str, ...] | None = None
         self._signer: Signer | None = None
-        self._identity = self._plain["key_id"]
+        self._identity = self._plain["key_id"] or identity
 
     def __repr__(self) -> str:
         return f"AccessKey({self.identity!r})"

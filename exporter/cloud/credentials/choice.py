@@ -17,11 +17,17 @@ from exporter.settings import Project, pod
 
 
 def credentials_of(
-    project: Project, transport: Transport, direct: Transport, clock: Clock, environ: Mapping[str, str]
+    project: Project,
+    transport: Transport,
+    direct: Transport,
+    clock: Clock,
+    environ: Mapping[str, str],
+    identity: str = "",
 ) -> Credentials:
     """Return what proves a project's identity; nothing is called before its first use.
 
-    *transport* is the project's own, *direct* one without a proxy. Raises
+    *transport* is the project's own, *direct* one without a proxy. *identity* is what a key in the same files is known
+    by already: it may have been rotated since. Raises
     :class:`~exporter.core.errors.SettingsError` if *environ* lacks what the kind needs.
     """
     config = project.credentials
@@ -34,6 +40,7 @@ def credentials_of(
             security_token=_plain(key.security_token),
             security_token_file=key.security_token_file,
             monotonic=clock.monotonic,
+            identity=identity,
         )
     if config.password:
         return Password(
