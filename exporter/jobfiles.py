@@ -22,6 +22,7 @@ from exporter.core import services
 from exporter.core.errors import SettingsError
 from exporter.core.model import Job
 from exporter.core.registry import STATIC, Registry
+from exporter.patterns import matches, shown
 from exporter.settings import Settings, entries
 from exporter.telemetry import Telemetry
 
@@ -123,10 +124,10 @@ class JobFiles:
     def _matching(self) -> set[str]:
         found: set[str] = set()
         for pattern in self._patterns:
-            paths = _matches(pattern)
+            paths = matches(pattern)
             if not paths and pattern not in self._unmatched:
                 self._unmatched.add(pattern)
-                self._log.info("no job file yet", pattern=_shown(pattern))
+                self._log.info("no job file yet", pattern=shown(pattern))
             found.update(paths)
         return found
 
@@ -137,11 +138,11 @@ class JobFiles:
             self._miss(path)
             return
         except OSError as error:
-            self._judge(path, (f"{_shown(path)}: the file cannot be read: {error.strerror}",))
+            self._judge(path, (f"{shown(path)}: the file cannot be read: {error.strerror}",))
             return
         if not stat.S_ISREG(status.st_mode):
             if glob.escape(path) in self._patterns:
-                self._judge(path, (f"{_shown(path)}: {NO_FILE}",))
+                self._judge(path, (f"{shown(path)}: {NO_FILE}",))
             else:
                 self._miss(path)
             return
@@ -166,16 +167,16 @@ class JobFiles:
     def _read(self, path: str, file: _File) -> tuple[str, ...]:
         """Take over what a file holds; return what is wrong with it."""
         try:
-            data = entries.content(path, _shown(path))
+            data = entries.content(path, shown(path))
         except FileNotFoundError:
             return file.mistakes  # the next look finds it missing
         except SettingsError as error:
             return error.mistakes
         digest = blake2b(data).digest()
         if digest != file.digest:
-            file.digest, file.mistakes = digest, (f"{_shown(path)}: {CRASHED}",)  # unless what follows says better
+            file.digest, file.mistakes = digest, (f"{shown(path)}: {CRASHED}",)  # unless what follows says better
             try:
-                jobs = entries.read(data, _shown(path), self._projects)
+                jobs = entries.read(data, shown(path), self._projects)
             except SettingsError as error:
                 file.mistakes = error.mistakes
             else:
@@ -186,7 +187,7 @@ class JobFiles:
         """Tell how the reading went, once for each content."""
         file = self._files.setdefault(path, _File())
         file.good, file.missing = not mistakes, False
-        self._telemetry.job_files.labels(_shown(path)).set(file.good)
+        self._telemetry.job_files.labels(shown(path)).set(file.good)
         outcome = (file.digest, mistakes)
         if outcome == file.told:
             return
@@ -194,9 +195,9 @@ class JobFiles:
         if mistakes:
             told = mistakes[:MISTAKES_TOLD]
             more = {"more": len(mistakes) - len(told)} if len(mistakes) > len(told) else {}
-            self._log.warning("job file not read", file=_shown(path), mistakes=list(told), **more)
+            self._log.warning("job file not read", file=shown(path), mistakes=list(told), **more)
         else:
-            self._log.info("job file read", file=_shown(path), jobs=file.jobs)
+            self._log.info("job file read", file=shown(path), jobs=file.jobs)
 
     def _miss(self, path: str) -> None:
         """Forget a file that is not there, unless it was at the last look."""
@@ -209,8 +210,8 @@ class JobFiles:
         del self._files[path]
         self._found[path] = ()
         if file.told is not None:
-            self._telemetry.job_files.remove(_shown(path))
-            self._log.info("job file gone", file=_shown(path))
+            self._telemetry.job_files.remove(shown(path))
+            self._log.info("job file gone", file=shown(path))
 
 
 def registered(settings: Settings) -> tuple[tuple[Job, ...], tuple[str, ...]]:
@@ -218,25 +219,18 @@ def registered(settings: Settings) -> tuple[tuple[Job, ...], tuple[str, ...]]:
     projects = entries.known_projects(settings)
     found: dict[str, Sequence[Job]] = {STATIC: settings.jobs}
     mistakes: list[str] = []
-    for path in sorted({path for pattern in settings.job_files for path in _matches(pattern)}):
+    for path in sorted({path for pattern in settings.job_files for path in matches(pattern)}):
         try:
             if Path(path).is_file():
-                found[path] = entries.read(entries.content(path, _shown(path)), _shown(path), projects)
+                found[path] = entries.read(entries.content(path, shown(path)), shown(path), projects)
             elif glob.escape(path) in settings.job_files:
-                mistakes.append(f"{_shown(path)}: {NO_FILE}")
+                mistakes.append(f"{shown(path)}: {NO_FILE}")
         except FileNotFoundError:
             continue
         except SettingsError as error:
             mistakes += error.mistakes
+        except OSError as error:
+            mistakes.append(f"{shown(path)}: cannot be read: {error.strerror}")
     registry = Registry(services.load())
     problems = registry.update(found).problems
     return tuple(registry.jobs().values()), (*mistakes, *problems)
-
-
-def _matches(pattern: str) -> list[str]:
-    return glob.glob(pattern, recursive=True)  # noqa: PTH207 - that of Path takes no absolute pattern
-
-
-def _shown(path: str) -> str:
-    """Return a path as text that can be logged and be a label, whatever bytes it is."""
-    return os.fsencode(path).decode("utf-8", "replace")

@@ -372,3 +372,15 @@ def test_what_is_registered_now_is_told_with_every_mistake(settings: Callable[..
     assert registered(settings("jobs.d"))[1] == (
         f"{folder}: expected an ordinary file; of a directory name the files, such as jobs.d/*.yaml",
     )
+
+
+def test_links_that_go_round_are_not_followed_for_ever(settings: Callable[..., Settings], tmp_path: Path) -> None:
+    """As many names as there are ways round would be looked for, which never ends."""
+    folder = tmp_path / "jobs.d"
+    (folder / "deep" / "deeper").mkdir(parents=True)
+    for name in "abcdefgh":
+        (folder / name).symlink_to(folder)
+    (folder / "deep" / "deeper" / "one.yaml").write_text("- {service: dli, job_id: 1}")
+    (folder / "two.yaml").write_text("- {service: dli, job_id: 2}")
+
+    assert Watched(settings(f"{folder}/**/*.yaml"), folder).look() == ["1", "2"]

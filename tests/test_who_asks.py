@@ -15,10 +15,12 @@ from exporter.cli.check import report
 from exporter.clock import SystemClock
 from exporter.cloud.credentials.choice import credentials_of
 from exporter.cloud.transport import Transport
+from exporter.projects import Projects
 from exporter.settings import Settings, load, pod
 from exporter.simulator.cloud import Cloud
 from exporter.simulator.population import announcement, populate
 from exporter.simulator.server import make_app
+from exporter.telemetry import Telemetry
 
 EXPIRY = "huaweicloud_job_exporter_credentials_expiry_timestamp_seconds"
 
@@ -78,3 +80,24 @@ def test_a_configuration_is_checked_without_a_call(tmp_path: Path) -> None:
         assert (who.identity, who.expires_at) == (identity, None)
         if kind != "pod_identity":
             assert "The configuration is valid." in report(made)
+
+
+async def test_a_project_that_comes_after_its_key_was_rotated_shares_the_budget_of_that_key(tmp_path: Path) -> None:
+    files = {"key_id_file": str(tmp_path / "id"), "secret_file": str(tmp_path / "secret")}
+    for name in files.values():
+        Path(name).write_text("FIRST")
+    one = {"region": "eu-de", "project_id": "1", "credentials": {"access_key": files}}
+    jobs = [{"service": "cdm", "cluster_id": "c", "job_name": "j", "project": "one"}]
+
+    def with_projects(**projects: Any) -> Settings:
+        return load(None, {}, {"projects": projects, "jobs": jobs})
+
+    async with Projects(SystemClock(), Telemetry(), {}) as projects:
+        before = await projects.use(with_projects(one=one))
+        assert before.projects["one"].credentials.identity == "FIRST"
+        (tmp_path / "id").write_text("SECOND")
+        after = await projects.use(with_projects(one=one, two=one | {"project_id": "2"}))
+        shares = {after.share(project, "cdm")[0] for project in after.projects.values()}
+
+    assert {share.identity for share in shares} == {"FIRST"}
+    assert len(shares) == 1
