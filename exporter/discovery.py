@@ -41,6 +41,8 @@ class _Look:
         """Whether the first look is over, well or not."""
         self.worked_at: float | None = None
         self.cut = 0
+        self.hidden: Mapping[str, int] = {}
+        """How many jobs that go on have a name, where that is more than one."""
         self.told: dict[str, Any] = {}
         self.task: asyncio.Task[None] | None = None
 
@@ -198,14 +200,15 @@ class Discovery:
             cut = max(cut, look.cut)  # what could not be read leaves nothing in
         self._telemetry.discovery_cut.labels(search.service, search.project).inc(max(0, cut - look.cut))
         look.cut = cut
-        self._tell(look, dict(_news(found, cut)))
+        look.hidden = look.findings.at_once()
+        self._tell(look, dict(_news(found, cut, look.hidden)))
         if not found.failures:
             look.worked_at = self._clock.now()
         same = [each for each in self._looks if each.names == look.names]
         times = [each.worked_at for each in same if each.worked_at is not None]
         if len(times) == len(same):
             self._telemetry.discovery_worked.labels(search.service, search.project).set(min(times))
-            left = sum(each.cut for each in same)
+            left = sum(each.cut + sum(each.hidden.values()) - len(each.hidden) for each in same)
             self._telemetry.discovery_left_out.labels(search.service, search.project).set(left)
 
     def _tell(self, look: _Look, news: dict[str, Any]) -> None:
@@ -218,7 +221,9 @@ class Discovery:
                 self._log.info("discovery works again", **look.names)
 
 
-def _news(found: Found, cut: int) -> Iterator[tuple[str, Any]]:
+def _news(found: Found, cut: int, hidden: Mapping[str, int]) -> Iterator[tuple[str, Any]]:
+    if hidden:
+        yield "at_once", f"{', '.join(sorted(hidden))}: several jobs of one name go on and only the newest is shown"
     if found.skipped:
         states = {place.name or place.id: place.word or "not there" for place in found.skipped}
         yield "skipped", states

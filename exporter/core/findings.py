@@ -5,6 +5,7 @@ it no more, until it was over for some time. Where a list could not be read noth
 that is off is no longer asked for its jobs after that time.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -72,6 +73,12 @@ class Findings:
             if not self._ends or seen.ended_at is None or at - seen.ended_at < retention
         ]
         return sorted(kept, key=lambda candidate: candidate[0])[-self._search.rule.max_jobs :]
+
+    def at_once(self) -> dict[str, int]:
+        """Return the names that more than one job has which is not over, and how many: only the newest is shown."""
+        seen = self._seen.values() if self._ends else ()
+        going = (each.job.key.job for each in seen if each.listed and each.ended_at is None)
+        return {name: number for name, number in Counter(going).items() if number > 1}
 
     def _age(self, name: Key, seen: _Seen, record: Record | None, at: float, retention: float) -> None:
         """Note that a job is over, and forget one of which neither the list nor its own polls tell any more."""

@@ -353,6 +353,25 @@ def test_jobs_that_are_left_out_are_so_while_the_lists_fail_and_count_once() -> 
     run(main())
 
 
+def test_jobs_of_one_name_that_go_on_at_once_are_told_and_counted() -> None:
+    tags = {"pipeline": "nightly"}
+    jobs = [query(number, 10 * number, 300 + 300 * number, tags=tags) for number in range(3)]
+    rule = {"service": "dli", "tags": tags, "name": "{tags.pipeline}"}
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(*jobs)) as there, looking(there, rule):
+            of = {"service": "dli", "project": "demo"}
+            await there.until(200)
+            assert there.sample("discovery_jobs_left_out", **of) == 2
+            await there.until(2000)
+            assert there.sample("discovery_jobs_left_out", **of) == 0
+
+    with capture_logs() as logs:
+        run(main())
+    (told,) = {entry["at_once"] for entry in logs if "at_once" in entry}
+    assert told == "nightly: several jobs of one name go on and only the newest is shown"
+
+
 def test_the_count_of_jobs_that_are_cut_begins_anew_with_other_rules() -> None:
     jobs = [query(number, number, 1000) for number in range(10)]
 
