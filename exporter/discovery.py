@@ -40,6 +40,8 @@ class _Look:
         self.looked = False
         """Whether the first look is over, well or not."""
         self.worked_at: float | None = None
+        self.good_at: float | None = None
+        """When it worked and the cloud had every place that it names."""
         self.cut = 0
         self.hidden: Mapping[str, int] = {}
         """How many jobs that go on have a name, where that is more than one."""
@@ -204,10 +206,13 @@ class Discovery:
         self._tell(look, dict(_news(found, cut, look.hidden)))
         if not found.failures:
             look.worked_at = self._clock.now()
+            if all(place.word for place in found.skipped):
+                look.good_at = look.worked_at
         same = [each for each in self._looks if each.names == look.names]
-        times = [each.worked_at for each in same if each.worked_at is not None]
+        times = [each.good_at for each in same if each.good_at is not None]
         if len(times) == len(same):
             self._telemetry.discovery_worked.labels(search.service, search.project).set(min(times))
+        if all(each.worked_at is not None for each in same):
             left = sum(each.cut + sum(each.hidden.values()) - len(each.hidden) for each in same)
             self._telemetry.discovery_left_out.labels(search.service, search.project).set(left)
 

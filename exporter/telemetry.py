@@ -148,8 +148,8 @@ class Telemetry:
     def _declare_discovery(self, service: str) -> None:
         self.discovery_worked = self._gauge(
             "discovery_last_success_timestamp_seconds",
-            "Unix time in seconds when every rule for the service and project last read its lists without a failure;"
-            " absent before the first time",
+            "Unix time in seconds when every rule for the service and project last read its lists without a failure and"
+            " found all clusters that it names; absent before the first time",
             service,
             "project",
         )

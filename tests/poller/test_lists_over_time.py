@@ -353,6 +353,19 @@ def test_jobs_that_are_left_out_are_so_while_the_lists_fail_and_count_once() -> 
     run(main())
 
 
+def test_a_rule_that_names_a_cluster_which_is_not_there_does_not_work() -> None:
+    async def main() -> None:
+        rule = {"service": "cdm", "clusters": [CLUSTER, "misspelt"]}
+        async with world(lambda cloud: cloud.add(migration(1))) as there, looking(there, rule):
+            await there.until(200)
+            assert named(there, "cdm", "copy-1")
+            of = {"service": "cdm", "project": "demo"}
+            assert there.sample("discovery_last_success_timestamp_seconds", **of) is None
+            assert there.sample("discovery_jobs_left_out", **of) == 0
+
+    run(main())
+
+
 def test_jobs_of_one_name_that_go_on_at_once_are_told_and_counted() -> None:
     tags = {"pipeline": "nightly"}
     jobs = [query(number, 10 * number, 300 + 300 * number, tags=tags) for number in range(3)]
