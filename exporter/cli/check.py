@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from exporter.cli.notes import notes
 from exporter.cli.run import load_settings
 from exporter.clock import SystemClock
 from exporter.cloud.credentials.choice import credentials_of
@@ -64,8 +65,10 @@ def report(settings: Settings) -> list[str]:
         lines.append(f"project {project}: {count} {service} job{'s' if count > 1 else ''} at {where}")
     for (name, service), count in sorted(Counter((each.project, each.service) for each in settings.discovery).items()):
         rules = f"{count} rule{'s' if count > 1 else ''} for {service} jobs"
-        lines.append(f"project {name}: {rules}; how many they find is not known here, discover tells")
-    lines += ["", "calls a minute     jobs   all running   all waiting   allowed"]
+        lines.append(f"project {name}: {rules}; how many they find is not known here, discover lists all there are")
+    lines += notes(settings)
+    if found:
+        lines += ["", "calls a minute     jobs   all running   all waiting   allowed"]
     for need in found:
         lines.append(
             f"{_name(need):<18} {need.jobs:>4} {need.running:>13.1f} {need.idle:>13.1f} {need.allowed:>9.1f}"

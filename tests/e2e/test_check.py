@@ -98,7 +98,10 @@ def test_jobs_of_one_cluster_wait_on_the_lists(config: Config) -> None:
     done = exporter("check", *config(together, rule))
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert "project prod: 1 rule for cdm jobs; how many they find is not known here, discover tells\n" in done.stdout
+    assert (
+        "project prod: 1 rule for cdm jobs; how many they find is not known here, discover lists all there are\n"
+        in done.stdout
+    )
     assert "prod/cdm            600        1200.0           0.0     108.0   fits while few run\n" in done.stdout
     assert "prod/cdm_list         0          10.7          10.7     108.0   fits\n" in done.stdout
     assert done.stdout.endswith(
@@ -124,3 +127,31 @@ def test_a_shard_is_checked_with_its_jobs_and_its_part_of_the_limit(config: Conf
         assert row.split()[1:5] == [str(number), f"{2 * number:.1f}", f"{number / 5:.1f}", "36.0"]
 
     assert sum(found) == 300
+
+
+def test_what_may_not_be_meant_is_noted(tmp_path: Path) -> None:
+    (tmp_path / "exporter.yaml").write_text(
+        """\
+projects:
+  prod: {region: eu-de, project_id: p, credentials: {token: t}}
+  test: {region: cn-north-4, cloud: otc, project_id: p, credentials: {token: t}, endpoints: {dws: "http://127.0.0.1:9"}}
+job_files: ["*.jsonl", "b.jsnl"]
+journal: nowhere/journal.json
+jobs:
+  - {service: dli, job_id: 1, project: prod}
+"""
+    )
+    (tmp_path / "a.jsonl").write_text('{"service": "dws", "job_id": "1", "project": "test"}\n')
+
+    done = exporter("check", "--config", str(tmp_path / "exporter.yaml"))
+
+    assert (done.returncode, done.stderr) == (0, "")
+    for told in (
+        "project prod: warning: eu-de is a region of Open Telekom Cloud; set projects.prod.cloud: otc",
+        "project test: warning: cn-north-4 is no region of Open Telekom Cloud",
+        "project test: no time_zone is set",
+        f"job_files: {tmp_path}/*.jsonl: 1 file\n",
+        f"job_files: {tmp_path}/b.jsnl: no files\n",
+        f"journal: warning: there is no folder {tmp_path}/nowhere here",
+    ):
+        assert told in done.stdout
