@@ -45,6 +45,8 @@ def _parser() -> argparse.ArgumentParser:
         default=os.environ.get("EXPORTER_CONFIG"),
         help="the YAML file; without it EXPORTER_CONFIG names it, or the environment alone configures",
     )
+    rules = argparse.ArgumentParser(add_help=False, parents=[config])
+    rules.add_argument("--rules", action="store_true", help="list what the rules under discovery find, not all jobs")
     job = argparse.ArgumentParser(add_help=False, parents=[config])
     job.add_argument("service", metavar="SERVICE", help="the job's service, for example dli")
     job.add_argument("job", metavar="JOB", help="the job's name, as in the label job")
@@ -52,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         ("run", run.command, [config]),
         ("demo", demo.command, []),
         ("check", check.command, [config]),
-        ("discover", discover.command, [config]),
+        ("discover", discover.command, [rules]),
         ("poll", poll.command, [job]),
         ("metrics", reference.command, []),
     ):

@@ -65,7 +65,7 @@ def report(settings: Settings) -> list[str]:
         lines.append(f"project {project}: {count} {service} job{'s' if count > 1 else ''} at {where}")
     for (name, service), count in sorted(Counter((each.project, each.service) for each in settings.discovery).items()):
         rules = f"{count} rule{'s' if count > 1 else ''} for {service} jobs"
-        lines.append(f"project {name}: {rules}; how many they find is not known here, discover lists all there are")
+        lines.append(f"project {name}: {rules}; how many they find is not known here, discover --rules tells")
     lines += notes(settings)
     if found:
         lines += ["", "calls a minute     jobs   all running   all waiting   allowed"]

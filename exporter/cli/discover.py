@@ -5,6 +5,7 @@ import asyncio
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,9 +16,10 @@ from exporter.app import App
 from exporter.cloud.project import Project
 from exporter.core.adapter import Adapter, Lister, Request
 from exporter.core.budget import Budget
-from exporter.core.errors import PollError
+from exporter.core.errors import ExporterError, PollError
 from exporter.core.gate import Gate
 from exporter.core.lists import Found, Named
+from exporter.core.rules import Rule
 from exporter.core.sentences import printable
 from exporter.finding import find
 from exporter.settings import load
@@ -27,16 +29,21 @@ def command(options: argparse.Namespace) -> int:
     """Ask the lists of every project and print a jobs: section of what they tell."""
     settings = load(Path(options.config) if options.config else None, os.environ, jobs_needed=False)
     logs.configure(settings.log.level, settings.log.format)
-    return asyncio.run(_discover(App(settings)))
+    if options.rules and not settings.discovery:
+        raise ExporterError("there is no rule under discovery; without --rules all jobs are listed")
+    return asyncio.run(_discover(App(settings), rules=options.rules))
 
 
-async def _discover(app: App) -> int:
+async def _discover(app: App, *, rules: bool) -> int:
     failed = False
     print("jobs:")
     async with app.fleet() as fleet:
         for project in fleet.projects.values():
             try:
-                for adapter in fleet.adapters.values():
+                for search in app.settings.discovery if rules else ():
+                    if search.project == project.name:
+                        failed |= await _service(project, fleet.adapters[search.service], search.rule)
+                for adapter in () if rules else fleet.adapters.values():
                     if adapter.service in project.endpoints:
                         failed |= await _service(project, adapter)
             except PollError as error:  # the other services would be refused too, and the key locked
@@ -45,17 +52,17 @@ async def _discover(app: App) -> int:
     return 1 if failed else 0
 
 
-async def _service(project: Project, adapter: Adapter) -> bool:
-    """Print what one service of one project tells; return whether something of it is missing.
+async def _service(project: Project, adapter: Adapter, rule: Rule | None = None) -> bool:
+    """Print what one service of one project tells, or a rule for it; return whether something of it is missing.
 
     Raises :class:`PollError` if the cloud refuses who asks.
     """
-    service = f"{adapter.service} of project {project.name}"
+    service = f"{'a rule for ' if rule else ''}{adapter.service} of project {project.name}"
     if adapter.lists is None:
         print(f"  # {service}: the cloud has no list of its jobs; their ids come from what started them")
         return False
     try:
-        found = await _find(project, adapter, adapter.lists)
+        found = await _find(project, adapter, adapter.lists, rule or adapter.lists.rule())
     except PollError as error:
         if error.refused:
             raise
@@ -65,12 +72,13 @@ async def _service(project: Project, adapter: Adapter) -> bool:
     for line in _lines(service, project, adapter, found):
         print(line)
     for place, failure in found.failures:
-        print(f"{service}, {printable(place.name or place.id)}: {failure.sentence}", file=sys.stderr)
+        where = ", ".join(part for part in (service, printable(place.name or place.id)) if part)
+        print(f"{where}: {failure.sentence}", file=sys.stderr)
     return bool(found.failures)
 
 
-async def _find(project: Project, adapter: Adapter, lister: Lister[Any]) -> Found:
-    """Ask for all jobs, one call after the other and within the limits."""
+async def _find(project: Project, adapter: Adapter, lister: Lister[Any], rule: Rule) -> Found:
+    """Ask for the jobs, one call after the other and within the limits."""
     budgets: dict[str, Budget] = {}
     gate, clock = Gate(), project.clock
     gate.taken(gate.enter())
@@ -84,7 +92,7 @@ async def _find(project: Project, adapter: Adapter, lister: Lister[Any]) -> Foun
         budget.take(now)
         return await project.ask(adapter, request)
 
-    return await find(lister, lister.rule(), await project.project_id_of(), clock.now, ask)
+    return await find(lister, rule, await project.project_id_of(), clock.now, ask)
 
 
 def _lines(service: str, project: Project, adapter: Adapter, found: Found) -> Iterator[str]:
@@ -92,6 +100,10 @@ def _lines(service: str, project: Project, adapter: Adapter, found: Found) -> It
     if found.unread or found.unread is None:
         left += ", and the list goes on"
     yield f"  # {service}: {len(found.jobs)} jobs{left}"
+    names = Counter(job.name for job in found.jobs)
+    for name, number in names.items():
+        if number > 1:
+            yield f"  # {printable(name)}: {number} jobs have this name and count as runs of one, the newest is shown"
     for place in found.skipped:
         state = f"is {printable(place.word)}" if place.id else "is not there"
         yield f"  # left out: {printable(place.name or place.id)} {state}"

@@ -68,6 +68,7 @@ def _snapshot(record: Record) -> str:
         return "none"
     counts = {".".join(part for part in each if part): value for each, value in record.snapshot.counts.items()}
     told = {**asdict(record.snapshot), "counts": counts, "detail": record.snapshot.told()}
+    del told["digest"]
     return json.dumps(told, ensure_ascii=False, indent=2, default=str)
 
 

@@ -99,7 +99,7 @@ def test_jobs_of_one_cluster_wait_on_the_lists(config: Config) -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert (
-        "project prod: 1 rule for cdm jobs; how many they find is not known here, discover lists all there are\n"
+        "project prod: 1 rule for cdm jobs; how many they find is not known here, discover --rules tells\n"
         in done.stdout
     )
     assert "prod/cdm            600        1200.0           0.0     108.0   fits while few run\n" in done.stdout

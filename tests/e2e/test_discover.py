@@ -53,3 +53,18 @@ def test_without_jobs_only_discover_takes_the_configuration(cloud: dict[str, Any
 
     assert result.returncode == 1
     assert "no job is registered" in result.stderr
+
+
+def test_rules_are_tried_without_being_run(cloud: dict[str, Any], tmp_path: Path) -> None:
+    rules = [{"service": "cdm", "match": "^nothing"}, {"service": "dli", "name": "all"}]
+    result = exporter("discover", "--rules", "--config", written(cloud, tmp_path / "exporter.yaml", discovery=rules))
+
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "# a rule for cdm of project demo: 0 jobs\n" in result.stdout
+    found = yaml.load(result.stdout, yaml.BaseLoader)["jobs"]
+    assert {job["name"] for job in found} == {"all"}
+    assert f"# all: {len(found)} jobs have this name and count as runs of one" in result.stdout
+
+    without = exporter("discover", "--rules", "--config", written(cloud, tmp_path / "exporter.yaml"))
+    assert (without.returncode, without.stdout) == (1, "")
+    assert "there is no rule under discovery" in without.stderr
