@@ -10,6 +10,7 @@ from exporter.core.model import RESULTS, Fault, Measure, Record
 WAITING: Final = "waiting"
 UNANSWERED: Final = "unanswered"
 STALE: Final = "stale"
+_COMPLAINTS: Final = ("detail", "summary", "message", "error")
 TIMES: Final = ("start", "end", "last_progress", "estimated_completion")
 """Of the newest run."""
 
@@ -25,7 +26,7 @@ def standing(record: Record) -> str:
 
 def document(record: Record, place: Mapping[str, str], next_poll: float | None) -> dict[str, Any]:
     """Return all that is known of one job, ready for JSON."""
-    target = record.job.target
+    target, detail = record.job.target, {} if record.shown is None else record.shown.told()
     return {
         "service": record.job.key.service,
         "job": record.job.key.job,
@@ -36,6 +37,7 @@ def document(record: Record, place: Mapping[str, str], next_poll: float | None) 
         "job_id": target.get("job_id"),
         "job_name": target.get("job_name"),
         "source": record.job.source,
+        "standing": standing(record),
         **_run(record),
         "last_success": record.last_success,
         "last_run_duration": record.last_run_duration,
@@ -49,7 +51,8 @@ def document(record: Record, place: Mapping[str, str], next_poll: float | None) 
         "failures": {reason.value: times for reason, times in record.failures.items()},
         "runs": {result.value: times for result, times in zip(RESULTS, record.runs, strict=True)},
         "totals": dict(record.totals),
-        "detail": {} if record.shown is None else record.shown.told(),
+        "complaint": complaint(detail) or None,
+        "detail": detail,
     }
 
 
@@ -89,6 +92,12 @@ def grouped(counts: Mapping[Measure, float]) -> dict[str, Any]:
 def whole(value: float) -> float:
     """Return a number without a fraction as an integer: a count of 4000 is not 4000.0."""
     return int(value) if math.isfinite(value) and float(value).is_integer() else value
+
+
+def complaint(detail: Mapping[str, Any]) -> str:
+    """Return the vendor's own text of why a run failed: what stands in a field whose name says so."""
+    texts = {name: text for name, text in detail.items() if isinstance(text, str) and text}
+    return next((texts[name] for word in _COMPLAINTS for name in texts if word in name and "code" not in name), "")
 
 
 def _error(fault: Fault | None) -> dict[str, Any] | None:

@@ -39,7 +39,6 @@ COLUMNS: Final = (
 )
 STATIC: Final = {"page.css": "text/css", "page.js": "text/javascript"}
 _FOLDER: Final = Path(__file__).parent / "templates"
-_COMPLAINTS: Final = ("detail", "summary", "message", "error")
 _STAMP: Final = "stamp_seconds"
 
 
@@ -82,18 +81,10 @@ def row(record: Record, jobs: Jobs) -> dict[str, Any]:
     facts = document(record, jobs.place(record), jobs.next_due(record.job.key))
     return {
         **facts,
-        "standing": standing(record),
         "link": link(record.job.key),
         "counts_short": words.counts(facts["counts"]),
-        "complaint": complaint(facts["detail"]),
         "old": record.polled_at is not None and not record.up and not record.final,
     }
-
-
-def complaint(detail: Mapping[str, Any]) -> str:
-    """Return the vendor's own text of why a run failed: what stands in a field whose name says so."""
-    texts = {name: text for name, text in detail.items() if isinstance(text, str) and text}
-    return next((texts[name] for word in _COMPLAINTS for name in texts if word in name and "code" not in name), "")
 
 
 class Tally(NamedTuple):

@@ -24,7 +24,7 @@ READY_AFTER: Final = 60.0
 NAMES_TOLD: Final = 5
 SLICE: Final = 500
 """Jobs turned to JSON before the loop may serve others."""
-LIFECYCLE_OFF: Final = "lifecycle is not enabled\n"
+LIFECYCLE_OFF: Final = "lifecycle is not enabled; set web.enable_lifecycle: true\n"
 PLACES: Final = "/, /metrics, /api/v1/jobs, /api/v1/jobs/{service}/{job}, /-/healthy, /-/ready"
 ICON: Final = (
     b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="4" fill="#1d2733"/>'

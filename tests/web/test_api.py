@@ -1,6 +1,8 @@
 """The jobs as JSON."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -8,6 +10,7 @@ import pytest
 
 from exporter.core.model import JobKey, Measure, Reason, Record, Snapshot, State
 from exporter.web.api import document, encoded, grouped
+from exporter.web.query import SORTS, STANDINGS
 from tests.web.fakes import FAULT, NOW, FakeJobs, in_state, job, running, serving
 
 NAMES = [
@@ -101,6 +104,16 @@ MANY = (
 )
 
 
+def test_every_field_is_told_in_the_documents() -> None:
+    text = (Path(__file__).parents[2] / "docs/api.md").read_text()
+    fields = text.partition("## A job")[2].partition("## Reload")[0]
+    told = {name for row in re.findall(r"^\| (`.*?) \|", fields, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
+
+    assert told == set(document(running(), {}, None))
+    for word in (*STANDINGS, *SORTS):
+        assert f"`{word}`" in text or word in {state.value for state in State}
+
+
 async def test_the_list_says_when_and_how_many() -> None:
     answer = await listed("", *MANY)
 
@@ -116,7 +129,7 @@ async def test_the_list_says_when_and_how_many() -> None:
         pytest.param("?q=stag", ["delta"], id="project"),
         pytest.param("?q=cdm", ["alpha"], id="service in q"),
         pytest.param("?service=cdm", ["alpha"], id="service"),
-        pytest.param("?service=ecs", [], id="a service without jobs"),
+        pytest.param("?service=dws", [], id="a service without jobs"),
         pytest.param("?state=running", ["alpha", "Beta"], id="state"),
         pytest.param("?state=failed&state=stale", ["epsilon", "gamma"], id="two states"),
         pytest.param("?state=waiting", ["delta"], id="not polled yet"),
@@ -146,6 +159,7 @@ async def test_the_list_is_filtered_and_sorted(query: str, names: list[str]) -> 
     [
         ("?sort=nam", "unknown sort 'nam'; did you mean name?"),
         ("?stat=running", "unknown parameter 'stat'; did you mean state?"),
+        ("?service=dlii", "unknown service 'dlii'; did you mean dli?"),
         ("?state=runing", "unknown state 'runing'; did you mean running?"),
         ("?order=up", "unknown order 'up'; known are asc, desc"),
         ("?limit=-1", "limit '-1' is not a whole number from 0 up"),

@@ -69,8 +69,8 @@ async def test_the_page_says_that_it_lost_the_exporter() -> None:
     async with browsing(running()) as (page, _, __, client):
         await client.server.close()
 
-        status = page.get_by_role("status")
-        await expect(status).to_have_text("connection lost, data from 22:13:20 UTC", timeout=PATIENCE)
+        await expect(page.locator("#status")).to_have_text("connection lost, data from 22:13:20 UTC", timeout=PATIENCE)
+        await expect(page.get_by_role("status")).to_have_text("connection lost")
 
 
 async def test_a_job_opens_by_its_link() -> None:

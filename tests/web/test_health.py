@@ -46,7 +46,7 @@ async def test_reload_is_off_and_get_is_not_its_method() -> None:
     async with serving() as client:
         post, get = await client.post("/-/reload"), await client.get("/-/reload")
 
-        assert (post.status, await post.text()) == (404, "lifecycle is not enabled\n")
+        assert (post.status, await post.text()) == (404, "lifecycle is not enabled; set web.enable_lifecycle: true\n")
         assert (get.status, get.headers["Allow"]) == (405, "POST")
 
 

@@ -5,6 +5,7 @@
 const every = Number(document.body.dataset.refresh) * 1000;
 const form = document.getElementById("filter");
 const status = document.getElementById("status");
+const news = document.getElementById("news");
 const clock = { offset: Number(document.body.dataset.now) - Date.now() / 1000, shown: Number(document.body.dataset.now) };
 let timer = 0;
 let running = null;
@@ -93,11 +94,13 @@ function utc(seconds) {
 }
 
 function lost() {
+  if (!document.body.classList.contains("lost")) news.textContent = "connection lost";
   document.body.classList.add("lost");
   status.textContent = `connection lost, data from ${utc(clock.shown).slice(11)}`;
 }
 
 function show(fresh) {
+  if (document.body.classList.contains("lost")) news.textContent = "connected again";
   document.body.classList.remove("lost");
   clock.shown = Number(fresh.body.dataset.now);
   clock.offset = clock.shown - Date.now() / 1000;
