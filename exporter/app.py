@@ -1,9 +1,11 @@
 """The composition root: builds every part from the settings, runs them in one task group, and stops them cleanly."""
 
 import asyncio
+import errno
 import gc
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -171,10 +173,7 @@ class App:
             try:
                 await web.TCPSite(runner, host, port).start()
             except OSError as error:
-                raise ExporterError(
-                    f"cannot listen on {self.settings.web.listen_address}: {os.strerror(error.errno or 0)};"
-                    " end the program that does, or set web.listen_address to another"
-                ) from error
+                raise ExporterError(_not_listening(self.settings.web.listen_address, error)) from error
             found = runner.addresses[0]
             shown = "127.0.0.1" if found[0] in {"0.0.0.0", "::"} else found[0]  # noqa: S104 - a comparison
             yield f"http://{f'[{shown}]' if ':' in shown else shown}:{found[1]}"
@@ -194,6 +193,20 @@ class App:
                 await application[SCRAPES].wait_next()
         except TimeoutError:
             self._log.warning("no scrape came while lingering")
+
+
+def _not_listening(address: str, error: OSError) -> str:
+    """Say why nothing can be served at *address*, and what to do."""
+    if isinstance(error, socket.gaierror):
+        why, remedy = "no machine of that name is known", "give an address of this machine"
+    else:
+        why = os.strerror(error.errno or 0)
+        remedy = {
+            errno.EADDRINUSE: "end the program that does",
+            errno.EACCES: "take a port above 1023",
+            errno.EADDRNOTAVAIL: "give an address that this machine has",
+        }.get(error.errno or 0, "correct it")
+    return f"cannot listen on {address}: {why}; {remedy}, or set web.listen_address (EXPORTER_WEB__LISTEN_ADDRESS)"
 
 
 class _Parts:

@@ -233,7 +233,7 @@ def _news(found: Found, cut: int, hidden: Mapping[str, int]) -> Iterator[tuple[s
         states = {place.name or place.id: place.word or "not there" for place in found.skipped}
         yield "skipped", states
     if found.failures:
-        yield "failed", {place.name or place.id: error.sentence for place, error in found.failures}
+        yield "failed", {place.name or place.id or "list": error.sentence for place, error in found.failures}
     if cut:
         yield "left_out", "jobs; raise max_jobs or ask for fewer"
     elif found.unread is None:

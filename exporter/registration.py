@@ -1,6 +1,7 @@
 """Which jobs are registered: what the section ``jobs``, the job files and the rules hold, as far as it is ours."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -44,7 +45,10 @@ class Registration:
             self._log.info("jobs registered", **numbers(changes))
 
     def swap(self, settings: Settings, fleet: Fleet) -> Changes:
-        """Go on with other settings and projects, all at once; what other sources hold stays."""
+        """Go on with other settings and projects, all at once; what other sources hold stays.
+
+        The problems of what is returned are all there are, those that were told before too.
+        """
         before, self._settings = self._settings.projects, settings
         self._sources[STATIC] = settings.jobs
         changes = self._registry.update(self._mine(self._sources))
@@ -57,7 +61,7 @@ class Registration:
         stays = tuple(job for job in changes.changed if job.key not in gone)
         self._poller.apply(Changes(added=(*changes.added, *moved), changed=stays))
         self._complain(changes)
-        return changes
+        return replace(changes, problems=self._registry.problems())
 
     def _mine(self, contents: Mapping[str, Sequence[Job]]) -> dict[str, list[Job]]:
         shards, shard = self._settings.sharding.shards, self._settings.sharding.shard

@@ -62,6 +62,11 @@ class Registry:
         judged = {key: self._judge(entries)[0] for key, entries in self._entries.items()}
         return {key: job for key, job in judged.items() if job is not None}
 
+    def problems(self) -> tuple[str, ...]:
+        """Return a sentence for each entry that is left out now."""
+        left = (each.sentence for entries in self._entries.values() for each in self._judge(entries)[1])
+        return tuple(dict.fromkeys(left))
+
     def refused(self) -> Mapping[tuple[str, ...], float]:
         """Return how many entries are left out now, by service and by :attr:`Job.source`."""
         return {each: number for each, number in self._refused.items() if number}

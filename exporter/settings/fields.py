@@ -15,6 +15,9 @@ from exporter.core.endpoints import REGION
 from exporter.core.sentences import Expected, nearest, shown
 from exporter.settings import address, files
 
+VARIABLE: Final = re.compile(r"\$\{\w+\}|\$[A-Z_][A-Z0-9_]*|\$\(\w+\)|\{\{.*\}\}")
+"""Text that other programs put something in place of, as an operator may expect of us."""
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -121,6 +124,8 @@ def _zone(text: str) -> ZoneInfo:
 
 def _secret(text: str) -> SecretStr:
     files.one_line(opaque(text), "expected")
+    if VARIABLE.fullmatch(text):
+        raise ValueError("this looks like a variable, and none are put in; name a file, or set the key's own variable")
     return SecretStr(str(text))
 
 

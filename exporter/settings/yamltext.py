@@ -104,6 +104,8 @@ def _broken(error: yaml.YAMLError, text: str) -> YamlError:
     mark = getattr(error, "problem_mark", None)
     # the end of the text counts as a line of its own
     line = min(mark.line, text.rstrip("\n").count("\n")) + 1 if mark else 0
+    if mark and text[: mark.index + 1].rpartition("\n")[2].strip(" ").startswith("\t"):
+        return YamlError("not valid YAML: a tab where the line begins; indent by spaces", line)
     # what the parser quotes may be a part of a secret
     problem = re.sub(r"'[^'\s]{2,}'", "...", str(getattr(error, "problem", "")))
     return YamlError(f"not valid YAML: {problem}", line)

@@ -133,8 +133,8 @@ def test_a_port_in_use_is_told(config: Path) -> None:
 
     assert done.returncode == 1
     assert done.stderr == (
-        f"cannot listen on {address}: Address already in use; end the program that does, or set web.listen_address to"
-        " another\n"
+        f"cannot listen on {address}: Address already in use; end the program that does, or set web.listen_address"
+        " (EXPORTER_WEB__LISTEN_ADDRESS)\n"
     )
 
 

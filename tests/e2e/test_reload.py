@@ -90,6 +90,19 @@ def test_a_request_adds_and_removes_jobs_and_tells_the_difference(config: Config
         eventually(lambda: up(address) >= 6, "the new jobs are up")
 
 
+def test_what_is_left_out_is_told_each_time(config: Config, tmp_path: Path) -> None:
+    """A job file's entry whose name is taken was left out before, and still is."""
+    taken = {"service": "dli", "job_id": "another", "name": "taken"}
+    (tmp_path / "more.jsonl").write_text(json.dumps(taken) + "\n")
+    jobs = [*config.jobs[:2], taken | {"job_id": "one"}]
+    config.write(jobs, job_files=[str(tmp_path / "*.jsonl")])
+    with serving("run", "--config", str(config.path)) as (_, address):
+        for _ in range(2):
+            status, answer = reload(address)
+            assert status == 200
+            assert len(answer["left_out"]) == 1
+
+
 def test_a_mistake_changes_nothing_and_is_told(config: Config) -> None:
     with serving("run", "--config", str(config.path)) as (_, address):
         eventually(lambda: up(address) >= 5, "the jobs are up")

@@ -182,3 +182,15 @@ def test_patterns_are_relative_to_the_file_that_names_them(file: Callable[[str],
     from_environment = load(file(text), {"EXPORTER_JOB_FILES": "a.yaml, /b/*.jsonl"})
     assert from_environment.job_files == (f"{tmp_path}/a.yaml", "/b/*.jsonl")
     assert from_environment.jobs == ()
+
+
+@pytest.mark.parametrize("text", ["${AK}", "$AK", "$(AK)", "{{ ak }}"])
+def test_a_secret_that_looks_like_a_variable_is_refused(text: str) -> None:
+    """It would cost a refused signature, and a few of them lock the key."""
+    key = {"key_id": text, "secret": "s"}
+    project = {"region": "cn-north-4", "project_id": "p", "credentials": {"access_key": key}}
+    with pytest.raises(SettingsError) as caught:
+        load(None, {}, {"projects": {"prod": project}, "jobs": [{"service": "dli", "job_id": "1"}]})
+
+    (mistake,) = caught.value.mistakes
+    assert "credentials.access_key.key_id: this looks like a variable, and none are put in" in mistake

@@ -73,7 +73,7 @@ jobs:
         ("- a", ':1: expected a mapping of settings at the top level, for example "poll:"'),
         ("a: {b", ":1: not valid YAML: did not find expected ',' or '}'"),
         ("a: 'x", ":1: not valid YAML: found unexpected end of stream"),
-        ("a: b\n\tc: d", ":2: not valid YAML: found a tab character that violates indentation"),
+        ("a: b\n\tc: d", ":2: not valid YAML: a tab where the line begins; indent by spaces"),
         ("a: b\nc: d: e", ":2: not valid YAML: mapping values are not allowed in this context"),
         ("a: 1\n---\nb: 2", ":2: a second document starts here; one file holds one"),
         ("a: *hunter2", ':1: an alias (a word after "*") without its anchor; put text in quotes'),

@@ -14,6 +14,7 @@ from exporter.cloud.credentials.token_file import TokenFile
 from exporter.cloud.transport import Transport
 from exporter.core.endpoints import iam_endpoint
 from exporter.settings import Project, pod
+from exporter.settings.project import AccessKey as AccessKeySettings
 
 
 def credentials_of(
@@ -31,17 +32,8 @@ def credentials_of(
     :class:`~exporter.core.errors.SettingsError` if *environ* lacks what the kind needs.
     """
     config = project.credentials
-    if key := config.access_key:
-        return AccessKey(
-            key_id=_plain(key.key_id),
-            key_id_file=key.key_id_file,
-            secret=_plain(key.secret),
-            secret_file=key.secret_file,
-            security_token=_plain(key.security_token),
-            security_token_file=key.security_token_file,
-            monotonic=clock.monotonic,
-            identity=identity,
-        )
+    if config.access_key:
+        return _access_key(config.access_key, clock, identity)
     if config.password:
         return Password(
             domain=config.password.domain,
@@ -59,6 +51,19 @@ def credentials_of(
     if config.pod_identity:
         return PodIdentity(*pod.identity(environ), direct, clock)
     return TokenFile(token=_plain(config.token), token_file=config.token_file, monotonic=clock.monotonic)
+
+
+def _access_key(key: AccessKeySettings, clock: Clock, identity: str) -> AccessKey:
+    return AccessKey(
+        key_id=_plain(key.key_id),
+        key_id_file=key.key_id_file,
+        secret=_plain(key.secret),
+        secret_file=key.secret_file,
+        security_token=_plain(key.security_token),
+        security_token_file=key.security_token_file,
+        monotonic=clock.monotonic,
+        identity=identity,
+    )
 
 
 def _plain(secret: SecretStr | None) -> str:
