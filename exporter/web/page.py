@@ -83,6 +83,7 @@ def row(record: Record, jobs: Jobs) -> dict[str, Any]:
         **facts,
         "link": link(record.job.key),
         "counts_short": words.counts(facts["counts"]),
+        "unwritten": max(0, sum(record.ledger.runs) - sum(record.runs)),
         "old": record.polled_at is not None and not record.up and not record.final,
     }
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from exporter.core.model import Record, Snapshot, State
+from exporter.core.model import Ledger, Record, Snapshot, State
 from exporter.web import words
 from exporter.web.query import STANDINGS
 from tests.web.fakes import FAULT, NOW, FakeJobs, in_state, job, running, serving
@@ -175,3 +175,11 @@ async def test_static_files_are_kept_by_their_content() -> None:
 
 def test_every_state_has_its_place_in_the_order() -> None:
     assert {state.value for state in State} <= set(STANDINGS)
+
+
+async def test_what_the_runs_moved_is_told_and_what_waits_for_the_journal() -> None:
+    totals: dict[str, Any] = {"runs": (3, 1, 0), "totals": {"rows_written": 1234}, "ledger": Ledger(runs=(5, 1, 0))}
+    html = re.sub(r"\s+", " ", await page("/jobs/dli/nightly", running(**totals)))
+
+    assert "3 succeeded, 1 failed, 0 cancelled; 2 more once the journal is written" in html
+    assert "rows written 1,234" in html
