@@ -175,9 +175,7 @@ class Discovery:
             )
 
         async def ask(request: Request) -> bytes:
-            return await access.call(
-                search.project, request.limit, patience, lambda project: project.ask(adapter, request), TRIES
-            )
+            return await access.ask(search.project, adapter, request, patience, TRIES)
 
         return await find(adapter.lists, search.rule, project_id, self._clock.now, ask)
 

@@ -10,8 +10,7 @@ from typing import Final, TypeAlias
 import structlog
 
 from exporter.clock import Clock, rest
-from exporter.cloud.project import Project
-from exporter.core.adapter import Adapter, Request, View
+from exporter.core.adapter import Request, View
 from exporter.core.board import Board
 from exporter.core.covering import pages_worth, views
 from exporter.core.errors import PollError
@@ -124,14 +123,9 @@ class Survey:
         steps = pages(lister, view, project_id, most_pages=most_pages)
         request: Request = next(steps)
         while True:
-            made = partial(_make, adapter=adapter, request=request)
             try:
-                body = await access.call(project, request.limit, patience, made)
+                body = await access.ask(project, adapter, request, patience)
                 request = steps.send((body, self._clock.now()))
             except StopIteration as done:
                 reading: Reading = done.value
                 return reading
-
-
-async def _make(project: Project, adapter: Adapter, request: Request) -> bytes:
-    return await project.ask(adapter, request)

@@ -168,9 +168,6 @@ class Lister(ABC, Generic[R]):
 class Past(ABC):
     """How a service is asked for the runs of one job that were before the newest. Stateless and pure."""
 
-    limit: ClassVar[str]
-    """The limit class of its calls."""
-
     @abstractmethod
     def request(self, job: Job, project_id: str, page: int) -> Request:
         """Return the call for one page, counted from 1."""

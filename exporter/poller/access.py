@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from exporter.clock import Clock
 from exporter.cloud.project import Project
+from exporter.core.adapter import Adapter, Request
 from exporter.core.budget import Admission, Start
 from exporter.core.errors import PollError
 from exporter.core.gate import Ticket, Verdict
@@ -72,6 +73,10 @@ class Access:
             finally:
                 self._leave(start)
         raise AssertionError
+
+    async def ask(self, project: str, adapter: Adapter, request: Request, patience: float, tries: int = 1) -> bytes:
+        """Make one call in its turn, as :meth:`call` does, and return the body of its 200 answer."""
+        return await self.call(project, request.limit, patience, lambda there: there.ask(adapter, request), tries)
 
     async def _call(self, project: str, work: Callable[[Project], Awaitable[T]], ticket: Ticket) -> T:
         await self._gates.prepare(project, ticket)

@@ -10,9 +10,7 @@ from functools import partial
 
 import structlog
 
-from exporter.cloud.project import Project
 from exporter.core import past, schedule
-from exporter.core.adapter import Adapter, Request
 from exporter.core.board import Board
 from exporter.core.errors import PollError
 from exporter.core.model import JobKey, Reason, Record, Snapshot
@@ -88,14 +86,9 @@ class History:
         steps = past.read(history, job, self._plan.fleet.projects[job.project].project_id, record.ledger)
         request = next(steps)
         while True:
-            made = partial(_make, adapter=adapter, request=request)
-            body = await self._access.call(job.project, history.limit, patience, made)
+            body = await self._access.ask(job.project, adapter, request, patience)
             try:
                 request = steps.send(body)
             except StopIteration as done:
                 found: tuple[Snapshot, ...] = done.value
                 return found
-
-
-async def _make(project: Project, adapter: Adapter, request: Request) -> bytes:
-    return await project.ask(adapter, request)

@@ -52,8 +52,6 @@ class CdmEntry(Entry):
 class CdmPast(Past):
     """The submissions of a job, as far back as 30 days (ShowSubmissions)."""
 
-    limit = LIMIT
-
     def request(self, job: Job, project_id: str, page: int) -> Request:
         """Ask for one page of the runs."""
         path = segments("v1.1", project_id, "clusters", job.target["cluster_id"], "cdm", "submissions")
