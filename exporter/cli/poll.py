@@ -33,6 +33,8 @@ def _job(settings: Settings, key: JobKey) -> Job:
         return job
     near = difflib.get_close_matches(key.job, [each.job for each in known if each.service == key.service], n=3)
     hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+    if settings.discovery:
+        hint += "; what rules find only a running exporter knows: register it by hand (discover --rules prints how)"
     raise ExporterError("\n".join((f"no job {key.job!r} of service {key.service!r} is registered{hint}", *mistakes)))
 
 

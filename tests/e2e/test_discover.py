@@ -55,6 +55,14 @@ def test_without_jobs_only_discover_takes_the_configuration(cloud: dict[str, Any
     assert "no job is registered" in result.stderr
 
 
+def test_a_job_that_a_rule_would_find_is_not_known_to_poll(cloud: dict[str, Any], tmp_path: Path) -> None:
+    config = written(cloud, tmp_path / "exporter.yaml", discovery=[{"service": "cdm"}])
+    result = exporter("poll", "cdm", "orders", "--config", config)
+
+    assert result.returncode == 1
+    assert "what rules find only a running exporter knows" in result.stderr
+
+
 def test_rules_are_tried_without_being_run(cloud: dict[str, Any], tmp_path: Path) -> None:
     rules = [{"service": "cdm", "match": "^nothing"}, {"service": "dli", "name": "all"}]
     result = exporter("discover", "--rules", "--config", written(cloud, tmp_path / "exporter.yaml", discovery=rules))
