@@ -5,7 +5,6 @@ never the vendor's text. What libraries log of their own goes the same way, less
 may quote an answer.
 """
 
-import io
 import logging
 import sys
 import traceback
@@ -26,7 +25,7 @@ def configure(level: str, form: str) -> None:
     structlog.configure(
         processors=[structlog.stdlib.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True), renderer],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Lossy(sys.stderr))),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Lossy(sys.stderr))),
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[_Libraries()], level=max(threshold, logging.WARNING), force=True)
@@ -38,17 +37,16 @@ def places(error: BaseException) -> list[str]:
     return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
 
 
-class _Lossy(io.TextIOBase):
+class _Lossy:
     """Writes where it can: a full disk, or a reader who went away, costs lines of the log and not the exporter."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
 
-    def write(self, text: str) -> int:
+    def write(self, text: str) -> None:
         """Write, or not."""
         with suppress(OSError, ValueError):
             self._file.write(text)
-        return len(text)
 
     def flush(self) -> None:
         """Flush, or not."""
