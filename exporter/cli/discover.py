@@ -103,7 +103,8 @@ def _lines(service: str, project: Project, adapter: Adapter, found: Found) -> It
     names = Counter(job.name for job in found.jobs)
     for name, number in names.items():
         if number > 1:
-            yield f"  # {printable(name)}: {number} jobs have this name and count as runs of one, the newest is shown"
+            fate = "they count as runs of one, the newest is shown" if adapter.final else "all but one are left out"
+            yield f"  # {printable(name)}: {number} jobs have this name: {fate}"
     for place in found.skipped:
         state = f"is {printable(place.word)}" if place.id else "is not there"
         yield f"  # left out: {printable(place.name or place.id)} {state}"

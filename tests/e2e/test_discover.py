@@ -71,7 +71,7 @@ def test_rules_are_tried_without_being_run(cloud: dict[str, Any], tmp_path: Path
     assert "# a rule for cdm of project demo: 0 jobs\n" in result.stdout
     found = yaml.load(result.stdout, yaml.BaseLoader)["jobs"]
     assert {job["name"] for job in found} == {"all"}
-    assert f"# all: {len(found)} jobs have this name and count as runs of one" in result.stdout
+    assert f"# all: {len(found)} jobs have this name: they count as runs of one" in result.stdout
 
     without = exporter("discover", "--rules", "--config", written(cloud, tmp_path / "exporter.yaml"))
     assert (without.returncode, without.stdout) == (1, "")
