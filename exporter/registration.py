@@ -61,7 +61,8 @@ class Registration:
         stays = tuple(job for job in changes.changed if job.key not in gone)
         self._poller.apply(Changes(added=(*changes.added, *moved), changed=stays))
         self._complain(changes)
-        return replace(changes, problems=self._registry.problems())
+        other = tuple(job for job in moved if job not in changes.changed)  # what their project is
+        return replace(changes, changed=(*changes.changed, *other), problems=self._registry.problems())
 
     def _mine(self, contents: Mapping[str, Sequence[Job]]) -> dict[str, list[Job]]:
         shards, shard = self._settings.sharding.shards, self._settings.sharding.shard

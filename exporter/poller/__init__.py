@@ -85,9 +85,9 @@ class Poller:
 
     def use(self, fleet: Fleet, pace: schedule.Pace, concurrency: int) -> None:
         """Go on with other projects and intervals; no job of a project that is gone may be registered any more."""
-        self._plan.fleet, self._plan.pace = fleet, pace
+        before, self._plan.fleet, self._plan.pace = self._plan.fleet, fleet, pace
         self._gates.use(fleet.projects)
-        self.access.queue_anew()
+        self.access.queue_anew(before)
         self._outcomes.repaced()
         self.demand.recount(self._board.records())
         self._admission.resize(concurrency - self._concurrency)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from exporter.clock import Clock
+from exporter.cloud.fleet import Fleet
 from exporter.cloud.project import Project
 from exporter.core.adapter import Adapter, Request
 from exporter.core.budget import Admission, Start
@@ -148,8 +149,10 @@ class Access:
             raise door.why
         self._admission.wait_for(bucket, rate, turn, turn.since, turn.deadline, door.gate)
 
-    def queue_anew(self) -> None:
+    def queue_anew(self, before: Fleet) -> None:
         """Let all that waits wait as the plan is now: other credentials have another budget and another gate."""
+        if all(self._plan.fleet.projects.get(name) is project for name, project in before.projects.items()):
+            return  # nobody loses his place by a reload that concerns others
         for waiting in list(self._admission.turn_all_away()):
             if isinstance(waiting, JobKey):
                 self._outcomes.again(waiting)
