@@ -1,6 +1,7 @@
 """Job files as operators, sidecars and Kubernetes change them: real files, real links, a look at a time."""
 
 import asyncio
+import errno
 import json
 import os
 import stat
@@ -384,3 +385,17 @@ def test_links_that_go_round_are_not_followed_for_ever(settings: Callable[..., S
     (folder / "two.yaml").write_text("- {service: dli, job_id: 2}")
 
     assert Watched(settings(f"{folder}/**/*.yaml"), folder).look() == ["1", "2"]
+
+
+def test_a_file_that_cannot_be_looked_at_is_a_mistake_of_check(
+    settings: Callable[..., Settings], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder that may be listed and not entered every name is seen, and no file."""
+    (folder / "a.yaml").write_text("- {service: dli, job_id: 1}")
+
+    def refused(_: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", refused)
+
+    assert registered(settings())[1] == (f"{folder}/a.yaml: cannot be read: Permission denied",)

@@ -1,7 +1,9 @@
 """Projects that the vendor counts as one user share one budget; an answer that came before is not read again."""
 
+from datetime import UTC
 from types import SimpleNamespace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from exporter.cloud.fleet import Fleet
 from exporter.core.model import Job, JobKey
@@ -72,3 +74,18 @@ async def test_the_end_of_a_run_is_read_anew_because_more_is_kept_of_it_than_it_
 
     assert again is not first
     assert again == first
+
+
+async def test_the_same_bytes_are_read_anew_in_another_time_zone() -> None:
+    saying: Any = Saying()
+    fleet = Fleet(load(), {"p": saying})
+    job = Job(JobKey("dws", "resize"), "p", {"job_id": "j"})
+    saying.body = b'{"status": "RUNNING", "begin_time": "2026-01-01T00:00:00"}'
+
+    first = await fleet.ask(job)
+    saying.zone = ZoneInfo("Asia/Shanghai")
+    second = await fleet.ask(job, first)
+    saying.zone = UTC
+    third = await fleet.ask(job, second)
+
+    assert (first.start, second.start, third.start) == (None, 1767196800, 1767225600)

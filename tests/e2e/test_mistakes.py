@@ -138,6 +138,20 @@ def test_a_port_in_use_is_told(config: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("203.0.113.5:10926", "Cannot assign requested address; give an address that this machine has"),
+        ("nohost.invalid:10926", "no machine of that name is known; give an address of this machine"),
+    ],
+)
+def test_an_address_that_is_not_here_is_told(config: Path, address: str, told: str) -> None:
+    done = exporter("run", "--config", str(config), EXPORTER_WEB__LISTEN_ADDRESS=address)
+
+    assert done.returncode == 1
+    assert f"cannot listen on {address}: {told}, or set web.listen_address" in done.stderr
+
+
 def test_a_job_that_is_not_registered_is_told(config: Path) -> None:
     done = exporter("poll", "dli", "order", "--config", str(config))
 

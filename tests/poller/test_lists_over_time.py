@@ -1,6 +1,9 @@
 """Lists tell the states of many jobs: what is asked singly, what is shown, what comes and goes."""
 
+import asyncio
 import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -8,8 +11,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from exporter.cloud.credentials.access_key import AccessKey
+from exporter.cloud.fleet import Fleet
+from exporter.cloud.transport import Answer
+from exporter.core.adapter import Listed, Request
 from exporter.core.budget import Start
-from exporter.core.model import Job, JobKey, Measure, Reason, State
+from exporter.core.model import Job, JobKey, Measure, Reason, Snapshot, State
 from exporter.core.registry import Changes
 from exporter.core.services.cdm import lists as cdm_lists
 from exporter.poller import Poller
@@ -25,7 +31,7 @@ from exporter.simulator import (
     Volume,
 )
 from exporter.simulator.answers import gateway_error
-from tests.poller.harness import World, job_of, world
+from tests.poller.harness import PACE, World, job_of, world
 from tests.poller.looking import looking, settings_of
 from tests.poller.thousand import watch
 from tests.warp import START, run
@@ -314,14 +320,18 @@ def test_queries_that_ended_long_ago_are_not_registered_and_recent_ones_need_no_
     run(main())
 
 
-def test_too_many_jobs_are_cut_counted_and_told_once() -> None:
+@asynccontextmanager
+async def crowded() -> AsyncIterator[World]:
+    """Let a rule take three of the ten jobs that there are."""
     jobs = [query(number, number, 1000) for number in range(10)]
+    rule = {"service": "dli", "max_jobs": "3"}
+    async with world(lambda cloud: cloud.add(*jobs)) as there, looking(there, rule):
+        yield there
 
+
+def test_too_many_jobs_are_cut_counted_and_told_once() -> None:
     async def main() -> None:
-        async with (
-            world(lambda cloud: cloud.add(*jobs)) as there,
-            looking(there, {"service": "dli", "max_jobs": "3"}),
-        ):
+        async with crowded() as there:
             await there.until(200)
             names = {record.job.key.job for record in there.board.records()}
             assert names == {"id-7", "id-8", "id-9"}
@@ -335,13 +345,8 @@ def test_too_many_jobs_are_cut_counted_and_told_once() -> None:
 
 
 def test_jobs_that_are_left_out_are_so_while_the_lists_fail_and_count_once() -> None:
-    jobs = [query(number, number, 1000) for number in range(10)]
-
     async def main() -> None:
-        async with (
-            world(lambda cloud: cloud.add(*jobs)) as there,
-            looking(there, {"service": "dli", "max_jobs": "3"}),
-        ):
+        async with crowded() as there:
             await there.until(200)
             there.cloud.faults.plan(gateway_error(500, "APIG.0201", "no"), times=6, operation="ListSqlJobs")
             of = {"service": "dli", "project": "demo"}
@@ -662,5 +667,66 @@ def test_a_history_that_failed_is_read_again_though_lists_tell_of_the_job() -> N
             await there.until(2000)
 
             assert there.record(job).runs == (4, 0, 0)
+
+    run(main())
+
+
+def test_an_older_page_takes_back_nothing_that_was_told_since() -> None:
+    """A look over many clusters hands over its first pages late: another list, or the job itself, was asked since."""
+    job = migration(1)
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(job)) as there:
+            there.watch(job)
+            await there.until(100)
+            assert state(there, job) is State.SUCCEEDED
+            listing, now, target = there.poller.listing, there.clock.now(), there.record(job).job.target
+
+            def told(state: State, at: float) -> None:
+                snapshot = Snapshot(state, start=START - HOUR, end=START - HOUR + 600)
+                listing.take("demo", "cdm", [Listed(target, snapshot=snapshot, at=at)])
+
+            told(State.FAILED, now)
+            told(State.SUCCEEDED, now - 5)
+            record = there.record(job)
+            assert (state(there, job), record.polled_at) == (State.FAILED, now)
+
+            there.cloud.faults.plan(gateway_error(500, "APIG.0201", "no"), times=None, operation="ShowJobStatus")
+            await there.until(120)
+            failed = there.record(job)
+            assert failed.fault is not None
+            told(State.SUCCEEDED, (now + failed.fault.at) / 2)
+            assert there.record(job) is failed
+
+    run(main())
+
+
+def test_a_project_that_a_reload_takes_away_while_lists_are_read_crashes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here = [migration(number) for number in range(12)]
+    elsewhere = [migration(number + 20, cluster_id=CLUSTER[:-1] + "1") for number in range(12)]
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(*here, *elsewhere), other=lambda cloud, *_: _key(cloud)) as there:
+            registered = [job_of(job) for job in here] + [replace(job_of(job), project="other") for job in elsewhere]
+            there.poller.apply(Changes(added=tuple(registered)))
+            transport, begun = there.fleet.projects["demo"].transport, asyncio.Event()
+            send = transport.send
+
+            async def slowly(base: str, request: Request, *arguments: Any, **more: Any) -> Answer:
+                if request.operation == "ShowJobs" and not begun.is_set():
+                    begun.set()
+                    await asyncio.sleep(3)
+                return await send(base, request, *arguments, **more)
+
+            monkeypatch.setattr(transport, "send", slowly)
+            async with looking(there):
+                await begun.wait()
+                await asyncio.sleep(1)
+                there.poller.apply(Changes(removed=tuple(job.key for job in registered if job.project == "other")))
+                there.poller.use(Fleet(there.fleet.adapters, {"demo": there.fleet.projects["demo"]}), PACE, 32)
+                await asyncio.sleep(20)
+                assert not there.sample("crashes_total", task="survey")
 
     run(main())
