@@ -7,8 +7,10 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-LONGEST_WAIT: Final = 3600.0
-"""Seconds; no server's Retry-After is obeyed for longer."""
+from exporter.core.schedule import LONGEST_WAIT
+
+ABSURD: Final = 3600.0
+"""Seconds; no limit of the vendor's is over a longer time, so who asks to wait for longer does not mean that."""
 KEPT: Final = ("content-type", "retry-after", "date", "x-request-id")
 """The headers that anything reads."""
 VALUE_LIMIT: Final = 200
@@ -46,15 +48,20 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(filter(str.isprintable, text))
 
 
-def retry_after(value: str | None, now: float) -> float | None:
-    """Return the seconds that a Retry-After header asks to wait: 0 to 3600, or ``None`` if it says nothing readable.
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Return the seconds that the Retry-After of an answer asks to wait, at most :data:`LONGEST_WAIT`.
 
-    It is a number of seconds or an HTTP date (RFC 9110, 10.2.3), which is compared with *now*, in Unix seconds.
+    ``None`` if it says nothing of use: it cannot be read, lies in the past or is absurd. It is a number of seconds or
+    an HTTP date (RFC 9110, 10.2.3). The date is one of the server's clock, so it is read against the answer's own
+    Date; only where there is none against ours, *now*, in Unix seconds.
     """
-    text = (value or "").strip()
-    # A number too long for a float is infinite, and bounded below.
-    wait = float(text) if _SECONDS.fullmatch(text) else server_skew(text, now)
-    return None if wait is None else min(max(wait, 0.0), LONGEST_WAIT)
+    text = headers.get("retry-after", "").strip()
+    if _SECONDS.fullmatch(text):
+        wait: float | None = float(text)  # a number too long for a float is infinite, and so absurd
+    else:
+        skew = server_skew(headers.get("date"), now) or 0.0
+        wait = server_skew(text, now + skew)
+    return min(wait, LONGEST_WAIT) if wait is not None and 0 < wait <= ABSURD else None
 
 
 def server_skew(value: str | None, now: float) -> float | None:

@@ -88,7 +88,7 @@ class Project:
             classify.envelope(answer.body),
             adapter.codes,
             request_id=answer.headers.get("x-request-id", ""),
-            retry_after=retry_after(answer.headers.get("retry-after"), self.clock.now()),
+            retry_after=retry_after(answer.headers, self.clock.now()),
         )
         if error.reason is Reason.THROTTLED:
             self.telemetry.api_throttled.labels(adapter.service).inc()

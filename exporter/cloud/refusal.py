@@ -24,7 +24,7 @@ def refusal(answer: Answer, sentences: Mapping[Reason, str], now: float, *, prov
         classify.envelope(answer.body),
         {},
         request_id=answer.headers.get("x-request-id", ""),
-        retry_after=retry_after(answer.headers.get("retry-after"), now),
+        retry_after=retry_after(answer.headers, now),
     )
     reason = Reason.CONFIG if error.reason is Reason.NOT_FOUND else error.reason
     named = ", ".join(part for part in (f"HTTP {answer.status}", error.code) if part)

@@ -13,7 +13,7 @@ from itertools import count
 from typing import Final, NamedTuple, TypeAlias
 
 from exporter.core.gate import Gate, Ticket
-from exporter.core.schedule import THROTTLE_WAIT
+from exporter.core.schedule import LONGEST_WAIT, THROTTLE_WAIT
 
 Key: TypeAlias = Hashable
 """What waits for a call: a job's key, or whatever else makes calls. Keys are never compared."""
@@ -111,14 +111,16 @@ class Budget:
     def throttled(self, now: float, retry_after: float | None) -> None:
         """Give way, because a call was refused as too many; *retry_after* is how long the vendor asks to wait.
 
-        Where it does not say, a minute: its limits are per minute, so only then it surely counts anew.
+        A minute at least, whatever it asks for: its limits are per minute, so only then it surely counts anew. And
+        ten at most, or one odd answer would make all jobs of the bucket stale.
         """
         share = self._share_at(now)
         if now >= max(self._paused_until, self._settled):
             share = max(LEAST, share * LOWERED)
             self._settled = now + SETTLE
         self._share = share
-        self._paused_until = max(self._paused_until, now + (THROTTLE_WAIT if retry_after is None else retry_after))
+        pause = min(max(THROTTLE_WAIT, retry_after or 0.0), LONGEST_WAIT)
+        self._paused_until = max(self._paused_until, now + pause)
 
     def rate(self, now: float) -> float:
         """Return the calls a second that are allowed now; in a pause, those that will be after it."""

@@ -16,6 +16,8 @@ from exporter.core.model import JobKey, Reason, Record, State
 
 THROTTLE_WAIT: Final = 60.0
 """Seconds to wait after a throttled call that told no time: the vendor's limits are per minute."""
+LONGEST_WAIT: Final = 600.0
+"""Seconds after which a call tries at the latest, whatever a server asks for: it may mean it otherwise, or err."""
 AUTH_WAIT: Final = 60.0
 """Seconds to wait at least after refused credentials: more than five failures in a row lock the key."""
 STALE_INTERVALS: Final = 3
@@ -101,7 +103,8 @@ def backoff(record: Record, pace: Pace, adapter: Adapter, jitter: float, retry_a
         wait = max(wait, THROTTLE_WAIT)
     if reason is Reason.AUTH:
         wait = max(wait, AUTH_WAIT)
-    return max(wait, retry_after or 0.0) * (1 + jitter / 4)
+    spread = 1 + jitter / 4
+    return max(wait * spread, min((retry_after or 0.0) * spread, LONGEST_WAIT))
 
 
 def first_due(position: int, count: int, pace: Pace, now: float) -> float:

@@ -57,7 +57,7 @@ def test_whatever_comes_no_minute_has_more_calls_than_configured_and_no_pause_ha
         now += delay
         if event == "refused":
             budget.throttled(now, retry_after)
-            paused_until = max(paused_until, now + (60 if retry_after is None else retry_after))
+            paused_until = max(paused_until, now + min(max(60, retry_after or 0), 600))
         for _ in range(burst):
             now = call(budget, now)
             taken.append(now)
@@ -114,7 +114,7 @@ def test_the_rate_comes_back_bit_by_bit_and_never_above_what_is_configured(
         before = budget.rate(now)
         budget.throttled(now, retry_after)
         assert rate * LEAST * (1 - 1e-9) <= budget.rate(now) <= before
-        paused_until = max(paused_until, now + (60 if retry_after is None else retry_after))
+        paused_until = max(paused_until, now + min(max(60, retry_after or 0), 600))
 
     seen = [(now + look, budget.rate(now + look)) for look in sorted(looks)]
     for (earlier, low), (later, high) in itertools.pairwise(seen):
@@ -133,20 +133,31 @@ def test_the_refusals_of_calls_that_were_under_way_count_once() -> None:
     budget.throttled(119, 0.0)
     assert budget.rate(119) == 0.5
     budget.throttled(119 + SETTLE / 2, 0.0)
-    assert budget.rate(119 + SETTLE / 2) == pytest.approx(0.5 + 2 * SETTLE / 2 / RECOVERY)
+    assert budget.rate(119 + SETTLE / 2) == 0.5
     for again in range(10):
-        budget.throttled(200 + 20 * again, 0.0)
-    assert budget.rate(380) == pytest.approx(0.2)
+        budget.throttled(200 + 61 * again, 0.0)
+    assert budget.rate(749) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("said", "pause"), [(None, 60), (0.0, 60), (5.0, 60), (60.0, 60), (200.0, 200), (600.0, 600), (1e12, 600)]
+)
+def test_a_refusal_pauses_its_bucket_for_a_minute_at_least_and_ten_at_most(said: float | None, pause: float) -> None:
+    budget = Budget(2)
+    budget.throttled(0, said)
+
+    assert budget.ready_in(0) == pause
+    assert budget.ready_in(pause) == 0
 
 
 def test_a_lowered_rate_spaces_the_calls() -> None:
     budget = Budget(1)
-    budget.throttled(0, 10)
+    budget.throttled(0, 90)
     times = [call(budget, 0)]
     for _ in range(3):
         times.append(call(budget, times[-1]))
 
-    assert times[0] == 10
+    assert times[0] == 90
     assert times[1] - times[0] == pytest.approx(2)
     assert 1.9 < times[3] - times[2] < 1.98
 
@@ -187,7 +198,7 @@ def test_every_job_is_served_at_the_latest_when_each_other_was_served_once_after
         served = budget.take(now).key
         assert isinstance(served, JobKey)
         slow = 1 if turn < refused_at else 2
-        assert now <= waiting.pop(served) + len(intervals) * gap * slow + (30 if turn >= refused_at else 0)
+        assert now <= waiting.pop(served) + len(intervals) * gap * slow + (60 if turn >= refused_at else 0)
         due[served] = now + intervals[int(served.job)]
 
 
@@ -201,16 +212,16 @@ def test_one_bucket_gives_way_and_the_others_go_on() -> None:
     for bucket in ("cdm", "dli"):
         for turn in range(2):
             admission.wait_for(bucket, 2, JobKey(bucket, "same"), 0, 30 + turn, GATE)
-    admission.throttled("cdm", 0, 45)
-    admission.throttled("a bucket of before a reload", 0, 45)
+    admission.throttled("cdm", 0, 75)
+    admission.throttled("a bucket of before a reload", 0, 75)
 
     assert [key.service for key in started(admission, 0)] == ["dli"]
     assert admission.ready_in(0) == pytest.approx(0.5)
     assert [key.service for key in started(admission, 0.51)] == ["dli"]
-    assert admission.ready_in(1) == 44
+    assert admission.ready_in(1) == 74
     assert (admission.rate("cdm", 2, 1), admission.rate("dli", 2, 1), admission.rate("dws", 2, 1)) == (1, 2, 2)
-    assert [key.service for key in started(admission, 45)] == ["cdm"]
-    assert admission.ready_in(45) == pytest.approx(1, rel=0.01)
+    assert [key.service for key in started(admission, 75)] == ["cdm"]
+    assert admission.ready_in(75) == pytest.approx(1, rel=0.01)
 
 
 def test_a_bucket_takes_over_the_limit_that_a_reload_brings() -> None:

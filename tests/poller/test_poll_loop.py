@@ -227,6 +227,24 @@ def test_a_throttled_job_waits_as_long_as_the_server_asks() -> None:
     run(main())
 
 
+@pytest.mark.parametrize("said", ["0", "5", "Thu, 09 Oct 2025 08:00:00 GMT", "1000000000000"])
+def test_a_throttled_bucket_rests_for_a_minute_whatever_of_no_use_the_server_says(said: str) -> None:
+    async def main() -> None:
+        async with world() as there:
+            jobs = [cdm(there.cloud, f"copy {number}") for number in range(5)]
+            there.watch(*jobs, interval=10)
+            await there.until(100)
+            there.cloud.faults.plan(Answer(429, b'{"error_code": "APIGW.0308"}', {"Retry-After": said}))
+            await there.until(500)
+
+            (refused,) = [asked.at for asked in there.cloud.requests if asked.status == 429]
+            after = [asked.at - refused for asked in there.cloud.requests if asked.at > refused]
+            assert 60 <= min(each for each in after if each > 1) <= 71
+            assert all(there.record(job).up for job in jobs)
+
+    run(main())
+
+
 def test_a_job_that_is_not_found_is_asked_at_the_idle_interval() -> None:
     async def main() -> None:
         async with world() as there:
