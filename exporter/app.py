@@ -184,7 +184,7 @@ class App:
         """Let one more scrape see the end of the jobs, for at most ``web.linger``."""
         if not self.settings.web.linger:
             return
-        self._log.info("lingering", at_most=self.settings.web.linger)
+        self._log.info("lingering", at_most_seconds=self.settings.web.linger)
         try:
             async with asyncio.timeout(self.settings.web.linger):
                 await poller.poll_once_more()
@@ -192,7 +192,7 @@ class App:
                     await self._journal.write()
                 await application[SCRAPES].wait_next()
         except TimeoutError:
-            self._log.warning("no scrape came while lingering")
+            self._log.warning("linger ended without a scrape")
 
 
 def _not_listening(address: str, error: OSError) -> str:

@@ -144,7 +144,7 @@ class Discovery:
         try:
             found = await self._find(search)
         except PollError as error:
-            self._tell(look, {"failed": error.sentence})
+            self._tell(look, {"failed": [error.sentence]})
             found = None
         if found is not None:
             missed += look.findings.take(found, self._clock.now(), self._settings.poll.retention)
@@ -219,19 +219,18 @@ class Discovery:
         if news != look.told:
             look.told = news
             if news:
-                self._log.warning("discovery", **look.names, **news)
+                self._log.warning("discovery incomplete", **look.names, **news)
             else:
                 self._log.info("discovery works again", **look.names)
 
 
 def _news(found: Found, cut: int, hidden: Mapping[str, int]) -> Iterator[tuple[str, Any]]:
     if hidden:
-        yield "at_once", f"{', '.join(sorted(hidden))}: several jobs of one name go on and only the newest is shown"
+        yield "same_name", sorted(hidden)  # several jobs of one name go on and only the newest is shown
     if found.skipped:
-        states = {place.name or place.id: place.word or "not there" for place in found.skipped}
-        yield "skipped", states
+        yield "skipped", [f"{place.name or place.id}: {place.word or 'not there'}" for place in found.skipped]
     if found.failures:
-        yield "failed", {place.name or place.id or "list": error.sentence for place, error in found.failures}
+        yield "failed", [f"{place.name or place.id or 'list'}: {error.sentence}" for place, error in found.failures]
     if cut:
         yield "left_out", "jobs; raise max_jobs or ask for fewer"
     elif found.unread is None:

@@ -127,7 +127,7 @@ class JobFiles:
             paths = matches(pattern)
             if not paths and pattern not in self._unmatched:
                 self._unmatched.add(pattern)
-                self._log.info("no job file yet", pattern=shown(pattern))
+                self._log.info("no job file", pattern=shown(pattern))
             found.update(paths)
         return found
 
@@ -195,7 +195,7 @@ class JobFiles:
         if mistakes:
             told = mistakes[:MISTAKES_TOLD]
             more = {"more": len(mistakes) - len(told)} if len(mistakes) > len(told) else {}
-            self._log.warning("job file not read", file=shown(path), mistakes=list(told), **more)
+            self._log.warning("job file refused", file=shown(path), mistakes=list(told), **more)
         else:
             self._log.info("job file read", file=shown(path), jobs=file.jobs)
 

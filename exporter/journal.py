@@ -162,7 +162,7 @@ class Journal:
         self._telemetry.journal_wrote(self._clock.now())
         if self._failing:
             self._failing = False
-            self._log.info("journal is written again", file=str(self._path))
+            self._log.info("journal works again", file=str(self._path))
         for record in records:
             now = self._board.get(record.job.key)
             if now is None:
@@ -214,11 +214,11 @@ class Journal:
                 return aside
         raise AssertionError
 
-    def _failed(self, what: str, error: Exception, **more: str) -> None:
+    def _failed(self, problem: str, error: Exception, **more: str) -> None:
         """Count a failure and tell it."""
         self._telemetry.journal_errors.inc()
         told = error.strerror or "I/O error" if isinstance(error, OSError) else str(error)
-        self._log.error(what, file=str(self._path), error=told, **more)
+        self._log.error("journal failed", problem=problem, file=str(self._path), error=told, **more)
 
 
 def _parts(records: Iterable[Record], gone: Iterable[keep.Entry]) -> Iterator[bytes]:

@@ -75,7 +75,7 @@ class Registration:
 
     def _complain(self, changes: Changes) -> None:
         for problem in changes.problems:
-            self._log.warning("job left out", problem=problem)
+            self._log.warning("job refused", problem=problem)
 
 
 def _same(project: Project, before: Project) -> bool:

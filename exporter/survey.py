@@ -112,7 +112,9 @@ class Survey:
             self._not_before[place] = self._clock.monotonic() + AGAIN
         if place not in self._failing and error.reason not in HOPELESS:  # which are told for all calls alike
             self._failing.add(place)
-            self._log.warning("list not read", project=place[0], service=place[1], error=error.sentence)
+            self._log.warning(
+                "list failed", project=place[0], service=place[1], reason=error.reason.value, error=error.sentence
+            )
 
     async def _read(self, place: Place, most_pages: int) -> Reading:
         project, service, view = place

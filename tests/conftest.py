@@ -2,8 +2,14 @@
 
 import os
 import shutil
+from collections.abc import Iterator, MutableMapping
+from typing import Any
 
 import pytest
+import structlog
+from structlog.testing import LogCapture
+
+from tests.log_table import wrong
 
 PACKAGES = {"promtool": "prometheus", "nsenter": "util-linux", "systemd-analyze": "systemd"}
 """The Debian package of each program that is not named after its package."""
@@ -38,3 +44,23 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if STRICT and exitstatus == 0 and reporter is not None and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(autouse=True)
+def _every_event_is_as_documented(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Compare each event that a test makes the program log with docs/logs.md."""
+    found: list[str] = []
+
+    def compare(_: object, level: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        found.extend(wrong(str(event["event"]), level, event))
+        return event
+
+    class Comparing(LogCapture):
+        def __call__(self, logger: Any, level: str, event: MutableMapping[str, Any]) -> Any:
+            return super().__call__(logger, level, compare(logger, level, event))
+
+    monkeypatch.setattr("structlog.testing.LogCapture", Comparing)
+    structlog.configure(processors=[compare, *structlog.get_config()["processors"]])
+    yield
+    structlog.reset_defaults()
+    assert found == [], "\n".join(dict.fromkeys(found))

@@ -134,7 +134,7 @@ def test_a_half_written_file_keeps_the_jobs_of_before_and_is_told_once(watched: 
     path.write_text(line("1") + '{"service": "dli", "jo')
 
     assert watched.look(3) == ["1"]
-    assert watched.events() == [("job file not read", "jobs.jsonl")]
+    assert watched.events() == [("job file refused", "jobs.jsonl")]
     assert watched.log[0]["log_level"] == "warning"
     assert watched.log[0]["mistakes"][0].startswith(f"{path}:2: expected one JSON object a line")
     assert watched.good("jobs.jsonl") == 0
@@ -310,7 +310,7 @@ def test_what_is_no_file_is_passed_over_unless_it_is_named(settings: Callable[..
 def test_a_pattern_that_matches_nothing_is_said_once(watched: Watched) -> None:
     watched.look(3)
 
-    assert watched.log == [{"event": "no job file yet", "log_level": "info", "pattern": f"{watched.folder}/*"}]
+    assert watched.log == [{"event": "no job file", "log_level": "info", "pattern": f"{watched.folder}/*"}]
 
 
 def test_a_file_is_read_once_though_two_patterns_match_it(settings: Callable[..., Settings], folder: Path) -> None:

@@ -236,7 +236,7 @@ async def test_a_folder_that_is_not_there_stops_nothing(tmp_path: Path) -> None:
             await kept.journal.write()
 
     assert kept.rows() == 0
-    assert sum("cannot be written" in line["event"] for line in logs) == 1
+    assert sum("cannot be written" in line.get("problem", "") for line in logs) == 1
     (tmp_path / "missing").mkdir()
     await kept.journal.write()
     assert kept.rows() == 5 + 6 + 7 + 8

@@ -92,7 +92,7 @@ class Ages:
             return
         self._board.put(runs.aged(record))
         names = {"service": job.key.service, "job": job.key.job, "project": job.project}
-        self._log.warning("values are stale", **names, last_poll=record.polled_at)
+        self._log.warning("values stale", **names, last_poll_at=record.polled_at)
 
     def _passes(self, record: Record, now: float) -> float:
         """Return the time, by the clock that never goes back, just before the estimate passes."""

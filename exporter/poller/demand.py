@@ -92,7 +92,7 @@ class Demand:
                 self._log.warning("intervals stretched", **facts, factor=round(factor, 2), **minute)
             elif factor == 1 and told:
                 self._told.discard(bucket)
-                self._log.info("intervals as configured again", **facts)
+                self._log.info("intervals restored", **facts)
 
     def _classes(self) -> list[tuple[str, Project, str]]:
         projects = self._plan.fleet.projects

@@ -1,6 +1,6 @@
 """The gates of all identities: who may ask, what follows from a refusal, and who is told of it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -96,7 +96,7 @@ class Gates:
         paused = door.gate.paused
         door.gate.changed(now)
         if paused and not door.gate.paused:
-            self._log.info("credentials changed, trying them", **_names(door))
+            self._log.info("credentials changed", **_names(door))
             self._unpause(door)
         return not door.gate.paused
 
@@ -112,7 +112,7 @@ class Gates:
             return None
         door.since = ""
         self._unpause(door)
-        self._log.info("calls go on", **_names(door))
+        self._log.info("circuit closed", **_names(door))
         return door
 
     async def refused(self, project: str, ticket: Ticket, error: PollError) -> Verdict:
@@ -122,7 +122,7 @@ class Gates:
             return Verdict.STALE  # a reload took the project away meanwhile
         verdict = door.gate.refused(ticket, self._clock.monotonic())
         if verdict is Verdict.RENEW:
-            self._log.warning("credentials refused, trying once more", **_names(door), error=error.sentence)
+            self._log.warning("credentials refused", **_names(door), error=error.sentence)
             failure: PollError | None = None
             try:
                 await self._renew(door, project)
@@ -140,7 +140,7 @@ class Gates:
     def _pause(self, door: Door, error: PollError) -> None:
         if not door.since:
             door.since = f"{datetime.fromtimestamp(self._clock.now(), UTC):%H:%M:%S} UTC"
-            self._log.error("calls paused", **_names(door), error=error.sentence, next_try_in=door.gate.wait)
+            self._log.error("circuit opened", **_names(door), error=error.sentence, next_try_seconds=door.gate.wait)
         door.why = PollError(
             Reason.AUTH,
             f"calls of {door.identity} are paused since {door.since}; one tries every {door.gate.wait / 60:.0f} min,"
@@ -169,5 +169,5 @@ class Gates:
             door.seen = door.generations
 
 
-def _names(door: Door) -> dict[str, str | Iterable[str]]:
+def _names(door: Door) -> dict[str, str | list[str]]:
     return {"identity": door.identity, "projects": list(door.projects)}

@@ -69,12 +69,12 @@ class History:
             if key not in self._failing and error.reason not in {Reason.AUTH, Reason.THROTTLED}:  # told for all alike
                 self._failing.add(key)
                 names = {"service": key.service, "job": key.job, "project": record.job.project}
-                self._log.warning("history not read", **names, reason=error.reason.value, error=error.sentence)
+                self._log.warning("history failed", **names, reason=error.reason.value, error=error.sentence)
             return
         self._outcomes.looked_back(key, found)
         if key in self._failing:
             self._failing.discard(key)
-            self._log.info("history is read again", service=key.service, job=key.job)
+            self._log.info("history works again", service=key.service, job=key.job, project=record.job.project)
 
     async def _pages(self, record: Record) -> tuple[Snapshot, ...]:
         job, adapter = record.job, self._plan.fleet.adapter(record.job)

@@ -113,7 +113,7 @@ class Outcomes:
                 code=fault.code,
                 request_id=fault.request_id,
                 error=fault.sentence,
-                next_poll_in=round(wait, 1),
+                next_poll_seconds=round(wait, 1),
             )
 
     def crashed(self, key: JobKey) -> None:

@@ -372,7 +372,7 @@ def test_a_line_is_logged_when_the_outcome_changes_and_none_for_a_healthy_poll()
         ("poll failed", "payload"),
         ("poll works again", "payload"),
     ]
-    assert {**logs[0], "next_poll_in": 0} == {
+    assert {**logs[0], "next_poll_seconds": 0} == {
         "event": "poll failed",
         "log_level": "warning",
         "service": "cdm",
@@ -382,7 +382,7 @@ def test_a_line_is_logged_when_the_outcome_changes_and_none_for_a_healthy_poll()
         "code": "DWS.0005",
         "request_id": "7f1c9a3e5b2d4c68a0e1f2b3c4d5e6f7",
         "error": "the cloud failed to answer the call (HTTP 500, DWS.0005)",
-        "next_poll_in": 0,
+        "next_poll_seconds": 0,
     }
     assert "secret" not in str(logs)
 
