@@ -37,7 +37,11 @@ class Registration:
 
     def register(self, contents: Mapping[str, Sequence[Job]]) -> None:
         """Take over what sources hold now."""
-        self._sources |= contents
+        for source, jobs in contents.items():  # what holds nothing any more may be a file that is gone
+            if jobs:
+                self._sources[source] = jobs
+            else:
+                self._sources.pop(source, None)
         changes = self._registry.update(self._mine(contents))
         self._complain(changes)
         self._poller.apply(changes)

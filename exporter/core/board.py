@@ -3,11 +3,15 @@
 from collections.abc import Collection, Iterator
 from dataclasses import fields
 from operator import attrgetter
+from typing import TypeAlias
 
 from exporter.core.catalog import FAMILIES
 from exporter.core.exposition import Exposition
 from exporter.core.guard import Guard
-from exporter.core.model import JobKey, Record
+from exporter.core.model import Job, JobKey, Record
+
+Target: TypeAlias = tuple[str, ...]
+"""A project, a service, and what tells one job of it from the others."""
 
 _REST = attrgetter(*[each.name for each in fields(Record) if each.name not in {"polled_at", "listed_at"}])
 
@@ -20,6 +24,7 @@ class Board:
 
     def __init__(self, max_series: int, service: str = "service", job: str = "job") -> None:
         self._records: dict[JobKey, Record] = {}
+        self._by_target: dict[Target, dict[JobKey, None]] = {}
         self._exposition = Exposition(FAMILIES, service, job)
         self._guard = Guard(max_series)
 
@@ -46,11 +51,17 @@ class Board:
         """Return the record of one job."""
         return self._records.get(key)
 
+    def at(self, project: str, service: str, target: Collection[str]) -> list[Record]:
+        """Return the records of the jobs that are *target*, the values that tell one job of a service from another."""
+        return [self._records[key] for key in self._by_target.get((project, service, *target), ())]
+
     def put(self, record: Record) -> None:
         """Take the newest record of a job; its lines are rendered only as far as they change."""
         key = record.job.key
         before = self._records.get(key)
         self._records[key] = record
+        if before is None or before.job is not record.job:
+            self._index(None if before is None else before.job, record.job)
         if _only_polled_again(before, record):
             self._exposition.put_poll(record, whole=self._guard.whole(key))
             return
@@ -62,7 +73,9 @@ class Board:
 
     def remove(self, key: JobKey) -> None:
         """Forget a job and its series."""
-        if self._records.pop(key, None) is not None:
+        record = self._records.pop(key, None)
+        if record is not None:
+            self._index(record.job, None)
             self._exposition.remove(key)
             self._guard.remove(key)
             self._fit()
@@ -71,9 +84,22 @@ class Board:
         """Yield the lines of the jobs, a family after the other, each in parts that never change."""
         return self._exposition.sections(openmetrics, names)
 
+    def _index(self, before: Job | None, after: Job | None) -> None:
+        if before is not None:
+            target = _target(before)
+            self._by_target[target].pop(before.key)
+            if not self._by_target[target]:
+                del self._by_target[target]
+        if after is not None:
+            self._by_target.setdefault(_target(after), {})[after.key] = None
+
     def _fit(self) -> None:
         for key, whole in self._guard.changes():
             self._exposition.put(self._records[key], whole=whole)
+
+
+def _target(job: Job) -> Target:
+    return (job.project, job.key.service, *job.target.values())
 
 
 def _only_polled_again(before: Record | None, record: Record) -> bool:

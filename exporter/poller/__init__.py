@@ -76,6 +76,7 @@ class Poller:
         gone = self._register.apply(changes)
         self.access.refused -= gone
         self._history.forget(gone)
+        self.listing.forget(gone)
         self._wake.set()
 
     @property

@@ -39,14 +39,13 @@ class Listing:
         self._outcomes = outcomes
         self._asked = asked
         self._wake = wake
-        self._told: dict[JobKey, tuple[int, Told]] = {}  # by registration, as the list before told it
+        self._told: dict[JobKey, Told] = {}  # as the list before told it
 
     def take(self, project: str, service: str, items: Collection[Listed]) -> Collection[JobKey]:
         """Take over what a list told of the registered jobs of a project; return those that it told of.
 
         A job whose own answer is newer, or on its way, is left alone: that one tells more.
         """
-        self._told = {name: told for name, told in self._told.items() if self._board.get(name) is not None}
         now, hurried, found = self._clock.monotonic(), [], []
         turns: dict[JobKey, float] = {}
         for record, answer, at in self._matching(project, service, items):
@@ -70,28 +69,29 @@ class Listing:
         keys = [name for name in keys if (record := self._board.get(name)) is not None and not record.final]
         self._move(dict.fromkeys(keys, self._clock.monotonic()))
 
+    def forget(self, keys: Collection[JobKey]) -> None:
+        """Note that jobs are gone, or others."""
+        for name in keys:
+            self._told.pop(name, None)
+
     def _matching(
         self, project: str, service: str, items: Collection[Listed]
     ) -> Iterator[tuple[Record, Snapshot, float]]:
-        known = {key(item): item for item in items}
-        for record in list(self._board.records()):
-            job = record.job
-            if job.key.service == service and job.project == project:
-                item = known.get(tuple(job.target.values()))
-                if item is not None and item.snapshot is not None:
+        for item in items:
+            if item.snapshot is not None:
+                for record in self._board.at(project, service, key(item)):
                     yield record, item.snapshot, item.at
 
     def _listed(self, record: Record, answer: Snapshot, at: float) -> tuple[Record, bool]:
         name, now = record.job.key, told(answer)
-        registration, before = self._told.get(name, (record.registration, None))
-        first = before is None or registration != record.registration
-        self._told[name] = record.registration, now
-        news = first or before != now
+        before = self._told.get(name)
+        self._told[name] = now
+        news = before != now
         if news:
             for field in answer.unknown:
                 self._telemetry.unknown_values.labels(name.service, field).inc()
         adapter = self._plan.fleet.adapter(record.job)
-        after, soon = listed(record, answer, at, adapter, before=None if first else before)
+        after, soon = listed(record, answer, at, adapter, before=before)
         if after is not record:
             self._outcomes.listed(record, after)
         return after, soon and (news or self._turns.time(name) is not None)  # else it would lose its place each time

@@ -620,6 +620,31 @@ def test_jobs_of_another_project_or_service_are_not_touched_by_a_list() -> None:
     run(main())
 
 
+def test_a_list_looks_only_at_the_jobs_that_it_tells_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = query(1, 0, 1000)
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(job)) as there:
+            named_twice = Job(JobKey("dli", "again"), "demo", {"job_id": job.job_id})
+            there.watch(job, *(query(number, 0, 1000) for number in range(2, 50)))
+            there.poller.apply(Changes(added=(named_twice,)))
+            await there.until(5)
+            item = Listed({"job_id": job.job_id}, snapshot=Snapshot(State.RUNNING), at=there.clock.now())
+
+            def every() -> None:
+                raise AssertionError("all jobs are looked at")
+
+            with monkeypatch.context() as patched:
+                patched.setattr(there.board, "records", every)
+                told = there.poller.listing.take("demo", "dli", [item])
+                assert set(told) == {job_of(job).key, named_twice.key}
+                there.poller.apply(Changes(removed=(named_twice.key,)))
+                assert there.poller.listing.take("demo", "dli", [item]) == [job_of(job).key]
+                assert there.poller.listing.take("other", "dli", [item]) == []
+
+    run(main())
+
+
 def _key(cloud: Cloud) -> AccessKey:
     return AccessKey(key_id=cloud.access_key, secret=cloud.secret_key)
 

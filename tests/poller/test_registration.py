@@ -9,9 +9,11 @@ import pytest
 from exporter.core.model import Job, JobKey, Reason, State
 from exporter.core.registry import Changes
 from exporter.core.services.dli import Dli
+from exporter.registration import Registration
 from exporter.simulator import CdmJob, CdmRun, Cloud, DliJob, Fault, Step, SubJob
 from exporter.simulator.answers import gateway_error
 from tests.poller.harness import World, job_of, world
+from tests.poller.looking import settings_of
 from tests.warp import run
 
 CLUSTER = "6ec9a0a4-76be-4262-8697-e7af1fac7920"
@@ -301,4 +303,18 @@ def test_a_crash_on_the_answer_of_a_job_that_is_gone_is_counted(monkeypatch: pyt
             assert there.lines() == []
 
     monkeypatch.setattr(Dli, "parse", crash)
+    run(main())
+
+
+def test_nothing_is_kept_of_a_job_file_that_is_gone() -> None:
+    async def main() -> None:
+        async with world() as there:
+            register = Registration(settings_of({"service": "dli"}), there.board, there.poller, there.telemetry)
+            for number in range(300):
+                job = Job(JobKey("dli", f"q{number}"), "demo", {"job_id": f"id-{number}"}, source="file")
+                register.register({f"{number}.yaml": (job,)})
+                register.register({f"{number}.yaml": ()})
+            assert there.lines() == []
+            assert not register._sources
+
     run(main())
