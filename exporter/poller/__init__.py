@@ -215,7 +215,7 @@ class Poller:
                 await self._was_refused(record, ticket, error)
                 return
             self.access.refused.discard(key)
-            self.access.knew(record.job.project, self._limit(record), ticket, error)
+            self.access.knew(record.job.project, adapter.request(record.job, "").limit, ticket, error)
             if self._outcomes.counts(record):
                 self._outcomes.failed(key, error)
         else:
@@ -225,10 +225,6 @@ class Poller:
                 self._outcomes.worked(key, answer)
                 self._history.want(key, self._group)
         self._outcomes.skipped("slow", schedule.turns_missed(started, self._clock.monotonic(), interval))
-
-    def _limit(self, record: Record) -> str:
-        """Return the limit class that polls of the job draw from."""
-        return self._plan.fleet.adapter(record.job).request(record.job, "").limit
 
     async def _was_refused(self, record: Record, ticket: Ticket, error: PollError) -> None:
         """Poll once more what was refused, after the credentials were renewed; fail if that is refused too."""
