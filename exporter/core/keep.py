@@ -50,6 +50,7 @@ class _Entry(BaseModel):
     floor: Run | None
     beyond: list[Run]
     open: list[Run]
+    unnamed: bool = False
     ended: Run | None
     succeeded: Run | None
     runs: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
@@ -97,6 +98,7 @@ def _entry(entry: Entry) -> _Entry:
         floor=_run(ledger.floor),
         beyond=[(run.id, run.created) for run in ledger.beyond],
         open=[(run.id, run.created) for run in ledger.open],
+        unnamed=ledger.unnamed,
         ended=_run(ledger.ended),
         succeeded=_run(ledger.succeeded),
         runs=ledger.runs,
@@ -111,6 +113,7 @@ def _read(entry: _Entry) -> Entry:
         floor=_run_id(entry.floor),
         beyond=tuple(RunId(*run) for run in entry.beyond),
         open=tuple(RunId(*run) for run in entry.open),
+        unnamed=entry.unnamed,
         ended=_run_id(entry.ended),
         succeeded=_run_id(entry.succeeded),
         runs=entry.runs,

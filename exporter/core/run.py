@@ -21,17 +21,18 @@ class RunId:
         return self.created is not None and self.created == other.created
 
     def newer(self, other: "RunId") -> bool:
-        """Whether this run surely came after the other one: by creation, else by number.
+        """Whether this run surely came after the other one: by number, else by creation.
 
-        Of two ids that tell no order, one that differs came later: a job has such a run only once. A run without any
-        name comes before all others. Where one tells its id alone and the other its creation alone, nobody knows.
+        Numbers are counted up even where the service's clock is set back. Of two ids that have no order, one that
+        differs came later: a job has such a run only once. A run without any name comes before all others. Where one
+        has only an id and the other only a creation time, nobody knows.
         """
         if self.same(other):
             return False
-        if self.created is not None and other.created is not None and self.created != other.created:
-            return self.created > other.created
         if self._numbered(other):
             return int(self.id) > int(other.id)
+        if self.created is not None and other.created is not None and self.created != other.created:
+            return self.created > other.created
         return self != other and (other == NAMELESS or bool(self.id and other.id))
 
     def doubtful(self, other: "RunId") -> bool:
@@ -47,16 +48,26 @@ class RunId:
         return self._numbered(other) and int(self.id) == int(other.id) + 1
 
     def merged(self, other: "RunId") -> "RunId":
-        """Return the same run with what either of both tells of it."""
+        """Return the same run with what either of both says of it."""
         return RunId(self.id or other.id, other.created if self.created is None else self.created, self.opaque)
+
+    def raised(self, run: "RunId") -> "RunId":
+        """Return this mark, up to which all runs are known, once that holds up to *run* too.
+
+        The mark has only what *run* has: of a run whose id was never seen no number can say that it is known. It does
+        not fall where the service's clock was set back.
+        """
+        number = max(self.id, run.id, key=int) if self._numbered(run) else run.id
+        both = self.created is not None and run.created is not None
+        return RunId(number, max(self.created or 0.0, run.created or 0.0) if both else run.created, run.opaque)
 
     def _numbered(self, other: "RunId") -> bool:
         return not (self.opaque or other.opaque) and self.id.isdecimal() and other.id.isdecimal()
 
     @property
     def order(self) -> tuple[float, float]:
-        """What runs are sorted by; one that tells nothing comes first."""
-        return (-1 if self.created is None else self.created, int(self.id) if self.id.isdecimal() else -1)
+        """What runs are sorted by; one without a name comes first."""
+        return (int(self.id) if self.id.isdecimal() else -1, -1 if self.created is None else self.created)
 
     @property
     def label(self) -> str:
@@ -82,6 +93,8 @@ class Ledger:
     that nothing puts in order."""
     open: tuple[RunId, ...] = ()
     """Known runs whose end is still to be counted."""
+    unnamed: bool = False
+    """Whether the first runs had no name. Which runs of the history came before them is then not known."""
     ended: RunId | None = None
     """The newest run that was seen ended."""
     succeeded: RunId | None = None

@@ -49,7 +49,7 @@ def count(
     An end that is not *confirmed* does not count yet. *again* is a run that lives though it had ended at first sight.
     With *gaps* there may have been runs between the newest known one and this one, unless their ids exclude it.
     """
-    turned = _entry(ledger.open, answer.run) is not None
+    turned = _entry(ledger.open, answer.run) is not None or NAMELESS in ledger.open
     known = _known(ledger, answer, again=again, gaps=gaps)
     entry = _entry(known.open, answer.run)
     if entry is not None and answer.state.ended and confirmed:
@@ -64,44 +64,57 @@ def look_back(ledger: Ledger, found: Sequence[Snapshot], at: float) -> Ledger:
 
     The history is as of its first page: a run that is newer than all of it is still one beyond the floor.
     """
-    told = sorted((each for each in found if each.run != NAMELESS), key=lambda each: each.run.order)
+    named = [each for each in found if each.run != NAMELESS]
+    # one that has no id yet may be any of those that have one: it counts once its id is known
+    told = sorted([each for each in named if each.run.id] or named, key=lambda each: each.run.order)
     if ledger.floor is None or not told:
         return ledger
     for each in told:
         ledger = count(ledger, each, at)
-    newest, floor = told[-1].run, ledger.floor or NAMELESS
+    runs = [each.run for each in told]
+    floor = ledger.floor or NAMELESS
+    for run in runs:
+        floor = floor.raised(run) if run.newer(floor) else floor
     return replace(
         ledger,
-        floor=newest if newest.newer(floor) else floor,
-        beyond=tuple(run for run in ledger.beyond if run.newer(newest)),
-        open=tuple(run for run in ledger.open if not newest.newer(run) or _among(run, [each.run for each in told])),
+        floor=floor,
+        beyond=tuple(run for run in ledger.beyond if run.newer(floor) or run.doubtful(floor)),
+        open=tuple(run for run in ledger.open if not floor.newer(run) or _among(run, runs)),
     )
 
 
 def _known(ledger: Ledger, answer: Snapshot, *, again: bool, gaps: bool) -> Ledger:
     """Return the ledger once the run of an answer is known to it; it is open if it counts now, or once it ends."""
     run, live, floor = answer.run, not answer.state.ended, ledger.floor
-    if floor is None:
-        return replace(ledger, floor=run, open=(run,) if live else ())
+    if floor is None or (run == NAMELESS and floor == NAMELESS and not ledger.beyond):
+        # where the first runs have no name, the state alone shows that one ended
+        unnamed = run == NAMELESS and (ledger.unnamed or _exists(answer))
+        opened = (run,) if live else () if floor is None else ledger.open
+        return replace(ledger, floor=run, open=opened, unnamed=unnamed)
     if run == NAMELESS:
-        # Where runs have names, an answer without one tells of none; else the state alone tells that one ended.
-        nameless = floor == NAMELESS and not ledger.beyond
-        return replace(ledger, open=(run,)) if nameless and live else ledger
+        return ledger  # where runs have names, an answer without one is about none
     if run.same(floor) or _among(run, ledger.beyond):
         ledger = ledger if run == floor else _fuller(ledger, run)
         return _opened(ledger, run) if live and again else ledger
     if not run.newer(floor) or any(run.doubtful(each) for each in ledger.beyond):
         return ledger
-    if floor == NAMELESS and NAMELESS not in ledger.open and not ledger.beyond:
-        return replace(ledger, floor=run, open=(run,) if live else ())  # the one that had ended may be this one
+    if floor == NAMELESS and not ledger.beyond and (ledger.unnamed or NAMELESS not in ledger.open):
+        # it may be the one without a name: its end counts if that of the other did not
+        opened = (run,) if live or NAMELESS in ledger.open else ()
+        return replace(ledger, floor=run, open=opened, unnamed=False)
     pending = tuple(each for each in ledger.open if each != NAMELESS)
     # where nothing orders two runs, the floor excludes none: each is remembered, for the name may go back to it
     linked = (run.follows(floor) and not ledger.beyond and not pending) if gaps else run.after(floor)
     beyond = ledger.beyond if linked else (*ledger.beyond, run)
-    floor = run if linked else floor
+    floor = floor.raised(run) if linked else floor
     if len(beyond) > KEPT:
-        floor, beyond = beyond[0], beyond[1:]
+        floor, beyond = floor.raised(beyond[0]), beyond[1:]
     return _opened(replace(ledger, floor=floor, beyond=beyond, open=pending), run)
+
+
+def _exists(answer: Snapshot) -> bool:
+    """Whether an answer without a name is about a run: a job that has never run waits, and the vendor has no word."""
+    return answer.state is not State.PENDING or bool(answer.native_state)
 
 
 def _added(ledger: Ledger, entry: RunId, answer: Snapshot) -> Ledger:
@@ -123,18 +136,20 @@ def _dated(ledger: Ledger, answer: Snapshot, at: float, *, turned: bool) -> Ledg
     """Note when a run ended, by the vendor's word, else by the poll that saw it turn."""
     run = answer.run
     if ledger.ended is None or not ledger.ended.after(run):
-        ledger = replace(ledger, ended=run, last_run_duration=duration(answer))
+        known = ledger.last_run_duration if ledger.ended is not None and ledger.ended.same(run) else None
+        ledger = replace(ledger, ended=run, last_run_duration=duration(answer) if known is None else known)
     last = ledger.succeeded
     if answer.state is not State.SUCCEEDED or (last is not None and last.after(run)):
         return ledger
+    again = last is not None and last.same(run)
     if answer.end is not None:
-        other = last is not None and not last.same(run) and not run.after(last)
+        if again and ledger.last_success is not None and answer.end >= ledger.last_success:
+            return ledger  # somebody changed the job since: that is not when the run ended
+        other = last is not None and not again and not run.after(last)
         if other and ledger.last_success is not None and answer.end < ledger.last_success:
-            return ledger  # nothing but their ends tells which of both was last
+            return ledger  # nothing but their ends shows which of both was last
         return replace(ledger, succeeded=run, last_success=answer.end)
-    if turned and (last is None or not last.same(run)):
-        return replace(ledger, succeeded=run, last_success=at)
-    return ledger
+    return replace(ledger, succeeded=run, last_success=at) if turned and not again else ledger
 
 
 def duration(answer: Snapshot) -> float | None:

@@ -284,3 +284,112 @@ def test_a_service_without_a_history_has_no_gaps(service: str) -> None:
 
     assert (record.ledger.beyond, record.ledger.open) == ((), ())
     assert record.runs == (2, 0, 0)
+
+
+PAIRS = [
+    ("both", "both"),
+    ("id", "id"),
+    ("created", "created"),
+    ("both", "id"),
+    ("both", "created"),
+    ("id", "both"),
+    ("created", "both"),
+]
+"""What a status answer and a history say of each run, where together they leave no doubt which one it is."""
+
+
+def dated(number: int, back: int = 99, state: State = State.SUCCEEDED) -> Snapshot:
+    """Return the run of a number, as of a service whose clock was set back by three and a half runs before *back*."""
+    created = 1000.0 * number - (3500.0 if number >= back else 0.0)
+    counts = {Measure(ROWS): 100**number} if state is State.SUCCEEDED else {}
+    return Snapshot(state, run=RunId(str(10 * number), created), counts=counts)
+
+
+def lived(number: int, moment: int, back: int = 99) -> Snapshot:
+    """Return a run at a moment: each begins two moments after the one before, and takes one."""
+    return dated(number, back, State.RUNNING if moment <= 2 * number else State.SUCCEEDED)
+
+
+LIFE = st.lists(st.integers(2, 17), min_size=2, max_size=12).map(sorted)
+
+
+@given(
+    moments=LIFE,
+    kinds=st.lists(st.sampled_from(["both", "id", "created"]), min_size=24, max_size=24),
+    read=st.lists(st.booleans(), min_size=12, max_size=12),
+)
+@settings(max_examples=600, deadline=None)
+def test_each_run_counts_at_most_once_whichever_of_its_names_each_answer_has(
+    moments: list[int], kinds: list[str], read: list[bool]
+) -> None:
+    record = fresh()
+    for at, moment in enumerate(moments):
+        there = [lived(number, moment) for number in range(1, moment // 2 + 1)]
+        record = runs.worked(record, partly(there[-1], kinds[at]), at, CDM)
+        if record.ledger.beyond and read[at]:
+            record = runs.looked_back(record, [partly(each, kinds[-1 - at]) for each in there[::-1]], at)
+    assert once(record.ledger.totals[ROWS])
+    assert sum(record.ledger.runs) <= moments[-1] // 2
+
+
+@given(
+    moments=LIFE, kinds=st.sampled_from(PAIRS), read=st.lists(st.booleans(), min_size=12, max_size=12), back=st.data()
+)
+@settings(max_examples=600, deadline=None)
+def test_each_run_counts_exactly_once_where_no_answer_leaves_a_doubt_which_it_is(
+    moments: list[int], kinds: tuple[str, str], read: list[bool], back: st.DataObject
+) -> None:
+    """Also where the service's clock is set back, as long as it numbers its runs."""
+    numbered = "created" not in kinds
+    behind = back.draw(st.integers(2, 9)) if numbered else 99
+    record = fresh()
+    for at, moment in enumerate([*moments, 30]):
+        there = [lived(number, moment, behind) for number in range(1, min(moment, 18) // 2 + 1)]
+        record = runs.worked(record, partly(there[-1], kinds[0]), at, CDM)
+        if record.ledger.beyond and (moment == 30 or read[at]):
+            record = runs.looked_back(record, [partly(each, kinds[1]) for each in there[::-1]], at)
+    first = moments[0] // 2
+    begun = first if lived(first, moments[0]).state is State.RUNNING else first + 1
+    assert record.ledger.totals[ROWS] == sum(100**number for number in range(begun, 10))
+    assert sum(record.ledger.runs) == 10 - begun
+
+
+@given(steps=st.lists(st.tuples(st.integers(1, 9), st.sampled_from(["both", "id"]), st.booleans()), max_size=25))
+@settings(max_examples=400, deadline=None)
+def test_a_clock_that_is_set_back_lets_no_run_count_twice(steps: list[tuple[int, str, bool]]) -> None:
+    record = fresh()
+    for at, (number, kind, history) in enumerate(steps):
+        if history:
+            record = runs.looked_back(record, [partly(dated(each, 5), kind) for each in range(number, 0, -1)], at)
+        else:
+            record = runs.worked(record, partly(dated(number, 5), kind), at, CDM)
+    assert once(record.ledger.totals[ROWS])
+
+
+def test_a_run_after_the_clock_of_the_service_was_set_back_is_counted() -> None:
+    first, second = dated(1), replace(dated(2), run=RunId("20", 500.0))
+    assert after(first, second, second).runs == (1, 0, 0)
+
+
+@pytest.mark.parametrize("kinds", [("id", "created"), ("created", "id")])
+def test_names_that_cannot_be_compared_count_what_the_job_itself_shows(kinds: tuple[str, str]) -> None:
+    record = fresh()
+    for number in range(1, 9):
+        record = after(partly(dated(number), kinds[0]), record=record)
+        for _ in range(5):
+            record = after([partly(dated(each), kinds[1]) for each in range(number, 0, -1)], record=record)
+            record = after(partly(dated(number), kinds[0]), record=record)
+    assert record.runs == (7, 0, 0)
+
+
+def test_a_run_that_gets_its_name_when_it_ends_sets_the_last_success() -> None:
+    record = after(Snapshot(State.RUNNING, native_state="RUNNING"), dated(3))
+    assert (record.runs, record.last_success) == ((1, 0, 0), 101)
+
+
+def test_runs_of_the_history_do_not_count_again_for_runs_without_a_name() -> None:
+    """Which of them came before the first poll, and which were counted without a name, nobody knows."""
+    live, done = Snapshot(State.RUNNING, native_state="RUNNING"), Snapshot(State.SUCCEEDED, native_state="SUCCEEDED")
+    record = after(live, done, live, dated(3, state=State.RUNNING))
+    record = after([dated(3, state=State.RUNNING), dated(2), dated(1)], record=record)
+    assert after(dated(3), record=record).runs == (2, 0, 0)
