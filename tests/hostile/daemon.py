@@ -1,0 +1,210 @@
+"""The real exporter as a process against a hostile cloud, and what it shows and uses."""
+
+import asyncio
+import json
+import math
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.processes import ROOT, environment
+from tests.hostile.wire import Cloud
+
+POLL = {"interval": "1s", "idle_interval": "2s", "list_interval": "2s", "timeout": "2s", "stale_after": "12s"}
+PLENTY = {"cdm": "200/s", "cdm_list": "100/s", "dli": "200/s", "dws": "200/s"}
+PASSWORD = {"password": {"domain": "acme", "user": "exporter", "password": "correct horse"}}
+KEY = {"access_key": {"key_id": "AKOFTHETESTS", "secret": "secret-of-the-tests"}}
+RULES = (
+    {"service": "dli", "tags": {}, "name": "{tags.pipeline}"},
+    {"service": "cdm", "clusters": "all", "name": "{cluster_name}/{job_name}"},
+)
+SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$")
+LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
+Labels = tuple[tuple[str, str], ...]
+
+
+def configuration(
+    cloud: Cloud,
+    *,
+    poll: Mapping[str, str] | None = None,
+    limits: Mapping[str, str] | None = None,
+    credentials: Mapping[str, Any] = PASSWORD,
+    rules: tuple[Mapping[str, Any], ...] = RULES,
+    projects: int = 1,
+    journal: Path | None = None,
+) -> str:
+    """Return a configuration, as JSON, which is YAML, for all jobs of a cloud."""
+    project = {
+        "region": "region-1",
+        "project_id": cloud.world.project,
+        "cloud": "custom",
+        "endpoints": {service: cloud.endpoint(service) for service in cloud.ports},
+        "time_zone": "Asia/Shanghai",
+        "limits": {**PLENTY, **(limits or {})},
+        "credentials": credentials,
+    }
+    names = [f"p{number}" for number in range(projects)]
+    jobs = [
+        {"service": "dws", "project": names[0], "job_id": job.runs[0].ident, "name": job.name}
+        for job in cloud.world.of("dws")
+        if job.runs
+    ]
+    whole = {
+        "poll": {**POLL, **(poll or {})},
+        "web": {"listen_address": "127.0.0.1:0", "enable_lifecycle": True},
+        "log": {"format": "json", "level": "info"},
+        "projects": dict.fromkeys(names, project),
+        "discovery": [
+            {**rule, **({"project": name} if projects > 1 else {})}
+            for rule in rules
+            for name in names[: projects if rule["service"] == "cdm" else 1]
+        ],
+        "jobs": jobs,
+        **({"journal": str(journal)} if journal else {}),
+    }
+    return json.dumps(whole, indent=1, ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class Scrape:
+    """What /metrics said at a moment, and how long it took."""
+
+    at: float
+    took: float
+    status: int
+    samples: Mapping[tuple[str, Labels], float]
+
+    def value(self, name: str, **labels: str) -> float | None:
+        """Return the value of a sample."""
+        return self.samples.get((name, tuple(sorted(labels.items()))))
+
+    def all(self, name: str) -> dict[Labels, float]:
+        """Return every sample of a name."""
+        return {labels: value for (each, labels), value in self.samples.items() if each == name}
+
+
+def parsed(text: str) -> dict[tuple[str, Labels], float]:
+    """Read the text format; two samples of one series are a mistake."""
+    samples: dict[tuple[str, Labels], float] = {}
+    for line in text.splitlines():
+        if line.startswith("#") or not line:
+            continue
+        found = SAMPLE.match(line)
+        assert found is not None, line
+        labels = tuple(sorted((key, _unescaped(value)) for key, value in LABEL.findall(found[2] or "")))
+        assert (found[1], labels) not in samples, line
+        samples[found[1], labels] = math.nan if found[3] == "NaN" else float(found[3])
+    return samples
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\(.)", lambda found: "\n" if found[1] == "n" else found[1], text)
+
+
+@dataclass
+class Exporter:
+    """A running exporter."""
+
+    process: asyncio.subprocess.Process
+    port: int
+    log: Path
+    answers: list[tuple[str, float, int]] = field(default_factory=list)
+    """Path, seconds and status of every request that was made of it."""
+
+    async def get(self, path: str, method: str = "GET", patience: float = 15.0) -> tuple[int, str, float]:
+        """Ask the exporter, by hand, and return status, body and seconds; status 0 if there is no answer."""
+        began = time.monotonic()
+        status, body = 0, ""
+        try:
+            async with asyncio.timeout(patience):
+                status, body = await self._get(path, method)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError):
+            pass
+        took = time.monotonic() - began
+        self.answers.append((path.partition("?")[0], took, status))
+        return status, body, took
+
+    async def _get(self, path: str, method: str) -> tuple[int, str]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            host = f"127.0.0.1:{self.port}"
+            writer.write(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+            heads = (await reader.readuntil(b"\r\n\r\n")).decode()
+            found = re.search(r"(?i)content-length: (\d+)", heads)
+            body = await (reader.readexactly(int(found[1])) if found else reader.read())
+            return int(heads.split(" ")[1]), body.decode()
+        finally:
+            writer.close()
+
+    async def scrape(self) -> Scrape:
+        """Return what /metrics says now."""
+        status, text, took = await self.get("/metrics")
+        return Scrape(time.time(), took, status, parsed(text) if status == 200 else {})
+
+    def memory(self) -> float:
+        """Return the resident memory in MiB."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        found = re.search(r"VmRSS:\s+(\d+) kB", status)
+        return int(found[1]) / 1024 if found else 0.0
+
+    def sockets(self) -> int:
+        """Return how many sockets it has."""
+        count = 0
+        for handle in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            try:
+                count += str(handle.readlink()).startswith("socket:")
+            except OSError:
+                continue
+        return count
+
+    def threads(self) -> int:
+        """Return how many threads it has."""
+        return len(list(Path(f"/proc/{self.process.pid}/task").iterdir()))
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return the log."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
+    async def stop(self) -> int:
+        """End it as an operator does and return its exit code."""
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                await asyncio.wait_for(self.process.wait(), 20)
+            except TimeoutError:
+                self.process.kill()
+        return await self.process.wait()
+
+
+@asynccontextmanager
+async def running(config: str, folder: Path, patience: float = 60.0) -> AsyncIterator[Exporter]:
+    """Run the real command with a configuration until the block ends."""
+    (folder / "exporter.yaml").write_text(config)
+    log = folder / f"log-{os.urandom(3).hex()}.txt"
+    with log.open("w") as out:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "exporter", "run", "--config", str(folder / "exporter.yaml")),
+            cwd=ROOT,
+            env=environment(),
+            stdout=out,
+            stderr=out,
+        )
+    try:
+        async with asyncio.timeout(patience):
+            while (found := re.search(r'"address": "http://[^"]*:(\d+)"', log.read_text())) is None:
+                assert process.returncode is None, log.read_text()
+                await asyncio.sleep(0.1)
+        exporter = Exporter(process, int(found[1]), log)
+        yield exporter
+        assert await exporter.stop() == 0, log.read_text()[-3000:]
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

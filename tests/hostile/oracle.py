@@ -1,0 +1,308 @@
+"""Compares what an exporter shows with what is true: right or absent, never something that was not.
+
+A value must be one that was true at some moment since its last poll began; what is older than the exporter promises
+must be gone. Counters never fall, and count a run at most once. The oracle knows the contract of the metrics and the
+truth; it knows nothing of how either is come by.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+
+from tests.hostile.daemon import Labels, Scrape
+from tests.hostile.honest import CODES, rows_inserted
+from tests.hostile.truth import STEP, Job, Run, World
+
+PREFIX = "huaweicloud_job_"
+OWN = f"{PREFIX}exporter_"
+STATES = ("pending", "running", "succeeded", "failed", "cancelled", "unknown")
+COUNTS = ("_total", "_sum", "_count", "_bucket")
+
+
+@dataclass
+class Group:
+    """The samples of one job."""
+
+    service: str
+    name: str
+    values: dict[str, dict[Labels, float]] = field(default_factory=lambda: defaultdict(dict))
+
+    def one(self, metric: str) -> float | None:
+        """Return the only value of a metric."""
+        values = self.values.get(metric, {})
+        return next(iter(values.values())) if len(values) == 1 else None
+
+    def label(self, metric: str, key: str) -> str | None:
+        """Return a label of a metric that there is once."""
+        values = self.values.get(metric, {})
+        return dict(next(iter(values))).get(key) if len(values) == 1 else None
+
+    @property
+    def states(self) -> list[str]:
+        """The states that hold."""
+        return [dict(labels).get("state", "") for labels, value in self.values.get("state", {}).items() if value == 1]
+
+
+def groups(scrape: Scrape) -> dict[tuple[str, str], Group]:
+    """Return the samples of a scrape by job."""
+    found: dict[tuple[str, str], Group] = {}
+    for (name, labels), value in scrape.samples.items():
+        mapping = dict(labels)
+        if name.startswith(OWN) or not name.startswith(PREFIX) or not {"service", "job"} <= mapping.keys():
+            continue
+        key = mapping.pop("service"), mapping.pop("job")
+        rest = tuple(sorted(mapping.items()))
+        found.setdefault(key, Group(*key)).values[name.removeprefix(PREFIX)][rest] = value
+    return found
+
+
+@dataclass
+class Oracle:
+    """What was seen so far, and what of it cannot be.
+
+    *slack* is how long a value may lag behind its poll: the call's own time and the clocks; *promised* is the age
+    after which a job that no poll reached must show nothing of its run any more.
+    """
+
+    world: World
+    slack: float = 3.0
+    promised: float = 15.0
+    list_age: float = 10.0
+    faults: list[str] = field(default_factory=list)
+    _last: dict[tuple[str, Labels], float] = field(default_factory=dict)
+    _seen: dict[tuple[str, str], float] = field(default_factory=dict)
+    _began: float | None = None
+    compared: int = 0
+
+    def __post_init__(self) -> None:
+        names = {cluster.ident: cluster.name for cluster in self.world.clusters}
+        self._jobs = {(job.service, _shown(job, names)): job for job in self.world.jobs}
+
+    def look(self, scrape: Scrape) -> list[str]:
+        """Compare a scrape and return what is wrong with it."""
+        self._began = scrape.at if self._began is None else self._began
+        wrong = list(self._falls(scrape))
+        for key, group in groups(scrape).items():
+            job = self._jobs.get(key)
+            if job is None:
+                wrong.append(f"{key}: there is no such job")
+                continue
+            self._seen.setdefault(key, scrape.at)
+            wrong += [f"{key[0]}/{key[1]}: {text}" for text in self._job(job, group, scrape.at)]
+        self.faults += wrong
+        return wrong
+
+    def restarted(self) -> None:
+        """Forget the counters: the exporter has no journal and begins anew."""
+        self._last.clear()
+        self._seen.clear()
+        self._began = None
+
+    def _falls(self, scrape: Scrape) -> Iterator[str]:
+        for key, value in scrape.samples.items():
+            if not key[0].startswith(PREFIX) or not key[0].endswith(COUNTS):
+                continue
+            if value < self._last.get(key, 0.0):
+                yield f"{key[0]}{dict(key[1])} fell from {self._last[key]} to {value}"
+            self._last[key] = value
+
+    def _job(self, job: Job, group: Group, now: float) -> Iterator[str]:
+        self.compared += sum(len(each) for each in group.values.values())
+        if group.values.get("state") and len(group.states) != 1:
+            yield f"the states that hold are {group.states}"
+        yield from _counted(job, group, now, self._seen[group.service, group.name])
+        polled = group.one("last_poll_timestamp_seconds")
+        if polled is not None and polled > now + 1:
+            yield f"the last poll is in the future: {polled}"
+        state = group.states[0] if group.states else None
+        if state is None:
+            return
+        ident = _ident(job, group)
+        runs = [job.run(ident)] if ident else list(self._candidates(job, polled, now))
+        if ident and runs == [None]:
+            yield f"state {state} of run {ident!r}, which there was not"
+        elif not runs and (
+            state != "pending" or any(run.created < now - self.promised - self.slack for run in job.runs)
+        ):
+            yield f"state {state}, and there was no run"
+        found = [list(self._run(job, run, group, polled, now)) for run in runs if run is not None]
+        yield from min(found, key=len, default=[])
+
+    def _candidates(self, job: Job, polled: float | None, now: float) -> Iterator[Run]:
+        """Return the runs that may be meant where a CDM list told no id: the newest ones of the time."""
+        since = max(now - self.promised, polled or 0.0) - self.slack
+        for run, after in zip(job.runs, [*job.runs[1:], None], strict=True):
+            if run.created <= now and (after is None or after.created >= since):
+                yield run
+
+    def _run(self, job: Job, run: Run, group: Group, polled: float | None, now: float) -> Iterator[str]:
+        """Compare what is shown with one run."""
+        if run.created > now:
+            yield f"run {run.ident} has not begun yet"
+        since = self._since(job, run, group.states[0], polled, now)
+        yield from self._newest(job, run, since, now)
+        for text in _values(job, run, group, since, now, now - self.promised - self.slack):
+            yield f"{text}; run {run.ident} in {now - since:.1f} s ({_when(run, now)})"
+
+    def _since(self, job: Job, run: Run, state: str, polled: float | None, now: float) -> float:
+        """Return the earliest moment of which a value may tell."""
+        if job.service != "cdm" and state not in ("pending", "running", "unknown"):
+            return min(now, run.ended + 1) - self.slack
+        return max(now - self.promised, polled or 0.0) - self.slack if polled else now - self.promised - self.slack
+
+    def _newest(self, job: Job, run: Run, since: float, now: float) -> Iterator[str]:
+        if job.service == "dws":
+            return
+        earliest = since if job.service == "cdm" else now - self.promised - self.list_age
+        index = job.runs.index(run)
+        after = job.runs[index + 1] if index + 1 < len(job.runs) else None
+        if after is not None and after.created < earliest:
+            yield f"run {run.ident} is shown, but {after.ident} began {now - after.created:.1f} s ago"
+
+
+def _ident(job: Job, group: Group) -> str:
+    """Return the id of the run that is shown; that of DLI and DWS is the job's own."""
+    ident = group.label("run_info", "run_id") or group.label("info", "run_id") or ""
+    return ident if ident or job.service == "cdm" else group.label("info", "job_id") or ""
+
+
+def _when(run: Run, now: float) -> str:
+    return f"began {now - run.created:.1f}, ended {now - run.ended:.1f} s ago, {run.result}"
+
+
+def _shown(job: Job, clusters: dict[str, str]) -> str:
+    return f"{clusters[job.cluster]}/{job.name}" if job.service == "cdm" else job.name
+
+
+def _true(run: Run, since: float, now: float, what: Callable[[float], float | None]) -> set[float | None]:
+    """Return every value that *what* had in a window."""
+    moments, at = {since, now, run.started, run.ended, run.ended + run.late}, since
+    while at < now:
+        moments.add(at)
+        at += STEP / 2
+    return {what(moment) for moment in moments if since <= moment <= now}
+
+
+def _values(job: Job, run: Run, group: Group, since: float, now: float, listed: float) -> Iterator[str]:
+    """Compare the values of a run."""
+    state = group.states[0]
+    states = _true(run, since, now, lambda at: STATES.index(run.state(at)))
+    if STATES.index(state) not in states:
+        yield f"state {state}, not of {sorted(STATES[int(each)] for each in states if each is not None)}"
+    expected: dict[str, AbstractSet[float | None]] = {"progress_ratio": _progress(job, run, state, since, now)}
+    expected["start_timestamp_seconds"] = {run.started, run.created}
+    expected["end_timestamp_seconds"] = {run.ended} if now >= run.ended else set()
+    if job.service == "cdm":
+        expected |= _rows(job, run, state, since, now)
+        if state == "running":  # the counts of a run that goes on are those of the last list, not of the last poll
+            expected |= dict.fromkeys(("rows_read", "rows_written"), frozenset(_true(run, listed, now, run.rows_done)))
+    if job.service == "dli":
+        yield from _tasks(run, group, state, since, now)
+    for metric, right in expected.items():
+        value = group.one(metric)
+        if value is not None and not any(each is not None and abs(each - value) < 1e-6 for each in right):
+            yield f"{metric} {value!r}, not of {sorted(each for each in right if each is not None)[:12]}"
+    code = group.label("failure_info", "code")
+    if code is not None and (state != "failed" or code not in (CODES[job.service], "other")):
+        yield f"failure_info {code} in state {state}"
+
+
+def _progress(job: Job, run: Run, state: str, since: float, now: float) -> set[float | None]:
+    if state == "succeeded":
+        return {1.0}
+    if state == "failed" and job.service == "cdm":
+        return set()
+    return _true(run, since, now, lambda at: run.share(at) / 100)
+
+
+def _rows(job: Job, run: Run, state: str, since: float, now: float) -> dict[str, AbstractSet[float | None]]:
+    done = _true(run, since, now, run.rows_done)
+    files: dict[str, AbstractSet[float | None]] = {
+        "files_read": {12.0},
+        "files_written": {11.0},
+        "files": {12.0},
+        "files_skipped": {1.0},
+        "read_bytes": {7340.0},
+        "written_bytes": {7340.0},
+        "size_bytes": {7340.0},
+    }
+    return {
+        "rows_read": done,
+        "rows_written": done,
+        "rows_inserted": _true(run, since, now, lambda at: rows_inserted(run, at)),
+        "rows_updated": {0.0},
+        "rows_deleted": {0.0},
+        **(files if job.files and state == "succeeded" else {metric: set() for metric in files}),
+    }
+
+
+def _tasks(run: Run, group: Group, state: str, since: float, now: float) -> Iterator[str]:
+    over = state not in ("pending", "running")
+    done = _true(run, run.started if over else since, now, run.share)
+    for labels, value in group.values.get("tasks", {}).items():
+        kind = dict(labels)["state"]
+        if kind == "active" and over:
+            yield f"{value} tasks are active in state {state}"
+        active = {100 - each for each in done if each is not None}
+        right = done if kind == "completed" else active if kind == "active" else {0.0}
+        if value not in right:
+            yield f"{value} tasks are {kind}"
+
+
+def _counted(job: Job, group: Group, now: float, since: float) -> Iterator[str]:
+    """Compare the counters over all runs: no more than there were."""
+    ended = [run for run in job.runs if run.ended <= now + 1 and run.ended >= since - 8]
+    for labels, value in group.values.get("runs_total", {}).items():
+        result = dict(labels)["result"]
+        most = sum(run.result == result for run in ended)
+        if value > most:
+            yield f"{value:g} runs {result}, there were {most}"
+    most_rows = sum(run.rows for run in ended if run.result == "succeeded")
+    for metric in ("runs_rows_written_total", "runs_rows_read_total"):
+        rows = group.one(metric)
+        if rows is not None and rows > most_rows:
+            yield f"{metric} {rows:g}, there were {most_rows}"
+    success = group.one("last_success_timestamp_seconds")
+    if success is not None and not any(
+        run.ended - 1 <= success <= run.ended + 60
+        for run in job.runs
+        if run.result == "succeeded" and run.ended <= now + 1
+    ):
+        yield f"last_success {success!r} is the end of no run that succeeded"
+    duration = group.one("last_run_duration_seconds")
+    lengths = {run.ended - begun for run in job.runs if run.ended <= now + 1 for begun in (run.started, run.created)}
+    if duration is not None and not any(abs(duration - each) < 1e-6 for each in lengths):
+        yield f"last_run_duration {duration!r} is that of no run"
+
+
+def missing(world: World, scrape: Scrape, first_seen: float) -> list[str]:
+    """Return what a quiet time later should be there and is not: every job, up, with its newest run, counted."""
+    names = {cluster.ident: cluster.name for cluster in world.clusters}
+    found, wrong = groups(scrape), []
+    for job in world.jobs:
+        group = found.get((job.service, _shown(job, names)))
+        run = job.newest(scrape.at)
+        where = f"{job.service}/{_shown(job, names)}"
+        if run is None:
+            continue
+        if group is None or group.one("up") != 1:
+            wrong.append(f"{where}: up is {group and group.one('up')}")
+        elif group.states != [run.state(scrape.at)]:
+            wrong.append(f"{where}: {group.states} instead of {run.state(scrape.at)}")
+        elif job.service == "cdm":
+            wrong += [f"{where}: {text}" for text in _uncounted(job, group, scrape.at, first_seen)]
+    return wrong
+
+
+def _uncounted(job: Job, group: Group, now: float, since: float) -> Iterator[str]:
+    surely = [run for run in job.runs if run.created > since and run.ended + run.late < now - 5]
+    for result in ("succeeded", "failed"):
+        count = group.values.get("runs_total", {}).get((("result", result),), 0.0)
+        least = sum(run.result == result for run in surely)
+        if count < least:
+            yield f"{count:g} runs {result} are counted, there were {least}"
+    rows = sum(run.rows for run in surely if run.result == "succeeded")
+    counted = group.one("runs_rows_written_total") or 0.0
+    if counted < rows:
+        yield f"{counted:g} rows are counted, there were {rows}"
