@@ -10,7 +10,7 @@ from pathlib import Path
 
 from exporter import logs
 from exporter.app import App
-from exporter.settings import load
+from exporter.config import load
 
 
 def _say(address: str) -> None:

@@ -1,8 +1,8 @@
 """How far estimates are from the truth: simulated runs of many shapes, ours beside elapsed / progress.
 
 Everything is computed, nothing is measured, so the numbers are the same on every machine. A run's answers are given to
-:mod:`exporter.core.runs` at realistic intervals, with progress in whole percent or tasks. At a quarter, a half and
-three quarters of its true duration the estimate shown then is compared with the true end. The error is told in parts
+:mod:`exporter.runs.transitions` at realistic intervals, with progress in whole percent or tasks. At 1/4, 1/2 and
+3/4 of its true duration the estimate shown then is compared with the true end. The error is told in parts
 of the true duration: in parts of what remains it would be boundless near the end, where it matters least.
 """
 
@@ -14,9 +14,11 @@ from statistics import fmean, median
 from typing import Final
 
 from benchmarks.table import Row
-from exporter.core import runs
-from exporter.core.model import Job, JobKey, Measure, Record, RunId, Snapshot, State
-from exporter.core.services import load
+from exporter.model.job import Job, JobKey
+from exporter.model.record import Record, RunId
+from exporter.model.snapshot import Measure, Snapshot, State
+from exporter.runs import transitions
+from exporter.services.registry import load
 from exporter.simulator import DliJob, Step, SubJob
 
 ALIKE: Final = frozenset({"steady", "unsteady", "DLI, one sub-job"})
@@ -119,13 +121,13 @@ def _followed(
         if at >= end:
             start, ended = (begun, end) if tells_times else (None, None)
             answer = Snapshot(State.SUCCEEDED, run=name, progress=1.0, start=start, end=ended)
-            record = runs.worked(runs.worked(record, answer, at, adapter), answer, at + interval, adapter)
+            record = transitions.worked(transitions.worked(record, answer, at, adapter), answer, at + interval, adapter)
             break
         answer = run.answer(at - begun)
         told = Snapshot(
             answer.state, run=name, progress=answer.progress, counts=answer.counts, start=begun if tells_times else None
         )
-        record = runs.worked(record, told, at, adapter)
+        record = transitions.worked(record, told, at, adapter)
         if first is None and told.state is State.RUNNING:
             first = at
     return record, found

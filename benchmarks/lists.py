@@ -12,7 +12,7 @@ import structlog
 from benchmarks.table import Row
 from benchmarks.upstream import Upstream
 from exporter.simulator import CDM_LISTS, CDM_STATUS
-from tests.poller.thousand import INTERVAL, JOBS, Watched, watch
+from tests.polling.thousand import INTERVAL, JOBS, Watched, watch
 from tests.warp import run as scripted
 
 HOUR: Final = 3600.0

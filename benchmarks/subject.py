@@ -19,11 +19,11 @@ from aiohttp import web
 from benchmarks.peers.bare import runner
 from exporter import logs
 from exporter.app import App, spare_the_collector
-from exporter.cloud.fleet import Fleet
-from exporter.core.registry import Changes
-from exporter.core.schedule import Pace
-from exporter.poller import Poller
-from exporter.settings import load
+from exporter.cloud.projects import Projects
+from exporter.config import load
+from exporter.model.changes import Changes
+from exporter.polling.poller import Poller
+from exporter.polling.schedule import Pace
 from exporter.views import Jobs, Metrics
 from exporter.web.server import make_app
 
@@ -53,12 +53,12 @@ class Probe:
 class Subject:
     """The exporter and the commands it takes; *rate* is how many polls a second it is to make."""
 
-    def __init__(self, app: App, fleet: Fleet, rate: float) -> None:
+    def __init__(self, app: App, fleet: Projects, rate: float) -> None:
         self._app = app
         settings = app.settings
         interval = max(0.001, len(settings.jobs) / rate)
         pace = Pace(interval, interval, settings.poll.stale_after)
-        self.poller = Poller(app.board, fleet, pace, settings.poll.concurrency, app.clock, app.telemetry)
+        self.poller = Poller(app.store, fleet, pace, settings.poll.concurrency, app.clock, app.telemetry)
         self._probe = Probe()
         self._probing: asyncio.Task[None] | None = None
 
@@ -69,7 +69,7 @@ class Subject:
 
     async def fill(self) -> dict[str, Any]:
         """Poll until every job was polled."""
-        records = self._app.board.records
+        records = self._app.store.records
         return await self._poll(lambda: False, lambda: any(record.polled_at is None for record in records()))
 
     async def poll(self, count: int) -> dict[str, Any]:
@@ -95,7 +95,7 @@ class Subject:
         polling.cancel()
         with suppress(asyncio.CancelledError):
             await polling
-        failed = sum(not record.up for record in self._app.board.records() if record.polled_at is not None)
+        failed = sum(not record.up for record in self._app.store.records() if record.polled_at is not None)
         return {
             "cpu": used,
             "wall": seconds,
@@ -112,7 +112,7 @@ async def main(path: str, rate: float) -> None:
     app = App(settings)
     async with app.fleet() as fleet:
         subject = Subject(app, fleet, rate)
-        handler = make_app(Metrics(app.board, app.telemetry), Jobs(app.board, subject.poller, app.clock))
+        handler = make_app(Metrics(app.store, app.telemetry), Jobs(app.store, subject.poller, app.clock))
         runner = web.AppRunner(handler, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -16,21 +16,21 @@ from aiohttp import web
 
 from exporter import __version__, logs
 from exporter.clock import Clock, SystemClock
-from exporter.cloud.fleet import Fleet
-from exporter.core.board import Board
-from exporter.core.errors import ExporterError
-from exporter.core.registry import STATIC, Changes
-from exporter.discovery import Discovery
-from exporter.jobfiles import JobFiles
-from exporter.journal import Journal
-from exporter.poller import Poller
-from exporter.projects import Projects
-from exporter.registration import Registration, polling
+from exporter.cloud.project_pool import ProjectPool
+from exporter.cloud.projects import Projects
+from exporter.config import Settings
+from exporter.metrics.store import JobStore
+from exporter.metrics.telemetry import Telemetry
+from exporter.model.changes import STATIC, Changes
+from exporter.model.errors import ExporterError
+from exporter.polling.list_poller import ListPoller
+from exporter.polling.poller import Poller
 from exporter.reload import Reloader, digest
-from exporter.settings import Settings
+from exporter.runs.journal import Journal
+from exporter.sources.discovery import Discovery
+from exporter.sources.job_files import JobFiles
+from exporter.sources.registration import Registration, polling
 from exporter.supervise import keep_running, survive
-from exporter.survey import Survey
-from exporter.telemetry import Telemetry
 from exporter.views import Jobs, Lifecycle, Metrics
 from exporter.web.server import SCRAPES, make_app
 
@@ -78,14 +78,14 @@ class App:
         self.clock = clock or SystemClock()
         labels = settings.metrics.labels
         self.telemetry = Telemetry(labels.service)
-        self.board = Board(settings.metrics.max_series, labels.service, labels.job)
-        self.telemetry.watch(lambda: self.board.series, lambda: self.board.dropped)
-        self._projects = Projects(self.clock, self.telemetry, os.environ if environ is None else environ)
+        self.store = JobStore(settings.metrics.max_series, labels.service, labels.job)
+        self.telemetry.watch(lambda: self.store.series, lambda: self.store.dropped)
+        self._projects = ProjectPool(self.clock, self.telemetry, os.environ if environ is None else environ)
         self._journal: Journal | None = None
         self._log = structlog.get_logger()
 
     @asynccontextmanager
-    async def fleet(self) -> AsyncIterator[Fleet]:
+    async def fleet(self) -> AsyncIterator[Projects]:
         """Open the connections that the projects share, and close them at the end."""
         async with self._projects as projects:
             yield await projects.use(self.settings)
@@ -95,7 +95,7 @@ class App:
         spare_the_collector()
         stop, hang_up = _signalled(signal.SIGTERM, signal.SIGINT), _signalled(signal.SIGHUP)
         async with self.fleet() as fleet, self._journaled():
-            poller = Poller(self.board, fleet, *polling(self.settings), self.clock, self.telemetry, self._journal)
+            poller = Poller(self.store, fleet, *polling(self.settings), self.clock, self.telemetry, self._journal)
             self.telemetry.watch_budgets(poller.demand.allowed, poller.demand.stretches)
             self.telemetry.watch_expiry(lambda: poller.fleet.expiries())
             self._name_shard()
@@ -106,8 +106,8 @@ class App:
             take = partial(self._take, parts)
             reloader = Reloader(self.settings, self._read, take, self.clock, self.telemetry, self._path, self._written)
             application = make_app(
-                Metrics(self.board, self.telemetry),
-                Jobs(self.board, poller, self.clock, parts.discovery.waiting),
+                Metrics(self.store, self.telemetry),
+                Jobs(self.store, poller, self.clock, parts.discovery.waiting),
                 Lifecycle(reloader),
             )
             loops = parts.loops() | {"reload": partial(reloader.run, hang_up)}
@@ -117,7 +117,7 @@ class App:
                 self._journal.wait_for(parts.all_read)
                 loops["journal"] = self._journal.run
             async with self._served(application) as address, asyncio.TaskGroup() as group:
-                self._log.info("started", version=__version__, address=address, jobs=len(self.board.records()))
+                self._log.info("started", version=__version__, address=address, jobs=len(self.store.records()))
                 tasks = [group.create_task(poller.run(), name="poller")]
                 for name, work in loops.items():
                     crashed = self.telemetry.crashes.labels(name).inc
@@ -130,13 +130,13 @@ class App:
         self._log.info("stopped")
 
     async def _take(self, parts: "_Parts", settings: Settings) -> Changes:
-        """Go on with other settings; raises :class:`~exporter.core.errors.SettingsError` before anything changed."""
+        """Go on with other settings; raises :class:`~exporter.model.errors.SettingsError` before anything changed."""
         await self._projects.close_unused()  # of the reload before, whose calls are over by now
         fleet = await self._projects.use(settings)
         # Nothing else runs from here to the end: no poll and no scrape sees half of it.
         self.settings = settings
         changes = parts.registration.swap(settings, fleet)
-        self.board.limit(settings.metrics.max_series)
+        self.store.limit(settings.metrics.max_series)
         parts.use(settings)
         if self._journal is not None:
             self._journal.retention = settings.poll.retention
@@ -157,7 +157,7 @@ class App:
         if path is None:
             yield
             return
-        self._journal = Journal(path, retention, self.board, self.clock, self.telemetry)
+        self._journal = Journal(path, retention, self.store, self.clock, self.telemetry)
         await self._journal.open()
         try:
             yield
@@ -213,12 +213,12 @@ class _Parts:
     """What registers jobs, and tells of them, besides the section ``jobs``."""
 
     def __init__(self, app: App, poller: Poller) -> None:
-        settings, board, telemetry, clock = app.settings, app.board, app.telemetry, app.clock
-        self.registration = Registration(settings, board, poller, telemetry)
+        settings, store, telemetry, clock = app.settings, app.store, app.telemetry, app.clock
+        self.registration = Registration(settings, store, poller, telemetry)
         register = self.registration.register
         self.files = JobFiles(settings, telemetry, register)
-        self.discovery = Discovery(settings, poller, board, register, clock, telemetry)
-        self.survey = Survey(settings, poller, board, clock, telemetry)
+        self.discovery = Discovery(settings, poller, store, register, clock, telemetry)
+        self.survey = ListPoller(settings, poller, store, clock, telemetry)
 
     def use(self, settings: Settings) -> None:
         """Go by other settings."""

@@ -9,10 +9,10 @@ from typing import Any, Final
 import structlog
 
 from exporter.clock import Clock
-from exporter.core.errors import SettingsError
-from exporter.core.registry import Changes
-from exporter.settings import Settings
-from exporter.telemetry import Telemetry
+from exporter.config import Settings
+from exporter.metrics.telemetry import Telemetry
+from exporter.model.changes import Changes
+from exporter.model.errors import SettingsError
 
 LOOK: Final = 1.0
 """Seconds between two looks at the configuration file; it is read once it was the same for two."""

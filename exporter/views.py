@@ -8,18 +8,19 @@ from prometheus_client import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
 from exporter.clock import Clock
-from exporter.core.board import Board
-from exporter.core.model import JobKey, Record
-from exporter.poller import Poller
+from exporter.metrics.store import JobStore
+from exporter.metrics.telemetry import Telemetry
+from exporter.model.job import JobKey
+from exporter.model.record import Record
+from exporter.polling.poller import Poller
 from exporter.reload import Reloader, difference
-from exporter.telemetry import Telemetry
 
 
 class Metrics:
     """The whole of /metrics: the jobs' lines and the exporter's own."""
 
-    def __init__(self, board: Board, telemetry: Telemetry) -> None:
-        self._board = board
+    def __init__(self, store: JobStore, telemetry: Telemetry) -> None:
+        self._store = store
         self._telemetry = telemetry
 
     def sections(self, openmetrics: bool, names: frozenset[str]) -> list[list[bytes]]:
@@ -28,7 +29,7 @@ class Metrics:
         registry = self._telemetry.registry
         own = registry.restricted_registry(names) if names else registry
         last = generate_openmetrics(own) if openmetrics else generate_latest(own)  # type: ignore[no-untyped-call]
-        sections = [*self._board.sections(openmetrics, names), [last]]
+        sections = [*self._store.sections(openmetrics, names), [last]]
         self._telemetry.render_seconds.observe(time.perf_counter() - began)
         return sections
 
@@ -37,20 +38,20 @@ class Jobs:
     """What page and JSON ask about the jobs; *looks* tells which rules did not look for jobs yet."""
 
     def __init__(
-        self, board: Board, poller: Poller, clock: Clock, looks: Callable[[], Collection[str]] = tuple
+        self, store: JobStore, poller: Poller, clock: Clock, looks: Callable[[], Collection[str]] = tuple
     ) -> None:
-        self._board = board
+        self._store = store
         self._poller = poller
         self._looks = looks
         self._clock = clock
 
     def records(self) -> Collection[Record]:
         """Return the record of every job."""
-        return self._board.records()
+        return self._store.records()
 
     def record(self, service: str, job: str) -> Record | None:
         """Return the record of one job."""
-        return self._board.get(JobKey(service, job))
+        return self._store.get(JobKey(service, job))
 
     def next_due(self, key: JobKey) -> float | None:
         """Return the Unix time of the job's next poll, if it will be polled again."""
@@ -58,7 +59,7 @@ class Jobs:
 
     def waiting(self) -> Collection[str]:
         """Return the jobs that were neither polled nor failed yet, and the rules that did not look for jobs yet."""
-        jobs = (record.job.key for record in self._board.records() if record.polled_at is None and record.fault is None)
+        jobs = (record.job.key for record in self._store.records() if record.polled_at is None and record.fault is None)
         return [*self._looks(), *(f"{service}/{name}" for service, name in jobs)]
 
     def now(self) -> float:

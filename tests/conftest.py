@@ -1,18 +1,22 @@
-"""What all tests share: programs that a bare machine may lack are asked for by name and never skipped in silence."""
+"""What all tests share: the vendor's sample bodies, jobs to read them for, and programs that a bare machine may lack,
+which are asked for by name and never skipped in silence."""
 
 import os
 import shutil
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
 from structlog.testing import LogCapture
 
+from exporter.model.job import Job, JobKey
 from tests.log_table import wrong
 
 PACKAGES = {"promtool": "prometheus", "nsenter": "util-linux", "systemd-analyze": "systemd"}
 """The Debian package of each program that is not named after its package."""
+PAYLOADS = Path(__file__).parent / "payloads"
 STRICT = bool(os.environ.get("NO_SKIPS"))
 
 
@@ -64,3 +68,27 @@ def _every_event_is_as_documented(monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     yield
     structlog.reset_defaults()
     assert found == [], "\n".join(dict.fromkeys(found))
+
+
+@pytest.fixture
+def payload() -> Callable[[str], bytes]:
+    """Return a function that reads a sample body by its path under tests/payloads."""
+    return lambda name: (PAYLOADS / name).read_bytes()
+
+
+@pytest.fixture
+def job() -> Callable[..., Job]:
+    """Return a function that makes a job of a service."""
+
+    def make(service: str, name: str = "nightly", **changes: object) -> Job:
+        target = {"job_id": "j-1", "cluster_id": "c-1", "job_name": name}
+        fields = {"dli": ("job_id",), "dws": ("job_id",), "cdm": ("cluster_id", "job_name")}[service]
+        return Job(
+            JobKey(service, name),
+            "prod",
+            {field: target[field] for field in fields},
+            region="eu-de",
+            **changes,  # type: ignore[arg-type]
+        )
+
+    return make

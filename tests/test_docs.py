@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from exporter.cli import configuration, reference
-from exporter.core.catalog import FAMILIES
-from exporter.core.model import Reason
-from exporter.settings import load
+from exporter.config import load
+from exporter.metrics.catalogue import FAMILIES
+from exporter.model.reason import Reason
 
 ROOT = Path(__file__).parents[1]
 DLI = """is_success message job_id status sub_job_id progress sub_jobs"""

@@ -6,22 +6,28 @@ from pathlib import Path
 
 import pytest
 
+from exporter import services
 from exporter.cli.check import report
-from exporter.core import runs, services
-from exporter.core.board import Board
-from exporter.core.endpoints import endpoint
-from exporter.core.model import JobKey, Record
-from exporter.settings import load
+from exporter.config import load
+from exporter.metrics.store import JobStore
+from exporter.model.job import JobKey
+from exporter.model.record import Record
+from exporter.runs import transitions
+from exporter.services import registry
+from exporter.services.clouds import endpoint
 
 SOURCE = '''
 """A pretend service: copies."""
 
-from exporter.core import read
-from exporter.core.adapter import Adapter, Entry, Hosts, Request, known_word, segments
-from exporter.core.model import Measure, Reason, RunId, Snapshot, State
+from exporter.services import json_fields
+from exporter.services.adapter import Adapter, Hosts, JobEntry, known_word
+from exporter.services.request import Request, segments
+from exporter.model.reason import Reason
+from exporter.model.run import RunId
+from exporter.model.snapshot import Measure, Snapshot, State
 
 
-class CopyEntry(Entry):
+class CopyEntry(JobEntry):
     bucket: str
 
     @property
@@ -42,7 +48,7 @@ class Copies(Adapter):
         return Request("ShowCopy", segments("v2", project_id, job.target["bucket"]), "oms")
 
     def parse(self, body, job, zone):
-        fields = read.Fields(read.document(body), unknown := [])
+        fields = json_fields.Fields(json_fields.document(body), unknown := [])
         word = fields.word("state") or ""
         state = self.states.get(word.upper(), State.UNKNOWN)
         files = fields.amount("files")
@@ -62,7 +68,7 @@ def fourth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     import sys
 
-    sys.modules.pop("exporter.core.services.oms", None)
+    sys.modules.pop("exporter.services.oms", None)
 
 
 @pytest.mark.usefixtures("fourth")
@@ -79,7 +85,7 @@ def test_a_fourth_service_is_configured_called_read_and_shown() -> None:
     }
     settings = load(None, {}, base)
     (job,) = settings.jobs
-    adapter = services.load()["oms"]
+    adapter = registry.load()["oms"]
 
     assert job.key == JobKey("oms", "copy-backup")
     assert settings.projects["prod"].limits["oms"] == 2
@@ -87,8 +93,8 @@ def test_a_fourth_service_is_configured_called_read_and_shown() -> None:
     assert adapter.request(job, "p").path == "/v2/p/backup"
     assert any("prod/oms" in line for line in report(settings))
     answer = adapter.parse(json.dumps({"state": "Copying", "files": 7}).encode(), job, None)
-    board = Board(max_series=1000)
-    board.put(runs.worked(Record(job), answer, 5, adapter))
-    lines = b"".join(part for section in board.sections(openmetrics=False) for part in section).decode()
+    store = JobStore(max_series=1000)
+    store.put(transitions.worked(Record(job), answer, 5, adapter))
+    lines = b"".join(part for section in store.sections(openmetrics=False) for part in section).decode()
     assert 'huaweicloud_job_files{job="copy-backup",service="oms"} 7.0' in lines
     assert 'huaweicloud_job_state{job="copy-backup",service="oms",state="running"} 1.0' in lines

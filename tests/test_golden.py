@@ -11,11 +11,13 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as text
 
-from exporter.core import classify, runs
-from exporter.core.board import Board
-from exporter.core.errors import PollError
-from exporter.core.model import Fault, Job, JobKey, Record
-from exporter.core.services import load
+from exporter.metrics.store import JobStore
+from exporter.model.errors import PollError
+from exporter.model.job import Job, JobKey
+from exporter.model.record import Fault, Record
+from exporter.runs import transitions
+from exporter.services import error_classes
+from exporter.services.registry import load
 
 HERE = Path(__file__).parent
 ADAPTERS = load()
@@ -38,13 +40,13 @@ POPULATION = {
 STATUSES = {"error_apig_throttled_429": 429, "error_not_found_404": 404}
 
 
-def board() -> Board:
+def store() -> JobStore:
     """Return a board on which each job saw its answers, a minute apart."""
-    filled = Board(max_series=100_000)
+    filled = JobStore(max_series=100_000)
     for name, (service, answers) in POPULATION.items():
         target = {"cluster_id": "c-1", "job_name": name} if service == "cdm" else {"job_id": f"id-of-{name}"}
         job = Job(JobKey(service, name), "prod", target, region="cn-north-4")
-        record = runs.registered(job, ADAPTERS[service])
+        record = transitions.registered(job, ADAPTERS[service])
         for minute, answer in enumerate(answers.split()):
             record = after(record, service, answer, 1709600000 + 60 * minute)
         filled.put(record)
@@ -56,15 +58,15 @@ def after(record: Record, service: str, answer: str, at: float) -> Record:
     adapter = ADAPTERS[service]
     try:
         if answer in STATUSES:
-            raise classify.refusal(STATUSES[answer], classify.envelope(body), adapter.codes)
-        return runs.worked(record, adapter.parse(body, record.job, ZoneInfo("Asia/Shanghai")), at, adapter)
+            raise error_classes.refusal(STATUSES[answer], error_classes.envelope(body), adapter.codes)
+        return transitions.worked(record, adapter.parse(body, record.job, ZoneInfo("Asia/Shanghai")), at, adapter)
     except PollError as error:
-        return runs.failed(record, Fault(error.reason, at, error.sentence))
+        return transitions.failed(record, Fault(error.reason, at, error.sentence))
 
 
 @pytest.mark.parametrize(("name", "is_openmetrics"), [("metrics.txt", False), ("metrics.openmetrics.txt", True)])
 def test_the_metrics_of_a_fixed_population_are_these(name: str, is_openmetrics: bool) -> None:
-    body = b"".join(part for section in board().sections(is_openmetrics) for part in section).decode() + (
+    body = b"".join(part for section in store().sections(is_openmetrics) for part in section).decode() + (
         "# EOF\n" if is_openmetrics else ""
     )
     golden = HERE / "golden" / name

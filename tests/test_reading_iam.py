@@ -24,11 +24,11 @@ from huaweicloudsdkiam.v3 import (
 )
 
 from exporter.clock import SystemClock
+from exporter.cloud.client import Client
 from exporter.cloud.credentials import Call
 from exporter.cloud.credentials.access_key import AccessKey
 from exporter.cloud.credentials.password import Password
 from exporter.cloud.iam import find_project_id
-from exporter.cloud.transport import Transport
 from exporter.simulator import Cloud, make_app
 
 
@@ -54,7 +54,7 @@ async def asked(cloud: Cloud, url: str, method: str, request: Any) -> SdkRespons
 
 async def test_the_project_id_is_the_one_that_the_vendors_client_reads(cloud: Cloud, url: str) -> None:
     key = AccessKey(key_id=cloud.access_key, secret=cloud.secret_key)
-    async with Transport(5) as transport:
+    async with Client(5) as transport:
         ours = await find_project_id(transport, url, cloud.region, key, SystemClock())
     theirs = await asked(cloud, url, "keystone_list_projects", KeystoneListProjectsRequest(name=cloud.region))
 
@@ -69,7 +69,7 @@ async def test_a_token_is_the_one_that_the_vendors_client_reads(cloud: Cloud, ur
     body = KeystoneCreateUserTokenByPasswordRequestBody(auth)
     request = KeystoneCreateUserTokenByPasswordRequest(nocatalog="true", body=body)
     theirs: Any = await asked(cloud, url, "keystone_create_user_token_by_password", request)
-    async with Transport(5) as transport:
+    async with Client(5) as transport:
         ours = Password(
             domain=cloud.domain,
             user=cloud.user,

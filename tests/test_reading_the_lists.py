@@ -14,14 +14,15 @@ from huaweicloudsdkdli.v1 import DliClient, ListSqlJobsRequest
 from yarl import URL
 
 from exporter.cloud.credentials.signing import canonical_query
-from exporter.core import classify
-from exporter.core.adapter import Lister, Request, View
-from exporter.core.errors import PollError
-from exporter.core.lists import Found, Named, walk
-from exporter.core.model import Measure
-from exporter.core.services import load
-from exporter.core.services.cdm.lists import COUNTS
-from exporter.core.services.dli.words import STATES
+from exporter.model.errors import PollError
+from exporter.model.snapshot import Measure
+from exporter.services import error_classes
+from exporter.services.cdm.lists import COUNTS
+from exporter.services.dli.words import STATES
+from exporter.services.listing import Lister, ListQuery
+from exporter.services.paging import Found, Named, walk
+from exporter.services.registry import load
+from exporter.services.request import Request
 from exporter.simulator import CdmJob, CdmRun, Cloud, DliJob, Oddity, Step, SubJob, Volume, make_app, populate
 from exporter.simulator.cdm_script import CdmCluster
 
@@ -84,7 +85,7 @@ async def get(cloud: Cloud, url: str, service: str, request: Request) -> bytes:
     async with ClientSession() as session, session.get(address, headers={"X-Auth-Token": cloud.token}) as answer:
         body = await answer.read()
     if answer.status != 200:
-        raise classify.refusal(answer.status, classify.envelope(body), ADAPTERS[service].codes)
+        raise error_classes.refusal(answer.status, error_classes.envelope(body), ADAPTERS[service].codes)
     return body
 
 
@@ -306,7 +307,7 @@ async def test_a_cluster_that_fails_is_told_with_its_reason(cloud: Cloud, url: s
     next(steps)
     clusters = Request("ListClusters", f"/v1.1/{cloud.project_id}/clusters", "cdm_list")
     steps.send((await get(cloud, url, "cdm", clusters), NOON))
-    gone = lister("cdm").request(View(place_of("gone")), cloud.project_id, 1)
+    gone = lister("cdm").request(ListQuery(place_of("gone")), cloud.project_id, 1)
     with pytest.raises(PollError) as caught:
         await get(cloud, url, "cdm", gone)
     request = steps.throw(caught.value)

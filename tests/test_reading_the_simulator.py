@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
-from exporter.core.model import Job, JobKey, Measure, Snapshot
-from exporter.core.services import load
+from exporter.model.job import Job, JobKey
+from exporter.model.snapshot import Measure, Snapshot
+from exporter.services.registry import load
 from exporter.simulator import CdmJob, CdmRun, Cloud, DliJob, DwsJob, Oddity, Step, SubJob, Truth, Volume
 from exporter.simulator.answers import Call
 from exporter.simulator.gateway import handle

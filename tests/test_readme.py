@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from exporter.cli import reference
-from exporter.core.catalog import FAMILIES
-from exporter.jobfiles import registered
-from exporter.settings import load
+from exporter.config import load
+from exporter.metrics.catalogue import FAMILIES
+from exporter.sources.job_files import registered
 from tests.e2e.processes import exporter
 
 README = (Path(__file__).parents[1] / "README.md").read_text()

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.core.durations import seconds
-from exporter.core.services import load
+from exporter.model.units import seconds
+from exporter.services.registry import load
 from tests.e2e.processes import exporter
 
 PAGE = (Path(__file__).parents[1] / "docs/sizing.md").read_text()
@@ -57,7 +57,7 @@ def test_every_limit_has_its_row_with_its_default() -> None:
 def test_every_service_has_its_row_with_the_call_that_is_made() -> None:
     assert {service.lower() for service, *_ in table("service")} == set(load())
     calls = {call for _, call, *_ in table("service")}
-    services = Path(__file__).parents[1] / "exporter/core/services"
+    services = Path(__file__).parents[1] / "exporter/services"
     sources = "".join(module.read_text() for module in services.rglob("*.py"))
     assert all(f'Request("{call}"' in sources for call in calls)
 

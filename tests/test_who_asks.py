@@ -13,14 +13,14 @@ from prometheus_client import generate_latest
 from exporter.app import App
 from exporter.cli.check import report
 from exporter.clock import SystemClock
-from exporter.cloud.credentials.choice import credentials_of
-from exporter.cloud.transport import Transport
-from exporter.projects import Projects
-from exporter.settings import Settings, load, pod
+from exporter.cloud.client import Client
+from exporter.cloud.credentials.factory import credentials_of
+from exporter.cloud.project_pool import ProjectPool
+from exporter.config import Settings, load, pod_env
+from exporter.metrics.telemetry import Telemetry
 from exporter.simulator.cloud import Cloud
 from exporter.simulator.population import announcement, populate
 from exporter.simulator.server import make_app
-from exporter.telemetry import Telemetry
 
 EXPIRY = "huaweicloud_job_exporter_credentials_expiry_timestamp_seconds"
 
@@ -66,7 +66,7 @@ async def test_a_poll_without_a_project_id_finds_it(kind: str) -> None:
 def test_a_configuration_is_checked_without_a_call(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("eyJ")
-    environ = {pod.URI: "http://127.0.0.1:1/", pod.TOKEN_FILE: str(token)}
+    environ = {pod_env.URI: "http://127.0.0.1:1/", pod_env.TOKEN_FILE: str(token)}
     kinds: dict[str, tuple[Any, str]] = {
         "metadata": ({}, "agency of this node"),
         "password": ({"domain": "acme", "user": "exporter", "password": "hunter2"}, "user exporter of acme"),
@@ -75,7 +75,7 @@ def test_a_configuration_is_checked_without_a_call(tmp_path: Path) -> None:
     }
     for kind, (given, identity) in kinds.items():
         made = settings({kind: given}, environ)
-        closed = Transport(1)
+        closed = Client(1)
         who = credentials_of(made.projects["prod"], closed, closed, SystemClock(), environ)
         assert (who.identity, who.expires_at) == (identity, None)
         if kind != "pod_identity":
@@ -92,7 +92,7 @@ async def test_a_project_that_comes_after_its_key_was_rotated_shares_the_budget_
     def with_projects(**projects: Any) -> Settings:
         return load(None, {}, {"projects": projects, "jobs": jobs})
 
-    async with Projects(SystemClock(), Telemetry(), {}) as projects:
+    async with ProjectPool(SystemClock(), Telemetry(), {}) as projects:
         before = await projects.use(with_projects(one=one))
         assert before.projects["one"].credentials.identity == "FIRST"
         (tmp_path / "id").write_text("SECOND")

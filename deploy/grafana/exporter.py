@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.builders import dashboard
 
-from deploy.grafana.kit import bars, board, choice, lines, number, section, steps
+from deploy.grafana.kit import bars, choice, lines, number, section, steps, store
 
 OWN = "huaweicloud_job_exporter_"
 HERE = 'instance=~"$instance"'
@@ -12,7 +12,7 @@ CALM = steps((None, "text"))
 
 def build() -> dashboard.Dashboard:
     """Return the dashboard."""
-    built = board(
+    built = store(
         "huaweicloud-job-exporter",
         "Huawei Cloud job exporter",
         "How huaweicloud-job-exporter itself is: its calls, its limits, its polls, its memory.",

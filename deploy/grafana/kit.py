@@ -214,7 +214,7 @@ def state_cells(panel: table.Panel) -> table.Panel:
     )
 
 
-def board(uid: str, title: str, text: str, tag: str) -> dashboard.Dashboard:
+def store(uid: str, title: str, text: str, tag: str) -> dashboard.Dashboard:
     """Return an empty dashboard with the choice of a data source, linked with the others of *tag*."""
     link = dashboard.DashboardLink("Exporter dashboards").type(model.DashboardLinkType.DASHBOARDS).tags([tag])
     return (

@@ -9,7 +9,6 @@ from deploy.grafana.kit import (
     STATES,
     bar_cells,
     bars,
-    board,
     by_job,
     choice,
     chosen,
@@ -22,6 +21,7 @@ from deploy.grafana.kit import (
     section,
     state_cells,
     steps,
+    store,
     timeline,
 )
 
@@ -33,7 +33,7 @@ WARN = steps((None, "green"), (1, "orange"))
 
 def build() -> dashboard.Dashboard:
     """Return the dashboard."""
-    built = board(
+    built = store(
         "huaweicloud-jobs",
         "Huawei Cloud jobs",
         "Jobs of DLI, DWS and CDM as huaweicloud-job-exporter sees them. What the cloud did not tell is absent, not 0.",

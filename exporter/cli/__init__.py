@@ -12,7 +12,7 @@ from pathlib import Path
 
 from exporter import __version__
 from exporter.cli import check, demo, discover, poll, reference, run
-from exporter.core.errors import ExporterError
+from exporter.model.errors import ExporterError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

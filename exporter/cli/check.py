@@ -8,22 +8,22 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from exporter.cli.capacity import capacity_plan
 from exporter.cli.notes import notes
 from exporter.cli.run import load_settings
 from exporter.clock import SystemClock
-from exporter.cloud.credentials.choice import credentials_of
-from exporter.cloud.transport import Transport
-from exporter.core.durations import duration
-from exporter.core.endpoints import endpoint
-from exporter.core.errors import ExporterError, SettingsError
-from exporter.core.model import Job
-from exporter.core.need import Need, stretch
-from exporter.core.needs import needs
-from exporter.core.schedule import Pace
-from exporter.core.services import load
-from exporter.core.shards import shard_of
-from exporter.jobfiles import registered
-from exporter.settings import Settings
+from exporter.cloud.client import Client
+from exporter.cloud.credentials.factory import credentials_of
+from exporter.config import Settings
+from exporter.model.errors import ExporterError, SettingsError
+from exporter.model.job import Job
+from exporter.model.sharding import shard_of
+from exporter.model.units import duration
+from exporter.polling.capacity import Capacity, stretch
+from exporter.polling.schedule import Pace
+from exporter.services.clouds import endpoint
+from exporter.services.registry import load
+from exporter.sources.job_files import registered
 
 LISTED: Final = (
     "\nLists tell of the jobs that wait, as long as the lists hold few others; else these are asked one by one."
@@ -83,14 +83,14 @@ def _jobs(settings: Settings) -> list[Job]:
     return [job for job in settings.jobs if shard_of(job.key, sharding.shards) == sharding.shard]
 
 
-def _needs(settings: Settings) -> list[Need]:
+def _needs(settings: Settings) -> list[Capacity]:
     poll = settings.poll
-    closed = Transport(poll.timeout)  # nothing is called here
+    closed = Client(poll.timeout)  # nothing is called here
     owners = {
         name: (credentials_of(project, closed, closed, SystemClock(), os.environ).identity, project.region)
         for name, project in settings.projects.items()
     }
-    return needs(
+    return capacity_plan(
         _jobs(settings),
         Pace(poll.interval, poll.idle_interval, poll.stale_after),
         load(),
@@ -102,11 +102,11 @@ def _needs(settings: Settings) -> list[Need]:
     )
 
 
-def _name(need: Need) -> str:
+def _name(need: Capacity) -> str:
     return f"{'+'.join(need.projects)}/{need.limit}"
 
 
-def _sentences(found: Iterable[Need]) -> Iterator[str]:
+def _sentences(found: Iterable[Capacity]) -> Iterator[str]:
     """Say of each limit that may be too small what to do; nothing if all calls fit."""
     tight = [need for need in found if not need.fits_running]
     for need in tight:
@@ -118,7 +118,7 @@ def _sentences(found: Iterable[Need]) -> Iterator[str]:
         yield "Sharding does not help: shards divide the user's limit among them."
 
 
-def _waiting(need: Need) -> Iterator[str]:
+def _waiting(need: Capacity) -> Iterator[str]:
     """Say what to do about jobs that do not fit even if they wait."""
     ended = " A job that ended for good needs none." if need.ends else ""
     yield (
@@ -131,7 +131,7 @@ def _waiting(need: Need) -> Iterator[str]:
     yield _interval(need)
 
 
-def _running(need: Need) -> Iterator[str]:
+def _running(need: Capacity) -> Iterator[str]:
     """Say what to do about jobs that fit only while some of them wait."""
     yield (
         f"{_name(need)}: warning: {need.running:.1f} calls a minute are needed if all jobs ({need.jobs}) run at once,"
@@ -143,7 +143,7 @@ def _running(need: Need) -> Iterator[str]:
     yield _interval(need)
 
 
-def _interval(need: Need) -> str:
+def _interval(need: Capacity) -> str:
     if need.interval is None:
         return (
             f"  No poll.interval lets them all run at once: those with an interval of their own need {need.own:.1f}"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from exporter.settings.reference import Row, reference
+from exporter.config.reference import Row, reference
 
 INTRODUCTION: Final = """\
 # Configuration

@@ -16,9 +16,9 @@ from typing import Any
 
 from exporter import logs
 from exporter.app import App
-from exporter.core.errors import ExporterError
-from exporter.core.services import load as load_services
-from exporter.settings import load
+from exporter.config import load
+from exporter.model.errors import ExporterError
+from exporter.services.registry import load as load_services
 
 ADDRESS = "127.0.0.1:10926"
 

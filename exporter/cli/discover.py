@@ -14,15 +14,17 @@ from typing import Any
 from exporter import logs
 from exporter.app import App
 from exporter.cloud.project import Project
-from exporter.core.adapter import Adapter, Lister, Request
-from exporter.core.budget import Budget
-from exporter.core.errors import ExporterError, PollError
-from exporter.core.gate import Gate
-from exporter.core.lists import Found, Named
-from exporter.core.rules import Rule
-from exporter.core.sentences import printable
-from exporter.finding import find
-from exporter.settings import load
+from exporter.config import load
+from exporter.limits.circuit_breaker import CircuitBreaker
+from exporter.limits.rate_limiter import Budget
+from exporter.model.errors import ExporterError, PollError
+from exporter.model.messages import printable
+from exporter.polling.list_reading import find
+from exporter.services.adapter import Adapter
+from exporter.services.discovery_rule import Rule
+from exporter.services.listing import Lister
+from exporter.services.paging import Found, Named
+from exporter.services.request import Request
 
 
 def command(options: argparse.Namespace) -> int:
@@ -80,7 +82,7 @@ async def _service(project: Project, adapter: Adapter, rule: Rule | None = None)
 async def _find(project: Project, adapter: Adapter, lister: Lister[Any], rule: Rule) -> Found:
     """Ask for the jobs, one call after the other and within the limits."""
     budgets: dict[str, Budget] = {}
-    gate, clock = Gate(), project.clock
+    gate, clock = CircuitBreaker(), project.clock
     gate.taken(gate.enter())
 
     async def ask(request: Request) -> bytes:

@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
-from exporter.patterns import matches, shown
-from exporter.settings import Settings
+from exporter.config import Settings
+from exporter.config.patterns import matches, shown
 
 OTC: Final = frozenset({"eu-de", "eu-nl", "eu-ch2"})
 """Regions of Open Telekom Cloud."""

@@ -10,12 +10,13 @@ from dataclasses import asdict
 from exporter import logs
 from exporter.app import App
 from exporter.cli.run import load_settings
-from exporter.core import runs
-from exporter.core.board import Board
-from exporter.core.errors import ExporterError, PollError
-from exporter.core.model import Fault, Job, JobKey, Record
-from exporter.jobfiles import registered
-from exporter.settings import Settings
+from exporter.config import Settings
+from exporter.metrics.store import JobStore
+from exporter.model.errors import ExporterError, PollError
+from exporter.model.job import Job, JobKey
+from exporter.model.record import Fault, Record
+from exporter.runs import transitions
+from exporter.sources.job_files import registered
 
 
 def command(options: argparse.Namespace) -> int:
@@ -41,18 +42,18 @@ def _job(settings: Settings, key: JobKey) -> Job:
 async def _poll(app: App, job: Job) -> int:
     async with app.fleet() as fleet:
         began = time.perf_counter()
-        record, failure = runs.registered(job, fleet.adapter(job)), None
+        record, failure = transitions.registered(job, fleet.adapter(job)), None
         try:
             request = await fleet.request(job)
             query = "?" + "&".join(f"{name}={value}" for name, value in request.query) if request.query else ""
             where = fleet.projects[job.project].endpoints[job.key.service]
             print(f"request:  {request.method} {where}{request.path}{query}  ({request.operation})")
             answer = await fleet.ask(job)
-            record = runs.worked(record, answer, app.clock.now(), fleet.adapter(job))
+            record = transitions.worked(record, answer, app.clock.now(), fleet.adapter(job))
         except PollError as error:
             failure = error
             fault = Fault(error.reason, app.clock.now(), error.sentence, error.code, error.request_id, error.text)
-            record = runs.failed(record, fault)
+            record = transitions.failed(record, fault)
     print(f"answer:   {'ok' if failure is None else failure.reason.value} in {time.perf_counter() - began:.3f} s")
     if failure is not None:
         print(f"          {failure.sentence}")
@@ -75,10 +76,10 @@ def _snapshot(record: Record) -> str:
 
 
 def _samples(record: Record) -> str:
-    board = Board(max_series=1_000_000)
-    board.put(record)
+    store = JobStore(max_series=1_000_000)
+    store.put(record)
     lines = (
-        b"".join(part for section in board.sections(openmetrics=False) for part in section)
+        b"".join(part for section in store.sections(openmetrics=False) for part in section)
         .decode()
         .splitlines(keepends=True)
     )

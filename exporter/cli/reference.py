@@ -3,8 +3,8 @@
 import argparse
 from collections.abc import Iterable
 
-from exporter.core.catalog import FAMILIES
-from exporter.telemetry import Telemetry
+from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.telemetry import Telemetry
 
 INTRODUCTION = """\
 # Metrics

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from exporter import logs
 from exporter.app import App
-from exporter.settings import Settings, load
+from exporter.config import Settings, load
 
 
 def command(options: argparse.Namespace) -> int:

@@ -7,8 +7,8 @@ from typing import Final
 
 import aiohttp
 
-from exporter.core.errors import PollError
-from exporter.core.model import Reason
+from exporter.model.errors import PollError
+from exporter.model.reason import Reason
 
 SIZE_LIMIT: Final = 8 * 1024 * 1024
 """Bytes of one answer, unpacked; the vendor's greatest page is far below."""

@@ -7,22 +7,20 @@ like it.
 from typing import Final
 
 from exporter.clock import Clock
+from exporter.cloud.client import Client
 from exporter.cloud.credentials import Credentials
-from exporter.cloud.refusal import refusal
-from exporter.cloud.transport import Transport
-from exporter.core import classify, read
-from exporter.core.adapter import Request
-from exporter.core.errors import PollError
-from exporter.core.model import Reason
+from exporter.cloud.identity_errors import refusal
+from exporter.model.errors import PollError
+from exporter.model.reason import Reason
+from exporter.services import error_classes, json_fields
+from exporter.services.request import Request
 
 REMEDY: Final = "set projects.<name>.project_id"
 LIMIT: Final = "iam"
 """The limit class of calls to IAM, which are too few for a budget."""
 
 
-async def find_project_id(
-    transport: Transport, iam_url: str, region: str, credentials: Credentials, clock: Clock
-) -> str:
+async def find_project_id(transport: Client, iam_url: str, region: str, credentials: Credentials, clock: Clock) -> str:
     """Return the id of the project that is called like *region*.
 
     Raises :class:`PollError`, of reason ``config`` if there is not exactly one.
@@ -32,14 +30,14 @@ async def find_project_id(
     if answer.status != 200:
         sentences = {
             Reason.API: f"IAM does not tell the project id of region {region}; {REMEDY}",
-            Reason.AUTH: f"{classify.SENTENCES[Reason.AUTH]}; IAM was asked for the project id of region {region}",
+            Reason.AUTH: f"{error_classes.SENTENCES[Reason.AUTH]}; IAM was asked for the project id of region {region}",
             Reason.PERMISSION: f"IAM does not let these credentials look up the project id of {region}; {REMEDY}",
             Reason.THROTTLED: "IAM throttles these credentials' calls; it is asked again later",
             Reason.SERVER: "IAM failed to answer the call",
         }
         raise refusal(answer, sentences, clock.now(), proves=True)
-    items = read.Fields(read.document(answer.body), []).objects("projects") or []
-    found = {read.Fields(item or {}, []).text("id") for item in items}
+    items = json_fields.Fields(json_fields.document(answer.body), []).objects("projects") or []
+    found = {json_fields.Fields(item or {}, []).text("id") for item in items}
     if len(found) != 1 or None in found:
         said = f"{len(found)} projects" if found - {None} else "no project"
         raise PollError(Reason.CONFIG, f"IAM knows {said} by the name of region {region}; check it, or {REMEDY}")

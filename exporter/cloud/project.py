@@ -6,14 +6,15 @@ from datetime import tzinfo
 from typing import Final
 
 from exporter.clock import Clock
+from exporter.cloud.client import Client, Response, retry_after, server_skew
 from exporter.cloud.credentials import Credentials
-from exporter.cloud.shared import Shared
-from exporter.cloud.transport import Answer, Transport, retry_after, server_skew
-from exporter.core import classify
-from exporter.core.adapter import Adapter, Request
-from exporter.core.errors import PollError
-from exporter.core.model import Reason
-from exporter.telemetry import Telemetry
+from exporter.cloud.single_flight import SingleFlight
+from exporter.metrics.telemetry import Telemetry
+from exporter.model.errors import PollError
+from exporter.model.reason import Reason
+from exporter.services import error_classes
+from exporter.services.adapter import Adapter
+from exporter.services.request import Request
 
 KNOWN: Final = frozenset({Reason.NOT_FOUND, Reason.PERMISSION, Reason.API, Reason.THROTTLED})
 """Failures of a service's call that only one who is known can meet."""
@@ -38,17 +39,17 @@ class Project:
     zone: tzinfo | None
     """How to read times that come without a zone."""
     credentials: Credentials
-    transport: Transport
+    transport: Client
     clock: Clock
     telemetry: Telemetry
     find_project_id: Callable[[], Awaitable[str]] | None = None
     """How to find the id that was not given."""
-    _found_id: Shared[str] = field(init=False)
+    _found_id: SingleFlight[str] = field(init=False)
     _skew_checked: float = field(default=float("-inf"), init=False)
 
     def __post_init__(self) -> None:
         # Of refused credentials nothing is remembered: when they may be tried again is not decided here.
-        self._found_id = Shared(self._find_id, self.clock, fleeting=(Reason.AUTH,))
+        self._found_id = SingleFlight(self._find_id, self.clock, fleeting=(Reason.AUTH,))
 
     async def project_id_of(self) -> str:
         """Return the id that was given, or find it once; raises :class:`PollError` if it cannot be found."""
@@ -82,10 +83,10 @@ class Project:
             raise self._refusal(adapter, answer)
         return answer.body
 
-    def _refusal(self, adapter: Adapter, answer: Answer) -> PollError:
-        error = classify.refusal(
+    def _refusal(self, adapter: Adapter, answer: Response) -> PollError:
+        error = error_classes.refusal(
             answer.status,
-            classify.envelope(answer.body),
+            error_classes.envelope(answer.body),
             adapter.codes,
             request_id=answer.headers.get("x-request-id", ""),
             retry_after=retry_after(answer.headers, self.clock.now()),
@@ -100,7 +101,7 @@ class Project:
             error.sentence += _clocks(server_skew(answer.headers.get("date"), self.clock.now()))
         return error
 
-    def _check_clock(self, answer: Answer) -> None:
+    def _check_clock(self, answer: Response) -> None:
         now = self.clock.monotonic()
         if now - self._skew_checked < SKEW_CHECK:
             return

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
 from exporter import __version__
-from exporter.core.model import JobKey, Record
-from exporter.web import words
-from exporter.web.api import document, standing
+from exporter.model.job import JobKey
+from exporter.model.record import Record
+from exporter.web import formatting
+from exporter.web.job_json import document, standing
 from exporter.web.ports import Jobs
 from exporter.web.query import SORTS, STANDINGS, Query
 
@@ -60,7 +61,7 @@ def _environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(version=__version__, words=words, refresh=REFRESH, columns=COLUMNS, sorts=SORTS)
+    environment.globals.update(version=__version__, words=formatting, refresh=REFRESH, columns=COLUMNS, sorts=SORTS)
     environment.globals.update(asset=lambda name: f"static/{name}?v={static(name)[1]}", tabular=tabular)
     environment.tests["moment"] = lambda name: str(name).endswith(_STAMP)
     return environment
@@ -82,7 +83,7 @@ def row(record: Record, jobs: Jobs) -> dict[str, Any]:
     return {
         **facts,
         "link": link(record.job.key),
-        "counts_short": words.counts(facts["counts"]),
+        "counts_short": formatting.counts(facts["counts"]),
         "unwritten": max(0, sum(record.ledger.runs) - sum(record.runs)),
         "old": record.polled_at is not None and not record.up and not record.final,
     }

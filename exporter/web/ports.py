@@ -3,7 +3,8 @@
 from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
-from exporter.core.model import JobKey, Record
+from exporter.model.job import JobKey
+from exporter.model.record import Record
 
 
 class Exposition(Protocol):
@@ -26,7 +27,7 @@ class Lifecycle(Protocol):
     async def reload(self) -> dict[str, Any]:
         """Read the configuration again and return what became of the jobs.
 
-        Raises :class:`~exporter.core.errors.SettingsError` if it is refused.
+        Raises :class:`~exporter.model.errors.SettingsError` if it is refused.
         """
 
 

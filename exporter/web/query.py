@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
 
-from exporter.core.errors import ExporterError
-from exporter.core.model import JobKey, Record
-from exporter.core.services import load
-from exporter.web.api import STALE, UNANSWERED, WAITING, standing
+from exporter.model.errors import ExporterError
+from exporter.model.job import JobKey
+from exporter.model.record import Record
+from exporter.services.registry import load
+from exporter.web.job_json import STALE, UNANSWERED, WAITING, standing
 
 STANDINGS: Final = ("failed", UNANSWERED, STALE, "running", "pending", "unknown", WAITING, "cancelled", "succeeded")
 """Every state and every reason why none is known, what needs a person first."""

@@ -8,14 +8,15 @@ from typing import Final
 
 from aiohttp import web
 
-from exporter.core.errors import SettingsError
-from exporter.core.model import JobKey, Record
+from exporter.model.errors import SettingsError
+from exporter.model.job import JobKey
+from exporter.model.record import Record
 from exporter.web import page
-from exporter.web.api import document, encoded
+from exporter.web.job_json import document, encoded
+from exporter.web.metrics import Metrics, Scrapes, compressed, header
 from exporter.web.negotiate import gzip_ok
 from exporter.web.ports import Exposition, Jobs, Lifecycle
 from exporter.web.query import Query, QueryError, matching, nearest, page_of, parse
-from exporter.web.scrape import Metrics, Scrapes, header, packed
 
 SCRAPES: Final = web.AppKey("scrapes", Scrapes)
 """Where the application keeps the counter of answered scrapes."""
@@ -207,7 +208,7 @@ async def _json(request: web.Request, value: object, status: int = 200) -> web.R
 async def _answer(
     request: web.Request, body: bytes, kind: str, status: int = 200, keep: str = "no-store"
 ) -> web.Response:
-    content, zipped = await packed(body, gzip_ok(header(request, "Accept-Encoding")))
+    content, zipped = await compressed(body, gzip_ok(header(request, "Accept-Encoding")))
     headers = {"Content-Type": f"{kind}; charset=utf-8", "Cache-Control": keep, "Vary": "Accept-Encoding"}
     if zipped:
         headers["Content-Encoding"] = "gzip"

@@ -7,11 +7,11 @@ import pytest
 
 from exporter.cloud.credentials import Call, Credentials
 from exporter.cloud.credentials.access_key import AccessKey
-from exporter.cloud.credentials.files import SIZE_LIMIT
+from exporter.cloud.credentials.secret_files import SIZE_LIMIT
 from exporter.cloud.credentials.signing import Signer
 from exporter.cloud.credentials.token_file import TokenFile
-from exporter.core.errors import PollError, SettingsError
-from exporter.core.model import Reason
+from exporter.model.errors import PollError, SettingsError
+from exporter.model.reason import Reason
 
 CALL = Call("GET", "dli.example.com", "/v1/p/jobs/j/progress", 1_700_000_000)
 

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter.cloud.transport import SIZE_LIMIT, Transport
-from exporter.core.errors import PollError
-from exporter.core.model import Reason
+from exporter.cloud.client import SIZE_LIMIT, Client
+from exporter.model.errors import PollError
+from exporter.model.reason import Reason
 from tests.cloud.wire import LATE, REQUEST, SOON, Connection, Nobody, Script, answer, serving
 
 
 async def refusal(script: Script | bytes, timeout: float = LATE) -> PollError:
     """Return how a call to a server that says *script* fails."""
-    async with serving(script) as server, Transport(timeout) as transport:
+    async with serving(script) as server, Client(timeout) as transport:
         with pytest.raises(PollError) as caught:
             await transport.send(server.url, REQUEST, Nobody())
     return caught.value
@@ -116,7 +116,7 @@ async def test_the_cause_is_kept(name: str) -> None:
 
 @pytest.mark.parametrize("script", [reset, close])
 async def test_a_lost_call_is_not_made_again_unasked(script: Script) -> None:
-    async with serving(script) as server, Transport(LATE) as transport:
+    async with serving(script) as server, Client(LATE) as transport:
         with pytest.raises(PollError):
             await transport.send(server.url, REQUEST, Nobody())
 
@@ -183,7 +183,7 @@ async def test_a_refused_connection_is_unreachable() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-        async with Transport(LATE) as transport:
+        async with Client(LATE) as transport:
             with pytest.raises(PollError, match=r"cannot connect to 127\.0\.0\.1: ") as caught:
                 await transport.send(f"http://127.0.0.1:{port}", REQUEST, Nobody())
 
@@ -206,7 +206,7 @@ async def test_a_refused_connection_is_unreachable() -> None:
     ],
 )
 async def test_an_endpoint_that_cannot_be_called_is_told(url: str, reason: Reason) -> None:
-    async with Transport(LATE) as transport:
+    async with Client(LATE) as transport:
         with pytest.raises(PollError, match="endpoints") as caught:
             await transport.send(url, REQUEST, Nobody())
 
@@ -215,8 +215,8 @@ async def test_an_endpoint_that_cannot_be_called_is_told(url: str, reason: Reaso
 
 
 @pytest.mark.parametrize("make", [lambda transport: transport, lambda transport: transport.__aenter__()])
-async def test_a_call_without_connections_is_our_own_fault(make: Callable[[Transport], object]) -> None:
-    transport = Transport(LATE)
+async def test_a_call_without_connections_is_our_own_fault(make: Callable[[Client], object]) -> None:
+    transport = Client(LATE)
     if asyncio.iscoroutine(entering := make(transport)):
         await entering
         await transport.__aexit__(None, None, None)
@@ -234,7 +234,7 @@ async def test_no_bytes_get_anything_else_out_of_it(said: bytes) -> None:
         await to.say(said)
         to.writer.close()
 
-    async with serving(say) as server, Transport(LATE) as transport:
+    async with serving(say) as server, Client(LATE) as transport:
         try:
             await transport.send(server.url, REQUEST, Nobody())
         except PollError as error:

@@ -10,12 +10,12 @@ import pytest
 from aiohttp import web
 from huaweicloudsdkcore.auth.internal import MetadataAccessor
 
+from exporter.cloud.client import Client
 from exporter.cloud.credentials import Credentials
 from exporter.cloud.credentials.metadata import Metadata
 from exporter.cloud.credentials.signing import Signer
-from exporter.cloud.transport import Transport
-from exporter.core.errors import PollError
-from exporter.core.model import Reason
+from exporter.model.errors import PollError
+from exporter.model.reason import Reason
 from tests.cloud import wire
 from tests.cloud.pretend import CALL, Asked, HandClock, Pretend, iso, pretending, reply
 
@@ -60,7 +60,7 @@ class Rotating:
 async def metadata(
     answer: Callable[[Asked], web.Response], clock: HandClock
 ) -> AsyncIterator[tuple[Pretend, Metadata]]:
-    async with pretending(answer) as server, Transport(wire.LATE, proxy="") as transport:
+    async with pretending(answer) as server, Client(wire.LATE, proxy="") as transport:
         yield server, Metadata(transport, clock, server.url)
 
 
@@ -250,7 +250,7 @@ async def test_outside_of_the_cloud_the_sentence_says_so(clock: HandClock) -> No
     async def stall(connection: wire.Connection) -> None:
         await asyncio.Event().wait()
 
-    async with wire.serving(stall) as server, Transport(wire.SOON, proxy="") as transport:
+    async with wire.serving(stall) as server, Client(wire.SOON, proxy="") as transport:
         error = await refusal(Metadata(transport, clock, server.url))
 
     assert error.reason is Reason.TIMEOUT

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from exporter.cloud.client import Client
 from exporter.cloud.credentials import Credentials
 from exporter.cloud.credentials.password import Password
-from exporter.cloud.transport import Transport
-from exporter.core.errors import PollError, SettingsError
-from exporter.core.model import Reason
+from exporter.model.errors import PollError, SettingsError
+from exporter.model.reason import Reason
 from tests.cloud import wire
 from tests.cloud.pretend import CALL, Asked, HandClock, iso, pretending, reply
 from tests.cloud.wire import LATE
@@ -37,7 +37,7 @@ def granted(clock: HandClock, life: float = 24 * HOUR) -> Callable[[Asked], web.
 
 @asynccontextmanager
 async def iam(answer: Callable[[Asked], web.Response], clock: HandClock, **given: Any) -> AsyncIterator[Any]:
-    async with pretending(answer) as server, Transport(LATE) as transport:
+    async with pretending(answer) as server, Client(LATE) as transport:
         kind = {"password": "hunter2"} if "password_file" not in given else {}
         yield (
             server,
@@ -286,7 +286,7 @@ async def test_a_token_without_a_project_names_the_remedy(clock: HandClock) -> N
 
 async def test_a_token_with_a_control_character_is_none(clock: HandClock) -> None:
     said = wire.answer(b"{}", "X-Subject-Token: a\x01b", status="201 Created")
-    async with wire.serving(said) as server, Transport(LATE) as transport:
+    async with wire.serving(said) as server, Client(LATE) as transport:
         password = Password(
             domain="d", user="u", password="p", region="r", transport=transport, iam_url=server.url, clock=clock
         )
@@ -389,4 +389,4 @@ async def test_the_token_is_not_in_what_is_printed(clock: HandClock) -> None:
 def test_one_of_password_and_file_is_wanted(clock: HandClock) -> None:
     for given in ({}, {"password": "a", "password_file": Path("b")}):
         with pytest.raises(SettingsError):
-            Password(domain="d", user="u", region="r", transport=Transport(1), iam_url="", clock=clock, **given)  # type: ignore[arg-type]
+            Password(domain="d", user="u", region="r", transport=Client(1), iam_url="", clock=clock, **given)  # type: ignore[arg-type]

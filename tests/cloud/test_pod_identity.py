@@ -10,11 +10,11 @@ import pytest
 from aiohttp import web
 from huaweicloudsdkcore.auth.internal import PodIdentityAccessor
 
+from exporter.cloud.client import Client
 from exporter.cloud.credentials.pod_identity import PodIdentity
 from exporter.cloud.credentials.signing import Signer
-from exporter.cloud.transport import Transport
-from exporter.core.errors import PollError
-from exporter.core.model import Reason
+from exporter.model.errors import PollError
+from exporter.model.reason import Reason
 from tests.cloud import wire
 from tests.cloud.pretend import CALL, Asked, HandClock, Pretend, iso, pretending, reply
 
@@ -42,7 +42,7 @@ def key(clock: HandClock, **changed: Any) -> dict[str, Any]:
 async def pod(
     answer: Callable[[Asked], web.Response], clock: HandClock, token: Path
 ) -> AsyncIterator[tuple[Pretend, PodIdentity]]:
-    async with pretending(answer) as server, Transport(wire.LATE, proxy="") as transport:
+    async with pretending(answer) as server, Client(wire.LATE, proxy="") as transport:
         yield server, PodIdentity(f"{server.url}/v1/credentials?a=b", token, transport, clock)
 
 

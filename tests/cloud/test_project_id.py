@@ -8,16 +8,17 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from exporter.cloud.client import Client
 from exporter.cloud.credentials.access_key import AccessKey
 from exporter.cloud.credentials.token_file import TokenFile
-from exporter.cloud.fleet import Fleet
 from exporter.cloud.iam import find_project_id
 from exporter.cloud.project import Project
-from exporter.cloud.transport import Transport
-from exporter.core.errors import PollError
-from exporter.core.model import Job, JobKey, Reason
-from exporter.core.services import load
-from exporter.telemetry import Telemetry
+from exporter.cloud.projects import Projects
+from exporter.metrics.telemetry import Telemetry
+from exporter.model.errors import PollError
+from exporter.model.job import Job, JobKey
+from exporter.model.reason import Reason
+from exporter.services.registry import load
 from tests.cloud import wire
 from tests.cloud.pretend import Asked, HandClock, Pretend, pretending, reply
 
@@ -26,7 +27,7 @@ JOB = Job(JobKey("dws", "resize"), "prod", {"job_id": "j"})
 
 
 async def ask(server: Pretend, credentials: Any) -> str:
-    async with Transport(wire.LATE) as transport:
+    async with Client(wire.LATE) as transport:
         return await find_project_id(transport, server.url, "eu-de", credentials, HandClock())
 
 
@@ -67,7 +68,7 @@ async def test_anything_but_one_project_is_told(answer: Callable[[], web.Respons
         assert "set projects.<name>.project_id" in caught.value.sentence
 
 
-def fleet(server: Pretend, transport: Transport, clock: HandClock, project_id: str = "") -> Fleet:
+def fleet(server: Pretend, transport: Client, clock: HandClock, project_id: str = "") -> Projects:
     credentials = TokenFile(token="T")
     project = Project(
         name="prod",
@@ -82,7 +83,7 @@ def fleet(server: Pretend, transport: Transport, clock: HandClock, project_id: s
         telemetry=Telemetry(),
         find_project_id=partial(find_project_id, transport, server.url, "eu-de", credentials, clock),
     )
-    return Fleet(load(), {"prod": project})
+    return Projects(load(), {"prod": project})
 
 
 def cloud(asked: Asked) -> web.Response:
@@ -90,7 +91,7 @@ def cloud(asked: Asked) -> web.Response:
 
 
 async def test_fifty_polls_at_once_look_it_up_once() -> None:
-    async with pretending(cloud, pause=0.02) as server, Transport(wire.LATE) as transport:
+    async with pretending(cloud, pause=0.02) as server, Client(wire.LATE) as transport:
         polled = fleet(server, transport, HandClock())
         polled.bucket(JOB)
         assert server.asked == []
@@ -103,7 +104,7 @@ async def test_fifty_polls_at_once_look_it_up_once() -> None:
 
 
 async def test_an_id_that_was_given_is_never_looked_up() -> None:
-    async with pretending(cloud) as server, Transport(wire.LATE) as transport:
+    async with pretending(cloud) as server, Client(wire.LATE) as transport:
         await fleet(server, transport, HandClock(), "given").ask(JOB)
 
     assert [asked.target for asked in server.asked] == ["/v1.0/given/job/j"]
@@ -111,7 +112,7 @@ async def test_an_id_that_was_given_is_never_looked_up() -> None:
 
 async def test_a_failed_lookup_rests_before_the_next() -> None:
     clock = HandClock()
-    async with pretending(lambda _: reply({}, 500)) as server, Transport(wire.LATE) as transport:
+    async with pretending(lambda _: reply({}, 500)) as server, Client(wire.LATE) as transport:
         polled = fleet(server, transport, clock)
         for _ in range(5):
             with pytest.raises(PollError):
@@ -123,7 +124,7 @@ async def test_a_failed_lookup_rests_before_the_next() -> None:
 
 
 async def test_a_project_that_nobody_can_find_names_the_remedy() -> None:
-    async with pretending(cloud) as server, Transport(wire.LATE) as transport:
+    async with pretending(cloud) as server, Client(wire.LATE) as transport:
         polled = fleet(server, transport, HandClock())
         polled.projects["prod"].find_project_id = None
         with pytest.raises(PollError, match=r"set projects\.prod\.project_id"):

@@ -5,12 +5,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporter import __version__
+from exporter.cloud.client import Client
 from exporter.cloud.credentials.access_key import AccessKey
 from exporter.cloud.credentials.signing import canonical_query
-from exporter.cloud.transport import Transport
-from exporter.core.adapter import Request, segments
-from exporter.core.errors import PollError
-from exporter.core.model import Reason
+from exporter.model.errors import PollError
+from exporter.model.reason import Reason
+from exporter.services.request import Request, segments
 from tests.cloud.pretend import pretending, reply
 from tests.cloud.wire import LATE, REQUEST, Connection, Nobody, answer, serving
 
@@ -20,7 +20,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8)
 
 
 async def test_the_headers_are_these_and_no_more() -> None:
-    async with serving(answer()) as server, Transport(LATE) as transport:
+    async with serving(answer()) as server, Client(LATE) as transport:
         await transport.send(server.url, REQUEST, Nobody({"X-Auth-Token": "T"}), "P")
 
     head = server.heads[0].decode().split("\r\n")
@@ -44,7 +44,7 @@ async def test_the_headers_are_these_and_no_more() -> None:
 @pytest.mark.parametrize("name", NAMES)
 async def test_the_path_on_the_wire_is_the_one_that_was_signed(name: str) -> None:
     nobody, path = Nobody(), segments("v1.1", name, "status")
-    async with serving(answer()) as server, Transport(LATE) as transport:
+    async with serving(answer()) as server, Client(LATE) as transport:
         await transport.send(f"{server.url}/prefix/", Request("o", path, "l"), nobody)
 
     assert server.targets == [f"/prefix{path}"]
@@ -56,14 +56,14 @@ async def test_the_path_on_the_wire_is_the_one_that_was_signed(name: str) -> Non
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_the_query_on_the_wire_is_the_one_that_was_signed(pairs: list[tuple[str, str]]) -> None:
     request = Request("o", "/v1/p", "l", tuple(pairs))
-    async with serving(answer()) as server, Transport(LATE) as transport:
+    async with serving(answer()) as server, Client(LATE) as transport:
         await transport.send(server.url, request, Nobody())
 
     assert server.targets == [f"/v1/p?{canonical_query(pairs)}"]
 
 
 async def test_a_signed_call_carries_its_signature() -> None:
-    async with serving(answer()) as server, Transport(LATE) as transport:
+    async with serving(answer()) as server, Client(LATE) as transport:
         await transport.send(server.url, REQUEST, AccessKey(key_id="AK", secret="SK"), "P")
 
     sent = server.header("Authorization")
@@ -72,7 +72,7 @@ async def test_a_signed_call_carries_its_signature() -> None:
 
 
 async def test_connections_are_used_again() -> None:
-    async with serving(answer()) as server, Transport(LATE) as transport:
+    async with serving(answer()) as server, Client(LATE) as transport:
         for _ in range(5):
             await transport.send(server.url, REQUEST, Nobody())
 
@@ -81,7 +81,7 @@ async def test_connections_are_used_again() -> None:
 
 async def test_cookies_are_not_kept() -> None:
     said = answer(b"{}", "Set-Cookie: session=1", "Set-Cookie: \x80=;;,;expires=never; domain=..")
-    async with serving(said) as server, Transport(LATE) as transport:
+    async with serving(said) as server, Client(LATE) as transport:
         await transport.send(server.url, REQUEST, Nobody())
         await transport.send(server.url, REQUEST, Nobody())
 
@@ -94,7 +94,7 @@ async def test_a_netrc_file_changes_nothing(
     netrc = tmp_path_factory.mktemp("home") / "netrc"
     netrc.write_text("machine 127.0.0.1 login root password hidden\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    async with serving(answer()) as server, Transport(LATE) as transport:
+    async with serving(answer()) as server, Client(LATE) as transport:
         await transport.send(server.url, REQUEST, Nobody({"Authorization": "ours"}))
 
     assert server.header("Authorization") == "ours"
@@ -114,7 +114,7 @@ async def test_a_netrc_file_changes_nothing(
     ],
 )
 async def test_what_cannot_be_written_is_not_sent(request_: Request, project_id: str, sent: dict[str, str]) -> None:
-    async with serving(answer()) as server, Transport(LATE) as transport:
+    async with serving(answer()) as server, Client(LATE) as transport:
         with pytest.raises(PollError) as caught:
             await transport.send(server.url, request_, Nobody(sent), project_id)
 
@@ -126,7 +126,7 @@ async def test_what_cannot_be_written_is_not_sent(request_: Request, project_id:
 async def test_a_body_is_sent_and_signed_as_json() -> None:
     nobody = Nobody()
     request = Request("o", "/v3/auth/tokens", "l", (("nocatalog", "true"),), "POST", b'{"a": 1}')
-    async with pretending(lambda _: reply({})) as server, Transport(LATE) as transport:
+    async with pretending(lambda _: reply({})) as server, Client(LATE) as transport:
         await transport.send(server.url, request, nobody)
         await transport.send(server.url, request, AccessKey(key_id="AK", secret="SK"))
 
@@ -140,7 +140,7 @@ async def test_a_body_is_sent_and_signed_as_json() -> None:
 
 
 async def test_a_call_without_a_body_has_no_type() -> None:
-    async with pretending(lambda _: reply({})) as server, Transport(LATE) as transport:
+    async with pretending(lambda _: reply({})) as server, Client(LATE) as transport:
         await transport.send(server.url, Request("o", "/", "l", method="PUT"), Nobody())
 
     assert (server.asked[0].method, server.asked[0].headers.get("Content-Type")) == ("PUT", None)
@@ -148,7 +148,7 @@ async def test_a_call_without_a_body_has_no_type() -> None:
 
 async def test_a_header_that_is_asked_for_comes_whole_and_is_not_printed() -> None:
     said = answer(b"{}", f"X-Subject-Token: {'x' * 8000}", f"X-Request-Id: {'y' * 8000}")
-    async with serving(said) as server, Transport(LATE) as transport:
+    async with serving(said) as server, Client(LATE) as transport:
         got = await transport.send(server.url, REQUEST, Nobody(), keep=("x-subject-token", "x-other"))
         usual = await transport.send(server.url, REQUEST, Nobody())
 
@@ -166,7 +166,7 @@ async def test_a_post_is_never_sent_twice() -> None:
         else:
             connection.reset()
 
-    async with serving(once) as server, Transport(LATE) as transport:
+    async with serving(once) as server, Client(LATE) as transport:
         await transport.send(server.url, Request("o", "/", "l"), Nobody())
         with pytest.raises(PollError):
             await transport.send(server.url, Request("o", "/", "l", method="POST"), Nobody())

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from exporter.cloud.credentials import Call
 from exporter.cloud.credentials.signing import Signer, canonical_path, canonical_query
-from exporter.core.adapter import segments
+from exporter.services.request import segments
 
 VECTORS: list[dict[str, Any]] = json.loads(Path(__file__).with_name("signing_vectors.json").read_text("utf-8"))
 FORMAT = "%Y%m%dT%H%M%SZ"

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import trustme
 
-from exporter.cloud.route import base_of, proxy_for
-from exporter.cloud.transport import Transport
-from exporter.core.errors import PollError, SettingsError
-from exporter.core.model import Reason
+from exporter.cloud.client import Client
+from exporter.cloud.urls import base_of, proxy_for
+from exporter.model.errors import PollError, SettingsError
+from exporter.model.reason import Reason
 from tests.cloud.wire import LATE, REQUEST, Connection, Nobody, RawServer, Script, answer, serving
 
 
@@ -35,7 +35,7 @@ def server_tls(authority: trustme.CA, name: str = "127.0.0.1") -> ssl.SSLContext
     return context
 
 
-async def refusal(transport: Transport, url: str) -> PollError:
+async def refusal(transport: Client, url: str) -> PollError:
     with pytest.raises(PollError) as caught:
         await transport.send(url, REQUEST, Nobody())
     return caught.value
@@ -45,7 +45,7 @@ class TestTls:
     async def test_a_private_authority_is_trusted_by_its_file(self, authority: trustme.CA, ca_file: Path) -> None:
         async with (
             serving(answer(), server_tls(authority)) as server,
-            Transport(LATE, ca_file=ca_file) as transport,
+            Client(LATE, ca_file=ca_file) as transport,
         ):
             for _ in range(3):
                 assert (await transport.send(server.url, REQUEST, Nobody())).body == b"{}"
@@ -53,7 +53,7 @@ class TestTls:
         assert server.connections == 1
 
     async def test_an_unknown_authority_is_refused(self, authority: trustme.CA) -> None:
-        async with serving(answer(), server_tls(authority)) as server, Transport(LATE) as transport:
+        async with serving(answer(), server_tls(authority)) as server, Client(LATE) as transport:
             error = await refusal(transport, server.url)
 
         assert error.reason is Reason.TLS
@@ -64,14 +64,14 @@ class TestTls:
     async def test_a_file_of_another_authority_is_refused(self, ca_file: Path) -> None:
         async with (
             serving(answer(), server_tls(trustme.CA())) as server,
-            Transport(LATE, ca_file=ca_file) as transport,
+            Client(LATE, ca_file=ca_file) as transport,
         ):
             assert (await refusal(transport, server.url)).reason is Reason.TLS
 
     async def test_a_certificate_of_another_host_is_refused(self, authority: trustme.CA, ca_file: Path) -> None:
         async with (
             serving(answer(), server_tls(authority, "other.example")) as server,
-            Transport(LATE, ca_file=ca_file) as transport,
+            Client(LATE, ca_file=ca_file) as transport,
         ):
             error = await refusal(transport, server.url)
 
@@ -84,7 +84,7 @@ class TestTls:
             await reader.read(1)
             writer.close()
 
-        async with await asyncio.start_server(greet, "127.0.0.1", 0) as server, Transport(LATE) as transport:
+        async with await asyncio.start_server(greet, "127.0.0.1", 0) as server, Client(LATE) as transport:
             error = await refusal(transport, f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}")
 
         assert error.reason is Reason.TLS
@@ -97,7 +97,7 @@ class TestTls:
             path.write_text(content)
 
         with pytest.raises(SettingsError, match=r"ca_file .*ca\.pem"):
-            async with Transport(LATE, ca_file=path):
+            async with Client(LATE, ca_file=path):
                 pass
 
 
@@ -139,7 +139,7 @@ async def proxying(*said: bytes) -> AsyncIterator[RawServer]:
 
 class TestProxy:
     async def test_a_plain_call_goes_through_the_given_proxy(self) -> None:
-        async with serving(answer(b"proxied")) as proxy, Transport(LATE, proxy=proxy.url) as transport:
+        async with serving(answer(b"proxied")) as proxy, Client(LATE, proxy=proxy.url) as transport:
             got = await transport.send("http://nowhere.invalid", REQUEST, Nobody())
 
         assert got.body == b"proxied"
@@ -148,7 +148,7 @@ class TestProxy:
     async def test_a_user_of_the_proxy_is_told_to_the_proxy(self) -> None:
         async with serving(answer()) as proxy:
             url = proxy.url.replace("//", "//user:p%40ss@")
-            async with Transport(LATE, proxy=url) as transport:
+            async with Client(LATE, proxy=url) as transport:
                 await transport.send("http://nowhere.invalid", REQUEST, Nobody({"Authorization": "ours"}))
 
         assert proxy.header("Proxy-Authorization") == f"Basic {base64.b64encode(b'user:p@ss').decode()}"
@@ -160,7 +160,7 @@ class TestProxy:
     ) -> None:
         async with serving(answer(), server_tls(authority)) as server, proxying() as proxy:
             monkeypatch.setenv(named, proxy.url)
-            async with Transport(LATE, ca_file=ca_file) as transport:
+            async with Client(LATE, ca_file=ca_file) as transport:
                 got = await transport.send(server.url, REQUEST, Nobody())
 
         assert got.body == b"{}"
@@ -173,7 +173,7 @@ class TestProxy:
         async with serving(answer(), server_tls(authority)) as server, proxying() as proxy:
             monkeypatch.setenv("HTTPS_PROXY", proxy.url)
             monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1")
-            async with Transport(LATE, ca_file=ca_file) as transport:
+            async with Client(LATE, ca_file=ca_file) as transport:
                 await transport.send(server.url, REQUEST, Nobody())
 
         assert proxy.heads == []
@@ -187,7 +187,7 @@ class TestProxy:
         ],
     )
     async def test_a_refused_tunnel_names_the_proxy(self, said: bytes, reason: Reason) -> None:
-        async with proxying(said) as proxy, Transport(LATE, proxy=proxy.url) as transport:
+        async with proxying(said) as proxy, Client(LATE, proxy=proxy.url) as transport:
             error = await refusal(transport, "https://nowhere.invalid")
 
         assert error.reason is reason
@@ -197,7 +197,7 @@ class TestProxy:
     async def test_a_plain_call_that_the_proxy_wants_a_user_for_is_a_mistake_in_the_settings(self) -> None:
         async with (
             serving(answer(b"", status="407 Proxy Authentication Required")) as proxy,
-            Transport(LATE, proxy=proxy.url) as transport,
+            Client(LATE, proxy=proxy.url) as transport,
         ):
             assert (await refusal(transport, "http://nowhere.invalid")).reason is Reason.CONFIG
 
@@ -205,7 +205,7 @@ class TestProxy:
     async def test_a_proxy_that_is_not_there_is_named(self, scheme: str) -> None:
         async with serving(answer()) as gone:
             pass
-        async with Transport(LATE, proxy=gone.url.replace("//", "//user:hidden@")) as transport:
+        async with Client(LATE, proxy=gone.url.replace("//", "//user:hidden@")) as transport:
             error = await refusal(transport, f"{scheme}://nowhere.invalid")
 
         assert error.reason is Reason.UNREACHABLE
@@ -214,7 +214,7 @@ class TestProxy:
 
     @pytest.mark.parametrize("proxy", ["socks5://user:hidden@proxy:1080", "http://", "http://proxy:hidden"])
     async def test_a_proxy_that_cannot_be_used_is_told(self, proxy: str) -> None:
-        async with Transport(LATE, proxy=proxy) as transport:
+        async with Client(LATE, proxy=proxy) as transport:
             error = await refusal(transport, "https://nowhere.invalid")
 
         assert error.reason is Reason.CONFIG

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from exporter.cloud.credentials import Call
-from exporter.core.adapter import Request
+from exporter.services.request import Request
 
 REQUEST = Request("showJob", "/v1/p/jobs/j/progress", "dli")
 SOON = 0.2

@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 
 from exporter.cli.demo import settings_for
-from exporter.core.model import JobKey
-from exporter.core.services import load as services
-from exporter.settings import load
+from exporter.config import load
+from exporter.model.job import JobKey
+from exporter.services.registry import load as services
 from tests.e2e.processes import ROOT, eventually, exporter, fetch, serving
 
 PAGE = (ROOT / "docs/discovery.md").read_text()

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from exporter.cli.demo import settings_for
-from exporter.core.model import JobKey
-from exporter.core.shards import shard_of
+from exporter.model.job import JobKey
+from exporter.model.sharding import shard_of
 from tests.e2e.processes import eventually, exporter, fetch, serving
 
 SOON = 2.0

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.core.errors import SettingsError
-from exporter.settings import load
+from exporter.config import load
+from exporter.model.errors import SettingsError
 from tests.e2e.processes import eventually, exporter, fetch, serving
 
 NOBODY = 65534

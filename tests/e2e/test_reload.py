@@ -15,10 +15,10 @@ import pytest
 
 from exporter.cli.demo import settings_for
 from exporter.clock import SystemClock
-from exporter.core.registry import Changes
+from exporter.config import Settings, load
+from exporter.metrics.telemetry import Telemetry
+from exporter.model.changes import Changes
 from exporter.reload import Reloader, digest
-from exporter.settings import Settings, load
-from exporter.telemetry import Telemetry
 from tests.e2e.processes import eventually, fetch, serving
 
 COUNTER = re.compile(r"^(huaweicloud_job_exporter_\w+_total(?:{.*})?) (\S+)$", re.MULTILINE)

@@ -10,7 +10,7 @@ import pytest
 
 from exporter.simulator import CdmJob, CdmRun, Cloud, Step, Volume
 from tests.e2e.processes import prometheus, query
-from tests.poller.harness import PACE, world
+from tests.polling.harness import PACE, world
 from tests.warp import START, WarpClock, run
 
 TOTAL = "huaweicloud_job_runs_rows_written_total"

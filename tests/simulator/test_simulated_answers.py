@@ -23,18 +23,7 @@ from huaweicloudsdkdli.v1 import (
 from huaweicloudsdkdws.v2 import ListClustersRequest as ListWarehousesRequest
 from huaweicloudsdkdws.v2 import ListJobDetailsRequest
 
-from exporter.simulator import (
-    CdmJob,
-    CdmRun,
-    Cloud,
-    DliJob,
-    Oddity,
-    Step,
-    SubJob,
-    Truth,
-    Volume,
-    populate,
-)
+from exporter.simulator import CdmJob, CdmRun, Cloud, DliJob, Oddity, Step, SubJob, Truth, Volume, populate
 from exporter.simulator.answers import Call
 from exporter.simulator.gateway import handle
 

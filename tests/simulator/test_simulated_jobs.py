@@ -6,16 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.simulator import (
-    CdmJob,
-    CdmRun,
-    DliJob,
-    DwsJob,
-    State,
-    Step,
-    SubJob,
-    Volume,
-)
+from exporter.simulator import CdmJob, CdmRun, DliJob, DwsJob, State, Step, SubJob, Volume
 
 START = 1_762_228_800.0
 LAUNCH = Step("LAUNCHING", 10)

@@ -8,7 +8,10 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from exporter.core.model import Fault, Job, JobKey, Measure, Reason, Record, RunId, Snapshot, State
+from exporter.model.job import Job, JobKey
+from exporter.model.reason import Reason
+from exporter.model.record import Fault, Record, RunId
+from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.web.server import make_app
 
 NOW = 1_700_000_000.0

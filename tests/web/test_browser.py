@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 
-from exporter.core.model import Record
+from exporter.model.record import Record
 from tests.web.fakes import FAULT, Client, FakeJobs, running, serving
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]

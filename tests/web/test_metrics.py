@@ -5,8 +5,8 @@ import gzip
 
 import pytest
 
+from exporter.web.metrics import Bodies, Kind, Scrapes
 from exporter.web.negotiate import OPENMETRICS, TEXT
-from exporter.web.scrape import Bodies, Kind, Scrapes
 from exporter.web.server import SCRAPES
 from tests.web.fakes import FakeExposition, FakeJobs, serving
 

@@ -7,11 +7,12 @@ from urllib.parse import quote
 
 import pytest
 
-from exporter.core.model import Ledger, Record, Snapshot, State
-from exporter.web import words
+from exporter.model.record import Ledger, Record
+from exporter.model.snapshot import Snapshot, State
+from exporter.web import formatting
 from exporter.web.query import STANDINGS
 from tests.web.fakes import FAULT, NOW, FakeJobs, in_state, job, running, serving
-from tests.web.test_api import MANY, NAMES
+from tests.web.test_job_json import MANY, NAMES
 
 
 async def page(path: str, *records: Record, status: int = 200) -> str:
@@ -51,7 +52,7 @@ async def test_what_is_not_known_is_a_dash() -> None:
     assert "waiting" in html
     assert "<progress" not in html
     assert "0 %" not in html
-    assert html.count(words.UNKNOWN) >= 5
+    assert html.count(formatting.UNKNOWN) >= 5
 
 
 async def test_old_values_are_marked_old() -> None:

@@ -54,14 +54,14 @@ class Credentials(Protocol):
     async def headers(self, call: Call) -> dict[str, str]:
         """Return the headers to send besides ``call.headers``.
 
-        Raises :class:`~exporter.core.errors.PollError` if there is nothing to prove the identity with.
+        Raises :class:`~exporter.model.errors.PollError` if there is nothing to prove the identity with.
         """
 
     async def renew(self, refused: int) -> None:
         """Get another proof where that is possible: the cloud refused the one of the generation *refused*.
 
         Files are looked at again at once. Nothing is done if the generation is another one already, and one attempt
-        serves all who wait for it. Raises :class:`~exporter.core.errors.PollError` if the attempt fails; what was in
+        serves all who wait for it. Raises :class:`~exporter.model.errors.PollError` if the attempt fails; what was in
         use stays in use.
         """
 

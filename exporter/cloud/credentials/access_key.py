@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from exporter.cloud.credentials import Call
-from exporter.cloud.credentials.files import SecretFiles, one_word
+from exporter.cloud.credentials.secret_files import SecretFiles, one_word
 from exporter.cloud.credentials.signing import Signer
-from exporter.core.errors import PollError, SettingsError
+from exporter.model.errors import PollError, SettingsError
 
 
 class AccessKey:
@@ -15,7 +15,7 @@ class AccessKey:
 
     Each of *key_id*, *secret* and *security_token* is given plain or as a file; the token is optional. The files
     are read together, and again when one of them changes. *monotonic* is the clock for that, in seconds.
-    Raises :class:`~exporter.core.errors.SettingsError` if key id or secret is not given, or one is given twice.
+    Raises :class:`~exporter.model.errors.SettingsError` if key id or secret is not given, or one is given twice.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class AccessKey:
         return self._files.generation(self._monotonic())
 
     async def headers(self, call: Call) -> dict[str, str]:
-        """Sign *call*; raises :class:`~exporter.core.errors.PollError` while there is no usable key."""
+        """Sign *call*; raises :class:`~exporter.model.errors.PollError` while there is no usable key."""
         return self._current().headers(call)
 
     async def renew(self, refused: int) -> None:

@@ -3,14 +3,14 @@
 from typing import Final
 
 from exporter.clock import Clock
-from exporter.cloud.credentials.files import SecretFiles, one_word
+from exporter.cloud.client import Client
 from exporter.cloud.credentials.renewable import Lease
+from exporter.cloud.credentials.secret_files import SecretFiles, one_word
 from exporter.cloud.credentials.temporary_key import LIMIT, Key, TemporaryKey
-from exporter.cloud.refusal import refusal
-from exporter.cloud.transport import Transport
-from exporter.core.adapter import Request
-from exporter.core.errors import PollError
-from exporter.core.model import Reason
+from exporter.cloud.identity_errors import refusal
+from exporter.model.errors import PollError
+from exporter.model.reason import Reason
+from exporter.services.request import Request
 
 ADDRESS: Final = "http://169.254.169.254"
 SOURCE: Final = "the metadata service"
@@ -34,7 +34,7 @@ class Metadata(TemporaryKey):
     *transport* must have no proxy; *base_url* is where the metadata service is.
     """
 
-    def __init__(self, transport: Transport, clock: Clock, base_url: str = ADDRESS) -> None:
+    def __init__(self, transport: Client, clock: Clock, base_url: str = ADDRESS) -> None:
         super().__init__(SOURCE, base_url, transport, SecretFiles([]), clock)
 
     @property

@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Final
 
 from exporter.clock import Clock
-from exporter.cloud.answer import Answer
+from exporter.cloud.client import Client
 from exporter.cloud.credentials import Bare, Call
-from exporter.cloud.credentials.files import SecretFiles, one_word
 from exporter.cloud.credentials.renewable import Lease, Renewable, expiry
+from exporter.cloud.credentials.secret_files import SecretFiles, one_word
 from exporter.cloud.iam import LIMIT, REMEDY
-from exporter.cloud.refusal import refusal
-from exporter.cloud.transport import Transport
-from exporter.core import read
-from exporter.core.adapter import Request
-from exporter.core.errors import PollError, SettingsError
-from exporter.core.model import Reason
+from exporter.cloud.identity_errors import refusal
+from exporter.cloud.response import Response
+from exporter.model.errors import PollError, SettingsError
+from exporter.model.reason import Reason
+from exporter.services import json_fields
+from exporter.services.request import Request
 
 RENEWED_WITHIN: Final = 12 * 3600.0
 """Seconds; half the life of a token, so that IAM may be down for as long again before anything is missed."""
@@ -42,7 +42,7 @@ class Password(Renewable[Token]):
     """Sends a token of the project as ``X-Auth-Token``.
 
     The password is given plain or as a file, which is read again when it changes. Without *project_id* the token is
-    for the project that is called like *region*. Raises :class:`~exporter.core.errors.SettingsError` unless exactly
+    for the project that is called like *region*. Raises :class:`~exporter.model.errors.SettingsError` unless exactly
     one of the two is given.
     """
 
@@ -52,7 +52,7 @@ class Password(Renewable[Token]):
         domain: str,
         user: str,
         region: str,
-        transport: Transport,
+        transport: Client,
         iam_url: str,
         clock: Clock,
         password: str = "",
@@ -81,7 +81,7 @@ class Password(Renewable[Token]):
         return False
 
     async def headers(self, call: Call) -> dict[str, str]:
-        """Return the token; raises :class:`~exporter.core.errors.PollError` if none is to be had."""
+        """Return the token; raises :class:`~exporter.model.errors.PollError` if none is to be had."""
         del call
         return {"X-Auth-Token": (await self._proof()).text}
 
@@ -105,14 +105,14 @@ class Password(Renewable[Token]):
         if TOKEN not in answer.headers:
             raise PollError(Reason.PAYLOAD, "IAM answered without a token; check projects.<name>.endpoints.iam")
         text = one_word(answer.headers[TOKEN], "token of IAM", Reason.PAYLOAD)
-        told = read.Fields(read.document(answer.body), []).object("token") or {}
-        project = read.Fields(told, []).object("project") or {}
+        told = json_fields.Fields(json_fields.document(answer.body), []).object("token") or {}
+        project = json_fields.Fields(told, []).object("project") or {}
         expires_at, now = expiry(told.get("expires_at")), self._clock.now()
         life = UNTOLD if expires_at is None else (expires_at - now) / 2
-        token = Token(text, read.Fields(project, []).text("id") or "")
+        token = Token(text, json_fields.Fields(project, []).text("id") or "")
         return Lease(token, expires_at, now + min(life, RENEWED_WITHIN))
 
-    def _refusal(self, answer: Answer, password: str) -> PollError:
+    def _refusal(self, answer: Response, password: str) -> PollError:
         sentences = {
             Reason.API: "IAM gave no token; check cloud, region, project_id and endpoints.iam of the project",
             Reason.AUTH: f"IAM refused the {self._identity}; check domain, user and password under credentials, that"

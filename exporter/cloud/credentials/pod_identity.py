@@ -5,13 +5,13 @@ from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 from exporter.clock import Clock
-from exporter.cloud.credentials.files import SecretFiles, one_word
+from exporter.cloud.client import Client
 from exporter.cloud.credentials.renewable import Lease
+from exporter.cloud.credentials.secret_files import SecretFiles, one_word
 from exporter.cloud.credentials.temporary_key import LIMIT, Key, TemporaryKey
-from exporter.cloud.refusal import refusal
-from exporter.cloud.transport import Transport
-from exporter.core.adapter import Request
-from exporter.core.model import Reason
+from exporter.cloud.identity_errors import refusal
+from exporter.model.reason import Reason
+from exporter.services.request import Request
 
 SOURCE: Final = "the pod identity agent"
 SENTENCES: Final = {
@@ -28,7 +28,7 @@ class PodIdentity(TemporaryKey):
     *transport* must have no proxy. The file is read again when it changes, as it does about every hour.
     """
 
-    def __init__(self, uri: str, token_file: Path, transport: Transport, clock: Clock) -> None:
+    def __init__(self, uri: str, token_file: Path, transport: Client, clock: Clock) -> None:
         url = urlsplit(uri)
         super().__init__(SOURCE, f"{url.scheme}://{url.netloc}", transport, SecretFiles([token_file]), clock)
         query = tuple(parse_qsl(url.query, keep_blank_values=True))

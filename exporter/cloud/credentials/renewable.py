@@ -8,11 +8,11 @@ from typing import Generic, TypeVar
 import structlog
 
 from exporter.clock import Clock
-from exporter.cloud.credentials.files import SecretFiles
-from exporter.cloud.shared import Shared
-from exporter.core.errors import PollError
-from exporter.core.model import Reason
-from exporter.core.times import iso_time
+from exporter.cloud.credentials.secret_files import SecretFiles
+from exporter.cloud.single_flight import SingleFlight
+from exporter.model.errors import PollError
+from exporter.model.reason import Reason
+from exporter.services.timestamps import iso_time
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ class Renewable(ABC, Generic[T]):
     def __init__(self, files: SecretFiles, clock: Clock, lasting: tuple[Reason, ...] = ()) -> None:
         self._files = files
         self._clock = clock
-        self._shared = Shared(self._lease_anew, clock, lasting)
+        self._shared = SingleFlight(self._lease_anew, clock, lasting)
         self._lease: Lease[T] | None = None
         self._renewals = 0
         self._read = 0
@@ -76,7 +76,7 @@ class Renewable(ABC, Generic[T]):
             await self._shared.ask(at_once=True)
 
     async def _proof(self) -> T:
-        """Return a valid proof; raises :class:`~exporter.core.errors.PollError` if there is none to be had."""
+        """Return a valid proof; raises :class:`~exporter.model.errors.PollError` if there is none to be had."""
         self._contents()
         changed = self._files.generation(self._clock.monotonic()) != self._read
         now, lease = self._clock.now(), self._lease

@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from exporter.clock import Clock
-from exporter.cloud.answer import Answer
+from exporter.cloud.client import Client
 from exporter.cloud.credentials import Bare, Call
-from exporter.cloud.credentials.files import SecretFiles, one_word
 from exporter.cloud.credentials.renewable import Lease, Renewable, expiry
+from exporter.cloud.credentials.secret_files import SecretFiles, one_word
 from exporter.cloud.credentials.signing import Signer
-from exporter.cloud.transport import Transport
-from exporter.core import read
-from exporter.core.adapter import Request
-from exporter.core.errors import PollError
-from exporter.core.model import Reason
+from exporter.cloud.response import Response
+from exporter.model.errors import PollError
+from exporter.model.reason import Reason
+from exporter.services import json_fields
+from exporter.services.request import Request
 
 TIMEOUT: Final = 3.0
 """Seconds for one call: who answers is on the same machine."""
@@ -44,7 +44,7 @@ class Key:
 class TemporaryKey(Renewable[Key]):
     """Signs with a key that *source*, in the words of a sentence, hands out over *transport* at *base_url*."""
 
-    def __init__(self, source: str, base_url: str, transport: Transport, files: SecretFiles, clock: Clock) -> None:
+    def __init__(self, source: str, base_url: str, transport: Client, files: SecretFiles, clock: Clock) -> None:
         super().__init__(files, clock)
         self._source = source
         self._base_url = base_url
@@ -56,11 +56,11 @@ class TemporaryKey(Renewable[Key]):
         return True
 
     async def headers(self, call: Call) -> dict[str, str]:
-        """Sign *call*; raises :class:`~exporter.core.errors.PollError` if there is no valid key to be had."""
+        """Sign *call*; raises :class:`~exporter.model.errors.PollError` if there is no valid key to be had."""
         key = await self._proof()
         return Signer(key.key_id, key.secret, key.token).headers(call)
 
-    async def _ask(self, request: Request, headers: Mapping[str, str]) -> Answer:
+    async def _ask(self, request: Request, headers: Mapping[str, str]) -> Response:
         try:
             return await self._transport.send(self._base_url, request, Bare(headers))
         except PollError as error:
@@ -71,7 +71,7 @@ class TemporaryKey(Renewable[Key]):
 
     def _leased(self, body: bytes) -> Lease[Key]:
         """Read the key in any of its spellings."""
-        document = read.document(body)
+        document = json_fields.document(body)
         told = document.get("credential") or document.get("credentials") or document
         if not isinstance(told, dict):
             told = {}

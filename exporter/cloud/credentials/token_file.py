@@ -6,15 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from exporter.cloud.credentials import Call
-from exporter.cloud.credentials.files import SecretFiles, one_word
-from exporter.core.errors import SettingsError
+from exporter.cloud.credentials.secret_files import SecretFiles, one_word
+from exporter.model.errors import SettingsError
 
 
 class TokenFile:
     """Sends a token as ``X-Auth-Token``.
 
     The token is given plain or as a file, which is read again when it changes. *monotonic* is the clock for that,
-    in seconds. Raises :class:`~exporter.core.errors.SettingsError` unless exactly one of the two is given.
+    in seconds. Raises :class:`~exporter.model.errors.SettingsError` unless exactly one of the two is given.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class TokenFile:
         return self._files.generation(self._monotonic())
 
     async def headers(self, call: Call) -> dict[str, str]:
-        """Return the token; raises :class:`~exporter.core.errors.PollError` of reason ``auth`` if it is unfit."""
+        """Return the token; raises :class:`~exporter.model.errors.PollError` of reason ``auth`` if it is unfit."""
         del call
         contents = self._files.contents(self._monotonic())
         return {"X-Auth-Token": one_word(contents[0] if contents else self._token, "token")}

@@ -1,0 +1,120 @@
+"""How many calls a configuration needs of each limit: the arithmetic of ``check``."""
+
+import math
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from exporter.limits.rate_limiter import per_minute
+from exporter.model.job import Job
+from exporter.polling.capacity import Capacity
+from exporter.polling.list_coverage import pages_worth
+from exporter.polling.schedule import Pace
+from exporter.services.adapter import Adapter
+from exporter.services.discovery_rule import Search
+from exporter.services.listing import PAGE_SIZE, ListQuery, Location
+
+
+@dataclass(slots=True)
+class _Group:
+    """What draws from one limit class of one owner."""
+
+    projects: set[str] = field(default_factory=set)
+    ends: bool = True
+    single: Counter[float | None] = field(default_factory=Counter)
+    listed: Counter[float | None] = field(default_factory=Counter)
+    lists: float = 0.0
+    lists_running: float = 0.0
+
+    def need(self, limit: str, pace: Pace, allowed: float) -> Capacity:
+        """Return what it needs of the calls a minute that are *allowed*."""
+        projects = tuple(sorted(self.projects))
+        lists = (self.listed, self.lists, self.lists_running)
+        return Capacity(projects, limit, self.single, pace, allowed, self.ends, *lists)
+
+    def read(self, calls: float, *, running: bool) -> None:
+        """Add the calls a minute of a list; *running* is whether it is read of jobs that run, too."""
+        self.lists += calls
+        self.lists_running += calls if running else 0.0
+
+
+def capacity_plan(
+    jobs: Iterable[Job],
+    pace: Pace,
+    adapters: Mapping[str, Adapter],
+    limits: Mapping[str, Mapping[str, float]],
+    owners: Mapping[str, Hashable],
+    shards: int = 1,
+    *,
+    list_interval: float,
+    searches: Iterable[Search] = (),
+) -> list[Capacity]:
+    """Return what each limit class needs.
+
+    *limits* are calls a second by project and class; *owners* tells, by project, whose calls the vendor counts:
+    projects with the same owner share a limit, and the least of theirs counts. *jobs* are those of one of *shards*
+    exporters, which divide the limits among them. Lists are taken to hold no other jobs than *jobs*; what *searches*
+    find is not known, so only their own calls count, as few as there can be.
+    """
+    groups: dict[tuple[Hashable, str], _Group] = {}
+    for (project, service, view), group in _covered(jobs, adapters).items():
+        adapter = adapters[service]
+        limit = adapter.request(group[0], "").limit
+        found = _group(groups, owners[project], limit, project, ends=adapter.final)
+        pages = math.ceil(len(group) / PAGE_SIZE)
+        worth = pages_worth([False] * len(group), list_interval, pace.idle_interval)
+        if view is None or adapter.lists is None or pages > worth:
+            found.single.update(job.interval for job in group)
+            continue
+        found.listed.update(job.interval for job in group)
+        limit = adapter.lists.request(view, "", 1).limit
+        _group(groups, owners[project], limit, project).read(60 / list_interval * pages, running=adapter.moved_by_list)
+    _add_searches(groups, searches, adapters, owners, list_interval)
+    needed: list[Capacity] = []
+    for (owner, limit), each in groups.items():
+        shared = [limits[project][limit] for project in owners if owners[project] == owner]
+        needed.append(each.need(limit, pace, per_minute(min(shared) / shards)))
+    return sorted(needed, key=lambda need: (need.projects, need.limit))
+
+
+def _add_searches(
+    groups: dict[tuple[Hashable, str], _Group],
+    searches: Iterable[Search],
+    adapters: Mapping[str, Adapter],
+    owners: Mapping[str, Hashable],
+    list_interval: float,
+) -> None:
+    for search in searches:
+        limit, calls = _calls(search, adapters[search.service])
+        found = _group(groups, owners[search.project], limit, search.project)
+        found.read(60 / (search.interval or list_interval) * calls, running=True)
+
+
+def _covered(
+    jobs: Iterable[Job], adapters: Mapping[str, Adapter]
+) -> dict[tuple[str, str, ListQuery | None], list[Job]]:
+    """Return the jobs by project, service and the list that tells of them while they wait."""
+    found: dict[tuple[str, str, ListQuery | None], list[Job]] = {}
+    for job in jobs:
+        lister = adapters[job.key.service].lists
+        view = None if lister is None else lister.covering(job.target)
+        found.setdefault((job.project, job.key.service, view), []).append(job)
+    return found
+
+
+def _group(
+    groups: dict[tuple[Hashable, str], _Group], owner: Hashable, limit: str, project: str, *, ends: bool = True
+) -> _Group:
+    found = groups.setdefault((owner, limit), _Group())
+    found.projects.add(project)
+    found.ends &= ends
+    return found
+
+
+def _calls(search: Search, adapter: Adapter) -> tuple[str, int]:
+    """Return the limit class of a rule's lists, and how many calls a look takes at least."""
+    lister = adapter.lists
+    if lister is None:
+        raise ValueError(adapter.service)
+    views = lister.views(search.rule, Location(), 0.0)
+    return lister.request(views[0], "", 1).limit, len(views) + (lister.places_request("") is not None)

@@ -1,0 +1,70 @@
+"""From the settings of a project to what proves its identity."""
+
+from collections.abc import Mapping
+
+from pydantic import SecretStr
+
+from exporter.clock import Clock
+from exporter.cloud.client import Client
+from exporter.cloud.credentials import Credentials
+from exporter.cloud.credentials.access_key import AccessKey
+from exporter.cloud.credentials.metadata import Metadata
+from exporter.cloud.credentials.password import Password
+from exporter.cloud.credentials.pod_identity import PodIdentity
+from exporter.cloud.credentials.token_file import TokenFile
+from exporter.config import Project, pod_env
+from exporter.config.project import AccessKey as AccessKeySettings
+from exporter.services.clouds import iam_endpoint
+
+
+def credentials_of(
+    project: Project,
+    transport: Client,
+    direct: Client,
+    clock: Clock,
+    environ: Mapping[str, str],
+    identity: str = "",
+) -> Credentials:
+    """Return what proves a project's identity; nothing is called before its first use.
+
+    *transport* is the project's own, *direct* one without a proxy. *identity* is what a key in the same files is known
+    by already: it may have been rotated since. Raises
+    :class:`~exporter.model.errors.SettingsError` if *environ* lacks what the kind needs.
+    """
+    config = project.credentials
+    if config.access_key:
+        return _access_key(config.access_key, clock, identity)
+    if config.password:
+        return Password(
+            domain=config.password.domain,
+            user=config.password.user,
+            password=_plain(config.password.password),
+            password_file=config.password.password_file,
+            region=project.region,
+            project_id=project.project_id or "",
+            transport=transport,
+            iam_url=iam_endpoint(project.cloud, project.region, project.endpoints),
+            clock=clock,
+        )
+    if config.metadata:
+        return Metadata(direct, clock)
+    if config.pod_identity:
+        return PodIdentity(*pod_env.identity(environ), direct, clock)
+    return TokenFile(token=_plain(config.token), token_file=config.token_file, monotonic=clock.monotonic)
+
+
+def _access_key(key: AccessKeySettings, clock: Clock, identity: str) -> AccessKey:
+    return AccessKey(
+        key_id=_plain(key.key_id),
+        key_id_file=key.key_id_file,
+        secret=_plain(key.secret),
+        secret_file=key.secret_file,
+        security_token=_plain(key.security_token),
+        security_token_file=key.security_token_file,
+        monotonic=clock.monotonic,
+        identity=identity,
+    )
+
+
+def _plain(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""

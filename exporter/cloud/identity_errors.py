@@ -1,0 +1,39 @@
+"""Answers of what is asked before the services are: IAM, the metadata service, the pod's agent."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from exporter.cloud.response import Response, retry_after
+from exporter.model.errors import PollError
+from exporter.model.reason import Reason
+from exporter.services import error_classes
+
+OTHERWISE: Final = Reason.API
+"""The reason whose sentence counts for those that have none of their own."""
+
+
+def refusal(answer: Response, sentences: Mapping[Reason, str], now: float, *, proves: bool = False) -> PollError:
+    """Return the failure that *answer* is, with the sentence of its reason; *now* is Unix seconds.
+
+    *proves* is whether the call proved who asks, so that a refusal counts.
+
+    That something is not found is no word about a job here, but about the configuration.
+    """
+    error = error_classes.refusal(
+        answer.status,
+        error_classes.envelope(answer.body),
+        {},
+        request_id=answer.headers.get("x-request-id", ""),
+        retry_after=retry_after(answer.headers, now),
+    )
+    reason = Reason.CONFIG if error.reason is Reason.NOT_FOUND else error.reason
+    named = ", ".join(part for part in (f"HTTP {answer.status}", error.code) if part)
+    return PollError(
+        reason,
+        f"{sentences.get(reason, sentences[OTHERWISE])} ({named})",
+        code=error.code,
+        text=error.text,
+        request_id=error.request_id,
+        retry_after=error.retry_after,
+        refused=proves and reason is Reason.AUTH,
+    )

@@ -1,0 +1,144 @@
+"""The projects that are called, from one set of settings to the next.
+
+A project whose settings are the same keeps its connections, its token and what it found out, so a reload that concerns
+others is not felt.
+"""
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from exporter.clock import Clock
+from exporter.cloud.client import Client
+from exporter.cloud.credentials import temporary_key
+from exporter.cloud.credentials.factory import credentials_of
+from exporter.cloud.credentials.password import Password
+from exporter.cloud.iam import find_project_id
+from exporter.cloud.project import Project
+from exporter.cloud.projects import Projects
+from exporter.config import Project as ProjectSettings
+from exporter.config import Settings
+from exporter.metrics.telemetry import Telemetry
+from exporter.model.errors import SettingsError
+from exporter.services.clouds import endpoints, iam_endpoint
+from exporter.services.registry import load
+
+
+class ConnectionOptions(NamedTuple):
+    """What makes one pool of connections differ from another."""
+
+    timeout: float
+    ca_file: Path | None
+    proxy: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Built:
+    """A project and what it was built from."""
+
+    settings: ProjectSettings
+    way: ConnectionOptions
+    project: Project
+
+
+class ProjectPool:
+    """Builds projects and holds their connections; *environ* has the variables of a pod's identity."""
+
+    def __init__(self, clock: Clock, telemetry: Telemetry, environ: Mapping[str, str]) -> None:
+        self._clock = clock
+        self._telemetry = telemetry
+        self._environ = environ
+        self._direct = Client(temporary_key.TIMEOUT, proxy="")
+        self._transports: dict[ConnectionOptions, Client] = {}
+        self._built: dict[str, _Built] = {}
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        await self._stack.enter_async_context(self._direct)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for transport in self._transports.values():
+            await transport.__aexit__(None, None, None)
+        await self._stack.aclose()
+
+    async def use(self, settings: Settings) -> Projects:
+        """Return the projects of *settings*; raises :class:`SettingsError`, and then nothing has changed."""
+        opened: dict[ConnectionOptions, Client] = {}
+        built: dict[str, _Built] = {}
+        try:
+            for name, config in settings.projects.items():
+                way = ConnectionOptions(settings.poll.timeout, config.ca_file, config.proxy)
+                if way not in self._transports and way not in opened:
+                    transport = Client(way.timeout, ca_file=way.ca_file, proxy=way.proxy)
+                    opened[way] = await transport.__aenter__()
+                built[name] = self._kept(name, config, way) or self._new(name, config, way, opened)
+        except SettingsError:
+            for transport in opened.values():
+                await transport.__aexit__(None, None, None)
+            raise
+        self._transports |= opened
+        self._built = built
+        for name, config in settings.projects.items():
+            project = built[name].project
+            # what may change without a call having to be made anew
+            project.zone = config.time_zone
+            project.limits = {limit: rate / settings.sharding.shards for limit, rate in config.limits.items()}
+        return Projects(load(), {name: each.project for name, each in built.items()})
+
+    async def close_unused(self) -> None:
+        """Close the connections that no project uses any more; calls that are under way on them fail."""
+        used = {each.way for each in self._built.values()}
+        for way in [way for way in self._transports if way not in used]:
+            await self._transports.pop(way).__aexit__(None, None, None)
+
+    def _kept(self, name: str, config: ProjectSettings, way: ConnectionOptions) -> _Built | None:
+        before = self._built.get(name)
+        same = before is not None and before.way == way and _who(before.settings) == _who(config)
+        return before if same else None
+
+    def _known(self, config: ProjectSettings) -> str:
+        """Return what the credentials of another project that are written alike are known by; empty if there is none.
+
+        A key that is rotated in its file stays the one of its user, whose calls count together.
+        """
+        alike = (each for each in self._built.values() if each.settings.credentials == config.credentials)
+        return next((each.project.credentials.identity for each in alike), "")
+
+    def _new(
+        self, name: str, config: ProjectSettings, way: ConnectionOptions, opened: Mapping[ConnectionOptions, Client]
+    ) -> _Built:
+        transport = opened.get(way) or self._transports[way]
+        known = self._known(config)
+        credentials = credentials_of(config, transport, self._direct, self._clock, self._environ, known)
+        find = None
+        if isinstance(credentials, Password):
+            find = credentials.project_id  # IAM tells it with the token
+        elif config.project_id is None:
+            iam = iam_endpoint(config.cloud, config.region, config.endpoints)
+            find = partial(find_project_id, transport, iam, config.region, credentials, self._clock)
+        project = Project(
+            name=name,
+            region=config.region,
+            project_id=config.project_id or "",
+            endpoints=endpoints(load(), config.cloud, config.region, config.endpoints),
+            limits=config.limits,
+            zone=config.time_zone,
+            credentials=credentials,
+            transport=transport,
+            clock=self._clock,
+            telemetry=self._telemetry,
+            find_project_id=find,
+        )
+        return _Built(config, way, project)
+
+
+def _who(config: ProjectSettings) -> ProjectSettings:
+    """Return the settings without what a project may change while it stays the same."""
+    return config.model_copy(update={"limits": {}, "time_zone": None})

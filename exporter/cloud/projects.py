@@ -1,0 +1,81 @@
+"""Where jobs are polled: the services that are known, and the projects by name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from typing import NamedTuple
+
+from exporter.cloud.project import Project
+from exporter.model.errors import PollError
+from exporter.model.job import Job
+from exporter.model.reason import Reason
+from exporter.model.snapshot import Snapshot
+from exporter.services.adapter import Adapter
+from exporter.services.request import Request
+
+
+class Bucket(NamedTuple):
+    """What the vendor counts calls by."""
+
+    identity: str
+    region: str
+    limit: str
+    """The limit class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Projects:
+    """Brings each job together with its service's adapter and its project."""
+
+    adapters: Mapping[str, Adapter]
+    projects: Mapping[str, Project]
+    _buckets: dict[tuple[str, str], tuple[Bucket, float]] = field(default_factory=dict, init=False)
+
+    def expiries(self) -> dict[str, float | None]:
+        """Return by project when its credentials expire."""
+        return {name: project.credentials.expires_at for name, project in self.projects.items()}
+
+    def adapter(self, job: Job) -> Adapter:
+        """Return the adapter of the job's service."""
+        return self.adapters[job.key.service]
+
+    async def request(self, job: Job) -> Request:
+        """Return the call that tells the state of *job*; raises :class:`PollError` if its project is not found."""
+        return self.adapter(job).request(job, await self.projects[job.project].project_id_of())
+
+    def share(self, project: Project, limit: str) -> tuple[Bucket, float]:
+        """Return what a project's calls of one limit class are counted by, and the calls a second it allows.
+
+        Projects of one user in one region share a bucket, because the vendor counts by user; the least of their
+        limits counts. A key that is renewed does not begin a new bucket: its user is the same.
+        """
+        rates = [each.limits[limit] for each in self.projects.values() if each.owner == project.owner]
+        return Bucket(*project.owner, limit), min(rates)
+
+    def bucket(self, job: Job) -> tuple[Bucket, float]:
+        """Return the share that the calls for *job* draw from."""
+        found = self._buckets.get((job.project, job.key.service))
+        if found is None:
+            # All calls that tell the state of a service's jobs are of one class.
+            limit = self.adapter(job).request(job, "").limit
+            found = self._buckets[job.project, job.key.service] = self.share(self.projects[job.project], limit)
+        return found
+
+    async def ask(self, job: Job, before: Snapshot | None = None) -> Snapshot:
+        """Make the call and read its answer; :class:`PollError` says why it could not be done.
+
+        If the answer is byte for byte the one that *before* was read from, *before* itself is returned: most polls
+        find nothing new, and reading costs more than the call's own share.
+        """
+        project, adapter = self.projects[job.project], self.adapter(job)
+        body = await project.ask(adapter, await self.request(job))
+        # another time zone reads the same times otherwise
+        digest = blake2b(body, digest_size=16, key=str(project.zone).encode()[:64]).digest()
+        # What is kept of a run that ended is not only what its last answer said.
+        if before is not None and before.digest == digest and not before.state.ended:
+            return before
+        try:
+            return replace(adapter.parse(body, job, project.zone), digest=digest)
+        except PollError as error:
+            error.known = error.reason is not Reason.PAYLOAD  # else anybody may have answered
+            raise

@@ -1,0 +1,100 @@
+"""Rules about what is given, checked on the tree: they hold whether or not the values can be read."""
+
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+from pydantic import BaseModel
+
+from exporter.config import schema
+from exporter.config.errors import Mistake, Path
+from exporter.config.project import Cloud
+from exporter.config.section import Section
+from exporter.config.settings import Settings
+from exporter.config.tree import Items, MappingNode, Node, Text, place_of
+
+
+class Unavailable(NamedTuple):
+    """A key that this version knows but cannot serve."""
+
+    path: tuple[str, ...]
+    permitted: tuple[str, ...]
+    """What may be written all the same, because it changes nothing."""
+    what: str
+
+
+UNAVAILABLE: Final = (Unavailable(("web", "config_file"), (), "the web configuration file"),)
+"""A feature that arrives deletes its row."""
+NOT_YET: Final = "is not available in this version"
+
+
+def not_yet(root: MappingNode) -> list[Mistake]:
+    """Refuse what this version cannot serve."""
+    found = []
+    for row in UNAVAILABLE:
+        for path, node in _matching(root, row.path):
+            harmless = isinstance(node, Text) and node.lower() in row.permitted
+            if not harmless and not (isinstance(node, Items) and not node) and node is not None:
+                found.append(Mistake(place_of(root, path), path, f"{row.what} {NOT_YET}"))
+    return found
+
+
+def _matching(node: Node, pattern: tuple[str, ...], path: Path = ()) -> Iterator[tuple[Path, Node]]:
+    """Yield what *pattern* leads to; a last part that is not there as ``None``."""
+    if not isinstance(node, MappingNode):
+        return
+    head, *rest = pattern
+    for key in list(node) if head == "*" else [head]:
+        if rest:
+            yield from _matching(node.get(key), tuple(rest), (*path, key))
+        else:
+            yield (*path, key), node.get(key)
+
+
+def needs_iam(project: MappingNode) -> bool:
+    """Whether IAM is asked for a project: for its id, or for a token."""
+    return project.get("project_id") is None or project.table("credentials").get("password") is not None
+
+
+def no_iam(root: MappingNode) -> list[Mistake]:
+    """Refuse a project that needs IAM where nobody can know its address."""
+    found = []
+    projects = root.table("projects")
+    for name, project in projects.items():
+        if not isinstance(project, MappingNode) or project.get("cloud") != Cloud.CUSTOM.value or not needs_iam(project):
+            continue
+        if project.table("endpoints").get("iam") is None:
+            path = ("projects", name, "endpoints", "iam")
+            why = "without project_id" if project.get("project_id") is None else "with credentials.password"
+            sentence = f"required but missing: cloud custom has no usual one, and {why} it is needed"
+            found.append(Mistake(place_of(root, path), path, sentence))
+    return found
+
+
+def one_of(root: MappingNode) -> list[Mistake]:
+    """Refuse sets of keys of which too many or too few are given."""
+    found = []
+    for model, table, path in _sections(Settings, root, ()):
+        for keys in model.one_of:
+            given = [key for key in keys if table.get(key) is not None]
+            if len(given) != 1:
+                found.append(Mistake(place_of(root, path), path, f"expected exactly one of {_either(keys, given)}"))
+        for keys in model.not_both:
+            given = [key for key in keys if table.get(key) is not None]
+            if len(given) > 1:
+                found.append(Mistake(place_of(root, path), path, f"expected at most one of {_either(keys, given)}"))
+    return found
+
+
+def _either(keys: tuple[str, ...], given: list[str]) -> str:
+    return f"{', '.join(keys[:-1])} and {keys[-1]}; given {'are ' + ' and '.join(given) if given else 'is none'}"
+
+
+def _sections(annotation: Any, node: Node, path: Path) -> Iterator[tuple[type[Section], MappingNode, Path]]:
+    if not isinstance(node, MappingNode):
+        return
+    model: type[BaseModel] | None = schema.section(annotation)
+    if model is not None and issubclass(model, Section):
+        yield model, node, path
+    for key, inner in node.items():
+        if (kind := schema.below(annotation, key)) is not None:
+            yield from _sections(kind, inner, (*path, key))

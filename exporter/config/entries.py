@@ -1,0 +1,126 @@
+"""What entries of any kind have in common: a service, a project, and fields that belong to the service."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from exporter.config import explanations
+from exporter.config.errors import Mistake, Path, path_text
+from exporter.config.project import Cloud
+from exporter.config.section import Section
+from exporter.config.tree import Items, MappingNode, Node, Text, place_of
+from exporter.model.changes import STATIC
+from exporter.model.errors import SettingsError
+from exporter.model.messages import instead, shown
+from exporter.services.adapter import Adapter
+from exporter.services.clouds import REGION, endpoint
+
+
+class Reading:
+    """Reads the entries of one configuration, or of one job file; collects their mistakes.
+
+    *root* is all that is written in it, and *source* what the jobs will call their source.
+    """
+
+    common: type[Section]
+    """The keys that an entry of any service has."""
+    what: str
+    """What a list of such entries is of."""
+
+    def __init__(
+        self, root: Items | MappingNode, projects: MappingNode, adapters: Mapping[str, Adapter], source: str = STATIC
+    ) -> None:
+        self._root = root
+        self._adapters = adapters
+        self._projects = projects
+        self._source = source
+        self._regions: dict[str, str] = {}
+        self._addressed: set[tuple[str, str]] = set()
+        self.mistakes: list[Mistake] = []
+
+    def _tables(self, entries: Node, under: Path) -> Iterator[tuple[Path, MappingNode]]:
+        if isinstance(entries, Text | MappingNode):
+            self._tell(under, f"expected a list of {self.what}, not {explanations.kind(entries)}")
+        for number, entry in enumerate(entries if isinstance(entries, Items) else ()):
+            path = (*under, number)
+            if isinstance(entry, MappingNode):
+                yield path, entry
+            else:
+                self._tell(path, f"expected a mapping such as {{service: dli, ...}}, not {explanations.kind(entry)}")
+
+    def _shared(self, path: Path, entry: MappingNode) -> BaseModel | None:
+        keys = self.common.model_fields
+        return self._valid(path, self.common, {key: entry[key] for key in keys if key in entry}, [])
+
+    def _region(self, project: str) -> str:
+        """Return the project's region: one text for all its jobs."""
+        return self._regions.setdefault(project, str(self._projects.table(project).get("region") or ""))
+
+    def _adapter(self, path: Path, entry: MappingNode) -> Adapter | None:
+        service = entry.get("service")
+        if not isinstance(service, Text) or not service:
+            return None  # told already
+        if service not in self._adapters:
+            self._tell((*path, "service"), f"unknown service {shown(service)}{instead(service, self._adapters)}")
+        return self._adapters.get(service)
+
+    def _own(self, path: Path, entry: MappingNode, model: type[BaseModel]) -> BaseModel | None:
+        own, shared = model.model_fields, self.common.model_fields
+        rest = {key: value for key, value in entry.items() if key not in shared}
+        given = {key: value for key, value in rest.items() if value is not None or key not in own}
+        empty = [key for key, value in given.items() if key in own and value == ""]
+        read = self._valid(path, model, given, list(shared))
+        told = {mistake.path for mistake in self.mistakes}
+        for key in empty:
+            if (*path, key) not in told:
+                self._tell((*path, key), "expected text; this is empty")
+        return None if empty else read
+
+    def _valid(self, path: Path, model: type[BaseModel], given: dict[str, Any], also: list[str]) -> BaseModel | None:
+        try:
+            return model.model_validate(given)
+        except ValidationError as error:
+            self.mistakes += explanations.mistakes(error, self._root, model, path, also)
+        return None
+
+    def _project(self, path: Path, entry: MappingNode) -> str:
+        """Return the name of the job's project; empty if that is a mistake, here or elsewhere."""
+        name = entry.get("project")
+        if not self._projects or name == "":
+            return ""
+        if isinstance(name, Text):
+            if name in self._projects:
+                return str(name)
+            self._tell((*path, "project"), f"unknown project {shown(name)}{instead(name, self._projects)}")
+        elif name is None and len(self._projects) == 1:
+            return next(iter(self._projects))
+        elif name is None:
+            self._tell((*path, "project"), f"required but missing; one of {', '.join(sorted(self._projects))}")
+        return ""
+
+    def _reachable(self, path: Path, adapter: Adapter, project: str) -> None:
+        """Refuse a service whose address is not known in the project's cloud; told once for each."""
+        table = self._projects.table(project)
+        cloud = table.get("cloud") or Cloud.HUAWEICLOUD.value
+        seen = (project, adapter.service) in self._addressed
+        self._addressed.add((project, adapter.service))
+        if seen or cloud not in list(Cloud) or table.table("endpoints").get(adapter.service) is not None:
+            return
+        region = str(table.get("region") or "")
+        if cloud in adapter.hosts.patterns:
+            if not REGION.fullmatch(region):
+                return  # told where the region is read
+            try:
+                endpoint(adapter, str(cloud), region, {})
+            except SettingsError as error:
+                self._tell(("projects", project, "region"), str(error).replace("<name>", project), path)
+        else:
+            where = ("projects", project, "endpoints", adapter.service)
+            sentence = f"required but missing: cloud {cloud} has no usual one, and {path_text(path)} needs it"
+            self._tell(where, sentence, path)
+
+    def _tell(self, path: Path, sentence: str, entry: Path = ()) -> None:
+        """Note a mistake; one in the settings is told of a job file where the *entry* is that needs them."""
+        at = path if self._source == STATIC else entry or path
+        self.mistakes.append(Mistake(place_of(self._root, at), path, sentence))

@@ -1,0 +1,81 @@
+"""Files that a setting names: they must be there, readable and of use now, not at the first poll.
+
+No sentence repeats the path: a secret written by mistake where its file belongs would be in the log.
+"""
+
+import glob
+import ssl
+from pathlib import Path
+from typing import Final
+
+from exporter.config.tree import Text
+
+LARGEST: Final = 1024 * 1024
+"""Bytes of one file."""
+
+
+def path(text: str) -> Path:
+    """Return the path, relative to the file that names it. Raises ``ValueError`` if it can be none."""
+    if not text or "\0" in text:
+        raise ValueError("expected the path of a file")
+    return text.place.folder / text if isinstance(text, Text) else Path(text)
+
+
+def pattern(text: str) -> str:
+    """Return a pattern of files as an absolute one, relative to the file that names it. Raises ``ValueError``."""
+    if not text or "\0" in text:
+        raise ValueError("expected a pattern of files such as jobs.d/*.yaml")
+    if Path(text).is_absolute():
+        return str(text)
+    folder = text.place.folder if isinstance(text, Text) else Path()
+    return f"{glob.escape(str(folder.absolute()))}/{text}"
+
+
+def secret(file: Path) -> Path:
+    """Return *file* if it holds a secret. Raises ``ValueError`` with the remedy."""
+    try:
+        content = read(file).decode().strip()
+    except UnicodeDecodeError:
+        content = "\0"
+    if not content:
+        raise ValueError("the file is empty; write the secret into it")
+    one_line(content, "the file must hold")
+    return file
+
+
+def one_line(content: str, subject: str) -> None:
+    """Refuse a secret that no request header could carry."""
+    if not (content.isascii() and content.isprintable()):
+        raise ValueError(f"{subject} one line of printable ASCII characters")
+
+
+def authorities(file: Path) -> Path:
+    """Return *file* if it holds certificates. Raises ``ValueError`` with the remedy."""
+    try:
+        text = read(file).decode("ascii")
+        ssl.create_default_context(cadata=text)
+    except (UnicodeDecodeError, ssl.SSLError):
+        raise ValueError("the file holds no certificates in PEM form; convert it to PEM") from None
+    return file
+
+
+def read(file: Path) -> bytes:
+    """Return what the file holds. Raises ``ValueError`` with the remedy."""
+    try:
+        if file.is_dir():
+            raise ValueError("this is a directory; name the file in it")
+        if file.exists() and not file.is_file():
+            raise ValueError("expected an ordinary file, one that can be read again")
+        with file.open("rb") as opened:
+            content = opened.read(LARGEST + 1)
+    except FileNotFoundError:
+        raise ValueError("there is no such file; mount it or correct the path") from None
+    except PermissionError:
+        raise ValueError("no permission to read the file; let the exporter's user read it") from None
+    except OSError as error:
+        raise ValueError(f"the file cannot be read: {error.strerror}") from None
+    if len(content) > LARGEST:
+        raise ValueError(f"the file is larger than {LARGEST >> 20} MiB")
+    if not content:
+        raise ValueError("the file is empty; write into it what it is for")
+    return content

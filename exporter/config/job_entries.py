@@ -1,0 +1,71 @@
+"""The jobs of the configuration: each entry is a service, a few keys of ours and the service's own fields."""
+
+from pydantic import Field
+
+from exporter.config import types
+from exporter.config.entries import Reading
+from exporter.config.errors import Path, path_text
+from exporter.config.section import Section
+from exporter.config.tree import MappingNode, Node, Text, place_of
+from exporter.model.changes import STATIC
+from exporter.model.job import Job, JobKey
+from exporter.model.messages import shown
+from exporter.model.packed import Packed
+from exporter.services.adapter import JobEntry as AdapterEntry
+
+
+class Entry(Section):
+    """The keys that a job of any service has."""
+
+    service: types.Opaque = Field(description="The service that runs the job.")
+    name: types.Opaque | None = Field(
+        default=None,
+        description="The job's name in metrics, once per service; without it the service's own name of the job.",
+    )
+    project: types.Opaque | None = Field(
+        default=None, description="The project that the job is in; may be left out with one project."
+    )
+    interval: types.Interval | None = Field(
+        default=None, description="Time between two polls while this job runs, instead of poll.interval (a duration)."
+    )
+
+
+class Reader(Reading):
+    """Reads the jobs of one configuration, or of one job file."""
+
+    common = Entry
+    what = "jobs"
+
+    def read(self, entries: Node, under: Path = ("jobs",), *, required: bool = False) -> tuple[Job, ...]:
+        """Return the jobs that can be read of *entries*, which stand at *under*."""
+        self._first: dict[JobKey, Path] = {}
+        if not entries and required and not isinstance(entries, Text | MappingNode):
+            self._tell(
+                under,
+                "no job is registered; list at least one under jobs or in EXPORTER_JOBS, or set job_files or discovery",
+            )
+        found = [self._job(path, entry) for path, entry in self._tables(entries, under)]
+        return tuple(job for job in found if job is not None)
+
+    def _job(self, path: Path, entry: MappingNode) -> Job | None:
+        common = self._shared(path, entry)
+        adapter = self._adapter(path, entry)
+        project = self._project(path, entry)
+        own = self._own(path, entry, adapter.entry) if adapter else None
+        if adapter and project:
+            self._reachable(path, adapter, project)
+        if not isinstance(common, Entry) or adapter is None or not isinstance(own, AdapterEntry):
+            return None
+        key = JobKey(adapter.service, common.name or own.default_name)
+        if self._source == STATIC:
+            self._once(path, key, entry)
+        target = {field: str(value) for field, value in own.model_dump(exclude_none=True).items()}
+        return Job(key, project, Packed(target), common.interval, self._source, self._region(project))
+
+    def _once(self, path: Path, key: JobKey, entry: MappingNode) -> None:
+        first = self._first.setdefault(key, path)
+        if first is path:
+            return
+        where = f"{place_of(self._root, first)}: {path_text(first)}"
+        at = (*path, "name") if entry.get("name") is not None else path
+        self._tell(at, f"the name {shown(key.job)} is taken among the {key.service} jobs by {where}; give it another")

@@ -1,0 +1,154 @@
+"""Job files: the same entries as under ``jobs:``, as YAML or as JSON lines, whatever the file is called.
+
+A file is JSON lines if its first line that says something is a JSON object, or if each such line begins with ``{``;
+blank lines and lines that begin with ``#`` say nothing. It is not if all of it is one mapping with ``jobs:``. Anything
+else is YAML, which JSON is too: a list of entries, or a mapping with ``jobs:``.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from exporter.config import explanations, yaml_reader
+from exporter.config.env import once
+from exporter.config.errors import Mistake, SourcePosition, lines
+from exporter.config.job_entries import Reader
+from exporter.config.settings import Settings
+from exporter.config.tree import Items, MappingNode, Node, from_plain, place_of, without_halves
+from exporter.model.changes import FILE
+from exporter.model.errors import SettingsError
+from exporter.model.job import Job
+from exporter.model.messages import instead
+from exporter.services import registry
+
+EXAMPLE: Final = '{"service": "dli", "job_id": "..."}'
+
+
+def known_projects(settings: Settings) -> MappingNode:
+    """Return what entries need to know of the projects."""
+    known = {
+        name: {"region": project.region, "cloud": project.cloud.value, "endpoints": project.endpoints}
+        for name, project in settings.projects.items()
+    }
+    table = from_plain(known, SourcePosition("the configuration"))
+    return table if isinstance(table, MappingNode) else MappingNode(SourcePosition(""))
+
+
+def content(path: str, source: str) -> bytes:
+    """Return the bytes of a file; raises ``FileNotFoundError``, or :class:`SettingsError` as :func:`read` does."""
+    try:
+        return yaml_reader.content(Path(path))
+    except yaml_reader.YamlError as error:
+        raise SettingsError([str(_mistake(SourcePosition(source), error))]) from None
+
+
+def read(data: bytes, source: str, projects: MappingNode) -> tuple[Job, ...]:
+    """Return the jobs of a file in their order; *source* is the file's name.
+
+    Raises :class:`~exporter.model.errors.SettingsError` with every mistake, each with its line.
+    """
+    place = SourcePosition(source)
+    try:
+        root, mistakes = _written(yaml_reader.decoded(data), place)
+    except yaml_reader.YamlError as error:
+        raise SettingsError([str(_mistake(place, error))]) from None
+    jobs: tuple[Job, ...] = ()
+    if isinstance(root, Items | MappingNode):
+        mistakes += without_halves(root)
+        reader = Reader(root, projects, registry.load(), FILE)
+        if isinstance(root, Items):
+            jobs = reader.read(root, ())
+        elif "jobs" in root:
+            jobs = reader.read(root["jobs"])
+        mistakes += [*reader.mistakes, *_other_keys(root)]
+    elif root is not None:
+        mistakes.append(Mistake(root.place, (), f"expected a list of jobs, not {explanations.kind(root)}"))
+    if mistakes:
+        raise SettingsError(lines(mistakes))
+    return jobs
+
+
+def _other_keys(root: Node) -> Iterator[Mistake]:
+    if not isinstance(root, MappingNode):
+        return
+    if "jobs" not in root:
+        yield Mistake(
+            root.place, (), 'expected a list of jobs, each as "- {service: dli, ...}", or a mapping with jobs'
+        )
+    else:
+        for key in root:
+            if key != "jobs":
+                yield Mistake(place_of(root, (key,), key=True), (key,), "unknown key" + instead(key, ["jobs"]))
+
+
+def _written(text: str, place: SourcePosition) -> tuple[Node, list[Mistake]]:
+    """Return what is written. Raises :class:`YamlError` if that cannot be told."""
+    rows = [(number, row) for number, row in enumerate(text.split("\n"), start=1) if row.strip() and _says(row)]
+    if not rows or not (_is_object(rows[0][1]) or all(row.lstrip().startswith("{") for _, row in rows)):
+        root, doubled = yaml_reader.parse(text, place)
+    else:
+        try:
+            root, doubled = yaml_reader.parse(text, place)
+        except yaml_reader.YamlError:
+            root, doubled = None, []
+        if not (isinstance(root, MappingNode) and "jobs" in root):
+            return _rows(rows, place)
+    return root, [_mistake(place, error) for error in doubled]
+
+
+def _says(row: str) -> bool:
+    return not row.lstrip().startswith("#")
+
+
+def _is_object(row: str) -> bool:
+    try:
+        return isinstance(json.loads(row), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _rows(rows: list[tuple[int, str]], place: SourcePosition) -> tuple[Items, list[Mistake]]:
+    """Read JSON lines."""
+    items = Items(place)
+    mistakes: list[Mistake] = []
+    for number, row in rows:
+        at = replace(place, line=number)
+        try:
+            items.put(at, from_plain(_object(row), at))
+        except ValueError as error:
+            mistakes.append(Mistake(at, (), str(error)))
+    return items, mistakes
+
+
+def _object(row: str) -> Any:
+    """Read one line; every number stays as it is written. Raises ``ValueError`` with the remedy."""
+    try:
+        found = json.loads(row, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=once)
+    except json.JSONDecodeError as error:
+        bare = _without_quotes(row)
+        if bare is not None:
+            return bare
+        what = f"{error.msg} at character {error.pos + 1}"
+        raise ValueError(f"expected one JSON object a line such as {EXAMPLE}; {what}") from None
+    except RecursionError:
+        raise ValueError("expected JSON; this is nested too deeply") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"expected one JSON object a line such as {EXAMPLE}")  # noqa: TRY004 - the operator's mistake
+    return found
+
+
+def _without_quotes(row: str) -> MappingNode | None:
+    """Read a line that is no JSON but as YAML has it, where text needs no quotes: ``{job_id: 0123}``."""
+    try:
+        found, doubled = yaml_reader.parse(row, SourcePosition(""))
+    except yaml_reader.YamlError:
+        return None
+    if doubled:
+        raise ValueError(doubled[0].sentence.partition(",")[0])
+    return found if isinstance(found, MappingNode) else None
+
+
+def _mistake(place: SourcePosition, error: yaml_reader.YamlError) -> Mistake:
+    return Mistake(replace(place, line=error.line), (), error.sentence)

@@ -1,0 +1,88 @@
+"""From a file and the environment to frozen settings, or to every mistake at once."""
+
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from exporter.config import constraints, explanations, job_entries, pod_env, rule_entries, vendor_env, yaml_reader
+from exporter.config import env as variables
+from exporter.config.errors import Mistake, SourcePosition, lines
+from exporter.config.section import HOST_NAME, WRITTEN
+from exporter.config.settings import Settings
+from exporter.config.tree import MappingNode, from_plain, merge, without_halves
+from exporter.model.errors import SettingsError
+from exporter.services import registry
+
+
+def load(
+    path: Path | None,
+    environ: Mapping[str, str],
+    base: Mapping[str, Any] | None = None,
+    *,
+    jobs_needed: bool = True,
+) -> Settings:
+    """Return the settings of the file *path*, with the variables of *environ* over it and *base* beneath it.
+
+    Unless *jobs_needed* there may be no jobs in them.
+    Raises :class:`~exporter.model.errors.SettingsError` with every mistake, those of the file first and by line,
+    and nothing else, whatever file and variables hold.
+    """
+    root, mistakes = _written(path, environ, base or {})
+    mistakes += vendor_env.complete(root, environ)
+    mistakes += without_halves(root)
+    mistakes += constraints.not_yet(root) + constraints.no_iam(root) + pod_env.mistakes(root, environ)
+    settings, more = _checked(root, environ, jobs_needed)
+    # what could not be read, or not be served, is told once: what would follow from it is not news
+    told = {mistake.path for mistake in mistakes if mistake.path}
+    mistakes += [one for one in more if not any(one.path[:length] in told for length in range(len(one.path) + 1))]
+    if mistakes or settings is None:
+        raise SettingsError(lines(mistakes))
+    return settings
+
+
+def _written(
+    path: Path | None, environ: Mapping[str, str], base: Mapping[str, Any]
+) -> tuple[MappingNode, list[Mistake]]:
+    """Return everything that is written, by order of precedence. Raises if the file cannot be read at all."""
+    mistakes: list[Mistake] = []
+    below = from_plain(base, SourcePosition("built-in settings"))
+    root = below if isinstance(below, MappingNode) else MappingNode(SourcePosition(""))
+    if path is not None:
+        try:
+            file, doubled = yaml_reader.read(path)
+        except yaml_reader.YamlError as error:
+            raise SettingsError([str(Mistake(SourcePosition(str(path), error.line), (), error.sentence))]) from None
+        mistakes += [Mistake(SourcePosition(str(path), error.line), (), error.sentence) for error in doubled]
+        root = merge(file, root)
+        root.place = file.place
+    over, more = variables.read(environ, list(root.table("projects")))
+    if path is None and not base:
+        root.place = over.place
+    merged = merge(over, root)
+    merged.place = root.place
+    return merged, mistakes + more
+
+
+def _checked(root: MappingNode, environ: Mapping[str, str], jobs_needed: bool) -> tuple[Settings | None, list[Mistake]]:
+    adapters = registry.load()
+    HOST_NAME.set(environ.get("HOSTNAME") or socket.gethostname())
+    mistakes = constraints.one_of(root)
+    if not root.get("projects"):
+        sentence = "none is given; name one under projects, or set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"
+        mistakes.append(Mistake(root.place, ("projects",), sentence))
+    reader = job_entries.Reader(root, root.table("projects"), adapters)
+    elsewhere = root.get("job_files") or root.get("discovery")
+    found = reader.read(root.get("jobs"), required=jobs_needed and not elsewhere)
+    finder = rule_entries.Searches(root, root.table("projects"), adapters)
+    rules_found = finder.read(root.get("discovery"))
+    mistakes += [*reader.mistakes, *finder.mistakes]
+    settings = None
+    try:
+        WRITTEN.set({**root, "jobs": found, "discovery": rules_found})
+        settings = Settings()
+    except ValidationError as error:
+        mistakes += explanations.mistakes(error, root, Settings)
+    return settings, mistakes

@@ -1,0 +1,164 @@
+"""A project of the cloud: where it is, how to reach it, who we are there and how often we may ask."""
+
+from collections.abc import Callable, Collection, Mapping
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+
+from exporter.config import types
+from exporter.config.section import Section
+from exporter.model.messages import instead, shown
+from exporter.services import registry
+from exporter.services.adapter import Adapter
+
+
+class Cloud(StrEnum):
+    """Whose cloud it is; decides the host names of the services."""
+
+    HUAWEICLOUD = "huaweicloud"
+    OTC = "otc"
+    CUSTOM = "custom"
+
+
+class AccessKey(Section):
+    """An access key and its secret, temporary ones with their security token."""
+
+    one_of = (("key_id", "key_id_file"), ("secret", "secret_file"))
+    not_both = (("security_token", "security_token_file"),)
+
+    key_id: types.Secret | None = Field(default=None, description="The id of the access key (AK).")
+    key_id_file: types.SecretFile | None = Field(
+        default=None, description="A file with the id of the access key; read again when it changes."
+    )
+    secret: types.Secret | None = Field(default=None, description="The secret of the access key (SK).")
+    secret_file: types.SecretFile | None = Field(
+        default=None, description="A file with the secret of the access key; read again when it changes."
+    )
+    security_token: types.Secret | None = Field(
+        default=None, description="The security token that belongs to a temporary access key."
+    )
+    security_token_file: types.SecretFile | None = Field(
+        default=None, description="A file with the security token; read again when it changes."
+    )
+
+
+class Password(Section):
+    """An IAM user and its password."""
+
+    one_of = (("password", "password_file"),)
+
+    domain: types.Opaque = Field(description="The name of the account that the IAM user belongs to.")
+    user: types.Opaque = Field(description="The name of the IAM user.")
+    password: types.Secret | None = Field(default=None, description="The password of the IAM user.")
+    password_file: types.SecretFile | None = Field(
+        default=None, description="A file with the password; read again when it changes."
+    )
+
+
+class Empty(Section):
+    """Nothing to set: that it is there says it all."""
+
+
+class Credentials(Section):
+    """Who the exporter is towards the cloud: exactly one kind."""
+
+    one_of = (("access_key", "password", "token", "token_file", "metadata", "pod_identity"),)
+
+    access_key: AccessKey | None = Field(
+        default=None, description="An access key, which signs every call; the set is read together."
+    )
+    password: Password | None = Field(default=None, description="An IAM user and its password, for a token.")
+    token: types.Secret | None = Field(default=None, description="An IAM token, which is valid for 24 hours.")
+    token_file: types.SecretFile | None = Field(
+        default=None, description="A file with an IAM token that something else renews; read again when it changes."
+    )
+    metadata: Empty | None = Field(
+        default=None, description="The agency of the ECS or CCE node that the exporter runs on; write {}."
+    )
+    pod_identity: Empty | None = Field(default=None, description="The identity that CCE gives to the pod; write {}.")
+
+
+def limit_defaults(services: Mapping[str, Adapter]) -> dict[str, float]:
+    """Return the calls a second that each limit class allows when the operator says nothing."""
+    return {limit: rate for adapter in services.values() for limit, rate in adapter.limits.items()}
+
+
+def _endpoint_names(services: Mapping[str, Adapter]) -> list[str]:
+    return ["iam", *services]
+
+
+def _one_of(what: str, names: Callable[[Mapping[str, Adapter]], Collection[str]]) -> AfterValidator:
+    """Refuse a key that none of the services brings."""
+
+    def check(key: str, info: ValidationInfo) -> str:
+        known = names(registry.load())
+        if key not in known:
+            raise ValueError(f"unknown {what} {shown(key)}{instead(key, known)}")
+        return key
+
+    return AfterValidator(check)
+
+
+def _given(names: Callable[[Mapping[str, Adapter]], Collection[str]]) -> BeforeValidator:
+    """Drop the known keys without a value: they are not given."""
+
+    def drop(value: Any, info: ValidationInfo) -> Any:
+        if not isinstance(value, dict):
+            return value
+        known = names(registry.load())
+        return {key: inner for key, inner in value.items() if inner is not None or key not in known}
+
+    return BeforeValidator(drop)
+
+
+def _all_limits(limits: Mapping[str, float], info: ValidationInfo) -> Mapping[str, float]:
+    return {**limit_defaults(registry.load()), **limits}
+
+
+class Project(Section):
+    """One project of one region."""
+
+    region: types.Region = Field(description="The region of the project, such as cn-north-4.")
+    project_id: types.Opaque | None = Field(
+        default=None,
+        description="The id of the project in that region; without it IAM is asked for the project that is called "
+        "like the region.",
+    )
+    cloud: Annotated[Cloud, types.choice(Cloud)] = Field(
+        default=Cloud.HUAWEICLOUD,
+        description="Whose cloud it is: huaweicloud, otc, or custom, which needs its endpoints.",
+    )
+    endpoints: Annotated[
+        Mapping[Annotated[str, _one_of("service", _endpoint_names)], types.EndpointUrl], _given(_endpoint_names)
+    ] = Field(
+        default={},
+        description="The URL of a service, or of iam, where it is not the usual one of the cloud and region; "
+        "https, or http on a loopback address.",
+    )
+    ca_file: types.AuthoritiesFile | None = Field(
+        default=None, description="A PEM file with the authorities to trust instead of the system's own."
+    )
+    proxy: types.ProxyUrl | None = Field(
+        default=None,
+        repr=False,  # it may hold a password
+        description="The URL of the proxy for every call; without it HTTPS_PROXY and NO_PROXY count.",
+    )
+    time_zone: types.Zone | None = Field(
+        default=None,
+        description="The zone of times that come without one (DWS) or with an ambiguous one (DLI's CST), "
+        "such as Asia/Shanghai; without it such times are absent.",
+    )
+    limits: Annotated[
+        Mapping[Annotated[str, _one_of("limit", limit_defaults)], types.Rate],
+        _given(limit_defaults),
+        AfterValidator(_all_limits),
+    ] = Field(
+        default={},
+        description="Calls that a limit class may make, such as 1.8/s or 120/m; never more than 60 times the "
+        "calls a second in any 60 s.",
+    )
+    credentials: Credentials = Field(
+        description="Who the exporter is, exactly one of access_key, password, token, token_file, metadata and "
+        "pod_identity; without it HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK count, else what other tools read."
+    )

@@ -1,0 +1,53 @@
+"""The rules of ``discovery``: each entry is a service, a few keys of ours and the fields of the service's own rule."""
+
+from pydantic import Field
+
+from exporter.config import types
+from exporter.config.entries import Reading
+from exporter.config.errors import Path
+from exporter.config.section import Section
+from exporter.config.tree import MappingNode, Node
+from exporter.services.discovery_rule import Rule, Search
+
+
+class SearchEntry(Section):
+    """The keys that a rule for any service has."""
+
+    service: types.Opaque = Field(description="The service whose jobs are looked for.")
+    project: types.Opaque | None = Field(
+        default=None, description="The project to look in; may be left out with one project."
+    )
+    interval: types.Interval | None = Field(
+        default=None, description="Time between two looks, instead of poll.list_interval (a duration)."
+    )
+
+
+class Searches(Reading):
+    """Reads the rules."""
+
+    common = SearchEntry
+    what = "rules"
+
+    def read(self, entries: Node, under: Path = ("discovery",)) -> tuple[Search, ...]:
+        """Return the rules that can be read."""
+        found = [self._search(path, entry) for path, entry in self._tables(entries, under)]
+        return tuple(search for search in found if search is not None)
+
+    def _search(self, path: Path, entry: MappingNode) -> Search | None:
+        common, adapter = self._shared(path, entry), self._adapter(path, entry)
+        project = self._project(path, entry)
+        if adapter is None:
+            return None
+        if adapter.lists is None:
+            listed = ", ".join(sorted(name for name, each in self._adapters.items() if each.lists is not None))
+            self._tell(
+                (*path, "service"),
+                f"{adapter.service} has no list of its jobs, so none can be found; services that have one: {listed}",
+            )
+            return None
+        rule = self._own(path, entry, adapter.lists.rule)
+        if project:
+            self._reachable(path, adapter, project)
+        if not isinstance(common, SearchEntry) or not isinstance(rule, Rule) or not project:
+            return None
+        return Search(adapter.service, project, rule, common.interval)

@@ -1,0 +1,59 @@
+"""The shape of the settings, read off the models: what is below a key, and how a missing name is found."""
+
+import types
+from collections.abc import Mapping
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from exporter.config.errors import Path
+from exporter.config.settings import Settings
+
+
+def plain(annotation: Any) -> Any:
+    """Return an annotation without its metadata and without ``None``."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return plain(get_args(annotation)[0])
+    if origin in (Union, types.UnionType):
+        return plain(next(part for part in get_args(annotation) if part is not types.NoneType))
+    return annotation
+
+
+def section(annotation: Any) -> type[BaseModel] | None:
+    """Return the model of a table with fixed keys; ``None`` for anything else."""
+    kind = plain(annotation)
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def named(annotation: Any) -> Any:
+    """Return what each value of a table with free keys is; ``None`` for anything else."""
+    kind = plain(annotation)
+    return get_args(kind)[1] if get_origin(kind) is Mapping else None
+
+
+def listed(annotation: Any) -> bool:
+    """Whether it is a list."""
+    return get_origin(plain(annotation)) is tuple
+
+
+def below(annotation: Any, key: str) -> Any:
+    """Return what is under *key*; ``None`` if nothing can be."""
+    model = section(annotation)
+    if model is not None:
+        return model.model_fields[key].annotation if key in model.model_fields else None
+    return named(annotation)
+
+
+def at(path: Path, root: type[BaseModel] = Settings) -> Any:
+    """Return what is at *path* below *root*; ``None`` if nothing can be."""
+    annotation: Any = root
+    for part in path:
+        annotation = below(annotation, str(part))
+    return annotation
+
+
+def keys_at(path: Path, root: type[BaseModel] = Settings) -> list[str]:
+    """Return the keys that the table at *path* knows."""
+    model = section(at(path, root))
+    return list(model.model_fields) if model else []

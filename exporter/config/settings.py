@@ -1,0 +1,238 @@
+"""The settings: every key, its default, its unit and what it means. Frozen; what is in here was checked."""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator, Field, SkipValidation, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from exporter.config import types
+from exporter.config.project import Project
+from exporter.config.section import HOST_NAME, WRITTEN, Section
+from exporter.config.urls import split_listen
+from exporter.model.job import Job
+from exporter.model.messages import Expected, shown
+from exporter.model.units import duration
+from exporter.services.discovery_rule import Search
+
+TAKEN: Final = frozenset(
+    (
+        *("state", "reason", "code", "project", "region", "cluster_id", "job_id", "run_id", "native_state"),
+        *("operation", "field", "source", "shard", "shards", "version", "revision", "python"),
+        *("result", "limit", "file", "le"),
+    )
+)
+"""Labels that some metric has already."""
+
+
+class Level(StrEnum):
+    """How much is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Format(StrEnum):
+    """What a log line looks like."""
+
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class Log(Section):
+    """The log, which goes to standard error."""
+
+    level: Annotated[Level, types.choice(Level)] = Field(
+        default=Level.INFO, description="The least that is logged: debug, info, warning or error."
+    )
+    format: Annotated[Format, types.choice(Format)] = Field(
+        default=Format.JSON, description="One event a line, as json or for a console."
+    )
+
+
+class Web(Section):
+    """The web server."""
+
+    listen_address: types.Listen = Field(
+        default="0.0.0.0:10926",
+        description="Where to listen, as host:port; [::1]:10926 and :10926 (every interface) work too.",
+    )
+    config_file: types.File | None = Field(
+        default=None,
+        description="The web configuration file of Prometheus exporters: TLS, client CA and users;"
+        " refused in this version.",
+    )
+    enable_lifecycle: types.Switch = Field(
+        default=False, description="Whether POST /-/reload loads the configuration again."
+    )
+    linger: types.Duration = Field(
+        default=0.0,
+        description="On SIGTERM keep serving until one more scrape was answered, at most this long (a duration).",
+    )
+
+    @property
+    def host(self) -> str:
+        """The host to listen on; empty for every interface."""
+        return split_listen(self.listen_address)[0]
+
+    @property
+    def port(self) -> int:
+        """The port to listen on; 0 for any free one."""
+        return split_listen(self.listen_address)[1]
+
+
+class Poll(Section):
+    """How often the cloud is asked."""
+
+    interval: types.Interval = Field(
+        default=30.0, description="Time between two polls of a job that runs (a duration)."
+    )
+    idle_interval: types.Interval = Field(
+        default=300.0,
+        description="Time between two polls of a job that waits, or ended and may run again (a duration).",
+    )
+    list_interval: types.Interval = Field(
+        default=45.0, description="Time between two list calls, which tell many jobs at once (a duration)."
+    )
+    timeout: types.Timeout = Field(
+        default=10.0, description="Time that one call may take, its whole answer included (a duration)."
+    )
+    concurrency: types.Few = Field(default=32, description="Calls that may be under way at once (a number).")
+    stale_after: types.Duration = Field(
+        default=600.0,
+        description="Time without a working poll after which a job's values go; longer than idle_interval "
+        "(a duration).",
+    )
+    retention: types.Duration = Field(
+        default=3600.0,
+        description="Time that a DLI or DWS job which ended is kept once nothing lists it any more (a duration).",
+    )
+
+    @field_validator("stale_after")
+    @classmethod
+    def _outlasts_a_pause(cls, value: float, info: ValidationInfo) -> float:
+        idle = info.data.get("idle_interval")
+        if idle is not None and value <= idle:
+            raise ValueError(f"expected longer than poll.idle_interval ({duration(idle)}), not {duration(value)}")
+        return value
+
+
+class Labels(Section):
+    """The names of the two labels that tell jobs apart."""
+
+    service: types.Label = Field(default="service", description="The label that holds the service's name.")
+    job: types.Label = Field(default="job", description="The label that holds the job's name.")
+
+    @field_validator("service", "job")
+    @classmethod
+    def _free(cls, value: str, info: ValidationInfo) -> str:
+        if value in TAKEN:
+            raise ValueError(f"another metric has a label {shown(value)} already; choose another name")
+        if info.data.get("service") == value:
+            raise ValueError(f"expected another name than metrics.labels.service, {shown(value)}")
+        return value
+
+
+class Metrics(Section):
+    """What is exposed."""
+
+    labels: Labels = Field(
+        default=Labels(), description="Other label names, for scrape configurations without honor_labels."
+    )
+    max_series: types.Count = Field(
+        default=500_000,
+        description="The most series (a number); above it whole jobs are left out, the newest first.",
+    )
+
+
+class Sharding(Section):
+    """Which part of the jobs this process polls."""
+
+    shards: types.Few = Field(default=1, description="How many exporters share the jobs (a number).")
+    shard: Annotated[int, types.reading('a whole number or "auto"', types.whole)] = Field(
+        default=0,
+        description='Which of them this one is, counted from 0; "auto" is the ordinal at the end of the host name.',
+    )
+
+    @field_validator("shard", mode="before")
+    @classmethod
+    def _auto(cls, value: Any) -> Any:
+        if value != "auto":
+            return value
+        name = HOST_NAME.get()
+        match = re.search(r"-([0-9]{1,9})$", name.partition(".")[0])
+        if match is None:
+            raise ValueError(f"auto needs a host name that ends in its ordinal, such as exporter-3, not {shown(name)}")
+        return int(match[1])
+
+    @field_validator("shard")
+    @classmethod
+    def _one_of_them(cls, value: int, info: ValidationInfo) -> int:
+        shards = info.data.get("shards")
+        if shards is not None and value >= shards:
+            raise Expected(f"a number below sharding.shards ({shards})", value)
+        return value
+
+
+def _projects(value: Any) -> Any:
+    """A project without a key in it is a project all the same: its mistakes are told."""
+    if not isinstance(value, dict):
+        return value
+    return {name: {} if project is None else project for name, project in value.items()}
+
+
+class _Tree(PydanticBaseSettingsSource):
+    """What was written in the file and in the environment, merged."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Return one key; the last part says that its value was not written as JSON."""
+        del field
+        return WRITTEN.get().get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Return all keys, the unknown ones too, so that they are refused."""
+        return dict(WRITTEN.get())
+
+
+class Settings(BaseSettings, Section):
+    """Everything the operator said, checked, with the defaults filled in.
+
+    The one source is the tree that :mod:`exporter.config.load` put together: the library's own sources for the
+    environment and for YAML cannot tell the line of a mistake, nor refuse a variable that sets nothing.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="EXPORTER_", env_nested_delimiter="__")
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], *_: PydanticBaseSettingsSource, **others: PydanticBaseSettingsSource
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the one source."""
+        del others
+        return (_Tree(settings_cls),)
+
+    log: Log = Field(default=Log(), description="The log.")
+    web: Web = Field(default=Web(), description="The web server.")
+    poll: Poll = Field(default=Poll(), description="How often the cloud is asked.")
+    journal: types.File | None = Field(
+        default=None, description="The file in which counters and runs survive a restart."
+    )
+    metrics: Metrics = Field(default=Metrics(), description="What is exposed.")
+    sharding: Sharding = Field(default=Sharding(), description="Which part of the jobs this process polls.")
+    projects: Annotated[Mapping[types.ProjectName, Project], BeforeValidator(_projects)] = Field(
+        default={}, description="The projects of the cloud, each under a name of ours ([a-z0-9_-]+, no __)."
+    )
+    jobs: Annotated[tuple[Job, ...], SkipValidation] = Field(
+        default=(), description="The jobs to watch, each with the fields of its service."
+    )
+    job_files: tuple[types.Pattern, ...] = Field(
+        default=(), description="Patterns of files with more jobs, such as jobs.d/*.yaml; read again when they change."
+    )
+    discovery: Annotated[tuple[Search, ...], SkipValidation] = Field(
+        default=(), description="Rules that find jobs by the list calls, each with the fields of its service's rule."
+    )

@@ -1,0 +1,156 @@
+"""The kinds of value a setting can have: each reads text, and says what it expected where it cannot."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+
+from exporter.config import files, urls
+from exporter.model import units
+from exporter.model.messages import Expected, nearest, shown
+from exporter.services.clouds import REGION
+
+VARIABLE: Final = re.compile(r"\$\{\w+\}|\$[A-Z_][A-Z0-9_]*|\$\(\w+\)|\{\{.*\}\}")
+"""Text that other programs put something in place of, as an operator may expect of us."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Metadata of a field: how a value of it is written in the configuration."""
+
+    write: Callable[[Any], str]
+
+
+def reading(what: str, parse: Callable[[str], Any]) -> BeforeValidator:
+    """Read text by *parse*; a value that is no text any more is left as it is, a list or a mapping refused."""
+
+    def read(value: Any) -> Any:
+        if value is None or isinstance(value, dict | list):
+            raise Expected(what, value)
+        return parse(value) if isinstance(value, str) else value
+
+    return BeforeValidator(read)
+
+
+def at_least(least: float, write: Callable[[Any], str] = str) -> AfterValidator:
+    """Refuse a number below *least*; *write* is how the operator writes such a number."""
+
+    def check(value: Any) -> Any:
+        if value < least:
+            raise ValueError(f"expected at least {write(least)}, not {write(value)}")
+        return value
+
+    return AfterValidator(check)
+
+
+def at_most(most: int) -> AfterValidator:
+    """Refuse a number above *most*."""
+
+    def check(value: int) -> int:
+        if value > most:
+            raise ValueError(f"expected at most {most}, not {value}")
+        return value
+
+    return AfterValidator(check)
+
+
+def choice(words: type[StrEnum]) -> BeforeValidator:
+    """Read one of the words of an enumeration."""
+    what = f"one of {', '.join(words)}"
+
+    def parse(text: str) -> StrEnum:
+        if text not in list(words):
+            raise Expected(what, text)
+        return words(text)
+
+    return reading(what, parse)
+
+
+def _switch(text: str) -> bool:
+    if text.lower() not in SWITCH:
+        raise Expected("true or false", text)
+    return SWITCH[text.lower()]
+
+
+def whole(text: str) -> int:
+    """Read a whole number. Raises ``ValueError``."""
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise Expected("a whole number", text)
+    return int(text)
+
+
+def _label(text: str) -> str:
+    if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", text):
+        raise Expected("a label name of letters, digits and underscores that starts with no digit", text)
+    if text.startswith("__"):
+        raise ValueError(f"{shown(text)} starts with two underscores, which Prometheus keeps for itself")
+    return str(text)
+
+
+def _project_name(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9_-]+", text) or "__" in text:
+        raise ValueError(
+            f"{shown(text)} cannot name a project; "
+            "expected small letters, digits, - and _, and no two _ beside each other"
+        )
+    return str(text)
+
+
+def _region(text: str) -> str:
+    if not REGION.fullmatch(text):
+        raise Expected("a region such as cn-north-4", text)
+    return str(text)
+
+
+def opaque(text: str) -> str:
+    """Return text as it is; only nothing is refused. Raises ``ValueError``."""
+    if not text:
+        raise ValueError("expected text; this is empty")
+    return str(text)
+
+
+def _zone(text: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(text)
+    except (KeyError, ValueError, OSError):
+        near = nearest(text, available_timezones()) or "Asia/Shanghai"
+        raise ValueError(f'unknown time zone {shown(text)}; did you mean "{near}"?') from None
+
+
+def _secret(text: str) -> SecretStr:
+    files.one_line(opaque(text), "expected")
+    if VARIABLE.fullmatch(text):
+        raise ValueError("this looks like a variable, and none are put in; name a file, or set the key's own variable")
+    return SecretStr(str(text))
+
+
+SWITCH: Final = {"true": True, "false": False, "yes": True, "no": False, "on": True, "off": False}
+
+_as_duration: Final = Written(units.duration)
+_reads_duration: Final = reading("a duration such as 30s or 5m", units.seconds)
+
+Duration = Annotated[float, _reads_duration, _as_duration]
+Timeout = Annotated[float, at_least(0.001, units.duration), _reads_duration, _as_duration]
+Interval = Annotated[float, at_least(1, units.duration), _reads_duration, _as_duration]
+Rate = Annotated[float, reading("a rate such as 5/s or 120/m", units.rate), Written(lambda value: f"{value:g}/s")]
+Switch = Annotated[bool, reading("true or false", _switch), Written(lambda value: str(value).lower())]
+Count = Annotated[int, at_least(1), reading("a whole number", whole)]
+Few = Annotated[int, at_most(1000), at_least(1), reading("a whole number", whole)]
+Label = Annotated[str, reading("a label name", _label)]
+ProjectName = Annotated[str, reading("a project name", _project_name)]
+Region = Annotated[str, reading("a region such as cn-north-4", _region)]
+Opaque = Annotated[str, reading("text", opaque)]
+Listen = Annotated[str, reading("host:port", urls.listen)]
+EndpointUrl = Annotated[str, reading("a URL", urls.endpoint)]
+ProxyUrl = Annotated[str, reading("a URL", urls.proxy)]
+Zone = Annotated[ZoneInfo, reading("a time zone", _zone)]
+Secret = Annotated[SecretStr, reading("text", _secret)]
+Pattern = Annotated[str, reading("a pattern of files", files.pattern)]
+File = Annotated[Path, reading("the path of a file", files.path)]
+SecretFile = Annotated[File, AfterValidator(files.secret)]
+AuthoritiesFile = Annotated[File, AfterValidator(files.authorities)]

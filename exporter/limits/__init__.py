@@ -1,0 +1,1 @@
+"""Who may call, and when: rate limits and circuit breakers."""

@@ -1,0 +1,228 @@
+"""How many calls a limit class allows: never more than 60 x N in any 60 seconds, a burst included.
+
+A budget gives way when the vendor refuses calls as too many. Its limit is the user's, so other tools of the same user
+spend of it too, and N may be too much although we keep to it. Then nothing starts for a while, and after that fewer
+calls: half as many for each refusal, and more again bit by bit. Nothing tells how much the others take, and this way
+is known to end near what they leave (it is how TCP shares a line).
+"""
+
+import heapq
+import math
+from collections.abc import Collection, Hashable, Iterator
+from itertools import count
+from typing import Final, NamedTuple, TypeAlias
+
+from exporter.limits.circuit_breaker import CircuitBreaker, Ticket
+from exporter.model.units import LONGEST_WAIT, THROTTLE_WAIT
+
+Key: TypeAlias = Hashable
+"""What waits for a call: a job's key, or whatever else makes calls. Keys are never compared."""
+LOWERED: Final = 0.5
+"""What is left of the rate after a refusal: enough for another tool that takes as much as we do."""
+LEAST: Final = 0.1
+"""The share of the configured rate that is never given up: it shows when the others are done, and no job starves."""
+RECOVERY: Final = 600.0
+"""Seconds from nothing to the configured rate: a tenth more each minute, which is the span that the vendor counts."""
+SETTLE: Final = 10.0
+"""Seconds in which refusals are of calls that were under way at the first one; a call has as long by default."""
+NOISE: Final = 1e-8
+"""Seconds that rounding may cost; a minute's gaps are longer by more than that."""
+
+
+class Start(NamedTuple):
+    """A poll that may start."""
+
+    due: float
+    key: Key
+    ticket: Ticket
+    """The right to make its call."""
+    gate: CircuitBreaker
+
+    def leave(self, now: float) -> None:
+        """Say that the call is over."""
+        self.gate.left(self.ticket, now)
+
+
+class Budget:
+    """A bucket of *rate* calls a second, and who waits for it, the nearest deadline first.
+
+    A burst of a tenth of a second's calls is allowed and taken off the steady rate, and a part of a call is none, so
+    that the sum over a minute holds whenever the minute begins. A job's deadline is when its next turn would come, so
+    a running job goes before a waiting one. None waits for ever: who comes after a job's deadline has a later one, so
+    from then on at most those go before it that waited already, each once.
+    """
+
+    def __init__(self, rate: float) -> None:
+        self.configure(rate)
+        self._last = float("-inf")  # when the last call would have started without a burst
+        self._paused_until = self._settled = float("-inf")
+        self._share = 1.0
+        self._waiting: dict[CircuitBreaker, list[tuple[float, float, int, Key]]] = {}
+        self._serial = count()
+
+    def configure(self, rate: float) -> None:
+        """Set the configured rate anew. A minute in which it changes has at most the calls of the higher rate."""
+        burst = max(1.0, rate // 10)
+        steady = per_minute(rate) - (burst if burst > 1 else 0)
+        self.configured = rate
+        self._gap = 60 / steady * (1 + 1e-9)  # never short of it by rounding
+        self._tolerance = (burst - 1) * self._gap
+
+    def wait_for(self, key: Key, due: float, deadline: float, gate: CircuitBreaker) -> None:
+        """Let a job wait for its call, and for the *gate* of who asks: projects of one user share a bucket."""
+        heapq.heappush(self._waiting.setdefault(gate, []), (deadline, due, next(self._serial), key))
+
+    @property
+    def wanted(self) -> bool:
+        """Whether a job waits."""
+        return any(self._waiting.values())
+
+    @property
+    def open(self) -> bool:
+        """Whether a job waits that its gate would let through."""
+        return any(waiting and gate.free for gate, waiting in self._waiting.items())
+
+    def nearest(self) -> float:
+        """Return the nearest deadline of the jobs that their gates would let through."""
+        return self._waiting[self._first()][0][0]
+
+    def _first(self) -> CircuitBreaker:
+        return min((gate for gate, waiting in self._waiting.items() if waiting and gate.free), key=self._deadline)
+
+    def _deadline(self, gate: CircuitBreaker) -> tuple[float, float]:
+        return self._waiting[gate][0][:2]
+
+    def give_up(self, gate: CircuitBreaker) -> Iterator[Key]:
+        """Take out and yield the jobs that wait for *gate*, without a call."""
+        for _, _, _, key in sorted(self._waiting.pop(gate, ())):
+            yield key
+
+    def give_up_all(self) -> Iterator[Key]:
+        """Take out and yield all that waits, without a call."""
+        for gate in list(self._waiting):
+            yield from self.give_up(gate)
+
+    def forget(self, keys: Collection[Key]) -> None:
+        """Let some jobs wait no more."""
+        for gate, waiting in self._waiting.items():
+            self._waiting[gate] = [each for each in waiting if each[-1] not in keys]
+            heapq.heapify(self._waiting[gate])
+
+    def throttled(self, now: float, retry_after: float | None) -> None:
+        """Give way, because a call was refused as too many; *retry_after* is how long the vendor asks to wait.
+
+        A minute at least, whatever it asks for: its limits are per minute, so only then it surely counts anew. And
+        ten at most, or one odd answer would make all jobs of the bucket stale.
+        """
+        share = self._share_at(now)
+        if now >= max(self._paused_until, self._settled):
+            share = max(LEAST, share * LOWERED)
+            self._settled = now + SETTLE
+        self._share = share
+        pause = min(max(THROTTLE_WAIT, retry_after or 0.0), LONGEST_WAIT)
+        self._paused_until = max(self._paused_until, now + pause)
+
+    def rate(self, now: float) -> float:
+        """Return the calls a second that are allowed now; in a pause, those that will be after it."""
+        return self.configured * self._share_at(now)
+
+    def _share_at(self, now: float) -> float:
+        """Return how much of the configured rate is allowed: from the end of a pause on more and more."""
+        return min(1.0, self._share + max(0.0, now - self._paused_until) / RECOVERY)
+
+    def _free_at(self, now: float) -> float:
+        return self._last + self._gap / self._share_at(now)
+
+    def ready_in(self, now: float) -> float:
+        """Return the seconds until the next call is surely allowed, 0 if it is now."""
+        left = max(self._free_at(now) - self._tolerance, self._paused_until) - now
+        return left if left > NOISE else 0.0
+
+    def take(self, now: float) -> Start:
+        """Spend a call on the job with the nearest deadline of those that their gates let through."""
+        self._last = max(now, self._free_at(now))
+        gate = self._first()
+        _, due, _, key = heapq.heappop(self._waiting[gate])
+        return Start(due, key, gate.enter(), gate)
+
+
+class Limiter:
+    """Decides what starts: a call needs one of *places*, and room in its bucket's budget."""
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._budgets: dict[Hashable, Budget] = {}
+
+    def wait_for(
+        self, bucket: Hashable, rate: float, key: Key, due: float, deadline: float, gate: CircuitBreaker
+    ) -> None:
+        """Let a job wait; *rate* is the bucket's as configured now, in calls a second, *gate* that of who asks."""
+        budget = self._budgets.get(bucket)
+        if budget is None:
+            budget = self._budgets[bucket] = Budget(rate)
+        elif budget.configured != rate:
+            budget.configure(rate)
+        budget.wait_for(key, due, deadline, gate)
+
+    def throttled(self, bucket: Hashable, now: float, retry_after: float | None) -> None:
+        """Let a bucket give way, because the vendor refused one of its calls as too many."""
+        if bucket in self._budgets:  # else a reload gave the job another one meanwhile
+            self._budgets[bucket].throttled(now, retry_after)
+
+    def rate(self, bucket: Hashable, configured: float, now: float) -> float:
+        """Return the calls a second that a bucket allows now; *configured* is how many the operator does."""
+        budget = self._budgets.get(bucket)
+        return configured if budget is None else budget.rate(now) * configured / budget.configured
+
+    def start(self, now: float) -> Iterator[Start]:
+        """Yield what may start now."""
+        while self._free > 0:
+            ready = [budget for budget in self._open() if not budget.ready_in(now)]
+            if not ready:
+                return
+            self._free -= 1
+            # over all buckets, or the first one would keep every place to itself when places are short
+            yield min(ready, key=Budget.nearest).take(now)
+
+    def ready_in(self, now: float) -> float | None:
+        """Return the seconds until the next job may start, ``None`` if that needs more than time to pass."""
+        if self._free <= 0:
+            return None
+        return min((budget.ready_in(now) for budget in self._open()), default=None)
+
+    def turn_away(self, gate: CircuitBreaker) -> Iterator[Key]:
+        """Take out and yield the jobs that wait for a call through *gate*."""
+        for budget in self._budgets.values():
+            yield from budget.give_up(gate)
+
+    def turn_all_away(self) -> Iterator[Key]:
+        """Take out and yield all that waits for a call."""
+        for budget in self._budgets.values():
+            yield from budget.give_up_all()
+
+    def forget(self, keys: Collection[Key]) -> None:
+        """Let some jobs wait no more, whichever budget they wait for."""
+        for budget in self._budgets.values():
+            budget.forget(keys)
+
+    def _open(self) -> list[Budget]:
+        return [budget for budget in self._budgets.values() if budget.open]
+
+    @property
+    def wanted(self) -> bool:
+        """Whether a job waits."""
+        return any(budget.wanted for budget in self._budgets.values())
+
+    def resize(self, more: int) -> None:
+        """Have so many places more, or fewer once their calls are over."""
+        self._free += more
+
+    def leave(self) -> None:
+        """Give a place back."""
+        self._free += 1
+
+
+def per_minute(rate: float) -> float:
+    """Return the calls a minute that *rate*, in calls a second, allows: whole ones, unless it is less than one."""
+    calls = 60 * rate
+    return math.floor(calls + 1e-9) if calls >= 1 else calls

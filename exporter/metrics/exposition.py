@@ -1,0 +1,194 @@
+"""Records as bytes: a job's lines are rendered when its record changes, and a scrape joins them.
+
+The lines of a sample are the same in the text format 0.0.4 and in OpenMetrics 1.0; only what stands above a family
+differs. They are byte for byte what prometheus_client prints for the same samples.
+
+The lines of many jobs stand together in blocks, one run of bytes a family and block: a line of its own in memory would
+cost more for its book-keeping than for its text. A changed job's lines are put in the place of the old ones by copying
+their block, so whoever still sends the old block is not disturbed.
+"""
+
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from operator import itemgetter
+from typing import Final
+
+from prometheus_client.utils import floatToGoString
+
+from exporter.metrics.family import Family
+from exporter.model.job import JobKey
+from exporter.model.record import Record
+from exporter.model.snapshot import Measure
+
+ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
+BLOCK: Final = 64
+"""Jobs in a block: many enough that few parts are joined, few enough that copying one costs little."""
+
+
+class _Blocks:
+    """Chunks of bytes by slot, most of them small, kept together."""
+
+    __slots__ = ("_ends", "texts")
+
+    def __init__(self) -> None:
+        self.texts: list[bytes] = []
+        self._ends: list[array[int] | None] = []
+
+    def empty(self, slot: int) -> bool:
+        """Whether the slot holds nothing."""
+        number, at = divmod(slot, BLOCK)
+        if number >= len(self._ends) or (ends := self._ends[number]) is None:
+            return True
+        return ends[at] == (ends[at - 1] if at else 0)
+
+    def put(self, slot: int, chunk: bytes) -> None:
+        """Put *chunk* in the place of what the slot holds."""
+        number, at = divmod(slot, BLOCK)
+        while len(self.texts) <= number:
+            self.texts.append(b"")
+            self._ends.append(None)
+        text, ends = self.texts[number], self._ends[number]
+        if ends is None:
+            ends = self._ends[number] = array("I", bytes(4 * BLOCK))
+        start, end = ends[at - 1] if at else 0, ends[at]
+        if text[start:end] == chunk:
+            return
+        self.texts[number] = b"".join((text[:start], chunk, text[end:]))
+        if grown := len(chunk) - (end - start):
+            for later in range(at, BLOCK):
+                ends[later] += grown
+
+
+class _Lines:
+    """The lines of one family, a chunk a job."""
+
+    __slots__ = ("_blocks", "_form", "_order", "family", "headers")
+
+    def __init__(self, family: Family, service: str, job: str) -> None:
+        names = (service, job, *family.labels)
+        self.family = family
+        self.headers = (_text_header(family).encode(), _openmetrics_header(family).encode())
+        labels = ",".join(f'{name}="%s"' for name in sorted(names))
+        self._form = f"{family.name}{{{labels}}} %s\n"
+        self._order = itemgetter(*[names.index(name) for name in sorted(names)])
+        self._blocks = _Blocks()
+
+    def put(self, slot: int, key: tuple[str, str], record: Record, before: Record | None) -> int:
+        """Render the lines of one job, unless they say what they said *before*, and return how many they are."""
+        samples = list(self.family.read(record))
+        if not samples and self._blocks.empty(slot):
+            return 0  # as most families of the other services
+        if before is None or samples != list(self.family.read(before)):
+            self._blocks.put(slot, "".join([self._line(key, values, value) for values, value in samples]).encode())
+        return len(samples)
+
+    def remove(self, slot: int) -> None:
+        """Take the lines of one job out."""
+        self._blocks.put(slot, b"")
+
+    def parts(self) -> list[bytes]:
+        """Return the lines of all jobs."""
+        return self._blocks.texts
+
+    def _line(self, key: tuple[str, str], values: tuple[str, ...], value: float) -> str:
+        return self._form % (*self._order((*key, *map(escaped, values))), number(value))
+
+
+class Exposition:
+    """The rendered lines of all jobs; *service* and *job* are the names of the two labels."""
+
+    def __init__(self, families: Sequence[Family], service: str = "service", job: str = "job") -> None:
+        self._lines = [_Lines(family, service, job) for family in families]
+        self._of_counts = {lines.family.measure: lines for lines in self._lines if lines.family.measure}
+        self._others = [lines for lines in self._lines if not lines.family.measure]
+        self._every_poll = [lines for lines in self._lines if lines.family.every_poll]
+        self._slots: dict[JobKey, int] = {}
+        self._free: dict[str, list[int]] = {}
+        self._blocks = 0
+
+    def put(self, record: Record, before: Record | None = None, *, whole: bool = True) -> int:
+        """Render the lines of a job and return how many they are.
+
+        *before* is the record that the lines were rendered from, if they are whole; what it says as well is not
+        rendered again. Unless *whole* only those families stay that say who the job is and whether it is up; the
+        number is of all lines nevertheless.
+        """
+        key = record.job.key
+        slot, names = self._slot(key), (escaped(key.service), escaped(key.job))
+        count = 0
+        for lines in self._lines if before is None else self._others:
+            if whole or not lines.family.guarded:
+                count += lines.put(slot, names, record, before)
+            else:
+                lines.remove(slot)
+                count += sum(1 for _ in lines.family.read(record))
+        if before is None:
+            return count
+        new, old = _counts(record), _counts(before)
+        for name in {each.name for each in {*new, *old} if new.get(each) != old.get(each)} & self._of_counts.keys():
+            self._of_counts[name].put(slot, names, record, None)
+        return count + sum(each.name in self._of_counts for each in new)
+
+    def put_poll(self, record: Record, *, whole: bool = True) -> None:
+        """Render only what every poll that worked changes."""
+        key = record.job.key
+        names = (escaped(key.service), escaped(key.job))
+        for lines in self._every_poll:
+            if whole or not lines.family.guarded:
+                lines.put(self._slots[key], names, record, None)
+
+    def remove(self, key: JobKey) -> None:
+        """Forget the lines of a job; its place is free for the next."""
+        slot = self._slots.pop(key)
+        self._free[key.service].append(slot)
+        for lines in self._lines:
+            lines.remove(slot)
+
+    def sections(self, openmetrics: bool, names: frozenset[str] = frozenset()) -> Iterator[list[bytes]]:
+        """Yield the body, a family after the other, each in parts that never change.
+
+        With *names* only the families whose samples are called so.
+        """
+        for lines in self._lines:
+            if not names or lines.family.name in names:
+                yield [lines.headers[openmetrics], *lines.parts()]
+
+    def _slot(self, key: JobKey) -> int:
+        """Return the place of a job: in a block of its service, so that few families have lines in each block."""
+        slot = self._slots.get(key)
+        if slot is None:
+            free = self._free.setdefault(key.service, [])
+            if not free:
+                free.extend(range((self._blocks + 1) * BLOCK - 1, self._blocks * BLOCK - 1, -1))
+                self._blocks += 1
+            slot = self._slots[key] = free.pop()
+        return slot
+
+
+def _counts(record: Record) -> Mapping[Measure, float]:
+    return {} if record.shown is None else record.shown.counts
+
+
+@lru_cache(maxsize=4096)
+def escaped(text: str) -> str:
+    """Write a label's value; the same few words come again and again."""
+    return text.translate(ESCAPES)
+
+
+def number(value: float) -> str:
+    """Write a value as prometheus_client does."""
+    if type(value) is int and 0 <= value < 1_000_000:
+        return f"{value}.0"  # by far the most
+    text: str = floatToGoString(value)  # type: ignore[no-untyped-call]
+    return text
+
+
+def _text_header(family: Family) -> str:
+    return f"# HELP {family.name} {family.help}\n# TYPE {family.name} {family.kind}\n"
+
+
+def _openmetrics_header(family: Family) -> str:
+    name = family.name.removesuffix("_total") if family.kind == "counter" else family.name
+    unit = f"# UNIT {name} {family.unit}\n" if family.unit else ""
+    return f"# HELP {name} {family.help}\n# TYPE {name} {family.kind}\n{unit}"

@@ -1,0 +1,152 @@
+"""What a metric of the jobs is: a row of data and a function that reads its samples from a record."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from exporter.model.reason import Reason
+from exporter.model.record import Record
+from exporter.model.snapshot import RESULTS, Measure, Snapshot, State
+
+Samples = Iterable[tuple[tuple[str, ...], float]]
+"""Label values, in the order of the family's labels, and the value."""
+
+PREFIX: Final = "huaweicloud_job_"
+LAST_POLL: Final = " (as of the job's last poll that worked)"
+ALWAYS_COUNTED: Final = (Reason.TIMEOUT, Reason.AUTH, Reason.THROTTLED)
+"""Reasons that are there as 0 from the start, so that a rate() over them sees the first one."""
+_UNFAILED: Final = tuple(((reason.value,), 0) for reason in ALWAYS_COUNTED)
+_STATES: Final = tuple((state, (state.value,)) for state in State)
+_RESULTS: Final = tuple((result.value,) for result in RESULTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric of the jobs; ``service`` and ``job`` stand before its own labels."""
+
+    name: str
+    """As on the sample: a counter's ends in ``_total``."""
+    kind: Literal["gauge", "counter"]
+    help: str
+    read: Callable[[Record], Samples]
+    labels: tuple[str, ...] = ()
+    unit: str = ""
+    every_poll: bool = False
+    """Whether it changes at every poll that worked, so that it is rendered apart from the rest of its job."""
+    guarded: bool = True
+    """Whether it is left out for a job that does not fit under ``metrics.max_series``."""
+    measure: str = ""
+    """The name of the counts that it shows and nothing else; empty if it reads anything else."""
+
+
+def one(value: Callable[[Record], float | None]) -> Callable[[Record], Samples]:
+    """Read one sample from the record, none where it is not known."""
+
+    def read(record: Record) -> Samples:
+        found = value(record)
+        return () if found is None else (((), found),)
+
+    return read
+
+
+def shown(value: Callable[[Snapshot], float | None]) -> Callable[[Record], Samples]:
+    """Read one sample from the last answer, none where it says nothing or is too old."""
+
+    return one(lambda record: None if record.shown is None else value(record.shown))
+
+
+def info(record: Record) -> Samples:
+    """Read who the job is; the run and the vendor's word are empty once they are too old."""
+
+    shown, target = record.shown, record.job.target
+    run_id, native = ("", "") if shown is None else (shown.run.label, shown.native_state)
+    return (
+        (
+            (
+                record.job.project,
+                record.job.region,
+                target.get("cluster_id", ""),
+                target.get("job_id", ""),
+                run_id,
+                native,
+            ),
+            1,
+        ),
+    )
+
+
+def failures(record: Record) -> Samples:
+    """Read the failed polls by reason."""
+
+    if not record.failures:
+        return _UNFAILED
+    zeros = dict.fromkeys(ALWAYS_COUNTED, 0)
+    return (((reason.value,), count) for reason, count in {**zeros, **record.failures}.items())
+
+
+def states(record: Record) -> Samples:
+    """Read all states, 1 for the one that holds."""
+
+    shown = record.shown
+    return () if shown is None else [(labels, float(state is shown.state)) for state, labels in _STATES]
+
+
+def runs(record: Record) -> Samples:
+    """Read the runs that ended by result."""
+
+    return zip(_RESULTS, record.runs, strict=True)
+
+
+def total(name: str, unit: str, text: str) -> Family:
+    """Return the counter of what a job's runs moved together; *name* is the measure's, *text* what is added up."""
+
+    def read(record: Record) -> Samples:
+        value = record.totals.get(name)
+        return () if value is None else (((), value),)
+
+    rest = " by the runs that succeeded since the job was registered, each added once after it ended"
+    return Family(f"{PREFIX}runs_{name}_total", "counter", text + rest, read, unit=unit)
+
+
+def failure(record: Record) -> Samples:
+    """Read the code of a run that failed."""
+
+    code = record.shown and record.shown.failure_code
+    return (((code,), 1),) if code else ()
+
+
+def gauge(
+    name: str,
+    unit: str,
+    text: str,
+    read: Callable[[Record], Samples],
+    *,
+    labels: tuple[str, ...] = (),
+    measure: str = "",
+) -> Family:
+    """Return a gauge that is as of the job's last poll; *text* is its help without that."""
+    return Family(PREFIX + name, "gauge", text + LAST_POLL, read, labels, unit, measure=measure)
+
+
+def count(name: str, unit: str, text: str, label: str = "", values: Sequence[str] = ("",)) -> Family:
+    """Return the family of one measure with a fixed set of label values."""
+    measures = [Measure(name, value) for value in values]
+
+    def read(record: Record) -> Samples:
+        shown = record.shown
+        if shown is None or not shown.counts:
+            return ()
+        counts = shown.counts
+        return [((each.label,) if label else (), counts[each]) for each in measures if each in counts]
+
+    return gauge(name, unit, text, read, labels=(label,) if label else (), measure=name)
+
+
+def open_count(name: str, text: str, label: str) -> Family:
+    """Return the family of one measure whose label values are the vendor's words."""
+
+    def read(record: Record) -> Samples:
+        counts = {} if record.shown is None else record.shown.counts
+        return [((each.label,), value) for each, value in counts.items() if each.name == name]
+
+    return gauge(name, "", text, read, labels=(label,), measure=name)

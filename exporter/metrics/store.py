@@ -1,0 +1,109 @@
+"""The newest record of every job, and its rendered lines: what /metrics, the page and the schedule read."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import fields
+from operator import attrgetter
+from typing import TypeAlias
+
+from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.exposition import Exposition
+from exporter.metrics.series_limit import SeriesLimit
+from exporter.model.job import Job, JobKey
+from exporter.model.record import Record
+
+Target: TypeAlias = tuple[str, ...]
+"""A project, a service, and what tells one job of it from the others."""
+
+_REST = attrgetter(*[each.name for each in fields(Record) if each.name not in {"polled_at", "listed_at"}])
+
+
+class JobStore:
+    """All jobs and their lines; above *max_series* whole jobs are left out, the newest first.
+
+    *service* and *job* are the names of the two labels that every series has.
+    """
+
+    def __init__(self, max_series: int, service: str = "service", job: str = "job") -> None:
+        self._records: dict[JobKey, Record] = {}
+        self._by_target: dict[Target, dict[JobKey, None]] = {}
+        self._exposition = Exposition(FAMILIES, service, job)
+        self._series_limit = SeriesLimit(max_series)
+
+    @property
+    def series(self) -> int:
+        """Series of the jobs that are shown now."""
+        return self._series_limit.series
+
+    @property
+    def dropped(self) -> int:
+        """Series left out since the start, counted each time a job is."""
+        return self._series_limit.dropped
+
+    def limit(self, max_series: int) -> None:
+        """Show at most so many series from now on."""
+        self._series_limit.limit(max_series)
+        self._fit()
+
+    def records(self) -> Collection[Record]:
+        """Return the record of every job, in the order of registration."""
+        return self._records.values()
+
+    def get(self, key: JobKey) -> Record | None:
+        """Return the record of one job."""
+        return self._records.get(key)
+
+    def at(self, project: str, service: str, target: Collection[str]) -> list[Record]:
+        """Return the records of the jobs that are *target*, the values that tell one job of a service from another."""
+        return [self._records[key] for key in self._by_target.get((project, service, *target), ())]
+
+    def put(self, record: Record) -> None:
+        """Take the newest record of a job; its lines are rendered only as far as they change."""
+        key = record.job.key
+        before = self._records.get(key)
+        self._records[key] = record
+        if before is None or before.job is not record.job:
+            self._index(None if before is None else before.job, record.job)
+        if _only_polled_again(before, record):
+            self._exposition.put_poll(record, whole=self._series_limit.whole(key))
+            return
+        whole = self._series_limit.whole(key)
+        self._series_limit.resize(key, self._exposition.put(record, before if whole else None, whole=whole))
+        if whole and not self._series_limit.whole(key):  # it is new, and others are left out already
+            self._exposition.put(record, whole=False)
+        self._fit()
+
+    def remove(self, key: JobKey) -> None:
+        """Forget a job and its series."""
+        record = self._records.pop(key, None)
+        if record is not None:
+            self._index(record.job, None)
+            self._exposition.remove(key)
+            self._series_limit.remove(key)
+            self._fit()
+
+    def sections(self, openmetrics: bool, names: frozenset[str] = frozenset()) -> Iterator[list[bytes]]:
+        """Yield the lines of the jobs, a family after the other, each in parts that never change."""
+        return self._exposition.sections(openmetrics, names)
+
+    def _index(self, before: Job | None, after: Job | None) -> None:
+        if before is not None:
+            target = _target(before)
+            self._by_target[target].pop(before.key)
+            if not self._by_target[target]:
+                del self._by_target[target]
+        if after is not None:
+            self._by_target.setdefault(_target(after), {})[after.key] = None
+
+    def _fit(self) -> None:
+        for key, whole in self._series_limit.changes():
+            self._exposition.put(self._records[key], whole=whole)
+
+
+def _target(job: Job) -> Target:
+    return (job.project, job.key.service, *job.target.values())
+
+
+def _only_polled_again(before: Record | None, record: Record) -> bool:
+    if before is None or before.polled_at is None or record.polled_at is None:
+        return False
+    return _REST(before) == _REST(record)

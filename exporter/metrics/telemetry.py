@@ -1,0 +1,227 @@
+"""The exporter's own metrics: how its calls, its polls and its rendering go."""
+
+import os
+import platform
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
+
+from exporter import __version__
+from exporter.metrics.watched import WatchedCounter, WatchedGauge
+
+PREFIX = "huaweicloud_job_exporter"
+LAG_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+CALL_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+RENDER_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
+DROPPED = "Series left out because metrics.max_series was reached, counted each time a job is left out"
+
+BUDGET = (
+    "Calls a second that a limit class may make now: as configured, divided by the shards; less for a time after the"
+    " cloud refused calls as too many"
+)
+STRETCH = (
+    "Factor by which intervals are longer than configured, because the calls would not fit the budget; 1 if they do"
+)
+EXPIRY = (
+    "Unix time in seconds when the token or temporary key in use expires, as the cloud told it; absent where nobody"
+    " said, and before the first is fetched"
+)
+JOURNAL = (
+    "Unix time in seconds when the journal was last written; only what is new is written; absent before, and without a"
+    " journal"
+)
+
+
+class Telemetry:
+    """The exporter's own metrics and the registry they are in; *service* is the name of that label."""
+
+    def __init__(self, service: str = "service") -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = CollectorRegistry(auto_describe=True)
+        self.catalogue: list[tuple[str, str, str, tuple[str, ...]]] = []
+        """Name, type, help and labels of every metric here, for the reference."""
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        build = self._gauge("build_info", "Always 1; what is running", "version", "revision", "python")
+        build.labels(__version__, os.environ.get("SOURCE_REVISION", "unknown"), platform.python_version()).set(1)
+        self.shard = self._gauge("shard_info", "Always 1; which shard of how many this is", "shard", "shards")
+        self.shards = self._gauge("shards", "Shards that the jobs are divided among; 1 if they are not")
+        self.registered_jobs = self._gauge(
+            "registered_jobs", "Jobs registered now, by who registered them", service, "source"
+        )
+        self.job_files = self._gauge(
+            "job_file_last_read_successful",
+            "1 if a job file was read as it is now, 0 if the jobs of its last good content count instead, or none",
+            "file",
+        )
+        self._service = service
+        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}  # finding them costs more
+        self.config_good = self._gauge(
+            "config_last_reload_successful", "1 if the configuration that was read last is in use, 0 if it was refused"
+        )
+        self.config_time = self._gauge(
+            "config_last_reload_success_timestamp_seconds",
+            "Unix time in seconds when the configuration in use was taken over",
+        )
+        self._declare_calls(service)
+        self._declare_polls(service)
+        self._declare_discovery(service)
+        self.journal_errors = self._counter("journal_errors", "Times that the journal could not be read or written")
+        self._journal_written: dict[tuple[str, ...], float] = {}
+        self._watched("journal_last_write_timestamp_seconds", JOURNAL, (), lambda: self._journal_written)
+
+    def journal_wrote(self, at: float) -> None:
+        """Note when the journal was written."""
+        self._journal_written[()] = at
+
+    def _declare_calls(self, service: str) -> None:
+        self.api_requests = self._counter(
+            "api_requests",
+            "Calls to the cloud, by HTTP status; code none is a call without an answer",
+            service,
+            "operation",
+            "code",
+        )
+        self.api_seconds = self._histogram(
+            "api_request_duration_seconds",
+            "Seconds from sending a call to the end of its answer",
+            CALL_BUCKETS,
+            service,
+            "operation",
+        )
+        self.api_throttled = self._counter("api_throttled", "Calls that the cloud refused as too many", service)
+        self.project_paused = self._gauge(
+            "project_paused",
+            "1 while no calls are made for a project, and why; absent while they are made",
+            "project",
+            "reason",
+        )
+        self.clock_skew = self._gauge(
+            "clock_skew_seconds",
+            "Seconds that the cloud's clock, as its Date header tells, is ahead of ours; a signature is void after 900",
+            "project",
+        )
+
+    def answered(self, service: str, operation: str, status: int, seconds: float) -> None:
+        """Count a call that was answered, and how long it took."""
+        found = self._answered.get((service, operation, status))
+        if found is None:
+            counted = self.api_requests.labels(service, operation, str(status))
+            found = self._answered[service, operation, status] = (counted, self.api_seconds.labels(service, operation))
+        found[0].inc()
+        found[1].observe(seconds)
+
+    def _declare_polls(self, service: str) -> None:
+        self.poll_lag = self._histogram(
+            "poll_lag_seconds", "Seconds from when a poll was due to when it started", LAG_BUCKETS
+        )
+        self.polls_skipped = self._counter(
+            "polls_skipped",
+            "Turns of a job that passed without a poll: slow, because its last poll took longer than its interval;"
+            " busy, because no worker or budget was free",
+            "reason",
+        )
+        self.unknown_values = self._counter(
+            "unknown_values",
+            "Values of answers that could not be read, or words that are not documented, by the vendor's field",
+            service,
+            "field",
+        )
+        self.crashes = self._counter("crashes", "Tasks of the exporter that crashed and went on; see the log", "task")
+        self.render_seconds = self._histogram(
+            "render_duration_seconds",
+            "Seconds to put one scrape's body together, without compressing it",
+            RENDER_BUCKETS,
+        )
+
+    def _declare_discovery(self, service: str) -> None:
+        self.discovery_worked = self._gauge(
+            "discovery_last_success_timestamp_seconds",
+            "Unix time in seconds when every rule for the service and project last read its lists without a failure and"
+            " found all clusters that it names; absent before the first time",
+            service,
+            "project",
+        )
+        self.discovery_cut = self._counter(
+            "discovery_jobs_cut",
+            "Jobs that lists have and that are left out, because max_jobs or the pages of a list are less; counted as"
+            " their number rises, since the start or since the rules changed",
+            service,
+            "project",
+        )
+        self.discovery_left_out = self._gauge(
+            "discovery_jobs_left_out",
+            "Jobs that lists have and that are left out now: more than max_jobs, or hidden by a newer one of the same"
+            " name though they go on; absent until every rule has read its lists once",
+            service,
+            "project",
+        )
+
+    def forget_cut(self, service: str, project: str) -> None:
+        """Let go of what says how many jobs the rules for a service and project leave out, once they are others."""
+        for metric in (self.discovery_cut, self.discovery_left_out):
+            with suppress(KeyError):
+                metric.remove(service, project)
+
+    def watch(self, series: Callable[[], int], dropped: Callable[[], int]) -> None:
+        """Read the number of the jobs' series and of those left out at every scrape."""
+        self._gauge("series", "Series of the jobs on /metrics now").set_function(series)
+        self.catalogue.append((f"{PREFIX}_series_dropped_total", "counter", DROPPED, ()))
+        self.registry.register(WatchedCounter(f"{PREFIX}_series_dropped", DROPPED, dropped))
+
+    def watch_budgets(
+        self,
+        allowed: Callable[[], Mapping[tuple[str, ...], float]],
+        stretches: Callable[[], Mapping[str, float]],
+    ) -> None:
+        """Read at every scrape what budgets allow by project and limit class, and what they stretch by project."""
+        self._watched("api_budget_requests_per_second", BUDGET, ("project", "limit"), allowed)
+        self._watched(
+            "poll_interval_stretch_ratio",
+            STRETCH,
+            ("project",),
+            lambda: {(project,): ratio for project, ratio in stretches().items()},
+        )
+
+    def watch_refused(self, refused: Callable[[], Mapping[tuple[str, ...], float]]) -> None:
+        """Read at every scrape how many entries are left out, by service and source."""
+        text = "Entries of sources that are left out now, because another job has their name; the log names both"
+        self._watched("refused_jobs", text, (self._service, "source"), refused)
+
+    def watch_expiry(self, expiries: Callable[[], Mapping[str, float | None]]) -> None:
+        """Read by project when its credentials expire, at every scrape."""
+        self._watched(
+            "credentials_expiry_timestamp_seconds",
+            EXPIRY,
+            ("project",),
+            lambda: {(project,): at for project, at in expiries().items() if at is not None},
+        )
+
+    def _watched(
+        self, name: str, text: str, labels: tuple[str, ...], read: Callable[[], Mapping[tuple[str, ...], float]]
+    ) -> None:
+        self.catalogue.append((f"{PREFIX}_{name}", "gauge", text, labels))
+        self.registry.register(WatchedGauge(f"{PREFIX}_{name}", text, labels, read))
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        self.catalogue.append((f"{PREFIX}_{name}", "gauge", text, labels))
+        return Gauge(f"{PREFIX}_{name}", text, labels, registry=self.registry)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        self.catalogue.append((f"{PREFIX}_{name}_total", "counter", text, labels))
+        return Counter(f"{PREFIX}_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        self.catalogue.append((f"{PREFIX}_{name}", "histogram", text, labels))
+        return Histogram(f"{PREFIX}_{name}", text, labels, buckets=buckets, registry=self.registry)

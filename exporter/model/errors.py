@@ -1,0 +1,78 @@
+"""The exceptions of the program.
+
+::
+
+    ExporterError
+    ├── SettingsError      the configuration is refused; holds every mistake at once
+    └── PollError          one poll failed for a known reason
+
+Each carries a sentence for the operator. The vendor's own text travels beside it, never inside it, because the
+sentence is logged and the vendor's text may hold SQL, paths or names.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from exporter.model.reason import Reason
+
+TEXT_LIMIT: Final = 300
+
+
+def first_line(text: str) -> str:
+    """Cut a vendor's text to what page and JSON may show: its first line with words, 300 characters of it."""
+    lines = (line.strip() for line in text.splitlines())
+    return next((line for line in lines if line), "")[:TEXT_LIMIT]
+
+
+class ExporterError(Exception):
+    """The root of all errors that the program raises on purpose."""
+
+
+class SettingsError(ExporterError):
+    """The configuration is refused; *mistakes* holds one printable line for each."""
+
+    def __init__(self, mistakes: Sequence[str]) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = tuple(mistakes)
+
+
+class PollError(ExporterError):
+    """A poll that failed for a known reason."""
+
+    def __init__(
+        self,
+        reason: Reason,
+        sentence: str,
+        *,
+        code: str = "",
+        text: str = "",
+        request_id: str = "",
+        retry_after: float | None = None,
+        refused: bool = False,
+        known: bool = False,
+    ) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+        self.sentence = sentence
+        self.code = code
+        """The vendor's error code, empty if none came."""
+        self.text = first_line(text)
+        """The vendor's own words: page and JSON only."""
+        self.request_id = request_id
+        self.retry_after = retry_after
+        """Seconds the server asks to wait, if it does."""
+        self.refused = refused
+        """Whether the cloud refused who asked, by this very call: it counts towards a lock."""
+        self.known = known
+        """Whether the service answered so that it must have known who asked."""
+
+    def retold(self) -> "PollError":
+        """Return the same failure for one who made no call of its own."""
+        return PollError(
+            self.reason,
+            self.sentence,
+            code=self.code,
+            text=self.text,
+            request_id=self.request_id,
+            retry_after=self.retry_after,
+        )

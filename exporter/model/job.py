@@ -1,0 +1,32 @@
+"""A registered job: who it is and where to ask for it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from exporter.model.run import Ledger as Ledger
+from exporter.model.run import RunId as RunId
+
+
+class JobKey(NamedTuple):
+    """The two labels that name a job on every one of its series."""
+
+    service: str
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A registered job."""
+
+    key: JobKey
+    project: str
+    """Our name of the project, the key under ``projects``."""
+    target: Mapping[str, str]
+    """The service's own words for where it is, for example ``job_id`` or ``cluster_id`` and ``job_name``."""
+    interval: float | None = None
+    """Seconds between two polls while it runs, if the operator gave this job its own."""
+    source: str = "static"
+    """Who registered it: ``static`` for the ``jobs`` section, ``file`` for a job file, ``discovery`` for a rule."""
+    region: str = ""
+    """The project's region, for the label of ``huaweicloud_job_info``."""

@@ -1,0 +1,23 @@
+"""Why a poll failed."""
+
+from enum import StrEnum
+
+from exporter.model.run import Ledger as Ledger
+from exporter.model.run import RunId as RunId
+
+
+class Reason(StrEnum):
+    """The closed list of reasons a poll can fail for; label ``reason`` of ``poll_failures_total``."""
+
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    TLS = "tls"
+    THROTTLED = "throttled"
+    AUTH = "auth"
+    PERMISSION = "permission"
+    NOT_FOUND = "not_found"
+    CONFIG = "config"
+    API = "api"
+    SERVER = "server"
+    PAYLOAD = "payload"
+    INTERNAL = "internal"

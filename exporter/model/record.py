@@ -1,0 +1,103 @@
+"""All that is known of one job at one moment: the newest snapshot, what was counted, and the last failed poll.
+
+Absent is ``None`` (or a missing key), never 0. Times are Unix seconds. Everything here is frozen, so a record handed to
+a scrape cannot change under it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from exporter.model.job import Job
+from exporter.model.reason import Reason
+from exporter.model.run import Ledger as Ledger
+from exporter.model.run import RunId as RunId
+from exporter.model.snapshot import Measure, Snapshot, _nothing
+
+BEGUN: Final = Ledger()
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The last poll that failed: for the log, the page and the JSON."""
+
+    reason: Reason
+    at: float
+    sentence: str
+    """For the operator; holds nothing of the vendor's text."""
+    code: str = ""
+    request_id: str = ""
+    text: str = ""
+    """First line of the vendor's own text, at most 300 characters: page and JSON only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All that is known of one job at one moment."""
+
+    job: Job
+    snapshot: Snapshot | None = None
+    """The job's own last answer that could be read; ``None`` before the first."""
+    stale: bool = False
+    """Whether that answer is too old to be shown."""
+    up: bool = False
+    polled_at: float | None = None
+    """When the last poll that worked was answered."""
+    final: bool = False
+    """A run that ended, was confirmed, and is never asked for again."""
+    fault: Fault | None = None
+    """The last failed poll, while the one after it has not worked."""
+    failing: int = 0
+    """Polls that failed in a row."""
+    failures: Mapping[Reason, int] = field(default_factory=_nothing)
+    last_progress: float | None = None
+    last_success: float | None = None
+    last_run_duration: float | None = None
+    runs: tuple[int, int, int] = (0, 0, 0)
+    """Runs that ended since the job was registered, in the order of ``RESULTS``, as shown."""
+    totals: Mapping[str, float] = field(default_factory=_nothing)
+    """What its runs that succeeded moved since then, by measure, as shown; empty where a service adds up nothing."""
+    ledger: Ledger = BEGUN
+    """The same and more as counted."""
+    journaled: bool = False
+    """Whether counters are shown only once a journal holds them, so that they cannot fall over a crash."""
+    seen: Mapping[Measure, float] = field(default_factory=_nothing)
+    """The counts of the present run as last said, also where the newest answer says less."""
+    seen_progress: float | None = None
+    """The progress of the present run as last said."""
+    estimate: float | None = None
+    """When the present run may be done, by what :mod:`exporter.runs.estimate` makes of its answers."""
+    evidence: bytes = b""
+    """What that module keeps of them."""
+    durations: tuple[float, ...] = ()
+    """Seconds that the last runs which succeeded took, by the vendor's own start and end, the newest last."""
+    planned: tuple[float, ...] = ()
+    """Tasks that the last runs which succeeded planned in all, as far as they were seen, the newest last."""
+    registration: int = 0
+    """Which registration, or run, of this name it is: a poll that began for another one says nothing of this one."""
+    listed: Snapshot | None = None
+    """What a list told since the last answer and the answer did not say; shown until the job was asked itself."""
+    listed_at: float | None = None
+    """When a list last told of the job."""
+    by_lists: Mapping[Measure, float] = field(default_factory=_nothing)
+    """Those of the present run's counts that the last list told, while it runs."""
+
+    @property
+    def newest(self) -> Snapshot | None:
+        """What was last told, by the job's own answer or by a list."""
+        return self.listed or self.snapshot
+
+    @property
+    def shown(self) -> Snapshot | None:
+        """What was last told, unless it is too old."""
+        return None if self.stale else self.newest
+
+    @property
+    def may_end(self) -> float | None:
+        """The estimate, unless it is too old, or a list told since of something else than the run that it is of."""
+        return None if self.stale or self.listed is not None else self.estimate
+
+    @property
+    def by_list(self) -> bool:
+        """Whether the last poll that worked was a list's, so that the job need not be asked itself."""
+        return self.listed_at is not None and self.listed_at == self.polled_at and self.fault is None

@@ -1,0 +1,98 @@
+"""What one answer says of a job's newest run.
+
+Absent is ``None`` (or a missing key), never 0. Times are Unix seconds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+from exporter.model.packed import Packed
+from exporter.model.run import NAMELESS
+from exporter.model.run import Ledger as Ledger
+from exporter.model.run import RunId as RunId
+
+NOTHING: Final[Mapping[Any, Any]] = Packed({})
+"""One for all records: there may be a hundred thousand."""
+
+
+def _nothing() -> Mapping[Any, Any]:
+    return NOTHING
+
+
+class State(StrEnum):
+    """The six states every service's own words are mapped to."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+    @property
+    def ended(self) -> bool:
+        """Whether a run in this state is over."""
+        return self in ENDED
+
+
+ENDED: Final = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
+
+
+class Measure(NamedTuple):
+    """One number of a run: the catalogue's name of it and, where the metric has one, its label value."""
+
+    name: str
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of like things, kept without repeating their names; ``None`` is what was not said."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+    def dicts(self) -> list[dict[str, Any]]:
+        """Return the rows ready for JSON, what was not said left out."""
+        return [
+            {name: value for name, value in zip(self.columns, row, strict=True) if value is not None}
+            for row in self.rows
+        ]
+
+
+LIVE: Final = frozenset({Measure("tasks", "active"), Measure("stages", "active"), Measure("subjobs", "running")})
+"""Measures that mean something only while a run lives; they go when it ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What one answer says of a job's newest run."""
+
+    state: State
+    native_state: str = ""
+    """The vendor's word as the vendor writes it, ``other`` for a word we do not know, empty if none came."""
+    run: RunId = NAMELESS
+    progress: float | None = None
+    """0 to 1."""
+    incremental: bool | None = None
+    start: float | None = None
+    end: float | None = None
+    failure_code: str | None = None
+    """Of a failed run: the vendor's error code, else ``other``; ``None`` for any other state, and from a list that has
+    no place for it."""
+    counts: Mapping[Measure, float] = field(default_factory=_nothing)
+    detail: Mapping[str, Any] = field(default_factory=_nothing)
+    """For page and JSON only, what was not said left out; :meth:`told` makes it ready for JSON."""
+    unknown: tuple[str, ...] = ()
+    """Fields that said something we cannot read, one entry for each time."""
+    digest: bytes = b""
+    """Of the bytes that were read: the same bytes need not be read again."""
+
+    def told(self) -> dict[str, Any]:
+        """Return the detail ready for JSON."""
+        return {name: value.dicts() if isinstance(value, Rows) else value for name, value in self.detail.items()}
+
+
+RESULTS: Final = (State.SUCCEEDED, State.FAILED, State.CANCELLED)

@@ -1,0 +1,55 @@
+"""Durations and rates as people write them: ``1h30m`` is 5400 seconds, ``120/m`` is 2 calls a second."""
+
+import re
+from decimal import Decimal
+from typing import Final
+
+from exporter.model.messages import Expected
+
+LONGEST_WAIT: Final = 600.0
+"""Seconds after which a call tries at the latest, whatever a server asks for: it may mean it otherwise, or err."""
+
+THROTTLE_WAIT: Final = 60.0
+"""Seconds to wait after a throttled call that told no time: the vendor's limits are per minute."""
+
+UNITS: Final = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
+"""Milliseconds."""
+LONGEST: Final = 3650 * UNITS["d"]
+_NUMBER: Final = r"([0-9]{1,12}(?:\.[0-9]{1,6})?)"
+_DURATION: Final = re.compile("".join(f"(?:{_NUMBER}{unit})?" for unit in UNITS))
+_RATE: Final = re.compile(_NUMBER + r"/([smh])")
+_UNITLESS: Final = re.compile(r"[0-9]+(\.[0-9]+)?")
+
+
+def seconds(text: str) -> float:
+    """Read a duration in seconds. Raises ``ValueError`` with what was expected."""
+    if text == "0":
+        return 0.0
+    if _UNITLESS.fullmatch(text):
+        raise ValueError(f'expected a duration with its unit, such as {text[:12]}s, not "{text[:80]}"')
+    match = _DURATION.fullmatch(text)
+    if match is None or not text:
+        raise Expected("a duration such as 30s or 5m", text)
+    parts = zip(match.groups(), UNITS.values(), strict=True)
+    milliseconds = sum((Decimal(part) * unit for part, unit in parts if part is not None), Decimal(0))
+    if milliseconds > LONGEST:
+        raise Expected("a duration of at most 3650d", text)
+    return float(milliseconds / 1000)
+
+
+def duration(value: float) -> str:
+    """Write seconds as a duration, the longest units first; exact to the millisecond."""
+    rest = round(value * 1000)
+    text = ""
+    for unit, size in UNITS.items():
+        count, rest = divmod(rest, size)
+        text += f"{count}{unit}" if count else ""
+    return text or "0s"
+
+
+def rate(text: str) -> float:
+    """Read a rate in calls a second. Raises ``ValueError`` with what was expected."""
+    match = _RATE.fullmatch(text)
+    if match is None or not (count := Decimal(match[1])):
+        raise Expected("a rate such as 5/s or 120/m", text)
+    return float(count * 1000 / UNITS[match[2]])

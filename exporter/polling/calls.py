@@ -1,0 +1,183 @@
+"""Who may call, and what follows from how a call ended, for polls and for lists alike: one budget, one gate."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from exporter.clock import Clock
+from exporter.cloud.project import Project
+from exporter.cloud.projects import Projects
+from exporter.limits.breakers import Breakers
+from exporter.limits.circuit_breaker import Ticket, Verdict
+from exporter.limits.rate_limiter import Limiter, Start
+from exporter.model.errors import PollError
+from exporter.model.job import JobKey
+from exporter.model.reason import Reason
+from exporter.polling.plan import Plan
+from exporter.polling.results import Results
+from exporter.services.adapter import Adapter
+from exporter.services.request import Request
+
+T = TypeVar("T")
+
+
+class Turn:
+    """What waits, *since* some time, for a call that is no poll of a job, and is to have it by *deadline*."""
+
+    def __init__(self, project: str, limit: str, since: float, deadline: float) -> None:
+        self.project = project
+        self.limit = limit
+        self.since = since
+        self.deadline = deadline
+        self.granted: asyncio.Future[Start] = asyncio.get_running_loop().create_future()
+
+
+class Calls:
+    """Lets calls wait for their turn, and takes over what they tell of credentials and limits.
+
+    *wake* makes the dispatcher look again.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        clock: Clock,
+        limiter: Limiter,
+        breakers: Breakers,
+        results: Results,
+        wake: Callable[[], None],
+    ) -> None:
+        self._plan = plan
+        self._clock = clock
+        self._limiter = limiter
+        self._breakers = breakers
+        self._results = results
+        self._wake = wake
+        self.refused: set[JobKey] = set()
+        """Jobs whose last call was refused, and put back once."""
+
+    async def call(
+        self, project: str, limit: str, patience: float, work: Callable[[Project], Awaitable[T]], tries: int = 1
+    ) -> T:
+        """Make a call that is no poll, in its turn: *work* makes it and returns what it gave.
+
+        *patience* is for how many seconds calls that are more urgent may go first. A call that was refused leads to a
+        renewal of the credentials; it is made again only if *tries* says so, because where jobs are polled these tell
+        whether the cloud knows us, and a refusal of both tries pauses all calls. Raises :class:`PollError`.
+        """
+        for remaining in reversed(range(tries)):
+            start = await self._turn(project, limit, patience)
+            try:
+                return await self._call(project, work, start.ticket)
+            except PollError as error:
+                why = await self._failed(project, limit, start.ticket, error)
+                if why is not None or not error.refused or not remaining:
+                    raise why or error from None
+            finally:
+                self._leave(start)
+        raise AssertionError
+
+    async def ask(self, project: str, adapter: Adapter, request: Request, patience: float, tries: int = 1) -> bytes:
+        """Make one call in its turn, as :meth:`call` does, and return the body of its 200 answer."""
+        return await self.call(project, request.limit, patience, lambda there: there.ask(adapter, request), tries)
+
+    async def _call(self, project: str, work: Callable[[Project], Awaitable[T]], ticket: Ticket) -> T:
+        await self._breakers.prepare(project, ticket)
+        found = await work(self._project(project))
+        self.taken(project, ticket)
+        return found
+
+    async def _failed(self, project: str, limit: str, ticket: Ticket, error: PollError) -> PollError | None:
+        if error.refused:
+            return await self.was_refused(project, ticket, error)
+        self.knew(project, limit, ticket, error)
+        return None
+
+    def knew(self, project: str, limit: str, ticket: Ticket, error: PollError) -> None:
+        """Take over a failure that is no refusal: it may tell that the cloud knew who asked, and that it was too much.
+
+        Nothing of a project that a reload took away meanwhile.
+        """
+        if not error.known:
+            return
+        self.taken(project, ticket)
+        there = self._plan.fleet.projects.get(project)
+        if error.reason is Reason.THROTTLED and there is not None:
+            bucket, _ = self._plan.fleet.share(there, limit)
+            self._limiter.throttled(bucket, self._clock.monotonic(), error.retry_after)
+
+    def taken(self, project: str, ticket: Ticket) -> None:
+        """Note that the cloud knew who asked."""
+        door = self._breakers.taken(project, ticket)
+        if door is not None:
+            self._results.resume(door.projects)
+            self._wake()
+
+    async def was_refused(self, project: str, ticket: Ticket, error: PollError) -> PollError | None:
+        """Do what follows from a refusal; return what calls of the project fail with, if they are paused by it."""
+        verdict = await self._breakers.refused(project, ticket, error)
+        if project not in self._plan.fleet.projects:
+            return error  # a reload took it away meanwhile
+        door = self._breakers.of(project)
+        if door.why is None or not (verdict is Verdict.PAUSE or door.gate.paused):
+            return None
+        for waiting in self._limiter.turn_away(door.gate):
+            if isinstance(waiting, Turn):
+                if not waiting.granted.done():
+                    waiting.granted.set_exception(door.why)
+            elif isinstance(waiting, JobKey):
+                self.refused.discard(waiting)
+                self._results.failed(waiting, door.why, told=True)
+        return door.why
+
+    async def _turn(self, project: str, limit: str, patience: float) -> Start:
+        """Return once a call may be made; raises :class:`PollError` if calls are paused."""
+        now = self._clock.monotonic()
+        turn = Turn(project, limit, now, now + patience)
+        self._queue(turn)
+        self._wake()
+        try:
+            return await turn.granted
+        except asyncio.CancelledError:
+            self._limiter.forget({turn})
+            if turn.granted.done() and not turn.granted.cancelled() and turn.granted.exception() is None:
+                self._leave(turn.granted.result())
+            raise
+
+    def _queue(self, turn: Turn) -> None:
+        bucket, rate = self._plan.fleet.share(self._project(turn.project), turn.limit)
+        door = self._breakers.of(turn.project)
+        if door.gate.paused and door.why is not None:
+            raise door.why
+        self._limiter.wait_for(bucket, rate, turn, turn.since, turn.deadline, door.gate)
+
+    def queue_anew(self, before: Projects) -> None:
+        """Let all that waits wait as the plan is now: other credentials have another budget and another gate."""
+        if all(self._plan.fleet.projects.get(name) is project for name, project in before.projects.items()):
+            return  # nobody loses his place by a reload that concerns others
+        for waiting in list(self._limiter.turn_all_away()):
+            if isinstance(waiting, JobKey):
+                self._results.again(waiting)
+            elif isinstance(waiting, Turn) and not waiting.granted.done():
+                try:
+                    self._queue(waiting)
+                except PollError as error:
+                    waiting.granted.set_exception(error)
+
+    def _project(self, name: str) -> Project:
+        found = self._plan.fleet.projects.get(name)
+        if found is None:
+            raise PollError(Reason.CONFIG, f"the project {name} is not configured any more")
+        return found
+
+    def grant(self, turn: Turn, start: Start) -> None:
+        """Let who waits make the call; who does not wait any more gives the place back."""
+        if turn.granted.done():
+            self._leave(start)
+        else:
+            turn.granted.set_result(start)
+
+    def _leave(self, start: Start) -> None:
+        self._limiter.leave()
+        start.leave(self._clock.monotonic())
+        self._wake()

@@ -1,0 +1,120 @@
+"""How many calls the jobs need, against what the budgets allow: by what intervals must be longer than configured."""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Mapping
+
+import structlog
+
+from exporter.cloud.project import Project
+from exporter.cloud.projects import Bucket
+from exporter.limits.rate_limiter import Limiter, per_minute
+from exporter.model.record import Record
+from exporter.polling.capacity import stretch
+from exporter.polling.plan import Plan
+from exporter.polling.schedule import effective_interval
+
+NOTICEABLE = 1.05
+"""The factor from which on it is told: what jobs need goes up and down a little as they start and end."""
+
+TELL = 60.0
+"""Seconds between two looks whether intervals became longer than configured."""
+
+
+class Demand:
+    """Counts, by bucket, the jobs of each interval; *now* is the clock that never goes back."""
+
+    def __init__(self, plan: Plan, limiter: Limiter, now: Callable[[], float]) -> None:
+        self._plan = plan
+        self._limiter = limiter
+        self._now = now
+        self._jobs: defaultdict[Bucket, Counter[float]] = defaultdict(Counter)
+        self._needed: dict[Bucket, float] = {}  # calls a minute: asked for at each poll, and seldom another number
+        self._told: set[Bucket] = set()
+        self._log = structlog.get_logger()
+
+    def moved(self, before: Record | None, after: Record | None) -> None:
+        """Take over what a job needs now instead of *before*; ``None`` is a job that was not there, or is gone."""
+        if before is not None and after is not None and _alike(before, after):
+            return
+        old, new, record = self._interval(before), self._interval(after), after or before
+        if old == new or record is None:
+            return
+        bucket = self._plan.fleet.bucket(record.job)[0]
+        jobs = self._jobs[bucket]
+        for interval, change in ((old, -1), (new, 1)):
+            if interval is not None:
+                jobs[interval] += change
+        self._needed[bucket] = sum(60 * number / interval for interval, number in jobs.items())
+
+    def recount(self, records: Collection[Record]) -> None:
+        """Count anew, because the plan is another one."""
+        self._jobs.clear()
+        self._needed.clear()
+        for record in records:
+            self.moved(None, record)
+
+    def stretch(self, record: Record) -> float:
+        """Return the factor by which the job's intervals are longer than configured; 1 if all calls fit."""
+        return self._factor(*self._plan.fleet.bucket(record.job))
+
+    def allowed(self) -> Mapping[tuple[str, ...], float]:
+        """Return the calls a second that are allowed now, by project and limit class."""
+        now = self._now()
+        return {
+            (name, limit): self._limiter.rate(*self._plan.fleet.share(project, limit), now)
+            for name, project, limit in self._classes()
+        }
+
+    def stretches(self) -> Mapping[str, float]:
+        """Return the greatest factor of each project's buckets."""
+        found = dict.fromkeys(self._plan.fleet.projects, 1.0)
+        for name, project, limit in self._classes():
+            found[name] = max(found[name], self._factor(*self._plan.fleet.share(project, limit)))
+        return found
+
+    async def run(self) -> None:
+        """Tell until cancelled."""
+        while True:
+            await asyncio.sleep(TELL)
+            self.tell()
+
+    def tell(self) -> None:
+        """Log once when intervals become longer than configured, and once when they are not any more."""
+        shares = dict(self._plan.fleet.share(project, limit) for _, project, limit in self._classes())
+        for bucket, rate in shares.items():
+            factor, told = self._factor(bucket, rate), bucket in self._told
+            facts = {"identity": bucket.identity, "region": bucket.region, "limit": bucket.limit}
+            if factor >= NOTICEABLE and not told:
+                self._told.add(bucket)
+                needed, allowed = round(self._needed[bucket], 1), round(self._allowed(bucket, rate), 1)
+                minute = {"calls_a_minute_needed": needed, "calls_a_minute_allowed": allowed}
+                self._log.warning("intervals stretched", **facts, factor=round(factor, 2), **minute)
+            elif factor == 1 and told:
+                self._told.discard(bucket)
+                self._log.info("intervals restored", **facts)
+
+    def _classes(self) -> list[tuple[str, Project, str]]:
+        projects = self._plan.fleet.projects
+        return [(name, project, limit) for name, project in projects.items() for limit in project.limits]
+
+    def _interval(self, record: Record | None) -> float | None:
+        if record is None or record.final or record.by_list:
+            return None
+        interval = effective_interval(record, self._plan.pace, self._plan.fleet.adapter(record.job))
+        # Whether a job runs is not known before its first poll, for which one call is enough.
+        return max(interval, self._plan.pace.idle_interval) if record.polled_at is None else interval
+
+    def _factor(self, bucket: Bucket, rate: float) -> float:
+        needed = self._needed.get(bucket)
+        return 1.0 if needed is None else stretch(needed, self._allowed(bucket, rate))
+
+    def _allowed(self, bucket: Bucket, rate: float) -> float:
+        return per_minute(self._limiter.rate(bucket, rate, self._now()))
+
+
+def _alike(before: Record, after: Record) -> bool:
+    """Whether a poll found the same answer as the one before, so that the job needs what it needed."""
+    same = before.newest is after.newest and before.job is after.job and before.fault is after.fault
+    alike = before.final == after.final and before.by_list == after.by_list
+    return same and alike and before.polled_at is not None

@@ -1,0 +1,98 @@
+"""Reads the histories of jobs where a poll cannot exclude that runs went by unseen.
+
+Each page is a call of its own, in its turn as a list's. A reading that fails is given up: the next poll of the job
+finds the same gap and begins anew.
+"""
+
+import asyncio
+from collections.abc import Collection
+from functools import partial
+
+import structlog
+
+from exporter.metrics.store import JobStore
+from exporter.metrics.telemetry import Telemetry
+from exporter.model.errors import PollError
+from exporter.model.job import JobKey
+from exporter.model.reason import Reason
+from exporter.model.record import Record
+from exporter.model.snapshot import Snapshot
+from exporter.polling import schedule
+from exporter.polling.calls import Calls
+from exporter.polling.plan import Plan
+from exporter.polling.results import Results
+from exporter.runs import run_history
+from exporter.supervise import survive
+
+
+class History:
+    """The readings under way, at most one a job."""
+
+    def __init__(self, store: JobStore, plan: Plan, telemetry: Telemetry, access: Calls, results: Results) -> None:
+        self._store = store
+        self._plan = plan
+        self._crashed = telemetry.crashes.labels("history").inc
+        self._access = access
+        self._results = results
+        self._readings: dict[JobKey, asyncio.Task[None]] = {}
+        self._failing: set[JobKey] = set()
+        self._log = structlog.get_logger()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a history is being read."""
+        return bool(self._readings)
+
+    def want(self, key: JobKey, group: asyncio.TaskGroup | None) -> None:
+        """Read a job's history, if its ledger has a gap, in a task of *group*."""
+        record = self._store.get(key)
+        if record is None or not record.ledger.beyond or key in self._readings or group is None:
+            return
+        if self._plan.fleet.adapter(record.job).past is None:
+            return
+        reading = survive(partial(self._read, record), self._crashed, "history")
+        task = self._readings[key] = group.create_task(reading, name="history")
+        task.add_done_callback(partial(self._done, key))
+
+    def forget(self, keys: Collection[JobKey]) -> None:
+        """Note that jobs are gone, or others."""
+        self._failing.difference_update(keys)
+        for key in keys:
+            if (task := self._readings.pop(key, None)) is not None:
+                task.cancel()
+
+    def _done(self, key: JobKey, task: asyncio.Task[None]) -> None:
+        if self._readings.get(key) is task:
+            del self._readings[key]
+
+    async def _read(self, record: Record) -> None:
+        key = record.job.key
+        try:
+            found = await self._pages(record)
+        except PollError as error:
+            if key not in self._failing and error.reason not in {Reason.AUTH, Reason.THROTTLED}:  # told for all alike
+                self._failing.add(key)
+                names = {"service": key.service, "job": key.job, "project": record.job.project}
+                self._log.warning("history failed", **names, reason=error.reason.value, error=error.sentence)
+            return
+        self._results.looked_back(key, found)
+        if key in self._failing:
+            self._failing.discard(key)
+            self._log.info("history works again", service=key.service, job=key.job, project=record.job.project)
+
+    async def _pages(self, record: Record) -> tuple[Snapshot, ...]:
+        job, adapter = record.job, self._plan.fleet.adapter(record.job)
+        history = adapter.past
+        if history is None:
+            return ()
+        patience = schedule.effective_interval(record, self._plan.pace, adapter)
+        # its id is known, because a poll of the job worked
+        steps = run_history.read(history, job, self._plan.fleet.projects[job.project].project_id, record.ledger)
+        request = next(steps)
+        while True:
+            body = await self._access.ask(job.project, adapter, request, patience)
+            try:
+                request = steps.send(body)
+            except StopIteration as done:
+                found: tuple[Snapshot, ...] = done.value
+                return found

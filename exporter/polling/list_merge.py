@@ -1,0 +1,148 @@
+"""What a list adds to what is known of a job: it tells the states of many jobs at once, but not all that they are.
+
+A list counts as a poll of a job that does not run. Of one that runs it tells neither the progress nor, in some
+services, which run it is; so that one is asked itself, at once if it just began, and the list only adds to its answer.
+Where the list does not tell which run it is, what it tells is shown until the job was asked itself, and nothing is
+counted by it. A job that was asked itself after a list told something is believed, as long as the list says the same:
+a job that was stopped may be a failed one to the list.
+"""
+
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from exporter.model.packed import Packed
+from exporter.model.record import Record, RunId
+from exporter.model.snapshot import Snapshot, State
+from exporter.runs import transitions
+from exporter.services.adapter import Adapter
+
+LIVE: Final = frozenset({State.RUNNING, State.UNKNOWN})
+"""States of which a job's own answer tells more than a list."""
+
+
+class ListReport(NamedTuple):
+    """By what one list and the next are compared; a service may write the same time in its other answers otherwise."""
+
+    state: State
+    start: float | None
+    end: float | None
+
+
+def told(answer: Snapshot) -> ListReport:
+    """Return what the next list is compared with."""
+    return ListReport(answer.state, answer.start, answer.end)
+
+
+def merged(
+    record: Record, answer: Snapshot, at: float, adapter: Adapter, *, before: ListReport | None
+) -> tuple[Record, bool]:
+    """Return the record after a list told *answer* at *at* (Unix seconds), and whether the job is to be asked itself.
+
+    *before* is what the list before told of it, if there was one.
+    """
+    news = before is not None and before != told(answer)
+    if record.final:
+        return _completed(record, answer, adapter), False
+    if before == told(answer) and _disputed(record, answer):
+        return replace(record, listed_at=at), answer.state in LIVE and record.fault is None
+    if answer.state in LIVE:
+        return _lives(record, answer, at, news=news)
+    if answer.run != RunId():
+        return _rests(record, answer, at, adapter), False
+    return _rests_unnamed(record, answer, at, news=news, first=before is None)
+
+
+def _disputed(record: Record, answer: Snapshot) -> bool:
+    """Whether the job itself said something else, if it was asked since a list first told this."""
+    known = record.snapshot
+    if known is None or record.listed is not None or known.state is answer.state:
+        return False
+    return not ({known.state, answer.state} <= LIVE or (answer.run != RunId() and answer.state not in LIVE))
+
+
+def _completed(record: Record, answer: Snapshot, adapter: Adapter) -> Record:
+    """Add the times of a run that ended for good, where only the list tells them."""
+    known = record.snapshot
+    if known is None or record.polled_at is None or not known.run.same(answer.run):
+        return record
+    more = _timed(known, answer)
+    return record if more is known else transitions.worked(record, more, record.polled_at, adapter)
+
+
+def _lives(record: Record, answer: Snapshot, at: float, *, news: bool) -> tuple[Record, bool]:
+    known, shown = record.snapshot, record.shown
+    if known is None or shown is None:
+        first = record.listed_at is None or record.listed is not None
+        merged = replace(answer, unknown=()) if record.listed is not None else None  # not what it told before
+        return replace(record, listed=merged, listed_at=at), first and record.fault is None
+    if record.listed is None and known.state in LIVE and not news:
+        return _added(record, known, answer, at), False
+    moved = shown.state is not answer.state
+    waits = record.listed is not None and told(record.listed) == told(answer)  # to be asked, since the list before
+    record = replace(
+        record,
+        listed=replace(answer, unknown=()),
+        listed_at=at,
+        last_progress=at if moved else record.last_progress,
+    )
+    return record, not waits
+
+
+def _added(record: Record, known: Snapshot, answer: Snapshot, at: float) -> Record:
+    """Add to the answer of a job that runs what only the list tells: since when, and what it moved so far."""
+    more = _timed(known, answer)
+    own = {measure: value for measure, value in known.counts.items() if measure not in record.by_lists}
+    counts = {**own, **answer.counts}
+    if more is known and counts == known.counts:
+        return replace(record, listed_at=at)
+    moved = any(known.counts.get(measure) != value for measure, value in counts.items())
+    return replace(
+        record,
+        snapshot=replace(more, counts=Packed(counts), digest=b""),  # read anew, or the counts would never grow old
+        by_lists=answer.counts,
+        listed_at=at,
+        seen=Packed({**record.seen, **counts}),
+        last_progress=at if moved else record.last_progress,
+    )
+
+
+def _rests(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> Record:
+    """Take the list for the job's own answer: it tells which run it is, and all there is to tell while it rests."""
+    known = record.snapshot
+    if known is not None and known.run.same(answer.run) and known.state is answer.state:
+        answer = replace(_timed(known, answer), digest=b"")  # it confirms, and takes nothing back
+    return replace(transitions.worked(record, answer, at, adapter), listed_at=at)
+
+
+def _rests_unnamed(record: Record, answer: Snapshot, at: float, *, news: bool, first: bool) -> tuple[Record, bool]:
+    """Take the list for a poll; the *first* one may tell of a run that began and ended after the job was asked.
+
+    One that tells no times of a run that ended may tell of any: it leaves the job to its own polls.
+    """
+    known = record.snapshot
+    changed = known is not None and (news or known.state is not answer.state)
+    if known is not None and not changed and answer.state.ended and (answer.start, answer.end) == (None, None):
+        return replace(record, listed_at=at), first
+    waits = record.listed is not None and told(record.listed) == told(answer)
+    before = record.newest
+    moved = before is None or before.state is not answer.state
+    differs = known is None or changed or waits
+    record = replace(
+        record,
+        listed=replace(answer, unknown=()) if differs else None,
+        listed_at=at,
+        polled_at=at,
+        stale=False,
+        up=True,
+        fault=None,
+        failing=0,
+        last_progress=at if moved else record.last_progress,
+    )
+    return record, (changed and not waits) or (first and known is not None)
+
+
+def _timed(known: Snapshot, answer: Snapshot) -> Snapshot:
+    """Return the known answer with the times that only the list tells."""
+    start = answer.start if known.start is None else known.start
+    end = answer.end if known.end is None and known.state.ended else known.end
+    return known if (start, end) == (known.start, known.end) else replace(known, start=start, end=end)

@@ -1,0 +1,138 @@
+"""Lists instead of single calls, for jobs that no rule of ``discovery`` found: where they cost less.
+
+A list of which too much is about other jobs is not read again for an hour.
+"""
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Final, TypeAlias
+
+import structlog
+
+from exporter.clock import Clock, rest
+from exporter.config import Settings
+from exporter.metrics.store import JobStore
+from exporter.metrics.telemetry import Telemetry
+from exporter.model.errors import PollError
+from exporter.model.job import JobKey
+from exporter.model.reason import Reason
+from exporter.model.record import Record
+from exporter.polling.list_coverage import pages_worth, views
+from exporter.polling.list_reading import HOPELESS
+from exporter.polling.poller import Poller
+from exporter.services.listing import ListQuery
+from exporter.services.paging import Reading, pages
+from exporter.services.request import Request
+from exporter.supervise import survive
+
+SOONEST: Final = 1.0
+"""Seconds at least between two looks."""
+
+AGAIN: Final = 3600.0
+"""Seconds after which a list that was not worth its calls, or is not to be had, is tried again."""
+FUTILE: Final = frozenset({Reason.PERMISSION, Reason.NOT_FOUND, Reason.CONFIG, Reason.API})
+"""Failures that asking again soon does not mend."""
+LATELY: Final = 2.5
+"""Looks of a rule within which it must have told of a job that is left to it."""
+ListKey: TypeAlias = tuple[str, str, ListQuery]
+"""A project, a service and one of its lists."""
+
+
+class ListPoller:
+    """Reads the lists that tell of registered jobs, as long as that saves calls."""
+
+    def __init__(self, settings: Settings, poller: Poller, store: JobStore, clock: Clock, telemetry: Telemetry) -> None:
+        self._settings = settings
+        self._poller = poller
+        self._store = store
+        self._clock = clock
+        self._telemetry = telemetry
+        self._not_before: dict[ListKey, float] = {}
+        self._failing: set[ListKey] = set()
+        self._told: dict[ListKey, frozenset[JobKey]] = {}  # the jobs that the last look at a list told of
+        self._log = structlog.get_logger()
+
+    def use(self, settings: Settings) -> None:
+        """Go by other settings."""
+        self._settings = settings
+        self._not_before.clear()
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            began = self._clock.monotonic()
+            await self._look()
+            await rest(self._clock, SOONEST, began, lambda: self._settings.poll.list_interval)
+
+    async def _look(self) -> None:
+        crashed, found = self._telemetry.crashes.labels("survey").inc, self._places()
+        self._told = {place: told for place, told in self._told.items() if place in found}
+        for place, jobs in found.items():
+            await survive(partial(self._visit, place, jobs), crashed, "survey")
+
+    def _places(self) -> dict[ListKey, dict[JobKey, bool]]:
+        """Return the lists that would tell of jobs no rule tells of, with these jobs, and whether they run."""
+        found: dict[ListKey, dict[JobKey, bool]] = {}
+        mine = frozenset[JobKey]().union(*self._told.values())
+        lately = self._clock.now() - LATELY * self._settings.poll.list_interval
+        groups: dict[tuple[str, str], list[Record]] = {}
+        for record in self._store.records():
+            if record.job.key in mine or record.listed_at is None or record.listed_at < lately:
+                groups.setdefault((record.job.project, record.job.key.service), []).append(record)
+        for (project, service), records in groups.items():
+            adapter = self._poller.fleet.adapters[service]
+            # the id of a project is known once any of its jobs was polled
+            if adapter.lists is not None and self._poller.fleet.projects[project].project_id:
+                for view, jobs in views(records, adapter.lists, moved=adapter.moved_by_list).items():
+                    found[project, service, view] = jobs
+        return found
+
+    async def _visit(self, place: ListKey, jobs: dict[JobKey, bool]) -> None:
+        """Read one list if it is worth it, and if no reload took its project away."""
+        if place[0] not in self._poller.fleet.projects:
+            return
+        worth, before, now = self._worth(jobs.values()), self._told.pop(place, frozenset()), self._clock.monotonic()
+        if not worth or now < self._not_before.get(place, now):
+            return
+        try:
+            reading = await self._read(place, worth)
+        except PollError as error:
+            self._failed(place, error)
+            return
+        self._failing.discard(place)
+        project, service, _ = place
+        told = frozenset(self._poller.listing.take(project, service, reading.items)) & jobs.keys()
+        if reading.unread == 0:  # what it told of and tells of no more is something else now
+            self._poller.listing.hurry(before & jobs.keys() - told)
+        if self._worth(jobs[each] for each in told) < reading.pages:
+            self._not_before[place] = now + AGAIN
+        else:
+            self._told[place] = told
+
+    def _worth(self, jobs: Iterable[bool]) -> int:
+        return pages_worth(jobs, self._settings.poll.list_interval, self._settings.poll.idle_interval)
+
+    def _failed(self, place: ListKey, error: PollError) -> None:
+        if error.reason in FUTILE:
+            self._not_before[place] = self._clock.monotonic() + AGAIN
+        if place not in self._failing and error.reason not in HOPELESS:  # which are told for all calls alike
+            self._failing.add(place)
+            self._log.warning(
+                "list failed", project=place[0], service=place[1], reason=error.reason.value, error=error.sentence
+            )
+
+    async def _read(self, place: ListKey, most_pages: int) -> Reading:
+        project, service, view = place
+        adapter, access = self._poller.fleet.adapters[service], self._poller.access
+        lister, patience = adapter.lists, self._settings.poll.list_interval
+        assert lister is not None  # noqa: S101 - there would be no such place
+        project_id = self._poller.fleet.projects[project].project_id
+        steps = pages(lister, view, project_id, most_pages=most_pages)
+        request: Request = next(steps)
+        while True:
+            try:
+                body = await access.ask(project, adapter, request, patience)
+                request = steps.send((body, self._clock.now()))
+            except StopIteration as done:
+                reading: Reading = done.value
+                return reading

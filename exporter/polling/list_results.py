@@ -1,0 +1,129 @@
+"""What follows when a list tells of registered jobs: most need not be asked themselves, some are to be asked now."""
+
+from collections.abc import Callable, Collection, Iterator
+
+from exporter.clock import Clock
+from exporter.limits.rate_limiter import Limiter
+from exporter.metrics.store import JobStore
+from exporter.metrics.telemetry import Telemetry
+from exporter.model.job import JobKey
+from exporter.model.record import Record
+from exporter.model.snapshot import Snapshot
+from exporter.polling import schedule
+from exporter.polling.list_merge import ListReport, merged, told
+from exporter.polling.plan import Plan
+from exporter.polling.results import Results
+from exporter.services.listing import ListedJob
+from exporter.services.paging import key
+
+
+class ListResults:
+    """Takes over what lists tell; *asked* are the jobs whose own poll is under way, *wake* has turns looked at."""
+
+    def __init__(
+        self,
+        store: JobStore,
+        plan: Plan,
+        clock: Clock,
+        telemetry: Telemetry,
+        turns: schedule.ScheduleQueue,
+        limiter: Limiter,
+        results: Results,
+        asked: Collection[JobKey],
+        wake: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._plan = plan
+        self._clock = clock
+        self._telemetry = telemetry
+        self._schedule = turns
+        self._limiter = limiter
+        self._results = results
+        self._asked = asked
+        self._wake = wake
+        self._told: dict[JobKey, ListReport] = {}  # as the list before told it
+
+    def take(self, project: str, service: str, items: Collection[ListedJob]) -> Collection[JobKey]:
+        """Take over what a list told of the registered jobs of a project; return those that it told of.
+
+        A job whose own answer is newer, or on its way, is left alone: that one tells more.
+        """
+        now, hurried, found = self._clock.monotonic(), [], []
+        turns: dict[JobKey, float] = {}
+        for record, answer, at in self._matching(project, service, items):
+            name = record.job.key
+            found.append(name)
+            if name in self._asked or _knows_better(record, at):
+                continue
+            after, soon = self._listed(record, answer, at)
+            if soon:
+                hurried.append(name)
+            elif after.by_list and self._settled(after):
+                turns[name] = now + self._longest(after)  # it is asked itself only if no list tells of it for long
+            elif after.by_list and after.snapshot is None and record.listed_at is None:
+                turns[name] = self._schedule.time(name) or now  # it has to be asked once, but after those that run
+        self._move(turns)
+        self.hurry(hurried)
+        return found
+
+    def hurry(self, keys: Collection[JobKey]) -> None:
+        """Let jobs be polled now, unless that is under way, or they are never polled again."""
+        keys = [name for name in keys if (record := self._store.get(name)) is not None and not record.final]
+        self._move(dict.fromkeys(keys, self._clock.monotonic()))
+
+    def forget(self, keys: Collection[JobKey]) -> None:
+        """Note that jobs are gone, or others."""
+        for name in keys:
+            self._told.pop(name, None)
+
+    def _matching(
+        self, project: str, service: str, items: Collection[ListedJob]
+    ) -> Iterator[tuple[Record, Snapshot, float]]:
+        for item in items:
+            if item.snapshot is not None:
+                for record in self._store.at(project, service, key(item)):
+                    yield record, item.snapshot, item.at
+
+    def _listed(self, record: Record, answer: Snapshot, at: float) -> tuple[Record, bool]:
+        name, now = record.job.key, told(answer)
+        before = self._told.get(name)
+        self._told[name] = now
+        news = before != now
+        if news:
+            for field in answer.unknown:
+                self._telemetry.unknown_values.labels(name.service, field).inc()
+        adapter = self._plan.fleet.adapter(record.job)
+        after, soon = merged(record, answer, at, adapter, before=before)
+        if after is not record:
+            self._results.listed(record, after)
+        return after, soon and (news or self._schedule.time(name) is not None)  # else it would lose its place each time
+
+    def _settled(self, record: Record) -> bool:
+        """Whether the job itself has nothing to tell that the list does not: no end to count, no history to read."""
+        gap = bool(record.ledger.beyond) and self._plan.fleet.adapter(record.job).past is not None
+        return record.snapshot is not None and record.listed is None and not gap
+
+    def _longest(self, record: Record) -> float:
+        pace = self._plan.pace
+        return max(record.job.interval or pace.interval, pace.idle_interval)
+
+    def _move(self, turns: dict[JobKey, float]) -> None:
+        """Set other turns; a job that waits for its call waits for the new one instead."""
+        mine = {name: due for name, due in turns.items() if name not in self._asked}
+        waiting = {name for name in mine if self._schedule.time(name) is None}
+        if waiting:
+            self._limiter.forget(waiting)
+        for name, due in mine.items():
+            record = self._store.get(name)
+            if record is not None and record.final:
+                self._schedule.remove(name)
+            else:
+                self._schedule.put(name, due)
+        self._wake()
+
+
+def _knows_better(record: Record, at: float) -> bool:
+    """Whether the job was asked itself, with or without an answer, or listed after a list told of it *at* that time."""
+    failed_at = None if record.fault is None else record.fault.at
+    asked_at = None if record.by_list else record.polled_at
+    return any(later is not None and later > at for later in (asked_at, record.listed_at, failed_at))

@@ -1,0 +1,111 @@
+"""What follows when jobs come and go: series, turns and counts, and what a poll under way is still good for."""
+
+from dataclasses import replace
+from itertools import count
+
+from prometheus_client import Gauge
+
+from exporter.clock import Clock
+from exporter.limits.rate_limiter import Limiter
+from exporter.metrics.store import JobStore
+from exporter.metrics.telemetry import Telemetry
+from exporter.model.changes import Changes
+from exporter.model.job import Job, JobKey
+from exporter.model.record import Record
+from exporter.polling import schedule
+from exporter.polling.plan import Plan
+from exporter.polling.results import Results
+from exporter.runs import transitions
+from exporter.runs.journal import Journal
+
+
+class Membership:
+    """Keeps the board in step with what is registered."""
+
+    def __init__(
+        self,
+        store: JobStore,
+        plan: Plan,
+        clock: Clock,
+        telemetry: Telemetry,
+        turns: schedule.ScheduleQueue,
+        limiter: Limiter,
+        results: Results,
+        journal: Journal | None,
+    ) -> None:
+        self._store = store
+        self._plan = plan
+        self._clock = clock
+        self._telemetry = telemetry
+        self._schedule = turns
+        self._limiter = limiter
+        self._results = results
+        self._journal = journal
+        self._numbers = count(1)
+
+    def apply(self, changes: Changes) -> set[JobKey]:
+        """Take over what changed; return the names whose polls under way, if any, count no more."""
+        gone, new = set(changes.removed), list(changes.added)
+        runs_next: list[tuple[Record, Job]] = []
+        for job in changes.changed:
+            before = self._store.get(job.key)
+            if before is None or self._is_another(before.job, job):
+                gone.add(job.key)
+                new.append(job)
+            elif before.job.target != job.target:
+                runs_next.append((before, job))
+            else:
+                self._keep(before, job)
+        for key in gone:
+            self._remove(key)
+        for before, job in runs_next:
+            self._put(before, transitions.next_run(before, job, next(self._numbers)))
+        for job in new:
+            self._put(None, self._new(job))
+        due = [*(job.key for _, job in runs_next), *(job.key for job in new)]
+        gone.update(job.key for _, job in runs_next)
+        if gone:
+            self._limiter.forget(gone)
+        now = self._clock.monotonic()
+        for position, key in enumerate(due):
+            self._schedule.put(key, schedule.first_due(position, len(due), self._plan.pace, now))
+        return gone
+
+    def _new(self, job: Job) -> Record:
+        """Return the record of a job that was not there, with what the journal holds of it."""
+        adapter = self._plan.fleet.adapter(job)
+        record = transitions.registered(job, adapter, next(self._numbers))
+        return record if self._journal is None else self._journal.resume(record, adapter)
+
+    def _is_another(self, before: Job, job: Job) -> bool:
+        """Whether it is another job, not the next run of the same: nothing that was counted is its own."""
+        if before.project != job.project:
+            return True
+        return before.target != job.target and not self._plan.fleet.adapter(job).final
+
+    def _keep(self, before: Record, job: Job) -> None:
+        """Take over what changes neither the job nor its run: its interval, or who registered it."""
+        record = replace(before, job=job)
+        self._put(before, record)
+        due = self._schedule.time(job.key)
+        if due is not None and not record.failing and before.job.interval != job.interval:
+            interval = schedule.effective_interval(record, self._plan.pace, self._plan.fleet.adapter(job))
+            self._schedule.put(job.key, min(due, self._clock.monotonic() + interval))
+
+    def _put(self, before: Record | None, record: Record) -> None:
+        self._results.put(before, record)
+        if before is not None:
+            self._registered(before.job).dec()
+        self._registered(record.job).inc()
+
+    def _remove(self, key: JobKey) -> None:
+        record = self._store.get(key)
+        if record is not None:
+            if self._journal is not None:
+                self._journal.leave(record)
+            self._results.remove(record)
+            self._registered(record.job).dec()
+
+    def _registered(self, job: Job) -> Gauge:
+        """Return the count that the job is one of; at 0 it stays, so that its fall can be seen."""
+        return self._telemetry.registered_jobs.labels(job.key.service, job.source)

@@ -1,0 +1,250 @@
+"""The poll loop: takes what is due, calls, reads, and puts the new record on the board.
+
+One task decides what starts (the schedule says when, the budgets whether, the gates if at all), a few workers do the
+calls. A job is put back on the schedule only when its poll is over, so no job is ever polled twice at a time.
+"""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from exporter.clock import Clock
+from exporter.cloud.projects import Projects
+from exporter.limits.breakers import Breakers
+from exporter.limits.circuit_breaker import Ticket
+from exporter.limits.rate_limiter import Limiter, Start
+from exporter.metrics.store import JobStore
+from exporter.metrics.telemetry import Telemetry
+from exporter.model.changes import Changes
+from exporter.model.errors import PollError
+from exporter.model.job import JobKey
+from exporter.model.record import Record
+from exporter.polling import schedule
+from exporter.polling.calls import Calls, Turn
+from exporter.polling.demand import Demand
+from exporter.polling.history import History
+from exporter.polling.list_results import ListResults
+from exporter.polling.membership import Membership
+from exporter.polling.plan import Plan
+from exporter.polling.results import Results
+from exporter.runs.journal import Journal
+from exporter.supervise import keep_running, survive
+
+TOGETHER = 0.005
+"""Seconds by which what is due may wait, so that polls of many jobs start together."""
+PAUSED_LOOK = 1.0
+"""Seconds between two looks whether credentials that were refused are others now."""
+
+
+class Poller:
+    """Polls every job of the board in the background, *concurrency* at a time."""
+
+    def __init__(
+        self,
+        store: JobStore,
+        fleet: Projects,
+        pace: schedule.Pace,
+        concurrency: int,
+        clock: Clock,
+        telemetry: Telemetry,
+        journal: Journal | None = None,
+    ) -> None:
+        self._store = store
+        self._plan = plan = Plan(fleet, pace)
+        self._clock = clock
+        self._telemetry = telemetry
+        self._schedule = schedule.ScheduleQueue()
+        self._limiter = Limiter(concurrency)
+        self.demand = Demand(plan, self._limiter, clock.monotonic)
+        self._results = Results(store, plan, clock, telemetry, self._schedule, self.demand)
+        self._membership = Membership(
+            store, plan, clock, telemetry, self._schedule, self._limiter, self._results, journal
+        )
+        self._breakers = Breakers(fleet.projects, clock, telemetry)
+        self._asked: dict[JobKey, Start] = {}  # whose poll is under way, from the moment it may start
+        self._started: asyncio.Queue[tuple[Start, Record | None]] = asyncio.Queue()
+        self._concurrency = concurrency
+        self._group: asyncio.TaskGroup | None = None
+        self._workers = 0  # who has nothing to do costs nothing
+        self._wake = asyncio.Event()
+        self.access = Calls(plan, clock, self._limiter, self._breakers, self._results, self._wake.set)
+        self._history = History(store, plan, telemetry, self.access, self._results)
+        shared = (self._schedule, self._limiter, self._results, self._asked, self._wake.set)
+        self.listing = ListResults(store, plan, clock, telemetry, *shared)
+        self._awake_at = 0.0  # when the dispatcher will look by itself
+
+    def apply(self, changes: Changes) -> None:
+        """Register what came, forget what is gone, and poll the next run of a job instead of the one before."""
+        gone = self._membership.apply(changes)
+        self.access.refused -= gone
+        self._history.forget(gone)
+        self.listing.forget(gone)
+        self._wake.set()
+
+    @property
+    def fleet(self) -> Projects:
+        """The projects that are asked."""
+        return self._plan.fleet
+
+    def use(self, fleet: Projects, pace: schedule.Pace, concurrency: int) -> None:
+        """Go on with other projects and intervals; no job of a project that is gone may be registered any more."""
+        before, self._plan.fleet, self._plan.pace = self._plan.fleet, fleet, pace
+        self._breakers.use(fleet.projects)
+        self.access.queue_anew(before)
+        self._results.repaced()
+        self.demand.recount(self._store.records())
+        self._limiter.resize(concurrency - self._concurrency)
+        for number in range(self._workers, concurrency):
+            self._hire(number)
+        self._concurrency = concurrency
+        self._wake.set()
+
+    def next_due(self, key: JobKey) -> float | None:
+        """Return the Unix time of the job's next poll, which may be on its way; ``None`` if there will be none."""
+        record, due = self._store.get(key), self._schedule.time(key)
+        if record is None or record.final:
+            return None
+        return self._clock.now() + (0.0 if due is None else due - self._clock.monotonic())
+
+    async def run(self) -> None:
+        """Poll until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            self._spawn(group, "dispatch", self._dispatch)
+            self._spawn(group, "age", self._results.ages.run)
+            self._spawn(group, "tell", self.demand.run)
+            self._group = group
+            for number in range(self._concurrency):
+                self._hire(number)
+
+    def _hire(self, number: int) -> None:
+        if self._group is not None:
+            self._spawn(self._group, f"worker {number}", self._work)
+            self._workers = number + 1
+
+    async def poll_once_more(self) -> None:
+        """Poll every job that is not final now, and return when all of these polls are over."""
+        now = self._clock.monotonic()
+        waiting = {record.job.key for record in self._store.records() if not record.final}
+        for key in waiting:
+            if self._schedule.time(key) is not None:
+                self._schedule.put(key, now)
+        self._wake.set()
+        while self._history.waiting or any(self._underway(key, now) for key in waiting):  # noqa: ASYNC110 - at the end
+            await asyncio.sleep(0.02)
+
+    def _underway(self, key: JobKey, since: float) -> bool:
+        """Whether a job's poll that was due at *since* is not over."""
+        record, due = self._store.get(key), self._schedule.time(key)
+        return record is not None and not record.final and (due is None or due <= since)
+
+    def _spawn(self, group: asyncio.TaskGroup, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        crashed = self._telemetry.crashes.labels(name.partition(" ")[0]).inc
+        group.create_task(keep_running(work, crashed, name), name=name)
+
+    async def _dispatch(self) -> None:
+        """Hand what is due, and what the budgets allow, to the workers."""
+        while True:
+            self._wake.clear()
+            now = self._clock.monotonic()
+            for door in self._breakers.changed(now):
+                self._results.resume(door.projects)
+            for door in self._breakers.due(now):
+                self._results.try_one(door.projects, now)
+            for due, key in self._schedule.due(now):
+                self._queue(due, key)
+            for start in self._limiter.start(now):
+                self._hand_over(start)
+            pause = self._pause(now)
+            self._awake_at = now + pause
+            try:
+                async with asyncio.timeout(None if pause == math.inf else pause):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass  # something is due now
+
+    def _hand_over(self, start: Start) -> None:
+        if isinstance(start.key, JobKey):
+            self._asked[start.key] = start
+            self._started.put_nowait((start, self._store.get(start.key)))
+        elif isinstance(start.key, Turn):
+            self.access.grant(start.key, start)
+
+    def _pause(self, now: float) -> float:
+        """Return the seconds until the dispatcher has to look again by itself."""
+        first = self._schedule.first()
+        moments = [self._limiter.ready_in(now), None if first is None else first - now]
+        moments += [PAUSED_LOOK] if self._breakers.any_paused else []
+        return max(min((moment for moment in moments if moment is not None), default=math.inf), TOGETHER)
+
+    def _queue(self, due: float, key: JobKey) -> None:
+        """Let a job that is due wait for its budget, or fail if calls are paused."""
+        record = self._store.get(key)
+        if record is None:
+            return
+        door = self._breakers.of(record.job.project)
+        if door.gate.paused and door.why is not None:
+            self._results.failed(key, door.why, told=True)
+            return
+        interval = schedule.effective_interval(record, self._plan.pace, self._plan.fleet.adapter(record.job))
+        self._limiter.wait_for(*self._plan.fleet.bucket(record.job), key, due, due + interval, door.gate)
+
+    async def _work(self) -> None:
+        while True:
+            start, record = await self._started.get()
+            try:
+                if record is not None and self._results.counts(record):
+                    await survive(partial(self._poll, record, start), partial(self._crashed, record), "poll")
+            finally:
+                if isinstance(start.key, JobKey) and self._asked.get(start.key) is start:  # else the next run's is
+                    del self._asked[start.key]
+                self._limiter.leave()
+                start.leave(self._clock.monotonic())
+                first = self._schedule.first()
+                if self._limiter.wanted or (first is not None and first < self._awake_at):
+                    self._wake.set()
+
+    async def _poll(self, record: Record, start: Start) -> None:
+        key, ticket = record.job.key, start.ticket
+        adapter, started = self._plan.fleet.adapter(record.job), self._clock.monotonic()
+        interval = schedule.effective_interval(record, self._plan.pace, adapter)
+        self._telemetry.poll_lag.observe(max(0.0, started - start.due))
+        self._results.skipped("busy", schedule.turns_missed(start.due, started, interval))
+        try:
+            await self._breakers.prepare(record.job.project, ticket)
+            answer = await self._plan.fleet.ask(record.job, None if record.stale else record.snapshot)
+        except PollError as error:
+            if error.refused:
+                await self._was_refused(record, ticket, error)
+                return
+            self.access.refused.discard(key)
+            self.access.knew(record.job.project, adapter.request(record.job, "").limit, ticket, error)
+            if self._results.counts(record):
+                self._results.failed(key, error)
+        else:
+            self.access.taken(record.job.project, ticket)
+            if self._results.counts(record):
+                self.access.refused.discard(key)
+                self._results.worked(key, answer)
+                self._history.want(key, self._group)
+        self._results.skipped("slow", schedule.turns_missed(started, self._clock.monotonic(), interval))
+
+    async def _was_refused(self, record: Record, ticket: Ticket, error: PollError) -> None:
+        """Poll once more what was refused, after the credentials were renewed; fail if that is refused too."""
+        why, key = await self.access.was_refused(record.job.project, ticket, error), record.job.key
+        if not self._results.counts(record) or record.job.project not in self._plan.fleet.projects:
+            return  # it is gone, or a reload took its project away
+        if why is not None:
+            self.access.refused.discard(key)
+            self._results.failed(key, why, told=True)
+        elif key in self.access.refused:
+            self.access.refused.discard(key)
+            self._results.failed(key, error)
+        else:
+            self.access.refused.add(key)
+            self._schedule.put(key, self._clock.monotonic())
+
+    def _crashed(self, record: Record) -> None:
+        self._telemetry.crashes.labels("poll").inc()
+        if self._results.counts(record):
+            self._results.crashed(record.job.key)

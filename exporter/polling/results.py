@@ -1,0 +1,189 @@
+"""What follows from the outcome of a poll: the record on the board, the next turn, and the line in the log."""
+
+import random
+from collections.abc import Collection, Sequence
+
+import structlog
+
+from exporter.clock import Clock
+from exporter.metrics.store import JobStore
+from exporter.metrics.telemetry import Telemetry
+from exporter.model.errors import PollError
+from exporter.model.job import Job, JobKey
+from exporter.model.reason import Reason
+from exporter.model.record import Fault, Record
+from exporter.model.snapshot import Snapshot
+from exporter.polling import schedule
+from exporter.polling.demand import Demand
+from exporter.polling.plan import Plan
+from exporter.polling.staleness import Staleness
+from exporter.runs import transitions
+
+
+class Results:
+    """Takes over how polls end."""
+
+    def __init__(
+        self,
+        store: JobStore,
+        plan: Plan,
+        clock: Clock,
+        telemetry: Telemetry,
+        turns: schedule.ScheduleQueue,
+        demand: Demand,
+    ) -> None:
+        self._store = store
+        self._plan = plan
+        self._clock = clock
+        self._telemetry = telemetry
+        self._schedule = turns
+        self._demand = demand
+        self.ages = Staleness(store, plan, clock, demand.stretch)
+        self._untold: set[JobKey] = set()  # whose failure stands in no line of the log
+        self._log = structlog.get_logger()
+
+    def worked(self, key: JobKey, answer: Snapshot) -> None:
+        """Take over a poll that worked."""
+        before = self._store.get(key)
+        if before is None:
+            return
+        adapter = self._plan.fleet.adapter(before.job)
+        record = transitions.worked(before, answer, self._clock.now(), adapter)
+        self.put(before, record)
+        for field in answer.unknown:
+            self._telemetry.unknown_values.labels(key.service, field).inc()
+        now = self._clock.monotonic()
+        self.ages.worked(before, record, now)
+        due = schedule.next_due(
+            record, self._plan.pace, adapter, now, stretch=self._demand.stretch(record), first=before.polled_at is None
+        )
+        if due is not None:
+            self._schedule.put(key, due)
+        self._ended(before, record)
+        self._worked_again(before)
+
+    def _ended(self, before: Record, record: Record) -> None:
+        """Log the end of a run, once: by the job's own answer, or by that of a list if it tells which run it is."""
+        was, now = before.snapshot, record.snapshot
+        if was is not None and now is not None and not was.state.ended and now.state.ended:
+            self._log.info("run ended", **_names(before.job), result=now.state.value, code=now.failure_code or "")
+
+    def _worked_again(self, before: Record) -> None:
+        if before.fault is not None and before.job.key not in self._untold:
+            self._log.info("poll works again", **_names(before.job), was=before.fault.reason.value)
+        self._untold.discard(before.job.key)
+
+    def listed(self, before: Record, record: Record) -> None:
+        """Take over what a list told of a job."""
+        self.put(before, record)
+        if record.by_list and not record.final:
+            self.ages.worked(before, record, self._clock.monotonic())
+        if record.fault is None:
+            self._worked_again(before)
+        self._ended(before, record)
+
+    def looked_back(self, key: JobKey, found: Sequence[Snapshot]) -> None:
+        """Take over the history of a job."""
+        before = self._store.get(key)
+        if before is not None:
+            self.put(before, transitions.looked_back(before, found, self._clock.now()))
+
+    def counts(self, asked: Record) -> bool:
+        """Whether what was *asked* for is still registered: it may be gone meanwhile, or another run."""
+        now = self._store.get(asked.job.key)
+        return now is not None and now.registration == asked.registration
+
+    def failed(self, key: JobKey, error: PollError, *, told: bool = False) -> None:
+        """Take over a failed poll; *told* is one whose cause the log tells for all jobs at once."""
+        before = self._store.get(key)
+        if before is None:
+            return
+        adapter = self._plan.fleet.adapter(before.job)
+        fault = Fault(error.reason, self._clock.now(), error.sentence, error.code, error.request_id, error.text)
+        record = transitions.failed(before, fault)
+        self.put(before, record)
+        jitter = random.random()  # noqa: S311 - spreads load, keeps no secret
+        wait = schedule.backoff(record, self._plan.pace, adapter, jitter, error.retry_after)
+        self._schedule.put(key, self._clock.monotonic() + wait)
+        known = before.fault is not None and (before.fault.reason, before.fault.code) == (fault.reason, fault.code)
+        if before.fault is None and told:
+            self._untold.add(key)
+        elif not told and not known:
+            self._untold.discard(key)
+            self._log.warning(
+                "poll failed",
+                **_names(before.job),
+                reason=fault.reason.value,
+                code=fault.code,
+                request_id=fault.request_id,
+                error=fault.sentence,
+                next_poll_seconds=round(wait, 1),
+            )
+
+    def crashed(self, key: JobKey) -> None:
+        """Take over a poll that failed through a fault of ours."""
+        self.failed(key, PollError(Reason.INTERNAL, "the exporter failed to handle the answer; its log says where"))
+
+    def again(self, key: JobKey) -> None:
+        """Let a job that waited for its call be due once more."""
+        if self._store.get(key) is not None:
+            self._schedule.put(key, self._clock.monotonic())
+
+    def repaced(self) -> None:
+        """Bring turns and ages in line with the intervals as they are now: none has to sit out a longer one."""
+        now, pace = self._clock.monotonic(), self._plan.pace
+        for record in list(self._store.records()):
+            due, adapter = self._schedule.time(record.job.key), self._plan.fleet.adapter(record.job)
+            interval = schedule.effective_interval(record, pace, adapter)
+            if record.failing or record.by_list:
+                interval = max(interval, pace.idle_interval)
+            if due is not None and due > now + interval:
+                self._schedule.put(record.job.key, schedule.next_turn(record.job.key, interval, now))
+        self.ages.repaced(now)
+
+    def skipped(self, reason: str, turns: int) -> None:
+        """Count turns that passed without a poll."""
+        if turns:
+            self._telemetry.polls_skipped.labels(reason).inc(turns)
+
+    def put(self, before: Record | None, record: Record) -> None:
+        """Take over the newest record of a job."""
+        self._store.put(record)
+        self._demand.moved(before, record)
+
+    def remove(self, record: Record) -> None:
+        """Forget a job: its series, its turn, and all that is remembered of it."""
+        key = record.job.key
+        self._store.remove(key)
+        self._schedule.remove(key)
+        self.ages.forget(key)
+        self._untold.discard(key)
+        self._demand.moved(record, None)
+
+    def try_one(self, projects: Collection[str], now: float) -> None:
+        """Poll the job of a paused identity that would be next, to see if its calls are taken again."""
+        dues = {
+            record.job.key: due
+            for record in self._store.records()
+            if record.job.project in projects and (due := self._schedule.time(record.job.key)) is not None
+        }
+        if dues:
+            self._schedule.put(min(dues, key=dues.__getitem__), now)
+
+    def resume(self, projects: Collection[str]) -> None:
+        """Poll soon what failed while the calls were paused."""
+        now = self._clock.monotonic()
+        waiting = [
+            record.job.key
+            for record in self._store.records()
+            if record.job.project in projects
+            and record.fault is not None
+            and record.fault.reason is Reason.AUTH
+            and self._schedule.time(record.job.key) is not None
+        ]
+        for position, key in enumerate(waiting):
+            self._schedule.put(key, schedule.first_due(position, len(waiting), self._plan.pace, now))
+
+
+def _names(job: Job) -> dict[str, str]:
+    return {"service": job.key.service, "job": job.key.job, "project": job.project}

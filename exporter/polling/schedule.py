@@ -1,0 +1,156 @@
+"""When what is due. Rules over numbers, without a clock: the time is always an argument.
+
+A job that runs is polled at ``interval``; one that waits, or that ended and may run again, at ``idle_interval``. A
+run of a service whose runs are final is asked once more after it ended, and then never again. Each job has its own
+phase, so that the polls of many spread over the interval. After a failure the job waits longer each time.
+"""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final
+
+from exporter.model.job import JobKey
+from exporter.model.reason import Reason
+from exporter.model.record import Record
+from exporter.model.snapshot import State
+from exporter.model.units import LONGEST_WAIT, THROTTLE_WAIT
+from exporter.services.adapter import Adapter
+
+AUTH_WAIT: Final = 60.0
+"""Seconds to wait at least after refused credentials: more than five failures in a row lock the key."""
+STALE_INTERVALS: Final = 3
+TOO_SOON: Final = 0.25
+"""The part of an interval that passes at least between a job's first two polls: the first come by place and not by
+phase, and would make half as many calls again in the first minutes."""
+SLACK: Final = 64
+"""Times that count no more, of which so many may be kept in any case."""
+FIRST_POLLS_PER_SECOND: Final = 20.0
+"""Jobs that are new together get their first poll at this rate, faster only if they would not fit the interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often to poll, in seconds."""
+
+    interval: float
+    idle_interval: float
+    stale_after: float
+
+
+def effective_interval(record: Record, pace: Pace, adapter: Adapter) -> float:
+    """Return the seconds between two polls of a job in its present state, as long as they work."""
+    running = record.job.interval or pace.interval
+    if record.fault is not None and record.fault.reason is Reason.NOT_FOUND:
+        return max(running, pace.idle_interval)
+    if record.newest is None or record.newest.state in {State.RUNNING, State.UNKNOWN}:
+        return running
+    if record.newest.state.ended and adapter.final:
+        return running  # the poll that confirms the end
+    return max(running, pace.idle_interval)
+
+
+def next_due(
+    record: Record, pace: Pace, adapter: Adapter, now: float, *, stretch: float = 1.0, first: bool = False
+) -> float | None:
+    """Return when a job whose poll just worked is due again, ``None`` if never; *first* is its first poll.
+
+    *stretch* is the factor by which intervals are longer than configured, where the calls would not fit. It changes
+    too often for the jobs to keep their phases; they keep their distances. It may fall again before a turn that is put
+    off far has come, so none is put off by more than an interval; the rest is waited for when the turn has come.
+    """
+    if record.final:
+        return None
+    interval = effective_interval(record, pace, adapter)
+    if stretch > 1:
+        return now + interval * min(stretch, 2.0)
+    return next_turn(record.job.key, interval, now, TOO_SOON if first else 0.0)
+
+
+def next_turn(key: JobKey, interval: float, now: float, soonest: float = 0.0) -> float:
+    """Return the job's next turn after *now*: its own phase within each interval, the same after every restart.
+
+    *soonest* is the part of an interval that passes at least.
+    """
+    offset = phase(key) * interval
+    turn = ((now - offset) // interval + 1) * interval + offset
+    # also because the division may round down to now itself
+    return turn if turn > now + soonest * interval else turn + interval
+
+
+def turns_missed(due: float, now: float, interval: float) -> int:
+    """Return how many turns of a job went by between the one that was due and now."""
+    return max(0, int((now - due) // interval))
+
+
+def phase(key: JobKey) -> float:
+    """Return where in its interval a job is polled, from 0 to 1."""
+    digest = blake2b("\0".join(key).encode("utf-8", "surrogatepass"), digest_size=4).digest()
+    return int.from_bytes(digest, "big") / 2**32
+
+
+def backoff(record: Record, pace: Pace, adapter: Adapter, jitter: float, retry_after: float | None) -> float:
+    """Return the seconds to wait after a failed poll: twice as long each time, up to ``idle_interval``.
+
+    *jitter*, from 0 to 1, adds up to a quarter, so that jobs that failed together do not come back together;
+    *retry_after* is what the server asks for.
+    """
+    interval = effective_interval(record, pace, adapter)
+    wait = min(interval * 2.0 ** min(record.failing - 1, 16), max(interval, pace.idle_interval))
+    reason = record.fault.reason if record.fault else None
+    if reason is Reason.THROTTLED:
+        wait = max(wait, THROTTLE_WAIT)
+    if reason is Reason.AUTH:
+        wait = max(wait, AUTH_WAIT)
+    spread = 1 + jitter / 4
+    return max(wait * spread, min((retry_after or 0.0) * spread, LONGEST_WAIT))
+
+
+def first_due(position: int, count: int, pace: Pace, now: float) -> float:
+    """Return when the job at *position* of *count* jobs that are new together gets its first poll."""
+    return now + position * min(1 / FIRST_POLLS_PER_SECOND, pace.interval / max(count, 1))
+
+
+def stale_after(record: Record, pace: Pace, adapter: Adapter, stretch: float = 1.0) -> float | None:
+    """Return the seconds after its last working poll that make a job's values too old, ``None`` if they cannot age."""
+    if record.final or record.stale or record.polled_at is None:
+        return None
+    return max(pace.stale_after, STALE_INTERVALS * effective_interval(record, pace, adapter) * stretch)
+
+
+class ScheduleQueue:
+    """Keys by time: one time a key, the last one set counts."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, JobKey]] = []
+        self._times: dict[JobKey, float] = {}
+
+    def put(self, key: JobKey, time: float) -> None:
+        """Set the time of a key."""
+        self._times[key] = time
+        heapq.heappush(self._heap, (time, key))
+        if len(self._heap) > SLACK + 1.25 * len(self._times):  # times that were set anew lie there until they come up
+            self._heap = [(time, key) for key, time in self._times.items()]
+            heapq.heapify(self._heap)
+
+    def remove(self, key: JobKey) -> None:
+        """Forget a key; one that is not there is fine."""
+        self._times.pop(key, None)
+
+    def time(self, key: JobKey) -> float | None:
+        """Return the time of a key, ``None`` if it has none."""
+        return self._times.get(key)
+
+    def first(self) -> float | None:
+        """Return the earliest time, ``None`` if there is none."""
+        while self._heap and self._times.get(self._heap[0][1]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    def due(self, now: float) -> Iterator[tuple[float, JobKey]]:
+        """Take out and yield what is due at *now*, the earliest first."""
+        while (first := self.first()) is not None and first <= now:
+            time, key = heapq.heappop(self._heap)
+            del self._times[key]
+            yield time, key

@@ -1,0 +1,101 @@
+"""Takes back what time alone makes untrue, whether or not the job is polled: values too old, estimates that passed."""
+
+import asyncio
+import math
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+
+from exporter.clock import Clock
+from exporter.metrics.store import JobStore
+from exporter.model.job import JobKey
+from exporter.model.record import Record
+from exporter.polling import schedule
+from exporter.polling.plan import Plan
+from exporter.runs import transitions
+
+CHECK = 0.1
+"""Seconds at least between two looks; an estimate goes so much before it passes, so that it is never seen past."""
+
+
+class Staleness:
+    """When each job's values become too old; *stretch* tells by what its intervals are longer than configured."""
+
+    def __init__(self, store: JobStore, plan: Plan, clock: Clock, stretch: Callable[[Record], float]) -> None:
+        self._store = store
+        self._plan = plan
+        self._clock = clock
+        self._stretch = stretch
+        self._agenda = schedule.ScheduleQueue()
+        self._worked_at: dict[JobKey, float] = {}  # by the clock that never goes back: age is no matter of wall time
+        self._looks_at = 0.0  # when it looks again by itself
+        self._sooner = asyncio.Event()
+        self._log = structlog.get_logger()
+
+    def worked(self, before: Record, record: Record, now: float) -> None:
+        """Note a poll that worked."""
+        self._worked_at[record.job.key] = now
+        if before.polled_at is None or before.stale:
+            self._watch(record, now)
+        elif record.estimate is not None and record.estimate != before.estimate:
+            passes, look = self._passes(record, now), self._agenda.time(record.job.key)
+            if look is None or passes < look:
+                self._agenda.put(record.job.key, passes)
+        else:
+            return
+        if (self._agenda.time(record.job.key) or math.inf) < self._looks_at:
+            self._sooner.set()
+
+    def forget(self, key: JobKey) -> None:
+        """Note that a job is gone."""
+        self._worked_at.pop(key, None)
+        self._agenda.remove(key)
+
+    def repaced(self, now: float) -> None:
+        """Look at all jobs again, because values may be too old sooner than before."""
+        for key in self._worked_at:
+            if self._agenda.time(key) is not None:
+                self._agenda.put(key, now)
+        self._sooner.set()
+
+    async def run(self) -> None:
+        """Mark until cancelled."""
+        while True:
+            longest = self._plan.pace.stale_after / 10  # what is registered meanwhile cannot be too old before
+            now = self._clock.monotonic()
+            for _, key in self._agenda.due(now):
+                record = self._store.get(key)
+                if record is not None:
+                    self._watch(record, now)
+            first = self._agenda.first()
+            left = longest if first is None else first - now
+            pause = min(max(left, CHECK), longest)
+            self._looks_at = now + pause
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._sooner.wait()
+            self._sooner.clear()
+
+    def _watch(self, record: Record, now: float) -> None:
+        """Mark a record that is too old, drop an estimate that passed, or look again when they may be."""
+        in_time = transitions.overdue(record, self._clock.now() + CHECK)
+        if in_time is not record:
+            self._store.put(in_time)
+            record = in_time
+        job, adapter = record.job, self._plan.fleet.adapter(record.job)
+        limit = schedule.stale_after(record, self._plan.pace, adapter, self._stretch(record))
+        if limit is None:
+            return
+        left = self._worked_at[job.key] + limit - now
+        if left > 0:
+            again = now + min(left, self._plan.pace.stale_after)  # the limit may shrink meanwhile
+            self._agenda.put(job.key, max(min(again, self._passes(record, now)), now + CHECK))
+            return
+        self._store.put(transitions.aged(record))
+        names = {"service": job.key.service, "job": job.key.job, "project": job.project}
+        self._log.warning("values stale", **names, last_poll_at=record.polled_at)
+
+    def _passes(self, record: Record, now: float) -> float:
+        """Return the time, by the clock that never goes back, just before the estimate passes."""
+        return math.inf if record.estimate is None else now + record.estimate - self._clock.now() - CHECK

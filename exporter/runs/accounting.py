@@ -1,0 +1,182 @@
+"""Each run of a job counted exactly once, in whatever order, and however often, answers tell of it.
+
+At the first poll that worked the newest run is the baseline: it counts if it had not ended then, and whatever is newer
+does. From then on a run is known or not: it is known up to a *floor*, and *beyond* it those that were seen. A run that
+is not known is counted once it ended, and is known from then on. Runs are put in order by what the vendor tells of
+them, never by a clock of ours.
+
+A status answer tells of the newest run alone. Where it cannot be excluded that there were others since the floor, the
+floor stays and the new run is one beyond it, until the job's history told of all that were between. Where the names of
+runs have no order (DLI, DWS) the floor stays: a name whose newest run is gone may come to stand for one before.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Final
+
+from exporter.model.packed import Packed
+from exporter.model.record import Ledger, RunId
+from exporter.model.run import NAMELESS
+from exporter.model.snapshot import RESULTS, Measure, Snapshot, State
+from exporter.services.adapter import Adapter
+
+KEPT: Final = 64
+"""Runs of one job that are remembered one by one, so that a journal stays small. If a history cannot be read for
+longer, what was between the oldest of them is given up: it is not counted, rather than counted twice."""
+
+
+def begun(adapter: Adapter) -> Ledger:
+    """Return the ledger of a job that is new."""
+    return _begun(tuple(adapter.sums))
+
+
+@lru_cache
+def _begun(sums: tuple[str, ...]) -> Ledger:
+    """Return one ledger for all jobs that add up the same: many are registered, and not all are polled yet."""
+    return Ledger(totals=Packed(dict.fromkeys(sums, 0)))
+
+
+def resumed(kept: Ledger, adapter: Adapter) -> Ledger:
+    """Return what a journal holds as the ledger of a job of *adapter*: another version may have added up others."""
+    return replace(kept, totals=Packed({name: kept.totals.get(name, 0) for name in adapter.sums}))
+
+
+def count(
+    ledger: Ledger, answer: Snapshot, at: float, *, confirmed: bool = True, again: bool = False, gaps: bool = False
+) -> Ledger:
+    """Return the ledger after an *answer* at *at* (Unix seconds).
+
+    An end that is not *confirmed* does not count yet. *again* is a run that lives though it had ended at first sight.
+    With *gaps* there may have been runs between the newest known one and this one, unless their ids exclude it.
+    """
+    turned = _entry(ledger.open, answer.run) is not None or NAMELESS in ledger.open
+    known = _known(ledger, answer, again=again, gaps=gaps)
+    entry = _entry(known.open, answer.run)
+    if entry is not None and answer.state.ended and confirmed:
+        known = _added(known, entry, answer)
+    if answer.state.ended:
+        known = _dated(known, answer, at, turned=turned)
+    return ledger if known == ledger else known
+
+
+def look_back(ledger: Ledger, found: Sequence[Snapshot], at: float) -> Ledger:
+    """Return the ledger after *found*, the runs of a job's history back to the floor.
+
+    The history is as of its first page: a run that is newer than all of it is still one beyond the floor.
+    """
+    named = [each for each in found if each.run != NAMELESS]
+    # one that has no id yet may be any of those that have one: it counts once its id is known
+    told = sorted([each for each in named if each.run.id] or named, key=lambda each: each.run.order)
+    if ledger.floor is None or not told:
+        return ledger
+    for each in told:
+        ledger = count(ledger, each, at)
+    runs = [each.run for each in told]
+    floor = ledger.floor or NAMELESS
+    for run in runs:
+        floor = floor.raised(run) if run.newer(floor) else floor
+    return replace(
+        ledger,
+        floor=floor,
+        beyond=tuple(run for run in ledger.beyond if run.newer(floor) or run.doubtful(floor)),
+        open=tuple(run for run in ledger.open if not floor.newer(run) or _among(run, runs)),
+    )
+
+
+def _known(ledger: Ledger, answer: Snapshot, *, again: bool, gaps: bool) -> Ledger:
+    """Return the ledger once the run of an answer is known to it; it is open if it counts now, or once it ends."""
+    run, live, floor = answer.run, not answer.state.ended, ledger.floor
+    if floor is None or (run == NAMELESS and floor == NAMELESS and not ledger.beyond):
+        # where the first runs have no name, the state alone shows that one ended
+        unnamed = run == NAMELESS and (ledger.unnamed or _exists(answer))
+        opened = (run,) if live else () if floor is None else ledger.open
+        return replace(ledger, floor=run, open=opened, unnamed=unnamed)
+    if run == NAMELESS:
+        return ledger  # where runs have names, an answer without one is about none
+    if run.same(floor) or _among(run, ledger.beyond):
+        ledger = ledger if run == floor else _fuller(ledger, run)
+        return _opened(ledger, run) if live and again else ledger
+    if not run.newer(floor) or any(run.doubtful(each) for each in ledger.beyond):
+        return ledger
+    if floor == NAMELESS and not ledger.beyond and (ledger.unnamed or NAMELESS not in ledger.open):
+        # it may be the one without a name: its end counts if that of the other did not
+        opened = (run,) if live or NAMELESS in ledger.open else ()
+        return replace(ledger, floor=run, open=opened, unnamed=False)
+    pending = tuple(each for each in ledger.open if each != NAMELESS)
+    # where nothing orders two runs, the floor excludes none: each is remembered, for the name may go back to it
+    linked = (run.follows(floor) and not ledger.beyond and not pending) if gaps else run.after(floor)
+    beyond = ledger.beyond if linked else (*ledger.beyond, run)
+    floor = floor.raised(run) if linked else floor
+    if len(beyond) > KEPT:
+        floor, beyond = floor.raised(beyond[0]), beyond[1:]
+    return _opened(replace(ledger, floor=floor, beyond=beyond, open=pending), run)
+
+
+def _exists(answer: Snapshot) -> bool:
+    """Whether an answer without a name is about a run: a job that has never run waits, and the vendor has no word."""
+    return answer.state is not State.PENDING or bool(answer.native_state)
+
+
+def _added(ledger: Ledger, entry: RunId, answer: Snapshot) -> Ledger:
+    succeeded, failed, cancelled = (
+        number + (result is answer.state) for number, result in zip(ledger.runs, RESULTS, strict=True)
+    )
+    totals = ledger.totals
+    if answer.state is State.SUCCEEDED and totals:
+        totals = Packed({name: value + answer.counts.get(Measure(name), 0) for name, value in totals.items()})
+    return replace(
+        ledger,
+        open=tuple(run for run in ledger.open if run != entry),
+        runs=(succeeded, failed, cancelled),
+        totals=totals,
+    )
+
+
+def _dated(ledger: Ledger, answer: Snapshot, at: float, *, turned: bool) -> Ledger:
+    """Note when a run ended, by the vendor's word, else by the poll that saw it turn."""
+    run = answer.run
+    if ledger.ended is None or not ledger.ended.after(run):
+        known = ledger.last_run_duration if ledger.ended is not None and ledger.ended.same(run) else None
+        ledger = replace(ledger, ended=run, last_run_duration=duration(answer) if known is None else known)
+    last = ledger.succeeded
+    if answer.state is not State.SUCCEEDED or (last is not None and last.after(run)):
+        return ledger
+    again = last is not None and last.same(run)
+    if answer.end is not None:
+        if again and ledger.last_success is not None and answer.end >= ledger.last_success:
+            return ledger  # somebody changed the job since: that is not when the run ended
+        other = last is not None and not again and not run.after(last)
+        if other and ledger.last_success is not None and answer.end < ledger.last_success:
+            return ledger  # nothing but their ends shows which of both was last
+        return replace(ledger, succeeded=run, last_success=answer.end)
+    return replace(ledger, succeeded=run, last_success=at) if turned and not again else ledger
+
+
+def duration(answer: Snapshot) -> float | None:
+    """Return how long the run took, by the vendor's own start and end."""
+    if answer.start is None or answer.end is None or answer.end < answer.start:
+        return None
+    return answer.end - answer.start
+
+
+def _opened(ledger: Ledger, run: RunId) -> Ledger:
+    return ledger if _among(run, ledger.open) else replace(ledger, open=(*ledger.open, run)[-KEPT:])
+
+
+def _fuller(ledger: Ledger, run: RunId) -> Ledger:
+    """Keep what is told of a known run by now: its id often comes later than its creation."""
+
+    def full(runs: tuple[RunId, ...]) -> tuple[RunId, ...]:
+        return tuple(run.merged(each) if run.same(each) else each for each in runs)
+
+    (floor,) = full((ledger.floor or run,))
+    return replace(ledger, floor=floor, beyond=full(ledger.beyond), open=full(ledger.open))
+
+
+def _entry(runs: Sequence[RunId], run: RunId) -> RunId | None:
+    return next((each for each in runs if each == run or each.same(run)), None)
+
+
+def _among(run: RunId, runs: Sequence[RunId]) -> bool:
+    return _entry(runs, run) is not None

@@ -1,0 +1,241 @@
+"""What survives a restart: the ledgers of all jobs in one file, and counters that are shown once they are in it.
+
+The file is written beside the old one and takes its place when it is on the disk, so a crash at any moment leaves one
+of both whole. A file that cannot be read is set aside and never overwritten. Whatever fails here stops no poll.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import chain, count
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from exporter.clock import Clock
+from exporter.metrics.store import JobStore
+from exporter.metrics.telemetry import Telemetry
+from exporter.model.errors import ExporterError
+from exporter.model.job import JobKey
+from exporter.model.record import Ledger, Record
+from exporter.runs import journal_format, transitions
+from exporter.runs.atomic_file import LOCK, Disk, replace_whole
+from exporter.services.adapter import Adapter
+
+EVERY: Final = 2.0
+"""Seconds at least between two writes."""
+SHARE: Final = 20
+"""A write that took long is followed by a pause of so many times as long."""
+PARTS: Final = 1 << 16
+"""Bytes that are written at once."""
+PATIENCE: Final = 10.0
+"""Seconds to wait for another process to let go of the journal: one that stops needs less."""
+
+
+class Journal:
+    """Keeps the ledgers of the board's jobs in the file *path*.
+
+    What it holds of a job that nothing registers any more is kept for *retention* seconds, so that a job which comes
+    back goes on where it was, and the file does not grow for ever.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        retention: float,
+        store: JobStore,
+        clock: Clock,
+        telemetry: Telemetry,
+        disk: Disk | None = None,
+    ) -> None:
+        self.retention = retention
+        self._path = path
+        self._store = store
+        self._clock = clock
+        self._telemetry = telemetry
+        self._disk = disk or Disk()
+        self._lock: int | None = None
+        self._gone: dict[JobKey, journal_format.JournalEntry] = {}
+        self._unclaimed: frozenset[JobKey] = frozenset()  # what was there at the start and may yet be registered
+        self._all_read: Callable[[], bool] = lambda: True
+        self._held: dict[JobKey, Ledger] = {}  # what the file holds
+        self._changed = False  # whether something else in it is news
+        self._pause = EVERY
+        self._writing = asyncio.Lock()
+        self._failing = False
+        self._in_the_way = False  # a file that could be neither read nor set aside
+        self._log = structlog.get_logger()
+
+    async def open(self) -> None:
+        """Read the file; raises :class:`ExporterError` if another process uses it and goes on to."""
+        await self._take()
+        try:
+            text = await asyncio.to_thread(self._disk.read, self._path)
+            entries = await asyncio.to_thread(journal_format.read, text)
+        except FileNotFoundError:
+            return
+        except (OSError, journal_format.ForeignError) as error:
+            await self._set_aside(error)
+            return
+        now = self._clock.now()
+        for entry in entries:
+            since = now if entry.gone is None else min(entry.gone, now)
+            self._gone[entry.key] = replace(entry, gone=since)
+            self._held[entry.key] = entry.ledger
+        self._unclaimed = frozenset(self._gone)
+        self._log.info("journal read", file=str(self._path), jobs=len(entries))
+
+    def wait_for(self, all_read: Callable[[], bool]) -> None:
+        """Keep all that was there at the start until *all_read*: a source may be down for longer than *retention*."""
+        self._all_read = all_read
+
+    def resume(self, record: Record, adapter: Adapter) -> Record:
+        """Return the record of a job that is registered now, with what is kept of it, unless that is of another job."""
+        job = record.job
+        entry = self._gone.pop(job.key, None)
+        self._changed = True
+        if entry is None or entry.project != job.project or not (adapter.final or entry.target == job.target):
+            self._held.pop(job.key, None)
+            return replace(record, journaled=True)
+        return transitions.resumed(record, entry.ledger, self._held.get(job.key), adapter)
+
+    def leave(self, record: Record) -> None:
+        """Note that a job is registered no more."""
+        self._unclaimed -= {record.job.key}
+        self._gone[record.job.key] = journal_format.JournalEntry.of(record.job, record.ledger, self._clock.now())
+        self._changed = True
+
+    async def run(self) -> None:
+        """Write what is new until cancelled."""
+        while True:
+            await asyncio.sleep(self._pause)
+            await self.write()
+
+    async def write(self) -> None:
+        """Write if anything is new, and then show it; a failure is told and counted."""
+        await asyncio.shield(asyncio.ensure_future(self._write()))  # a thread that writes cannot be called back
+
+    async def close(self) -> None:
+        """Write a last time, and let go of the file."""
+        await self.write()
+        if self._lock is not None:
+            self._disk.close(self._lock)
+            self._lock = None
+
+    async def _write(self) -> None:
+        async with self._writing:
+            records, gone = list(self._store.records()), self._still_kept()
+            if not self._changed and all(record.ledger is self._held.get(record.job.key) for record in records):
+                return
+            self._changed = False
+            began = time.perf_counter()
+            try:
+                if self._in_the_way:  # what could not be read may be read by another, or another time
+                    with suppress(FileNotFoundError):
+                        await asyncio.to_thread(self._rename)
+                    self._in_the_way = False
+                await asyncio.to_thread(replace_whole, self._disk, self._path, _parts(records, gone))
+            except OSError as error:
+                self._changed = True
+                if not self._failing:
+                    self._failed("the journal cannot be written; counters stand still until it can", error)
+                else:
+                    self._telemetry.journal_errors.inc()
+                self._failing = True
+            else:
+                await self._wrote(records, gone)
+            self._pause = max(EVERY, SHARE * (time.perf_counter() - began))
+
+    def _still_kept(self) -> list[journal_format.JournalEntry]:
+        """Return what is kept of jobs that are gone, and forget those that are gone for too long."""
+        oldest = self._clock.now() - self.retention
+        if self._unclaimed and self._all_read():
+            self._unclaimed = frozenset()
+        old = [key for key, entry in self._gone.items() if entry.gone is not None and entry.gone < oldest]
+        for key in old:
+            if key in self._unclaimed:
+                continue
+            del self._gone[key]
+            self._changed = True
+        return list(self._gone.values())
+
+    async def _wrote(self, records: Sequence[Record], gone: Sequence[journal_format.JournalEntry]) -> None:
+        """Show what is on the disk now."""
+        self._held = {entry.key: entry.ledger for entry in gone}
+        self._held |= {record.job.key: record.ledger for record in records}
+        self._telemetry.journal_wrote(self._clock.now())
+        if self._failing:
+            self._failing = False
+            self._log.info("journal works again", file=str(self._path))
+        for record in records:
+            now = self._store.get(record.job.key)
+            if now is None:
+                continue
+            if now.registration != record.registration:  # it is another one meanwhile, which the next write shows
+                if (now.job.project, now.job.target) != (record.job.project, record.job.target):
+                    self._held.pop(record.job.key, None)  # of the next run too, or there might be no next write
+                continue
+            if now.runs != record.ledger.runs or now.totals != record.ledger.totals:
+                self._store.put(transitions.shown(now, record.ledger))
+                await asyncio.sleep(0)  # after a full disk it may be all of them
+
+    async def _take(self) -> None:
+        """Lock the file, so that no two processes undo each other's totals."""
+        path = self._path.with_name(self._path.name + LOCK)
+        until = self._clock.monotonic() + PATIENCE
+        try:
+            self._lock = await asyncio.to_thread(self._disk.lock, path)
+            while self._lock is None and self._clock.monotonic() < until:
+                await asyncio.sleep(EVERY / 10)
+                self._lock = await asyncio.to_thread(self._disk.lock, path)
+        except OSError as error:
+            self._failed("the journal cannot be locked against another process that uses it", error)
+            return
+        if self._lock is None:
+            raise ExporterError(
+                f"another process uses the journal {self._path}; give each exporter, and each shard, its own"
+            )
+
+    async def _set_aside(self, error: Exception) -> None:
+        """Begin anew, and keep what is there under another name; a folder is none of ours."""
+        try:
+            if isinstance(error, IsADirectoryError):
+                raise error
+            aside = await asyncio.to_thread(self._rename)
+        except OSError as failure:
+            self._in_the_way = not isinstance(failure, IsADirectoryError)
+            self._failed("the journal can neither be read nor set aside; counters begin at 0", failure)
+        else:
+            self._failed("the journal cannot be read and is set aside; counters begin at 0", error, aside=str(aside))
+
+    def _rename(self) -> Path:
+        """Give the file a name that nothing has; raises ``OSError``."""
+        name = f"{self._path.name}.{self._clock.now():.0f}"
+        for number in count():
+            aside = self._path.with_name(f"{name}{f'-{number}' if number else ''}.aside")
+            if not self._disk.exists(aside):
+                self._disk.rename(self._path, aside)
+                return aside
+        raise AssertionError
+
+    def _failed(self, problem: str, error: Exception, **more: str) -> None:
+        """Count a failure and tell it."""
+        self._telemetry.journal_errors.inc()
+        told = error.strerror or "I/O error" if isinstance(error, OSError) else str(error)
+        self._log.error("journal failed", problem=problem, file=str(self._path), error=told, **more)
+
+
+def _parts(records: Iterable[Record], gone: Iterable[journal_format.JournalEntry]) -> Iterator[bytes]:
+    """Yield the text, the lines of many jobs together."""
+    there = (journal_format.JournalEntry.of(record.job, record.ledger) for record in records)
+    part = bytearray()
+    for line in journal_format.written(chain(there, gone)):
+        part += line
+        if len(part) >= PARTS:
+            yield bytes(part)
+            part.clear()
+    if part:
+        yield bytes(part)

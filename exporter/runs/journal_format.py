@@ -1,0 +1,133 @@
+"""What a journal holds, as text: a version, and one line a job.
+
+Reading is strict: whatever is not exactly what this version writes is refused whole, so that no half-read total is ever
+shown as a true one.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from exporter.model.job import Job, JobKey
+from exporter.model.record import Ledger, RunId
+
+FORMAT: Final = "huaweicloud-job-exporter journal"
+VERSION: Final = 1
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Run = tuple[str, Amount | None]
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """What is kept of one job."""
+
+    key: JobKey
+    project: str
+    target: Mapping[str, str]
+    ledger: Ledger
+    gone: float | None = None
+    """Unix time since when nothing registers it; ``None`` if something does."""
+
+    @classmethod
+    def of(cls, job: Job, ledger: Ledger, gone: float | None = None) -> "JournalEntry":
+        """Return the entry of a registered job, or of one that is *gone*."""
+        return cls(job.key, job.project, job.target, ledger, gone)
+
+
+class ForeignError(Exception):
+    """Text that this version did not write; its sentence is for the operator."""
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    service: str
+    job: str
+    project: str
+    target: dict[str, str]
+    gone: Amount | None
+    floor: Run | None
+    beyond: list[Run]
+    open: list[Run]
+    unnamed: bool = False
+    ended: Run | None
+    succeeded: Run | None
+    runs: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
+    totals: dict[str, Annotated[int, Field(ge=0)] | Amount]
+    last_success: Amount | None
+    last_run_duration: Amount | None
+
+
+class _Journal(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    format: Literal["huaweicloud-job-exporter journal"]
+    version: Literal[1]
+    jobs: list[_Entry]
+
+
+def written(entries: Iterable[JournalEntry]) -> Iterator[bytes]:
+    """Yield the text that holds *entries*, in parts."""
+    head = f'{{"format": "{FORMAT}", "version": {VERSION}, "jobs": ['
+    for entry in entries:
+        yield f"{head}\n{_entry(entry).model_dump_json()}".encode()
+        head = ","
+    yield b"\n]}\n" if head == "," else f"{head}]}}\n".encode()
+
+
+def read(text: bytes) -> list[JournalEntry]:
+    """Return what *text* holds; raises :class:`ForeignError` for whatever this version did not write."""
+    try:
+        journal = _Journal.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise ForeignError(f"it is no journal of version {VERSION}: {place}: {first['msg']}") from None
+    return [_read(each) for each in journal.jobs]
+
+
+def _entry(entry: JournalEntry) -> _Entry:
+    ledger = entry.ledger
+    return _Entry.model_construct(
+        service=entry.key.service,
+        job=entry.key.job,
+        project=entry.project,
+        target=dict(entry.target),
+        gone=entry.gone,
+        floor=_run(ledger.floor),
+        beyond=[(run.id, run.created) for run in ledger.beyond],
+        open=[(run.id, run.created) for run in ledger.open],
+        unnamed=ledger.unnamed,
+        ended=_run(ledger.ended),
+        succeeded=_run(ledger.succeeded),
+        runs=ledger.runs,
+        totals=dict(ledger.totals),
+        last_success=ledger.last_success,
+        last_run_duration=ledger.last_run_duration,
+    )
+
+
+def _read(entry: _Entry) -> JournalEntry:
+    ledger = Ledger(
+        floor=_run_id(entry.floor),
+        beyond=tuple(RunId(*run) for run in entry.beyond),
+        open=tuple(RunId(*run) for run in entry.open),
+        unnamed=entry.unnamed,
+        ended=_run_id(entry.ended),
+        succeeded=_run_id(entry.succeeded),
+        runs=entry.runs,
+        totals=entry.totals,
+        last_success=entry.last_success,
+        last_run_duration=entry.last_run_duration,
+    )
+    return JournalEntry(JobKey(entry.service, entry.job), entry.project, entry.target, ledger, entry.gone)
+
+
+def _run(run: RunId | None) -> tuple[str, float | None] | None:
+    return None if run is None else (run.id, run.created)
+
+
+def _run_id(run: tuple[str, float | None] | None) -> RunId | None:
+    return None if run is None else RunId(*run)

@@ -1,0 +1,180 @@
+"""From one answer to the next: what a job's record becomes when a poll worked, failed, or none worked for too long.
+
+A failure never moves a "last success", and an answer that says less never erases what was counted. What is counted
+over the runs is in :mod:`exporter.runs.accounting`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from exporter.model.job import Job
+from exporter.model.packed import Packed
+from exporter.model.reason import Reason
+from exporter.model.record import Fault, Ledger, Record
+from exporter.model.snapshot import LIVE, NOTHING, Measure, Snapshot, State
+from exporter.runs import accounting, estimate
+from exporter.services.adapter import Adapter
+
+LISTED_FOR: Final = 300.0
+"""Seconds for which counts that only lists tell are shown: then lists have failed for some time."""
+
+
+def registered(job: Job, adapter: Adapter, registration: int = 0) -> Record:
+    """Return the record of a job that nobody asked for yet."""
+    ledger = accounting.begun(adapter)
+    return shown(Record(job, ledger=ledger, registration=registration), ledger)
+
+
+def resumed(record: Record, kept: Ledger, on_disk: Ledger | None, adapter: Adapter) -> Record:
+    """Return the record of a job of which a journal kept something, and holds *on_disk* by now."""
+    record = _counted(replace(record, journaled=True), accounting.resumed(kept, adapter))
+    return record if on_disk is None else shown(record, accounting.resumed(on_disk, adapter))
+
+
+def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> Record:
+    """Return the record after a poll at *at* (Unix seconds) that gave *answer*."""
+    before = record.snapshot
+    if answer is before and record.up:  # the same answer once more: only the time went on
+        return replace(record, polled_at=at, listed=None, estimate=estimate.still(record, at))
+    same = before is not None and (before.run.same(answer.run) or before.run == answer.run)
+    last = record.seen if same else {}
+    if before is not None and same:
+        answer = _with_listed(record, before, answer, at, adapter)
+    last_progress = record.seen_progress if same else None
+    final = adapter.final and same and before is not None and answer.state.ended and before.state is answer.state
+    again = adapter.final and same and before is not None and before.state.ended and not record.final
+    confirmed, gaps = final or not adapter.final, adapter.past is not None
+    ledger = accounting.count(record.ledger, answer, at, confirmed=confirmed, again=again, gaps=gaps)
+    told = record.evidence if same else b""
+    durations, planned = _earlier(record, answer, ledger, told)
+    evidence = estimate.follow(told, answer, record.polled_at, at)
+    return replace(
+        _counted(record, ledger),
+        snapshot=replace(answer, counts=_counts(answer, last, adapter)) if answer.state.ended else answer,
+        stale=False,
+        up=True,
+        polled_at=at,
+        final=final,
+        fault=None,
+        failing=0,
+        last_progress=at if not same or _moved(record, answer) else record.last_progress,
+        seen=answer.counts or last,
+        seen_progress=last_progress if answer.progress is None else answer.progress,
+        listed=None,
+        by_lists=record.by_lists if same else NOTHING,
+        estimate=estimate.forecast(evidence, answer, durations, planned, at),
+        evidence=evidence if ledger.runs == record.ledger.runs else b"",
+        durations=durations,
+        planned=planned,
+    )
+
+
+def looked_back(record: Record, found: Sequence[Snapshot], at: float) -> Record:
+    """Return the record after the history of its runs was read at *at*."""
+    return _counted(record, accounting.look_back(record.ledger, found, at))
+
+
+def shown(record: Record, ledger: Ledger) -> Record:
+    """Return the record with the counters of *ledger*: what is on disk, if there is a journal."""
+    return replace(record, runs=ledger.runs, totals=ledger.totals)
+
+
+def failed(record: Record, fault: Fault) -> Record:
+    """Return the record after a poll that failed."""
+    failures = {**record.failures, fault.reason: record.failures.get(fault.reason, 0) + 1}
+    old = record.snapshot
+    if fault.reason is Reason.NOT_FOUND and old is not None and old.state.ended and record.polled_at is not None:
+        # forgotten by the cloud after it told the end once: no other poll will confirm it
+        record = _counted(record, accounting.count(record.ledger, old, record.polled_at))
+    return replace(record, up=False, fault=fault, failing=record.failing + 1, failures=failures)
+
+
+def aged(record: Record) -> Record:
+    """Return the record once its values are too old to be shown; a run that is final does not age."""
+    return record if record.final else replace(record, stale=True, up=False)
+
+
+def overdue(record: Record, at: float) -> Record:
+    """Return the record at *at* without an estimate that has passed: the run takes longer, and nothing tells how much.
+
+    Whatever is already past is no estimate, and to put it off would be a guess of ours.
+    """
+    if record.estimate is None or record.estimate > at:
+        return record
+    return replace(record, estimate=None)
+
+
+def next_run(record: Record, job: Job, registration: int) -> Record:
+    """Return the record once *job*, under the same name, is another run: what was counted stays, nothing is shown.
+
+    The old run's last answer stays too, unseen, because by it the end of the new run is news. If it tells an end, that
+    one counts, because no other poll will confirm it.
+    """
+    old, ledger = record.snapshot, record.ledger
+    if old is not None and old.state.ended and record.polled_at is not None:
+        ledger = accounting.count(ledger, old, record.polled_at)
+    return replace(
+        _counted(record, ledger),
+        job=job,
+        registration=registration,
+        stale=record.snapshot is not None,
+        up=False,
+        final=False,
+        fault=None,
+        failing=0,
+        listed=None,
+        listed_at=None,
+    )
+
+
+def _with_listed(record: Record, before: Snapshot, answer: Snapshot, at: float, adapter: Adapter) -> Snapshot:
+    """Return an answer of the same run with what only lists tell of it, as long as that is not old."""
+    if answer.start is None and before.start is not None:
+        answer = replace(answer, start=before.start)
+    if answer.end is None and before.end is not None and before.state is answer.state and answer.state.ended:
+        answer = replace(answer, end=before.end)
+    fresh = record.listed_at is not None and at - record.listed_at <= LISTED_FOR
+    if fresh and adapter.moved_by_list and not answer.state.ended:
+        return replace(answer, counts=Packed({**record.by_lists, **answer.counts}), digest=b"")
+    return answer
+
+
+def _moved(record: Record, answer: Snapshot) -> bool:
+    """Whether *answer* is news of the same run: another state, progress or count than was last said."""
+    return (
+        record.snapshot is None
+        or record.snapshot.state is not answer.state
+        or answer.progress not in (None, record.seen_progress)
+        or any(record.seen.get(measure) != value for measure, value in answer.counts.items())
+    )
+
+
+def _earlier(
+    record: Record, answer: Snapshot, ledger: Ledger, evidence: bytes
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return what is known of earlier runs; one that succeeded is added when it is counted, or at first sight."""
+    first = record.snapshot is None and record.ledger.floor is None
+    if answer.state is not State.SUCCEEDED or (ledger.runs == record.ledger.runs and not first):
+        return record.durations, record.planned
+    return (
+        estimate.remembered(record.durations, accounting.duration(answer)),
+        estimate.remembered(record.planned, estimate.planned(evidence)),
+    )
+
+
+def _counts(answer: Snapshot, last: Mapping[Measure, float], adapter: Adapter) -> Mapping[Measure, float]:
+    """Return the counts to show of a run that ended: those last seen, if the service forgets them, less the live."""
+    counts = answer.counts or (last if adapter.forgets else {})
+    return Packed({measure: value for measure, value in counts.items() if measure not in LIVE})
+
+
+def _counted(record: Record, ledger: Ledger) -> Record:
+    """Return the record with what was counted; with a journal its counters are shown when they are on disk."""
+    if ledger is record.ledger:
+        return record
+    # Times are shown at once: the first poll after a crash tells them anew, and on a full disk they must not age.
+    record = replace(
+        record, ledger=ledger, last_success=ledger.last_success, last_run_duration=ledger.last_run_duration
+    )
+    return record if record.journaled else shown(record, ledger)

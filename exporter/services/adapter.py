@@ -1,0 +1,100 @@
+"""What a service must provide. One module or package in ``services/`` with an ``ADAPTER`` is a whole service.
+
+Configuration takes the job's fields from :attr:`Adapter.entry`, polling its calls and its reading from
+:meth:`Adapter.request` and :meth:`Adapter.parse`, :mod:`exporter.services.clouds` its hosts. A service that can list
+its jobs brings a :class:`~exporter.services.listing.Lister` too. Nothing else knows a service by name.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from exporter.model.job import Job
+from exporter.model.reason import Reason
+from exporter.model.snapshot import Snapshot, State
+from exporter.services.listing import Lister
+from exporter.services.request import Request
+
+
+class JobEntry(BaseModel, ABC):
+    """The fields that only this service's jobs have, as the operator writes them: text that stays text."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @property
+    @abstractmethod
+    def default_name(self) -> str:
+        """The value of the label ``job`` when the operator gave no ``name``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hosts:
+    """Where a service is: a pattern per cloud with ``{region}`` in it, and the regions that do not follow it."""
+
+    patterns: Mapping[str, str]
+    exceptions: Mapping[str, str] = field(default_factory=dict)
+
+
+class RunHistory(ABC):
+    """How a service is asked for the runs of one job that were before the newest. Stateless and pure."""
+
+    @abstractmethod
+    def request(self, job: Job, project_id: str, page: int) -> Request:
+        """Return the call for one page, counted from 1."""
+
+    @abstractmethod
+    def parse(self, body: bytes) -> tuple[Snapshot, ...]:
+        """Read the runs of a 200 answer in its order; one whose state cannot be read is of unknown state.
+
+        Raises :class:`~exporter.model.errors.PollError` if the answer is a failure in disguise or holds no runs, and
+        nothing else, whatever the bytes are.
+        """
+
+
+class Adapter(ABC):
+    """All that is known of one service: its words, its calls, its codes. Stateless and pure."""
+
+    service: ClassVar[str]
+    """The value of the label ``service``, and the name in the configuration."""
+    entry: ClassVar[type[JobEntry]]
+    hosts: ClassVar[Hosts]
+    states: ClassVar[Mapping[str, State]]
+    """The vendor's words, in upper case, and what each means."""
+    codes: ClassVar[Mapping[str, Reason]]
+    """The service's own error codes that mean something else than the HTTP status beside them."""
+    limits: ClassVar[Mapping[str, float]]
+    """Limit classes and the calls a second that each allows when the operator says nothing."""
+    final: ClassVar[bool]
+    """Whether a run that ended can never run again under the same registration."""
+    forgets: ClassVar[bool] = False
+    """Whether the service stops telling the counts of a run when the run ends."""
+    moved_by_list: ClassVar[bool] = False
+    """Whether, of a run that goes on, only a list tells what was moved so far."""
+    lists: ClassVar[Lister[Any] | None] = None
+    """The service's lists, if it has any that tell of jobs."""
+    past: ClassVar[RunHistory | None] = None
+    """The history of a job's runs, if the service keeps one."""
+    sums: ClassVar[tuple[str, ...]] = ()
+    """Measures that are added up over the runs of a job that succeeded."""
+
+    @abstractmethod
+    def request(self, job: Job, project_id: str) -> Request:
+        """Return the call that tells the state of *job*."""
+
+    @abstractmethod
+    def parse(self, body: bytes, job: Job, zone: tzinfo | None) -> Snapshot:
+        """Read a 200 answer.
+
+        *zone* is how to read times that come without one; without it such times are absent. Raises
+        :class:`~exporter.model.errors.PollError` if the answer is a failure in disguise or tells no state, and
+        nothing else, whatever the bytes are.
+        """
+
+
+def known_word(word: str, table: Mapping[str, Any]) -> str:
+    """Return the label value for a vendor's word: as written if it is in *table*, else ``other``."""
+    return word if word.upper() in table else "other"

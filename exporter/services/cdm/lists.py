@@ -1,0 +1,172 @@
+"""CDM's clusters, and the list of the jobs of one.
+
+Source: CDM API reference, "Querying the Cluster List" (ListClusters) and "Querying a Job" (ShowJobs). The list of jobs
+tells the state of the newest run, its times and what it has moved so far, but neither its progress nor its id.
+``*-config-values`` hold what the operator wrote about sources and targets: they are never read.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator, Field
+
+from exporter.model.messages import Expected
+from exporter.model.packed import Packed
+from exporter.model.snapshot import Measure, Snapshot, State
+from exporter.services import error_classes, json_fields
+from exporter.services.adapter import known_word
+from exporter.services.cdm.words import CLUSTERS, CODES, NOT_APPLICABLE, STATES
+from exporter.services.discovery_rule import Rule, Text, one_of
+from exporter.services.listing import PAGE_SIZE, ListedJob, Lister, ListQuery, Location, Page
+from exporter.services.request import Request, segments
+
+TYPES: Final = ("NORMAL_JOB", "BATCH_JOB", "SCENARIO_JOB")
+LIMIT: Final = "cdm_list"
+"""The vendor counts clusters, job lists and links together, and apart from the polls."""
+NORMAL: Final = "200"
+"""The status of a cluster that answers for its jobs; 100 creating, 300 failed, 800 frozen, 900 off, ..."""
+COUNTS: Final[Mapping[str, Measure]] = {
+    "rows_read": Measure("rows_read"),
+    "rows_written": Measure("rows_written"),
+    "write_rows": Measure("rows_inserted"),
+    "update_rows": Measure("rows_updated"),
+    "delete_rows": Measure("rows_deleted"),
+    "bytes_read": Measure("read_bytes"),
+    "bytes_written": Measure("written_bytes"),
+    "files_read": Measure("files_read"),
+    "files_written": Measure("files_written"),
+}
+
+
+def _clusters(value: Any) -> Any:
+    if value == "all":
+        return ()
+    if isinstance(value, str):
+        raise Expected("all, or a list of names or ids of clusters", value)
+    return _some(value)
+
+
+def _some(value: Any) -> Any:
+    if value == []:
+        raise ValueError("expected at least one; this list is empty")
+    return value
+
+
+class CdmRule(Rule):
+    """Which jobs to find."""
+
+    words = ("cluster_id", "cluster_name", "job_name", "job_type", "group_name")
+
+    clusters: Annotated[tuple[Text, ...], BeforeValidator(_clusters)] = Field(
+        default=(), description="The clusters whose jobs to find: a list of names or ids, or all."
+    )
+    types: Annotated[tuple[Annotated[str, one_of(*TYPES)], ...], BeforeValidator(_some)] = Field(
+        default=TYPES[:1], description="Only jobs of these types: one more call for each."
+    )
+
+
+class CdmLister(Lister[CdmRule]):
+    """The lists of clusters and of jobs."""
+
+    rule = CdmRule
+    matched = "job_name"
+
+    def places_request(self, project_id: str) -> Request | None:
+        """Ask for the clusters: one that is off would make all calls for its jobs fail."""
+        return Request("ListClusters", segments("v1.1", project_id, "clusters"), LIMIT)
+
+    def places(self, body: bytes) -> tuple[Location, ...]:
+        """Read the clusters; one without an id cannot be asked for."""
+        rows = error_classes.rows(json_fields.document(body), "clusters", CODES, [])
+        return tuple(place for row in rows if row is not None and (place := _place(json_fields.Fields(row, []))).id)
+
+    def chosen(self, rule: CdmRule, places: tuple[Location, ...]) -> tuple[Location, ...]:
+        """Return the clusters that the rule names by id or name, and those of its names that no cluster has."""
+        if not rule.clusters:
+            return places
+        known = {text for place in places for text in (place.id, place.name)}
+        named = tuple(place for place in places if {place.id, place.name} & set(rule.clusters))
+        return named + tuple(Location(name=text, usable=False) for text in rule.clusters if text not in known)
+
+    def views(self, rule: CdmRule, place: Location, now: float) -> tuple[ListQuery, ...]:
+        """Return one list for each type, because the call takes one."""
+        return tuple(ListQuery(place, (("jobType", each),)) for each in rule.types)
+
+    def covering(self, target: Mapping[str, str]) -> ListQuery | None:
+        """Return the list of the cluster's ordinary jobs; one of another type is not in it."""
+        return ListQuery(Location(target["cluster_id"]), (("jobType", TYPES[0]),))
+
+    def request(self, view: ListQuery, project_id: str, page: int) -> Request:
+        """Ask for one page."""
+        path = segments("v1.1", project_id, "clusters", view.place.id, "cdm", "job", "all")
+        query = (("page_no", str(page)), ("page_size", str(PAGE_SIZE)), *view.query)
+        return Request("ShowJobs", path, LIMIT, query)
+
+    def parse(self, body: bytes, view: ListQuery) -> Page:
+        """Read the jobs."""
+        data = json_fields.document(body)
+        unknown: list[str] = []
+        total = json_fields.Fields(data, unknown).amount("total", absent=NOT_APPLICABLE)
+        rows = error_classes.rows(data, "jobs", CODES, unknown, total)
+        items = tuple(
+            item for row in rows if row is not None and (item := _listed(row, view.place, unknown)) is not None
+        )
+        return Page(len(rows), items, None if total is None else int(total), tuple(unknown))
+
+    def template(self, rule: CdmRule, places: tuple[Location, ...]) -> str:
+        """Return the job's name, with the cluster's before it where the rule covers several, usable or not.
+
+        Job names are unique within a cluster only.
+        """
+        return "{job_name}" if len(places) <= 1 else "{cluster_name}/{job_name}"
+
+
+def _place(fields: json_fields.Fields) -> Location:
+    """Read one cluster; one that does not tell its state is asked for its jobs."""
+    place, word = fields.text("id") or "", fields.text("status") or ""
+    frozen = fields.text("isFrozen") in {"1", "true"}
+    usable = word in {"", NORMAL} and not frozen
+    said = "frozen" if frozen else CLUSTERS.get(word, f"in state {word}" if word else "")
+    return Location(place, fields.text("name") or place, usable, "" if usable else said)
+
+
+def _listed(row: Mapping[str, Any], place: Location, noted: list[str]) -> ListedJob | None:
+    """Read one job; its name goes into the target exactly as it came, because it is part of an address."""
+    unknown: list[str] = []
+    fields = json_fields.Fields(row, unknown)
+    name = row.get("name")
+    if not isinstance(name, str) or not json_fields.clean(name) or name.encode("utf-8", "replace").decode() != name:
+        noted.append("jobs")
+        return None
+    words = {"cluster_id": place.id, "cluster_name": place.name or place.id, "job_name": json_fields.clean(name)}
+    words |= {word: text for word in ("job_type", "group_name") if (text := fields.text(word)) is not None}
+    created = fields.moment("creation-date")
+    snapshot = _snapshot(fields, unknown)
+    if snapshot is None:
+        noted += unknown
+    return ListedJob(Packed({"cluster_id": place.id, "job_name": name}), words, snapshot, created)
+
+
+def _snapshot(fields: json_fields.Fields, unknown: list[str]) -> Snapshot | None:
+    word = fields.text("status")
+    counts = {measure: fields.amount(name, absent=NOT_APPLICABLE) for name, measure in COUNTS.items()}
+    start, updated = fields.moment("execute_start_date"), fields.moment("execute_update_date")
+    incremental = fields.flag("is_incrementing")
+    detail = {"external_id": fields.text("external_id"), "enabled": fields.flag("enabled")}
+    if word is None:
+        return None
+    state = STATES.get(word.upper())
+    if state is None:
+        unknown.append("status")
+        state = State.UNKNOWN
+    return Snapshot(
+        state=state,
+        native_state=known_word(word, STATES),
+        progress=1.0 if state is State.SUCCEEDED else None,
+        incremental=incremental,
+        start=start,
+        end=updated if state.ended else None,
+        counts=Packed({measure: amount for measure, amount in counts.items() if amount is not None}),
+        detail=Packed({name: value for name, value in detail.items() if value is not None}),
+        unknown=tuple(unknown),
+    )

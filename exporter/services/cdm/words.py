@@ -1,0 +1,42 @@
+"""CDM's words and codes.
+
+Words that the table of ``status`` does not have come from the job list (NEW), from the console (STOPPED) and from
+example answers (PENDING).
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from exporter.model.reason import Reason
+from exporter.model.snapshot import State
+
+NOT_APPLICABLE: Final = -1
+"""CDM's mark for "has none": the progress of a failed run, the files of a database job."""
+STATES: Final[Mapping[str, State]] = {
+    "BOOTING": State.PENDING,
+    "PENDING": State.PENDING,
+    "NEW": State.PENDING,
+    "NEVER_EXECUTED": State.PENDING,
+    "RUNNING": State.RUNNING,
+    "SUCCEEDED": State.SUCCEEDED,
+    "FAILED": State.FAILED,
+    "FAILURE_ON_SUBMIT": State.FAILED,
+    "STOPPED": State.CANCELLED,
+    "UNKNOWN": State.UNKNOWN,
+}
+CODES: Final[Mapping[str, Reason]] = {
+    **dict.fromkeys(("CDM.0001", "CDM.0054", "CDM.0095", "CDM.0100", "CDM.0319"), Reason.NOT_FOUND),
+    **dict.fromkeys(("CDM.0000", "CDM.0036", "CDM.0202"), Reason.SERVER),
+    "CDM.0032": Reason.PERMISSION,
+}
+CLUSTERS: Final[Mapping[str, str]] = {
+    "100": "creating",
+    "300": "failed",
+    "303": "not created",
+    "500": "restarting",
+    "800": "frozen",
+    "900": "off",
+    "910": "stopping",
+    "920": "starting",
+}
+"""What the digits of a cluster's status mean."""

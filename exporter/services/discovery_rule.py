@@ -1,0 +1,113 @@
+"""What the operator asks for under ``discovery``: the fields of every service, and the kinds of value they have."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Final
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+from exporter.model import units
+from exporter.model.messages import Expected, instead, shown
+from exporter.services import name_template
+
+MOST_JOBS: Final = 500
+
+
+def _pattern(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise Expected("a regular expression", value)
+    try:
+        return re.compile(value)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ValueError(f"expected a regular expression, not {shown(value)}: {error}") from None
+
+
+def _count(value: Any) -> Any:
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,9}", value):
+        raise Expected("a whole number", value)
+    if int(value) < 1:
+        raise ValueError(f"expected at least 1, not {int(value)}")
+    return value
+
+
+def _window(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise Expected("a duration such as 30s or 5m", value)
+    seconds = units.seconds(value)
+    if seconds < 1:
+        raise ValueError(f"expected at least 1s, not {units.duration(seconds)}")
+    return seconds
+
+
+def _filled(text: str) -> str:
+    if not text.strip():
+        raise ValueError("expected text; this is empty")
+    return text
+
+
+def _tags(tags: Mapping[str, str]) -> Mapping[str, str]:
+    for key, value in tags.items():
+        if not key or "=" in key or "," in key + value:
+            raise ValueError(f"expected tags without commas, and keys without =, not {shown(f'{key}={value}')}")
+    return tags
+
+
+def one_of(*words: str) -> AfterValidator:
+    """Take one of the vendor's *words*, in any case."""
+
+    def check(text: str) -> str:
+        if text.upper() not in words:
+            raise ValueError(f"unknown word {shown(text)}{instead(text.upper(), words)}")
+        return text.upper()
+
+    return AfterValidator(check)
+
+
+Text = Annotated[str, AfterValidator(_filled)]
+Pattern = Annotated[re.Pattern[str], BeforeValidator(_pattern)]
+Count = Annotated[int, BeforeValidator(_count)]
+Seconds = Annotated[float, BeforeValidator(_window)]
+Tags = Annotated[Mapping[str, str], AfterValidator(_tags)]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One entry of ``discovery``."""
+
+    service: str
+    project: str
+    """Our name of the project."""
+    rule: "Rule"
+    interval: float | None = None
+    """Seconds between two looks, if the operator gave this rule its own."""
+
+
+class Rule(BaseModel):
+    """What every service with lists can be asked for; a service adds fields of its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    words: ClassVar[tuple[str, ...]]
+    """What a name can be made of; ``tags.`` stands for every tag."""
+
+    name: str | None = Field(
+        default=None,
+        description="Template of the jobs' names, such as {job_id}; without it the service's own.",
+    )
+    match: Pattern | None = Field(default=None, description="Only jobs whose name this regular expression finds.")
+    exclude: Pattern | None = Field(default=None, description="No jobs whose name this regular expression finds.")
+    max_jobs: Count = Field(default=MOST_JOBS, description="At most so many jobs, the newest.")
+
+    @field_validator("name")
+    @classmethod
+    def _known_words(cls, template: str | None) -> str | None:
+        sentence = None if template is None else name_template.mistake(template, cls.words)
+        if sentence:
+            raise ValueError(sentence)
+        return template
+
+    def wants(self, text: str) -> bool:
+        """Whether ``match`` and ``exclude`` let *text* pass."""
+        found = self.match is None or self.match.search(text) is not None
+        return found and (self.exclude is None or self.exclude.search(text) is None)

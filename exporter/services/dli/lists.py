@@ -1,0 +1,155 @@
+"""The list of DLI's SQL jobs.
+
+Source: DLI API reference, "Querying All Jobs" (ListSqlJobs), tables 2 to 5. It tells the state of many jobs at once,
+with their start and end, but neither progress nor sub-jobs. ``statement`` is the user's SQL: it is never read.
+"""
+
+from collections.abc import Mapping
+from itertools import product
+from typing import Annotated, Any, Final
+
+from pydantic import Field
+
+from exporter.model.errors import first_line
+from exporter.model.packed import Packed
+from exporter.model.record import RunId
+from exporter.model.snapshot import Snapshot, State
+from exporter.services import error_classes, json_fields
+from exporter.services.adapter import known_word
+from exporter.services.discovery_rule import Rule, Seconds, Tags, Text, one_of
+from exporter.services.dli.words import CODES, STATES, refusal
+from exporter.services.listing import PAGE_SIZE, ListedJob, Lister, ListQuery, Location, Page
+from exporter.services.request import Request, segments
+
+TYPES: Final = (
+    *("DDL", "DCL", "IMPORT", "EXPORT", "QUERY", "INSERT", "DATA_MIGRATION", "UPDATE", "DELETE"),
+    *("RESTART_QUEUE", "SCALE_QUEUE"),
+)
+STATUSES: Final = (
+    *("LAUNCHING", "RUNNING", "SCALING", "FINISHED", "FAILED", "CANCELLED"),
+    *("COMPUTED", "SUSPENDED", "ACTIVE", "DELETED", "CREATING"),
+)
+"""What ``job-status`` takes; some of these words no job is known to have."""
+WORDS: Final = ("job_id", "job_type", "queue_name", "owner", "database_name")
+DAY: Final = 86400.0
+
+
+class DliRule(Rule):
+    """Which SQL jobs to find."""
+
+    words = (*WORDS, "tags.")
+
+    queues: tuple[Text, ...] = Field(default=(), description="Only jobs of these queues.")
+    tags: Tags = Field(default_factory=dict, description="Only jobs that have all these tags.")
+    types: tuple[Annotated[str, one_of(*TYPES)], ...] = Field(default=(), description="Only jobs of these types.")
+    owner: Text | None = Field(default=None, description="Only jobs of this user.")
+    states: tuple[Annotated[str, one_of(*STATUSES)], ...] = Field(
+        default=(), description="Only jobs in these states, in DLI's words."
+    )
+    window: Seconds = Field(default=DAY, description="Only jobs that started at most so long ago (a duration).")
+
+
+class DliLister(Lister[DliRule]):
+    """The list of SQL jobs."""
+
+    rule = DliRule
+    newest_first = True
+
+    def views(self, rule: DliRule, place: Location, now: float) -> tuple[ListQuery, ...]:
+        """Return one list for each queue and state, because the call takes one of each.
+
+        All end at *now*, so that jobs which start later do not move the pages.
+        """
+        common = [
+            ("start", str(max(1, round((now - rule.window) * 1000)))),
+            ("end", str(round(now * 1000))),
+            ("order", "start_time_desc"),
+            *([("owner", rule.owner)] if rule.owner else []),
+            *([("tags", ",".join(f"{key}={value}" for key, value in rule.tags.items()))] if rule.tags else []),
+            *[("job-type" if len(rule.types) == 1 else "job_types", each) for each in rule.types],
+        ]
+        queues = [[("queue_name", queue)] for queue in rule.queues] or [[]]
+        states = [[("job-status", state)] for state in rule.states] or [[]]
+        return tuple(ListQuery(place, (*common, *queue, *state)) for queue, state in product(queues, states))
+
+    def covering(self, target: Mapping[str, str]) -> ListQuery | None:
+        """Return the list of all jobs that wait: one that is not in it any more has begun."""
+        return ListQuery(Location(), (("job-status", "LAUNCHING"), ("order", "start_time_desc")))
+
+    def request(self, view: ListQuery, project_id: str, page: int) -> Request:
+        """Ask for one page; DLI documents no limit, so its lists draw from the same one as its polls."""
+        query = (("page-size", str(PAGE_SIZE)), ("current-page", str(page)), *view.query)
+        return Request("ListSqlJobs", segments("v1.0", project_id, "jobs"), "dli", query)
+
+    def parse(self, body: bytes, view: ListQuery) -> Page:
+        """Read table 4; ``is_success: false`` is a failure whatever stands beside it."""
+        data = json_fields.document(body)
+        unknown: list[str] = []
+        fields = json_fields.Fields(data, unknown)
+        if fields.flag("is_success") is False:
+            raise refusal(data, fields)
+        total = fields.amount("job_count")
+        rows = error_classes.rows(data, "jobs", CODES, unknown, total)
+        items = tuple(item for row in rows if row is not None and (item := _listed(row, unknown)) is not None)
+        return Page(len(rows), items, None if total is None else int(total), tuple(unknown))
+
+    def fits(self, rule: DliRule, listed: ListedJob) -> bool:
+        """Compare the type: ``job_types`` is not documented in every cloud, and one may pass over it."""
+        told = listed.words.get("job_type")
+        return not rule.types or told is None or told.upper() in rule.types
+
+    def template(self, rule: DliRule, places: tuple[Location, ...]) -> str:
+        """Return the job's id: DLI jobs have no name."""
+        return "{job_id}"
+
+
+def _listed(row: Mapping[str, Any], noted: list[str]) -> ListedJob | None:
+    """Read table 5; a job without an id cannot be asked for, so it is noted instead."""
+    unknown: list[str] = []
+    fields = json_fields.Fields(row, unknown)
+    job_id = fields.text("job_id")
+    if job_id is None:
+        noted.append("jobs")
+        return None
+    words = {name: text for name in WORDS if (text := fields.text(name)) is not None}
+    words |= _tags(fields)
+    start = fields.moment("start_time")
+    snapshot = _snapshot(fields, job_id, start, unknown)
+    if snapshot is None:
+        noted += unknown
+    return ListedJob(Packed({"job_id": job_id}), words, snapshot, start)
+
+
+def _snapshot(fields: json_fields.Fields, job_id: str, start: float | None, unknown: list[str]) -> Snapshot | None:
+    word = fields.text("status")
+    message, end = fields.text("message"), fields.moment("end_time")
+    if word is None:
+        return None
+    state = STATES.get(word.upper(), State.UNKNOWN)
+    if state is State.UNKNOWN:
+        unknown.append("status")
+    detail = {"job_id": job_id, "message": first_line(message or "") or None}
+    return Snapshot(
+        state=state,
+        native_state=known_word(word, STATES),
+        run=RunId(job_id, opaque=True),
+        progress=1.0 if state is State.SUCCEEDED else None,
+        start=start,
+        end=end if state.ended else None,
+        failure_code=error_classes.failure_code(message) if state is State.FAILED else None,
+        detail=Packed({name: value for name, value in detail.items() if value is not None}),
+        unknown=tuple(unknown),
+    )
+
+
+def _tags(fields: json_fields.Fields) -> dict[str, str]:
+    words: dict[str, str] = {}
+    for item in fields.objects("tags") or []:
+        odd: list[str] = []
+        tag = json_fields.Fields(item or {}, odd)
+        key, value = tag.text("key"), tag.text("value")
+        for _ in odd:
+            fields.unreadable("tags")
+        if key is not None and value is not None:
+            words[f"tags.{key}"] = value
+    return words

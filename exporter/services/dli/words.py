@@ -1,0 +1,38 @@
+"""DLI's words and codes, and the failure that a 200 answer can be."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from exporter.model.errors import PollError
+from exporter.model.reason import Reason
+from exporter.model.snapshot import State
+from exporter.services import error_classes, json_fields
+
+STATES: Final[Mapping[str, State]] = {
+    "LAUNCHING": State.PENDING,
+    "RUNNING": State.RUNNING,
+    "SCALING": State.RUNNING,
+    "FINISHED": State.SUCCEEDED,
+    "FINISH": State.SUCCEEDED,
+    "FAILED": State.FAILED,
+    "CANCELLED": State.CANCELLED,
+}
+CODES: Final[Mapping[str, Reason]] = {
+    **dict.fromkeys(("DLI.0002", "DLI.0023", "DLI.0100", "DLI.12004", "DLI.16001"), Reason.NOT_FOUND),
+    **dict.fromkeys(("DLI.0013", "DLI.0014", "DLI.0015", "DLI.0016"), Reason.AUTH),
+    **dict.fromkeys(("DLI.0012", "DLI.0019", "DLI.0999"), Reason.SERVER),
+    "DLI.0001": Reason.API,
+    "DLI.0003": Reason.PERMISSION,
+}
+
+
+def refusal(data: Mapping[str, Any], fields: json_fields.Fields) -> PollError:
+    """Return the failure that an answer without what it should tell is: 200 does not mean that the call worked."""
+    found = error_classes.from_object(data)
+    if fields.flag("is_success") is False:
+        inner = error_classes.envelope(found.text.encode())
+        codes = (*found.codes, *inner.codes, *error_classes.codes_in(found.text))
+        found = error_classes.Envelope(codes, found.text, found.request_id)
+        return error_classes.refusal(200, found, CODES, otherwise=Reason.API)
+    otherwise = Reason.API if found.codes else Reason.PAYLOAD
+    return error_classes.refusal(200, found, CODES, otherwise=otherwise)

@@ -1,0 +1,135 @@
+"""Data Warehouse Service: tasks of a cluster (resize, restart, bind an address, ...).
+
+Source: DWS API reference, "Querying the Task Progress" (ListJobDetails), table 2: eight fields, all of them text, none
+marked mandatory. The words of ``status`` are the SDK's list; FAILED and ERROR are known from clients in use.
+"""
+
+from collections.abc import Mapping
+from datetime import tzinfo
+from typing import Any, Final
+
+from exporter.model.errors import first_line
+from exporter.model.job import Job
+from exporter.model.packed import Packed
+from exporter.model.reason import Reason
+from exporter.model.record import RunId
+from exporter.model.snapshot import Snapshot, State
+from exporter.services import error_classes, json_fields, timestamps
+from exporter.services.adapter import Adapter, Hosts, JobEntry, known_word
+from exporter.services.request import Request, segments
+
+FINE: Final = "DWS.0000"
+"""The ``error_code`` that other calls of this service send with success."""
+ERROR_FIELDS: Final = ("error_code", "error_msg", "errorCode", "errorMsg", "errCode", "externalMessage", "request_id")
+
+
+class DwsEntry(JobEntry):
+    """A DWS task of the configuration."""
+
+    job_id: str
+
+    @property
+    def default_name(self) -> str:
+        """The task's id; its ``job_name`` is a kind of task, not a name."""
+        return self.job_id
+
+
+class Dws(Adapter):
+    """The adapter of the Data Warehouse Service."""
+
+    service = "dws"
+    entry = DwsEntry
+    hosts = Hosts(
+        {
+            "huaweicloud": "https://dws.{region}.myhuaweicloud.com",
+            "otc": "https://dws.{region}.otc.t-systems.com",
+        },
+        {
+            "eu-west-101": "https://dws.eu-west-101.myhuaweicloud.eu",
+            **{
+                region: f"https://dws.{region}.myhuaweicloud.cn"
+                for region in ("ap-southeast-4", "cn-east-4", "cn-north-12", "cn-south-4", "tr-west-1")
+            },
+        },
+    )
+    limits = {"dws": 5.0}
+    states = {
+        "INIT": State.PENDING,
+        "WAITING": State.PENDING,
+        "DELAY_SCHEDULED": State.PENDING,
+        "RUNNING": State.RUNNING,
+        "SUCCESS": State.SUCCEEDED,
+        "FAIL": State.FAILED,
+        "FAILED": State.FAILED,
+        "ERROR": State.FAILED,
+        "STOP": State.CANCELLED,
+    }
+    codes = {
+        **dict.fromkeys(("DWS.0001", "DWS.0015", "DWS.0047", "DWS.3027", "DWS.5149", "DWS.10101"), Reason.NOT_FOUND),
+        "DWS.0005": Reason.SERVER,
+        "DWS.5045": Reason.PERMISSION,
+        "DWS.5064": Reason.CONFIG,
+        "DWS.9999": Reason.SERVER,
+    }
+    final = True
+
+    def request(self, job: Job, project_id: str) -> Request:
+        """Ask for the progress of the task."""
+        return Request("ListJobDetails", segments("v1.0", project_id, "job", job.target["job_id"]), "dws")
+
+    def parse(self, body: bytes, job: Job, zone: tzinfo | None) -> Snapshot:
+        """Read table 2; a code of an error is a failure whatever stands beside it."""
+        data = json_fields.document(body)
+        unknown: list[str] = []
+        fields = json_fields.Fields(data, unknown)
+        found = _errors(data)
+        word = fields.word("status")
+        if found.codes or word is None:
+            raise error_classes.refusal(200, found, self.codes, otherwise=Reason.API if found.codes else Reason.PAYLOAD)
+        state = self.states.get(word.upper(), State.UNKNOWN)
+        if state is State.UNKNOWN:
+            unknown.append("status")
+        percent = fields.amount("progress", full=100, suffix="%")
+        begin, end = _time(fields, "begin_time", zone), _time(fields, "end_time", zone)
+        failed_code, failed_detail = fields.text("failed_code"), fields.text("failed_detail")
+        detail = {
+            "job_id": fields.text("job_id"),
+            "job_name": fields.text("job_name"),
+            "begin_time": fields.text("begin_time"),
+            "end_time": fields.text("end_time"),
+            "failed_code": first_line(failed_code or "") or None,
+            "failed_detail": first_line(failed_detail or "") or None,
+        }
+        return Snapshot(
+            state=state,
+            native_state=known_word(word, self.states),
+            run=RunId(job.target["job_id"], opaque=True),
+            progress=1.0 if state is State.SUCCEEDED else percent and percent / 100,
+            start=begin,
+            end=end if state.ended else None,
+            failure_code=error_classes.failure_code(failed_code) if state is State.FAILED else None,
+            detail=Packed({name: value for name, value in detail.items() if value is not None}),
+            unknown=tuple(unknown),
+        )
+
+
+def _errors(data: Mapping[str, Any]) -> error_classes.Envelope:
+    """Return the error that stands in a 200 answer; the code of success is none."""
+    found = error_classes.from_object({name: data[name] for name in ERROR_FIELDS if name in data})
+    codes = tuple(code for code in found.codes if code.upper() != FINE)
+    return error_classes.Envelope(codes, found.text, found.request_id)
+
+
+def _time(fields: json_fields.Fields, name: str, zone: tzinfo | None) -> float | None:
+    """Read a time that comes without a zone: Unix seconds only where the operator named the zone."""
+    text = fields.text(name)
+    if text is None:
+        return None
+    try:
+        return timestamps.iso_time(text, zone)
+    except ValueError:
+        fields.unreadable(name)
+        return None
+
+
+ADAPTER = Dws()

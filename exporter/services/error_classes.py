@@ -1,0 +1,201 @@
+"""Why a call failed: by the vendor's code first, by the HTTP status where the code says nothing.
+
+The codes of the gateway that stands before every service are here; a service's own codes stand in its adapter.
+Source of the gateway's codes: API request signing guide, "Error Codes"; of the shapes of bodies: the error pages of
+the three services.
+"""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from exporter.model.errors import PollError
+from exporter.model.reason import Reason
+from exporter.services.json_fields import Fields, clean, said
+
+GATEWAY: Final[Mapping[str, Reason]] = {
+    **dict.fromkeys(("0101", "0103", "0104", "0105", "0106", "0310", "0607"), Reason.CONFIG),
+    **dict.fromkeys(("0201", "0601", "0605", "0606", "0610", "0613"), Reason.SERVER),
+    **dict.fromkeys(("0301", "0303", "0305", "0307"), Reason.AUTH),
+    **dict.fromkeys(("0302", "0304", "0306", "0401", "0402", "0404", "0801", "0802"), Reason.PERMISSION),
+    "0308": Reason.THROTTLED,
+}
+STATUSES: Final[Mapping[int, Reason]] = {
+    401: Reason.AUTH,
+    403: Reason.PERMISSION,
+    404: Reason.NOT_FOUND,
+    407: Reason.CONFIG,
+    408: Reason.SERVER,
+    429: Reason.THROTTLED,
+}
+SENTENCES: Final[Mapping[Reason, str]] = {
+    Reason.THROTTLED: "the cloud throttles this user's calls; poll less often or lower projects.*.limits",
+    Reason.AUTH: "the cloud refused the credentials; check the key, the token, the project's region and the clock",
+    Reason.PERMISSION: "the credentials are not allowed to make this call; see the permissions in the documentation",
+    Reason.NOT_FOUND: "the cloud knows no such job; check its id, cluster and project",
+    Reason.CONFIG: "the call does not fit the cloud; check the project's region, its endpoints and the job's id",
+    Reason.API: "the cloud refused the call",
+    Reason.SERVER: "the cloud failed to answer the call",
+    Reason.PAYLOAD: "the answer tells no state",
+}
+SHAPES: Final = (
+    ("error_code", "error_msg"),
+    ("errorCode", "errorMsg"),
+    ("code", "message"),
+    ("errCode", "externalMessage"),
+)
+CODE: Final = re.compile(r"(?:DLI|DWS|Cdm|APIG|APIGW)\.[0-9]{3,6}")
+GATEWAY_CODE: Final = re.compile(r"APIGW?\.([0-9]{4})")
+PRINTABLE_CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,15}\.[A-Za-z0-9]{1,12}|[0-9]{3,6}")
+PRINTABLE_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+BASE64: Final = re.compile(rb"[A-Za-z0-9+/_-]{8,}={0,2}\s*")
+TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
+THROTTLE_WORDS: Final = re.compile(r"throttling threshold|over ratelimit|too many requests", re.IGNORECASE)
+Row = dict[str, Any] | None
+DEEPEST: Final = 4
+"""Envelopes within envelopes are read this far down; the vendor nests one or two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What an error body says of itself, whichever of the vendor's shapes it has."""
+
+    codes: tuple[str, ...] = ()
+    text: str = ""
+    request_id: str = ""
+
+
+def envelope(body: bytes) -> Envelope:
+    """Read an error body: JSON of any of the vendor's shapes, JSON in base64, HTML, text or nothing."""
+    data = _json(body)
+    if data is None and BASE64.fullmatch(body):
+        data = _json(_decoded(body))
+    if isinstance(data, dict):
+        return from_object(data)
+    text = body[:4096].decode("utf-8", "replace")
+    title = TITLE.search(text)
+    return Envelope(text=title[1].strip() if title else text)
+
+
+def from_object(data: Mapping[str, Any]) -> Envelope:
+    """Read the codes, the text and the request id out of a JSON object, nested ones included."""
+    codes: list[str] = []
+    texts: list[str] = []
+    ids: list[str] = []
+    for level in _levels(data, DEEPEST):
+        for code_key, text_key in SHAPES:
+            code, text = level.get(code_key), level.get(text_key)
+            if isinstance(code, str | int) and not isinstance(code, bool) and said(code):
+                codes.append(clean(str(code)))
+            if isinstance(text, str) and clean(text):
+                texts.append(clean(text))
+        if isinstance(level.get("request_id"), str):
+            ids.append(level["request_id"])
+    return Envelope(tuple(codes), next(iter(texts), ""), next(iter(ids), ""))
+
+
+def refusal(
+    status: int,
+    found: Envelope,
+    codes: Mapping[str, Reason],
+    *,
+    otherwise: Reason | None = None,
+    request_id: str = "",
+    retry_after: float | None = None,
+) -> PollError:
+    """Return the failure that an answer is.
+
+    *codes* is the service's own table. *otherwise* counts where neither code, text nor status says more.
+    """
+    reason, code = _by_code(found.codes, codes)
+    if reason is None and THROTTLE_WORDS.search(found.text):
+        reason = Reason.THROTTLED
+    if reason is None:
+        reason = otherwise or by_status(status)
+    named = ", ".join(part for part in (f"HTTP {status}", code) if part)
+    request_id = found.request_id or request_id
+    return PollError(
+        reason,
+        f"{SENTENCES[reason]} ({named})",
+        code=code,
+        text=found.text,
+        request_id=request_id if PRINTABLE_ID.fullmatch(request_id) else "",
+        retry_after=retry_after,
+    )
+
+
+def rows(
+    data: Mapping[str, Any], name: str, codes: Mapping[str, Reason], unknown: list[str], total: float | None = None
+) -> list[Row]:
+    """Read the list *name* of a 200 answer; a row that is no object stays in its place as ``None``, and is noted.
+
+    An empty list beside an error is that error, and what holds no list, or one of which nothing can be read, tells
+    nothing: it must not pass for "there are none". Nor does null, unless the *total* beside it is 0.
+    """
+    found = Envelope() if data.get(name) else from_object(data)
+    if found.codes:
+        raise refusal(200, found, codes, otherwise=Reason.API)
+    if name in data and data[name] is None and total == 0:
+        return []
+    if not isinstance(data.get(name), list):
+        raise PollError(Reason.PAYLOAD, f"the answer holds no list {name}")
+    read: list[Row] = Fields(data, unknown).objects(name) or []
+    if read and not any(row is not None for row in read):
+        raise PollError(Reason.PAYLOAD, f"the list {name} of the answer cannot be read")
+    return read
+
+
+def by_status(status: int) -> Reason:
+    """Class an HTTP status that no code explains."""
+    if status in STATUSES:
+        return STATUSES[status]
+    if status >= 500:
+        return Reason.SERVER
+    return Reason.CONFIG if 300 <= status < 400 else Reason.API
+
+
+def failure_code(text: str | None) -> str:
+    """Return the first of the vendor's codes in *text*, else ``other``: the label ``code`` of a failed run."""
+    found = CODE.search(text or "")
+    return found[0] if found else "other"
+
+
+def codes_in(text: str) -> tuple[str, ...]:
+    """Return all of the vendor's codes that stand in a free text."""
+    return tuple(CODE.findall(text))
+
+
+def _by_code(found: tuple[str, ...], codes: Mapping[str, Reason]) -> tuple[Reason | None, str]:
+    """Return the reason of the first code that is known, and the code to name: that one, else the first at all."""
+    for code in found:
+        gateway = GATEWAY_CODE.fullmatch(code)
+        reason = GATEWAY.get(gateway[1]) if gateway else codes.get(code.upper())
+        if reason is not None:
+            return reason, code
+    return None, next((code for code in found if PRINTABLE_CODE.fullmatch(code)), "")
+
+
+def _levels(data: Mapping[str, Any], deepest: int) -> Iterator[Mapping[str, Any]]:
+    yield data
+    if deepest:
+        for value in data.values():
+            if isinstance(value, dict):
+                yield from _levels(value, deepest - 1)
+
+
+def _json(body: bytes) -> object:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _decoded(body: bytes) -> bytes:
+    try:
+        return base64.urlsafe_b64decode(body.strip().replace(b"+", b"-").replace(b"/", b"_") + b"==")
+    except binascii.Error:
+        return b""

@@ -1,0 +1,118 @@
+"""What a service's list calls are and how a page of one is read."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Final, Generic, TypeVar
+
+from exporter.model.snapshot import Snapshot
+from exporter.services.discovery_rule import Rule
+from exporter.services.request import Request
+
+PAGE_SIZE: Final = 100
+"""Rows of one page of a list: the most that the vendor gives."""
+R = TypeVar("R", bound=Rule)
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a service keeps jobs, for example a cluster; a service without places has one without a name."""
+
+    id: str = ""
+    name: str = ""
+    usable: bool = True
+    """Whether its jobs can be asked for."""
+    word: str = ""
+    """Why it is not usable, such as ``off``; empty if it is, or if the cloud told of no such place."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """One list, which is read page by page."""
+
+    place: Location = Location()
+    query: tuple[tuple[str, str], ...] = ()
+    """What every page is asked with, the page itself left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedJob:
+    """A job as a list tells of it."""
+
+    target: Mapping[str, str]
+    """As :attr:`~exporter.model.job.Job.target` has it; tells one job from the other."""
+    words: Mapping[str, str] = field(default_factory=dict)
+    """What a name can be made of; a word that the list did not tell is not there."""
+    snapshot: Snapshot | None = None
+    """What the list tells of the newest run, and nothing more; ``None`` if it tells no state."""
+    since: float | None = None
+    """Which of two jobs is newer: the start of one that runs once, the creation of one that runs again."""
+    at: float = 0.0
+    """Unix time of the page that told of it, set by who reads the pages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer of a list."""
+
+    rows: int
+    """How many rows it has, those that cannot be read included."""
+    items: tuple[ListedJob, ...] = ()
+    total: int | None = None
+    """How many rows all pages have together, if it is told."""
+    unknown: tuple[str, ...] = ()
+    """Fields that said something we cannot read, those that a snapshot holds left out."""
+
+
+class Lister(ABC, Generic[R]):
+    """What a service's lists are and how they are read. Stateless; :mod:`exporter.services.paging` drives it."""
+
+    rule: ClassVar[type[Rule]]
+    """What the operator asks for under ``discovery``."""
+    newest_first: ClassVar[bool] = False
+    """Whether the first pages have the newest jobs, so that the last ones need not be read for them."""
+    matched: ClassVar[str] = ""
+    """The word that a rule's ``match`` and ``exclude`` look at; empty for the name that the job gets."""
+
+    def places_request(self, project_id: str) -> Request | None:
+        """Return the call that tells where the jobs are; ``None`` if no call is needed."""
+        return None
+
+    def places(self, body: bytes) -> tuple[Location, ...]:
+        """Read the answer of that call. Raises :class:`~exporter.model.errors.PollError`, and nothing else."""
+        return ()
+
+    def chosen(self, rule: R, places: tuple[Location, ...]) -> tuple[Location, ...]:
+        """Return those of *places* that *rule* asks for; one that it names and the cloud does not is not usable."""
+        return places
+
+    @abstractmethod
+    def views(self, rule: R, place: Location, now: float) -> tuple[ListQuery, ...]:
+        """Return the lists to read in *place*; *now* is Unix seconds."""
+
+    def covering(self, target: Mapping[str, str]) -> ListQuery | None:
+        """Return the list that would tell of a registered job that waits, ``None`` if none would."""
+        return None
+
+    @abstractmethod
+    def request(self, view: ListQuery, project_id: str, page: int) -> Request:
+        """Return the call for one page, counted from 1."""
+
+    @abstractmethod
+    def parse(self, body: bytes, view: ListQuery) -> Page:
+        """Read a 200 answer.
+
+        Raises :class:`~exporter.model.errors.PollError` if the answer is a failure in disguise or holds no list, and
+        nothing else, whatever the bytes are.
+        """
+
+    def fits(self, rule: R, listed: ListedJob) -> bool:
+        """Whether *rule* asks for a job, where the call itself cannot be trusted to leave the others out."""
+        return True
+
+    @abstractmethod
+    def template(self, rule: R, places: tuple[Location, ...]) -> str:
+        """Return the template of names in the chosen *places*, for where the rule has none or a job lacks a word of it.
+
+        Every word in it is always told.
+        """

@@ -1,0 +1,39 @@
+"""Names of jobs that nobody named: a template such as ``{cluster_name}/{job_name}``, filled with a job's words."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from exporter.model.messages import instead, shown
+from exporter.services import json_fields
+
+LONGEST: Final = 400
+"""Characters; a CDM cluster's and a job's name together have fewer."""
+WORD: Final = re.compile(r"\{([^{}]*)\}")
+CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def mistake(template: str, known: Iterable[str]) -> str | None:
+    """Return what is wrong with *template*, ``None`` if nothing is.
+
+    *known* are the words that it may use; one that ends with a dot, such as ``tags.``, stands for all that begin so.
+    """
+    words = tuple(known)
+    if not template.strip():
+        return "expected text; this is empty"
+    if {"{", "}"} & set(WORD.sub("", template)):
+        return f"expected each {{ to have its }} and a word between them, not {shown(template)}"
+    for word in WORD.findall(template):
+        if not any(word.startswith(each) and word != each if each.endswith(".") else word == each for each in words):
+            names = [f"{each}<key>" if each.endswith(".") else each for each in words]
+            return f"unknown word {shown(word)} in the name{instead(word, names)}"
+    return None
+
+
+def filled(template: str, words: Mapping[str, str]) -> str:
+    """Return *template* with its words filled in, fit for a label; empty if any word is missing or nothing is left."""
+    if any(word not in words for word in WORD.findall(template)):
+        return ""
+    return json_fields.clean(CONTROL.sub("\ufffd", WORD.sub(lambda found: words[found[1]], template)))[
+        :LONGEST
+    ].rstrip()

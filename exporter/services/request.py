@@ -1,0 +1,28 @@
+"""One call to a service, as its adapter describes it."""
+
+import re
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+_PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")  # as nearly every id is
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call to make, relative to the service's endpoint."""
+
+    operation: str
+    """The vendor's name of the call, label ``operation``."""
+    path: str
+    """Percent-encoded, starts with a slash."""
+    limit: str
+    """The limit class whose budget it draws from."""
+    query: tuple[tuple[str, str], ...] = ()
+    method: str = "GET"
+    body: bytes = field(default=b"", repr=False)
+    """JSON, if there is any."""
+
+
+def segments(*parts: str) -> str:
+    """Join path segments, each percent-encoded as the vendor's signature wants them."""
+    return "/" + "/".join([part if _PLAIN.fullmatch(part) else quote(part, safe="~") for part in parts])

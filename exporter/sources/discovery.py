@@ -1,0 +1,236 @@
+"""Finding jobs by the list calls: what the rules of ``discovery`` ask for is registered, and what the lists tell of
+the states of registered jobs is taken over.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final
+
+import structlog
+
+from exporter.clock import Clock, rest
+from exporter.config import Settings
+from exporter.metrics.store import JobStore
+from exporter.metrics.telemetry import Telemetry
+from exporter.model.errors import PollError
+from exporter.model.job import Job, JobKey
+from exporter.polling.list_poller import SOONEST
+from exporter.polling.list_reading import find
+from exporter.polling.poller import Poller
+from exporter.services.discovery_rule import Search
+from exporter.services.paging import Found, key
+from exporter.services.request import Request
+from exporter.sources.findings import Findings, merged
+from exporter.supervise import survive
+
+TRIES: Final = 2
+"""Calls that are made for one list if the first is refused: there may be no job yet whose poll would tell."""
+
+
+class _Look:
+    """One rule, and how its looks went."""
+
+    def __init__(self, search: Search, region: str, *, ends: bool) -> None:
+        self.search = search
+        self.region = region
+        self.findings = Findings(search, region, ends=ends)
+        self.looked = False
+        """Whether the first look is over, well or not."""
+        self.worked_at: float | None = None
+        self.good_at: float | None = None
+        """When it worked and the cloud had every place that it names."""
+        self.cut = 0
+        self.hidden: Mapping[str, int] = {}
+        """How many jobs that go on have a name, where that is more than one."""
+        self.told: dict[str, Any] = {}
+        self.task: asyncio.Task[None] | None = None
+
+    @property
+    def names(self) -> dict[str, str]:
+        return {"service": self.search.service, "project": self.search.project}
+
+
+class Discovery:
+    """Looks again and again for what the rules ask for; *register* takes the jobs of each service and project."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        poller: Poller,
+        store: JobStore,
+        register: Callable[[Mapping[str, Sequence[Job]]], None],
+        clock: Clock,
+        telemetry: Telemetry,
+    ) -> None:
+        self._settings = settings
+        self._poller = poller
+        self._store = store
+        self._membership = register
+        self._clock = clock
+        self._telemetry = telemetry
+        self._changed = asyncio.Event()
+        self._log = structlog.get_logger()
+        self._looks: list[_Look] = []
+        self._replaced: list[_Look] = []  # whose jobs stay until the rules instead have read their lists
+        self.use(settings)
+
+    def use(self, settings: Settings) -> None:
+        """Go by other settings; a rule that stays keeps what it found."""
+        before = list(self._looks)
+        self._settings, self._looks = settings, []
+        for search in settings.discovery:
+            region = settings.projects[search.project].region
+            same = next((look for look in before if (look.search, look.region) == (search, region)), None)
+            if same is not None:
+                before.remove(same)
+            ends = self._poller.fleet.adapters[search.service].final
+            self._looks.append(same or _Look(search, region, ends=ends))
+        for look in before:
+            if look.task is not None:
+                look.task.cancel()
+        groups = {(look.search.project, look.search.service) for look in self._looks}
+        regions = {name: project.region for name, project in settings.projects.items()}
+        self._replaced = [
+            look for look in (*self._replaced, *before) if regions.get(look.search.project) == look.region
+        ]
+        for project, service in {(look.search.project, look.search.service) for look in before}:
+            self._publish(project, service)
+            self._telemetry.forget_cut(service, project)  # other rules may leave out nothing
+            if (project, service) not in groups:
+                with suppress(KeyError):
+                    self._telemetry.discovery_worked.remove(service, project)
+            for look in self._looks:
+                if (look.search.project, look.search.service) == (project, service):
+                    look.cut = 0
+        for project, service in groups:
+            self._telemetry.discovery_cut.labels(service, project)  # 0 from the start: also of one that never worked
+        self._changed.set()
+
+    def waiting(self) -> Collection[str]:
+        """Return the rules whose first look is not over."""
+        return [
+            f"discovery of {each.search.service} in {each.search.project}" for each in self._looks if not each.looked
+        ]
+
+    def all_read(self) -> bool:
+        """Return whether each rule has read all its lists once."""
+        return all(each.worked_at is not None for each in self._looks)
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        for look in self._looks:
+            look.task = None
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._changed.clear()
+                for look in self._looks:
+                    if look.task is None:
+                        look.task = group.create_task(self._repeat(look), name="discovery")
+                await self._changed.wait()
+
+    async def _repeat(self, look: _Look) -> None:
+        crashed = self._telemetry.crashes.labels("discovery").inc
+        while True:
+            began = self._clock.monotonic()
+            await survive(partial(self._round, look), crashed, "discovery")
+            look.looked = True
+            await rest(self._clock, SOONEST, began, lambda: look.search.interval or self._settings.poll.list_interval)
+
+    async def _round(self, look: _Look) -> None:
+        search, missed = look.search, list[Any]()
+        try:
+            found = await self._find(search)
+        except PollError as error:
+            self._tell(look, {"failed": [error.sentence]})
+            found = None
+        if found is not None:
+            missed += look.findings.take(found, self._clock.now(), self._settings.poll.retention)
+            self._count(look, found)
+        look.looked = True
+        items = {key(each.listed): each.listed for each in found.jobs} if found is not None else {}
+        listing = self._poller.listing
+        # before the next runs of some of these jobs are registered, or the ends of theirs would never be seen
+        for name in listing.take(search.project, search.service, items.values()):
+            items.pop(tuple(self._target(name).values()), None)
+        self._publish(search.project, search.service)
+        listing.take(search.project, search.service, items.values())
+        listing.hurry(missed)
+
+    def _target(self, name: JobKey) -> Mapping[str, str]:
+        record = self._store.get(name)
+        return {} if record is None else record.job.target
+
+    async def _find(self, search: Search) -> Found:
+        fleet, patience = self._poller.fleet, search.interval or self._settings.poll.list_interval
+        adapter, access = fleet.adapters[search.service], self._poller.access
+        assert adapter.lists is not None  # noqa: S101 - the settings have no rule for another service
+        limit = next(iter(adapter.limits))
+        project_id = fleet.projects[search.project].project_id
+        if not project_id:
+            project_id = await access.call(
+                search.project, limit, patience, lambda project: project.project_id_of(), TRIES
+            )
+
+        async def ask(request: Request) -> bytes:
+            return await access.ask(search.project, adapter, request, patience, TRIES)
+
+        return await find(adapter.lists, search.rule, project_id, self._clock.now, ask)
+
+    def _publish(self, project: str, service: str) -> None:
+        """Register what the rules for one service and project found, as one source: start times cross rules."""
+        now, retention = self._clock.now(), self._settings.poll.retention
+        looks = [look for look in self._looks if (look.search.project, look.search.service) == (project, service)]
+        replaced = [look for look in self._replaced if (look.search.project, look.search.service) == (project, service)]
+        if any(look.worked_at is None for look in looks):
+            looks += replaced
+        else:
+            self._replaced = [look for look in self._replaced if look not in replaced]
+        found = [look.findings.jobs(now, retention, self._store.get) for look in looks]
+        self._membership({f"discovery of {service} in {project}": tuple(merged(found))})
+
+    def _count(self, look: _Look, found: Found) -> None:
+        search = look.search
+        for field in found.unknown:
+            self._telemetry.unknown_values.labels(search.service, field).inc()
+        cut = found.cut + (found.unread or 0)
+        if found.failures:
+            cut = max(cut, look.cut)  # what could not be read leaves nothing in
+        self._telemetry.discovery_cut.labels(search.service, search.project).inc(max(0, cut - look.cut))
+        look.cut = cut
+        look.hidden = look.findings.at_once()
+        self._tell(look, dict(_news(found, cut, look.hidden)))
+        if not found.failures:
+            look.worked_at = self._clock.now()
+            if all(place.word for place in found.skipped):
+                look.good_at = look.worked_at
+        same = [each for each in self._looks if each.names == look.names]
+        times = [each.good_at for each in same if each.good_at is not None]
+        if len(times) == len(same):
+            self._telemetry.discovery_worked.labels(search.service, search.project).set(min(times))
+        if all(each.worked_at is not None for each in same):
+            left = sum(each.cut + sum(each.hidden.values()) - len(each.hidden) for each in same)
+            self._telemetry.discovery_left_out.labels(search.service, search.project).set(left)
+
+    def _tell(self, look: _Look, news: dict[str, Any]) -> None:
+        """Log what is not as it should be when it changes, and when it is as it should be again."""
+        if news != look.told:
+            look.told = news
+            if news:
+                self._log.warning("discovery incomplete", **look.names, **news)
+            else:
+                self._log.info("discovery works again", **look.names)
+
+
+def _news(found: Found, cut: int, hidden: Mapping[str, int]) -> Iterator[tuple[str, Any]]:
+    if hidden:
+        yield "same_name", sorted(hidden)  # several jobs of one name go on and only the newest is shown
+    if found.skipped:
+        yield "skipped", [f"{place.name or place.id}: {place.word or 'not there'}" for place in found.skipped]
+    if found.failures:
+        yield "failed", [f"{place.name or place.id or 'list'}: {error.sentence}" for place, error in found.failures]
+    if cut:
+        yield "left_out", "jobs; raise max_jobs or ask for fewer"
+    elif found.unread is None:
+        yield "left_out", "perhaps; the list goes on and tells no total"

@@ -1,0 +1,237 @@
+"""Job files: looked at again and again, because their patterns, links that are swapped and network file systems are
+beyond what the kernel tells of changes.
+
+A file is read once it stood still for a look, so that one that is just being written is seldom read in halves, and one
+that is gone loses its jobs at the second look, so that one that is being replaced does not. One that cannot be read
+keeps the jobs of its last good content.
+"""
+
+import asyncio
+import glob
+import os
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import structlog
+
+from exporter.config import Settings, job_file
+from exporter.config.patterns import matches, shown
+from exporter.metrics.telemetry import Telemetry
+from exporter.model.changes import STATIC
+from exporter.model.errors import SettingsError
+from exporter.model.job import Job
+from exporter.services import registry
+from exporter.sources.registry import Registry
+
+LOOK: Final = 0.5
+"""Seconds between two looks."""
+RESTLESS: Final = 2
+"""Looks in a row after which a file that never stands still is read all the same."""
+NO_FILE: Final = "expected an ordinary file; of a directory name the files, such as jobs.d/*.yaml"
+CRASHED: Final = "the exporter failed to read the file; its log says where"
+MISTAKES_TOLD: Final = 10
+"""Mistakes of one file that the log repeats."""
+
+
+class _Signature(NamedTuple):
+    """What changes when a file does; the time of its status too, for a file that may be read now."""
+
+    device: int
+    inode: int
+    size: int
+    modified: int
+    changed: int
+
+
+@dataclass(slots=True)
+class _File:
+    signature: _Signature | None = None
+    moves: int = 0
+    """Looks in a row that found it changed."""
+    digest: bytes = b""
+    mistakes: tuple[str, ...] = ()
+    """Those of the content with that digest."""
+    jobs: int = 0
+    """Those of its last good content."""
+    good: bool = False
+    told: tuple[bytes, tuple[str, ...]] | None = None
+    missing: bool = False
+
+
+class JobFiles:
+    """The files that ``job_files`` names; *register* takes what each holds now, nothing of one that is gone."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        telemetry: Telemetry,
+        register: Callable[[Mapping[str, Sequence[Job]]], None],
+        every: float = LOOK,
+    ) -> None:
+        self._patterns = settings.job_files
+        self._projects = job_file.known_projects(settings)
+        self._telemetry = telemetry
+        self._membership = register
+        self._every = every
+        self._files: dict[str, _File] = {}
+        self._unmatched: set[str] = set()  # patterns that were told to match nothing
+        self._first = True
+        self._narrowed = False  # whether a file may be there that no pattern names any more
+        self._found: dict[str, Sequence[Job]] = {}
+        self._log = structlog.get_logger()
+
+    def use(self, settings: Settings) -> None:
+        """Go by other settings from the next look on: what a file says may mean something else by them."""
+        self._narrowed |= settings.job_files != self._patterns
+        self._patterns = settings.job_files
+        self._projects = job_file.known_projects(settings)
+        for file in self._files.values():
+            file.signature, file.digest = None, b""
+
+    def all_read(self) -> bool:
+        """Return whether what each file that is there holds is registered."""
+        return all(file.good for file in self._files.values())
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            await asyncio.sleep(self._every)
+            await self.look()
+
+    async def look(self) -> None:
+        """Read what changed, in a thread because a file system may take its time, and register it all at once."""
+        try:
+            await asyncio.to_thread(self._look)
+        finally:
+            found, self._found = self._found, {}
+            if found:
+                self._membership(found)
+
+    def _look(self) -> None:
+        matching = self._matching()
+        if self._narrowed:
+            self._narrowed = False
+            for path in [path for path in self._files if path not in matching]:
+                self._files[path].missing = True
+                self._miss(path)
+        for path in sorted(self._files.keys() | matching):
+            self._visit(path)
+        self._first = False
+
+    def _matching(self) -> set[str]:
+        found: set[str] = set()
+        for pattern in self._patterns:
+            paths = matches(pattern)
+            if not paths and pattern not in self._unmatched:
+                self._unmatched.add(pattern)
+                self._log.info("no job file", pattern=shown(pattern))
+            found.update(paths)
+        return found
+
+    def _visit(self, path: str) -> None:
+        try:
+            status = os.stat(path)  # noqa: PTH116 - a link counts as what it leads to, and a look should cost little
+        except (FileNotFoundError, NotADirectoryError):
+            self._miss(path)
+            return
+        except OSError as error:
+            self._judge(path, (f"{shown(path)}: the file cannot be read: {error.strerror}",))
+            return
+        if not stat.S_ISREG(status.st_mode):
+            if glob.escape(path) in self._patterns:
+                self._judge(path, (f"{shown(path)}: {NO_FILE}",))
+            else:
+                self._miss(path)
+            return
+        self._notice(path, status)
+
+    def _notice(self, path: str, status: os.stat_result) -> None:
+        """Read a file if it may hold anything new."""
+        file = self._files.setdefault(path, _File())
+        file.missing = False
+        seen = _Signature(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        if seen != file.signature:
+            file.signature = seen
+            file.moves += 1
+            if file.moves <= RESTLESS and not self._first:
+                return
+        elif not file.moves and file.good:
+            return
+        else:
+            file.moves = 0
+        self._judge(path, self._read(path, file))
+
+    def _read(self, path: str, file: _File) -> tuple[str, ...]:
+        """Take over what a file holds; return what is wrong with it."""
+        try:
+            data = job_file.content(path, shown(path))
+        except FileNotFoundError:
+            return file.mistakes  # the next look finds it missing
+        except SettingsError as error:
+            return error.mistakes
+        digest = blake2b(data).digest()
+        if digest != file.digest:
+            file.digest, file.mistakes = digest, (f"{shown(path)}: {CRASHED}",)  # unless what follows says better
+            try:
+                jobs = job_file.read(data, shown(path), self._projects)
+            except SettingsError as error:
+                file.mistakes = error.mistakes
+            else:
+                self._found[path], file.jobs, file.mistakes = jobs, len(jobs), ()
+        return file.mistakes
+
+    def _judge(self, path: str, mistakes: tuple[str, ...]) -> None:
+        """Tell how the reading went, once for each content."""
+        file = self._files.setdefault(path, _File())
+        file.good, file.missing = not mistakes, False
+        self._telemetry.job_files.labels(shown(path)).set(file.good)
+        outcome = (file.digest, mistakes)
+        if outcome == file.told:
+            return
+        file.told = outcome
+        if mistakes:
+            told = mistakes[:MISTAKES_TOLD]
+            more = {"more": len(mistakes) - len(told)} if len(mistakes) > len(told) else {}
+            self._log.warning("job file refused", file=shown(path), mistakes=list(told), **more)
+        else:
+            self._log.info("job file read", file=shown(path), jobs=file.jobs)
+
+    def _miss(self, path: str) -> None:
+        """Forget a file that is not there, unless it was at the last look."""
+        file = self._files.get(path)
+        if file is None:
+            return
+        if not file.missing:
+            file.missing = True
+            return
+        del self._files[path]
+        self._found[path] = ()
+        if file.told is not None:
+            self._telemetry.job_files.remove(shown(path))
+            self._log.info("job file gone", file=shown(path))
+
+
+def registered(settings: Settings) -> tuple[tuple[Job, ...], tuple[str, ...]]:
+    """Return all jobs that are registered at this moment, and what is wrong with the job files."""
+    projects = job_file.known_projects(settings)
+    found: dict[str, Sequence[Job]] = {STATIC: settings.jobs}
+    mistakes: list[str] = []
+    for path in sorted({path for pattern in settings.job_files for path in matches(pattern)}):
+        try:
+            if Path(path).is_file():
+                found[path] = job_file.read(job_file.content(path, shown(path)), shown(path), projects)
+            elif glob.escape(path) in settings.job_files:
+                mistakes.append(f"{shown(path)}: {NO_FILE}")
+        except FileNotFoundError:
+            continue
+        except SettingsError as error:
+            mistakes += error.mistakes
+        except OSError as error:
+            mistakes.append(f"{shown(path)}: cannot be read: {error.strerror}")
+    jobs = Registry(registry.load())
+    problems = jobs.update(found).problems
+    return tuple(jobs.jobs().values()), (*mistakes, *problems)

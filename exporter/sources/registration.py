@@ -1,0 +1,88 @@
+"""Which jobs are registered: what the section ``jobs``, the job files and the rules hold, as far as it is ours."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import structlog
+
+from exporter.cloud.projects import Projects
+from exporter.config import Project, Settings
+from exporter.metrics.store import JobStore
+from exporter.metrics.telemetry import Telemetry
+from exporter.model.changes import STATIC, Changes
+from exporter.model.job import Job
+from exporter.model.sharding import shard_of
+from exporter.polling.poller import Poller
+from exporter.polling.schedule import Pace
+from exporter.reload import numbers
+from exporter.sources.registry import Registry
+
+
+def polling(settings: Settings) -> tuple[Pace, int]:
+    """Return how often jobs are polled, and how many at once."""
+    poll = settings.poll
+    return Pace(poll.interval, poll.idle_interval, poll.stale_after), poll.concurrency
+
+
+class Registration:
+    """Brings what the sources hold to the poller: those jobs that are this shard's, and of a project that there is."""
+
+    def __init__(self, settings: Settings, store: JobStore, poller: Poller, telemetry: Telemetry) -> None:
+        self._settings = settings
+        self._store = store
+        self._poller = poller
+        self._registry = Registry(poller.fleet.adapters)
+        self._sources: dict[str, Sequence[Job]] = {}
+        self._log = structlog.get_logger()
+        telemetry.watch_refused(self._registry.refused)
+
+    def register(self, contents: Mapping[str, Sequence[Job]]) -> None:
+        """Take over what sources hold now."""
+        for source, jobs in contents.items():  # what holds nothing any more may be a file that is gone
+            if jobs:
+                self._sources[source] = jobs
+            else:
+                self._sources.pop(source, None)
+        changes = self._registry.update(self._mine(contents))
+        self._complain(changes)
+        self._poller.apply(changes)
+        if STATIC not in contents and any(numbers(changes).values()):  # those of the section are told by the start
+            self._log.info("jobs registered", **numbers(changes))
+
+    def swap(self, settings: Settings, fleet: Projects) -> Changes:
+        """Go on with other settings and projects, all at once; what other sources hold stays.
+
+        The problems of what is returned are all there are, those that were told before too.
+        """
+        before, self._settings = self._settings.projects, settings
+        self._sources[STATIC] = settings.jobs
+        changes = self._registry.update(self._mine(self._sources))
+        same = {name for name, project in settings.projects.items() if name in before and _same(project, before[name])}
+        gone = {record.job.key for record in self._store.records() if record.job.project not in same}
+        self._poller.apply(Changes(removed=tuple({*changes.removed, *gone})))
+        self._poller.use(fleet, *polling(settings))
+        new = {job.key for job in changes.added}
+        moved = tuple(job for key, job in self._registry.jobs().items() if key in gone and key not in new)
+        stays = tuple(job for job in changes.changed if job.key not in gone)
+        self._poller.apply(Changes(added=(*changes.added, *moved), changed=stays))
+        self._complain(changes)
+        other = tuple(job for job in moved if job not in changes.changed)  # what their project is
+        return replace(changes, changed=(*changes.changed, *other), problems=self._registry.problems())
+
+    def _mine(self, contents: Mapping[str, Sequence[Job]]) -> dict[str, list[Job]]:
+        shards, shard = self._settings.sharding.shards, self._settings.sharding.shard
+        return {
+            source: [
+                job for job in jobs if shard_of(job.key, shards) == shard and job.project in self._settings.projects
+            ]
+            for source, jobs in contents.items()
+        }
+
+    def _complain(self, changes: Changes) -> None:
+        for problem in changes.problems:
+            self._log.warning("job refused", problem=problem)
+
+
+def _same(project: Project, before: Project) -> bool:
+    """Whether a name still means the same project: nothing that another one said is known of this one's jobs."""
+    return (project.cloud, project.region, project.project_id) == (before.cloud, before.region, before.project_id)

@@ -1,0 +1,131 @@
+"""Records as JSON: what is not known is ``null``, never 0; times are Unix seconds. Pure."""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+from exporter.model.record import Fault, Record
+from exporter.model.snapshot import RESULTS, Measure
+
+WAITING: Final = "waiting"
+UNANSWERED: Final = "unanswered"
+STALE: Final = "stale"
+_COMPLAINTS: Final = ("detail", "summary", "message", "error")
+TIMES: Final = ("start", "end", "last_progress", "estimated_completion")
+"""Of the newest run."""
+
+
+def standing(record: Record) -> str:
+    """Return the job's state, or why none is known: ``waiting`` (not asked yet), ``unanswered``, ``stale``."""
+    if record.shown is not None:
+        return record.shown.state.value
+    if record.snapshot is not None or record.polled_at is not None:
+        return STALE
+    return UNANSWERED if record.failing else WAITING
+
+
+def document(record: Record, place: Mapping[str, str], next_poll: float | None) -> dict[str, Any]:
+    """Return all that is known of one job, ready for JSON."""
+    target, detail = record.job.target, {} if record.shown is None else record.shown.told()
+    return {
+        "service": record.job.key.service,
+        "job": record.job.key.job,
+        "project": record.job.project,
+        "region": place.get("region") or None,
+        "project_id": place.get("project_id") or None,
+        "cluster_id": target.get("cluster_id"),
+        "job_id": target.get("job_id"),
+        "job_name": target.get("job_name"),
+        "source": record.job.source,
+        "standing": standing(record),
+        **_run(record),
+        "last_success": record.last_success,
+        "last_run_duration": record.last_run_duration,
+        "last_poll": record.polled_at,
+        "next_poll": next_poll,
+        "up": record.up,
+        "stale": standing(record) == STALE,
+        "final": record.final,
+        "failing": record.failing,
+        "error": _error(record.fault),
+        "failures": {reason.value: times for reason, times in record.failures.items()},
+        "runs": {result.value: times for result, times in zip(RESULTS, record.runs, strict=True)},
+        "totals": dict(record.totals),
+        "complaint": complaint(detail) or None,
+        "detail": detail,
+    }
+
+
+def _run(record: Record) -> dict[str, Any]:
+    """Return what is known of the newest run; what is too old to be shown is not known."""
+    shown = record.shown
+    if shown is None:
+        names = ("run_id", "state", "native_state", "progress", "incremental", "failure_code")
+        return {**dict.fromkeys(names), "counts": {}, **dict.fromkeys(TIMES)}
+    return {
+        "run_id": shown.run.label or None,
+        "state": shown.state.value,
+        "native_state": shown.native_state or None,
+        "progress": shown.progress,
+        "incremental": shown.incremental,
+        "failure_code": shown.failure_code,
+        "counts": grouped(shown.counts),
+        "start": shown.start,
+        "end": shown.end,
+        "last_progress": record.last_progress,
+        "estimated_completion": record.may_end,
+    }
+
+
+def grouped(counts: Mapping[Measure, float]) -> dict[str, Any]:
+    """Put the counts of one name together: ``{"tasks": {"active": 3}, "rows_read": 4000}``."""
+    labelled = {measure.name for measure in counts if measure.label}
+    groups: dict[str, Any] = {}
+    for measure, value in counts.items():
+        if measure.name in labelled:
+            groups.setdefault(measure.name, {})[measure.label] = whole(value)
+        else:
+            groups[measure.name] = whole(value)
+    return groups
+
+
+def whole(value: float) -> float:
+    """Return a number without a fraction as an integer: a count of 4000 is not 4000.0."""
+    return int(value) if math.isfinite(value) and float(value).is_integer() else value
+
+
+def complaint(detail: Mapping[str, Any]) -> str:
+    """Return the vendor's own text of why a run failed: what stands in a field whose name says so."""
+    texts = {name: text for name, text in detail.items() if isinstance(text, str) and text}
+    return next((texts[name] for word in _COMPLAINTS for name in texts if word in name and "code" not in name), "")
+
+
+def _error(fault: Fault | None) -> dict[str, Any] | None:
+    if fault is None:
+        return None
+    return {
+        "reason": fault.reason.value,
+        "code": fault.code or None,
+        "request_id": fault.request_id or None,
+        "sentence": fault.sentence,
+        "text": fault.text or None,
+        "at": fault.at,
+    }
+
+
+def encoded(value: object) -> bytes:
+    """Return *value* as compact UTF-8; NaN and infinities, which JSON lacks, become ``null``."""
+    text = json.dumps(finite(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=str)
+    return text.encode("utf-8", "replace")  # a lone half of a surrogate pair has no UTF-8
+
+
+def finite(value: object) -> object:
+    """Return *value* with every number that JSON cannot hold replaced by ``None``."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(name): finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(each) for each in value]
+    return value

@@ -1,0 +1,158 @@
+"""One answer for all who ask at once: the rendering and the compression of /metrics are shared while in flight."""
+
+import asyncio
+import gzip
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
+
+from aiohttp import web
+
+from exporter.web.negotiate import OPENMETRICS, TEXT, gzip_ok, openmetrics
+from exporter.web.ports import Exposition
+from exporter.web.squeeze import LEVEL, Squeezer
+
+GZIP_OVER: Final = 1024
+"""Bytes from which on a body is worth compressing."""
+PIECE: Final = 256 * 1024
+"""Bytes of one write: the loop serves others between two."""
+
+
+class Scrapes:
+    """Counts answered scrapes, so that a stopping exporter can wait until its last values were fetched."""
+
+    def __init__(self) -> None:
+        self.answered = 0
+        """Scrapes whose whole answer was handed to the connection."""
+        self._rendered = 0
+        self._waiters: list[tuple[int, asyncio.Future[None]]] = []
+
+    def rendering(self) -> int:
+        """Note that a body is rendered now and return its number."""
+        self._rendered += 1
+        return self._rendered
+
+    def sent(self, rendering: int) -> None:
+        """Note that the body of that number was answered, and wake those who waited for it."""
+        self.answered += 1
+        for number, waiter in self._waiters:
+            if number < rendering and not waiter.done():
+                waiter.set_result(None)
+
+    async def wait_next(self) -> None:
+        """Return once a scrape was answered whose body was rendered after this call."""
+        entry = (self._rendered, asyncio.get_running_loop().create_future())
+        self._waiters.append(entry)
+        try:
+            await entry[1]
+        finally:
+            self._waiters.remove(entry)
+
+
+class Kind(NamedTuple):
+    """What makes two scrapes the same."""
+
+    openmetrics: bool
+    gzip: bool
+    names: frozenset[str]
+
+
+class Body(NamedTuple):
+    """A rendered body, ready to be sent in parts that never change."""
+
+    parts: list[bytes]
+    length: int
+    zipped: bool
+    rendering: int
+
+
+async def compressed(content: bytes, wanted: bool) -> tuple[bytes, bool]:
+    """Compress *content* off the event loop if that is wanted and worth it; tell whether it was done."""
+    if not wanted or len(content) <= GZIP_OVER:
+        return content, False
+    return await asyncio.to_thread(gzip.compress, content, LEVEL, mtime=0), True
+
+
+class Bodies:
+    """Renders a body once for all who want the same kind while it is being made."""
+
+    def __init__(self, exposition: Exposition, scrapes: Scrapes) -> None:
+        self._exposition = exposition
+        self._scrapes = scrapes
+        self._making: dict[Kind, asyncio.Task[Body]] = {}
+        self._squeezers = {False: Squeezer(), True: Squeezer()}
+
+    async def get(self, kind: Kind) -> Body:
+        """Return a body of that kind; who stops waiting does not stop it for the others."""
+        task = self._making.get(kind)
+        if task is None:
+            task = asyncio.create_task(self._make(kind), name="render metrics")
+            self._making[kind] = task
+            task.add_done_callback(lambda done: self._made(kind, done))
+        return await asyncio.shield(task)
+
+    def _made(self, kind: Kind, done: asyncio.Task[Body]) -> None:
+        del self._making[kind]
+        if not done.cancelled():
+            done.exception()  # seen, so that it is not told as lost where every waiter has gone
+
+    async def _make(self, kind: Kind) -> Body:
+        rendering = self._scrapes.rendering()
+        sections = self._exposition.sections(kind.openmetrics, kind.names)
+        parts = [part for section in sections for part in section]
+        length = sum(map(len, parts))
+        zipped = kind.gzip and length > GZIP_OVER
+        if zipped:
+            # what was compressed is kept for whole bodies alone: there are few kinds of these
+            squeezer = Squeezer() if kind.names else self._squeezers[kind.openmetrics]
+            parts = await asyncio.to_thread(squeezer.squeeze, sections)
+            length = sum(map(len, parts))
+        return Body(parts, length, zipped, rendering)
+
+
+def pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Join small parts to pieces that are worth a write of their own."""
+    waiting: list[bytes] = []
+    size = 0
+    for part in parts:
+        waiting.append(part)
+        size += len(part)
+        if size >= PIECE:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield b"".join(waiting)
+
+
+def header(request: web.Request, name: str) -> str:
+    """Return a header that may be sent in several lines as the one list that it is."""
+    return ",".join(request.headers.getall(name, []))
+
+
+class Metrics:
+    """The handler of /metrics."""
+
+    def __init__(self, exposition: Exposition, scrapes: Scrapes) -> None:
+        self._bodies = Bodies(exposition, scrapes)
+        self._scrapes = scrapes
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Answer a scrape, or the headers of one to HEAD."""
+        kind = Kind(
+            openmetrics(header(request, "Accept")),
+            gzip_ok(header(request, "Accept-Encoding")),
+            frozenset(name for name in request.query.getall("name[]", []) if name),
+        )
+        body = await self._bodies.get(kind)
+        headers = {"Content-Type": OPENMETRICS if kind.openmetrics else TEXT, "Vary": "Accept, Accept-Encoding"}
+        if body.zipped:
+            headers["Content-Encoding"] = "gzip"
+        response = web.StreamResponse(headers=headers)
+        response.content_length = body.length
+        await response.prepare(request)
+        if request.method == "GET":
+            for piece in pieces(body.parts):
+                await response.write(piece)
+            await response.write_eof()
+            if not kind.names:  # a part of the metrics is no scrape that saw the end
+                self._scrapes.sent(body.rendering)
+        return response

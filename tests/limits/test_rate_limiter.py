@@ -1,0 +1,271 @@
+"""Budgets that give way, tested without waiting: whatever comes, the vendor's minute is never overspent."""
+
+import itertools
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.limits.circuit_breaker import CircuitBreaker
+from exporter.limits.rate_limiter import LEAST, RECOVERY, SETTLE, Budget, Limiter, per_minute
+from exporter.model.job import JobKey
+
+KEY = JobKey("cdm", "copy")
+RATES = st.floats(0.02, 200)
+REFUSALS = st.one_of(st.none(), st.floats(0, 120))
+STARTED = st.floats(0, 1e7)
+"""What the clock may say at the start; it counts from when the machine came up."""
+
+
+def _open() -> CircuitBreaker:
+    gate = CircuitBreaker()
+    gate.taken(gate.enter())
+    return gate
+
+
+GATE = _open()
+"""Of one whom the cloud knows."""
+
+
+def most_in_a_minute(times: Sequence[float]) -> int:
+    return max(bisect_left(times, first + 60) - at for at, first in enumerate(times))
+
+
+def call(budget: Budget, now: float) -> float:
+    """Make a call as soon as one is allowed, and return when that was."""
+    budget.wait_for(KEY, now, now, GATE)
+    now += budget.ready_in(now)
+    assert budget.ready_in(now) == 0, "the moment that was told has come, and nothing can start"
+    budget.take(now)
+    return now
+
+
+@given(
+    rate=RATES,
+    now=STARTED,
+    steps=st.lists(st.tuples(st.floats(0, 5), st.sampled_from(["call"] * 9 + ["refused"]), REFUSALS), min_size=1),
+    burst=st.integers(1, 40),
+)
+def test_whatever_comes_no_minute_has_more_calls_than_configured_and_no_pause_has_any(
+    rate: float, now: float, steps: list[tuple[float, str, float | None]], burst: int
+) -> None:
+    budget, taken, paused_until = Budget(rate), [], now
+    for delay, event, retry_after in steps:
+        now += delay
+        if event == "refused":
+            budget.throttled(now, retry_after)
+            paused_until = max(paused_until, now + min(max(60, retry_after or 0), 600))
+        for _ in range(burst):
+            now = call(budget, now)
+            taken.append(now)
+            assert now >= paused_until - 1e-7
+
+    assert most_in_a_minute(taken) <= max(1, per_minute(rate))
+
+
+@pytest.mark.parametrize("rate", [19.99, 20, 29.99, 50, 111.1])
+def test_a_minute_that_begins_with_a_burst_has_no_call_more(rate: float) -> None:
+    budget, taken = Budget(rate), []
+    taken.append(call(budget, 0))
+    while taken[-1] < 130:
+        taken.append(call(budget, taken[-1]))
+
+    assert per_minute(rate) - 1 <= most_in_a_minute(taken) <= per_minute(rate)
+
+
+@given(steps=st.lists(st.tuples(RATES, st.floats(0, 30), st.integers(1, 300)), min_size=2, max_size=6))
+def test_a_minute_in_which_the_limit_changes_has_at_most_the_calls_of_the_higher_one(
+    steps: list[tuple[float, float, int]],
+) -> None:
+    budget, now, taken = Budget(steps[0][0]), 0.0, []
+    for rate, delay, calls in steps:
+        budget.configure(rate)
+        now += delay
+        for _ in range(calls):
+            now = call(budget, now)
+            taken.append(now)
+
+    assert most_in_a_minute(taken) <= max(1, per_minute(max(rate for rate, _, _ in steps)))
+
+
+def test_a_higher_limit_counts_at_once() -> None:
+    budget = Budget(1 / 3600)
+    call(budget, 0)
+    budget.configure(1)
+
+    assert budget.ready_in(1) == pytest.approx(0, abs=1e-6)
+    assert budget.rate(1) == 1
+
+
+@given(
+    rate=RATES,
+    refusals=st.lists(st.tuples(st.floats(0, 100), REFUSALS), min_size=1, max_size=20),
+    looks=st.lists(st.floats(0, 1000), min_size=2),
+)
+def test_the_rate_comes_back_bit_by_bit_and_never_above_what_is_configured(
+    rate: float, refusals: list[tuple[float, float | None]], looks: list[float]
+) -> None:
+    budget, now, paused_until = Budget(rate), 0.0, 0.0
+    for delay, retry_after in refusals:
+        now += delay
+        before = budget.rate(now)
+        budget.throttled(now, retry_after)
+        assert rate * LEAST * (1 - 1e-9) <= budget.rate(now) <= before
+        paused_until = max(paused_until, now + min(max(60, retry_after or 0), 600))
+
+    seen = [(now + look, budget.rate(now + look)) for look in sorted(looks)]
+    for (earlier, low), (later, high) in itertools.pairwise(seen):
+        assert low <= high <= rate
+        assert high - low <= rate * (later - earlier) / RECOVERY + rate * 1e-6
+    assert budget.rate(paused_until + RECOVERY) == rate
+
+
+def test_the_refusals_of_calls_that_were_under_way_count_once() -> None:
+    budget = Budget(2)
+    for answered in (0, 0.1, 3, 59):
+        budget.throttled(answered, None)
+
+    assert budget.rate(59) == 1
+    assert budget.ready_in(59) == 60
+    budget.throttled(119, 0.0)
+    assert budget.rate(119) == 0.5
+    budget.throttled(119 + SETTLE / 2, 0.0)
+    assert budget.rate(119 + SETTLE / 2) == 0.5
+    for again in range(10):
+        budget.throttled(200 + 61 * again, 0.0)
+    assert budget.rate(749) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("said", "pause"), [(None, 60), (0.0, 60), (5.0, 60), (60.0, 60), (200.0, 200), (600.0, 600), (1e12, 600)]
+)
+def test_a_refusal_pauses_its_bucket_for_a_minute_at_least_and_ten_at_most(said: float | None, pause: float) -> None:
+    budget = Budget(2)
+    budget.throttled(0, said)
+
+    assert budget.ready_in(0) == pause
+    assert budget.ready_in(pause) == 0
+
+
+def test_a_lowered_rate_spaces_the_calls() -> None:
+    budget = Budget(1)
+    budget.throttled(0, 90)
+    times = [call(budget, 0)]
+    for _ in range(3):
+        times.append(call(budget, times[-1]))
+
+    assert times[0] == 90
+    assert times[1] - times[0] == pytest.approx(2)
+    assert 1.9 < times[3] - times[2] < 1.98
+
+
+@given(deadlines=st.lists(st.sampled_from([0.0, 5.0]) | st.floats(0, 1e6), min_size=1))
+def test_the_earliest_deadline_goes_first_whatever_the_keys_are(deadlines: list[float]) -> None:
+    budget, numbers = Budget(1e6), range(len(deadlines))
+    for number in numbers:
+        budget.wait_for(object(), -deadlines[number] // 100, deadlines[number], GATE)
+
+    served = []
+    for at in numbers:
+        served.append(budget.nearest())
+        budget.take(at)
+    assert served == sorted(deadlines)
+
+
+@given(
+    rate=st.floats(0.1, 30),
+    intervals=st.lists(st.floats(1, 600), min_size=2, max_size=12),
+    refused_at=st.integers(0, 60),
+)
+def test_every_job_is_served_at_the_latest_when_each_other_was_served_once_after_its_deadline(
+    rate: float, intervals: list[float], refused_at: int
+) -> None:
+    budget, now, gap = Budget(rate), 0.0, 60 / per_minute(rate) * 1.1
+    due = {JobKey("cdm", str(number)): 0.0 for number in range(len(intervals))}
+    waiting: dict[JobKey, float] = {}
+    for turn in range(120):
+        if turn == refused_at:
+            budget.throttled(now, 30)
+        if not waiting:
+            now = max(now, min(due.values()))
+        for key in [key for key, time in due.items() if time <= now]:
+            waiting[key] = due.pop(key) + intervals[int(key.job)]
+            budget.wait_for(key, now, waiting[key], GATE)
+        now += budget.ready_in(now)
+        served = budget.take(now).key
+        assert isinstance(served, JobKey)
+        slow = 1 if turn < refused_at else 2
+        assert now <= waiting.pop(served) + len(intervals) * gap * slow + (60 if turn >= refused_at else 0)
+        due[served] = now + intervals[int(served.job)]
+
+
+def started(limiter: Limiter, now: float) -> list[JobKey]:
+    """Return what starts."""
+    return [cast(JobKey, start.key) for start in limiter.start(now)]
+
+
+def test_one_bucket_gives_way_and_the_others_go_on() -> None:
+    limiter = Limiter(places=9)
+    for bucket in ("cdm", "dli"):
+        for turn in range(2):
+            limiter.wait_for(bucket, 2, JobKey(bucket, "same"), 0, 30 + turn, GATE)
+    limiter.throttled("cdm", 0, 75)
+    limiter.throttled("a bucket of before a reload", 0, 75)
+
+    assert [key.service for key in started(limiter, 0)] == ["dli"]
+    assert limiter.ready_in(0) == pytest.approx(0.5)
+    assert [key.service for key in started(limiter, 0.51)] == ["dli"]
+    assert limiter.ready_in(1) == 74
+    assert (limiter.rate("cdm", 2, 1), limiter.rate("dli", 2, 1), limiter.rate("dws", 2, 1)) == (1, 2, 2)
+    assert [key.service for key in started(limiter, 75)] == ["cdm"]
+    assert limiter.ready_in(75) == pytest.approx(1, rel=0.01)
+
+
+def test_a_bucket_takes_over_the_limit_that_a_reload_brings() -> None:
+    limiter = Limiter(places=9)
+    limiter.wait_for("cdm", 2, KEY, 0, 30, GATE)
+    limiter.throttled("cdm", 0, 0)
+    limiter.wait_for("cdm", 4, KEY, 0, 30, GATE)
+
+    assert limiter.rate("cdm", 4, 0) == 2
+    assert limiter.rate("cdm", 4, RECOVERY) == 4
+
+
+@given(
+    rates=st.lists(RATES, min_size=1, max_size=4),
+    now=STARTED,
+    refusals=st.lists(st.tuples(st.integers(0, 3), REFUSALS), max_size=4),
+    jobs=st.integers(1, 30),
+)
+def test_a_moment_that_is_told_is_one_at_which_something_starts(
+    rates: list[float], now: float, refusals: list[tuple[int, float | None]], jobs: int
+) -> None:
+    limiter = Limiter(places=1000)
+    for bucket, rate in enumerate(rates):
+        for _ in range(jobs):
+            limiter.wait_for(bucket, rate, KEY, now, now, GATE)
+    for bucket, retry_after in refusals:
+        limiter.throttled(bucket, now, retry_after)
+
+    left = len(rates) * jobs - len(started(limiter, now))
+    while (pause := limiter.ready_in(now)) is not None:
+        assert pause > 0
+        now += pause
+        more = len(started(limiter, now))
+        assert more > 0
+        left -= more
+    assert left == 0
+
+
+def test_who_is_forgotten_waits_no_more_and_the_others_keep_their_order() -> None:
+    keys = [JobKey("cdm", str(number)) for number in range(6)]
+    limiter, gate = Limiter(9), CircuitBreaker()
+    for number, key in enumerate(keys):
+        limiter.wait_for("bucket", 1000, key, 0, 10 - number, gate)
+    limiter.forget({keys[1], keys[2], keys[5]})
+
+    assert list(limiter.turn_away(gate)) == [keys[4], keys[3], keys[0]]
+    assert not limiter.wanted

@@ -1,0 +1,230 @@
+"""The bytes of the jobs: what prometheus_client would print for the same samples, and nothing that is not known."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.registry import Collector
+
+from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.family import Family
+from exporter.metrics.store import JobStore
+from exporter.model.job import Job, JobKey
+from exporter.model.reason import Reason
+from exporter.model.record import Fault, Record, RunId
+from exporter.model.snapshot import Measure, Snapshot, State
+from exporter.runs import transitions
+from exporter.services.registry import load
+
+ADAPTERS = load()
+MakeJob = Callable[..., Job]
+TEXT = st.text(max_size=12)
+AMOUNTS = st.floats(0, allow_infinity=False) | st.integers(0, 10**20).map(float)
+MEASURES = st.sampled_from(
+    [Measure("tasks", "active"), Measure("tasks_planned"), Measure("rows_read"), Measure("subjobs", "failed")]
+) | st.builds(Measure, st.just("killed_tasks"), TEXT)
+SNAPSHOTS = st.builds(
+    Snapshot,
+    st.sampled_from(State),
+    TEXT,
+    st.builds(RunId, TEXT, st.none() | st.floats(0, 1e10)),
+    progress=st.none() | st.floats(0, 1),
+    incremental=st.none() | st.booleans(),
+    start=st.none() | st.floats(0, 1e10),
+    end=st.none() | st.floats(0, 1e10),
+    failure_code=st.none() | TEXT,
+    counts=st.dictionaries(MEASURES, AMOUNTS, max_size=6),
+)
+RECORDS = st.builds(
+    Record,
+    st.builds(Job, st.builds(JobKey, st.sampled_from(["dli", "cdm"]), TEXT), TEXT, st.just({}), region=TEXT),
+    st.none() | SNAPSHOTS,
+    stale=st.booleans(),
+    up=st.booleans(),
+    polled_at=st.none() | st.floats(0, 1e10),
+    failures=st.dictionaries(st.sampled_from(Reason), st.integers(1, 10**7), max_size=4),
+    last_success=st.none() | st.floats(0, 1e10),
+    runs=st.tuples(st.integers(0, 10**9), st.integers(0, 9), st.just(0)),
+)
+
+
+class Peer(Collector):
+    """The same samples through prometheus_client's own types."""
+
+    def __init__(self, records: list[Record], service: str, job: str) -> None:
+        self.records, self.service, self.job = records, service, job
+
+    def collect(self) -> Iterator[Metric]:
+        for family in FAMILIES:
+            yield self._family(family)
+
+    def _family(self, family: Family) -> Metric:
+        labels = (self.service, self.job, *family.labels)
+        made: Any = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
+        metric = made(family.name, family.help, labels=labels)
+        metric.unit = family.unit
+        for record in self.records:
+            for values, value in family.read(record):
+                metric.add_metric((*record.job.key, *values), value)
+        return metric  # type: ignore[no-any-return]
+
+
+def body(store: JobStore, openmetrics: bool, *names: str) -> str:
+    return b"".join(part for section in store.sections(openmetrics, frozenset(names)) for part in section).decode()
+
+
+def board_of(*records: Record, **options: Any) -> JobStore:
+    store = JobStore(**{"max_series": 10**9, **options})
+    for record in records:
+        store.put(record)
+    return store
+
+
+@given(st.lists(RECORDS, max_size=4, unique_by=lambda record: record.job.key), st.sampled_from(["service", "zzz"]))
+@settings(deadline=None, max_examples=150)
+def test_the_bytes_are_those_of_prometheus_client(records: list[Record], service: str) -> None:
+    registry = CollectorRegistry()
+    services = [record.job.key.service for record in records]
+    together = sorted(records, key=lambda record: services.index(record.job.key.service))
+    registry.register(Peer(together, service, "job"))
+    store = board_of(*records, service=service)
+
+    assert body(store, False) == generate_latest(registry).decode()
+    assert body(store, True) + "# EOF\n" == generate_openmetrics(registry).decode()  # type: ignore[no-untyped-call]
+
+
+@given(st.lists(RECORDS, min_size=2, max_size=2))
+@settings(deadline=None, max_examples=100)
+def test_a_change_leaves_the_bytes_that_a_fresh_board_has(records: list[Record]) -> None:
+    old, new = records
+    new = replace(new, job=old.job)
+
+    assert body(board_of(old, new), False) == body(board_of(new), False)
+
+
+@given(RECORDS, st.floats(0, 1e10))
+@settings(deadline=None, max_examples=50)
+def test_a_poll_that_says_the_same_moves_only_the_time_of_the_poll(record: Record, at: float) -> None:
+    polled = replace(record, polled_at=at)
+
+    assert body(board_of(replace(polled, polled_at=0.0), polled), False) == body(board_of(polled), False)
+
+
+def test_a_job_that_was_never_polled_shows_only_what_is_true_of_it(job: MakeJob) -> None:
+    lines = [line for line in body(board_of(Record(job("cdm"))), False).splitlines() if not line.startswith("#")]
+
+    who = (
+        'cluster_id="c-1",job="nightly",job_id="",native_state="",project="prod",region="eu-de",run_id="",service="cdm"'
+    )
+    assert lines == [
+        'huaweicloud_job_up{job="nightly",service="cdm"} 0.0',
+        'huaweicloud_job_poll_failures_total{job="nightly",reason="timeout",service="cdm"} 0.0',
+        'huaweicloud_job_poll_failures_total{job="nightly",reason="auth",service="cdm"} 0.0',
+        'huaweicloud_job_poll_failures_total{job="nightly",reason="throttled",service="cdm"} 0.0',
+        f"huaweicloud_job_info{{{who}}} 1.0",
+        'huaweicloud_job_runs_total{job="nightly",result="succeeded",service="cdm"} 0.0',
+        'huaweicloud_job_runs_total{job="nightly",result="failed",service="cdm"} 0.0',
+        'huaweicloud_job_runs_total{job="nightly",result="cancelled",service="cdm"} 0.0',
+    ]
+
+
+def test_a_stale_job_keeps_only_what_age_does_not_make_false(job: MakeJob) -> None:
+    answer = Snapshot(
+        State.FAILED, "FAILED", RunId("9"), 0.5, True, 10, 20, "other", counts={Measure("rows_read"): 5.0}
+    )
+    record = transitions.worked(transitions.registered(job("cdm"), ADAPTERS["cdm"]), answer, 50, ADAPTERS["cdm"])
+    record = replace(record, last_success=5.0, last_progress=50.0)
+    record = transitions.aged(transitions.failed(record, Fault(Reason.SERVER, 60, "no")))
+
+    names = {line.split("{")[0] for line in body(board_of(record), False).splitlines() if not line.startswith("#")}
+
+    assert names == {
+        "huaweicloud_job_up",
+        "huaweicloud_job_last_poll_timestamp_seconds",
+        "huaweicloud_job_poll_failures_total",
+        "huaweicloud_job_info",
+        "huaweicloud_job_last_success_timestamp_seconds",
+        "huaweicloud_job_last_run_duration_seconds",
+        "huaweicloud_job_runs_total",
+        *(f"huaweicloud_job_runs_{name}_total" for name in ADAPTERS["cdm"].sums),
+    }
+    assert 'native_state="",' in body(board_of(record), False)
+    assert 'run_id="",' in body(board_of(record), False)
+
+
+def test_names_choose_families_by_their_sample_names(job: MakeJob) -> None:
+    store = board_of(Record(job("cdm")))
+
+    assert body(store, False, "huaweicloud_job_up").count("\n") == 3
+    assert "runs_total" in body(store, True, "huaweicloud_job_runs_total")
+    assert body(store, True, "huaweicloud_job_runs") == ""
+
+
+def test_a_removed_job_leaves_nothing(job: MakeJob) -> None:
+    store = board_of(Record(job("cdm")))
+    store.remove(JobKey("cdm", "nightly"))
+    store.remove(JobKey("cdm", "nightly"))
+
+    assert not [line for line in body(store, False).splitlines() if not line.startswith("#")]
+    assert (store.series, len(store.records())) == (0, 0)
+
+
+def shown(store: JobStore) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for line in body(store, False).splitlines():
+        if not line.startswith("#"):
+            name = line.split('job="')[1].split('"')[0]
+            counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def test_above_max_series_the_newest_jobs_are_left_out_but_for_two_series(job: MakeJob) -> None:
+    records = [Record(job("cdm", name)) for name in "abc"]
+    store = board_of(*records, max_series=19)
+
+    assert shown(store) == {"a": 8, "b": 8, "c": 2}
+    assert (store.series, store.dropped) == (18, 6)
+
+
+def test_a_job_that_grows_pushes_the_newest_out_and_one_that_goes_lets_it_back(job: MakeJob) -> None:
+    first, second, third = (Record(job("cdm", name)) for name in "abc")
+    store = board_of(first, second, third, max_series=24)
+    store.put(replace(first, snapshot=Snapshot(State.RUNNING), polled_at=1.0))
+
+    assert shown(store) == {"a": 15, "b": 2, "c": 2}
+    store.put(replace(third, up=True))
+    assert shown(store) == {"a": 15, "b": 2, "c": 2}
+    store.remove(first.job.key)
+    assert shown(store) == {"b": 8, "c": 8}
+    store.put(Record(job("cdm", "d")))
+    assert shown(store) == {"b": 8, "c": 8, "d": 8}
+    assert store.series == 24
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_a_family_keeps_the_rules_of_the_field(family: Family) -> None:
+    assert family.name.startswith("huaweicloud_job_")
+    assert family.name.endswith("_total") == (family.kind == "counter")
+    assert not family.unit or family.name.removesuffix("_total").endswith("_" + family.unit)
+    assert len(family.help) > 30
+    assert not set('"\\\n') & set(family.help)
+    assert "percent" not in family.name
+
+
+def test_jobs_that_come_when_others_are_left_out_are_left_out_before_their_first_poll(job: MakeJob) -> None:
+    store = JobStore(max_series=30)
+    for number in range(20):
+        store.put(Record(job("dli", f"job {number}")))
+    lines = [line for line in body(store, False).splitlines() if not line.startswith("#")]
+
+    assert len(lines) == store.series
+    assert [line.partition("{")[0] for line in lines if '"job 19"' in line] == [
+        "huaweicloud_job_up",
+        "huaweicloud_job_info",
+    ]

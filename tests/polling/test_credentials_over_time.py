@@ -1,0 +1,421 @@
+"""Hours in which keys are rotated, revoked, restored and expire: what is asked, what is shown, what is told."""
+
+import asyncio
+import math
+import re
+from collections.abc import Callable, MutableMapping
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from structlog.testing import capture_logs
+
+from exporter.clock import Clock
+from exporter.cloud.client import Client
+from exporter.cloud.credentials.access_key import AccessKey
+from exporter.cloud.credentials.password import Password
+from exporter.cloud.iam import find_project_id
+from exporter.cloud.projects import Projects
+from exporter.limits.circuit_breaker import PATIENCE, PROBE
+from exporter.model.changes import Changes
+from exporter.model.reason import Reason
+from exporter.simulator import (
+    CDM_STATUS,
+    CdmJob,
+    CdmRun,
+    Cloud,
+    DliJob,
+    Fault,
+    Step,
+    SubJob,
+    Volume,
+    refused_with_200,
+    server_failure,
+)
+from tests.polling.harness import PACE, World, job_of, world
+from tests.warp import run
+
+INTERVAL = PACE.interval
+IN_FLIGHT = 32
+
+
+def running(cloud: Cloud, number: int, seconds: float = math.inf) -> CdmJob:
+    run = CdmRun((Step("RUNNING", seconds, 0.0, 1.0),), rest=1e9, volume=Volume(rows_read=80, rows_written=70))
+    job = CdmJob(cloud.new_uuid(), f"copy {number}", cloud.started, (run,))
+    cloud.add(job)
+    return job
+
+
+def failed_calls(there: World) -> list[float]:
+    return [asked.at - there.cloud.started for asked in there.cloud.requests if asked.status == 401]
+
+
+def change_at_the_vendor(cloud: Cloud, secret: str) -> None:
+    """Let the key's secret be another one at the vendor's, so that signatures fail and count towards the lock."""
+    cloud.gate.keys[cloud.access_key] = replace(cloud.gate.keys[cloud.access_key], secret=secret)
+
+
+async def all_up(there: World, jobs: list[CdmJob], at: float) -> float:
+    """Wait until all jobs are up; return when, in seconds after the start."""
+    await there.until(at)
+    while not all(there.record(job).up for job in jobs):
+        await asyncio.sleep(0.5)
+    return there.clock.now() - there.cloud.started
+
+
+def events(logs: list[MutableMapping[str, Any]]) -> list[str]:
+    return [str(line["event"]) for line in logs if line["event"] != "values stale"]
+
+
+def test_a_wrong_key_is_tried_twice_and_then_every_six_minutes_until_the_next_would_lock_it() -> None:
+    async def main() -> list[MutableMapping[str, Any]]:
+        with capture_logs() as logs:
+            async with world(lambda cloud: change_at_the_vendor(cloud, "another")) as there:
+                jobs = [running(there.cloud, number) for number in range(200)]
+                there.watch(*jobs)
+                await there.until(300)
+
+                assert len(failed_calls(there)) == 2
+                assert there.sample("project_paused", project="demo", reason="auth") == 1
+                record = there.record(jobs[150])
+                assert record.fault is not None
+                assert record.fault.reason is Reason.AUTH
+                assert record.fault.sentence.startswith(f"calls of {there.cloud.access_key} are paused since ")
+                assert not record.up
+                await there.until(3600)
+
+                calls = failed_calls(there)
+                assert len(calls) == PATIENCE
+                assert all(b - a >= PROBE - 1 for a, b in pairwise(calls[1:]))
+                assert there.cloud.gate.worst(there.cloud.access_key) == PATIENCE
+                assert there.cloud.gate.lockings == []
+        return list(logs)
+
+    told = events(run(main()))
+
+    assert told == ["credentials refused", "circuit opened"]
+
+
+def test_a_key_that_stops_working_and_is_restored_costs_no_more_than_a_probe_and_an_interval() -> None:
+    async def main() -> list[MutableMapping[str, Any]]:
+        with capture_logs() as logs:
+            async with world() as there:
+                jobs = [running(there.cloud, number) for number in range(40)]
+                there.watch(*jobs)
+                await there.until(600)
+                secret = there.cloud.secret_key
+                change_at_the_vendor(there.cloud, "another")
+                await there.until(1500)
+
+                calls = failed_calls(there)
+                first = calls[0]
+                assert sum(1 for call in calls if call < first + PROBE - 1) <= 1 + IN_FLIGHT
+                assert not [call for call in calls if first + 10 < call < first + PROBE - 10]
+                assert not any(there.record(job).up for job in jobs)
+                change_at_the_vendor(there.cloud, secret)
+                back = await all_up(there, jobs, 1500)
+
+                probe = min(asked.at for asked in there.cloud.requests if asked.at > there.cloud.started + 1500)
+                assert back - (probe - there.cloud.started) <= INTERVAL
+                assert back <= 1500 + PROBE + INTERVAL
+                assert there.sample("project_paused", project="demo", reason="auth") is None
+                assert there.cloud.gate.worst(there.cloud.access_key) <= 5
+                assert there.cloud.gate.lockings == []
+        return list(logs)
+
+    told = events(run(main()))
+
+    assert told == ["credentials refused", "circuit opened", "circuit closed"]
+
+
+def from_files(folder: Path) -> Callable[[Cloud, Client, str, Clock], AccessKey]:
+    def make(cloud: Cloud, transport: Client, url: str, clock: Clock) -> AccessKey:
+        del transport, url
+        (folder / "ak").write_text(cloud.access_key)
+        (folder / "sk").write_text(cloud.secret_key)
+        return AccessKey(key_id_file=folder / "ak", secret_file=folder / "sk", monotonic=clock.monotonic)
+
+    return make
+
+
+def rotate(cloud: Cloud, folder: Path) -> None:
+    new = cloud.new_key(cloud.user)
+    (folder / "ak").write_text(new.key_id)
+    (folder / "sk").write_text(new.secret)
+
+
+def test_a_key_rotated_on_disk_is_tried_at_once(tmp_path: Path) -> None:
+    async def main() -> list[MutableMapping[str, Any]]:
+        with capture_logs() as logs:
+            async with world(credentials=from_files(tmp_path)) as there:
+                jobs = [running(there.cloud, number) for number in range(40)]
+                there.watch(*jobs)
+                await there.until(600)
+                there.cloud.gate.revoke(there.cloud.access_key)
+                await there.until(700)
+                assert there.sample("project_paused", project="demo", reason="auth") == 1
+                rotate(there.cloud, tmp_path)
+                back = await all_up(there, jobs, 700)
+
+                assert back <= 700 + 3 + INTERVAL
+                assert len(failed_calls(there)) <= 1 + 3
+                await there.until(900)
+                assert all(there.record(job).up for job in jobs)
+                old = there.cloud.access_key
+                assert not [
+                    each
+                    for each in there.cloud.requests
+                    if each.credential == old and each.at > there.cloud.started + 705
+                ]
+        return list(logs)
+
+    told = events(run(main()))
+
+    assert told.count("credentials changed") == 1
+    assert told[-1] == "circuit closed"
+
+
+def test_keys_rotated_while_both_are_valid_lose_nothing(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with world(credentials=from_files(tmp_path)) as there:
+            jobs = [running(there.cloud, number) for number in range(40)]
+            there.watch(*jobs)
+            await there.until(600)
+            rotate(there.cloud, tmp_path)
+            await there.until(610)
+            there.cloud.gate.revoke(there.cloud.access_key)
+            await there.until(1200)
+
+            assert failed_calls(there) == []
+            assert not any(there.record(job).failures for job in jobs)
+
+    run(main())
+
+
+def with_password(password: str) -> Callable[[Cloud, Client, str, Clock], Password]:
+    def make(cloud: Cloud, transport: Client, url: str, clock: Clock) -> Password:
+        return Password(
+            domain=cloud.domain,
+            user=cloud.user,
+            password=password,
+            region=cloud.region,
+            transport=transport,
+            iam_url=url,
+            clock=clock,
+        )
+
+    return make
+
+
+def by_password(cloud: Cloud, transport: Client, url: str, clock: Clock) -> Password:
+    return with_password(cloud.password)(cloud, transport, url, clock)
+
+
+def test_a_token_that_is_revoked_is_renewed_and_the_poll_is_repeated() -> None:
+    async def main() -> list[MutableMapping[str, Any]]:
+        with capture_logs() as logs:
+            async with world(credentials=by_password) as there:
+                jobs = [running(there.cloud, number) for number in range(40)]
+                there.watch(*jobs)
+                await there.until(600)
+                for token in [*there.cloud.gate.tokens]:
+                    there.cloud.gate.revoke_token(token)
+                await there.until(1200)
+
+                assert all(there.record(job).up for job in jobs)
+                assert not any(there.record(job).failures for job in jobs)
+                assert 1 <= len(failed_calls(there)) <= IN_FLIGHT
+                assert len(there.cloud.asked("KeystoneCreateUserTokenByPassword")) == 2
+        return list(logs)
+
+    told = events(run(main()))
+
+    assert told == ["credentials refused"]
+
+
+def test_tokens_are_renewed_before_they_expire() -> None:
+    async def main() -> None:
+        async with world(credentials=by_password, pace=replace(PACE, interval=300)) as there:
+            job = running(there.cloud, 1)
+            there.watch(job)
+            await there.until(30 * 3600)
+
+            assert failed_calls(there) == []
+            assert there.record(job).failures == {}
+            assert len(there.cloud.asked("KeystoneCreateUserTokenByPassword")) == 3
+
+    run(main())
+
+
+def test_five_hundred_migrations_share_their_limit_and_the_running_ones_stay_fresher() -> None:
+    async def main() -> list[MutableMapping[str, Any]]:
+        with capture_logs() as logs:
+            async with world(rate=1.8) as there:
+                moving = [running(there.cloud, number) for number in range(40)]
+                waiting = [running(there.cloud, number, seconds=20) for number in range(40, 500)]
+                there.watch(*moving, *waiting)
+                await there.until(900)
+                ages: dict[bool, list[float]] = {True: [], False: []}
+                while there.clock.now() < there.cloud.started + 1500:
+                    await asyncio.sleep(10)
+                    for job in moving + waiting:
+                        polled_at = there.record(job).polled_at
+                        assert polled_at is not None
+                        ages[job in moving].append(there.clock.now() - polled_at)
+
+                assert not [asked for asked in there.cloud.requests if asked.status == 429]
+                assert there.cloud.busiest(there.cloud.user, CDM_STATUS) <= 120
+                factor = there.poller.demand.stretches()["demo"]
+                needed = 40 * 60 / PACE.interval + 460 * 60 / PACE.idle_interval
+                assert math.isclose(factor, needed / 108, rel_tol=0.01)
+                assert max(ages[True]) < PACE.interval * factor * 1.5
+                assert max(ages[False]) < PACE.idle_interval * factor * 1.5
+                assert max(ages[True]) < sum(ages[False]) / len(ages[False])
+                assert not any(there.record(job).stale for job in moving + waiting)
+        return list(logs)
+
+    logs = run(main())
+
+    (line,) = [line for line in logs if line["event"] == "intervals stretched"]
+    assert line["calls_a_minute_allowed"] == 108
+    assert line["limit"] == "cdm"
+
+
+def test_refused_calls_lower_the_rate_for_all_jobs_of_the_user() -> None:
+    async def main() -> None:
+        async with world(rate=1.8) as there:
+            there.cloud.limits.per_minute[CDM_STATUS] = 60  # another tool of the same user takes the other half
+            jobs = [running(there.cloud, number) for number in range(45)]
+            there.watch(*jobs)
+            await there.until(1800)
+
+            refused = [asked for asked in there.cloud.requests if asked.status == 429]
+            assert 1 <= len(refused) <= 20
+            assert all(there.record(job).polled_at is not None for job in jobs)
+            assert not any(there.record(job).stale for job in jobs)
+
+    run(main())
+
+
+def test_a_clock_that_is_off_is_told_with_the_refusal() -> None:
+    def off(cloud: Cloud, transport: Client, url: str, clock: Clock) -> AccessKey:
+        del transport, url
+        right = cloud.wall
+        cloud.wall = lambda: right() + 1200
+        del clock
+        return AccessKey(key_id=cloud.access_key, secret=cloud.secret_key)
+
+    async def main() -> None:
+        async with world(credentials=off) as there:
+            job = running(there.cloud, 1)
+            there.watch(job)
+            await there.until(60)
+
+            fault = there.record(job).fault
+            assert fault is not None
+            assert fault.reason is Reason.AUTH
+            assert re.search(r"this machine's clock is (1200|1199) s behind the cloud's", fault.sentence)
+
+    run(main())
+
+
+def test_a_project_whose_token_is_refused_stops_no_other_project_of_the_user() -> None:
+    async def main() -> None:
+        async with world(credentials=by_password, other=with_password("wrong")) as there:
+            good, bad = running(there.cloud, 1), running(there.cloud, 2)
+            there.watch(good)
+            there.poller.apply(Changes(added=(replace(job_of(bad), project="other"),)))
+            await there.until(1800)
+
+            assert there.record(good).failures == {}
+            assert there.sample("project_paused", project="demo", reason="auth") is None
+            assert there.sample("project_paused", project="other", reason="auth") == 1
+            assert there.cloud.logins.lockings == []
+
+    run(main())
+
+
+def test_a_service_that_finds_fault_with_the_user_fails_its_own_job_alone() -> None:
+    async def main() -> None:
+        async with world() as there:
+            one = DliJob(there.cloud.new_uuid(), "orders", there.cloud.started, (SubJob("save", 100, 10_000),))
+            there.cloud.add(one)
+            other = running(there.cloud, 1)
+            there.cloud.faults.plan(refused_with_200("DLI.0015: The token is invalid."), times=None, job=one.job_id)
+            there.watch(one, other)
+            await there.until(900)
+
+            assert there.record(one).failures[Reason.AUTH] > 1
+            assert there.record(other).failures == {}
+            assert there.sample("project_paused", project="demo", reason="auth") is None
+
+    run(main())
+
+
+def test_a_failure_of_iam_proves_nothing_and_is_asked_again_gently() -> None:
+    async def main() -> None:
+        async with world(credentials=with_password("wrong")) as there:
+            job = running(there.cloud, 1)
+            there.watch(job)
+            await there.until(300)
+            there.cloud.faults.plan(server_failure(), times=None, operation="KeystoneCreateUserTokenByPassword")
+            before = len(there.cloud.requests)
+            await there.until(1200)
+
+            assert there.sample("project_paused", project="demo", reason="auth") == 1
+            assert not there.record(job).up
+            assert 5 <= len(there.cloud.requests) - before <= 900 / 60
+
+    run(main())
+
+
+def test_a_lookup_that_was_refused_is_made_again_with_other_credentials(tmp_path: Path) -> None:
+    secret = tmp_path / "sk"
+    secret.write_text("wrong")
+
+    def from_file(cloud: Cloud, transport: Client, url: str, clock: Clock) -> AccessKey:
+        del transport, url
+        return AccessKey(key_id=cloud.access_key, secret_file=secret, monotonic=clock.monotonic)
+
+    async def main() -> None:
+        async with world(credentials=from_file) as there:
+            project = there.fleet.projects["demo"]
+            project.project_id = ""
+            project.find_project_id = partial(
+                find_project_id,
+                project.transport,
+                project.endpoints["cdm"],
+                there.cloud.region,
+                project.credentials,
+                there.clock,
+            )
+            jobs = [running(there.cloud, number) for number in range(40)]
+            there.watch(*jobs)
+            await there.until(5)
+            secret.write_text(there.cloud.secret_key)
+            back = await all_up(there, jobs, 5)
+
+            assert back <= 5 + 3 + INTERVAL
+
+    run(main())
+
+
+def test_a_refusal_that_comes_after_a_reload_took_its_project_away_crashes_nothing() -> None:
+    async def main() -> None:
+        async with world(credentials=by_password, other=with_password("wrong")) as there:
+            bad = replace(job_of(running(there.cloud, 1)), project="other")
+            there.cloud.faults.plan(Fault(delay=3), times=None, operation="KeystoneCreateUserTokenByPassword")
+            there.poller.apply(Changes(added=(bad,)))
+            await there.until(4)  # the login was refused, and the one that renews is on its way
+            there.poller.apply(Changes(removed=(bad.key,)))
+            projects = {"demo": there.fleet.projects["demo"]}
+            there.poller.use(Projects(there.fleet.adapters, projects), PACE, 32)
+            await there.until(60)
+
+            assert len(there.cloud.asked("KeystoneCreateUserTokenByPassword")) == 2
+            assert there.sample("crashes_total", task="poll") is None
+            assert there.sample("project_paused", project="other", reason="auth") is None
+
+    run(main())

@@ -1,0 +1,157 @@
+"""What the poll loop does about runs that went by unseen."""
+
+import asyncio
+
+from exporter.model.changes import Changes
+from exporter.model.reason import Reason
+from exporter.polling.schedule import Pace
+from exporter.simulator import CdmJob, CdmRun, Cloud, Fault, Step, Volume, server_failure, too_often
+from exporter.simulator.answers import gateway_error
+from tests.polling.harness import World, job_of, world
+from tests.warp import START, run
+
+BEGINS = START - 100
+ROWS = "rows_written"
+PACE = Pace(interval=30, idle_interval=300, stale_after=900)
+
+
+def busy(cloud: Cloud, step: int = 3, shown: int = 1) -> CdmJob:
+    """Return a job of which a run begins each minute: between two idle polls five go by."""
+    plan = tuple(
+        CdmRun((Step("BOOTING", 5), Step("RUNNING", 20, 0.0, 1.0)), rest=35, volume=Volume(rows_written=2**number))
+        for number in range(50)
+    )
+    job = CdmJob("c-1", "orders", BEGINS, plan, repeats=False, submission_step=step, shown=shown)
+    cloud.add(job)
+    return job
+
+
+def moved(job: CdmJob, since: float, until: float) -> int:
+    """Return the rows of all runs that had not ended at *since* and had at *until*."""
+    return sum(
+        moment.run.volume.rows_written
+        for moment in job.runs(until)
+        if moment.ended_at is not None and moment.ended_at > since
+    )
+
+
+def asked(there: World) -> int:
+    return len(there.cloud.asked("ShowSubmissions"))
+
+
+async def counted(there: World, job: CdmJob) -> None:
+    """Wait until what had ended at the last poll is counted."""
+    record = there.record(job)
+    assert record.polled_at is not None
+    assert record.totals[ROWS] == moved(job, START + 1, record.polled_at)
+    assert sum(record.runs) == record.totals[ROWS].bit_count()  # type: ignore[attr-defined]
+
+
+def test_runs_between_two_polls_are_found_and_counted_once() -> None:
+    async def main() -> None:
+        async with world(pace=PACE) as there:
+            job = busy(there.cloud)
+            there.watch(job)
+            for seconds in range(400, 3200, 400):
+                await there.until(seconds)
+                await counted(there, job)
+            assert there.record(job).ledger.beyond == ()
+            assert 5 <= asked(there) <= 60
+
+    run(main())
+
+
+def test_no_history_is_asked_for_where_ids_exclude_runs_between() -> None:
+    async def main() -> None:
+        async with world(pace=Pace(interval=5, idle_interval=20, stale_after=900)) as there:
+            job = busy(there.cloud, step=1)
+            there.watch(job)
+            await there.until(600)
+
+            await counted(there, job)
+            assert asked(there) == 0
+
+    run(main())
+
+
+def test_a_history_that_fails_is_asked_for_again_at_the_next_poll() -> None:
+    async def main() -> None:
+        async with world(pace=PACE) as there:
+            job = busy(there.cloud)
+            there.cloud.faults.plan(server_failure(), times=6, operation="ShowSubmissions")
+            there.watch(job)
+            await there.until(2500)
+
+            await counted(there, job)
+            assert there.record(job).up
+            assert there.record(job).failures == {}
+
+    run(main())
+
+
+def test_histories_keep_to_their_budget_and_a_refusal_lowers_it() -> None:
+    def throttled(cloud: Cloud) -> None:
+        cloud.faults.plan(too_often(retry_after=60), operation="ShowSubmissions")
+
+    async def main() -> None:
+        async with world(throttled, pace=PACE, rate=0.2) as there:
+            jobs = [busy(there.cloud)]
+            for number in range(10):
+                jobs.append(CdmJob("c-1", f"job {number}", BEGINS, jobs[0].plan, submission_step=3))
+            there.cloud.add(*jobs[1:])
+            there.watch(*jobs)
+            await there.until(3000)
+
+            assert there.cloud.busiest(there.cloud.user, "cdm_common") <= 12
+            assert asked(there) > 20
+            lowered = there.poller.demand.allowed()
+            assert lowered["demo", "cdm_list"] <= lowered["demo", "cdm"]
+
+    run(main())
+
+
+def test_a_job_that_goes_while_its_history_is_read_leaves_nothing_behind() -> None:
+    async def main() -> None:
+        async with world(pace=PACE) as there:
+            job = busy(there.cloud)
+            there.cloud.faults.plan(Fault(delay=2), times=None, operation="ShowSubmissions")
+            there.watch(job)
+            for _ in range(2000):
+                await asyncio.sleep(0.5)
+                if asked(there):
+                    break
+            there.poller.apply(Changes(removed=(job_of(job).key,)))
+            there.watch(job)
+            begun = there.clock.now()
+            await there.until(1500)
+            record = there.record(job)
+
+            assert record.polled_at is not None
+            # the call of the first registration is not taken for one of the second
+            assert record.totals[ROWS] in {moved(job, begun + late, record.polled_at) for late in (0, 0.5, 1, 2)}
+
+    run(main())
+
+
+def test_a_key_that_only_the_history_refuses_fails_no_poll_and_is_not_locked() -> None:
+    def refused(cloud: Cloud) -> None:
+        wrong = gateway_error(401, "APIG.0301", "Incorrect IAM authentication information")
+        cloud.faults.plan(wrong, times=None, operation="ShowSubmissions")
+
+    async def main() -> None:
+        async with world(refused, pace=PACE) as there:
+            job = busy(there.cloud)
+            there.watch(job)
+            await there.until(3000)
+            record = there.record(job)
+
+            assert Reason.AUTH not in record.failures or record.failures[Reason.AUTH] < 3
+            assert record.up
+            assert asked(there) <= 40
+            until = 3000
+            while not there.record(job).totals[ROWS] and until < 30_000:  # a run that a poll sees at its end counts
+                until += 300
+                await there.until(until)
+            assert there.record(job).totals[ROWS] > 0
+
+    run(main())

@@ -1,0 +1,308 @@
+"""What lists add to what is known of a job, whatever order their answers and the job's own come in."""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.model.job import Job, JobKey
+from exporter.model.reason import Reason
+from exporter.model.record import Fault, Record, RunId
+from exporter.model.snapshot import Measure, Snapshot, State
+from exporter.polling.list_merge import merged, told
+from exporter.runs import transitions
+from exporter.services.registry import load
+
+ADAPTERS = load()
+WRITTEN = Measure("rows_written")
+FAILURE = Reason.TIMEOUT
+
+
+def registered(service: str) -> Record:
+    return Record(Job(JobKey(service, "j"), "p", {}))
+
+
+def own(record: Record, answer: Snapshot, at: float) -> Record:
+    return transitions.worked(record, answer, at, ADAPTERS[record.job.key.service])
+
+
+def failed(record: Record, at: float) -> Record:
+    return transitions.failed(record, Fault(FAILURE, at, "no"))
+
+
+@dataclass
+class List:
+    """Takes lists as the exporter does: what differs from the one before is news."""
+
+    before: Snapshot | None = None
+
+    def __call__(self, record: Record, answer: Snapshot, at: float) -> tuple[Record, bool]:
+        before, self.before = self.before, answer
+        adapter = ADAPTERS[record.job.key.service]
+        return merged(record, answer, at, adapter, before=None if before is None else told(before))
+
+
+RUNNING, PENDING, SUCCEEDED = Snapshot(State.RUNNING), Snapshot(State.PENDING), Snapshot(State.SUCCEEDED, end=90.0)
+
+
+def migration(state: State, number: int, **fields: object) -> Snapshot:
+    return Snapshot(state, run=RunId(str(number)), **fields)  # type: ignore[arg-type]
+
+
+# --- one after the other
+
+
+def test_a_job_that_rests_is_up_by_the_list_alone_and_shows_what_it_told() -> None:
+    record, ask = List()(registered("cdm"), SUCCEEDED, 100)
+
+    assert (record.up, record.polled_at, record.by_list, ask) == (True, 100, True, False)
+    assert record.shown == SUCCEEDED
+    assert record.runs == (0, 0, 0)
+
+
+def test_a_job_that_runs_is_asked_at_once_and_shows_nothing_before() -> None:
+    record, ask = List()(registered("cdm"), RUNNING, 100)
+
+    assert (record.up, record.polled_at, record.shown, ask) == (False, None, None, True)
+
+
+def test_a_job_that_begins_is_shown_to_run_and_is_asked_once() -> None:
+    lists = List()
+    record, _ = lists(own(registered("cdm"), migration(State.SUCCEEDED, 1), 50), SUCCEEDED, 100)
+    record, ask = lists(record, RUNNING, 145)
+    again, more = lists(record, RUNNING, 190)
+
+    assert (record.shown, ask, more) == (RUNNING, True, False)
+    assert (again.polled_at, again.shown) == (100, RUNNING)
+
+
+def test_a_job_known_by_the_list_alone_is_not_shown_to_rest_once_the_list_says_it_runs() -> None:
+    lists = List()
+    record, _ = lists(registered("cdm"), SUCCEEDED, 100)
+    record, ask = lists(record, RUNNING, 145)
+
+    assert (record.shown, record.polled_at, ask) == (RUNNING, 100, True)
+
+
+def test_a_job_whose_own_calls_fail_is_not_asked_again_for_each_list_that_says_otherwise() -> None:
+    lists = List()
+    record, _ = lists(own(registered("cdm"), migration(State.SUCCEEDED, 1), 50), RUNNING, 100)
+    record = own(record, migration(State.SUCCEEDED, 1), 101)  # it says itself that it does not run
+    record, disputed = lists(record, RUNNING, 145)
+    _, failing = lists(failed(record, 146), RUNNING, 190)
+
+    assert (disputed, failing) == (True, False)
+
+
+def test_the_list_adds_counts_to_a_job_that_runs_and_moves_no_poll() -> None:
+    lists = List()
+    record, _ = lists(own(registered("cdm"), migration(State.RUNNING, 1, progress=0.2), 50), RUNNING, 60)
+    record, ask = lists(record, replace(RUNNING, counts={WRITTEN: 7.0}), 105)
+
+    assert record.shown is not None
+    assert (record.shown.progress, dict(record.shown.counts)) == (0.2, {WRITTEN: 7.0})
+    assert (record.polled_at, record.last_progress, ask) == (50, 105, False)
+
+
+def test_counts_that_the_list_no_longer_tells_go_and_those_of_the_job_itself_stay() -> None:
+    inserted = Measure("rows_inserted")
+    lists, first = List(), migration(State.RUNNING, 1, counts={inserted: 7}, digest=b"a")
+    record, _ = lists(own(registered("cdm"), first, 50), replace(RUNNING, counts={WRITTEN: 5}), 60)
+    assert record.shown is not None
+    assert record.shown.counts == {WRITTEN: 5, inserted: 7}
+
+    record, _ = lists(own(record, replace(first, counts={}), 70), replace(RUNNING, counts={WRITTEN: 5}), 80)
+    assert record.shown is not None
+    assert record.shown.counts == {WRITTEN: 5}
+
+    record, _ = lists(record, RUNNING, 90)
+    assert record.shown is not None
+    assert record.shown.counts == {}
+
+
+def test_counts_of_lists_grow_old_though_the_job_answers_the_same() -> None:
+    answer = migration(State.RUNNING, 1, digest=b"a")
+    record, _ = List()(own(registered("cdm"), answer, 50), replace(RUNNING, counts={WRITTEN: 5}), 60)
+    record = own(record, answer, 100)
+    assert record.snapshot is not None
+    assert (record.snapshot.counts, record.snapshot.digest) == ({WRITTEN: 5}, b"")  # so the same bytes are read anew
+
+    record = own(record, answer, 60 + transitions.LISTED_FOR + 1)
+    assert record.snapshot is not None
+    assert record.snapshot.counts == {}
+
+
+def test_a_list_that_tells_no_times_of_a_run_that_ended_is_no_poll_of_it() -> None:
+    """Any number of runs may have gone by: the values keep the time of the last answer, and the job its own polls."""
+    lists, ended = List(), migration(State.SUCCEEDED, 5, end=90.0, counts={WRITTEN: 100})
+    record, ask = lists(own(registered("cdm"), ended, 100), Snapshot(State.SUCCEEDED), 200)
+    assert (record.polled_at, record.by_list, ask) == (100, False, True)
+
+    record, ask = lists(transitions.aged(record), Snapshot(State.SUCCEEDED), 300)
+    assert (record.polled_at, record.stale, record.up, ask) == (100, True, False, False)
+
+
+def test_a_run_that_ends_is_counted_by_the_jobs_own_answer() -> None:
+    lists = List()
+    record, _ = lists(own(registered("cdm"), migration(State.RUNNING, 1), 50), RUNNING, 60)
+    record, ask = lists(record, SUCCEEDED, 105)
+
+    assert (record.runs, record.shown, ask) == ((0, 0, 0), SUCCEEDED, True)
+    assert own(record, migration(State.SUCCEEDED, 1, end=90.0), 106).runs == (1, 0, 0)
+
+
+def test_where_the_list_names_the_run_it_counts_and_two_lists_make_it_final() -> None:
+    lists, done = List(), migration(State.SUCCEEDED, 1, start=10.0, end=90.0)
+    first, _ = lists(own(registered("dli"), migration(State.RUNNING, 1), 50), done, 105)
+    second, ask = lists(first, done, 150)
+
+    assert (first.final, second.final, ask) == (False, True, False)
+    assert (second.runs, second.last_success, second.last_run_duration) == ((1, 0, 0), 90, 80)
+
+
+def test_a_list_says_nothing_more_of_a_job_whose_run_is_final() -> None:
+    done = migration(State.SUCCEEDED, 1, start=10.0, end=90.0)
+    record = own(own(registered("dli"), done, 100), done, 101)
+
+    assert List()(record, migration(State.RUNNING, 1), 200) == (record, False)
+    assert List()(record, migration(State.FAILED, 2), 200) == (record, False)
+
+
+@pytest.mark.parametrize("service", ["dli", "cdm"])
+def test_a_list_does_not_end_the_failure_of_a_job_that_runs(service: str) -> None:
+    record = failed(own(registered(service), migration(State.RUNNING, 1), 50), 80)
+    after, _ = List()(record, migration(State.RUNNING, 1) if service == "dli" else RUNNING, 100)
+
+    assert (after.up, after.fault, after.polled_at) == (False, record.fault, 50)
+
+
+def test_a_job_that_runs_no_more_by_the_list_has_no_estimate() -> None:
+    lists = List()
+    running = replace(own(registered("cdm"), migration(State.RUNNING, 1), 50), estimate=500.0)
+    record, _ = lists(running, RUNNING, 60)
+    after, ask = lists(record, SUCCEEDED, 105)
+
+    assert (record.may_end, after.may_end, ask) == (500, None, True)
+
+
+# --- any order
+
+
+class Truth(NamedTuple):
+    """A moment of a job: *run* goes up when a new one begins."""
+
+    run: int
+    state: State
+
+
+@st.composite
+def lives(draw: st.DrawFn, final: bool) -> list[Truth]:
+    """What is true from moment to moment: runs begin, go on and end; of a final service there is one."""
+    run, state = 1, draw(st.sampled_from([State.PENDING, State.RUNNING, State.SUCCEEDED]))
+    moments = [Truth(run, state)]
+    for _ in range(draw(st.integers(0, 25))):
+        if state.ended:
+            if not final and draw(st.booleans()):
+                run, state = run + draw(st.integers(1, 2)), draw(st.sampled_from(list(State)[:5]))
+        elif draw(st.booleans()):
+            state = draw(st.sampled_from([State.RUNNING, State.SUCCEEDED, State.FAILED, State.CANCELLED]))
+        moments.append(Truth(run, state))
+    return moments
+
+
+ANSWERS = st.lists(st.sampled_from(["own", "list", "fails", "ages", "late list", "nothing"]), min_size=26, max_size=26)
+
+
+def answer(truth: Truth, service: str, by: str, at: float) -> Snapshot:
+    """Return what is told of a moment; a list of CDM names no run."""
+    run = RunId() if by == "list" and service == "cdm" else RunId(str(truth.run))
+    ended = truth.state.ended
+    counts = {WRITTEN: at} if by == "list" and service == "cdm" else {}
+    progress = 0.5 if by == "own" and truth.state is State.RUNNING else None
+    end = truth.run * 1000.0 + 500 if ended else None
+    return Snapshot(truth.state, run=run, start=truth.run * 1000.0, end=end, counts=counts, progress=progress)
+
+
+def ended(moments: list[Truth]) -> int:
+    """Return how many runs ended after the first sight."""
+    return len({each.run for each in moments if each.state.ended})
+
+
+def step(record: Record, lists: List, by: str, truth: Truth, at: float) -> Record:
+    """Return the record after one answer, and check what holds of any of its kind."""
+    service = record.job.key.service
+    if by == "list":
+        after, ask = lists(record, answer(truth, service, by, at), at)
+        assert not (after.final and ask)
+        if truth.state is State.RUNNING:
+            assert (after.up, after.polled_at, after.fault) == (record.up, record.polled_at, record.fault)
+            assert after.runs == record.runs
+        return after
+    if by == "ages":
+        return transitions.aged(record)
+    if record.final or by == "nothing":
+        return record
+    if by == "own":
+        return own(record, answer(truth, service, by, at), at)
+    after = failed(record, at)
+    assert (after.last_success, after.polled_at) == (record.last_success, record.polled_at)
+    return after
+
+
+def grew(before: Record, after: Record, most: int) -> None:
+    """Check what holds from one record to the next, whatever came between; *most* runs ended so far."""
+    assert all(now >= then for now, then in zip(after.runs, before.runs, strict=True))
+    assert sum(after.runs) <= most
+    if before.final:
+        assert after.final
+        assert after.runs == before.runs
+        assert after.newest is not None
+        assert before.newest is not None
+        assert after.newest.state is before.newest.state
+    if after.last_success != before.last_success:
+        assert after.snapshot is not None
+        assert after.snapshot.state is State.SUCCEEDED
+
+
+@pytest.mark.parametrize("service", ["dli", "cdm"])
+@given(data=st.data())
+def test_whatever_order_answers_come_in_nothing_is_told_that_is_not_so(service: str, data: st.DataObject) -> None:
+    moments = data.draw(lives(ADAPTERS[service].final))
+    record, lists, states = registered(service), List(), set[State]()
+    for number, by in enumerate(data.draw(ANSWERS)[: len(moments)]):
+        late = by == "late list"  # it was on its way for long
+        truth = moments[max(0, number - 1) if late else number]
+        after = step(record, lists, by.removeprefix("late "), truth, 100_000.0 + 45 * number)
+        if by not in {"fails", "ages", "nothing"}:
+            states.add(truth.state)
+        grew(record, after, ended(moments[: number + 1]))
+        assert after.shown is None or after.shown.state in states
+        record = after
+
+
+@pytest.mark.parametrize("service", ["dli", "cdm"])
+@given(data=st.data())
+def test_once_lists_and_own_answers_are_up_to_date_so_is_the_record(service: str, data: st.DataObject) -> None:
+    adapter = ADAPTERS[service]
+    moments = data.draw(lives(adapter.final))
+    record, lists = registered(service), List()
+    at = 100_000.0
+    for truth, by in zip(moments, data.draw(ANSWERS), strict=False):
+        at += 45
+        if by == "own" and not record.final:
+            record = own(record, answer(truth, service, by, at), at)
+        elif by == "fails" and not record.final:
+            record = failed(record, at)
+        elif "list" in by:
+            record, ask = lists(record, answer(truth, service, "list", at), at)
+            if ask:
+                record = own(record, answer(truth, service, "own", at + 1), at + 1)
+    last = moments[-1]
+    record, ask = lists(record, answer(last, service, "list", at + 45), at + 45)
+    if ask or last.state is State.RUNNING:
+        record = own(record, answer(last, service, "own", at + 46), at + 46) if not record.final else record
+
+    assert record.shown is not None
+    assert (record.up, record.shown.state) == (True, last.state)

@@ -1,0 +1,117 @@
+"""Long lists and many looks: nothing is registered twice or lost, and nothing is kept that is over."""
+
+import gc
+import tracemalloc
+from collections import Counter
+from collections.abc import Iterable
+
+from exporter.metrics import exposition
+from exporter.model import packed
+from exporter.model.job import JobKey
+from exporter.polling.schedule import Pace
+from exporter.services import json_fields
+from exporter.simulator import Cloud, DliJob, Step, SubJob
+from tests.polling.harness import World, world
+from tests.polling.looking import looking
+from tests.warp import START, run
+
+KEPT = 48 * 1024
+"""Bytes that the exporter may hold more after a hundred looks: what it holds for one job is a tenth of it."""
+
+
+def query(number: int, begun: float) -> DliJob:
+    """Return a job that began *begun* seconds after the start and took a second."""
+    return DliJob(f"id-{number:05}", f"q{number}", START + begun, (SubJob("save", tasks=10, seconds=1),))
+
+
+def registered(there: World) -> Counter[str]:
+    """Return the ids of the jobs on the board."""
+    return Counter(record.job.target["job_id"] for record in there.store.records())
+
+
+def ids(jobs: Iterable[DliJob]) -> Counter[str]:
+    return Counter(job.job_id for job in jobs)
+
+
+def test_ten_thousand_queries_are_listed_while_others_begin_and_none_comes_twice_or_is_lost() -> None:
+    there_already = [query(number, number - 10_000) for number in range(10_000)]  # the last began a second ago
+    begin = [query(10_000 + number, 3 + number // 25) for number in range(500)]  # 25 a second, for 20 s
+    newest = Counter({each.job_id: 1 for each in (*there_already, *begin)[-10_000:]})
+
+    async def main() -> None:
+        async with (
+            world(lambda cloud: cloud.add(*there_already, *begin), rate=5) as there,
+            looking(there, {"service": "dli", "max_jobs": "10000", "interval": "100s"}, retention="1d"),
+        ):
+            while not (found := registered(there)):
+                await there.until(there.clock.now() - START + 0.2)
+            pages = there.cloud.asked("ListSqlJobs")
+            assert len(pages) >= 100
+            assert pages[99].at - pages[0].at > 10  # others began while it was listed
+            assert found == ids(there_already)
+            await there.until(180)
+            assert registered(there) == newest
+            assert there.sample("discovery_jobs_cut_total", service="dli", project="demo") == 500
+            assert not there.cloud.asked("ShowSqlJobProgress")
+
+    run(main())
+
+
+def held(there: World) -> int:
+    """Return the bytes that the exporter holds; the pretend cloud is none of it, nor are copies of a few texts."""
+    for known in (json_fields._one_copy, exposition.escaped, packed._places):
+        known.cache_clear()
+    gc.collect()
+    there.cloud.requests.clear()
+    mine = [tracemalloc.Filter(True, "*/exporter/*"), tracemalloc.Filter(False, "*/exporter/simulator/*")]
+    return sum(each.size for each in tracemalloc.take_snapshot().filter_traces(mine).traces)
+
+
+def test_memory_is_flat_over_a_hundred_looks_while_jobs_come_and_go() -> None:
+    every = 5.0
+    jobs = [query(number, number // 2 - 200) for number in range(2000)]  # two a second
+
+    async def main() -> None:
+        rule = {"service": "dli", "window": "60s", "interval": f"{every}s"}
+        async with world(lambda cloud: cloud.add(*jobs)) as there, looking(there, rule, retention="30s"):
+            await there.until(40 * every)
+            before, names = held(there), set(registered(there))
+            await there.until(140 * every)
+            after = held(there)
+            assert not names & set(registered(there))
+            assert len(registered(there)) >= 50
+            assert after - before < KEPT
+
+    tracemalloc.start()
+    try:
+        run(main())
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_is_flat_over_a_hundred_looks_at_the_same_jobs() -> None:
+    every = 5.0
+
+    def populate(cloud: Cloud) -> None:
+        script = (Step("LAUNCHING", 1e6),)
+        for name in ("one", "two", "three"):  # a turn of one of them always comes before theirs
+            cloud.add(DliJob(name, name, START - 60, (Step("RUNNING", 1e6),)))
+        cloud.add(*(DliJob(f"id-{number}", f"q{number}", START - 60, script) for number in range(30)))
+
+    async def main() -> None:
+        pace = Pace(interval=300, idle_interval=86_400, stale_after=90_000)
+        async with (
+            world(populate, pace=pace) as there,
+            looking(there, {"service": "dli", "interval": f"{every}s"}),
+        ):
+            await there.until(40 * every)
+            before = held(there)
+            await there.until(140 * every)
+            assert there.store.get(JobKey("dli", "id-0")) is not None
+            assert held(there) - before < KEPT
+
+    tracemalloc.start()
+    try:
+        run(main())
+    finally:
+        tracemalloc.stop()

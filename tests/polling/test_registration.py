@@ -1,0 +1,322 @@
+"""Jobs that come, go and change while they are polled: nothing of one is ever booked on another."""
+
+import asyncio
+import math
+from dataclasses import replace
+
+import pytest
+
+from exporter.model.changes import Changes
+from exporter.model.job import Job, JobKey
+from exporter.model.reason import Reason
+from exporter.model.snapshot import State
+from exporter.services.dli import Dli
+from exporter.simulator import CdmJob, CdmRun, Cloud, DliJob, Fault, Step, SubJob
+from exporter.simulator.answers import gateway_error
+from exporter.sources.registration import Registration
+from tests.polling.harness import World, job_of, world
+from tests.polling.looking import settings_of
+from tests.warp import run
+
+CLUSTER = "6ec9a0a4-76be-4262-8697-e7af1fac7920"
+
+
+def dli(there: World, seconds: float = 1000) -> Job:
+    """Add a DLI job to the cloud and return its registration, always under one name."""
+    job = DliJob(there.cloud.new_uuid(), "orders", there.cloud.started, (SubJob("save", tasks=100, seconds=seconds),))
+    there.cloud.add(job)
+    return job_of(job)
+
+
+def cdm(there: World, cluster: str = CLUSTER) -> Job:
+    plan = (CdmRun((Step("RUNNING", math.inf, 0.0, 1.0),), rest=15),)
+    job = CdmJob(cluster, "copy", there.cloud.started, plan)
+    there.cloud.add(job)
+    return job_of(job)
+
+
+def slow(there: World, job: Job, seconds: float) -> None:
+    """Let the answers about a job come late."""
+    there.cloud.faults.plan(Fault(delay=seconds), job=job.target["job_id"])
+
+
+def asked(there: World, job: Job) -> int:
+    return len(list(there.cloud.asked(job=job.target.get("job_id", job.key.job))))
+
+
+def registered(there: World, service: str = "dli", source: str = "static") -> float | None:
+    return there.sample("registered_jobs", service=service, source=source)
+
+
+def test_a_job_that_is_gone_leaves_no_series_and_is_polled_no_more() -> None:
+    async def main() -> None:
+        async with world() as there:
+            job = dli(there)
+            there.poller.apply(Changes(added=(job,)))
+            await there.until(40)
+            assert there.lines()
+            there.poller.apply(Changes(removed=(job.key,)))
+            polls = asked(there, job)
+
+            assert there.lines() == []
+            assert there.store.get(job.key) is None
+            assert there.poller.next_due(job.key) is None
+            assert registered(there) == 0
+            await there.until(2000)
+            assert asked(there, job) == polls
+            assert there.lines() == []
+            assert there.poller.demand.stretches() == {"demo": 1}
+
+    run(main())
+
+
+def test_an_answer_that_comes_after_its_job_is_gone_does_not_bring_it_back() -> None:
+    async def main() -> None:
+        async with world() as there:
+            job = dli(there)
+            slow(there, job, 3)
+            there.poller.apply(Changes(added=(job,)))
+            await there.until(1)
+            there.poller.apply(Changes(removed=(job.key,)))
+            await there.until(60)
+
+            assert there.lines() == []
+            assert asked(there, job) == 1
+
+    run(main())
+
+
+def test_an_answer_is_not_booked_on_a_job_that_was_registered_anew() -> None:
+    async def main() -> None:
+        async with world() as there:
+            old, new = dli(there), dli(there)
+            slow(there, old, 3)
+            there.poller.apply(Changes(added=(old,)))
+            await there.until(1)
+            there.poller.apply(Changes(removed=(old.key,)))
+            there.poller.apply(Changes(added=(new,)))
+            slow(there, new, 4)
+            await there.until(4.5)  # the old answer came at 3
+            record = there.store.get(new.key)
+            assert record is not None
+            assert (record.polled_at, record.snapshot, record.job) == (None, None, new)
+            await there.until(9)  # the first call of all goes alone
+            record = there.store.get(new.key)
+            assert record is not None
+            assert record.snapshot is not None
+            assert record.snapshot.run.id == new.target["job_id"]
+            assert (asked(there, old), asked(there, new)) == (1, 1)
+
+    run(main())
+
+
+def test_a_failure_is_not_booked_on_a_job_that_was_registered_anew() -> None:
+    async def main() -> None:
+        async with world(timeout=3) as there:
+            old, new = dli(there), dli(there)
+            slow(there, old, 10)
+            there.poller.apply(Changes(added=(old,)))
+            await there.until(1)
+            there.poller.apply(Changes(changed=(new,)))
+            await there.until(10)
+            record = there.store.get(new.key)
+
+            assert record is not None
+            assert record.failures == {}
+            assert record.up
+
+    run(main())
+
+
+def test_the_next_run_keeps_the_counts_and_shows_nothing_of_the_old_one() -> None:
+    async def main() -> None:
+        async with world() as there:
+            first, second = dli(there, 20), dli(there, 1000)
+            there.poller.apply(Changes(added=(first,)))
+            await there.until(200)
+            before = there.store.get(first.key)
+            assert before is not None
+            assert before.final
+            assert before.runs == (1, 0, 0)
+            slow(there, second, 2)
+            there.poller.apply(Changes(changed=(second,)))
+
+            record = there.store.get(first.key)
+            assert record is not None
+            assert (record.shown, record.up, record.final, record.fault) == (None, False, False, None)
+            assert (record.runs, record.polled_at) == (before.runs, before.polled_at)
+            lines = "\n".join(there.lines())
+            assert "huaweicloud_job_state" not in lines
+            assert "huaweicloud_job_progress_ratio" not in lines
+            assert "huaweicloud_job_tasks" not in lines
+            assert f'job_id="{second.target["job_id"]}",native_state="",project="demo",region="",run_id=""' in lines
+            assert registered(there) == 1
+            await there.until(204)
+            record = there.store.get(first.key)
+            assert record is not None
+            assert record.shown is not None
+            assert record.shown.run.id == second.target["job_id"]
+            await there.until(1400)
+            record = there.store.get(first.key)
+            assert record is not None
+            assert record.final
+            assert record.runs == (2, 0, 0)
+
+    run(main())
+
+
+def test_a_next_run_that_ended_before_its_first_poll_is_counted() -> None:
+    async def main() -> None:
+        async with world() as there:
+            first, second = dli(there, 20), dli(there, 30)
+            there.poller.apply(Changes(added=(first,)))
+            await there.until(200)
+            there.poller.apply(Changes(changed=(second,)))
+            await there.until(400)
+            record = there.store.get(first.key)
+
+            assert record is not None
+            assert record.runs == (2, 0, 0)
+
+    run(main())
+
+
+def test_a_next_run_is_not_paced_by_the_failures_of_the_one_before() -> None:
+    async def main() -> None:
+        async with world() as there:
+            lost, second = Job(JobKey("dli", "orders"), "demo", {"job_id": "lost"}), dli(there)
+            there.poller.apply(Changes(added=(lost,)))
+            await there.until(1000)
+            there.poller.apply(Changes(changed=(second,)))
+            await there.until(1002)
+            record = there.store.get(second.key)
+
+            assert record is not None
+            assert record.up
+            assert record.failures[Reason.NOT_FOUND] > 1
+
+    run(main())
+
+
+def test_a_job_in_another_cluster_under_the_same_name_begins_anew() -> None:
+    async def main() -> None:
+        async with world() as there:
+            first, other = cdm(there), cdm(there, "2a4d7f6e-0000-4262-8697-e7af1fac7920")
+            there.poller.apply(Changes(added=(first,)))
+            await there.until(40)
+            there.poller.apply(Changes(changed=(other,)))
+            record = there.store.get(other.key)
+
+            assert record is not None
+            assert (record.job, record.snapshot, record.polled_at) == (other, None, None)
+            assert registered(there, "cdm") == 1
+
+    run(main())
+
+
+def test_another_interval_or_source_changes_nothing_that_is_shown() -> None:
+    async def main() -> None:
+        async with world() as there:
+            job = replace(dli(there), interval=1000.0)
+            there.poller.apply(Changes(added=(job,)))
+            await there.until(5)
+            before = there.lines()
+            polls = asked(there, job)
+            there.poller.apply(Changes(changed=(replace(job, interval=10.0, source="file"),)))
+
+            assert there.lines() == before
+            assert (registered(there), registered(there, source="file")) == (0, 1)
+            await there.until(56)
+            assert 4 <= asked(there, job) - polls <= 6
+
+    run(main())
+
+
+def test_a_change_under_way_neither_loses_nor_doubles_polls() -> None:
+    """Jobs wait for a budget and for places while they are removed, added again and changed, again and again."""
+
+    async def main() -> None:
+        async with world(rate=1, concurrency=2) as there:
+            runs = [dli(there) for _ in range(12)]
+            jobs = [replace(job, key=JobKey("dli", f"job {number % 4}")) for number, job in enumerate(runs)]
+            for round_ in range(60):
+                old = {record.job.key: record.job for record in there.store.records()}
+                for job in (jobs[round_ % 12], jobs[(round_ * 5 + 3) % 12]):
+                    if job.key not in old:
+                        there.poller.apply(Changes(added=(job,)))
+                    elif round_ % 3:
+                        there.poller.apply(Changes(changed=(replace(job, interval=float(round_)),)))
+                    else:
+                        there.poller.apply(Changes(removed=(job.key,)))
+                    old = {record.job.key: record.job for record in there.store.records()}
+                await asyncio.sleep(0.9)
+            for job in jobs[:4]:
+                changes = Changes(changed=(job,)) if there.store.get(job.key) else Changes(added=(job,))
+                there.poller.apply(changes)
+            await asyncio.sleep(60)
+            counts = [asked(there, job) for job in jobs]
+            await asyncio.sleep(300)
+
+            more = [asked(there, job) - count for job, count in zip(jobs, counts, strict=True)]
+            assert all(9 <= count <= 11 for count in more[:4]), more
+            assert not any(more[4:]), more
+            for job in jobs[:4]:
+                record = there.store.get(job.key)
+                assert record is not None
+                assert record.shown is not None
+                assert record.shown.run.id == job.target["job_id"]
+                assert record.shown.state is State.RUNNING
+
+    run(main())
+
+
+def test_who_is_refused_may_be_removed_meanwhile() -> None:
+    def wrong_key(cloud: Cloud) -> None:
+        cloud.faults.plan(Fault(gateway_error(401, "APIG.0301", "Incorrect IAM authentication information"), delay=1))
+
+    async def main() -> None:
+        async with world(wrong_key) as there:
+            job = dli(there)
+            there.poller.apply(Changes(added=(job,)))
+            await there.until(0.5)
+            there.poller.apply(Changes(removed=(job.key,)))
+            await there.until(1000)
+
+            assert there.lines() == []
+            assert asked(there, job) == 1
+
+    run(main())
+
+
+def test_a_crash_on_the_answer_of_a_job_that_is_gone_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(*_: object) -> None:
+        raise RuntimeError
+
+    async def main() -> None:
+        async with world() as there:
+            job = dli(there)
+            slow(there, job, 3)
+            there.poller.apply(Changes(added=(job,)))
+            await there.until(1)
+            there.poller.apply(Changes(removed=(job.key,)))
+            await there.until(10)
+
+            assert there.sample("crashes_total", task="poll") == 1
+            assert there.lines() == []
+
+    monkeypatch.setattr(Dli, "parse", crash)
+    run(main())
+
+
+def test_nothing_is_kept_of_a_job_file_that_is_gone() -> None:
+    async def main() -> None:
+        async with world() as there:
+            register = Registration(settings_of({"service": "dli"}), there.store, there.poller, there.telemetry)
+            for number in range(300):
+                job = Job(JobKey("dli", f"q{number}"), "demo", {"job_id": f"id-{number}"}, source="file")
+                register.register({f"{number}.yaml": (job,)})
+                register.register({f"{number}.yaml": ()})
+            assert there.lines() == []
+            assert not register._sources
+
+    run(main())

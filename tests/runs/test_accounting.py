@@ -1,0 +1,400 @@
+"""Each run counts exactly once, whatever answers tell of it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.model.job import Job, JobKey
+from exporter.model.reason import Reason
+from exporter.model.record import Fault, Record, RunId
+from exporter.model.snapshot import Measure, Snapshot, State
+from exporter.runs import accounting, transitions
+from exporter.services.registry import load
+
+ADAPTERS = load()
+CDM = ADAPTERS["cdm"]
+ROWS = "rows_written"
+
+
+def run(number: int, state: State = State.SUCCEEDED, rows: float | None = None, **fields: float) -> Snapshot:
+    """Return what is told of the run of a number; ids of a cluster are not consecutive."""
+    counts = {} if rows is None else {Measure(ROWS): rows}
+    return Snapshot(state, run=RunId(str(10 * number), 1000.0 * number), counts=counts, **fields)  # type: ignore[arg-type]
+
+
+def fresh(service: str = "cdm") -> Record:
+    return transitions.registered(Job(JobKey(service, "j"), "p", {}), ADAPTERS[service])
+
+
+def after(*answers: Snapshot | Sequence[Snapshot], record: Record | None = None) -> Record:
+    """Return the record after polls, and after histories where a list stands."""
+    record = record or fresh()
+    for at, answer in enumerate(answers, start=100):
+        if isinstance(answer, Snapshot):
+            record = transitions.worked(record, answer, at, CDM)
+        else:
+            record = transitions.looked_back(record, answer, at)
+    return record
+
+
+def test_totals_are_there_as_0_before_the_first_poll() -> None:
+    assert fresh().totals == dict.fromkeys(CDM.sums, 0)
+    assert fresh("dli").totals == {}
+
+
+def test_what_had_ended_at_first_sight_is_the_baseline_and_what_ran_then_counts() -> None:
+    assert after(run(1, rows=5)).totals[ROWS] == 0
+    assert after(run(1, State.RUNNING), run(1, rows=5), run(1, rows=5)).totals[ROWS] == 5
+
+
+def test_only_a_run_that_succeeded_adds_and_only_what_it_tells() -> None:
+    record = after(run(1), run(2, State.FAILED, rows=7), run(3, rows=4), run(4))
+
+    assert (record.totals[ROWS], record.totals["rows_read"]) == (4, 0)
+    assert record.runs == (2, 1, 0)
+
+
+def test_the_history_tells_of_the_runs_between() -> None:
+    polled = after(run(1, rows=1), run(5, rows=16))
+    assert polled.ledger.beyond == (run(5).run,)
+
+    record = after(
+        [run(5, rows=16), run(4, rows=8), run(3, State.FAILED), run(2, rows=2), run(1, rows=1)], record=polled
+    )
+
+    assert record.totals[ROWS] == 16 + 8 + 2
+    assert record.runs == (3, 1, 0)
+    assert (record.ledger.floor, record.ledger.beyond, record.ledger.open) == (run(5).run, (), ())
+
+
+def test_a_job_that_had_never_run_counts_from_its_first_run_on() -> None:
+    record = after(Snapshot(State.PENDING), run(2, rows=2), [run(2, rows=2), run(1, rows=1)])
+
+    assert record.totals[ROWS] == 3
+
+
+def test_a_run_that_was_open_when_the_next_began_is_found_by_its_end() -> None:
+    one, two = (Snapshot(State.RUNNING, run=RunId(str(number), float(number))) for number in (1, 2))
+    record = after(one, two)
+
+    assert record.ledger.beyond == (two.run,)
+    record = after([two, replace(one, state=State.SUCCEEDED, counts={Measure(ROWS): 9.0})], record=record)
+    assert record.totals[ROWS] == 9
+    assert record.ledger.open == (two.run,)
+
+
+def test_no_history_is_asked_for_where_none_can_have_been_between() -> None:
+    first, second = (Snapshot(State.SUCCEEDED, run=RunId(str(number), float(number))) for number in (7, 8))
+
+    assert after(first, second).ledger.beyond == ()
+    assert after(run(1), run(1), run(1)).ledger.beyond == ()
+
+
+def test_a_history_that_is_older_than_the_newest_run_leaves_the_gap_after_it() -> None:
+    record = after(run(1), run(3), run(6), [run(3, rows=4), run(2, rows=2), run(1)])
+
+    assert record.ledger.floor == run(3).run
+    assert record.ledger.beyond == (run(6).run,)
+    assert after([run(6), run(5, rows=8), run(3)], record=record).totals[ROWS] == 2 + 8
+
+
+def test_without_its_history_a_job_counts_what_it_shows_and_remembers_little() -> None:
+    record = fresh()
+    for number in range(1, 500):
+        record = after(run(number, rows=1), record=record)
+
+    assert record.totals[ROWS] == 498
+    assert len(record.ledger.beyond) == accounting.KEPT
+
+
+def test_a_run_that_is_seen_without_its_id_at_first_is_one_run() -> None:
+    waiting = Snapshot(State.PENDING, run=RunId("", 1000.0))
+    record = after(waiting, run(1, State.RUNNING), run(1, rows=5), run(1, rows=5))
+
+    assert record.totals[ROWS] == 5
+    assert record.ledger.floor == run(1).run
+
+
+def test_an_older_success_that_is_found_late_is_the_last_one_if_nothing_succeeded_since() -> None:
+    record = after(
+        run(1), run(3, State.FAILED, end=3500.0), [run(3, State.FAILED, end=3500.0), run(2, end=2500.0), run(1)]
+    )
+
+    assert record.last_success == 2500
+    assert record.last_run_duration is None
+
+
+def test_times_go_on_while_the_journal_cannot_be_written_and_counters_wait() -> None:
+    record = after(run(1), run(2, rows=5, end=2500.0), record=replace(fresh(), journaled=True))
+
+    assert (record.runs, record.totals[ROWS], record.last_success) == ((0, 0, 0), 0, 2500)
+    shown = transitions.shown(record, record.ledger)
+    assert (shown.runs, shown.totals[ROWS]) == ((1, 0, 0), 5)
+
+
+NUMBERS = st.integers(1, 9)
+TOLD = st.builds(
+    lambda number, state, fall, times: run(number, state, 100**number - fall, **times),
+    NUMBERS,
+    st.sampled_from(State),
+    st.integers(0, 5),
+    st.fixed_dictionaries({}, optional={"end": st.floats(0, 1e9), "start": st.floats(0, 1e9)}),
+)
+
+
+def partly(answer: Snapshot, what: str) -> Snapshot:
+    """Return the answer as a service tells it that leaves the run's id or its creation out."""
+    kept = {"id": RunId(answer.run.id), "created": RunId("", answer.run.created), "both": answer.run}[what]
+    return replace(answer, run=kept)
+
+
+STEPS = st.one_of(
+    st.builds(partly, TOLD, st.sampled_from(["both", "both", "id", "created"])),
+    st.lists(TOLD, max_size=8),
+    st.sampled_from([Reason.TIMEOUT, Reason.AUTH]),
+    st.just(Snapshot(State.PENDING)),
+)
+
+
+@pytest.mark.parametrize("service", ["dli", "dws"])
+@pytest.mark.parametrize(("first", "second"), [("20", "3"), ("3", "20"), ("0123", "123"), ("2c90", "1b80")])
+def test_ids_that_look_like_numbers_tell_no_order_where_they_are_opaque(service: str, first: str, second: str) -> None:
+    adapter = ADAPTERS[service]
+    ended = {"dli": b"FINISHED", "dws": b"SUCCESS"}[service]
+    record = None
+    for number, target in enumerate((first, second), 1):
+        job = Job(JobKey(service, "nightly"), "p", {"job_id": target})
+        record = transitions.registered(job, adapter) if record is None else transitions.next_run(record, job, number)
+        for at, word in enumerate((b"RUNNING", ended, ended), 100 * number):
+            record = transitions.worked(record, adapter.parse(b'{"status": "%s"}' % word, job, None), at, adapter)
+    assert record is not None
+    assert record.runs == (2, 0, 0)
+    assert record.last_success is not None
+    assert record.last_success >= 200
+
+
+def test_a_run_told_by_its_id_alone_and_then_by_its_creation_alone_counts_once() -> None:
+    """Also where there was no run at first, so that nothing but both names is known of it."""
+    told = run(2, rows=100)
+    record = after(Snapshot(State.PENDING), partly(told, "id"), partly(told, "created"))
+    assert record.ledger.totals[ROWS] == 100
+    assert after(told, record=record).ledger.totals[ROWS] == 100
+    assert after(run(3, rows=7), record=record).ledger.totals[ROWS] == 107
+
+
+@given(steps=st.lists(STEPS, max_size=25), journaled=st.booleans())
+@settings(max_examples=600, deadline=None)
+def test_whatever_comes_no_counter_falls_and_no_run_counts_twice(
+    steps: list[Snapshot | list[Snapshot] | Reason], journaled: bool
+) -> None:
+    """Any order, gaps, repeats, answers that say less, histories with holes, ends that are taken back."""
+    record = replace(fresh(), journaled=journaled)
+    for at, step in enumerate(steps, start=100):
+        before = record
+        if isinstance(step, Reason):
+            record = transitions.failed(record, Fault(step, at, "no"))
+            assert (record.ledger, record.last_success) == (before.ledger, before.last_success)
+        elif isinstance(step, Snapshot):
+            record = transitions.worked(record, step, at, CDM)
+            if step.state is not State.SUCCEEDED:
+                assert record.last_success == before.last_success
+        else:
+            record = transitions.looked_back(record, step, at)
+            if all(each.state is not State.SUCCEEDED for each in step):
+                assert record.last_success == before.last_success
+        assert all(now >= then for now, then in zip(record.ledger.runs, before.ledger.runs, strict=True))
+        assert all(record.ledger.totals[name] >= total for name, total in before.ledger.totals.items())
+        assert all(record.totals[name] >= total for name, total in before.totals.items())
+        assert len(record.ledger.beyond) + len(record.ledger.open) <= 2 * accounting.KEPT
+    assert sum(record.ledger.runs) <= 9
+    assert once(record.ledger.totals[ROWS])
+
+
+def once(rows: float) -> bool:
+    """Whether each run is in the sum at most once: run n wrote nearly 100 ** n rows."""
+    rest = round(rows) + 45
+    for number in range(9, 0, -1):
+        times, rest = divmod(rest, 100**number)
+        if times > 1:
+            return False
+    return True
+
+
+@given(
+    number=st.integers(1, 12),
+    polls=st.lists(st.integers(0, 12 * 4 - 1), min_size=1, max_size=20).map(sorted),
+    failing=st.lists(st.booleans(), min_size=20, max_size=20),
+    step=st.sampled_from([1, 3]),
+)
+@settings(max_examples=300, deadline=None)
+def test_with_a_history_that_works_in_the_end_no_run_is_lost(
+    number: int, polls: list[int], failing: list[bool], step: int
+) -> None:
+    """Runs of four moments: pending without an id, running, ended, ended."""
+
+    def seen(index: int, moment: int) -> Snapshot:
+        age = moment - 4 * index
+        state = [State.PENDING, State.RUNNING][age] if age < 2 else State.SUCCEEDED if index % 3 else State.FAILED
+        rows = {Measure(ROWS): 2.0**index} if state is State.SUCCEEDED else {}
+        return Snapshot(state, run=RunId("" if age == 0 else str(step * index + 1), 50.0 * index), counts=rows)
+
+    record, begun = fresh(), [index for index in range(number) if 4 * index <= polls[0]]
+    for at, moment in enumerate([*polls, 60, 60]):
+        there = [seen(index, moment) for index in range(number) if 4 * index <= moment]
+        record = transitions.worked(record, there[-1], at, CDM)
+        if record.ledger.beyond and (moment == 60 or not failing[at]):
+            record = transitions.looked_back(record, there[::-1], at)
+
+    baseline = seen(begun[-1], polls[0])
+    counted = [
+        index for index in range(number) if index > begun[-1] or (index == begun[-1] and not baseline.state.ended)
+    ]
+    assert record.totals[ROWS] == sum(2.0**index for index in counted if index % 3)
+    assert record.runs == (sum(1 for i in counted if i % 3), sum(1 for i in counted if not i % 3), 0)
+
+
+@pytest.mark.parametrize("service", ["dli", "dws"])
+def test_a_name_that_goes_back_to_an_earlier_run_counts_it_no_second_time(service: str) -> None:
+    adapter, record = ADAPTERS[service], fresh(service)
+    for at, name in enumerate("abcabacb"):
+        record = transitions.next_run(record, record.job, at)
+        for state in (State.RUNNING, State.SUCCEEDED, State.SUCCEEDED) if at < 3 else (State.SUCCEEDED,) * 2:
+            end = 100.0 * "abc".index(name) if state.ended else None
+            record = transitions.worked(record, Snapshot(state, run=RunId(name), end=end), 1000.0 + at, adapter)
+
+    assert (record.runs, record.ledger.open, record.last_success) == ((3, 0, 0), (), 200)
+
+
+def test_a_run_that_goes_on_when_its_name_comes_back_to_it_is_counted_by_its_end() -> None:
+    adapter, record = ADAPTERS["dli"], fresh("dli")
+    told = [("a", State.RUNNING), ("b", State.RUNNING), ("b", State.FAILED), ("a", State.RUNNING), ("a", State.FAILED)]
+    for name, state in told:
+        record = transitions.worked(record, Snapshot(state, run=RunId(name)), 1.0, adapter)
+        record = transitions.worked(record, Snapshot(state, run=RunId(name)), 2.0, adapter)
+
+    assert record.runs == (0, 2, 0)
+
+
+@pytest.mark.parametrize("service", ["dli", "dws"])
+def test_a_service_without_a_history_has_no_gaps(service: str) -> None:
+    record = fresh(service)
+    for number in (1, 5, 9):
+        for at in (1, 2):
+            record = transitions.worked(record, run(number), 10 * number + at, ADAPTERS[service])
+
+    assert (record.ledger.beyond, record.ledger.open) == ((), ())
+    assert record.runs == (2, 0, 0)
+
+
+PAIRS = [
+    ("both", "both"),
+    ("id", "id"),
+    ("created", "created"),
+    ("both", "id"),
+    ("both", "created"),
+    ("id", "both"),
+    ("created", "both"),
+]
+"""What a status answer and a history say of each run, where together they leave no doubt which one it is."""
+
+
+def dated(number: int, back: int = 99, state: State = State.SUCCEEDED) -> Snapshot:
+    """Return the run of a number, as of a service whose clock was set back by three and a half runs before *back*."""
+    created = 1000.0 * number - (3500.0 if number >= back else 0.0)
+    counts = {Measure(ROWS): 100**number} if state is State.SUCCEEDED else {}
+    return Snapshot(state, run=RunId(str(10 * number), created), counts=counts)
+
+
+def lived(number: int, moment: int, back: int = 99) -> Snapshot:
+    """Return a run at a moment: each begins two moments after the one before, and takes one."""
+    return dated(number, back, State.RUNNING if moment <= 2 * number else State.SUCCEEDED)
+
+
+LIFE = st.lists(st.integers(2, 17), min_size=2, max_size=12).map(sorted)
+
+
+@given(
+    moments=LIFE,
+    kinds=st.lists(st.sampled_from(["both", "id", "created"]), min_size=24, max_size=24),
+    read=st.lists(st.booleans(), min_size=12, max_size=12),
+)
+@settings(max_examples=600, deadline=None)
+def test_each_run_counts_at_most_once_whichever_of_its_names_each_answer_has(
+    moments: list[int], kinds: list[str], read: list[bool]
+) -> None:
+    record = fresh()
+    for at, moment in enumerate(moments):
+        there = [lived(number, moment) for number in range(1, moment // 2 + 1)]
+        record = transitions.worked(record, partly(there[-1], kinds[at]), at, CDM)
+        if record.ledger.beyond and read[at]:
+            record = transitions.looked_back(record, [partly(each, kinds[-1 - at]) for each in there[::-1]], at)
+    assert once(record.ledger.totals[ROWS])
+    assert sum(record.ledger.runs) <= moments[-1] // 2
+
+
+@given(
+    moments=LIFE, kinds=st.sampled_from(PAIRS), read=st.lists(st.booleans(), min_size=12, max_size=12), back=st.data()
+)
+@settings(max_examples=600, deadline=None)
+def test_each_run_counts_exactly_once_where_no_answer_leaves_a_doubt_which_it_is(
+    moments: list[int], kinds: tuple[str, str], read: list[bool], back: st.DataObject
+) -> None:
+    """Also where the service's clock is set back, as long as it numbers its runs."""
+    numbered = "created" not in kinds
+    behind = back.draw(st.integers(2, 9)) if numbered else 99
+    record = fresh()
+    for at, moment in enumerate([*moments, 30]):
+        there = [lived(number, moment, behind) for number in range(1, min(moment, 18) // 2 + 1)]
+        record = transitions.worked(record, partly(there[-1], kinds[0]), at, CDM)
+        if record.ledger.beyond and (moment == 30 or read[at]):
+            record = transitions.looked_back(record, [partly(each, kinds[1]) for each in there[::-1]], at)
+    first = moments[0] // 2
+    begun = first if lived(first, moments[0]).state is State.RUNNING else first + 1
+    assert record.ledger.totals[ROWS] == sum(100**number for number in range(begun, 10))
+    assert sum(record.ledger.runs) == 10 - begun
+
+
+@given(steps=st.lists(st.tuples(st.integers(1, 9), st.sampled_from(["both", "id"]), st.booleans()), max_size=25))
+@settings(max_examples=400, deadline=None)
+def test_a_clock_that_is_set_back_lets_no_run_count_twice(steps: list[tuple[int, str, bool]]) -> None:
+    record = fresh()
+    for at, (number, kind, history) in enumerate(steps):
+        if history:
+            record = transitions.looked_back(
+                record, [partly(dated(each, 5), kind) for each in range(number, 0, -1)], at
+            )
+        else:
+            record = transitions.worked(record, partly(dated(number, 5), kind), at, CDM)
+    assert once(record.ledger.totals[ROWS])
+
+
+def test_a_run_after_the_clock_of_the_service_was_set_back_is_counted() -> None:
+    first, second = dated(1), replace(dated(2), run=RunId("20", 500.0))
+    assert after(first, second, second).runs == (1, 0, 0)
+
+
+@pytest.mark.parametrize("kinds", [("id", "created"), ("created", "id")])
+def test_names_that_cannot_be_compared_count_what_the_job_itself_shows(kinds: tuple[str, str]) -> None:
+    record = fresh()
+    for number in range(1, 9):
+        record = after(partly(dated(number), kinds[0]), record=record)
+        for _ in range(5):
+            record = after([partly(dated(each), kinds[1]) for each in range(number, 0, -1)], record=record)
+            record = after(partly(dated(number), kinds[0]), record=record)
+    assert record.runs == (7, 0, 0)
+
+
+def test_a_run_that_gets_its_name_when_it_ends_sets_the_last_success() -> None:
+    record = after(Snapshot(State.RUNNING, native_state="RUNNING"), dated(3))
+    assert (record.runs, record.last_success) == ((1, 0, 0), 101)
+
+
+def test_runs_of_the_history_do_not_count_again_for_runs_without_a_name() -> None:
+    """Which of them came before the first poll, and which were counted without a name, nobody knows."""
+    live, done = Snapshot(State.RUNNING, native_state="RUNNING"), Snapshot(State.SUCCEEDED, native_state="SUCCEEDED")
+    record = after(live, done, live, dated(3, state=State.RUNNING))
+    record = after([dated(3, state=State.RUNNING), dated(2), dated(1)], record=record)
+    assert after(dated(3), record=record).runs == (2, 0, 0)

@@ -1,0 +1,113 @@
+"""How far back a history is read."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from exporter.model.errors import PollError
+from exporter.model.job import Job, JobKey
+from exporter.model.record import Ledger, RunId
+from exporter.model.snapshot import Snapshot, State
+from exporter.runs import run_history
+from exporter.services.adapter import RunHistory
+from exporter.services.registry import load
+from exporter.services.request import Request
+
+JOB = Job(JobKey("cdm", "订单 a+b"), "p", {"cluster_id": "c 1", "job_name": "订单 a+b"})
+CDM = load()["cdm"].past
+
+
+class Pages(RunHistory):
+    """A history of runs, so many a page; its bodies are the numbers of the runs."""
+
+    limit = "some"
+
+    def request(self, job: Job, project_id: str, page: int) -> Request:
+        return Request("RunHistory", f"/{page}", self.limit)
+
+    def parse(self, body: bytes) -> tuple[Snapshot, ...]:
+        return tuple(Snapshot(State.SUCCEEDED, run=run(int(number))) for number in body.split())
+
+
+def run(number: int) -> RunId:
+    return RunId(str(number), float(number))
+
+
+def read(ledger: Ledger, pages: Sequence[Sequence[int]]) -> tuple[int, list[int]]:
+    """Return how many pages are asked for and the runs that are found; after the last page there are empty ones."""
+    steps = run_history.read(Pages(), JOB, "p", ledger)
+    request, asked = next(steps), 0
+    try:
+        while True:
+            asked += 1
+            number = int(request.path[1:])
+            rows = pages[number - 1] if number <= len(pages) else []
+            request = steps.send(" ".join(map(str, rows)).encode())
+    except StopIteration as done:
+        return asked, [int(each.run.id) for each in done.value]
+
+
+TENS = [list(range(40, 30, -1)), list(range(30, 20, -1)), list(range(20, 10, -1)), list(range(10, 0, -1))]
+
+
+def test_it_is_read_until_the_floor_and_what_is_open_are_passed() -> None:
+    assert read(Ledger(floor=run(35)), TENS)[0] == 1
+    assert read(Ledger(floor=run(31)), TENS)[0] == 1
+    assert read(Ledger(floor=run(30)), TENS)[0] == 2
+    assert read(Ledger(floor=run(35), open=(run(15),)), TENS)[0] == 3
+    assert read(Ledger(floor=run(25), open=(run(30),)), TENS) == (2, list(range(40, 20, -1)))
+
+
+def test_it_is_read_to_its_end_where_there_was_no_run_before() -> None:
+    asked, found = read(Ledger(floor=RunId()), TENS)
+
+    assert (asked, found) == (5, list(range(40, 0, -1)))
+
+
+def test_a_floor_that_the_vendor_has_forgotten_is_no_reason_to_ask_on() -> None:
+    assert read(Ledger(floor=run(-5)), TENS)[0] == 5
+
+
+def test_a_service_that_does_not_heed_the_number_of_the_page_is_not_asked_for_ever() -> None:
+    assert read(Ledger(floor=run(5)), [TENS[0]] * 200)[0] == 2
+
+
+def test_runs_that_begin_meanwhile_hide_none() -> None:
+    moved = [list(range(40, 30, -1)), list(range(32, 22, -1)), list(range(22, 12, -1))]
+
+    assert sorted(set(read(Ledger(floor=run(25)), moved)[1])) == list(range(23, 41))
+
+
+def test_a_history_in_another_order_is_read_whole() -> None:
+    oldest_first = [page[::-1] for page in TENS[::-1]]
+
+    assert read(Ledger(floor=run(35)), oldest_first)[0] == 5
+
+
+def test_no_history_is_read_without_end() -> None:
+    pages = [[10_000 - number] for number in range(5000)]
+
+    assert read(Ledger(floor=run(1)), pages)[0] == run_history.MOST_PAGES
+
+
+def test_the_call_names_job_and_page() -> None:
+    assert CDM is not None
+    request = CDM.request(JOB, "p", 3)
+
+    assert request.path == "/v1.1/p/clusters/c%201/cdm/submissions"
+    assert request.query == (("jname", "订单 a+b"), ("page_no", "3"), ("page_size", "100"))
+    assert request.limit == "cdm_list"
+
+
+def test_a_run_that_tells_no_state_does_not_hide_the_others() -> None:
+    assert CDM is not None
+    body = b'{"submissions": [{"submission-id": 2}, {"submission-id": 1, "status": "FAILED"}, null, 7]}'
+
+    assert [(each.run.id, each.state) for each in CDM.parse(body)] == [("2", State.UNKNOWN), ("1", State.FAILED)]
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"submissions": 3}', b'{"errCode": "Cdm.0100"}'])
+def test_an_answer_without_runs_is_a_failure(body: bytes) -> None:
+    assert CDM is not None
+    with pytest.raises(PollError):
+        CDM.parse(body)

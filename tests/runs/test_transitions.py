@@ -1,0 +1,229 @@
+"""What a record becomes over a sequence of answers."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.model.job import Job, JobKey
+from exporter.model.reason import Reason
+from exporter.model.record import Fault, Record, RunId
+from exporter.model.snapshot import Measure, Snapshot, State
+from exporter.runs import transitions
+from exporter.services.registry import load
+
+ADAPTERS = load()
+TASKS = {Measure("tasks", "active"): 3.0, Measure("tasks", "completed"): 4.0, Measure("subjobs", "running"): 1.0}
+
+
+def after(service: str, *answers: Snapshot | Reason) -> Record:
+    record = Record(Job(JobKey(service, "j"), "p", {}))
+    for at, answer in enumerate(answers, start=100):
+        if isinstance(answer, Reason):
+            record = transitions.failed(record, Fault(answer, at, "no"))
+        else:
+            record = transitions.worked(record, answer, at, ADAPTERS[service])
+    return record
+
+
+def seen(state: State, run: str = "1", **fields: object) -> Snapshot:
+    return Snapshot(state, run=RunId(run), **fields)  # type: ignore[arg-type]
+
+
+RUNNING, SUCCEEDED, FAILED = seen(State.RUNNING), seen(State.SUCCEEDED), seen(State.FAILED)
+
+
+def test_a_run_that_ended_before_the_first_poll_is_not_counted() -> None:
+    assert after("cdm", SUCCEEDED, SUCCEEDED).runs == (0, 0, 0)
+
+
+def test_a_run_is_counted_once_when_it_is_first_seen_ended() -> None:
+    assert after("cdm", RUNNING, SUCCEEDED, SUCCEEDED).runs == (1, 0, 0)
+    assert after("cdm", RUNNING, SUCCEEDED, RUNNING, SUCCEEDED).runs == (1, 0, 0)
+
+
+def test_the_next_run_is_counted_though_it_was_never_seen_running() -> None:
+    assert after("cdm", SUCCEEDED, seen(State.FAILED, "2"), seen(State.CANCELLED, "3")).runs == (0, 1, 1)
+    assert after("cdm", Snapshot(State.PENDING), SUCCEEDED).runs == (1, 0, 0)
+
+
+def test_a_run_without_a_name_is_counted_when_its_state_turns() -> None:
+    nameless = Snapshot(State.SUCCEEDED)
+
+    assert after("cdm", Snapshot(State.RUNNING), nameless, nameless).runs == (1, 0, 0)
+    assert after("cdm", nameless, nameless).runs == (0, 0, 0)
+
+
+def test_last_success_is_the_vendors_end_else_the_poll_that_saw_it_turn() -> None:
+    assert after("cdm", RUNNING, seen(State.SUCCEEDED, end=55.0)).last_success == 55
+    assert after("dws", RUNNING, SUCCEEDED, SUCCEEDED).last_success == 101
+    assert after("dws", SUCCEEDED, SUCCEEDED).last_success is None
+    assert after("cdm", seen(State.SUCCEEDED, end=55.0)).last_success == 55
+
+
+def test_a_failure_never_moves_the_last_success() -> None:
+    done = seen(State.SUCCEEDED, end=55.0)
+
+    assert after("cdm", RUNNING, done, seen(State.FAILED, "2", end=90.0), Reason.TIMEOUT).last_success == 55
+
+
+def test_the_duration_is_of_the_last_run_that_ended_by_the_vendors_times_alone() -> None:
+    done = seen(State.SUCCEEDED, start=10.0, end=55.0)
+
+    assert after("cdm", done, seen(State.RUNNING, "2", start=60.0)).last_run_duration == 45
+    assert after("cdm", done, seen(State.FAILED, "2")).last_run_duration is None
+    assert after("cdm", seen(State.SUCCEEDED, start=56.0, end=55.0)).last_run_duration is None
+
+
+def test_dli_keeps_the_counts_last_seen_when_the_run_ends_but_none_that_live() -> None:
+    running = replace(RUNNING, counts=TASKS, progress=0.5)
+
+    assert after("dli", running, RUNNING, FAILED).snapshot == replace(
+        FAILED, counts={Measure("tasks", "completed"): 4.0}
+    )
+
+
+def test_while_dli_runs_an_answer_without_subjobs_shows_no_counts() -> None:
+    assert not after("dli", replace(RUNNING, counts=TASKS), RUNNING).snapshot.counts  # type: ignore[union-attr]
+
+
+def test_counts_of_an_earlier_run_are_not_shown_for_the_next() -> None:
+    record = after("dli", replace(RUNNING, counts=TASKS), seen(State.FAILED, "2"))
+
+    assert record.snapshot is not None
+    assert record.snapshot.counts == {}
+
+
+def test_cdm_does_not_carry_counts_over() -> None:
+    record = after("cdm", replace(RUNNING, counts={Measure("rows_read"): 3.0}), FAILED)
+
+    assert record.snapshot is not None
+    assert record.snapshot.counts == {}
+
+
+def test_progress_is_a_change_of_state_progress_or_a_count() -> None:
+    half = replace(RUNNING, progress=0.5)
+
+    assert after("cdm", half, half, half).last_progress == 100
+    assert after("cdm", half, replace(half, progress=0.6), RUNNING, replace(half, progress=0.6)).last_progress == 101
+    assert after("cdm", half, replace(half, counts={Measure("rows_read"): 1.0})).last_progress == 101
+    assert after("cdm", half, seen(State.RUNNING, "2", progress=0.5)).last_progress == 101
+    assert after("cdm", half, Reason.TIMEOUT, half).last_progress == 100
+
+
+def test_the_name_of_a_run_becoming_known_is_no_progress() -> None:
+    unnamed = Snapshot(State.RUNNING, run=RunId("", 5.0), progress=0.5)
+
+    assert after("cdm", unnamed, replace(unnamed, run=RunId("7", 5.0))).last_progress == 100
+
+
+def test_a_run_without_a_name_progresses_only_when_something_moves() -> None:
+    half = Snapshot(State.RUNNING, progress=0.5, counts={Measure("rows_read"): 4.0})
+    other = replace(half, detail={"external_id": "x"})
+
+    assert after("cdm", half, other, half).last_progress == 100
+    assert after("cdm", half, replace(half, progress=0.6)).last_progress == 101
+
+
+def test_a_run_is_final_once_its_end_was_seen_twice_and_only_where_it_cannot_run_again() -> None:
+    assert not after("dli", RUNNING, SUCCEEDED).final
+    assert not after("dli", FAILED, SUCCEEDED).final
+    assert after("dws", SUCCEEDED, SUCCEEDED).final
+    assert after("dli", SUCCEEDED, Reason.TIMEOUT, SUCCEEDED).final
+    assert not after("cdm", SUCCEEDED, SUCCEEDED).final
+
+
+def test_a_failed_poll_keeps_the_values_and_the_time_of_the_last_that_worked() -> None:
+    record = after("cdm", RUNNING, Reason.TIMEOUT, Reason.TIMEOUT, Reason.AUTH)
+
+    assert (record.up, record.polled_at, record.snapshot) == (False, 100, RUNNING)
+    assert record.failures == {Reason.TIMEOUT: 2, Reason.AUTH: 1}
+    assert record.failing == 3
+
+
+def test_a_poll_that_works_again_ends_the_failure_but_not_its_count() -> None:
+    record = after("cdm", Reason.TIMEOUT, RUNNING)
+
+    assert (record.up, record.fault, record.failing, record.failures) == (True, None, 0, {Reason.TIMEOUT: 1})
+
+
+def test_an_aged_record_shows_nothing_of_the_run_until_a_poll_works() -> None:
+    record = transitions.aged(after("cdm", RUNNING, Reason.TIMEOUT))
+
+    assert (record.up, record.shown, record.polled_at) == (False, None, 100)
+    assert transitions.worked(record, RUNNING, 900, ADAPTERS["cdm"]).shown == RUNNING
+
+
+def test_a_final_record_does_not_age() -> None:
+    record = after("dli", SUCCEEDED, SUCCEEDED)
+
+    assert transitions.aged(record) is record
+
+
+def test_a_final_run_is_counted_when_its_end_is_confirmed() -> None:
+    assert after("dli", RUNNING, FAILED).runs == (0, 0, 0)
+    assert after("dli", RUNNING, FAILED, FAILED).runs == (0, 1, 0)
+
+
+def test_an_end_that_was_told_once_counts_when_the_cloud_forgets_the_run() -> None:
+    assert after("dli", RUNNING, SUCCEEDED, Reason.TIMEOUT).runs == (0, 0, 0)
+    assert after("dli", RUNNING, SUCCEEDED, Reason.NOT_FOUND, Reason.NOT_FOUND).runs == (1, 0, 0)
+    assert after("dli", SUCCEEDED, Reason.NOT_FOUND).runs == (0, 0, 0)
+
+
+def test_a_run_that_lives_again_is_counted_by_its_real_end() -> None:
+    assert after("dli", RUNNING, FAILED, RUNNING, SUCCEEDED, SUCCEEDED).runs == (1, 0, 0)
+    assert after("dli", FAILED, RUNNING, SUCCEEDED, SUCCEEDED).runs == (1, 0, 0)
+
+
+def test_an_older_run_that_comes_back_is_none_to_count_and_moves_no_success() -> None:
+    first, second = (Snapshot(State.SUCCEEDED, run=RunId(str(n), float(n)), end=n + 0.5) for n in (1, 2))
+    record = after("cdm", first, replace(second, state=State.RUNNING), second, first, second, first)
+
+    assert record.runs == (1, 0, 0)
+    assert record.last_success == 2.5
+
+
+def test_counts_of_different_answers_are_not_mixed() -> None:
+    one = replace(RUNNING, counts={Measure("tasks", "failed"): 7.0, Measure("tasks_planned"): 100.0})
+    two = replace(RUNNING, counts={Measure("tasks_planned"): 5.0})
+    record = after("dli", one, two, SUCCEEDED)
+
+    assert record.snapshot is not None
+    assert record.snapshot.counts == {Measure("tasks_planned"): 5.0}
+
+
+ANSWERS = st.builds(
+    seen,
+    st.sampled_from(State),
+    st.sampled_from(["", "1", "2", "3"]),
+    end=st.none() | st.floats(0, 99),
+    progress=st.none() | st.floats(0, 1),
+)
+
+
+@given(
+    st.lists(ANSWERS | st.sampled_from([Reason.TIMEOUT, Reason.AUTH]), max_size=12), st.sampled_from(sorted(ADAPTERS))
+)
+def test_whatever_comes_counters_never_fall_and_failures_move_no_success(
+    answers: list[Snapshot | Reason], service: str
+) -> None:
+    before = after(service)
+    for number in range(1, len(answers) + 1):
+        now = after(service, *answers[:number])
+        assert all(later >= earlier for earlier, later in zip(before.runs, now.runs, strict=True))
+        assert sum(now.failures.values()) >= sum(before.failures.values())
+        answer = answers[number - 1]
+        if isinstance(answer, Reason) or answer.state is not State.SUCCEEDED:
+            assert now.last_success == before.last_success
+        before = now
+
+
+@pytest.mark.parametrize("state", State)
+def test_every_state_survives_a_first_poll(state: State, job: Callable[..., Job]) -> None:
+    record = transitions.worked(Record(job("cdm")), Snapshot(state), 5, ADAPTERS["cdm"])
+
+    assert record.up
+    assert record.snapshot == Snapshot(state)

@@ -1,0 +1,418 @@
+"""Every sample answer becomes the snapshot it should; every odd value costs only itself."""
+
+import json
+from collections.abc import Callable
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from exporter.model.errors import PollError
+from exporter.model.job import Job
+from exporter.model.reason import Reason
+from exporter.model.record import RunId
+from exporter.model.snapshot import Measure, Snapshot, State
+from exporter.services.registry import load
+
+ADAPTERS = load()
+MakeJob = Callable[..., Job]
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+
+
+def read(service: str, body: bytes | object, job: MakeJob, zone: ZoneInfo | None = None) -> Snapshot:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return ADAPTERS[service].parse(raw, job(service), zone)
+
+
+def dli(**fields: object) -> dict[str, object]:
+    return {"is_success": True, "message": "", "status": "RUNNING", **fields}
+
+
+def subjob(**fields: object) -> dict[str, object]:
+    names: tuple[str, ...] = (
+        "tasks",
+        "active_tasks",
+        "completed_tasks",
+        "skipped_tasks",
+        "failed_tasks",
+        "killed_tasks",
+    )
+    names += ("completed_indices", "active_stages", "completed_stages", "skipped_stages", "failed_stages")
+    return {"id": 0, "status": "RUNNING", **{f"num_{name}": 1 for name in names}, **fields}
+
+
+def cdm(**fields: object) -> dict[str, object]:
+    dashed = {name.replace("__", "-"): value for name, value in fields.items()}
+    return {"submissions": [{"status": "RUNNING", "submission-id": 7, "creation-date": 1709597421000, **dashed}]}
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "native", "progress"),
+    [
+        ("dli/progress_launching.json", State.PENDING, "LAUNCHING", 0),
+        ("dli/progress_running_one_subjob.json", State.RUNNING, "RUNNING", 0.37),
+        ("dli/progress_running_going_back.json", State.RUNNING, "RUNNING", 0.02),
+        ("dli/progress_running_between_subjobs.json", State.RUNNING, "RUNNING", 0),
+        ("dli/progress_scaling.json", State.RUNNING, "SCALING", 0),
+        ("dli/progress_finished.json", State.SUCCEEDED, "FINISHED", 1),
+        ("dli/progress_finished_no_job_id.json", State.SUCCEEDED, "FINISHED", 1),
+        ("dli/progress_failed.json", State.FAILED, "FAILED", 0),
+        ("dli/progress_cancelled.json", State.CANCELLED, "CANCELLED", None),
+        ("dli/progress_minimal.json", State.RUNNING, "RUNNING", None),
+        ("dli/progress_unknown_status.json", State.UNKNOWN, "other", 0.4),
+        ("dli/progress_unknown_extra_fields.json", State.RUNNING, "RUNNING", 0.2),
+        ("dli/progress_bad_time_text.json", State.RUNNING, "RUNNING", 0.5),
+        ("dws/job_running.json", State.RUNNING, "RUNNING", 0.45),
+        ("dws/job_running_absent_fields.json", State.RUNNING, "RUNNING", 0.45),
+        ("dws/job_success.json", State.SUCCEEDED, "SUCCESS", 1),
+        ("dws/job_fail_elb.json", State.FAILED, "FAIL", 0.09),
+        ("dws/job_init.json", State.PENDING, "INIT", 0),
+        ("dws/job_waiting.json", State.PENDING, "WAITING", 0),
+        ("dws/job_delay_scheduled.json", State.PENDING, "DELAY_SCHEDULED", 0),
+        ("dws/job_unknown_status.json", State.UNKNOWN, "other", 0.45),
+        ("dws/job_progress_empty_string.json", State.RUNNING, "RUNNING", None),
+        ("dws/job_progress_null.json", State.RUNNING, "RUNNING", None),
+        ("dws/job_progress_no_percent_sign.json", State.RUNNING, "RUNNING", 0.45),
+        ("dws/job_times_sql_format.json", State.RUNNING, "RUNNING", 0.45),
+        ("dws/job_extra_fields.json", State.RUNNING, "RUNNING", 0.45),
+        ("dws/job_minimal.json", State.RUNNING, "RUNNING", None),
+        ("cdm/status_booting_minimal.json", State.PENDING, "BOOTING", 0.01),
+        ("cdm/status_running_percent.json", State.RUNNING, "RUNNING", 0.425),
+        ("cdm/status_running_incrementing.json", State.RUNNING, "RUNNING", 1),
+        ("cdm/status_succeeded_files.json", State.SUCCEEDED, "SUCCEEDED", 1),
+        ("cdm/status_succeeded_no_counters.json", State.SUCCEEDED, "SUCCEEDED", 1),
+        ("cdm/status_succeeded_counters_null.json", State.SUCCEEDED, "SUCCEEDED", 1),
+        ("cdm/status_failed.json", State.FAILED, "FAILED", None),
+        ("cdm/status_failure_on_submit.json", State.FAILED, "FAILURE_ON_SUBMIT", None),
+        ("cdm/status_unknown.json", State.UNKNOWN, "UNKNOWN", None),
+        ("cdm/status_stopped_value.json", State.CANCELLED, "STOPPED", None),
+        ("cdm/status_unexpected_value.json", State.UNKNOWN, "other", 0),
+        ("cdm/status_empty_submissions.json", State.PENDING, "", None),
+        ("cdm/status_typo_user.json", State.RUNNING, "RUNNING", 0),
+        ("cdm/status_null_fields.json", State.RUNNING, "RUNNING", None),
+        ("cdm/status_extra_fields.json", State.RUNNING, "RUNNING", 0.2),
+        ("cdm/status_chinese_name.json", State.RUNNING, "RUNNING", 0.05),
+    ],
+)
+def test_a_sample_answer_becomes_its_state_and_progress(
+    name: str, state: State, native: str, progress: float | None, payload: Callable[[str], bytes], job: MakeJob
+) -> None:
+    seen = read(name.split("/")[0], payload(name), job)
+
+    assert (seen.state, seen.native_state, seen.progress) == (state, native, progress)
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("dli/progress_unknown_status.json", ("status",)),
+        ("dli/progress_bad_time_text.json", ("sub_jobs.submission_time", "sub_jobs.submission_time")),
+        ("dws/job_unknown_status.json", ("status",)),
+        ("cdm/status_unexpected_value.json", ("status",)),
+        ("cdm/status_unknown.json", ()),
+        ("dws/job_progress_empty_string.json", ()),
+        ("cdm/status_failed.json", ()),
+    ],
+)
+def test_what_cannot_be_read_is_noted_and_what_is_not_said_is_not(
+    name: str, fields: tuple[str, ...], payload: Callable[[str], bytes], job: MakeJob
+) -> None:
+    assert read(name.split("/")[0], payload(name), job).unknown == fields
+
+
+def test_vendor_words_are_compared_without_regard_to_case(job: MakeJob) -> None:
+    for service, adapter in ADAPTERS.items():
+        for word, state in adapter.states.items():
+            body = cdm(status=word.title()) if service == "cdm" else {"status": word.title()}
+            seen = read(service, body, job)
+
+            assert (seen.state, seen.native_state) == (state, word.title())
+
+
+@pytest.mark.parametrize(
+    "value", [-0.1, 1.01, "-1", -1, "NaN", float("nan"), float("inf"), "1e999", [1], {}, True, "1_0", "half"]
+)
+def test_a_progress_outside_its_scale_is_absent_and_noted(value: object, job: MakeJob) -> None:
+    seen = read("dli", dli(progress=value), job)
+
+    assert (seen.progress, seen.unknown) == (None, ("progress",))
+
+
+@pytest.mark.parametrize("value", [None, "", "N/A", " ", " N/A "])
+def test_a_progress_that_is_not_said_is_absent_and_not_noted(value: object, job: MakeJob) -> None:
+    for service, body in (
+        ("dli", dli(progress=value)),
+        ("dws", {"status": "RUNNING", "progress": value}),
+        ("cdm", cdm(progress=value)),
+    ):
+        seen = read(service, body, job)
+
+        assert (seen.progress, seen.unknown) == (None, ())
+
+
+@pytest.mark.parametrize(
+    ("value", "ratio", "noted"),
+    [
+        ("9%", 0.09, 0),
+        ("9 %", 0.09, 0),
+        ("100%", 1, 0),
+        (9, 0.09, 0),
+        ("0.5%", 0.005, 0),
+        ("950%", None, 1),
+        ("%", None, 1),
+        ("9%%", None, 1),
+    ],
+)
+def test_dws_progress_is_a_percentage_with_or_without_its_sign(
+    value: object, ratio: float | None, noted: int, job: MakeJob
+) -> None:
+    seen = read("dws", {"status": "RUNNING", "progress": value}, job)
+
+    assert (seen.progress, len(seen.unknown)) == (ratio, noted)
+
+
+def test_cdm_progress_is_on_the_scale_to_100_and_never_guessed_from_the_value(job: MakeJob) -> None:
+    assert read("cdm", cdm(progress=0.75), job).progress == 0.0075
+    assert read("cdm", cdm(progress="-1.0"), job).progress is None
+    assert read("cdm", cdm(progress=-2), job).unknown == ("progress",)
+
+
+def test_a_run_that_succeeded_is_complete_whatever_figure_came_last(job: MakeJob) -> None:
+    assert read("dli", dli(status="FINISHED", progress=0.2), job).progress == 1
+    assert read("dws", {"status": "SUCCESS", "progress": "97%"}, job).progress == 1
+    assert read("cdm", cdm(status="SUCCEEDED", progress=0), job).progress == 1
+
+
+def test_dli_sums_the_numbers_of_all_subjobs(job: MakeJob) -> None:
+    body = dli(sub_jobs=[subjob(num_tasks="10", num_failed_tasks=2), subjob(num_tasks=5, status="succeeded")])
+
+    counts = read("dli", body, job).counts
+
+    assert counts[Measure("tasks_planned")] == 15
+    assert counts[Measure("tasks", "failed")] == 3
+    assert counts[Measure("subjobs", "running")] == counts[Measure("subjobs", "succeeded")] == 1
+    assert counts[Measure("subjobs", "failed")] == 0
+
+
+@pytest.mark.parametrize("bad", [{"num_failed_tasks": None}, {"num_failed_tasks": -1}, {"num_failed_tasks": "many"}])
+def test_a_sum_is_absent_if_one_subjob_lacks_the_number(bad: dict[str, object], job: MakeJob) -> None:
+    counts = read("dli", dli(sub_jobs=[subjob(), subjob(**bad)]), job).counts
+
+    assert Measure("tasks", "failed") not in counts
+    assert counts[Measure("tasks", "active")] == 2
+
+
+def test_a_subjob_that_is_no_object_makes_every_sum_absent(job: MakeJob) -> None:
+    seen = read("dli", dli(sub_jobs=[subjob(), "lost"]), job)
+
+    assert (seen.counts, seen.unknown) == ({}, ("sub_jobs",))
+
+
+def test_killed_tasks_are_the_ten_greatest_reasons_and_the_rest(job: MakeJob) -> None:
+    summary = {f"reason {number:02}": number for number in range(1, 14)}
+    body = dli(sub_jobs=[subjob(killed_tasks_summary=summary), subjob(num_killed_tasks=0)])
+
+    killed = {each.label: value for each, value in read("dli", body, job).counts.items() if each.name == "killed_tasks"}
+
+    assert killed == {**{f"reason {number:02}": number for number in range(4, 14)}, "other": 1 + 2 + 3}
+
+
+def test_killed_reasons_tie_by_name_and_are_cut_at_100_characters(job: MakeJob) -> None:
+    summary = {**dict.fromkeys("lkjihgfedcba", 1), "x" * 150: 9, "x" * 120: 1}
+
+    counts = read("dli", dli(sub_jobs=[subjob(killed_tasks_summary=summary)]), job).counts
+    killed = {each.label: value for each, value in counts.items() if each.name == "killed_tasks"}
+
+    same = read(
+        "dli", dli(sub_jobs=[subjob(killed_tasks_summary={"": 3, "other": 2, " oom": 1, "oom": 2})]), job
+    ).counts
+
+    assert same[Measure("killed_tasks", "other")] == 5
+    assert same[Measure("killed_tasks", "oom")] == 3
+    assert killed == {"x" * 100: 10, **dict.fromkeys("abcdefghi", 1), "other": 3}
+
+
+def test_killed_tasks_are_absent_if_a_subjob_with_killed_tasks_gives_no_summary(job: MakeJob) -> None:
+    body = dli(sub_jobs=[subjob(killed_tasks_summary={"oom": 1}), subjob(num_killed_tasks=2)])
+
+    assert not [each for each in read("dli", body, job).counts if each.name == "killed_tasks"]
+
+
+def test_dli_subjob_times_need_a_zone_unless_they_name_one(job: MakeJob) -> None:
+    times = ["Tue Mar 05 08:10:41 CST 2024", "Tue Mar 05 00:10:41 UTC 2024", "Tue Mar 05 08:10:41 GMT+08:00 2024"]
+    body = dli(sub_jobs=[subjob(submission_time=time) for time in times])
+
+    def seconds(zone: ZoneInfo | None) -> list[object]:
+        return [each.get("submission_timestamp_seconds") for each in read("dli", body, job, zone).told()["sub_jobs"]]
+
+    assert seconds(None) == [None, 1709597441.0, 1709597441.0]
+    assert seconds(SHANGHAI) == [1709597441.0] * 3
+
+
+def test_dws_times_need_the_projects_zone(payload: Callable[[str], bytes], job: MakeJob) -> None:
+    body = payload("dws/job_success.json")
+
+    without, within = read("dws", body, job), read("dws", body, job, SHANGHAI)
+
+    assert (without.start, without.end, without.unknown) == (None, None, ())
+    assert (within.start, within.end) == (1709597400, 1709598097)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "noted"),
+    [
+        ("2024-03-05T08:10:00Z", 1709626200, 0),
+        ("2024-03-05T08:10:00+08:00", 1709597400, 0),
+        ("2024-03-05 08:10:00.0", 1709622600, 0),
+        ("2024-10-27T02:30:00", None, 0),
+        ("2024-03-31T02:30:00", None, 0),
+        ("2024-13-05T08:10:00", None, 1),
+        ("20240305", None, 1),
+        ("1709597400000", None, 1),
+        ("0001-01-01T00:00:00", None, 1),
+        ("yesterday", None, 1),
+    ],
+)
+def test_a_dws_time_is_read_where_it_is_clear_and_never_guessed(
+    text: str, seconds: float | None, noted: int, job: MakeJob
+) -> None:
+    seen = read("dws", {"status": "RUNNING", "begin_time": text}, job, ZoneInfo("Europe/Berlin"))
+
+    assert (seen.start, len(seen.unknown)) == (seconds, noted)
+
+
+def test_the_newest_submission_counts_by_date_then_id_then_place(job: MakeJob) -> None:
+    def newest(*runs: tuple[object, object]) -> str:
+        submissions = [{"creation-date": date, "submission-id": number, "status": "RUNNING"} for date, number in runs]
+        return read("cdm", {"submissions": submissions}, job).run.id
+
+    assert newest((1000, 9), ("2000", 1), (None, 50)) == "1"
+    assert newest((2000, 3), (2000, "12"), (1000, 99)) == "12"
+    assert newest((2000, None), (2000, None)) == ""
+
+
+def test_cdm_counters_say_minus_one_for_what_does_not_apply(job: MakeJob) -> None:
+    counters = {
+        "ROWS_READ": "10",
+        "ROWS_WRITTEN": 8,
+        "BYTES_READ": -1,
+        "FILES_READ": "-1",
+        "TOTAL_SIZE": -5,
+        "TOTAL_FILES": None,
+    }
+    body = cdm(
+        status="SUCCEEDED", counters={"org.apache.sqoop.submission.counter.SqoopCounters": counters}, write_rows=3
+    )
+
+    seen = read("cdm", body, job)
+
+    assert seen.counts == {Measure("rows_inserted"): 3, Measure("rows_read"): 10, Measure("rows_written"): 8}
+    assert seen.unknown == ("counters.TOTAL_SIZE",)
+
+
+def test_cdm_times_come_as_number_or_text(job: MakeJob) -> None:
+    body = cdm(status="FAILED", execute__date="1709597422000", last__update__date=1709597488000)
+
+    seen = read("cdm", body, job)
+
+    assert (seen.start, seen.end) == (1709597422.0, 1709597488.0)
+    assert read("cdm", cdm(last__update__date=1709597488000), job).end is None
+    assert read("cdm", cdm(), job).start == 1709597421.0
+
+
+def test_both_spellings_of_the_user_key_are_read(job: MakeJob) -> None:
+    assert read("cdm", cdm(**{"last-udpate-user": "ann"}), job).detail["last_update_user"] == "ann"
+    assert read("cdm", cdm(**{"last-update-user": "bea"}), job).detail["last_update_user"] == "bea"
+
+
+def test_a_stopping_flag_may_be_text_or_flag(job: MakeJob) -> None:
+    assert read("cdm", cdm(isStopingIncrement="true"), job).detail["is_stoping_increment"] == "true"
+    assert read("cdm", cdm(isStopingIncrement=False), job).detail["is_stoping_increment"] == "false"
+    assert "is_stoping_increment" not in read("cdm", cdm(isStopingIncrement=""), job).detail
+
+
+@pytest.mark.parametrize(
+    ("service", "body", "code"),
+    [
+        ("dli", dli(status="FAILED", message="DLI.0999: SparkException"), "DLI.0999"),
+        ("dli", dli(status="FAILED", message="out of memory"), "other"),
+        ("dli", dli(status="RUNNING", message="DLI.0999: a warning"), None),
+        ("dws", {"status": "FAIL", "failed_code": "CreateELBTask-fail:DWS.0114"}, "DWS.0114"),
+        ("dws", {"status": "FAIL"}, "other"),
+        ("cdm", cdm(status="FAILED", **{"error-summary": "x Cdm.0901 y APIGW.0301"}), "Cdm.0901"),
+        ("cdm", cdm(status="FAILURE_ON_SUBMIT"), "other"),
+        ("cdm", cdm(status="STOPPED"), None),
+    ],
+)
+def test_a_failed_run_is_named_by_the_vendors_code(service: str, body: object, code: str | None, job: MakeJob) -> None:
+    assert read(service, body, job).failure_code == code
+
+
+def test_a_run_is_told_by_its_id_else_by_when_it_was_created(job: MakeJob) -> None:
+    assert read("dli", dli(), job).run == RunId("j-1")
+    assert read("cdm", cdm(), job).run == RunId("7", 1709597421.0)
+    assert RunId("", 1709597421.0).same(RunId("7", 1709597421.0))
+    assert RunId("", 1709597421.0).label == "1709597421000"
+    assert not RunId().same(RunId())
+
+
+@pytest.mark.parametrize(
+    ("service", "body", "reason", "code"),
+    [
+        ("dli", {"is_success": False, "message": "no"}, Reason.API, ""),
+        ("dli", {"is_success": "false", "message": "DLI.0015: token"}, Reason.AUTH, "DLI.0015"),
+        ("dli", {"is_success": False, "message": '{"error_code":"DLI.0999"}'}, Reason.SERVER, "DLI.0999"),
+        ("dli", {"is_success": True, "message": ""}, Reason.PAYLOAD, ""),
+        ("dli", {"error_code": "DLI.0023", "error_msg": "gone"}, Reason.NOT_FOUND, "DLI.0023"),
+        ("dli", {"is_success": True, "status": 5}, Reason.PAYLOAD, ""),
+        ("dli", {"is_success": True, "status": "N/A"}, Reason.PAYLOAD, ""),
+        ("dws", {}, Reason.PAYLOAD, ""),
+        ("dws", {"error_code": "DWS.0000"}, Reason.PAYLOAD, ""),
+        ("dws", {"error_code": "DWS.0047", "status": "RUNNING"}, Reason.NOT_FOUND, "DWS.0047"),
+        ("dws", {"errCode": "DWS.4711", "status": "RUNNING"}, Reason.API, "DWS.4711"),
+        ("cdm", {}, Reason.PAYLOAD, ""),
+        ("cdm", {"errCode": "Cdm.0100"}, Reason.NOT_FOUND, "Cdm.0100"),
+        ("cdm", {"submissions": None, "errCode": "Cdm.0100"}, Reason.NOT_FOUND, "Cdm.0100"),
+        ("cdm", {"submissions": [], "errCode": "Cdm.0032"}, Reason.PERMISSION, "Cdm.0032"),
+        ("cdm", {"submissions": {"status": "RUNNING"}}, Reason.PAYLOAD, ""),
+        ("cdm", {"submissions": ["RUNNING"]}, Reason.PAYLOAD, ""),
+        ("cdm", cdm(status=None), Reason.PAYLOAD, ""),
+        ("cdm", [], Reason.PAYLOAD, ""),
+        ("dws", b"<html>", Reason.PAYLOAD, ""),
+        ("dws", b"", Reason.PAYLOAD, ""),
+        ("dws", b"[" * 100_000, Reason.PAYLOAD, ""),
+        ("dws", b'{"status": ' + b"9" * 5000 + b"}", Reason.PAYLOAD, ""),
+        ("dws", b'{"status": "RUN', Reason.PAYLOAD, ""),
+    ],
+)
+def test_a_200_answer_that_is_no_answer_is_a_failure(
+    service: str, body: object, reason: Reason, code: str, job: MakeJob
+) -> None:
+    with pytest.raises(PollError) as caught:
+        read(service, body, job)
+
+    assert (caught.value.reason, caught.value.code) == (reason, code)
+
+
+def test_with_a_status_dlis_is_success_does_not_count(job: MakeJob) -> None:
+    assert read("dli", dli(is_success=False, status="FAILED"), job).state is State.FAILED
+
+
+def test_dws_null_errors_and_the_code_of_success_are_no_failure(job: MakeJob) -> None:
+    assert read("dws", {"status": "RUNNING", "error_code": "DWS.0000"}, job).state is State.RUNNING
+    assert read("dws", {"status": "RUNNING", "error_code": "N/A"}, job).state is State.RUNNING
+    quiet = {"status": "RUNNING", "error_code": None, "code": "X.1", "sub": {"error_code": "DWS.1"}}
+    assert read("dws", quiet, job).state is State.RUNNING
+
+
+def test_text_that_utf8_cannot_say_is_replaced(job: MakeJob) -> None:
+    seen = read("cdm", b'{"submissions":[{"status":"RUNNING","creation-user":"a\\ud800b"}]}', job)
+
+    seen.detail["creation_user"].encode()
+
+
+def test_a_name_is_percent_encoded_in_the_path(job: MakeJob) -> None:
+    request = ADAPTERS["cdm"].request(job("cdm", "同步 a+b~c/d"), "p")
+
+    assert request.path == "/v1.1/p/clusters/c-1/cdm/job/%E5%90%8C%E6%AD%A5%20a%2Bb~c%2Fd/status"
+    assert ADAPTERS["dli"].request(job("dli"), "p").path == "/v1/p/jobs/j-1/progress"
+    assert ADAPTERS["dws"].request(job("dws"), "p").path == "/v1.0/p/job/j-1"

@@ -1,0 +1,103 @@
+"""Whatever the bytes: a snapshot that cannot lie, or a typed error."""
+
+import json
+import re
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.model.errors import PollError
+from exporter.model.job import Job, JobKey
+from exporter.model.snapshot import Snapshot
+from exporter.services import error_classes
+from exporter.services.registry import load
+
+ADAPTERS = load()
+KEYS = re.findall(
+    r"\S+",
+    """
+is_success message job_id status sub_job_id progress sub_jobs id name description submission_time completion_time
+stage_ids job_group num_tasks num_active_tasks num_completed_tasks num_skipped_tasks num_failed_tasks num_killed_tasks
+num_completed_indices num_active_stages num_completed_stages num_skipped_stages num_failed_stages killed_tasks_summary
+job_name begin_time end_time failed_code failed_detail error_code error_msg errCode externalMessage code error
+submissions isIncrementing job-name counters isStopingIncrement is-execute-auto last-update-date last-udpate-user
+last-update-user isDeleteJob creation-user creation-date external-id submission-id delete_rows update_rows write_rows
+execute-date error-details error-summary org.apache.sqoop.submission.counter.SqoopCounters ROWS_READ TOTAL_FILES
+request_id
+""",
+)
+WORDS = sorted({word for adapter in ADAPTERS.values() for word in adapter.states})
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(10**300, 10**320)
+    | st.floats()
+    | st.text(max_size=12)
+    | st.sampled_from([*WORDS, "-1", "100%", "9", "N/A", "2024-03-05T08:10:00", "Tue Mar 05 08:10:41 CST 2024"])
+    | st.sampled_from(["DLI.0999", "DWS.0047", "Cdm.0100", "APIGW.0308", "99999-01-01T00:00:00", "\ud800"])
+)
+
+
+def objects(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=3), values, max_size=12)
+
+
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | objects(inner), max_leaves=25)
+BODIES = (
+    st.binary(max_size=60)
+    | objects(VALUES).map(lambda data: json.dumps(data).encode())
+    | objects(VALUES).map(lambda data: json.dumps({**data, "status": "RUNNING"}).encode())
+    | st.lists(objects(VALUES), max_size=3).map(
+        lambda runs: json.dumps({"submissions": [{"status": "RUNNING", **run} for run in runs]}).encode()
+    )
+    | st.lists(objects(VALUES), max_size=3).map(
+        lambda subjobs: json.dumps({"status": "RUNNING", "sub_jobs": subjobs}).encode()
+    )
+)
+
+
+@given(body=BODIES, service=st.sampled_from(sorted(ADAPTERS)))
+@settings(max_examples=300, deadline=None)
+def test_any_bytes_become_a_snapshot_or_a_typed_error(body: bytes, service: str) -> None:
+    job = Job(JobKey(service, "j"), "p", {"job_id": "j", "cluster_id": "c", "job_name": "j"})
+    try:
+        seen = ADAPTERS[service].parse(body, job, None)
+    except PollError:
+        return
+
+    _check(seen)
+
+
+@given(body=BODIES)
+@settings(max_examples=200, deadline=None)
+def test_any_bytes_become_a_history_or_a_typed_error(body: bytes) -> None:
+    for adapter in ADAPTERS.values():
+        if adapter.past is None:
+            continue
+        try:
+            told = adapter.past.parse(body)
+        except PollError:
+            continue
+        for each in told:
+            _check(each)
+
+
+def _check(seen: Snapshot) -> None:
+    assert seen.progress is None or 0 <= seen.progress <= 1
+    assert all(0 <= value < float("inf") for value in seen.counts.values())
+    assert all(time is None or 0 <= time < 253_402_300_801 for time in (seen.start, seen.end))
+    assert (seen.failure_code is not None) == (seen.state.value == "failed")
+    json.dumps(seen.told(), allow_nan=False, ensure_ascii=False).encode()
+    "".join([seen.native_state, seen.run.label, *(measure.label for measure in seen.counts)]).encode()
+
+
+@given(body=BODIES, status=st.integers(300, 599), service=st.sampled_from(sorted(ADAPTERS)))
+@settings(max_examples=150, deadline=None)
+def test_any_refused_answer_has_a_reason(body: bytes, status: int, service: str) -> None:
+    error = error_classes.refusal(status, error_classes.envelope(body), ADAPTERS[service].codes)
+
+    assert error.reason in error_classes.SENTENCES
+    assert len(error.text) <= 300
+    error.text.encode()

@@ -1,0 +1,656 @@
+"""Lists of jobs: every sample becomes what it says, odd rows cost only themselves, and paging loses nothing."""
+
+import json
+import re
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from exporter.model.errors import PollError
+from exporter.model.job import Job, JobKey
+from exporter.model.reason import Reason
+from exporter.model.record import RunId
+from exporter.model.snapshot import Measure, State
+from exporter.services import name_template
+from exporter.services.listing import Lister, ListQuery, Location, Page
+from exporter.services.paging import Found, Reading, pages, walk
+from exporter.services.registry import load
+from exporter.services.request import Request
+
+ADAPTERS = load()
+NOW = 1_760_000_000.0
+CLUSTER = Location("c-1", "etl")
+T = TypeVar("T")
+Payload = Callable[[str], bytes]
+
+
+def lister(service: str) -> Lister[Any]:
+    found = ADAPTERS[service].lists
+    assert found is not None
+    return found
+
+
+def read(service: str, body: object) -> Page:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return lister(service).parse(raw, ListQuery(CLUSTER if service == "cdm" else Location()))
+
+
+def driven(
+    steps: Generator[Request, tuple[bytes, float], T], answer: Callable[[Request], object]
+) -> tuple[T, list[Request]]:
+    """Run a generator to its end; an answer that is an error is thrown in."""
+    asked: list[Request] = []
+    try:
+        request = next(steps)
+        while True:
+            asked.append(request)
+            given = answer(request)
+            request = (
+                steps.throw(given) if isinstance(given, PollError) else steps.send((json.dumps(given).encode(), NOW))
+            )
+    except StopIteration as done:
+        return done.value, asked
+
+
+def always(body: object) -> Callable[[Request], object]:
+    return lambda _: body
+
+
+def dli(number: int, **fields: object) -> dict[str, object]:
+    return {"job_id": f"j{number}", "status": "RUNNING", "start_time": 1_759_990_000_000 + number, **fields}
+
+
+def found(service: str, rule: dict[str, object], answer: Callable[[Request], object]) -> tuple[Found, list[Request]]:
+    return driven(walk(lister(service), lister(service).rule.model_validate(rule), "p", NOW), answer)
+
+
+def query(request: Request, name: str) -> list[str]:
+    return [value for key, value in request.query if key == name]
+
+
+# --- reading
+
+
+def test_the_sample_of_dli_is_read(payload: Payload) -> None:
+    page = read("dli", payload("dli/list_sql_jobs_page.json"))
+    running, finished, failed = page.items
+
+    assert (page.rows, page.total, page.unknown) == (3, 231, ())
+    assert running.target == {"job_id": "3b0f6f57-6f1e-4f0e-9a55-0a9d3a2c7e11"}
+    assert running.words == {
+        "job_id": "3b0f6f57-6f1e-4f0e-9a55-0a9d3a2c7e11",
+        "job_type": "QUERY",
+        "queue_name": "etl_queue",
+        "owner": "svc_etl",
+        "database_name": "sales",
+        "tags.team": "bi",
+    }
+    assert running.since == 1709597421
+    assert running.snapshot is not None
+    assert (running.snapshot.state, running.snapshot.progress) == (State.RUNNING, None)
+    assert (running.snapshot.start, running.snapshot.end) == (1709597421, None)
+    assert running.snapshot.run == RunId("3b0f6f57-6f1e-4f0e-9a55-0a9d3a2c7e11")
+    assert finished.snapshot is not None
+    assert (finished.snapshot.progress, finished.snapshot.end) == (1, 1709597475)
+    assert failed.snapshot is not None
+    assert (failed.snapshot.failure_code, failed.snapshot.end) == ("DLI.0005", None)
+    assert "database_name" not in failed.words
+
+
+def test_the_sample_of_cdm_is_read(payload: Payload) -> None:
+    page = read("cdm", payload("cdm/list_jobs_all.json"))
+    running, new, legacy = page.items
+
+    assert (page.rows, page.total, page.unknown) == (3, 3, ())
+    assert running.target == {"cluster_id": "c-1", "job_name": "mysql2dws"}
+    assert running.words == {
+        "cluster_id": "c-1",
+        "cluster_name": "etl",
+        "job_name": "mysql2dws",
+        "job_type": "NORMAL_JOB",
+        "group_name": "DEFAULT",
+    }
+    assert running.since == 1709500000
+    assert running.snapshot is not None
+    assert (running.snapshot.state, running.snapshot.incremental) == (State.RUNNING, False)
+    assert running.snapshot.counts == {Measure("rows_read"): 4000, Measure("rows_written"): 3511}
+    assert (running.snapshot.start, running.snapshot.end) == (1709597421, None)
+    assert (running.snapshot.run, running.snapshot.progress) == (RunId(), None)
+    assert new.target["job_name"] == "新作业"
+    assert new.snapshot is not None
+    assert (new.snapshot.state, new.snapshot.native_state) == (State.PENDING, "NEW")
+    assert (legacy.snapshot, legacy.since) == (None, None)
+
+
+def test_nothing_of_statements_and_configurations_is_kept(payload: Payload) -> None:
+    assert "secret" not in repr(read("dli", payload("dli/list_sql_jobs_page.json")))
+    assert "Config" not in repr(read("cdm", payload("cdm/list_jobs_all.json")))
+
+
+def test_an_empty_list_is_no_failure(payload: Payload) -> None:
+    assert read("dli", payload("dli/list_sql_jobs_empty.json")) == Page(0, (), 0)
+    assert read("dli", {"is_success": True, "job_count": 0, "jobs": None}) == Page(0, total=0)
+    assert read("cdm", {"total": 0, "jobs": None}) == Page(0, total=0)
+    assert read("cdm", {"jobs": [], "total": 0}) == Page(0, (), 0)
+
+
+@pytest.mark.parametrize(
+    ("service", "body", "reason", "code"),
+    [
+        ("dli", {"is_success": False, "message": "DLI.0015: token", "jobs": [dli(1)]}, Reason.AUTH, "DLI.0015"),
+        ("dli", {"is_success": False, "message": "no"}, Reason.API, ""),
+        ("dli", {"is_success": True}, Reason.PAYLOAD, ""),
+        ("dli", {"is_success": True, "jobs": None}, Reason.PAYLOAD, ""),
+        ("cdm", {"total": None, "jobs": None}, Reason.PAYLOAD, ""),
+        ("cdm", {"total": 3, "jobs": None}, Reason.PAYLOAD, ""),
+        ("dli", {"jobs": {"job_id": "j"}}, Reason.PAYLOAD, ""),
+        ("dli", {"jobs": ["j"]}, Reason.PAYLOAD, ""),
+        ("dli", {"error_code": "DLI.0999", "jobs": []}, Reason.SERVER, "DLI.0999"),
+        ("cdm", {"errCode": "Cdm.0001", "externalMessage": "gone"}, Reason.NOT_FOUND, "Cdm.0001"),
+        ("cdm", {"errCode": "Cdm.0032", "jobs": None}, Reason.PERMISSION, "Cdm.0032"),
+        ("cdm", {"error_code": "APIGW.0308", "error_msg": "too often"}, Reason.THROTTLED, "APIGW.0308"),
+        ("cdm", {}, Reason.PAYLOAD, ""),
+        ("cdm", [], Reason.PAYLOAD, ""),
+        ("cdm", b"<html>", Reason.PAYLOAD, ""),
+    ],
+)
+def test_an_answer_without_a_list_is_a_failure(service: str, body: object, reason: Reason, code: str) -> None:
+    with pytest.raises(PollError) as caught:
+        read(service, body)
+
+    assert (caught.value.reason, caught.value.code) == (reason, code)
+
+
+DLI_ROW = dli(1, job_type="QUERY", queue_name="q", owner="li", database_name="d", end_time=1_759_990_009_000) | {
+    "status": "FINISHED",
+    "message": "",
+    "tags": [{"key": "team", "value": "bi"}],
+}
+CDM_ROW: dict[str, object] = {
+    "name": "orders",
+    "job_type": "NORMAL_JOB",
+    "group_name": "g",
+    "creation-date": 1_759_000_000_000,
+    "status": "SUCCEEDED",
+    "execute_start_date": 1_759_990_000_000,
+    "execute_update_date": 1_759_990_009_000,
+    "is_incrementing": False,
+    "enabled": True,
+    "external_id": "job_local1_0001",
+    **dict.fromkeys(("rows_read", "rows_written", "write_rows", "update_rows", "delete_rows", "bytes_read"), 1),
+    **dict.fromkeys(("bytes_written", "files_read", "files_written"), 1),
+}
+ROWS = {"dli": DLI_ROW, "cdm": CDM_ROW}
+IDS = {"dli": "job_id", "cdm": "name"}
+CASES = [(service, field) for service, row in ROWS.items() for field in row]
+
+
+@pytest.mark.parametrize(("service", "field"), CASES)
+@pytest.mark.parametrize("lost", ["missing", None, "", "N/A"])
+def test_what_a_row_does_not_say_costs_only_itself(service: str, field: str, lost: object) -> None:
+    row = {name: value for name, value in ROWS[service].items() if name != field}
+    if lost != "missing":
+        row[field] = lost
+    (whole,) = read(service, {"jobs": [ROWS[service]]}).items
+    page = read(service, {"jobs": [row]})
+
+    if field == IDS[service]:
+        if (service, lost) == ("cdm", "N/A"):
+            assert page.items[0].target["job_name"] == "N/A"
+        else:
+            assert (page.rows, page.items, page.unknown) == (1, (), ("jobs",))
+        return
+    (less,) = page.items
+    assert page.unknown == ()
+    assert less.target == whole.target
+    assert (less.since is None) == (field in {"start_time", "creation-date"})
+    assert set(whole.words) - set(less.words) == {
+        word for word in whole.words if word == field or (field == "tags" and word == "tags.team")
+    }
+    assert (less.snapshot is None) == (field == "status")
+    if less.snapshot is not None and whole.snapshot is not None:
+        assert less.snapshot.unknown == ()
+        assert less.snapshot.state is whole.snapshot.state
+        assert less.snapshot.counts.items() <= whole.snapshot.counts.items()
+
+
+@pytest.mark.parametrize(("service", "field"), CASES)
+def test_what_cannot_be_read_is_noted_by_its_name(service: str, field: str) -> None:
+    page = read(service, {"jobs": [{**ROWS[service], field: {"odd": []}}]})
+    noted = [*page.unknown, *(name for each in page.items if each.snapshot for name in each.snapshot.unknown)]
+
+    if field == "message":
+        assert noted == ["message"]
+    assert noted == ["jobs" if field == IDS[service] else field]
+
+
+@pytest.mark.parametrize(("service", "field"), CASES)
+def test_a_number_sent_as_text_is_a_number(service: str, field: str) -> None:
+    row = ROWS[service]
+    if type(row[field]) is int:
+        assert read(service, {"jobs": [{**row, field: str(row[field])}]}) == read(service, {"jobs": [row]})
+
+
+def test_minus_one_is_cdms_word_for_none() -> None:
+    (listed,) = read("cdm", {"jobs": [{**CDM_ROW, "bytes_read": -1, "files_read": "-1", "rows_read": -2}]}).items
+
+    assert listed.snapshot is not None
+    assert {"read_bytes", "files_read", "rows_read"}.isdisjoint(each.name for each in listed.snapshot.counts)
+    assert listed.snapshot.unknown == ("rows_read",)
+
+
+def test_a_word_that_nobody_knows_is_counted_and_unknown() -> None:
+    for service, row in ROWS.items():
+        (listed,) = read(service, {"jobs": [{**row, "status": "SUSPENDED"}]}).items
+
+        assert listed.snapshot is not None
+        assert (listed.snapshot.state, listed.snapshot.native_state) == (State.UNKNOWN, "other")
+        assert listed.snapshot.unknown == ("status",)
+        assert listed.snapshot.end is None
+
+
+def test_a_failed_cdm_run_has_no_code_because_the_list_has_no_place_for_it() -> None:
+    (listed,) = read("cdm", {"jobs": [{**CDM_ROW, "status": "FAILED"}]}).items
+
+    assert listed.snapshot is not None
+    assert (listed.snapshot.failure_code, listed.snapshot.end) == (None, 1_759_990_009)
+
+
+def test_a_cdm_name_is_part_of_an_address_and_stays_as_it_came() -> None:
+    (listed,) = read("cdm", {"jobs": [{"name": " a\tb "}, {"name": "\ud800"}, {"name": "  "}]}).items
+
+    assert listed.target["job_name"] == " a\tb "
+    assert listed.words["job_name"] == "a\tb"
+
+
+def test_clusters_are_read_and_those_that_are_off_are_not_usable(payload: Payload) -> None:
+    odd = [
+        {"id": "f", "name": "frozen", "status": 200, "isFrozen": "1"},
+        {"id": "s", "status": "900"},
+        {"id": "n", "status": 777},
+        {"id": "m"},
+        {"name": "no id"},
+        5,
+    ]
+    places = lister("cdm").places
+
+    assert places(payload("cdm/list_clusters.json")) == (
+        Location("6ec9a0a4-76be-4262-8697-e7af1fac7920", "cdm-prod", True, ""),
+        Location("c2db1191-eb6c-464a-a0d3-b434e6c6df26", "cdm-new", False, "creating"),
+    )
+    assert places(json.dumps({"clusters": odd}).encode()) == (
+        Location("f", "frozen", False, "frozen"),
+        Location("s", "s", False, "off"),
+        Location("n", "n", False, "in state 777"),
+        Location("m", "m", True, ""),
+    )
+    with pytest.raises(PollError):
+        places(b"{}")
+
+
+KEYS = [*DLI_ROW, *CDM_ROW, "key", "value", "is_success", "job_count", "jobs", "total", "clusters", "id", "isFrozen"]
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(10**300, 10**320)
+    | st.floats()
+    | st.text(max_size=9)
+    | st.sampled_from(["RUNNING", "FAILED", "FINISHED", "-1", "Cdm.0100", "\ud800", "\x00", "N/A"])
+)
+OBJECTS = st.dictionaries(
+    st.sampled_from([*KEYS, "errCode", "error_code", "message"]) | st.text(max_size=3),
+    st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner)),
+    max_size=12,
+)
+BODIES = (
+    st.binary(max_size=60)
+    | OBJECTS.map(lambda data: json.dumps(data).encode())
+    | st.tuples(OBJECTS, st.lists(OBJECTS, max_size=4)).map(
+        lambda parts: json.dumps({**parts[0], "is_success": True, "jobs": parts[1], "clusters": parts[1]}).encode()
+    )
+)
+
+
+@given(body=BODIES, service=st.sampled_from(sorted(ROWS)))
+@settings(max_examples=300, deadline=None)
+def test_any_bytes_become_a_page_or_a_typed_error(body: bytes, service: str) -> None:
+    for parse in (lambda: read(service, body), lambda: lister(service).places(body)):
+        try:
+            page = parse()
+        except PollError:
+            continue
+        for listed in page.items if isinstance(page, Page) else ():
+            assert ADAPTERS[service].request(Job(JobKey(service, "j"), "p", listed.target), "p").path.isascii()
+            name = name_template.filled(lister(service).template(None, ()), listed.words)
+            assert name
+            name.encode()
+            if listed.snapshot is not None:
+                json.dumps(listed.snapshot.told(), allow_nan=False, ensure_ascii=False).encode()
+                assert all(0 <= value < float("inf") for value in listed.snapshot.counts.values())
+
+
+# --- paging
+
+
+class Service:
+    """A list that changes between two pages, as *before* says."""
+
+    def __init__(self, jobs: list[dict[str, object]], before: Callable[["Service", int], None] | None = None) -> None:
+        self.jobs = jobs
+        self.before = before
+        self.calls = 0
+        self.totals = True
+
+    def __call__(self, request: Request) -> object:
+        self.calls += 1
+        if self.before:
+            self.before(self, self.calls)
+        (size,), (page,) = query(request, "page-size"), query(request, "current-page")
+        first = int(size) * (int(page) - 1)
+        count = {"job_count": len(self.jobs)} if self.totals else {}
+        return {"is_success": True, **count, "jobs": self.jobs[first : first + int(size)]}
+
+
+def listed(service: Service, most: float = float("inf")) -> tuple[Reading, list[str]]:
+    reading, _ = driven(pages(lister("dli"), ListQuery(), "p", most=most), service)
+    return reading, [each.target["job_id"] for each in reading.items]
+
+
+@pytest.mark.parametrize("totals", [True, False])
+@pytest.mark.parametrize(
+    ("jobs", "calls"), [(0, 1), (99, 1), (100, 2), (101, 2), (250, 3), (9_999, 100), (10_000, 100)]
+)
+def test_every_job_of_every_page_is_listed_once(jobs: int, calls: int, totals: bool) -> None:
+    service = Service([dli(number) for number in range(jobs)])
+    service.totals = totals
+    reading, ids = listed(service)
+
+    assert ids == [f"j{number}" for number in range(jobs)]
+    assert service.calls == calls
+    assert reading.unread == (None if jobs == 10_000 and not totals else 0)
+
+
+def test_what_lies_beyond_a_hundred_pages_is_told() -> None:
+    service = Service([dli(number) for number in range(10_250)])
+    reading, ids = listed(service)
+
+    assert (len(ids), len(set(ids)), service.calls, reading.unread) == (10_000, 10_000, 100, 250)
+
+
+CHANGES = st.lists(st.tuples(st.booleans(), st.integers(0, 130), st.integers(0, 9999)), max_size=12)
+
+
+@given(changes=CHANGES)
+@settings(max_examples=100, deadline=None)
+def test_none_twice_and_none_lost_while_the_list_changes(changes: list[tuple[bool, int, int]]) -> None:
+    """Jobs are added at the front, or others leave from anywhere; those that stay all the time are all listed."""
+    start = [dli(number) for number in range(640)]
+    left: set[str] = set()
+    coming = iter(changes)
+
+    def change(service: Service, call: int) -> None:
+        adds, many, place = next(coming, (True, 0, 0)) if call > 1 else (True, 0, 0)
+        if adds:
+            service.jobs = [dli(1000 * call + each) for each in range(many)] + service.jobs
+        else:
+            place %= max(1, len(service.jobs))
+            left.update(str(job["job_id"]) for job in service.jobs[place : place + many])
+            service.jobs = service.jobs[:place] + service.jobs[place + many :]
+
+    _, ids = listed(Service(start, change))
+
+    assert len(ids) == len(set(ids))
+    assert {str(job["job_id"]) for job in start} - left <= set(ids)
+
+
+def test_an_answer_that_repeats_itself_ends_the_list() -> None:
+    rows = [dli(number) for number in range(100)]
+
+    bodies: list[dict[str, object]] = [{"jobs": rows}, {"jobs": rows, "job_count": 100_000}]
+    for body in bodies:
+        reading, asked = driven(pages(lister("dli"), ListQuery(), "p"), always(body))
+
+        assert (len(reading.items), len(asked)) == (100, 2)
+        assert reading.unread == (99_900 if "job_count" in body else None)
+
+
+def test_a_list_whose_total_never_rests_ends_all_the_same() -> None:
+    totals = iter(range(10_000, 0, -7))
+    rows = [dli(number) for number in range(100)]
+    _, asked = driven(pages(lister("dli"), ListQuery(), "p"), lambda _: {"job_count": next(totals), "jobs": rows})
+
+    assert len(asked) == 100
+
+
+def test_rows_that_cannot_be_read_are_rows_all_the_same() -> None:
+    service = Service([{"status": "RUNNING"} if number % 2 else dli(number) for number in range(150)])
+    reading, ids = listed(service)
+
+    assert (len(ids), service.calls, reading.unread) == (75, 2, 0)
+    assert reading.unknown == ("jobs",) * 75
+
+
+# --- rules
+
+
+def test_the_query_of_dli_is_what_the_rule_asks_for() -> None:
+    rule = {"queues": ["a", "b"], "states": ["running", "LAUNCHING"], "tags": {"k1": "v1", "k2": "v 2"}, "owner": "li"}
+    _, asked = found("dli", {**rule, "types": ["query"], "window": "1h30m"}, lambda _: {"jobs": []})
+
+    assert [request.query for request in asked] == [
+        (
+            ("page-size", "100"),
+            ("current-page", "1"),
+            ("start", "1759994600000"),
+            ("end", "1760000000000"),
+            ("order", "start_time_desc"),
+            ("owner", "li"),
+            ("tags", "k1=v1,k2=v 2"),
+            ("job-type", "QUERY"),
+            ("queue_name", queue),
+            ("job-status", state),
+        )
+        for queue in "ab"
+        for state in ("RUNNING", "LAUNCHING")
+    ]
+    assert {(request.operation, request.path, request.limit) for request in asked} == {
+        ("ListSqlJobs", "/v1.0/p/jobs", "dli")
+    }
+
+
+def test_all_pages_end_at_the_moment_of_the_first() -> None:
+    _, asked = found("dli", {}, Service([dli(number) for number in range(250)]))
+
+    assert {(*query(request, "start"), *query(request, "end")) for request in asked} == {
+        ("1759913600000", "1760000000000")
+    }
+
+
+def test_of_many_dli_jobs_the_newest_are_kept_and_no_further_page_is_read() -> None:
+    jobs = [dli(number) for number in range(1000, 0, -1)]
+    result, asked = found("dli", {"max_jobs": "120"}, Service(jobs))
+
+    assert [each.name for each in result.jobs] == [f"j{number}" for number in range(881, 1001)]
+    assert (result.cut, result.unread, len(asked)) == (80, 800, 2)
+
+
+def test_several_types_are_asked_for_at_once_and_looked_at_again() -> None:
+    jobs = [dli(1, job_type="DDL"), dli(2, job_type="QUERY"), dli(3), dli(4, job_type="insert")]
+    result, (asked,) = found("dli", {"types": ["DDL", "INSERT"]}, Service(jobs))
+
+    assert query(asked, "job_types") == ["DDL", "INSERT"]
+    assert [each.name for each in result.jobs] == ["j1", "j3", "j4"]
+
+
+def test_names_of_dli_come_from_the_template_and_later_runs_come_later() -> None:
+    jobs: list[dict[str, object]] = [
+        dli(3, tags=[{"key": "pipeline", "value": "nightly"}]),
+        dli(2),
+        dli(1, tags=[{"key": "pipeline", "value": "nightly"}, {"key": "x", "value": 5}, "odd"]),
+        dli(4, tags=[{"key": "pipeline", "value": "hourly"}]),
+        {"job_id": "j0"},
+    ]
+    result, _ = found("dli", {"name": "{tags.pipeline}", "exclude": "^hour"}, Service(jobs))
+
+    assert [(each.name, each.listed.target["job_id"]) for each in result.jobs] == [
+        ("j0", "j0"),
+        ("nightly", "j1"),
+        ("j2", "j2"),
+        ("nightly", "j3"),
+    ]
+    assert result.unknown == ()
+    assert result.jobs[1].listed.snapshot is not None
+    assert result.jobs[1].listed.snapshot.unknown == ("tags",)
+
+
+def cdm(clusters: list[dict[str, object]], jobs: dict[str, list[dict[str, object]]]) -> Callable[[Request], object]:
+    def answer(request: Request) -> object:
+        if request.operation == "ListClusters":
+            return {"clusters": clusters}
+        cluster = request.path.split("/")[4]
+        if cluster not in jobs:
+            return PollError(Reason.SERVER, "it failed")
+        assert query(request, "page_size") == ["100"]
+        first = 100 * (int(query(request, "page_no")[0]) - 1)
+        rows = [row for row in jobs[cluster] if row.get("job_type", "NORMAL_JOB") in query(request, "jobType")]
+        return {"total": len(rows), "jobs": rows[first : first + 100]}
+
+    return answer
+
+
+ONE: dict[str, object] = {"id": "c1", "name": "etl", "status": "200"}
+TWO: dict[str, object] = {"id": "c2", "name": "bi", "status": "200"}
+OFF: dict[str, object] = {"id": "c3", "name": "test", "status": "900"}
+
+
+def test_cdm_asks_for_the_clusters_and_then_for_each_type_of_job() -> None:
+    rows: list[dict[str, object]] = [{"name": "a"}, {"name": "b", "job_type": "BATCH_JOB"}]
+    result, asked = found("cdm", {"types": ["NORMAL_JOB", "batch_job"]}, cdm([ONE], {"c1": rows}))
+
+    assert [(request.operation, request.path, request.limit) for request in asked] == [
+        ("ListClusters", "/v1.1/p/clusters", "cdm_list"),
+        ("ShowJobs", "/v1.1/p/clusters/c1/cdm/job/all", "cdm_list"),
+        ("ShowJobs", "/v1.1/p/clusters/c1/cdm/job/all", "cdm_list"),
+    ]
+    assert [each.name for each in result.jobs] == ["a", "b"]
+
+
+def test_with_several_clusters_a_job_is_named_after_its_cluster_too() -> None:
+    jobs: dict[str, list[dict[str, object]]] = {"c1": [{"name": "a"}], "c2": [{"name": "a"}]}
+    result, asked = found("cdm", {"match": "^a$"}, cdm([ONE, TWO, OFF], jobs))
+
+    assert [each.name for each in result.jobs] == ["etl/a", "bi/a"]
+    assert result.skipped == (Location("c3", "test", False, "off"),)
+    assert len(asked) == 3
+    named, _ = found("cdm", {"name": "{job_name}"}, cdm([ONE, TWO], jobs))
+    assert [each.name for each in named.jobs] == ["a", "a"]
+
+
+def test_clusters_are_chosen_by_name_or_id_and_one_that_is_not_there_is_told() -> None:
+    result, asked = found("cdm", {"clusters": ["c1", "gone"]}, cdm([ONE, TWO], {"c1": [{"name": "a"}]}))
+
+    assert len(asked) == 2
+    assert result.skipped == (Location("", "gone", usable=False),)
+    only, _ = found("cdm", {"clusters": ["etl"]}, cdm([ONE, TWO], {"c1": [{"name": "a"}]}))
+    assert [each.name for each in only.jobs] == ["a"]
+
+
+def test_a_cluster_that_fails_does_not_hide_the_others() -> None:
+    result, _ = found("cdm", {}, cdm([ONE, TWO], {"c2": [{"name": "a"}]}))
+
+    assert [each.name for each in result.jobs] == ["bi/a"]
+    assert [(place.id, error.reason) for place, error in result.failures] == [("c1", Reason.SERVER)]
+    with pytest.raises(PollError):
+        found("cdm", {}, lambda _: PollError(Reason.AUTH, "refused"))
+
+
+def test_of_many_cdm_jobs_those_created_last_are_kept_wherever_they_stand() -> None:
+    rows: list[dict[str, object]] = [
+        {"name": f"{number:03}", "creation-date": 1000 * (number * 7 % 250)} for number in range(250)
+    ]
+    result, asked = found("cdm", {"max_jobs": "10"}, cdm([ONE], {"c1": rows}))
+
+    assert [each.listed.since for each in result.jobs] == list(range(240, 250))
+    assert (result.cut, result.unread, len(asked)) == (240, 0, 4)
+
+
+@pytest.mark.parametrize(
+    ("service", "given", "sentence"),
+    [
+        ("dli", {"queues": "default"}, None),
+        ("dli", {"queues": [""]}, "expected text; this is empty"),
+        ("dli", {"types": ["QUERRY"]}, 'unknown word "QUERRY"; did you mean "QUERY"?'),
+        ("dli", {"states": ["DONE"]}, 'unknown word "DONE"; known are ACTIVE, CANCELLED,'),
+        ("dli", {"tags": {"a": "x,y"}}, "expected tags without commas"),
+        ("dli", {"window": "1"}, "expected a duration with its unit, such as 1s"),
+        ("dli", {"window": "10ms"}, "expected at least 1s, not 10ms"),
+        ("dli", {"max_jobs": "0"}, "expected at least 1, not 0"),
+        ("dli", {"max_jobs": "many"}, 'expected a whole number, not "many"'),
+        ("dli", {"match": "["}, 'expected a regular expression, not "[": unterminated'),
+        ("dli", {"name": "{job_name}"}, 'unknown word "job_name" in the name; did you mean "job_type"?'),
+        ("dli", {"clusters": "all"}, None),
+        ("cdm", {"clusters": "prod"}, 'expected all, or a list of names or ids of clusters, not "prod"'),
+        ("cdm", {"clusters": []}, "expected at least one; this list is empty"),
+        ("cdm", {"types": []}, "expected at least one; this list is empty"),
+        ("cdm", {"types": ["JOB"]}, 'unknown word "JOB"'),
+        ("cdm", {"name": "{tags.a}"}, 'unknown word "tags.a" in the name; known are cluster_id,'),
+    ],
+)
+def test_a_mistake_in_a_rule_is_one_sentence(service: str, given: dict[str, object], sentence: str | None) -> None:
+    with pytest.raises(ValidationError) as caught:
+        lister(service).rule.model_validate(given)
+
+    (error,) = caught.value.errors()
+    if sentence:
+        assert str(error["ctx"]["error"]).startswith(sentence)
+
+
+def test_a_rule_is_read_from_text() -> None:
+    rule: Any = lister("dli").rule.model_validate({"window": "2h", "max_jobs": "7", "match": "^a", "exclude": "b$"})
+
+    assert (rule.window, rule.max_jobs, rule.match) == (7200, 7, re.compile("^a"))
+    assert [rule.wants(text) for text in ("ac", "ab", "ca")] == [True, False, False]
+    assert lister("cdm").rule.model_validate({"clusters": "all"}) == lister("cdm").rule()
+    assert ADAPTERS["dws"].lists is None
+
+
+@pytest.mark.parametrize(
+    ("template", "sentence"),
+    [
+        ("{job_id}", None),
+        ("run of {tags.team name}", None),
+        ("nightly", None),
+        (" ", "expected text; this is empty"),
+        ("{job_id", "expected each { to have its } and a word between them"),
+        ("{{job_id}}", "expected each { to have its } and a word between them"),
+        ("{}", 'unknown word ""'),
+        ("{tags.}", 'unknown word "tags."'),
+        ("{job}", 'unknown word "job" in the name; did you mean "job_id"?'),
+        ("{job_id!r}", 'unknown word "job_id!r" in the name; did you mean "job_id"?'),
+        ("{secret}", 'unknown word "secret" in the name; known are job_id, tags.<key>'),
+    ],
+)
+def test_a_template_uses_known_words_only(template: str, sentence: str | None) -> None:
+    mistake = name_template.mistake(template, ("job_id", "tags."))
+
+    assert mistake is None if sentence is None else (mistake or "").startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("template", "words", "name"),
+    [
+        ("{a}/{b}", {"a": "x", "b": "同步 y"}, "x/同步 y"),
+        ("{a}/{b}", {"a": "x"}, ""),
+        (" {a} ", {"a": " "}, ""),
+        ("{a}", {"a": "{b}", "b": "y"}, "{b}"),
+        ("{a}", {"a": "x\ny\ud800"}, "x\ufffdy?"),
+        ("{a}", {"a": "x" * 399 + " " + "y"}, "x" * 399),
+    ],
+)
+def test_a_name_is_fit_for_a_label(template: str, words: dict[str, str], name: str) -> None:
+    assert name_template.filled(template, words) == name
