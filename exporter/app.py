@@ -140,7 +140,7 @@ class App:
         parts.use(settings)
         if self._journal is not None:
             self._journal.retention = settings.poll.retention
-        logs.configure(settings.log.level, settings.log.format)
+        logs.configure(settings.log.level, settings.log.format, settings.log.vendor_text)
         self._name_shard()
         return changes
 

@@ -1,34 +1,109 @@
 """Logging: one event a line, JSON for machines or console for people.
 
-What may stand in a line is decided where it is logged: names, reasons, codes and request ids, never a secret and
-never the vendor's text. What libraries log of their own goes the same way, less what an exception says, because that
-may quote an answer.
+What may stand in a line is decided where it is logged: names, reasons, codes and request ids, never a secret. The
+vendor's text goes through :func:`vendor_text`. What libraries log goes the same way, without what an exception says,
+because that may quote an answer.
 """
 
 import logging
 import sys
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TextIO, cast
+from datetime import UTC, datetime
+from typing import Any, Final, TextIO, cast
 
 import structlog
+from structlog.dev import BRIGHT, CYAN, DIM, RESET_ALL, Column, KeyValueColumnFormatter, LogLevelColumnFormatter
+from structlog.typing import EventDict, Processor
+
+from exporter.model.masking import masked
+from exporter.model.messages import printable
+from exporter.model.units import duration
+
+VENDOR_TEXTS: Final[dict[str, Callable[[str], str]]] = {"off": lambda text: "", "redacted": masked, "full": str}
+_vendor_text = VENDOR_TEXTS["off"]
 
 
-def configure(level: str, form: str) -> None:
-    """Set up logging to standard error for the whole process; *form* is ``json`` or ``console``."""
-    renderer: Any = (
-        structlog.processors.JSONRenderer(ensure_ascii=False)
-        if form == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
+def configure(level: str, form: str, vendor: str = "off") -> None:
+    """Set up logging to standard error for the whole process.
+
+    *form* is ``json`` or ``console``; *vendor* is how the vendor's text is logged: ``off``, ``redacted`` or ``full``.
+    """
+    global _vendor_text
+    _vendor_text = VENDOR_TEXTS[vendor]
     threshold = logging.getLevelNamesMapping()[level.upper()]
+    processors: list[Processor] = [structlog.stdlib.add_log_level, _without_empty, _with_times]
+    if form == "json":
+        stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
+        processors += [stamp, structlog.processors.JSONRenderer(ensure_ascii=False)]
+    else:
+        stamp = structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%SZ", utc=True)
+        processors += [stamp, _for_people, _console(colors=sys.stderr.isatty())]
     structlog.configure(
-        processors=[structlog.stdlib.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True), renderer],
+        processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Lossy(sys.stderr))),
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[_Libraries()], level=max(threshold, logging.WARNING), force=True)
+
+
+def vendor_text(text: str) -> str:
+    """Return of a text of the vendor's what the configuration allows to log, perhaps nothing."""
+    return _vendor_text(text)
+
+
+def _without_empty(_: object, __: str, event: EventDict) -> EventDict:
+    """Leave out what says nothing."""
+    return {name: value for name, value in event.items() if value is not None and value != "" and value != []}
+
+
+def _with_times(_: object, __: str, event: EventDict) -> EventDict:
+    """Write Unix times as times."""
+    for name, value in event.items():
+        if name.endswith("_at") and isinstance(value, int | float):
+            with suppress(ValueError, OverflowError, OSError):
+                event[name] = f"{datetime.fromtimestamp(value, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return event
+
+
+def _for_people(_: object, __: str, event: EventDict) -> EventDict:
+    """Write durations with their unit, lists without brackets, and a job as one name."""
+    if "job" in event and "service" in event:
+        event["job"] = f"{event.pop('service')}/{event['job']}"
+    for name in list(event):
+        value = event[name]
+        if name.endswith("_seconds") and isinstance(value, int | float):
+            event[name.removesuffix("_seconds")] = duration(round(value)) if value >= 60 else f"{value:.3g}s"
+            del event[name]
+        elif isinstance(value, list):
+            event[name] = ", ".join(map(str, value))
+    return event
+
+
+def _console(*, colors: bool) -> structlog.dev.ConsoleRenderer:
+    """Return what writes a line for people: the time, the job it is about, what happened, and the rest."""
+    bright, cyan, dim, reset = (BRIGHT, CYAN, DIM, RESET_ALL) if colors else ("", "", "", "")
+    levels = structlog.dev.ConsoleRenderer.get_default_level_styles(colors)
+    return structlog.dev.ConsoleRenderer(
+        columns=[
+            Column("", KeyValueColumnFormatter(cyan, "", reset, _quoted)),
+            Column("timestamp", KeyValueColumnFormatter(None, dim, reset, str)),
+            Column("level", LogLevelColumnFormatter(levels, reset)),
+            Column("job", KeyValueColumnFormatter(None, bright, reset, _plain)),
+            Column("event", KeyValueColumnFormatter(None, bright, reset, _plain)),
+        ]
+    )
+
+
+def _plain(value: object) -> str:
+    return printable(str(value))
+
+
+def _quoted(value: object) -> str:
+    text = _plain(value)
+    return f'"{text}"' if " " in text else text
 
 
 def places(error: BaseException) -> list[str]:

@@ -13,6 +13,7 @@ from exporter import logs
 def _restored() -> object:
     """Give the next test its logging back."""
     yield
+    logs.configure("info", "json")
     structlog.reset_defaults()
     logging.basicConfig(handlers=[], force=True)
 
@@ -31,11 +32,46 @@ def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     }
 
 
-def test_console_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_console_shows_the_job_first_times_as_times_and_durations_with_units(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     logs.configure("info", "console")
-    structlog.get_logger().info("poll works again", job="orders")
+    log = structlog.get_logger()
+    log.warning("poll failed", service="dli", job="orders", code="", error="no answer", next_poll_seconds=33.812)
+    log.warning("values stale", service="dli", job="or\nders", last_poll_at=1700000000.5, was=None, projects=["a", "b"])
+    log.info("circuit opened", next_try_seconds=5400.2)
 
-    assert "poll works again" in capsys.readouterr().err
+    lines = [line.partition("Z ")[2] for line in capsys.readouterr().err.splitlines()]
+    assert lines == [
+        '[warning  ] dli/orders poll failed error="no answer" next_poll=33.8s',
+        '[warning  ] dli/or\\nders values stale last_poll_at=2023-11-14T22:13:20Z projects="a, b"',
+        "[info     ] circuit opened next_try=1h30m",
+    ]
+
+
+def test_json_leaves_out_what_is_empty_and_writes_times_as_times(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", "json")
+    structlog.get_logger().info("x", code="", was=None, more=[], jobs=0, last_poll_at=1700000000, next_poll_seconds=3.5)
+
+    line = json.loads(capsys.readouterr().err)
+    assert line | {"timestamp": ""} == {
+        "event": "x",
+        "level": "info",
+        "timestamp": "",
+        "jobs": 0,
+        "last_poll_at": "2023-11-14T22:13:20Z",
+        "next_poll_seconds": 3.5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"), [("off", ""), ("redacted", "no user '***'"), ("full", "no user 'Smith'")], ids=str
+)
+def test_the_vendors_text_is_logged_as_the_configuration_allows(how: str, expected: str) -> None:
+    assert logs.vendor_text("no user 'Smith'") == ""
+    logs.configure("info", "json", how)
+
+    assert logs.vendor_text("no user 'Smith'") == expected
 
 
 def test_what_is_below_the_level_is_not_logged(capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,7 +27,7 @@ def command(options: argparse.Namespace) -> int:
     """Serve live metrics of a pretend cloud; needs no account and no file."""
     with _simulator() as cloud:
         settings = load(None, os.environ, settings_for(cloud))
-        logs.configure(settings.log.level, settings.log.format)
+        logs.configure(settings.log.level, settings.log.format, settings.log.vendor_text)
         asyncio.run(App(settings).run(_say))
     return 0
 

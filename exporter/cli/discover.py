@@ -30,7 +30,7 @@ from exporter.services.request import Request
 def command(options: argparse.Namespace) -> int:
     """Ask the lists of every project and print a jobs: section of what they tell."""
     settings = load(Path(options.config) if options.config else None, os.environ, jobs_needed=False)
-    logs.configure(settings.log.level, settings.log.format)
+    logs.configure(settings.log.level, settings.log.format, settings.log.vendor_text)
     if options.rules and not settings.discovery:
         raise ExporterError("there is no rule under discovery; without --rules all jobs are listed")
     return asyncio.run(_discover(App(settings), rules=options.rules))

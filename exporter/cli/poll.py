@@ -22,7 +22,7 @@ from exporter.sources.job_files import registered
 def command(options: argparse.Namespace) -> int:
     """Poll one registered job once and print request, answer class, snapshot and samples."""
     settings = load_settings(options)
-    logs.configure(settings.log.level, settings.log.format)
+    logs.configure(settings.log.level, settings.log.format, settings.log.vendor_text)
     job = _job(settings, JobKey(options.service, options.job))
     return asyncio.run(_poll(App(settings), job))
 

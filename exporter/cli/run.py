@@ -13,7 +13,7 @@ from exporter.config import Settings, load
 def command(options: argparse.Namespace) -> int:
     """Poll the registered jobs and serve /metrics until SIGTERM."""
     settings = load_settings(options)
-    logs.configure(settings.log.level, settings.log.format)
+    logs.configure(settings.log.level, settings.log.format, settings.log.vendor_text)
     path = Path(options.config) if options.config else None
     asyncio.run(App(settings, read=lambda: load_settings(options), path=path).run())
     return 0

@@ -44,6 +44,14 @@ class Format(StrEnum):
     CONSOLE = "console"
 
 
+class VendorText(StrEnum):
+    """How much of the vendor's own text is repeated."""
+
+    OFF = "off"
+    REDACTED = "redacted"
+    FULL = "full"
+
+
 class Log(Section):
     """The log, which goes to standard error."""
 
@@ -52,6 +60,10 @@ class Log(Section):
     )
     format: Annotated[Format, types.choice(Format)] = Field(
         default=Format.JSON, description="One event a line, as json or for a console."
+    )
+    vendor_text: Annotated[VendorText, types.choice(VendorText)] = Field(
+        default=VendorText.OFF,
+        description="The vendor's own error texts in the log: off, redacted (secrets and literals masked) or full.",
     )
 
 

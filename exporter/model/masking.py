@@ -1,0 +1,55 @@
+"""Masks, in a text of the vendor's, what looks like a secret or like data. Pure.
+
+It goes by how things look, so it masks too much rather than too little: keys and tokens, what stands after the name of
+a password, connection strings, and the literals of SQL. Names of jobs and tables, ids, codes and paths stay.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+MASK: Final = "***"
+Step: TypeAlias = tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]
+
+_NAMES: Final = (
+    r"pass(?:word|wd|phrase)?|pwd|secret|token|credentials?|auth(?:orization)?|signature|session"
+    r"|(?:access|secret|api|private|encryption|account)[ _.-]?key(?:[ _.-]?id)?|\bak|\bsk"
+)
+_VALUE: Final = r"\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?|(?:Bearer|Basic)\s+[^\s,;\"']+|[^\s,;&\"')}\]]+"
+_STEPS: Final[tuple[Step, ...]] = (
+    (re.compile(r"-----BEGIN [A-Z ]*KEY.*", re.DOTALL), MASK),
+    (re.compile(r"\bjdbc:[^\s\"',)]+", re.IGNORECASE), f"jdbc:{MASK}"),
+    (
+        re.compile(
+            r"\b((?:mysql|mariadb|postgres(?:ql)?|gaussdb|mongodb|redis|amqps?|kafka|mssql)[\w+]*://)[^\s\"',)]+",
+            re.IGNORECASE,
+        ),
+        rf"\g<1>{MASK}",
+    ),
+    (re.compile(r"\b([a-z][a-z0-9+.-]{0,20}://)[^\s/@\"']*@", re.IGNORECASE), rf"\g<1>{MASK}@"),
+    (
+        re.compile(rf"((?:{_NAMES})\w{{0,20}}[\"']?\s{{0,3}}(?:[=:]|=>|\bis\b)\s{{0,3}})({_VALUE})", re.IGNORECASE),
+        rf"\g<1>{MASK}",
+    ),
+    (re.compile(r"((?:^|\s)--?(?:password|passwd|secret|token)\s+)\S+", re.IGNORECASE), rf"\g<1>{MASK}"),
+    (re.compile(r"\b((?:Bearer|Basic)\s+)[\w.~+/=-]{8,}"), rf"\g<1>{MASK}"),
+    (re.compile(r"\beyJ[\w-]{5,}(?:\.[\w-]*){0,4}"), MASK),
+    (re.compile(r"\b(?=[A-Z]*[0-9])(?=[0-9]*[A-Z])[A-Z0-9]{16,}\b"), MASK),  # an access key
+    (re.compile(r"\b(?=\w*[0-9])(?=\w*[a-z])(?=\w*[A-Z])[\w+/=-]{32,}"), MASK),  # a secret key or a token
+    (re.compile(r"\b[0-9a-fA-F]{40,}\b"), MASK),
+    (re.compile(r"(?<!\w)[ENXBenxb]?'(?:[^'\\]|''|\\.)*(?:'|$)", re.DOTALL), f"'{MASK}'"),
+)
+_SQL: Final = re.compile(
+    r"\b(?:select|insert\s+into|update|delete\s+from|merge\s+into|where|values|having|between|limit)\b", re.IGNORECASE
+)
+_SQL_STEPS: Final[tuple[Step, ...]] = (
+    (re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)', re.DOTALL), f'"{MASK}"'),
+    (re.compile(r"(?<![\w.:/-])[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?![\w.:/-])"), MASK),
+)
+
+
+def masked(text: str) -> str:
+    """Return *text* with what looks like a secret, a connection string or a literal of SQL masked."""
+    for pattern, mask in _STEPS + (_SQL_STEPS if _SQL.search(text) else ()):
+        text = pattern.sub(mask, text)
+    return text
