@@ -52,6 +52,11 @@ class Projects:
         rates = [each.limits[limit] for each in self.projects.values() if each.owner == project.owner]
         return Bucket(*project.owner, limit), min(rates)
 
+    def in_use(self, bucket: Bucket) -> str:
+        """Return what proves now who draws from *bucket*, for people: its key may have been rotated."""
+        owners = (each for each in self.projects.values() if each.owner == (bucket.identity, bucket.region))
+        return next((each.credentials.in_use for each in owners), bucket.identity)
+
     def bucket(self, job: Job) -> tuple[Bucket, float]:
         """Return the share that the calls for *job* draw from."""
         found = self._buckets.get((job.project, job.key.service))

@@ -20,11 +20,12 @@ from exporter.model.reason import Reason
 class Breaker:
     """The gate of one identity, and the projects that ask under it."""
 
-    identity: str
     gate: CircuitBreaker = field(default_factory=CircuitBreaker)
     projects: dict[str, Credentials] = field(default_factory=dict)
     seen: tuple[int, ...] = ()
     """The generations of the credentials that the gate knows of."""
+    key: str = ""
+    """What was in use by these."""
     why: PollError | None = None
     """What polls fail with while calls are paused; there as long as the metric says so."""
     since: str = ""
@@ -34,6 +35,19 @@ class Breaker:
     def generations(self) -> tuple[int, ...]:
         """What changes when any of the credentials does."""
         return tuple([credentials.generation for credentials in self.projects.values()])
+
+    @property
+    def in_use(self) -> str:
+        """What proves the identity now, in words for people."""
+        return ", ".join(dict.fromkeys(credentials.in_use for credentials in self.projects.values()))
+
+    def look(self) -> bool:
+        """Take note of what is in use; return whether that is news."""
+        generations = self.generations
+        if self.seen == generations:
+            return False
+        self.seen, self.key = generations, self.in_use
+        return True
 
 
 class Breakers:
@@ -56,7 +70,7 @@ class Breakers:
             who = project.credentials
             place = (who.identity, "" if who.signs else name)
             if place not in self._all:
-                self._all[place] = before.get(place) or Breaker(who.identity)
+                self._all[place] = before.get(place) or Breaker()
                 self._all[place].projects = {}
             self._doors[name] = self._all[place]
             self._doors[name].projects[name] = who
@@ -65,7 +79,7 @@ class Breakers:
                 door.seen = ()  # its credentials are others, so it is to be tried
         for door in self._all.values():
             if not any(door is each for each in before.values()):
-                door.seen = door.generations
+                door.look()
         for name in gone:
             self._forget(name)
 
@@ -90,11 +104,11 @@ class Breakers:
         return due
 
     def _changed(self, door: Breaker, now: float) -> bool:
-        if door.seen == door.generations:
+        before = door.key
+        if not door.look():
             return False
-        door.seen = door.generations
         paused = door.gate.paused
-        door.gate.changed(now)
+        door.gate.changed(now, another=before not in {"", door.key})
         if paused and not door.gate.paused:
             self._log.info("credentials changed", **_names(door))
             self._unpause(door)
@@ -122,20 +136,24 @@ class Breakers:
             return Verdict.STALE  # a reload took the project away meanwhile
         verdict = door.gate.refused(ticket, self._clock.monotonic())
         if verdict is Verdict.RENEW:
-            self._log.warning("credentials refused", **_names(door), error=error.sentence)
-            failure: PollError | None = None
-            try:
-                await self._renew(door, project)
-            except PollError as again:
-                failure = again  # if it is no refusal, the call that follows tells it
-            finally:
-                refused = failure is not None and failure.refused
-                door.gate.renewed(self._clock.monotonic(), refused=refused)
-            if failure is not None and refused:
-                verdict, error = Verdict.PAUSE, failure
+            error = await self._answer(door, project, error)
+            verdict = Verdict.PAUSE if door.gate.paused else verdict
         if verdict is Verdict.PAUSE and door in self._all.values():  # else a reload took it away meanwhile
             self._pause(door, error)
         return verdict
+
+    async def _answer(self, door: Breaker, project: str, error: PollError) -> PollError:
+        """Renew what was refused, and let the gate know what came of it; return the refusal that counts."""
+        other, refused, names = False, None, _names(door)
+        try:
+            other = await self._renew(door, project)
+        except PollError as failure:
+            refused = failure if failure.refused else None
+        finally:
+            door.gate.renewed(self._clock.monotonic(), other=other, refused=refused is not None)
+        if other:
+            self._log.warning("credentials refused", **names, error=error.sentence)
+        return refused or error
 
     def _pause(self, door: Breaker, error: PollError) -> None:
         if not door.since:
@@ -143,8 +161,8 @@ class Breakers:
             self._log.error("circuit opened", **_names(door), error=error.sentence, next_try_seconds=door.gate.wait)
         door.why = PollError(
             Reason.AUTH,
-            f"calls of {door.identity} are paused since {door.since}; one tries every {door.gate.wait / 60:.0f} min,"
-            f" and as soon as the credentials change: {error.sentence}",
+            f"calls of {door.in_use} are paused since {door.since}; single calls try again, and all once the"
+            f" credentials change: {error.sentence}",
             code=error.code,
             text=error.text,
             request_id=error.request_id,
@@ -161,13 +179,15 @@ class Breakers:
         with suppress(KeyError):
             self._telemetry.project_paused.remove(project, Reason.AUTH.value)
 
-    async def _renew(self, door: Breaker, project: str) -> None:
+    async def _renew(self, door: Breaker, project: str) -> bool:
+        """Renew the credentials; return whether they are others than those that the gate knows of."""
         credentials = door.projects[project]
         try:
             await credentials.renew(credentials.generation)
         finally:
-            door.seen = door.generations
+            other = door.look()
+        return other
 
 
 def _names(door: Breaker) -> dict[str, str | list[str]]:
-    return {"identity": door.identity, "projects": list(door.projects)}
+    return {"identity": door.in_use, "projects": list(door.projects)}

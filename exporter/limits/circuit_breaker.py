@@ -1,27 +1,31 @@
-"""Whether calls of one identity may go: the rule that keeps a key from being locked.
+"""Whether calls of one identity may go: a circuit breaker that keeps a key from being locked.
 
-More than five signatures in a row that fail lock a key for five minutes, for all who use it. So a call goes alone until
-the cloud took one; a refused one leads to one renewal and one more call, alone; if that is refused too, all calls
-pause, and now and then one is let through to try::
+More than five signatures in a row that fail lock a key for five minutes, for all who use it. And a cloud that refuses
+everybody for a second must not blind us for longer than that takes to see. So::
 
-    unproven --taken--> proven --refused--> unproven (after one renewal) --refused--> paused
-    paused --time--> unproven (a probe) --taken--> proven
-                                        --refused, or nothing came of it--> paused
-    any --the credentials are others--> unproven, or paused a while longer
+    half-open --taken--> closed: all calls go
+    closed --refused--> half-open at once if the renewal brought another key or token, else open
+    half-open --refused, or nothing came of the probe--> open: no call goes
+    open --time--> half-open: one call goes, the probe
+    any --the credentials are others--> half-open, or open a while longer
+
+Calls that were under way when the first one was refused say nothing new: a burst of refusals is one event. From then
+on each call goes alone, after half a minute, one, two and four; these are five refusals in a row, which lock nothing.
+After them a probe comes every six minutes, when any lock is over.
 """
 
 from enum import Enum, auto
 from itertools import count
 from typing import Final, NamedTuple
 
-PROBE: Final = 360.0
-"""Seconds between two calls while paused: a minute longer than a key stays locked."""
+FIRST: Final = 30.0
+"""Seconds from the first refusal to the probe; twice as long after each that is refused too."""
 AGAIN: Final = 60.0
 """Seconds to the next one if nothing came of a probe: no answer, or one that tells nothing of who asked."""
+PROBE: Final = 360.0
+"""Seconds between two probes once the next refusal could lock the key: a minute longer than it stays locked."""
 PATIENCE: Final = 5
 """Refusals in a row that lock nothing yet; the next one would."""
-RARELY: Final = 3600.0
-"""Seconds between two calls while paused, once the next refusal would lock the key."""
 FEW: Final = 4
 """Calls that may go at a time before one was taken, once one ended without an answer: a cloud that hangs must not let
 the jobs wait for each other, and so few that are refused lock nothing."""
@@ -58,13 +62,13 @@ class CircuitBreaker:
 
     def __init__(self) -> None:
         self._epoch = next(_EPOCHS)
-        self._proven = False
+        self._closed = False
         self._alone = 0  # calls on their way before one was taken
         self._width = 1  # how many of them there may be
-        self._shut = False
-        self._tried = False  # what is in use was renewed, so the next refusal pauses
+        self._shut = False  # a renewal is under way
         self._probing = False
-        self._refusals = 0  # since the last call that was taken, stale ones too: the vendor counts them
+        self._refusals = 0  # since the last call that was taken; a burst is one
+        self._openings = 0  # how often in a row calls were paused
         self._refused_at = float("-inf")
         self.probe_at: float | None = None
         """When a call may try again; ``None`` unless paused."""
@@ -77,16 +81,18 @@ class CircuitBreaker:
     @property
     def free(self) -> bool:
         """Whether a call may go now."""
-        return not self.paused and not self._shut and (self._proven or self._alone < self._width)
+        return not self.paused and not self._shut and (self._closed or self._alone < self._width)
 
     @property
     def wait(self) -> float:
-        """Seconds from a refusal to the next call that tries."""
-        return PROBE if self._refusals < PATIENCE else RARELY
+        """Seconds from the last refusal to the next call that tries."""
+        if self._refusals >= PATIENCE:
+            return PROBE
+        return min(FIRST * 2.0 ** max(self._openings - 1, 0), PROBE)
 
     def enter(self) -> Ticket:
         """Let one call go; it ends with :meth:`left`, after what is known of it was told."""
-        alone = not self._proven
+        alone = not self._closed
         self._alone += alone
         return Ticket(self._epoch, alone, self._probing)
 
@@ -94,60 +100,74 @@ class CircuitBreaker:
         """Note that the cloud knew who asked; return whether that is news."""
         if ticket.epoch != self._epoch:
             return False
-        self._refusals = 0
-        news, self._proven = not self._proven, True
-        self._tried = self._probing = False
+        self._refusals = self._openings = 0
+        news, self._closed = not self._closed, True
+        self._probing = False
         return news
 
     def refused(self, ticket: Ticket, now: float) -> Verdict:
         """Note that the cloud refused who asked."""
-        self._refusals += 1
-        self._refused_at = now
-        if ticket.epoch != self._epoch:
+        stale = ticket.epoch != self._epoch
+        if stale and not ticket.alone:
             return Verdict.STALE
-        tried = self._tried or self._refusals >= PATIENCE
+        self._refusals += 1  # each of those that went alone is known to have been one of a row
+        self._refused_at = now
+        if stale:
+            return Verdict.STALE
+        again = self._openings or self._refusals > 1
         self._begin()
-        self._tried = True
-        if tried:
-            self.probe_at = now + self.wait
+        if again:
+            self._open(now)
             return Verdict.PAUSE
         self._shut = True
         return Verdict.RENEW
 
-    def renewed(self, now: float, *, refused: bool = False) -> None:
-        """Note that the renewal is over; the next call goes alone, unless the renewal itself was *refused*."""
-        self._shut = False
+    def renewed(self, now: float, *, other: bool, refused: bool = False) -> None:
+        """Note that the renewal is over: it brought *other* credentials, which are tried at once, or none.
+
+        If the renewal itself was *refused* that counts as one more refusal.
+        """
         if refused:
             self._refusals += 1
             self._refused_at = now
-            self.probe_at = now + self.wait
+        if self._shut and (refused or not other):
+            self._open(now)
+        self._shut = False
 
     def left(self, ticket: Ticket, now: float) -> None:
         """Note that a call is over."""
         if ticket.epoch != self._epoch or not ticket.alone or self._shut:
             return
         self._alone = max(0, self._alone - 1)
-        if self._proven:
+        if self._closed:
             return
         if ticket.probe:
             self._begin()
             self.probe_at = now + AGAIN
-        self._width = FEW
+        self._width = max(1, min(FEW, PATIENCE - self._refusals))
 
     def probe(self) -> None:
         """Let one call try, although calls are paused; unless it is taken they are again."""
         self._begin()
-        self._tried = self._probing = True
+        self._probing = True
 
-    def changed(self, now: float) -> None:
-        """Note that the credentials are others: the next call goes alone, at once if it cannot lock the key."""
+    def changed(self, now: float, *, another: bool = False) -> None:
+        """Note that the credentials are others: the next call goes alone, at once if it cannot lock the key.
+
+        If *another* key is in use, what was refused before does not count towards its lock.
+        """
         self._begin()
-        self._tried = self._refusals > 2
-        if self._refusals >= PATIENCE - 1 and now < self._refused_at + PROBE:
+        if another:
+            self._refusals = self._openings = 0
+        elif self._refusals >= PATIENCE and now < self._refused_at + PROBE:
             self.probe_at = self._refused_at + PROBE
+
+    def _open(self, now: float) -> None:
+        self._openings += 1
+        self.probe_at = now + self.wait
 
     def _begin(self) -> None:
         self._epoch = next(_EPOCHS)
-        self._proven = self._shut = self._probing = False
+        self._closed = self._shut = self._probing = False
         self._alone, self._width = 0, 1
         self.probe_at = None

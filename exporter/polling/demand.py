@@ -84,7 +84,7 @@ class Demand:
         shares = dict(self._plan.fleet.share(project, limit) for _, project, limit in self._classes())
         for bucket, rate in shares.items():
             factor, told = self._factor(bucket, rate), bucket in self._told
-            facts = {"identity": bucket.identity, "region": bucket.region, "limit": bucket.limit}
+            facts = {"identity": self._plan.fleet.in_use(bucket), "region": bucket.region, "limit": bucket.limit}
             if factor >= NOTICEABLE and not told:
                 self._told.add(bucket)
                 needed, allowed = round(self._needed[bucket], 1), round(self._allowed(bucket, rate), 1)

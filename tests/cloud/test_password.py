@@ -199,10 +199,20 @@ async def test_a_refused_password_is_asked_for_again_through_renew(clock: HandCl
     async with iam(lambda _: reply(WRONG, 401), clock) as (server, password):
         await refusal(password)
         server.pause = 0.05
+        clock.at += 29
+        for _ in range(3):
+            with pytest.raises(PollError):
+                await password.renew(password.generation)
+        assert len(server.asked) == 1
+        clock.at += 1
         errors = await asyncio.gather(*(password.renew(password.generation) for _ in range(50)), return_exceptions=True)
         assert {type(error) for error in errors} == {PollError}
         assert len(server.asked) == 2
         server.answer = granted(clock)
+        clock.at += 359
+        assert (await refusal(password)).reason is Reason.AUTH
+        assert len(server.asked) == 2
+        clock.at += 1
         await password.renew(password.generation)
         assert await token(password) == "T1"
         assert len(server.asked) == 3

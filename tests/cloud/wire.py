@@ -29,6 +29,7 @@ class Nobody:
     sent: dict[str, str] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     identity: str = "nobody"
+    in_use: str = "nobody"
     signs: bool = False
     expires_at: float | None = None
     generation: int = 0

@@ -484,14 +484,14 @@ def test_who_is_refused_lists_no_more_until_a_probe_and_no_key_is_locked() -> No
         async with world(lambda cloud: cloud.add(migration(1))) as there, looking(there, RULE):
             right = there.cloud.gate.keys[there.cloud.access_key]
             there.cloud.gate.keys[right.key_id] = replace(right, secret="another")
-            await there.until(1000)
+            await there.until(800)
             assert 2 <= there.cloud.gate.worst(right.key_id) <= 5
             assert there.sample("project_paused", project="demo", reason="auth") == 1
             of = {"service": "cdm", "project": "demo"}  # an alert knows by these two that no look ever worked
             assert there.sample("discovery_last_success_timestamp_seconds", **of) is None
             assert there.sample("discovery_jobs_cut_total", **of) == 0
             there.cloud.gate.keys[right.key_id] = right
-            await there.until(1000 + 360 + 60 + 45)
+            await there.until(800 + 360 + 60 + 45)
             assert named(there, "cdm", "copy-1")
             assert there.sample("project_paused", project="demo", reason="auth") is None
 

@@ -34,6 +34,10 @@ class Credentials(Protocol):
         """What a rate budget and a lock belong to; the same after its key or token was renewed; never a secret."""
 
     @property
+    def in_use(self) -> str:
+        """What proves the identity now, for people: of a key its id, which is another one after a rotation."""
+
+    @property
     def signs(self) -> bool:
         """Whether calls are signed with a key: then all its refusals count together, whatever the project.
 
@@ -70,6 +74,7 @@ class Bare:
     """Sends headers as they are: for the calls that get something to prove an identity with."""
 
     identity = ""
+    in_use = ""
     signs = False
     expires_at = None
     generation = 0

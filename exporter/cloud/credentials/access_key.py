@@ -68,6 +68,14 @@ class AccessKey:
         return self._identity
 
     @property
+    def in_use(self) -> str:
+        """The id of the key that signs now."""
+        try:
+            return self._current().key_id
+        except PollError:
+            return self.identity
+
+    @property
     def signs(self) -> bool:
         """Yes."""
         return True

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from datetime import UTC
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import structlog
 
@@ -14,6 +14,10 @@ from exporter.model.errors import PollError
 from exporter.model.reason import Reason
 from exporter.services.timestamps import iso_time
 
+REFUSED_ONCE: Final = 30.0
+"""Seconds until what was refused is asked for again with the same files."""
+REFUSED_AGAIN: Final = 360.0
+"""Seconds once it was refused twice: five logins of a user within a quarter of an hour would lock him out."""
 T = TypeVar("T")
 
 
@@ -40,6 +44,8 @@ class Renewable(ABC, Generic[T]):
         self._shared = SingleFlight(self._lease_anew, clock, lasting)
         self._lease: Lease[T] | None = None
         self._renewals = 0
+        self._refusals = 0  # in a row, of who asks for a proof
+        self._refused_at = float("-inf")
         self._read = 0
         """The generation of the files that the last attempt was made with."""
         self._complaint: Reason | None = None
@@ -51,6 +57,11 @@ class Renewable(ABC, Generic[T]):
     @abstractmethod
     def identity(self) -> str:
         """Who it is; never a secret."""
+
+    @property
+    def in_use(self) -> str:
+        """The same: what is fetched changes all the time."""
+        return self.identity
 
     @abstractmethod
     async def _fetch(self, contents: tuple[str, ...]) -> Lease[T]:
@@ -67,13 +78,19 @@ class Renewable(ABC, Generic[T]):
         return self._files.generation(self._clock.monotonic()) + self._renewals
 
     async def renew(self, refused: int) -> None:
-        """Fetch another proof, unless the one that was *refused* is not in use any more."""
+        """Fetch another proof, unless the one that was *refused* is not in use any more, or it is too soon."""
         if self.generation != refused:
             return
         self._files.look_again()
         if self.generation == refused:
             self._contents()
-            await self._shared.ask(at_once=True)
+            await self._shared.ask(at_once=not self._too_soon)
+
+    @property
+    def _too_soon(self) -> bool:
+        """Whether to ask once more would bring the user nearer to a lock."""
+        rest = REFUSED_AGAIN if self._refusals > 1 else REFUSED_ONCE
+        return self._refusals > 0 and self._clock.monotonic() < self._refused_at + rest
 
     async def _proof(self) -> T:
         """Return a valid proof; raises :class:`~exporter.model.errors.PollError` if there is none to be had."""
@@ -96,7 +113,13 @@ class Renewable(ABC, Generic[T]):
 
     async def _lease_anew(self) -> Lease[T]:
         contents, self._read = self._contents(), self._files.generation(self._clock.monotonic())
-        lease = await self._fetch(contents)
+        try:
+            lease = await self._fetch(contents)
+        except PollError as error:
+            if error.refused:
+                self._refusals, self._refused_at = self._refusals + 1, self._clock.monotonic()
+            raise
+        self._refusals = 0
         if lease.expires_at is not None and lease.expires_at <= self._clock.now():
             sentence = f"what proves {self.identity} has expired before it came; check the clock of this machine"
             raise PollError(Reason.PAYLOAD, sentence)

@@ -41,6 +41,11 @@ class TokenFile:
         return self._identity
 
     @property
+    def in_use(self) -> str:
+        """The same: a token has no name."""
+        return self._identity
+
+    @property
     def signs(self) -> bool:
         """No: the token is sent as it is."""
         return False
