@@ -50,6 +50,7 @@ async def _discover(app: App, *, rules: bool) -> int:
                         failed |= await _service(project, adapter)
             except PollError as error:  # the other services would be refused too, and the key locked
                 print(f"project {project.name}: {error.sentence}", file=sys.stderr)
+                print(f"  # project {project.name}: not known, {error.reason.value}")
                 failed = True
     return 1 if failed else 0
 
@@ -101,14 +102,20 @@ def _lines(service: str, project: Project, adapter: Adapter, found: Found) -> It
     left = f", {found.cut} more are older" if found.cut else ""
     if found.unread or found.unread is None:
         left += ", and the list goes on"
-    yield f"  # {service}: {len(found.jobs)} jobs{left}"
+    if found.broken:
+        left += f", and {found.broken} rows cannot be read"
+    if found.jobs or not found.failures:
+        yield f"  # {service}: {len(found.jobs)} jobs{left}"
+    for place, failure in found.failures:
+        where = ", ".join(part for part in (service, printable(place.name or place.id)) if part)
+        yield f"  # {where}: not known, {failure.reason.value}"
     names = Counter(job.name for job in found.jobs)
     for name, number in names.items():
         if number > 1:
             fate = "they count as runs of one, the newest is shown" if adapter.final else "all but one are left out"
             yield f"  # {printable(name)}: {number} jobs have this name: {fate}"
     for place in found.skipped:
-        state = f"is {printable(place.word)}" if place.id else "is not there"
+        state = f"is {printable(place.word)}" if place.word else "is not there"
         yield f"  # left out: {printable(place.name or place.id)} {state}"
     for job in reversed(found.jobs):
         yield f"  - {_entry(project, adapter, job)}  # {_comment(job)}"
@@ -127,6 +134,7 @@ def _comment(job: Named) -> str:
     listed = job.listed
     state = listed.snapshot.native_state if listed.snapshot else "state not told"
     parts = [state, *(f"{word} {value}" for word, value in listed.words.items() if value not in listed.target.values())]
-    if listed.since is not None:
-        parts.append(f"since {datetime.fromtimestamp(listed.since, UTC):%Y-%m-%d %H:%M:%S} UTC")
+    start = listed.snapshot.start if listed.snapshot else None  # of the run, not of the job's definition
+    if start is not None:
+        parts.append(f"since {datetime.fromtimestamp(start, UTC):%Y-%m-%d %H:%M:%S} UTC")
     return printable(", ".join(parts))

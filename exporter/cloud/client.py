@@ -199,8 +199,6 @@ def _call(base: Base, request: Request, now: float, headers: Mapping[str, str]) 
     path = base.prefix + request.path
     if not _PATH.fullmatch(path) or "?" in path or "#" in path:
         raise PollError(Reason.CONFIG, f"the path of a call to {base.host} is not percent-encoded; check the job's ids")
-    if any(_UNFIT.search(part) for pair in request.query for part in pair):
-        raise PollError(Reason.CONFIG, f"the query of a call to {base.host} holds a control character")
     fit = {name: value.strip() for name, value in headers.items()}
     return Call(request.method, base.authority, path, now, request.query, request.body, fit)
 

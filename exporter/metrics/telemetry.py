@@ -138,6 +138,13 @@ class Telemetry:
             service,
             "field",
         )
+        self.history_missed = self._counter(
+            "history_runs_missed",
+            "Runs that may be in no counter, at most: a job's history told of them and did not give them, or their rows"
+            " cannot be read; 1 for a history that is cut short and tells no total",
+            service,
+            "project",
+        )
         self.crashes = self._counter("crashes", "Tasks of the exporter that crashed and went on; see the log", "task")
         self.render_seconds = self._histogram(
             "render_duration_seconds",

@@ -13,10 +13,9 @@ import structlog
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import PollError
-from exporter.model.job import JobKey
+from exporter.model.job import Job, JobKey
 from exporter.model.reason import Reason
 from exporter.model.record import Record
-from exporter.model.snapshot import Snapshot
 from exporter.polling import schedule
 from exporter.polling.calls import Calls
 from exporter.polling.plan import Plan
@@ -31,6 +30,7 @@ class History:
     def __init__(self, store: JobStore, plan: Plan, telemetry: Telemetry, access: Calls, results: Results) -> None:
         self._store = store
         self._plan = plan
+        self._missed = telemetry.history_missed
         self._crashed = telemetry.crashes.labels("history").inc
         self._access = access
         self._results = results
@@ -75,16 +75,25 @@ class History:
                 names = {"service": key.service, "job": key.job, "project": record.job.project}
                 self._log.warning("history failed", **names, reason=error.reason.value, error=error.sentence)
             return
-        self._results.looked_back(key, found)
+        self._results.looked_back(key, found.runs)
+        self._miss(record.job, found)
         if key in self._failing:
             self._failing.discard(key)
             self._log.info("history works again", service=key.service, job=key.job, project=record.job.project)
 
-    async def _pages(self, record: Record) -> tuple[Snapshot, ...]:
+    def _miss(self, job: Job, found: run_history.History) -> None:
+        """Count and log runs that the cloud kept to itself: they are in no counter, and no other reading finds them."""
+        if found.missing == 0:
+            return
+        self._missed.labels(job.key.service, job.project).inc(1 if found.missing is None else found.missing)
+        names = {"service": job.key.service, "job": job.key.job, "project": job.project}
+        self._log.warning("history incomplete", **names, missing=found.missing)
+
+    async def _pages(self, record: Record) -> run_history.History:
         job, adapter = record.job, self._plan.fleet.adapter(record.job)
         history = adapter.past
         if history is None:
-            return ()
+            return run_history.History(())
         patience = schedule.effective_interval(record, self._plan.pace, adapter)
         # its id is known, because a poll of the job worked
         steps = run_history.read(history, job, self._plan.fleet.projects[job.project].project_id, record.ledger)
@@ -94,5 +103,5 @@ class History:
             try:
                 request = steps.send(body)
             except StopIteration as done:
-                found: tuple[Snapshot, ...] = done.value
+                found: run_history.History = done.value
                 return found

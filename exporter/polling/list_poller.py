@@ -102,7 +102,7 @@ class ListPoller:
         self._failing.discard(place)
         project, service, _ = place
         told = frozenset(self._poller.listing.take(project, service, reading.items)) & jobs.keys()
-        if reading.unread == 0:  # what it told of and tells of no more is something else now
+        if reading.unread == 0 and not reading.broken:  # what it told of and tells of no more is something else now
             self._poller.listing.hurry(before & jobs.keys() - told)
         if self._worth(jobs[each] for each in told) < reading.pages:
             self._not_before[place] = now + AGAIN

@@ -4,37 +4,64 @@ As in :mod:`exporter.services.paging`, the generator yields a request and is sen
 call ends it: whoever asks begins anew another time, because meanwhile the history went on.
 """
 
-from collections.abc import Generator
-from typing import Final
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 
+from exporter.model.errors import PollError
 from exporter.model.job import Job
+from exporter.model.reason import Reason
 from exporter.model.record import Ledger, RunId
+from exporter.model.run import NAMELESS
 from exporter.model.snapshot import Snapshot
 from exporter.services.adapter import RunHistory
+from exporter.services.listing import PAGE_SIZE
+from exporter.services.pages import Paging
 from exporter.services.request import Request
 
-MOST_PAGES: Final = 100
-"""10,000 runs, or a month of runs of four minutes: the vendor keeps no more than the month."""
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What was read of a history."""
+
+    runs: tuple[Snapshot, ...]
+    """Those that began since the ledger's floor, and those that are open; some of them twice, and older ones too."""
+    missing: int | None = 0
+    """Runs at most that the cloud told of and did not give, or that cannot be told from others, and that may be newer
+    than the floor; ``None`` if there may be some and it told no total."""
 
 
-def read(
-    past: RunHistory, job: Job, project_id: str, ledger: Ledger
-) -> Generator[Request, bytes, tuple[Snapshot, ...]]:
-    """Return the runs that began since the ledger's floor, and those that are open; some of them twice.
-
-    It ends where those are passed, at an empty page, and at one that tells nothing new: not every release of the
-    service is known to heed the number of the page.
-    """
+def read(past: RunHistory, job: Job, project_id: str, ledger: Ledger) -> Generator[Request, bytes, History]:
+    """Read until the runs that the ledger knows are passed, or to the end as :mod:`exporter.services.pages` finds it."""
     found: list[Snapshot] = []
-    seen: dict[RunId, None] = {}
     goals = [run for run in (ledger.floor, *ledger.open) if run is not None]
-    for page in range(1, MOST_PAGES + 1):
-        runs, before = past.parse((yield past.request(job, project_id, page))), len(seen)
-        found += runs
-        seen |= {each.run: None for each in runs}
-        orders = [run.order for run in seen]
-        in_order = orders == sorted(orders, reverse=True)  # as it is seen to be, though nobody promised it
-        passed = in_order and all(any(not run.newer(goal) for run in seen) for goal in goals)
-        if passed or len(seen) == before:
-            break
-    return tuple(found)
+    paging = Paging(PAGE_SIZE)
+    while not paging.over:
+        page = past.parse((yield past.request(job, project_id, paging.number)))
+        found += page.runs
+        paging.take({each.run for each in page.runs}, len(page.runs), page.total)
+        newer = _newer(found, goals)
+        if newer is not None:
+            return History(tuple(found), _nameless(newer))
+    if found and _nameless(found) == len(found):
+        raise PollError(Reason.PAYLOAD, "no run of the history can be read")
+    return History(tuple(found), None if paging.unread is None else paging.unread + _nameless(found))
+
+
+def _newer(found: Sequence[Snapshot], goals: Sequence[RunId]) -> Sequence[Snapshot] | None:
+    """Return the runs before the last of the *goals* was passed, if all were, and the order is from new to old.
+
+    Nobody promised that order, but it can be seen.
+    """
+    seen = list(dict.fromkeys(each.run for each in found if each.run != NAMELESS))
+    orders = [run.order for run in seen]
+    if orders != sorted(orders, reverse=True):
+        return None
+    passed = [next((run for run in seen if not run.newer(goal)), None) for goal in goals]
+    if None in passed:
+        return None
+    last = max((index for index, each in enumerate(found) if each.run in passed), default=-1)
+    return found[: last + 1]
+
+
+def _nameless(runs: Sequence[Snapshot]) -> int:
+    return sum(each.run == NAMELESS for each in runs)

@@ -39,6 +39,17 @@ class Hosts:
     exceptions: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class PastPage:
+    """One answer of a history."""
+
+    runs: tuple[Snapshot, ...]
+    """In the order of the answer; one whose state cannot be read is of unknown state, and a row of which nothing can be
+    read is a run without a name."""
+    total: int | None = None
+    """How many runs all pages have together, if it is told."""
+
+
 class RunHistory(ABC):
     """How a service is asked for the runs of one job that were before the newest. Stateless and pure."""
 
@@ -47,8 +58,8 @@ class RunHistory(ABC):
         """Return the call for one page, counted from 1."""
 
     @abstractmethod
-    def parse(self, body: bytes) -> tuple[Snapshot, ...]:
-        """Read the runs of a 200 answer in its order; one whose state cannot be read is of unknown state.
+    def parse(self, body: bytes) -> PastPage:
+        """Read a 200 answer.
 
         Raises :class:`~exporter.model.errors.PollError` if the answer is a failure in disguise or holds no runs, and
         nothing else, whatever the bytes are.
@@ -64,6 +75,8 @@ class Adapter(ABC):
     hosts: ClassVar[Hosts]
     states: ClassVar[Mapping[str, State]]
     """The vendor's words, in upper case, and what each means."""
+    unstarted: ClassVar[frozenset[str]] = frozenset()
+    """Those of them, among the pending ones, that say of a job that nobody started it."""
     codes: ClassVar[Mapping[str, Reason]]
     """The service's own error codes that mean something else than the HTTP status beside them."""
     limits: ClassVar[Mapping[str, float]]

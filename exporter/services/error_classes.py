@@ -133,8 +133,8 @@ def rows(
 ) -> list[Row]:
     """Read the list *name* of a 200 answer; a row that is no object stays in its place as ``None``, and is noted.
 
-    An empty list beside an error is that error, and what holds no list, or one of which nothing can be read, tells
-    nothing: it must not pass for "there are none". Nor does null, unless the *total* beside it is 0.
+    An empty list beside an error is that error, and what holds no list tells nothing: it must not pass for "there are
+    none". Nor does null, unless the *total* beside it is 0.
     """
     found = Envelope() if data.get(name) else from_object(data)
     if found.codes:
@@ -143,10 +143,28 @@ def rows(
         return []
     if not isinstance(data.get(name), list):
         raise PollError(Reason.PAYLOAD, f"the answer holds no list {name}")
-    read: list[Row] = Fields(data, unknown).objects(name) or []
-    if read and not any(row is not None for row in read):
-        raise PollError(Reason.PAYLOAD, f"the list {name} of the answer cannot be read")
-    return read
+    return Fields(data, unknown).objects(name) or []
+
+
+def page(
+    data: Mapping[str, Any],
+    name: str,
+    total: str,
+    codes: Mapping[str, Reason],
+    unknown: list[str],
+    absent: float | None = None,
+) -> tuple[list[Row], int | None]:
+    """Read one page of the list *name*, and the field *total*: how many rows all pages have together.
+
+    A total that is less than the rows beside it says nothing, and is noted.
+    """
+    fields = Fields(data, unknown)
+    told = fields.amount(total, absent=absent)
+    read = rows(data, name, codes, unknown, told)
+    if told is not None and told < len(read):
+        fields.unreadable(total)
+        told = None
+    return read, None if told is None else int(told)
 
 
 def by_status(status: int) -> Reason:

@@ -14,26 +14,24 @@ the result::
 
 **None twice and none lost while the list changes.** A job is told from another by its target, so one that stands on
 two pages is listed once, as it was seen last. Jobs that begin meanwhile would push others to the next page, where they
-are seen again; DLI's pages all ask for jobs up to the moment of the first page, so they do not even come. Jobs that
-leave the list (they are deleted, or their state is not asked for any more) pull others onto pages that were read; the
-total then falls, and the pages that this can have touched are read once more.
-
-**It ends**: at a short or empty page, at one that repeats the page before it, or after 100 pages: 10,000 jobs.
+are seen again; DLI's pages all ask for jobs up to the moment of the first page, so they do not even come. What becomes
+of jobs that leave, and when a list ends, is in :mod:`exporter.services.pages`. A row that cannot be read costs only
+itself; but it may be any job, so that none is known to be gone by a list that has one.
 """
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from exporter.model.errors import PollError
+from exporter.model.reason import Reason
 from exporter.services import name_template
 from exporter.services.discovery_rule import Rule
 from exporter.services.listing import PAGE_SIZE, ListedJob, Lister, ListQuery, Location
+from exporter.services.pages import MOST_PAGES, Paging
 from exporter.services.request import Request
 
-MOST_PAGES: Final = 100
-"""The vendor's own limit where it has one."""
 Key = tuple[str, ...]
 Sent: TypeAlias = tuple[bytes, float]
 
@@ -49,6 +47,8 @@ class Reading:
     """As :attr:`~exporter.services.listing.Page.unknown`, of all pages."""
     pages: int = 0
     """How many were read."""
+    broken: int = 0
+    """Rows that came and cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +70,22 @@ class Found:
     """Jobs that the rule asks for and that were read, but are more than its ``max_jobs``."""
     unread: int | None = 0
     """Rows that were not read, whether the rule asks for them or not; ``None`` if their number was not told."""
+    broken: int = 0
+    """Rows that came and cannot be read."""
     skipped: tuple[Location, ...] = ()
     """Places that the rule asks for and that cannot be used now; without an id: the cloud has none of that name."""
     failures: tuple[tuple[Location, PollError], ...] = ()
     """Lists that could not be read, by their place."""
     unknown: tuple[str, ...] = ()
     unsure: frozenset[str] = frozenset()
-    """Ids of the places where jobs may be that were not read: a list failed, or goes on, or the place is off."""
+    """Ids of the places where jobs may be that were not read: a list failed or goes on, a row of it cannot be read, or
+    the place is off."""
+    hidden: bool = False
+    """Whether there is a place of which not even the id can be read."""
+
+    def sure(self, place: Location) -> bool:
+        """Whether a job of *place* that is not here is gone."""
+        return not self.hidden and place.id not in self.unsure
 
 
 def key(listed: ListedJob) -> Key:
@@ -95,31 +104,18 @@ def pages(
     """Read the jobs of one list that are *wanted*, until *most* of them are there, or for *most_pages*."""
     found: dict[Key, ListedJob] = {}
     unknown: list[str] = []
-    total: int | None = None
-    before: set[Key] | None = None
-    front, short = 0, False
-    read = 0
-    while read < min(most_pages, MOST_PAGES):
-        read += 1
-        number = front // PAGE_SIZE + 1
-        body, at = yield lister.request(view, project_id, number)
+    paging = Paging(PAGE_SIZE, most_pages)
+    rows = readable = 0
+    while not paging.over and len(found) < most:
+        body, at = yield lister.request(view, project_id, paging.number)
         page = lister.parse(body, view)
-        keys = {key(each) for each in page.items}
-        repeated = keys == before and page.total == total and page.rows >= PAGE_SIZE
         found |= {key(each): replace(each, at=at) for each in page.items if wanted(each)}
         unknown += page.unknown
-        if total is not None and page.total is not None and page.total < total:
-            front = max(0, front - (total - page.total))
-        total, before, begin = page.total, keys, PAGE_SIZE * (number - 1)
-        if begin > front:
-            continue  # rows may have moved up between the pages before and this one: back to where they can be
-        if repeated:
-            break
-        front, short = max(front, begin + page.rows), page.rows < PAGE_SIZE
-        if short or len(found) >= most:
-            break
-    unread = max(0, total - front) if total is not None else 0 if short else None
-    return Reading(tuple(found.values()), unread, tuple(unknown), read)
+        rows, readable = rows + page.rows, readable + len(page.items)
+        paging.take({key(each) for each in page.items}, page.rows, page.total)
+    if rows and not readable:  # it must not pass for "there are none"
+        raise PollError(Reason.PAYLOAD, "no row of the list can be read")
+    return Reading(tuple(found.values()), paging.unread, tuple(unknown), paging.read, rows - readable)
 
 
 def walk(lister: Lister[Any], rule: Rule, project_id: str, now: float) -> Generator[Request, Sent, Found]:
@@ -147,15 +143,20 @@ def walk(lister: Lister[Any], rule: Rule, project_id: str, now: float) -> Genera
     ordered = sorted(unique.values(), key=lambda found: age(found[0]))
     unread = [reading.unread for _, reading in readings]
     skipped = tuple(place for place in places if not place.usable)
-    unsure = {place.id for place, _ in failures} | {place.id for place, reading in readings if reading.unread != 0}
+    hidden = any(place.word and not place.id for place in skipped)
+    unsure = {place.id for place, _ in failures} | {
+        place.id for place, each in readings if each.unread != 0 or each.broken
+    }
     return Found(
         jobs=tuple(Named(naming.name(each), each, place) for each, place in ordered[-rule.max_jobs :]),
         cut=max(0, len(ordered) - rule.max_jobs),
         unread=None if None in unread else sum(each or 0 for each in unread),
+        broken=sum(reading.broken for _, reading in readings),
         skipped=skipped,
         failures=tuple(failures),
         unknown=tuple(field for _, reading in readings for field in reading.unknown),
         unsure=frozenset(unsure | {place.id for place in skipped if place.id}),
+        hidden=hidden,
     )
 
 

@@ -20,7 +20,7 @@ def make_app(cloud: Cloud) -> web.Application:
     app[CLOUD] = cloud
     app[_CLOSING] = asyncio.Event()
     app.on_shutdown.append(_release)
-    app.router.add_route("*", "/{path:.*}", _serve)
+    app.router.add_route("*", "/{path:(?s:.*)}", _serve)
     return app
 
 

@@ -194,13 +194,13 @@ class Discovery:
         search = look.search
         for field in found.unknown:
             self._telemetry.unknown_values.labels(search.service, field).inc()
-        cut = found.cut + (found.unread or 0)
+        cut = found.cut + (found.unread or 0) + found.broken
         if found.failures:
             cut = max(cut, look.cut)  # what could not be read leaves nothing in
         self._telemetry.discovery_cut.labels(search.service, search.project).inc(max(0, cut - look.cut))
         look.cut = cut
         look.hidden = look.findings.at_once()
-        self._tell(look, dict(_news(found, cut, look.hidden)))
+        self._tell(look, dict(_news(found, look.hidden)))
         if not found.failures:
             look.worked_at = self._clock.now()
             if all(place.word for place in found.skipped):
@@ -223,14 +223,16 @@ class Discovery:
                 self._log.info("discovery works again", **look.names)
 
 
-def _news(found: Found, cut: int, hidden: Mapping[str, int]) -> Iterator[tuple[str, Any]]:
+def _news(found: Found, hidden: Mapping[str, int]) -> Iterator[tuple[str, Any]]:
     if hidden:
         yield "same_name", sorted(hidden)  # several jobs of one name go on and only the newest is shown
     if found.skipped:
         yield "skipped", [f"{place.name or place.id}: {place.word or 'not there'}" for place in found.skipped]
     if found.failures:
         yield "failed", [f"{place.name or place.id or 'list'}: {error.sentence}" for place, error in found.failures]
-    if cut:
+    if found.cut or found.unread:
         yield "left_out", "jobs; raise max_jobs or ask for fewer"
+    elif found.broken:
+        yield "left_out", "rows that cannot be read"
     elif found.unread is None:
         yield "left_out", "perhaps; the list goes on and tells no total"

@@ -56,13 +56,13 @@ class Findings:
         off = {place.id for place in found.skipped}
         missed = []
         for name, was in before.items():
-            place = was.named.place.id
-            if name in self._seen or not (self._ends or place in found.unsure):
+            place, sure = was.named.place.id, found.sure(was.named.place)
+            if name in self._seen or (sure and not self._ends):
                 continue
             if place in off and at - was.at > retention:
                 continue
             self._seen[name] = replace(was, listed=False)
-            if was.listed and place not in found.unsure:
+            if was.listed and sure:
                 missed.append(was.job.key)
         return missed
 

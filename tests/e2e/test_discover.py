@@ -1,6 +1,10 @@
 """``discover`` against the simulator: what it prints can be pasted, and is what the cloud has."""
 
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +50,7 @@ def test_a_cloud_that_refuses_is_told_and_the_exit_code_says_so(cloud: dict[str,
     assert result.returncode == 1
     assert "the cloud refused the credentials" in result.stderr
     assert yaml.safe_load(result.stdout) == {"jobs": None}
+    assert f"# project {name}: not known, auth" in result.stdout
 
 
 def test_without_jobs_only_discover_takes_the_configuration(cloud: dict[str, Any], tmp_path: Path) -> None:
@@ -76,3 +81,71 @@ def test_rules_are_tried_without_being_run(cloud: dict[str, Any], tmp_path: Path
     without = exporter("discover", "--rules", "--config", written(cloud, tmp_path / "exporter.yaml"))
     assert (without.returncode, without.stdout) == (1, "")
     assert "there is no rule under discovery" in without.stderr
+
+
+@contextmanager
+def answering(bodies: dict[str, object]) -> Iterator[str]:
+    """Serve the body whose key is in the path, and 500 for any other; yield the settings of a project there."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found = next((body for part, body in bodies.items() if part in self.path), None)
+            text = json.dumps({"error_code": "X.1"} if found is None else found).encode()
+            self.send_response(500 if found is None else 200)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def discovered(address: str, path: Path) -> tuple[int, str]:
+    project = {
+        "region": "cn-north-4",
+        "project_id": "p",
+        "credentials": {"token": "t"},
+        "endpoints": dict.fromkeys(("dli", "dws", "cdm", "iam"), address),
+    }
+    path.write_text(json.dumps({"projects": {"demo": project}}))
+    result = exporter("discover", "--config", str(path))
+    return result.returncode, result.stdout
+
+
+def test_a_list_that_failed_is_not_known_and_not_empty(tmp_path: Path) -> None:
+    clusters = {"clusters": [{"id": "c-1", "name": "etl", "status": "200"}]}
+    with answering({"/v1.1/p/clusters/": None, "/v1.1/p/clusters": clusters}) as address:
+        code, text = discovered(address, tmp_path / "exporter.yaml")
+    assert code == 1
+    assert "  # dli of project demo: not known, server\n" in text
+    assert "  # cdm of project demo, etl: not known, server\n" in text
+    assert "0 jobs" not in text
+
+    with answering({"/v1.0/p/jobs": {"is_success": True, "job_count": 0, "jobs": []}}) as address:
+        code, text = discovered(address, tmp_path / "exporter.yaml")
+    assert code == 1
+    assert "  # dli of project demo: 0 jobs\n" in text
+    assert "  # cdm of project demo: not known, server\n" in text
+
+
+def test_since_is_when_the_run_began_and_not_when_its_job_was_made(tmp_path: Path) -> None:
+    run = {"name": "orders", "status": "RUNNING", "creation-date": 1_600_000_000_000}
+    bodies = {
+        "cdm/job/all": {"total": 2, "jobs": [{**run, "execute_start_date": 1_700_000_000_000}, {**run, "name": "new"}]},
+        "/v1.1/p/clusters": {"clusters": [{"id": "c-1", "name": "etl", "status": "200"}]},
+    }
+    with answering(bodies) as address:
+        _, text = discovered(address, tmp_path / "exporter.yaml")
+
+    assert "since 2023-11-14 22:13:20 UTC" in text
+    assert text.count("since") == 1

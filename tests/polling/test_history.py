@@ -1,13 +1,21 @@
 """What the poll loop does about runs that went by unseen."""
 
 import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
 
 from exporter.model.changes import Changes
 from exporter.model.reason import Reason
 from exporter.polling.schedule import Pace
+from exporter.services.cdm import CdmPast
+from exporter.services.request import Request
 from exporter.simulator import CdmJob, CdmRun, Cloud, Fault, Step, Volume, server_failure, too_often
 from exporter.simulator.answers import gateway_error
 from tests.polling.harness import World, job_of, world
+from tests.polling.looking import looking
 from tests.warp import START, run
 
 BEGINS = START - 100
@@ -15,13 +23,13 @@ ROWS = "rows_written"
 PACE = Pace(interval=30, idle_interval=300, stale_after=900)
 
 
-def busy(cloud: Cloud, step: int = 3, shown: int = 1) -> CdmJob:
+def busy(cloud: Cloud, step: int = 3, shown: int = 1, name: str = "orders") -> CdmJob:
     """Return a job of which a run begins each minute: between two idle polls five go by."""
     plan = tuple(
         CdmRun((Step("BOOTING", 5), Step("RUNNING", 20, 0.0, 1.0)), rest=35, volume=Volume(rows_written=2**number))
         for number in range(50)
     )
-    job = CdmJob("c-1", "orders", BEGINS, plan, repeats=False, submission_step=step, shown=shown)
+    job = CdmJob("c-1", name, BEGINS, plan, repeats=False, submission_step=step, shown=shown)
     cloud.add(job)
     return job
 
@@ -57,6 +65,23 @@ def test_runs_between_two_polls_are_found_and_counted_once() -> None:
                 await counted(there, job)
             assert there.record(job).ledger.beyond == ()
             assert 5 <= asked(there) <= 60
+
+    run(main())
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "a\tb\x00\x1f\x7f", "新 作业+a/b?c#d%41&e=f"])
+def test_a_name_of_any_characters_is_polled_listed_and_looked_up(name: str) -> None:
+    async def main() -> None:
+        async with world(pace=PACE) as there:
+            busy(there.cloud, name=name)
+            async with looking(there, {"service": "cdm"}, list_interval="400s"):
+                for seconds in range(600, 3200, 400):
+                    await there.until(seconds)
+                (record,) = there.store.records()
+                assert record.job.target == {"cluster_id": "c-1", "job_name": name}
+                assert record.failures == {}
+                assert asked(there) >= 3
+                assert sum(record.runs) > 30
 
     run(main())
 
@@ -108,6 +133,38 @@ def test_histories_keep_to_their_budget_and_a_refusal_lowers_it() -> None:
             assert lowered["demo", "cdm_list"] <= lowered["demo", "cdm"]
 
     run(main())
+
+
+def test_runs_that_a_cut_history_keeps_to_itself_are_counted_as_missed_and_logged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The cloud heeds neither size nor number of a page: it answers the ten newest runs, and how many there are."""
+    documented = CdmPast.request
+
+    def bare(*arguments: Any) -> Request:
+        request = documented(*arguments)
+        return replace(request, query=request.query[:1])
+
+    monkeypatch.setattr(CdmPast, "request", bare)
+
+    async def main() -> None:
+        async with world(pace=Pace(interval=30, idle_interval=1800, stale_after=6000)) as there:
+            job = busy(there.cloud)
+            there.watch(job)
+            await there.until(4500)
+            record = there.record(job)
+            assert record.polled_at is not None
+            lost = moved(job, START + 1, record.polled_at).bit_count() - sum(record.runs)
+            missed = there.sample("history_runs_missed_total", service="cdm", project="demo")
+
+            assert lost >= 15
+            assert missed is not None
+            assert lost <= missed <= 120
+            assert asked(there) <= 6
+
+    with capture_logs() as logs:
+        run(main())
+    assert [entry["missing"] for entry in logs if entry["event"] == "history incomplete"]
 
 
 def test_a_job_that_goes_while_its_history_is_read_leaves_nothing_behind() -> None:

@@ -117,7 +117,7 @@ class Life:
         record = self.record(job)
         assert CDM.past is not None
         steps = run_history.read(CDM.past, record.job, self.world.cloud.project_id, record.ledger)
-        self.store.put(transitions.looked_back(record, read(self.world, steps), self.world.clock.now()))
+        self.store.put(transitions.looked_back(record, read(self.world, steps).runs, self.world.clock.now()))
 
     def record(self, job: CdmJob) -> Record:
         record = self.store.get(JobKey("cdm", job.name))
@@ -140,13 +140,14 @@ class Life:
                 assert all(shown <= true for shown, true in zip(counted, true_counted, strict=True))
 
 
-def read(world: World, steps: Generator[Request, bytes, tuple]) -> tuple:  # type: ignore[type-arg]
+def read(world: World, steps: Generator[Request, bytes, run_history.History]) -> run_history.History:
     request = next(steps)
     try:
         while True:
             request = steps.send(world.ask(request))
     except StopIteration as done:
-        return tuple(done.value)
+        found: run_history.History = done.value
+        return found
 
 
 async def live(world: World, steps: int | None) -> bool:

@@ -1,5 +1,6 @@
 """How far back a history is read."""
 
+import json
 from collections.abc import Sequence
 
 import pytest
@@ -9,7 +10,8 @@ from exporter.model.job import Job, JobKey
 from exporter.model.record import Ledger, RunId
 from exporter.model.snapshot import Snapshot, State
 from exporter.runs import run_history
-from exporter.services.adapter import RunHistory
+from exporter.services.adapter import PastPage, RunHistory
+from exporter.services.pages import MOST_PAGES
 from exporter.services.registry import load
 from exporter.services.request import Request
 
@@ -25,16 +27,22 @@ class Pages(RunHistory):
     def request(self, job: Job, project_id: str, page: int) -> Request:
         return Request("RunHistory", f"/{page}", self.limit)
 
-    def parse(self, body: bytes) -> tuple[Snapshot, ...]:
-        return tuple(Snapshot(State.SUCCEEDED, run=run(int(number))) for number in body.split())
+    def parse(self, body: bytes) -> PastPage:
+        rows, _, total = body.partition(b"/")
+        runs = tuple(Snapshot(State.SUCCEEDED, run=run(int(number))) for number in rows.split())
+        return PastPage(runs, int(total) if total else None)
 
 
 def run(number: int) -> RunId:
     return RunId(str(number), float(number))
 
 
-def read(ledger: Ledger, pages: Sequence[Sequence[int]]) -> tuple[int, list[int]]:
-    """Return how many pages are asked for and the runs that are found; after the last page there are empty ones."""
+def history(
+    ledger: Ledger, pages: Sequence[Sequence[int]], total: int | None = None
+) -> tuple[int, list[int], int | None]:
+    """Return how many pages are asked for, the runs that are found, and how many are missing; after the last page there
+    are empty ones.
+    """
     steps = run_history.read(Pages(), JOB, "p", ledger)
     request, asked = next(steps), 0
     try:
@@ -42,9 +50,13 @@ def read(ledger: Ledger, pages: Sequence[Sequence[int]]) -> tuple[int, list[int]
             asked += 1
             number = int(request.path[1:])
             rows = pages[number - 1] if number <= len(pages) else []
-            request = steps.send(" ".join(map(str, rows)).encode())
+            request = steps.send(f"{' '.join(map(str, rows))}/{'' if total is None else total}".encode())
     except StopIteration as done:
-        return asked, [int(each.run.id) for each in done.value]
+        return asked, [int(each.run.id or -1) for each in done.value.runs], done.value.missing
+
+
+def read(ledger: Ledger, pages: Sequence[Sequence[int]]) -> tuple[int, list[int]]:
+    return history(ledger, pages)[:2]
 
 
 TENS = [list(range(40, 30, -1)), list(range(30, 20, -1)), list(range(20, 10, -1)), list(range(10, 0, -1))]
@@ -87,7 +99,7 @@ def test_a_history_in_another_order_is_read_whole() -> None:
 def test_no_history_is_read_without_end() -> None:
     pages = [[10_000 - number] for number in range(5000)]
 
-    assert read(Ledger(floor=run(1)), pages)[0] == run_history.MOST_PAGES
+    assert read(Ledger(floor=run(1)), pages)[0] == MOST_PAGES
 
 
 def test_the_call_names_job_and_page() -> None:
@@ -99,11 +111,51 @@ def test_the_call_names_job_and_page() -> None:
     assert request.limit == "cdm_list"
 
 
+def test_a_history_is_read_on_while_its_total_says_more_though_the_pages_are_short() -> None:
+    assert history(Ledger(floor=run(-5)), TENS, total=40) == (4, list(range(40, 0, -1)), 0)
+    assert history(Ledger(floor=run(12)), TENS, total=58) == (3, list(range(40, 10, -1)), 0)
+
+
+def test_runs_that_a_history_tells_of_and_does_not_give_are_missing() -> None:
+    """The number of the page is not heeded, or there are no further pages though the total says so."""
+    assert history(Ledger(floor=run(5)), [TENS[0]] * 200, total=58) == (2, TENS[0] * 2, 48)
+    assert history(Ledger(floor=run(5)), TENS[:1], total=58)[2] == 48
+    assert history(Ledger(floor=run(35)), TENS[:1], total=58)[2] == 0  # all since the floor are there
+
+
+def test_a_history_that_repeats_itself_and_tells_no_total_may_lack_some() -> None:
+    assert history(Ledger(floor=run(5)), [TENS[0]] * 200)[2] is None
+    assert history(Ledger(floor=run(5)), TENS)[2] == 0
+
+
+def test_a_row_that_cannot_be_read_is_missing_if_it_may_be_newer_than_what_is_known() -> None:
+    assert CDM is not None
+    rows = [{"submission-id": 9, "status": "FAILED"}, 7, {"submission-id": 8, "status": "FAILED"}, {"status": "NEW"}]
+
+    def missing(floor: int, rows: list[object]) -> int | None:
+        steps = run_history.read(CDM, JOB, "p", Ledger(floor=RunId(str(floor))))
+        next(steps)
+        try:
+            steps.send(json.dumps({"submissions": rows, "total": len(rows)}).encode())
+        except StopIteration as done:
+            found: run_history.History = done.value
+            return found.missing
+        raise AssertionError
+
+    assert missing(9, [*rows]) == 0
+    assert missing(8, [*rows]) == 1
+    assert missing(1, [*rows]) == 2
+    with pytest.raises(PollError):
+        missing(1, [7, None])
+
+
 def test_a_run_that_tells_no_state_does_not_hide_the_others() -> None:
     assert CDM is not None
     body = b'{"submissions": [{"submission-id": 2}, {"submission-id": 1, "status": "FAILED"}, null, 7]}'
 
-    assert [(each.run.id, each.state) for each in CDM.parse(body)] == [("2", State.UNKNOWN), ("1", State.FAILED)]
+    states = [(each.run.id, each.state) for each in CDM.parse(body).runs]
+    nothing = ("", State.UNKNOWN)
+    assert states == [("2", State.UNKNOWN), ("1", State.FAILED), nothing, nothing]
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"submissions": 3}', b'{"errCode": "Cdm.0100"}'])

@@ -80,7 +80,7 @@ def test_any_bytes_become_a_history_or_a_typed_error(body: bytes) -> None:
             told = adapter.past.parse(body)
         except PollError:
             continue
-        for each in told:
+        for each in told.runs:
             _check(each)
 
 

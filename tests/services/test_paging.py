@@ -16,6 +16,7 @@ from exporter.model.reason import Reason
 from exporter.model.record import RunId
 from exporter.model.snapshot import Measure, State
 from exporter.services import name_template
+from exporter.services.cdm import lists as cdm_lists
 from exporter.services.listing import Lister, ListQuery, Location, Page
 from exporter.services.paging import Found, Reading, pages, walk
 from exporter.services.registry import load
@@ -148,7 +149,6 @@ def test_an_empty_list_is_no_failure(payload: Payload) -> None:
         ("cdm", {"total": None, "jobs": None}, Reason.PAYLOAD, ""),
         ("cdm", {"total": 3, "jobs": None}, Reason.PAYLOAD, ""),
         ("dli", {"jobs": {"job_id": "j"}}, Reason.PAYLOAD, ""),
-        ("dli", {"jobs": ["j"]}, Reason.PAYLOAD, ""),
         ("dli", {"error_code": "DLI.0999", "jobs": []}, Reason.SERVER, "DLI.0999"),
         ("cdm", {"errCode": "Cdm.0001", "externalMessage": "gone"}, Reason.NOT_FOUND, "Cdm.0001"),
         ("cdm", {"errCode": "Cdm.0032", "jobs": None}, Reason.PERMISSION, "Cdm.0032"),
@@ -287,6 +287,8 @@ def test_clusters_are_read_and_those_that_are_off_are_not_usable(payload: Payloa
         Location("s", "s", False, "off"),
         Location("n", "n", False, "in state 777"),
         Location("m", "m", True, ""),
+        cdm_lists.UNREADABLE,
+        cdm_lists.UNREADABLE,
     )
     with pytest.raises(PollError):
         places(b"{}")
@@ -345,15 +347,17 @@ class Service:
         self.before = before
         self.calls = 0
         self.totals = True
+        self.size = 100
 
     def __call__(self, request: Request) -> object:
         self.calls += 1
         if self.before:
             self.before(self, self.calls)
         (size,), (page,) = query(request, "page-size"), query(request, "current-page")
-        first = int(size) * (int(page) - 1)
+        rows = min(int(size), self.size)
+        first = rows * (int(page) - 1)
         count = {"job_count": len(self.jobs)} if self.totals else {}
-        return {"is_success": True, **count, "jobs": self.jobs[first : first + int(size)]}
+        return {"is_success": True, **count, "jobs": self.jobs[first : first + rows]}
 
 
 def listed(service: Service, most: float = float("inf")) -> tuple[Reading, list[str]]:
@@ -361,18 +365,99 @@ def listed(service: Service, most: float = float("inf")) -> tuple[Reading, list[
     return reading, [each.target["job_id"] for each in reading.items]
 
 
-@pytest.mark.parametrize("totals", [True, False])
 @pytest.mark.parametrize(
-    ("jobs", "calls"), [(0, 1), (99, 1), (100, 2), (101, 2), (250, 3), (9_999, 100), (10_000, 100)]
+    ("jobs", "calls", "without_total"),
+    [(0, 1, 1), (99, 1, 2), (100, 2, 2), (101, 2, 3), (250, 3, 4), (9_999, 100, 100), (10_000, 100, 100)],
 )
-def test_every_job_of_every_page_is_listed_once(jobs: int, calls: int, totals: bool) -> None:
-    service = Service([dli(number) for number in range(jobs)])
-    service.totals = totals
+def test_every_job_of_every_page_is_listed_once(jobs: int, calls: int, without_total: int) -> None:
+    """Where no total is told, only an empty page says that there are no more: a cloud may give less than is asked."""
+    for totals in (True, False):
+        service = Service([dli(number) for number in range(jobs)])
+        service.totals = totals
+        reading, ids = listed(service)
+
+        assert ids == [f"j{number}" for number in range(jobs)]
+        assert service.calls == (calls if totals else without_total)
+        assert reading.unread == (None if jobs > 9_900 and not totals else 0)
+
+
+@pytest.mark.parametrize("totals", [True, False])
+@pytest.mark.parametrize("size", [1, 7, 50, 99])
+def test_a_cloud_that_gives_fewer_rows_than_were_asked_for_is_read_to_its_end(size: int, totals: bool) -> None:
+    service = Service([dli(number) for number in range(12 * size // 10 * 2)])
+    service.totals, service.size = totals, size
     reading, ids = listed(service)
 
-    assert ids == [f"j{number}" for number in range(jobs)]
-    assert service.calls == calls
-    assert reading.unread == (None if jobs == 10_000 and not totals else 0)
+    assert ids == [f"j{number}" for number in range(len(service.jobs))]
+    assert reading.unread == 0
+
+
+def test_pages_of_any_length_are_read_until_the_total_is_reached() -> None:
+    lengths = [98, 0, 100, 95, 1, 56]
+    rows = [dli(number) for number in range(sum(lengths))]
+
+    def answer(request: Request) -> object:
+        page = int(query(request, "current-page")[0])
+        first = sum(lengths[: page - 1])
+        return {"job_count": len(rows), "jobs": rows[first : first + lengths[page - 1]]}
+
+    reading, asked = driven(pages(lister("dli"), ListQuery(), "p"), answer)
+
+    assert [each.target["job_id"] for each in reading.items] == [f"j{number}" for number in range(350)]
+    assert (len(asked), reading.unread) == (6, 0)
+
+
+@pytest.mark.parametrize("total", [4, 100, 10**9, 2**63 - 1])
+def test_a_total_that_the_pages_never_reach_ends_at_two_empty_ones_and_is_told(total: int) -> None:
+    service = Service([dli(number) for number in range(3)])
+    reading, asked = driven(
+        pages(lister("dli"), ListQuery(), "p"),
+        lambda request: {**service(request), "job_count": total},  # type: ignore[dict-item]
+    )
+
+    assert (len(reading.items), len(asked), reading.unread) == (3, 3, total - 3)
+
+
+@pytest.mark.parametrize("total", [0, 2, -1, "many", None, [], 1e400, True])
+def test_a_total_that_is_less_than_its_rows_or_cannot_be_read_says_nothing(total: object) -> None:
+    service = Service([dli(number) for number in range(120)])
+    reading, asked = driven(
+        pages(lister("dli"), ListQuery(), "p"),
+        lambda request: {**service(request), "job_count": total},  # type: ignore[dict-item]
+    )
+
+    assert (len(reading.items), len(asked), reading.unread) == (120, 3, 0)
+    assert set(reading.unknown) == ({"job_count"} if total is not None else set())
+
+
+def test_one_page_whose_rows_cannot_be_read_ends_no_list_and_may_hide_any_job() -> None:
+    for row in ("j", None, 7, {"status": "RUNNING"}):
+        service = Service([dli(number) for number in range(200)] + [row])  # type: ignore[list-item]
+        reading, ids = listed(service)
+        result, _ = found("dli", {}, Service(service.jobs))
+
+        assert (len(ids), service.calls, reading.unread, reading.broken) == (200, 3, 0, 1)
+        assert not result.sure(Location())
+        assert result.broken == 1
+
+
+def test_a_list_of_which_no_row_can_be_read_is_a_failure() -> None:
+    for body in ({"jobs": ["j"]}, {"jobs": [{}], "job_count": 1}, {"jobs": [{"job_id": None}]}):
+        with pytest.raises(PollError) as caught:
+            driven(pages(lister("dli"), ListQuery(), "p"), always(body))
+        assert caught.value.reason is Reason.PAYLOAD
+
+
+def test_a_cluster_that_cannot_be_read_may_be_that_of_any_job() -> None:
+    place: dict[str, object] = {"id": "c-1", "name": "etl", "status": "200"}
+    rules: list[dict[str, object]] = [{}, {"clusters": ["etl"]}]
+    for row in (7, {"name": "no id"}, None):
+        for rule in rules:
+            result, _ = found("cdm", rule, cdm([place, row], {"c-1": [{"name": "a"}]}))  # type: ignore[list-item]
+
+            assert [each.listed.target["job_name"] for each in result.jobs] == ["a"]
+            assert not result.sure(CLUSTER)
+    assert found("cdm", {}, cdm([place], {"c-1": []}))[0].sure(CLUSTER)
 
 
 def test_what_lies_beyond_a_hundred_pages_is_told() -> None:

@@ -14,7 +14,7 @@ from exporter.model.reason import Reason
 from exporter.model.record import RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.services import error_classes, json_fields
-from exporter.services.adapter import Adapter, Hosts, JobEntry, RunHistory, known_word
+from exporter.services.adapter import Adapter, Hosts, JobEntry, PastPage, RunHistory, known_word
 from exporter.services.cdm.lists import LIMIT, CdmLister
 from exporter.services.cdm.words import CODES, NOT_APPLICABLE, STATES
 from exporter.services.listing import PAGE_SIZE
@@ -63,9 +63,12 @@ class CdmPast(RunHistory):
         query = (("jname", job.target["job_name"]), ("page_no", str(page)), ("page_size", str(PAGE_SIZE)))
         return Request("ShowSubmissions", path, LIMIT, query)
 
-    def parse(self, body: bytes) -> tuple[Snapshot, ...]:
-        """Read the runs of one page."""
-        return tuple(_snapshot(submission, []) for submission in _submissions(body, []))
+    def parse(self, body: bytes) -> PastPage:
+        """Read the runs of one page, and how many there are: the service may heed neither number nor size of a page."""
+        data = json_fields.document(body)
+        total = json_fields.Fields(data, []).amount("total", absent=NOT_APPLICABLE)
+        runs = tuple(_snapshot(row or {}, []) for row in _rows(data, []))
+        return PastPage(runs, None if total is None or total < len(runs) else int(total))
 
 
 class Cdm(Adapter):
@@ -81,6 +84,7 @@ class Cdm(Adapter):
     )
     limits = {"cdm": 1.8, "cdm_list": 1.8}
     states = STATES
+    unstarted = frozenset({"NEW", "NEVER_EXECUTED"})
     codes = CODES
     lists = CdmLister()
     moved_by_list = True
@@ -107,19 +111,25 @@ class Cdm(Adapter):
 
 
 def _submissions(body: bytes, unknown: list[str]) -> list[dict[str, Any]]:
-    """Return the runs of an answer; a job without any has never run."""
-    data = json_fields.document(body)
+    """Return the runs of a status answer; a job without any has never run."""
+    rows = _rows(json_fields.document(body), unknown)
+    submissions = [row for row in rows if row is not None]
+    if rows and not submissions:
+        raise PollError(Reason.PAYLOAD, "the field submissions of the answer is not a list of runs")
+    return submissions
+
+
+def _rows(data: dict[str, Any], unknown: list[str]) -> list[dict[str, Any] | None]:
     if not data.get("submissions"):
         found = error_classes.from_object(data)
         if found.codes or "submissions" not in data:
             raise error_classes.refusal(200, found, CODES, otherwise=Reason.API if found.codes else Reason.PAYLOAD)
     if data["submissions"] is None or data["submissions"] == []:
         return []
-    items = json_fields.Fields(data, unknown).objects("submissions") or []
-    submissions = [item for item in items if item is not None]
-    if not submissions:
+    rows = json_fields.Fields(data, unknown).objects("submissions")
+    if not rows:
         raise PollError(Reason.PAYLOAD, "the field submissions of the answer is not a list of runs")
-    return submissions
+    return rows
 
 
 def _snapshot(submission: dict[str, Any], unknown: list[str]) -> Snapshot:

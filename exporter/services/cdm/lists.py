@@ -10,8 +10,10 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field
 
+from exporter.model.errors import PollError
 from exporter.model.messages import Expected
 from exporter.model.packed import Packed
+from exporter.model.reason import Reason
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.services import error_classes, json_fields
 from exporter.services.adapter import known_word
@@ -25,6 +27,8 @@ LIMIT: Final = "cdm_list"
 """The vendor counts clusters, job lists and links together, and apart from the polls."""
 NORMAL: Final = "200"
 """The status of a cluster that answers for its jobs; 100 creating, 300 failed, 800 frozen, 900 off, ..."""
+UNREADABLE: Final = Location(name="a cluster", usable=False, word="not readable")
+"""Stands for each cluster of the answer that has no id."""
 COUNTS: Final[Mapping[str, Measure]] = {
     "rows_read": Measure("rows_read"),
     "rows_written": Measure("rows_written"),
@@ -76,16 +80,19 @@ class CdmLister(Lister[CdmRule]):
         return Request("ListClusters", segments("v1.1", project_id, "clusters"), LIMIT)
 
     def places(self, body: bytes) -> tuple[Location, ...]:
-        """Read the clusters; one without an id cannot be asked for."""
+        """Read the clusters; of one without an id nothing is known but that there is one."""
         rows = error_classes.rows(json_fields.document(body), "clusters", CODES, [])
-        return tuple(place for row in rows if row is not None and (place := _place(json_fields.Fields(row, []))).id)
+        places = [_place(json_fields.Fields(row or {}, [])) for row in rows]
+        if places and not any(place.id for place in places):
+            raise PollError(Reason.PAYLOAD, "no cluster of the answer can be read")
+        return tuple(place if place.id else UNREADABLE for place in places)
 
     def chosen(self, rule: CdmRule, places: tuple[Location, ...]) -> tuple[Location, ...]:
         """Return the clusters that the rule names by id or name, and those of its names that no cluster has."""
         if not rule.clusters:
             return places
         known = {text for place in places for text in (place.id, place.name)}
-        named = tuple(place for place in places if {place.id, place.name} & set(rule.clusters))
+        named = tuple(each for each in places if each is UNREADABLE or {each.id, each.name} & set(rule.clusters))
         return named + tuple(Location(name=text, usable=False) for text in rule.clusters if text not in known)
 
     def views(self, rule: CdmRule, place: Location, now: float) -> tuple[ListQuery, ...]:
@@ -106,12 +113,11 @@ class CdmLister(Lister[CdmRule]):
         """Read the jobs."""
         data = json_fields.document(body)
         unknown: list[str] = []
-        total = json_fields.Fields(data, unknown).amount("total", absent=NOT_APPLICABLE)
-        rows = error_classes.rows(data, "jobs", CODES, unknown, total)
+        rows, total = error_classes.page(data, "jobs", "total", CODES, unknown, NOT_APPLICABLE)
         items = tuple(
             item for row in rows if row is not None and (item := _listed(row, view.place, unknown)) is not None
         )
-        return Page(len(rows), items, None if total is None else int(total), tuple(unknown))
+        return Page(len(rows), items, total, tuple(unknown))
 
     def template(self, rule: CdmRule, places: tuple[Location, ...]) -> str:
         """Return the job's name, with the cluster's before it where the rule covers several, usable or not.

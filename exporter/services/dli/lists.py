@@ -88,10 +88,9 @@ class DliLister(Lister[DliRule]):
         fields = json_fields.Fields(data, unknown)
         if fields.flag("is_success") is False:
             raise refusal(data, fields)
-        total = fields.amount("job_count")
-        rows = error_classes.rows(data, "jobs", CODES, unknown, total)
+        rows, total = error_classes.page(data, "jobs", "job_count", CODES, unknown)
         items = tuple(item for row in rows if row is not None and (item := _listed(row, unknown)) is not None)
-        return Page(len(rows), items, None if total is None else int(total), tuple(unknown))
+        return Page(len(rows), items, total, tuple(unknown))
 
     def fits(self, rule: DliRule, listed: ListedJob) -> bool:
         """Compare the type: ``job_types`` is not documented in every cloud, and one may pass over it."""

@@ -1,0 +1,77 @@
+"""Reading rows page by page, whatever a cloud makes of the size and the number of a page. Pure.
+
+**How long**: as long as the total says that there are more rows, however few a page has, because a cloud may give
+fewer than were asked for; where no total is told, until a page is empty. It ends in any case at the second empty page
+in a row, at a page that brings the rows of the page before once more (a cloud that does not heed the number of the
+page), and after so many pages as are wanted at most. What the total says beyond that is *unread*.
+
+**None lost while the rows change**: rows that leave pull others onto pages that were read. The total then falls, and
+the pages that this can have touched are read once more.
+"""
+
+from collections.abc import Collection, Hashable
+from typing import Final
+
+MOST_PAGES: Final = 100
+"""10,000 rows: the vendor's own limit where it has one."""
+EMPTY_PAGES: Final = 2
+"""Empty pages in a row after which no more is asked for, whatever the total says."""
+
+
+class Paging:
+    """Which page to read next; *size* is how many rows of a page are asked for."""
+
+    def __init__(self, size: int, most: int = MOST_PAGES) -> None:
+        self._size = size
+        self._most = min(most, MOST_PAGES)
+        self._lengths: list[int] = []  # rows of the pages that need not be read again
+        self._total: int | None = None
+        self._keys: set[Hashable] = set()  # of the page that was read last
+        self._at_end = False
+        self.read = 0
+        """Pages read so far."""
+
+    @property
+    def number(self) -> int:
+        """The next page, counted from 1."""
+        return len(self._lengths) + 1
+
+    @property
+    def over(self) -> bool:
+        """Whether no further page is to be read."""
+        return self._at_end or self.read >= self._most
+
+    @property
+    def unread(self) -> int | None:
+        """Rows that the cloud told of and that did not come; ``None`` if there may be some and it told no total."""
+        if self._total is None:
+            return 0 if self._at_end and self._lengths[-1:] == [0] else None
+        return max(0, self._total - sum(self._lengths))
+
+    def take(self, keys: Collection[Hashable], rows: int, total: int | None) -> None:
+        """Note a page of so many *rows*; *keys* are what tells those that could be read from others."""
+        self.read += 1
+        before, self._total = self._total, self._total if total is None else total
+        again = bool(keys) and self._total == before and self._keys == set(keys)
+        self._keys = set(keys)
+        if before is not None and self._total is not None and self._moved_up(before - self._total):
+            return
+        self._at_end = again
+        if not again:
+            self._lengths.append(rows)
+            self._at_end = not self._more(rows)
+
+    def _moved_up(self, left: int) -> bool:
+        """Go back to where rows can be since so many *left*; return whether that is a page that was read before."""
+        back = False
+        end = max(0, sum(self._lengths) - left)
+        while left > 0 and self._lengths and sum(self._lengths) > end:
+            self._lengths.pop()
+            back = True
+        return back
+
+    def _more(self, rows: int) -> bool:
+        """Whether there may be rows after a page of so many."""
+        if not rows and (self._total is None or not any(self._lengths[-EMPTY_PAGES:])):
+            return False
+        return self._total is None or rows >= self._size or bool(self.unread)
