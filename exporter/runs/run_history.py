@@ -31,7 +31,7 @@ class History:
 
 
 def read(past: RunHistory, job: Job, project_id: str, ledger: Ledger) -> Generator[Request, bytes, History]:
-    """Read until the runs that the ledger knows are passed, or to the end as :mod:`exporter.services.pages` finds it."""
+    """Read until the runs that the ledger knows are passed, or to the end (:mod:`exporter.services.pages`)."""
     found: list[Snapshot] = []
     goals = [run for run in (ledger.floor, *ledger.open) if run is not None]
     paging = Paging(PAGE_SIZE)
