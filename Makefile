@@ -7,11 +7,12 @@ VENV ?= .venv
 RUN := $(VENV)/bin/
 CHART := deploy/helm/huaweicloud-job-exporter
 
-.PHONY: help demo test test-deploy lint bench docs lock clean
+.PHONY: help demo test test-fast test-deploy lint bench docs lock clean
 
 help:
 	@echo "make demo   live metrics of all three services from the built-in simulator, and a page to look at"
 	@echo "make test   linters, types, import rules and all tests"
+	@echo "make test-fast  the tests that take no seconds: no processes, no browser, no hours of simulated time"
 	@echo "make test-deploy  builds the image, runs it, and checks all that deploy/ ships; wants root and Debian's podman"
 	@echo "make bench  measure it against its peers on this machine (half an hour); see docs/performance.md"
 	@echo "make docs   write again what is made from the code: metrics, configuration, alerts, dashboards"
@@ -21,7 +22,10 @@ demo: $(VENV)/runtime
 	$(RUN)python -m exporter demo
 
 test: lint
-	$(RUN)python -m pytest
+	$(RUN)python -m pytest --numprocesses=auto
+
+test-fast: $(VENV)/dev
+	$(RUN)python -m pytest --numprocesses=auto -m "not slow"
 
 test-deploy: $(VENV)/dev $(VENV)/kubernetes-tools/fetched
 	$(RUN)python -m pytest tests/deploy
@@ -31,6 +35,7 @@ lint: $(VENV)/dev
 	$(RUN)ruff format --check .
 	$(RUN)mypy
 	$(RUN)lint-imports --no-logo --cache-dir $(VENV)/import-linter
+	$(RUN)codespell
 
 bench: $(VENV)/dev
 	$(RUN)python -m benchmarks

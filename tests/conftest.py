@@ -19,6 +19,16 @@ PACKAGES = {"promtool": "prometheus", "nsenter": "util-linux", "systemd-analyze"
 PAYLOADS = Path(__file__).parent / "payloads"
 STRICT = bool(os.environ.get("NO_SKIPS"))
 
+SLOW_FOLDERS = {"e2e", "grafana", "hostile", "prometheus", "simulator"}
+"""Folders whose tests start processes."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark whole folders as slow."""
+    for item in items:
+        if SLOW_FOLDERS & set(item.path.relative_to(Path(__file__).parent).parts):
+            item.add_marker(pytest.mark.slow)
+
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose program is missing."""
