@@ -13,6 +13,7 @@ OTC: Final = frozenset({"eu-de", "eu-nl", "eu-ch2"})
 
 def notes(settings: Settings) -> Iterator[str]:
     """Yield sentences for the operator."""
+    yield from (f"environment: warning: {sentence}" for sentence in settings.without_effect)
     yield from _regions(settings)
     yield from _zones(settings)
     yield from _files(settings)

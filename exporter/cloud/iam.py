@@ -20,18 +20,18 @@ LIMIT: Final = "iam"
 """The limit class of calls to IAM, which are too few for a budget."""
 
 
-async def find_project_id(transport: Client, iam_url: str, region: str, credentials: Credentials, clock: Clock) -> str:
-    """Return the id of the project that is called like *region*.
+async def find_project_id(transport: Client, iam_url: str, name: str, credentials: Credentials, clock: Clock) -> str:
+    """Return the id of the project that is called *name*, as the region is unless somebody made another.
 
     Raises :class:`PollError`, of reason ``config`` if there is not exactly one.
     """
-    request = Request("KeystoneListProjects", "/v3/projects", LIMIT, (("name", region),))
+    request = Request("KeystoneListProjects", "/v3/projects", LIMIT, (("name", name),))
     answer = await transport.send(iam_url, request, credentials)
     if answer.status != 200:
         sentences = {
-            Reason.API: f"IAM does not tell the project id of region {region}; {REMEDY}",
-            Reason.AUTH: f"{error_classes.SENTENCES[Reason.AUTH]}; IAM was asked for the project id of region {region}",
-            Reason.PERMISSION: f"IAM does not let these credentials look up the project id of {region}; {REMEDY}",
+            Reason.API: f"IAM does not tell the id of the project {name}; {REMEDY}",
+            Reason.AUTH: f"{error_classes.SENTENCES[Reason.AUTH]}; IAM was asked for the id of the project {name}",
+            Reason.PERMISSION: f"IAM does not let these credentials look up the id of the project {name}; {REMEDY}",
             Reason.THROTTLED: "IAM throttles these credentials' calls; it is asked again later",
             Reason.SERVER: "IAM failed to answer the call",
         }
@@ -40,5 +40,7 @@ async def find_project_id(transport: Client, iam_url: str, region: str, credenti
     found = {json_fields.Fields(item or {}, []).text("id") for item in items}
     if len(found) != 1 or None in found:
         said = f"{len(found)} projects" if found - {None} else "no project"
-        raise PollError(Reason.CONFIG, f"IAM knows {said} by the name of region {region}; check it, or {REMEDY}")
+        raise PollError(
+            Reason.CONFIG, f"IAM knows {said} by the name of {name}; check region and project_name, or {REMEDY}"
+        )
     return str(found.pop())

@@ -122,7 +122,8 @@ class ProjectPool:
             find = credentials.project_id  # IAM tells it with the token
         elif config.project_id is None:
             iam = iam_endpoint(config.cloud, config.region, config.endpoints)
-            find = partial(find_project_id, transport, iam, config.region, credentials, self._clock)
+            named = config.project_name or config.region
+            find = partial(find_project_id, transport, iam, named, credentials, self._clock)
         project = Project(
             name=name,
             region=config.region,

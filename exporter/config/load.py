@@ -7,7 +7,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from exporter.config import constraints, explanations, job_entries, pod_env, rule_entries, vendor_env, yaml_reader
+from exporter.config import (
+    constraints,
+    explanations,
+    job_entries,
+    pod_env,
+    rule_entries,
+    vendor_env,
+    vendor_unused,
+    yaml_reader,
+)
 from exporter.config import env as variables
 from exporter.config.errors import Mistake, SourcePosition, lines
 from exporter.config.section import HOST_NAME, WRITTEN
@@ -40,6 +49,7 @@ def load(
     mistakes += [one for one in more if not any(one.path[:length] in told for length in range(len(one.path) + 1))]
     if mistakes or settings is None:
         raise SettingsError(lines(mistakes))
+    settings._without_effect = vendor_unused.without_effect(root, environ)  # noqa: SLF001 - it is no setting
     return settings
 
 

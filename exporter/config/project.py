@@ -119,11 +119,17 @@ def _all_limits(limits: Mapping[str, float], info: ValidationInfo) -> Mapping[st
 class Project(Section):
     """One project of one region."""
 
+    not_both = (("project_id", "project_name"),)
+
     region: types.Region = Field(description="The region of the project, such as cn-north-4.")
     project_id: types.Opaque | None = Field(
         default=None,
         description="The id of the project in that region; without it IAM is asked for the project that is called "
-        "like the region.",
+        "as project_name says, or else like the region.",
+    )
+    project_name: types.Opaque | None = Field(
+        default=None,
+        description="The name of the project in IAM, where it is not the one that is called like the region.",
     )
     cloud: Annotated[Cloud, types.choice(Cloud)] = Field(
         default=Cloud.HUAWEICLOUD,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, Field, SkipValidation, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, SkipValidation, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -219,6 +219,13 @@ class Settings(BaseSettings, Section):
     """
 
     model_config = SettingsConfigDict(env_prefix="EXPORTER_", env_nested_delimiter="__")
+
+    _without_effect: tuple[str, ...] = PrivateAttr(default=())
+
+    @property
+    def without_effect(self) -> tuple[str, ...]:
+        """A sentence for each variable of the vendor's tools that is set and not honoured."""
+        return self._without_effect
 
     @classmethod
     def settings_customise_sources(

@@ -5,14 +5,16 @@ before tokens before passwords, because a key needs no IAM and does not end afte
 (``HUAWEICLOUD_SDK_``) before its Terraform provider (``HW_``) before OpenStack (``OS_``). A family that is set by half
 is a mistake, even if a later one is whole. Where OpenStack tools read several names for one thing the first counts.
 
-**Where.** Region, project id, cloud and the address of IAM count if there is one project only: of two nobody can tell
-which is meant. The order of tools is the same. The address of IAM counts only where IAM is needed: to look up the
-project id, or to get a token for a password. That of Open Telekom Cloud also says whose cloud it is, where nothing
-else does.
+**Where.** Region, project id or name, cloud and the address of IAM count if there is one project only: of two nobody
+can tell which is meant. The order of tools is the same, and of one tool the id counts before the name. A cloud is
+named by its domain; where it is none of those we know, the services are looked for below it. The address of IAM counts
+only where IAM is needed: to look up the project id, or to get a token for a password. That of Open Telekom Cloud also
+says whose cloud it is, where nothing else does.
 
 With no project at all a family makes one, ``default``, which needs its region.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -22,6 +24,8 @@ from exporter.config.constraints import needs_iam
 from exporter.config.errors import ENVIRONMENT, Mistake, SourcePosition
 from exporter.config.project import Cloud
 from exporter.config.tree import MappingNode, Text
+from exporter.services import registry
+from exporter.services.clouds import REGION
 
 DEFAULT: Final = "default"
 """The name of the project that is made of the variables alone."""
@@ -65,9 +69,14 @@ FAMILIES: Final = (
 )
 PLACES: Final = {
     "region": ("HW_REGION_NAME", "OS_REGION_NAME"),
-    "project_id": ("HUAWEICLOUD_SDK_PROJECT_ID", "HW_PROJECT_ID", "OS_PROJECT_ID", "OS_TENANT_ID"),
-    "cloud": ("HW_CLOUD",),
 }
+PROJECTS: Final = (
+    ("project_id", ("HUAWEICLOUD_SDK_PROJECT_ID", "HW_PROJECT_ID")),
+    ("project_name", ("HW_PROJECT_NAME",)),
+    ("project_id", ("OS_PROJECT_ID", "OS_TENANT_ID")),
+    ("project_name", ("OS_PROJECT_NAME", "OS_TENANT_NAME")),
+)
+CLOUD: Final = "HW_CLOUD"
 IAM: Final = ("HUAWEICLOUD_SDK_IAM_ENDPOINT", "HW_AUTH_URL", "OS_AUTH_URL")
 CLOUDS: Final = {
     "myhuaweicloud.com": Cloud.HUAWEICLOUD.value,
@@ -75,6 +84,7 @@ CLOUDS: Final = {
     "otc.t-systems.com": Cloud.OTC.value,
 }
 """Terraform names a cloud by its domain."""
+DOMAIN: Final = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+")
 
 
 def complete(root: MappingNode, environ: Mapping[str, str]) -> list[Mistake]:
@@ -102,6 +112,7 @@ def complete(root: MappingNode, environ: Mapping[str, str]) -> list[Mistake]:
             project.put("credentials", projects.place, _credentials(family, environ))
     if len(tables) == 1:
         _find_iam(tables[0], environ)
+        _find_hosts(tables[0], environ)
     return mistakes
 
 
@@ -114,7 +125,15 @@ def _locate(project: MappingNode, environ: Mapping[str, str]) -> None:
     for key, names in PLACES.items():
         name = _set(names, environ)
         if project.get(key) is None and name:
-            _put(project, key, name, CLOUDS.get(environ[name], environ[name]) if key == "cloud" else environ[name])
+            _put(project, key, name, environ[name])
+    if project.get("project_id") is None and project.get("project_name") is None:
+        key, name = next(((key, name) for key, names in PROJECTS if (name := _set(names, environ))), ("", ""))
+        if name:
+            _put(project, key, name, environ[name])
+    if project.get("cloud") is None and environ.get(CLOUD):
+        named = environ[CLOUD]
+        own = Cloud.CUSTOM.value if DOMAIN.fullmatch(named) else named
+        _put(project, "cloud", CLOUD, CLOUDS.get(named, own))
     if project.get("cloud") is None and _is_otc(environ.get("OS_AUTH_URL", "")):
         _put(project, "cloud", "OS_AUTH_URL", Cloud.OTC.value)
 
@@ -136,6 +155,22 @@ def _find_iam(project: MappingNode, environ: Mapping[str, str]) -> None:
         project.put("endpoints", endpoints.place, endpoints)
     if endpoints.get("iam") is None:
         _put(endpoints, "iam", name, environ[name].rstrip("/").removesuffix("/v3"))
+
+
+def _find_hosts(project: MappingNode, environ: Mapping[str, str]) -> None:
+    """Look for the services of a partner's cloud below the domain that names it, as Terraform does."""
+    cloud, region = project.get("cloud"), str(project.get("region") or "")
+    endpoints = project.get("endpoints")
+    if not isinstance(cloud, Text) or cloud.place.variable != CLOUD or cloud != Cloud.CUSTOM.value:
+        return
+    if not REGION.fullmatch(region) or not isinstance(endpoints, MappingNode | None):
+        return  # told where these are read
+    if endpoints is None:
+        endpoints = MappingNode(SourcePosition(ENVIRONMENT))
+        project.put("endpoints", endpoints.place, endpoints)
+    for service in ("iam", *registry.load()):
+        if endpoints.get(service) is None:
+            _put(endpoints, service, CLOUD, f"https://{service}.{region}.{environ[CLOUD]}")
 
 
 def _nowhere(project: MappingNode) -> list[Mistake]:

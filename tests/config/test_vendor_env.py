@@ -8,6 +8,7 @@ import pytest
 
 from exporter.config import Project, load, pod_env
 from exporter.model.errors import SettingsError
+from exporter.services import registry
 
 JOBS = {"EXPORTER_JOBS": '[{"service": "dli", "job_id": "1"}]'}
 REGION = {"HW_REGION_NAME": "eu-de"}
@@ -135,6 +136,138 @@ def test_the_project_id_may_be_said_or_left_out(name: str) -> None:
 )
 def test_the_cloud_is_told_by_its_name_or_by_the_address_of_its_iam(environ: dict[str, str], expected: str) -> None:
     assert only({**AK, **environ}).cloud == expected
+
+
+@pytest.mark.parametrize("name", ["HW_PROJECT_NAME", "OS_PROJECT_NAME", "OS_TENANT_NAME"])
+def test_a_project_is_scoped_by_its_name(name: str) -> None:
+    made = only({**OS_USER, name: "eu-de_team"})
+
+    assert (made.project_id, made.project_name) == (None, "eu-de_team")
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"OS_PROJECT_ID": "1", "OS_PROJECT_NAME": "eu-de_team"}, ("1", None)),
+        ({"OS_PROJECT_ID": "1", "HW_PROJECT_NAME": "eu-de_team"}, (None, "eu-de_team")),
+        ({"HW_PROJECT_ID": "2", "HW_PROJECT_NAME": "eu-de_team"}, ("2", None)),
+    ],
+)
+def test_of_a_projects_id_and_name_the_first_tool_counts_and_of_one_tool_the_id(
+    environ: dict[str, str], expected: tuple[str | None, str | None]
+) -> None:
+    made = only({**AK, **environ})
+
+    assert (made.project_id, made.project_name) == expected
+
+
+def test_a_project_that_the_file_names_is_scoped_by_no_variable() -> None:
+    made = only({"OS_PROJECT_ID": "1", "OS_TENANT_NAME": "x"}, {**PROD, "project_name": "eu-de_team"})
+
+    assert (made.project_id, made.project_name) == (None, "eu-de_team")
+
+
+def test_a_partners_cloud_is_looked_for_below_its_domain() -> None:
+    made = only({**AK, "HW_CLOUD": "prod-cloud-ocb.orange-business.com", "HW_REGION_NAME": "eu-west-0"})
+
+    assert made.cloud == "custom"
+    assert made.endpoints["dws"] == "https://dws.eu-west-0.prod-cloud-ocb.orange-business.com"
+    assert set(made.endpoints) == {"iam", *registry.load()}
+
+
+def test_an_address_that_is_told_counts_before_the_domain_of_a_cloud() -> None:
+    own = {**PROD, "endpoints": {"dli": "https://dli.example"}}
+    made = only({"HW_CLOUD": "cloud.example", "HW_AUTH_URL": "https://iam.example/v3"}, own)
+
+    assert (made.endpoints["dli"], made.endpoints["iam"]) == ("https://dli.example", "https://iam.example")
+    assert made.endpoints["cdm"] == "https://cdm.eu-de.cloud.example"
+
+
+FIELD_TOOLS = [
+    "HUAWEICLOUD_SDK_AK",
+    "HUAWEICLOUD_SDK_SK",
+    "HUAWEICLOUD_SDK_SECURITY_TOKEN",
+    "HUAWEICLOUD_SDK_PROJECT_ID",
+    "HUAWEICLOUD_SDK_DOMAIN_ID",
+    "HUAWEICLOUD_SDK_IDP_ID",
+    "HUAWEICLOUD_SDK_ID_TOKEN_FILE",
+    "HUAWEICLOUD_SDK_CREDENTIALS_FILE",
+    "HUAWEICLOUD_SDK_REGIONS_FILE",
+    "HUAWEICLOUD_SDK_IAM_ENDPOINT",
+    "HUAWEICLOUD_SDK_STS_ENDPOINT",
+    "HUAWEICLOUD_SDK_REGION_DLI_EU_DE",
+    "HUAWEICLOUD_OIDC_PROVIDER_URN",
+    "HUAWEICLOUD_OIDC_AGENCY_URN",
+    "HUAWEICLOUD_OIDC_ID_TOKEN",
+    "HUAWEICLOUD_OIDC_TOKEN_FILE",
+    "HUAWEICLOUD_OIDC_SESSION_NAME",
+    "HUAWEICLOUD_OIDC_DURATION_SECONDS",
+    "HUAWEICLOUD_OIDC_POLICY",
+    "HUAWEICLOUD_OIDC_POLICY_IDS",
+    "HW_REGION_NAME",
+    "HW_ACCESS_KEY",
+    "HW_SECRET_KEY",
+    "HW_SECURITY_TOKEN",
+    "HW_DOMAIN_NAME",
+    "HW_DOMAIN_ID",
+    "HW_USER_NAME",
+    "HW_USER_PASSWORD",
+    "HW_PROJECT_ID",
+    "HW_PROJECT_NAME",
+    "HW_AUTH_URL",
+    "HW_AUTH_TOKEN",
+    "HW_CLOUD",
+    "HW_INSECURE",
+    "HW_MAX_RETRIES",
+    "OS_CLOUD",
+    "OS_CLIENT_CONFIG_FILE",
+    "OS_CLIENT_SECURE_FILE",
+    "OS_AUTH_URL",
+    "OS_USERNAME",
+    "OS_PASSWORD",
+    "OS_USER_DOMAIN_NAME",
+    "OS_DOMAIN_NAME",
+    "OS_PROJECT_NAME",
+    "OS_PROJECT_ID",
+    "OS_TENANT_NAME",
+    "OS_TENANT_ID",
+    "OS_REGION_NAME",
+    "OS_TOKEN",
+    "OS_ACCESS_KEY",
+    "OS_ACCESS_KEY_ID",
+    "OS_AK",
+    "OS_SECRET_KEY",
+    "OS_ACCESS_KEY_SECRET",
+    "OS_SK",
+    "OS_SECURITY_TOKEN",
+]
+
+
+@pytest.mark.parametrize("name", FIELD_TOOLS)
+def test_a_variable_of_the_fields_tools_is_honoured_or_told(name: str) -> None:
+    """With it in place of nothing the project differs, or a sentence names it, or the start is refused by its name."""
+    environ = {"HW_REGION_NAME": "eu-de", **JOBS, "HUAWEICLOUD_SDK_AK": "AK", "HUAWEICLOUD_SDK_SK": "SK"}
+    environ.pop(name, None)
+    value = "https://somewhere.example/v3" if "URL" in name or "ENDPOINT" in name else "otc"
+    try:
+        before = load(None, environ).projects
+    except SettingsError:
+        before = {}
+    try:
+        after = load(None, {**environ, name: value})
+    except SettingsError as error:
+        assert name in str(error)  # noqa: PT017 - or it is taken
+    else:
+        told = [sentence for sentence in after.without_effect if sentence.startswith(f"{name} is set")]
+        assert bool(told) != (after.projects != before)
+
+
+def test_of_what_the_configuration_says_itself_no_variable_is_told() -> None:
+    environ = {**JOBS, **AK, "HW_REGION_NAME": "x", "OS_PROJECT_NAME": "y", "OS_CLOUD": "z", "HW_CLOUD": "otc"}
+    prod = {**PROD, "cloud": "huaweicloud", "project_id": "1"}
+
+    (told,) = load(None, environ, {"projects": {"prod": prod}}).without_effect
+    assert told.startswith("OS_CLOUD is set and has no effect: ")
 
 
 def test_what_the_file_says_counts_more() -> None:

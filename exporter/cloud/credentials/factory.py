@@ -42,6 +42,7 @@ def credentials_of(
             password_file=config.password.password_file,
             region=project.region,
             project_id=project.project_id or "",
+            project_name=project.project_name or "",
             transport=transport,
             iam_url=iam_endpoint(project.cloud, project.region, project.endpoints),
             clock=clock,

@@ -42,8 +42,8 @@ class Password(Renewable[Token]):
     """Sends a token of the project as ``X-Auth-Token``.
 
     The password is given plain or as a file, which is read again when it changes. Without *project_id* the token is
-    for the project that is called like *region*. Raises :class:`~exporter.model.errors.SettingsError` unless exactly
-    one of the two is given.
+    for the project that is called *project_name*, or else like *region*. Raises
+    :class:`~exporter.model.errors.SettingsError` unless exactly one of password and file is given.
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class Password(Renewable[Token]):
         password: str = "",
         password_file: Path | None = None,
         project_id: str = "",
+        project_name: str = "",
     ) -> None:
         if bool(password) == bool(password_file):
             raise SettingsError(["password: give a password or a password_file, one of them"])
@@ -66,7 +67,7 @@ class Password(Renewable[Token]):
         self._user = {"name": user, "domain": {"name": domain}}
         self._identity = f"user {user} of {domain}"
         self._password = password
-        self._scope = {"id": project_id} if project_id else {"name": region}
+        self._scope = {"id": project_id} if project_id else {"name": project_name or region}
         self._transport = transport
         self._iam_url = iam_url
 
