@@ -92,7 +92,7 @@ class Poller:
         before, self._plan.fleet, self._plan.pace = self._plan.fleet, fleet, pace
         self._breakers.use(fleet.projects)
         self.access.queue_anew(before)
-        self._results.repaced()
+        self._results.pace_changed()
         self.demand.recount(self._store.records())
         self._limiter.resize(concurrency - self._concurrency)
         for number in range(self._workers, concurrency):

@@ -129,7 +129,7 @@ class Results:
         if self._store.get(key) is not None:
             self._schedule.put(key, self._clock.monotonic())
 
-    def repaced(self) -> None:
+    def pace_changed(self) -> None:
         """Bring turns and ages in line with the intervals as they are now: none has to sit out a longer one."""
         now, pace = self._clock.monotonic(), self._plan.pace
         for record in list(self._store.records()):
@@ -139,7 +139,7 @@ class Results:
                 interval = max(interval, pace.idle_interval)
             if due is not None and due > now + interval:
                 self._schedule.put(record.job.key, schedule.next_turn(record.job.key, interval, now))
-        self.ages.repaced(now)
+        self.ages.pace_changed(now)
 
     def skipped(self, reason: str, turns: int) -> None:
         """Count turns that passed without a poll."""

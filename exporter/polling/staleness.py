@@ -52,7 +52,7 @@ class Staleness:
         self._worked_at.pop(key, None)
         self._agenda.remove(key)
 
-    def repaced(self, now: float) -> None:
+    def pace_changed(self, now: float) -> None:
         """Look at all jobs again, because values may be too old sooner than before."""
         for key in self._worked_at:
             if self._agenda.time(key) is not None:
