@@ -13,7 +13,7 @@ ALWAYS: Final = frozenset({"event", "level", "log_level", "timestamp"})
 
 
 class Event(NamedTuple):
-    level: str
+    levels: tuple[str, ...]
     fields: frozenset[str]
 
 
@@ -26,7 +26,7 @@ def rows(title: str) -> Iterator[list[str]]:
 
 
 EVENTS: Final = {
-    name.strip("`"): Event(level, frozenset(re.findall(r"`(\w+)`", fields)))
+    name.strip("`"): Event(tuple(level.split(", ")), frozenset(re.findall(r"`(\w+)`", fields)))
     for name, level, fields, _ in rows("Events")
 }
 TYPES: Final = {name.strip("`"): kind for name, kind, _ in rows("Fields")}
@@ -38,8 +38,8 @@ def wrong(event: str, level: str, fields: Mapping[str, Any]) -> Iterator[str]:
     if row is None:
         yield f"the event {event!r} has no row; {REMEDY}"
         return
-    if level != row.level:
-        yield f"the event {event!r} is logged as {level}, and its row says {row.level}; {REMEDY}"
+    if level not in row.levels:
+        yield f"the event {event!r} is logged as {level}, and its row says {', '.join(row.levels)}; {REMEDY}"
     for name, value in fields.items():
         if name in ALWAYS:
             continue

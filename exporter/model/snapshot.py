@@ -96,3 +96,12 @@ class Snapshot:
 
 
 RESULTS: Final = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
+
+
+_COMPLAINTS: Final = ("detail", "summary", "message", "error")
+
+
+def complaint(detail: Mapping[str, Any]) -> str:
+    """Return the vendor's own text of why a run failed: what stands in a field whose name says so."""
+    texts = {name: text for name, text in detail.items() if isinstance(text, str) and text}
+    return next((texts[name] for word in _COMPLAINTS for name in texts if word in name and "code" not in name), "")

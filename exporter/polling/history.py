@@ -10,6 +10,7 @@ from functools import partial
 
 import structlog
 
+from exporter.clock import Clock
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import PollError
@@ -18,6 +19,7 @@ from exporter.model.reason import Reason
 from exporter.model.record import Record
 from exporter.polling import schedule
 from exporter.polling.calls import Calls
+from exporter.polling.outages import Outages
 from exporter.polling.plan import Plan
 from exporter.polling.results import Results
 from exporter.runs import run_history
@@ -27,7 +29,9 @@ from exporter.supervise import survive
 class History:
     """The readings under way, at most one a job."""
 
-    def __init__(self, store: JobStore, plan: Plan, telemetry: Telemetry, access: Calls, results: Results) -> None:
+    def __init__(
+        self, store: JobStore, plan: Plan, clock: Clock, telemetry: Telemetry, access: Calls, results: Results
+    ) -> None:
         self._store = store
         self._plan = plan
         self._missed = telemetry.history_missed
@@ -35,7 +39,7 @@ class History:
         self._access = access
         self._results = results
         self._readings: dict[JobKey, asyncio.Task[None]] = {}
-        self._failing: set[JobKey] = set()
+        self._outages = Outages("history", store, plan, clock)
         self._log = structlog.get_logger()
 
     @property
@@ -56,7 +60,7 @@ class History:
 
     def forget(self, keys: Collection[JobKey]) -> None:
         """Note that jobs are gone, or others."""
-        self._failing.difference_update(keys)
+        self._outages.forget(keys)
         for key in keys:
             if (task := self._readings.pop(key, None)) is not None:
                 task.cancel()
@@ -70,24 +74,20 @@ class History:
         try:
             found = await self._pages(record)
         except PollError as error:
-            if key not in self._failing and error.reason not in {Reason.AUTH, Reason.THROTTLED}:  # told for all alike
-                self._failing.add(key)
-                names = {"service": key.service, "job": key.job, "project": record.job.project}
-                self._log.warning("history failed", **names, reason=error.reason.value, error=error.sentence)
+            self._log.debug("history failed", **_names(record.job), reason=error.reason.value, error=error.sentence)
+            if error.reason not in {Reason.AUTH, Reason.THROTTLED}:  # these are logged for all calls alike
+                self._outages.failed(record.job, error)
             return
         self._results.looked_back(key, found.runs)
         self._miss(record.job, found)
-        if key in self._failing:
-            self._failing.discard(key)
-            self._log.info("history works again", service=key.service, job=key.job, project=record.job.project)
+        self._outages.worked(key)
 
     def _miss(self, job: Job, found: run_history.History) -> None:
         """Count and log runs that the cloud kept to itself: they are in no counter, and no other reading finds them."""
         if found.missing == 0:
             return
         self._missed.labels(job.key.service, job.project).inc(1 if found.missing is None else found.missing)
-        names = {"service": job.key.service, "job": job.key.job, "project": job.project}
-        self._log.warning("history incomplete", **names, missing=found.missing)
+        self._log.warning("history incomplete", **_names(job), missing=found.missing)
 
     async def _pages(self, record: Record) -> run_history.History:
         job, adapter = record.job, self._plan.fleet.adapter(record.job)
@@ -105,3 +105,7 @@ class History:
             except StopIteration as done:
                 found: run_history.History = done.value
                 return found
+
+
+def _names(job: Job) -> dict[str, str]:
+    return {"service": job.key.service, "job": job.key.job, "project": job.project}

@@ -69,7 +69,7 @@ class Poller:
         self._workers = 0  # who has nothing to do costs nothing
         self._wake = asyncio.Event()
         self.access = Calls(plan, clock, self._limiter, self._breakers, self._results, self._wake.set)
-        self._history = History(store, plan, telemetry, self.access, self._results)
+        self._history = History(store, plan, clock, telemetry, self.access, self._results)
         shared = (self._schedule, self._limiter, self._results, self._asked, self._wake.set)
         self.listing = ListResults(store, plan, clock, telemetry, *shared)
         self._awake_at = 0.0  # when the dispatcher will look by itself
@@ -79,6 +79,7 @@ class Poller:
         gone = self._membership.apply(changes)
         self.access.refused -= gone
         self._history.forget(gone)
+        self._results.forget(gone)
         self.listing.forget(gone)
         self._wake.set()
 

@@ -5,16 +5,18 @@ from collections.abc import Collection, Sequence
 
 import structlog
 
+from exporter import logs
 from exporter.clock import Clock
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
-from exporter.model.errors import PollError
+from exporter.model.errors import PollError, first_line
 from exporter.model.job import Job, JobKey
 from exporter.model.reason import Reason
 from exporter.model.record import Fault, Record
-from exporter.model.snapshot import Snapshot
+from exporter.model.snapshot import Snapshot, State, complaint
 from exporter.polling import schedule
 from exporter.polling.demand import Demand
+from exporter.polling.outages import Outages
 from exporter.polling.plan import Plan
 from exporter.polling.staleness import Staleness
 from exporter.runs import transitions
@@ -39,7 +41,7 @@ class Results:
         self._schedule = turns
         self._demand = demand
         self.ages = Staleness(store, plan, clock, demand.stretch)
-        self._untold: set[JobKey] = set()  # whose failure stands in no line of the log
+        self._outages = Outages("poll", store, plan, clock)
         self._log = structlog.get_logger()
 
     def worked(self, key: JobKey, answer: Snapshot) -> None:
@@ -65,13 +67,19 @@ class Results:
     def _ended(self, before: Record, record: Record) -> None:
         """Log the end of a run, once: by the job's own answer, or by that of a list if it tells which run it is."""
         was, now = before.snapshot, record.snapshot
-        if was is not None and now is not None and not was.state.ended and now.state.ended:
-            self._log.info("run ended", **_names(before.job), result=now.state.value, code=now.failure_code or "")
+        if was is None or now is None or was.state.ended or not now.state.ended:
+            return
+        facts = {**_names(before.job), "run_id": now.run.label, "result": now.state.value}
+        if now.state is State.FAILED:
+            text = first_line(complaint(now.detail))
+            self._log.warning("run ended", **facts, code=now.failure_code, vendor_text=logs.vendor_text(text))
+        else:
+            self._log.info("run ended", **facts)
 
     def _worked_again(self, before: Record) -> None:
-        if before.fault is not None and before.job.key not in self._untold:
-            self._log.info("poll works again", **_names(before.job), was=before.fault.reason.value)
-        self._untold.discard(before.job.key)
+        if before.fault is not None:
+            self._outages.worked(before.job.key)
+            self._log.debug("poll works again", **_names(before.job), was=before.fault.reason.value)
 
     def listed(self, before: Record, record: Record) -> None:
         """Take over what a list told of a job."""
@@ -105,24 +113,27 @@ class Results:
         jitter = random.random()  # noqa: S311 - spreads load, keeps no secret
         wait = schedule.backoff(record, self._plan.pace, adapter, jitter, error.retry_after)
         self._schedule.put(key, self._clock.monotonic() + wait)
-        known = before.fault is not None and (before.fault.reason, before.fault.code) == (fault.reason, fault.code)
-        if before.fault is None and told:
-            self._untold.add(key)
-        elif not told and not known:
-            self._untold.discard(key)
-            self._log.warning(
-                "poll failed",
-                **_names(before.job),
-                reason=fault.reason.value,
-                code=fault.code,
-                request_id=fault.request_id,
-                error=fault.sentence,
-                next_poll_seconds=round(wait, 1),
-            )
+        throttled = error.reason is Reason.THROTTLED and error.known  # the limit that pauses is logged
+        if not told and not throttled:
+            self._outages.failed(before.job, error)
+        self._log.debug(
+            "poll failed",
+            **_names(before.job),
+            reason=fault.reason.value,
+            code=fault.code,
+            request_id=fault.request_id,
+            error=fault.sentence,
+            vendor_text=logs.vendor_text(fault.text),
+            next_poll_seconds=round(wait, 1),
+        )
 
     def crashed(self, key: JobKey) -> None:
         """Take over a poll that failed through a fault of ours."""
         self.failed(key, PollError(Reason.INTERNAL, "the exporter failed to handle the answer; its log says where"))
+
+    def forget(self, keys: Collection[JobKey]) -> None:
+        """Note that jobs are gone, or another run: what failed before is not theirs."""
+        self._outages.forget(keys)
 
     def again(self, key: JobKey) -> None:
         """Let a job that waited for its call be due once more."""
@@ -157,7 +168,7 @@ class Results:
         self._store.remove(key)
         self._schedule.remove(key)
         self.ages.forget(key)
-        self._untold.discard(key)
+        self._outages.forget({key})
         self._demand.moved(record, None)
 
     def try_one(self, projects: Collection[str], now: float) -> None:

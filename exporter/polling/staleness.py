@@ -94,7 +94,7 @@ class Staleness:
             return
         self._store.put(transitions.aged(record))
         names = {"service": job.key.service, "job": job.key.job, "project": job.project}
-        self._log.warning("values stale", **names, last_poll_at=record.polled_at)
+        self._log.debug("values stale", **names, last_poll_at=record.polled_at)
 
     def _passes(self, record: Record, now: float) -> float:
         """Return the time, by the clock that never goes back, just before the estimate passes."""

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from exporter.model.record import Fault, Record
-from exporter.model.snapshot import RESULTS, Measure
+from exporter.model.snapshot import RESULTS, Measure, complaint
 
 WAITING: Final = "waiting"
 UNANSWERED: Final = "unanswered"
 STALE: Final = "stale"
-_COMPLAINTS: Final = ("detail", "summary", "message", "error")
 TIMES: Final = ("start", "end", "last_progress", "estimated_completion")
 """Of the newest run."""
 
@@ -93,12 +92,6 @@ def grouped(counts: Mapping[Measure, float]) -> dict[str, Any]:
 def whole(value: float) -> float:
     """Return a number without a fraction as an integer: a count of 4000 is not 4000.0."""
     return int(value) if math.isfinite(value) and float(value).is_integer() else value
-
-
-def complaint(detail: Mapping[str, Any]) -> str:
-    """Return the vendor's own text of why a run failed: what stands in a field whose name says so."""
-    texts = {name: text for name, text in detail.items() if isinstance(text, str) and text}
-    return next((texts[name] for word in _COMPLAINTS for name in texts if word in name and "code" not in name), "")
 
 
 def _error(fault: Fault | None) -> dict[str, Any] | None:

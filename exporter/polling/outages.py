@@ -1,0 +1,145 @@
+"""One line in the log for each cause of failed calls when it begins, and one when it is over, however many jobs it has.
+
+What fails within a few seconds is gathered, so that the first line can say how many jobs it concerns; those that join
+later are in the last one. The lines of each job are at debug.
+"""
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from exporter import logs
+from exporter.clock import Clock
+from exporter.metrics.store import JobStore
+from exporter.model.errors import PollError
+from exporter.model.job import Job, JobKey
+from exporter.model.reason import Reason
+from exporter.polling.plan import Plan
+
+GATHER: Final = 5.0
+"""Seconds for which failures of one cause are gathered before it is logged."""
+NAMES: Final = 10
+"""Jobs that a line names at most."""
+QUIET: Final = 1.25
+"""Idle intervals without a further job, a retry's jitter included, after which the next one has a cause of its own: by
+then all jobs that one outage concerns were polled, and a job that fails for weeks must not hide another."""
+TRANSIENT: Final = frozenset({Reason.TIMEOUT, Reason.UNREACHABLE, Reason.TLS, Reason.SERVER, Reason.THROTTLED})
+"""Reasons that alternate within one outage: a job that changes from one to another keeps its cause."""
+
+
+@dataclass(slots=True, eq=False)
+class _Cause:
+    project: str
+    service: str
+    error: PollError
+    began: float
+    began_at: float
+    joined: float
+    failing: dict[JobKey, None] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
+    affected: int = 0
+    recovered: int = 0
+    gathering: asyncio.TimerHandle | None = None
+
+
+class Outages:
+    """The causes for which an *operation*, such as a poll, fails now."""
+
+    def __init__(self, operation: str, store: JobStore, plan: Plan, clock: Clock) -> None:
+        self._operation = operation
+        self._store = store
+        self._plan = plan
+        self._clock = clock
+        self._cause_of: dict[JobKey, _Cause] = {}
+        self._open: dict[tuple[str, str, Reason], _Cause] = {}  # the newest of each
+        self._log = structlog.get_logger()
+
+    def failed(self, job: Job, error: PollError) -> None:
+        """Note that a job's call failed."""
+        cause = self._cause_of.get(job.key)
+        if cause is not None:
+            if cause.error.reason is error.reason or {cause.error.reason, error.reason} <= TRANSIENT:
+                return
+            self._leave(job.key)
+        self._join(job, error)
+
+    def worked(self, key: JobKey) -> None:
+        """Note that a job's call worked."""
+        cause = self._cause_of.get(key)
+        if cause is not None:
+            cause.recovered += 1
+            self._leave(key)
+
+    def forget(self, keys: Collection[JobKey]) -> None:
+        """Note that jobs are gone, or others."""
+        for key in keys:
+            self._leave(key)
+
+    def _join(self, job: Job, error: PollError) -> None:
+        now, name = self._clock.monotonic(), (job.project, job.key.service, error.reason)
+        cause = self._open.get(name)
+        if cause is None or now - cause.joined > QUIET * self._plan.pace.idle_interval:
+            cause = self._open[name] = _Cause(job.project, job.key.service, error, now, self._clock.now(), now)
+            cause.gathering = asyncio.get_running_loop().call_later(GATHER, self._begin, cause)
+        cause.joined = now
+        cause.affected += 1
+        cause.failing[job.key] = None
+        if len(cause.names) < NAMES:
+            cause.names.append(job.key.job)
+        self._cause_of[job.key] = cause
+
+    def _leave(self, key: JobKey) -> None:
+        cause = self._cause_of.pop(key, None)
+        if cause is None:
+            return
+        del cause.failing[key]
+        if not cause.failing:
+            self._end(cause)
+
+    def _begin(self, cause: _Cause) -> None:
+        cause.gathering = None
+        error = cause.error
+        self._log.warning(
+            "failures began",
+            project=cause.project,
+            service=cause.service,
+            operation=self._operation,
+            reason=error.reason.value,
+            code=error.code,
+            error=error.sentence,
+            vendor_text=logs.vendor_text(error.text),
+            request_id=error.request_id,
+            jobs_affected=cause.affected,
+            jobs=self._jobs(cause),
+            names=list(cause.names),
+        )
+
+    def _end(self, cause: _Cause) -> None:
+        if cause.gathering is not None:  # it was so short that it was not logged yet
+            cause.gathering.cancel()
+            self._begin(cause)
+        name = (cause.project, cause.service, cause.error.reason)
+        if self._open.get(name) is cause:
+            del self._open[name]
+        self._log.info(
+            "failures ended",
+            project=cause.project,
+            service=cause.service,
+            operation=self._operation,
+            reason=cause.error.reason.value,
+            jobs_affected=cause.affected,
+            jobs_recovered=cause.recovered,
+            jobs=self._jobs(cause),
+            began_at=cause.began_at,
+            lasted_seconds=round(self._clock.monotonic() - cause.began, 1),
+        )
+
+    def _jobs(self, cause: _Cause) -> int:
+        """Return how many jobs of the service and the project are registered."""
+        return sum(
+            record.job.project == cause.project and record.job.key.service == cause.service
+            for record in self._store.records()
+        )

@@ -1,0 +1,164 @@
+"""What the log says of failures: two lines a cause, however many jobs it has; the rest at debug."""
+
+from collections.abc import MutableMapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from exporter.model.changes import Changes
+from exporter.polling.schedule import Pace
+from exporter.simulator import Answer, DliJob, Fault, server_failure
+from tests.polling import test_history
+from tests.polling.harness import World, job_of, world
+from tests.polling.test_poll_loop import cdm, dli
+from tests.warp import run
+
+Lines = list[MutableMapping[str, Any]]
+
+
+def told(logs: Lines) -> Lines:
+    """Return what stands in the log at its usual level."""
+    return [line for line in logs if line["log_level"] != "debug"]
+
+
+def both(logs: Lines) -> list[tuple[str, str, int]]:
+    return [(line["event"], line["reason"], line["jobs_affected"]) for line in told(logs)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "jobs"),
+    [(Fault(closes=True), 200), (server_failure(), 30), (Answer(404, b"<html>no such page</html>"), 30)],
+    ids=["dead", "500", "404"],
+)
+def test_an_outage_of_many_jobs_is_two_lines(fault: Answer | Fault, jobs: int) -> None:
+    async def main() -> Lines:
+        async with world() as there:
+            there.watch(*[cdm(there.cloud, f"job-{number}") for number in range(jobs)])
+            there.cloud.limits.per_minute.clear()
+            await there.until(60)
+            with capture_logs() as logs:
+                there.cloud.faults.plan(fault, times=None)
+                await there.until(600)
+                there.cloud.faults.clear()
+                await there.until(1100)
+            assert all(record.up for record in there.store.records())
+        return list(logs)
+
+    logs = run(main())
+
+    first, last = told(logs)
+    assert (first["event"], first["log_level"], last["event"], last["log_level"]) == (
+        "failures began",
+        "warning",
+        "failures ended",
+        "info",
+    )
+    assert (first["project"], first["service"], first["operation"], first["jobs"]) == ("demo", "cdm", "poll", jobs)
+    assert 1 <= first["jobs_affected"] <= jobs
+    assert len(first["names"]) == min(first["jobs_affected"], 10)
+    assert first["reason"] == last["reason"]
+    assert (last["jobs_affected"], last["jobs_recovered"], last["jobs"]) == (jobs, jobs, jobs)
+    assert 500 < last["lasted_seconds"] < 1000
+    assert sum(line["event"] == "poll works again" for line in logs) == jobs
+
+
+def test_a_failure_that_is_over_at_once_is_told_all_the_same() -> None:
+    async def main() -> Lines:
+        async with world(pace=Pace(1, 2, 60)) as there:
+            there.watch(cdm(there.cloud))
+            await there.until(100)
+            with capture_logs() as logs:
+                there.cloud.faults.plan(server_failure())
+                await there.until(200)
+        return list(logs)
+
+    assert both(run(main())) == [("failures began", "server", 1), ("failures ended", "server", 1)]
+
+
+def test_a_job_that_fails_for_long_hides_no_other() -> None:
+    async def main() -> Lines:
+        async with world() as there:
+            jobs = [cdm(there.cloud, f"job-{number}") for number in range(3)]
+            there.watch(*jobs)
+            await there.until(100)
+            with capture_logs() as logs:
+                there.cloud.faults.plan(server_failure(), times=None, job="job-0")
+                await there.until(2000)
+                there.cloud.faults.plan(server_failure(), times=None, job="job-1")
+                await there.until(2200)
+        return list(logs)
+
+    logs = told(run(main()))
+
+    assert [line["names"] for line in logs] == [["job-0"], ["job-1"]]
+
+
+def test_a_job_that_fails_for_another_reason_is_told_again_and_one_that_is_gone_recovered_from_nothing() -> None:
+    async def main() -> Lines:
+        async with world() as there:
+            job = cdm(there.cloud)
+            there.watch(job)
+            await there.until(100)
+            with capture_logs() as logs:
+                there.cloud.faults.plan(server_failure(), times=None)
+                await there.until(400)
+                there.cloud.faults.clear()
+                there.cloud.faults.plan(Answer(200, b"select secret from t"), times=None)
+                await there.until(1200)
+                there.poller.apply(Changes(removed=(job_of(job).key,)))
+        return list(logs)
+
+    logs = told(run(main()))
+
+    assert both(logs) == [
+        ("failures ended" if number % 2 else "failures began", reason, 1)
+        for number, reason in enumerate(["server", "server", "payload", "payload"])
+    ]
+    assert [line["jobs_recovered"] for line in logs if "jobs_recovered" in line] == [0, 0]
+    assert "secret" not in str(logs)
+
+
+def test_histories_that_cannot_be_read_are_two_lines_too() -> None:
+
+    async def main() -> Lines:
+        async with world(pace=test_history.PACE) as there:
+            there.watch(test_history.busy(there.cloud))
+            await there.until(400)
+            with capture_logs() as logs:
+                there.cloud.faults.plan(server_failure(), times=None, operation="ShowSubmissions")
+                await there.until(1600)
+                there.cloud.faults.clear()
+                await there.until(2400)
+        return list(logs)
+
+    logs = [line for line in told(run(main())) if line["event"] != "run ended"]
+
+    assert both(logs) == [("failures began", "server", 1), ("failures ended", "server", 1)]
+    assert {line["operation"] for line in logs} == {"history"}
+
+
+@pytest.mark.parametrize(("end", "level"), [("FAILED", "warning"), ("FINISHED", "info")])
+def test_the_end_of_a_run_is_a_warning_if_it_failed(end: str, level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exporter.logs.vendor_text", lambda text: f"<{text}>")
+
+    async def main() -> tuple[Lines, World, DliJob]:
+        async with world() as there:
+            job = replace(dli(there.cloud, end=end), message="DLI.0005: no table 't'\nat line 3")
+            there.cloud.add(job)
+            there.watch(job)
+            with capture_logs() as logs:
+                await there.until(600)
+            return list(logs), there, job
+
+    logs, there, job = run(main())
+
+    (line,) = [line for line in logs if line["event"] == "run ended"]
+    answer = there.record(job).snapshot
+    assert answer is not None
+    assert line["log_level"] == level
+    assert line["run_id"] == answer.run.label
+    if end == "FAILED":
+        assert line["code"] == answer.failure_code
+        assert line["vendor_text"] == "<DLI.0005: no table 't'>"
