@@ -39,7 +39,7 @@ async def serve(args: argparse.Namespace) -> None:
     plan = always(args.only, rng, args.share) if args.only else Some(rng, args.share, mixture(), 0.02)
     async with Cloud(world, plan, Table(), rng) as cloud:
         if args.config:
-            args.config.write_text(configuration(cloud))
+            args.config.write_text(configuration({"hostile": cloud}))
         sys.stdout.write(
             json.dumps({"project": world.project, **{name: cloud.endpoint(name) for name in cloud.ports}}) + "\n"
         )

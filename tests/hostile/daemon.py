@@ -31,28 +31,31 @@ Labels = tuple[tuple[str, str], ...]
 
 
 def configuration(
-    cloud: Cloud,
+    clouds: Mapping[str, Cloud],
     *,
+    region: str = "",
     poll: Mapping[str, str] | None = None,
     limits: Mapping[str, str] | None = None,
     credentials: Mapping[str, Any] = PASSWORD,
     rules: tuple[Mapping[str, Any], ...] = RULES,
-    projects: int = 1,
     journal: Path | None = None,
 ) -> str:
-    """Return a configuration, as JSON, which is YAML, for all jobs of a cloud."""
-    project = {
-        "region": "region-1",
-        "project_id": cloud.world.project,
-        "cloud": "custom",
-        "endpoints": {service: cloud.endpoint(service) for service in cloud.ports},
-        "time_zone": "Asia/Shanghai",
-        "limits": {**PLENTY, **(limits or {})},
-        "credentials": credentials,
+    """Return a configuration (JSON is YAML too): each cloud is a project, in a region of its own or in *region*."""
+    projects = {
+        name: {
+            "region": region or f"region-{number}",
+            "project_id": cloud.world.project,
+            "cloud": "custom",
+            "endpoints": {service: cloud.endpoint(service) for service in cloud.ports},
+            "time_zone": "Asia/Shanghai",
+            "limits": {**PLENTY, **(limits or {})},
+            "credentials": credentials,
+        }
+        for number, (name, cloud) in enumerate(clouds.items())
     }
-    names = [f"p{number}" for number in range(projects)]
     jobs = [
-        {"service": "dws", "project": names[0], "job_id": job.runs[0].ident, "name": job.name}
+        {"service": "dws", "project": name, "job_id": job.runs[0].ident, "name": job.name}
+        for name, cloud in clouds.items()
         for job in cloud.world.of("dws")
         if job.runs
     ]
@@ -60,12 +63,8 @@ def configuration(
         "poll": {**POLL, **(poll or {})},
         "web": {"listen_address": "127.0.0.1:0", "enable_lifecycle": True},
         "log": {"format": "json", "level": "info"},
-        "projects": dict.fromkeys(names, project),
-        "discovery": [
-            {**rule, **({"project": name} if projects > 1 else {})}
-            for rule in rules
-            for name in names[: projects if rule["service"] == "cdm" else 1]
-        ],
+        "projects": projects,
+        "discovery": [{**rule, "project": name} for rule in rules for name in clouds],
         "jobs": jobs,
         **({"journal": str(journal)} if journal else {}),
     }

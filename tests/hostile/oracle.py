@@ -44,9 +44,12 @@ class Group:
         return [dict(labels).get("state", "") for labels, value in self.values.get("state", {}).items() if value == 1]
 
 
-def groups(scrape: Scrape) -> dict[tuple[str, str], Group]:
+Groups = dict[tuple[str, str], Group]
+
+
+def groups(scrape: Scrape) -> Groups:
     """Return the samples of a scrape by job."""
-    found: dict[tuple[str, str], Group] = {}
+    found: Groups = {}
     for (name, labels), value in scrape.samples.items():
         mapping = dict(labels)
         if name.startswith(OWN) or not name.startswith(PREFIX) or not {"service", "job"} <= mapping.keys():
@@ -69,43 +72,67 @@ class Oracle:
     slack: float = 3.0
     promised: float = 15.0
     list_age: float = 10.0
+    prefix: str = ""
+    """Of the jobs that are in this world, where one exporter watches several."""
     faults: list[str] = field(default_factory=list)
-    _last: dict[tuple[str, Labels], float] = field(default_factory=dict)
+    _last: dict[tuple[tuple[str, str, str], Labels], float] = field(default_factory=dict)
     _seen: dict[tuple[str, str], float] = field(default_factory=dict)
-    _began: float | None = None
+    _polled: dict[tuple[str, str], float] = field(default_factory=dict)
     compared: int = 0
 
     def __post_init__(self) -> None:
         names = {cluster.ident: cluster.name for cluster in self.world.clusters}
         self._jobs = {(job.service, _shown(job, names)): job for job in self.world.jobs}
 
-    def look(self, scrape: Scrape) -> list[str]:
+    def look(self, scrape: Scrape, by_job: Groups | None = None) -> list[str]:
         """Compare a scrape and return what is wrong with it."""
-        self._began = scrape.at if self._began is None else self._began
-        wrong = list(self._falls(scrape))
-        for key, group in groups(scrape).items():
+        wrong: list[str] = []
+        for key, group in (groups(scrape) if by_job is None else by_job).items():
+            if not key[1].startswith(self.prefix):
+                continue
             job = self._jobs.get(key)
             if job is None:
                 wrong.append(f"{key}: there is no such job")
                 continue
             self._seen.setdefault(key, scrape.at)
-            wrong += [f"{key[0]}/{key[1]}: {text}" for text in self._job(job, group, scrape.at)]
+            if group.one("last_poll_timestamp_seconds") is not None:
+                self._polled.setdefault(key, scrape.at)
+            wrong += [f"{key[0]}/{key[1]}: {text}" for text in (*self._falls(group), *self._job(job, group, scrape.at))]
         self.faults += wrong
+        return wrong
+
+    def missing(self, scrape: Scrape, by_job: Groups | None = None, *, counts: bool = True) -> list[str]:
+        """Return what a quiet time later should be there and is not: every job, up, with its newest run, counted."""
+        found, wrong = groups(scrape) if by_job is None else by_job, []
+        for key, job in self._jobs.items():
+            group, run, where = found.get(key), job.newest(scrape.at), "/".join(key)
+            if run is None:
+                continue
+            if group is None or group.one("up") != 1:
+                wrong.append(f"{where}: up is {group and group.one('up')}")
+            elif group.states != [run.state(scrape.at)]:
+                wrong.append(f"{where}: {group.states} instead of {run.state(scrape.at)}")
+            elif job.service == "cdm" and counts:
+                wrong += [
+                    f"{where}: {text}" for text in _uncounted(job, group, scrape.at, self._polled.get(key, scrape.at))
+                ]
         return wrong
 
     def restarted(self) -> None:
         """Forget the counters: the exporter has no journal and begins anew."""
         self._last.clear()
         self._seen.clear()
-        self._began = None
+        self._polled.clear()
 
-    def _falls(self, scrape: Scrape) -> Iterator[str]:
-        for key, value in scrape.samples.items():
-            if not key[0].startswith(PREFIX) or not key[0].endswith(COUNTS):
+    def _falls(self, group: Group) -> Iterator[str]:
+        for metric, values in group.values.items():
+            if not metric.endswith(COUNTS):
                 continue
-            if value < self._last.get(key, 0.0):
-                yield f"{key[0]}{dict(key[1])} fell from {self._last[key]} to {value}"
-            self._last[key] = value
+            for labels, value in values.items():
+                key = (group.service, group.name, metric), labels
+                if value < self._last.get(key, 0.0):
+                    yield f"{metric}{dict(labels)} fell from {self._last[key]} to {value}"
+                self._last[key] = value
 
     def _job(self, job: Job, group: Group, now: float) -> Iterator[str]:
         self.compared += sum(len(each) for each in group.values.values())
@@ -274,25 +301,6 @@ def _counted(job: Job, group: Group, now: float, since: float) -> Iterator[str]:
     lengths = {run.ended - begun for run in job.runs if run.ended <= now + 1 for begun in (run.started, run.created)}
     if duration is not None and not any(abs(duration - each) < 1e-6 for each in lengths):
         yield f"last_run_duration {duration!r} is that of no run"
-
-
-def missing(world: World, scrape: Scrape, first_seen: float) -> list[str]:
-    """Return what a quiet time later should be there and is not: every job, up, with its newest run, counted."""
-    names = {cluster.ident: cluster.name for cluster in world.clusters}
-    found, wrong = groups(scrape), []
-    for job in world.jobs:
-        group = found.get((job.service, _shown(job, names)))
-        run = job.newest(scrape.at)
-        where = f"{job.service}/{_shown(job, names)}"
-        if run is None:
-            continue
-        if group is None or group.one("up") != 1:
-            wrong.append(f"{where}: up is {group and group.one('up')}")
-        elif group.states != [run.state(scrape.at)]:
-            wrong.append(f"{where}: {group.states} instead of {run.state(scrape.at)}")
-        elif job.service == "cdm":
-            wrong += [f"{where}: {text}" for text in _uncounted(job, group, scrape.at, first_seen)]
-    return wrong
 
 
 def _uncounted(job: Job, group: Group, now: float, since: float) -> Iterator[str]:

@@ -140,6 +140,8 @@ class Script:
     length: float = 60.0
     shortest: float = 3.0
     longest: float = 12.0
+    prefix: str = ""
+    """Of the names of all jobs, where one exporter watches several worlds."""
 
 
 RESULTS = {
@@ -163,9 +165,9 @@ class Author:
     def write(self) -> World:
         """Return the world."""
         script, rng = self._script, self._rng
-        clusters = tuple(Cluster(self._uuid(), f"cluster-{number}") for number in range(script.clusters))
-        jobs = [Job("dli", f"pipeline-{number}", self._runs("dli", 40)) for number in range(script.dli)]
-        jobs += [Job("dws", f"resize-{number}", self._runs("dws", 1)) for number in range(script.dws)]
+        clusters = tuple(Cluster(self._uuid(), f"{script.prefix}cluster-{number}") for number in range(script.clusters))
+        jobs = [Job("dli", f"{script.prefix}pipeline-{number}", self._runs("dli", 40)) for number in range(script.dli)]
+        jobs += [Job("dws", f"{script.prefix}resize-{number}", self._runs("dws", 1)) for number in range(script.dws)]
         for number in range(script.cdm):
             name = rng.choice(ODD_NAMES).format(number) if number % 5 == 4 else f"move_{number // script.clusters}"
             cluster = clusters[number % script.clusters].ident

@@ -1,0 +1,160 @@
+"""Everything at once: the real daemon before many jobs while the cloud misbehaves at random, and figures of it.
+
+`python -m tests.hostile.storm --jobs 300 --seconds 600` does it by hand and prints what was seen.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import sys
+import tempfile
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.hostile.daemon import Exporter, configuration, running
+from tests.hostile.misbehaviours import Some, Table, mixture
+from tests.hostile.oracle import OWN, Oracle
+from tests.hostile.truth import Author, Script
+from tests.hostile.wire import Call, Cloud
+
+POLL = {"interval": "3s", "idle_interval": "6s", "list_interval": "5s", "timeout": "3s", "stale_after": "20s"}
+LIMITS = {"dli": 15, "dws": 15, "cdm": 20, "cdm_list": 10}
+WINDOW = 59.0
+"""A second less than the minute that is promised: a call is counted where it arrives, a little after it left."""
+
+
+@dataclass
+class Report:
+    """What was seen."""
+
+    jobs: int
+    seconds: float
+    compared: int = 0
+    calls: int = 0
+    did: dict[str, int] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    came_back_after: float = 0.0
+    unanswered: list[str] = field(default_factory=list)
+    p99: float = 0.0
+    slowest: float = 0.0
+    busiest: dict[str, int] = field(default_factory=dict)
+    crashes: float = 0.0
+    before: tuple[float, int, int] = (0.0, 0, 0)
+    most: tuple[float, int, int] = (0.0, 0, 0)
+    after: tuple[float, int, int] = (0.0, 0, 0)
+    """Memory in MiB, sockets and threads before, at the most, and after."""
+
+
+def busiest(calls: Iterable[Call], window: float = WINDOW) -> dict[str, int]:
+    """Return the most calls of any *window* seconds, by limit class and who called."""
+    most: dict[str, int] = {}
+    recent: dict[str, deque[float]] = {}
+    for call in calls:
+        key = call.limit
+        times = recent.setdefault(key, deque())
+        times.append(call.at)
+        while times[0] <= call.at - window:
+            times.popleft()
+        most[key] = max(most.get(key, 0), len(times))
+    return most
+
+
+def used(exporter: Exporter) -> tuple[float, int, int]:
+    """Return memory in MiB, sockets and threads of the exporter."""
+    return round(exporter.memory(), 1), exporter.sockets(), exporter.threads()
+
+
+async def watch(exporter: Exporter, oracle: Oracle, report: Report, until: float, *, whole: bool = False) -> float:
+    """Compare what is shown until a time, or until all is there; return when it ended."""
+    while time.time() < until:
+        await exporter.get("/-/healthy")
+        scrape = await exporter.scrape()
+        oracle.look(scrape)
+        report.most = max(report.most, used(exporter))
+        report.missing = oracle.missing(scrape) if whole else []
+        if whole and not report.missing and scrape.status == 200:
+            break
+        await asyncio.sleep(0.4)
+    return time.time()
+
+
+async def warmed(exporter: Exporter, oracle: Oracle, until: float) -> None:
+    """Wait until every job was polled."""
+    while time.time() < until:
+        scrape = await exporter.scrape()
+        oracle.look(scrape)
+        if scrape.status == 200 and not oracle.missing(scrape, counts=False):
+            return
+        await asyncio.sleep(0.4)
+
+
+async def storm(
+    folder: Path,
+    *,
+    seed: int,
+    jobs: int,
+    seconds: float,
+    share: float = 0.25,
+    poll: Mapping[str, str] | None = None,
+    without: tuple[str, ...] = (),
+) -> Report:
+    """Let it happen and return what was seen."""
+    rng = random.Random(seed)
+    warm = 60.0
+    script = Script(jobs // 3, jobs // 6, jobs - jobs // 3 - jobs // 6, 3, seconds + warm, 5.0, 25.0)
+    world = Author(rng, time.time(), script).write()
+    plan = Some(rng, share, mixture(*without), accepted=0.02, since=float("inf"))
+    report = Report(jobs, seconds)
+    async with Cloud(world, plan, Table(), rng) as cloud:
+        limits = {name: f"{rate}/s" for name, rate in LIMITS.items()}
+        config = configuration({"hostile": cloud}, poll={**POLL, **(poll or {})}, limits=limits)
+        async with running(config, folder) as exporter:
+            oracle = Oracle(world, slack=4.0, promised=25.0, list_age=20.0)
+            await warmed(exporter, oracle, time.time() + warm)
+            report.before = used(exporter)
+            plan.since = time.time()
+            plan.until = plan.since + seconds
+            await watch(exporter, oracle, report, plan.until)
+            report.came_back_after = await watch(exporter, oracle, report, plan.until + 90, whole=True) - plan.until
+            await asyncio.sleep(3)
+            report.after = used(exporter)
+            scrape = await exporter.scrape()
+            report.crashes = sum(scrape.all(f"{OWN}crashes_total").values())
+        report.faults, report.compared = oracle.faults, oracle.compared
+        report.calls, report.did = len(cloud.calls), dict(Counter(call.did for call in cloud.calls).most_common())
+        report.busiest = busiest(cloud.calls)
+    took = sorted(seconds for _, seconds, _ in exporter.answers)
+    report.p99, report.slowest = took[len(took) * 99 // 100], took[-1]
+    report.unanswered = [f"{path} {status}" for path, _, status in exporter.answers if status != 200]
+    return report
+
+
+def table(report: Report) -> dict[str, Any]:
+    """Return the figures without the long lists."""
+    return {**asdict(report), "faults": len(report.faults), "unanswered": len(report.unanswered)}
+
+
+def main() -> None:
+    """Do what the command line says."""
+    parser = argparse.ArgumentParser("python -m tests.hostile.storm", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=300)
+    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--share", type=float, default=0.25)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        report = asyncio.run(
+            storm(Path(folder), seed=args.seed, jobs=args.jobs, seconds=args.seconds, share=args.share)
+        )
+    sys.stdout.write(json.dumps(table(report), indent=1, ensure_ascii=False) + "\n")
+    sys.stdout.writelines(f"{text}\n" for text in report.faults[:40])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Each misbehaviour by itself, against the real daemon: nothing untrue is shown, and all is well when it is over.
+
+One daemon watches a world for each of them: every misbehaviour has a cloud, a project, connections, limits and a key
+of its own, and all happen at once, for some seconds. Every sample is compared all the time; then all clouds are honest.
+"""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.hostile.daemon import KEY, configuration, running
+from tests.hostile.misbehaviours import TABLE, Some, Table, always
+from tests.hostile.oracle import Oracle, groups
+from tests.hostile.truth import Author, Script
+from tests.hostile.wire import Cloud
+
+HOSTILE, QUIET = 14.0, 40.0
+"""Seconds that it lasts, and at most until all is shown again."""
+SHARE = 0.6
+"""Of the calls go wrong: with all of them the exporter would see nothing and could say nothing untrue."""
+LONG = {"throttled", "unauthorized_for_a_while"}
+"""After these the exporter rightly waits longer than a test of the ordinary suite does."""
+
+
+@dataclass
+class Outcome:
+    """What one misbehaviour did."""
+
+    faults: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    did: Counter[str] = field(default_factory=Counter)
+    locks: int = 0
+    compared: int = 0
+
+
+async def results(folder: Path) -> dict[str, Outcome]:
+    """Let all of them happen and return what was seen of each."""
+    began = time.time()
+    async with AsyncExitStack() as stack:
+        clouds: dict[str, Cloud] = {}
+        for number, name in enumerate(sorted(TABLE)):
+            rng = random.Random(number)
+            script = Script(2, 1, 2, 1, HOSTILE + 8, prefix=f"{name}.")
+            plan = always(name, rng, SHARE)
+            cloud = Cloud(Author(rng, began, script).write(), plan, Table(), rng)
+            clouds[name] = await stack.enter_async_context(cloud)
+        exporter = await stack.enter_async_context(running(configuration(clouds, credentials=KEY), folder))
+        oracles = {name: Oracle(cloud.world, prefix=f"{name}.") for name, cloud in clouds.items()}
+        started = time.time()
+        for cloud in clouds.values():
+            assert isinstance(cloud.plan, Some)
+            cloud.plan.until = started + HOSTILE
+        lacking: dict[str, list[str]] = {name: ["never looked at"] for name in clouds.keys() - LONG}
+        while lacking and time.time() < started + HOSTILE + QUIET:
+            scrape = await exporter.scrape()
+            by_job = groups(scrape)
+            for oracle in oracles.values():
+                oracle.look(scrape, by_job)
+                await asyncio.sleep(0)
+            if scrape.at > started + HOSTILE + 4:
+                found = {name: oracles[name].missing(scrape, by_job) for name in lacking}
+                lacking = {name: texts for name, texts in found.items() if texts}
+            await asyncio.sleep(0.5)
+        return {
+            name: Outcome(
+                oracles[name].faults,
+                lacking.get(name, []),
+                Counter(call.did for call in cloud.calls),
+                cloud.callers.locks,
+                oracles[name].compared,
+            )
+            for name, cloud in clouds.items()
+        }
+
+
+def wrong(name: str, outcome: Outcome) -> dict[str, object]:
+    """Return all that is wrong with what one misbehaviour did."""
+    did_nothing = outcome.did[name] < 2 and name not in {"reset_after_accept", "short_pages", "history_cut"}
+    found: dict[str, object] = {
+        "untrue": outcome.faults[:5],
+        "not back": outcome.missing[:5],
+        "keys locked": outcome.locks,
+        "nothing compared": outcome.compared < 100 and name not in LONG,
+        "never done": did_nothing,
+    }
+    return {what: each for what, each in found.items() if each}
+
+
+async def test_what_is_shown_is_right_or_absent_and_comes_back(tmp_path: Path) -> None:
+    found = {name: wrong(name, outcome) for name, outcome in (await results(tmp_path)).items()}
+
+    assert {name: each for name, each in found.items() if each} == {}
