@@ -1,6 +1,7 @@
 """``check``: what a configuration will do, or every mistake in it."""
 
 import argparse
+import asyncio
 import math
 import os
 import sys
@@ -85,11 +86,7 @@ def _jobs(settings: Settings) -> list[Job]:
 
 def _needs(settings: Settings) -> list[Capacity]:
     poll = settings.poll
-    closed = Client(poll.timeout)  # nothing is called here
-    owners = {
-        name: (credentials_of(project, closed, closed, SystemClock(), os.environ).identity, project.region)
-        for name, project in settings.projects.items()
-    }
+    owners = asyncio.run(_owners(settings))
     return capacity_plan(
         _jobs(settings),
         Pace(poll.interval, poll.idle_interval, poll.stale_after),
@@ -100,6 +97,16 @@ def _needs(settings: Settings) -> list[Capacity]:
         searches=settings.discovery,
         list_interval=poll.list_interval,
     )
+
+
+async def _owners(settings: Settings) -> dict[str, tuple[str, str]]:
+    """Return by project who asks, and in which region."""
+    closed, found = Client(settings.poll.timeout), {}  # nothing is called here
+    for name, project in settings.projects.items():
+        credentials = credentials_of(project, closed, closed, SystemClock(), os.environ)
+        await credentials.load()
+        found[name] = (credentials.identity, project.region)
+    return found
 
 
 def _name(need: Capacity) -> str:

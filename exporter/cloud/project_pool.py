@@ -78,7 +78,7 @@ class ProjectPool:
                 if way not in self._transports and way not in opened:
                     transport = Client(way.timeout, ca_file=way.ca_file, proxy=way.proxy)
                     opened[way] = await transport.__aenter__()
-                built[name] = self._kept(name, config, way) or self._new(name, config, way, opened)
+                built[name] = self._kept(name, config, way) or await self._new(name, config, way, opened)
         except SettingsError:
             for transport in opened.values():
                 await transport.__aexit__(None, None, None)
@@ -111,12 +111,13 @@ class ProjectPool:
         alike = (each for each in self._built.values() if each.settings.credentials == config.credentials)
         return next((each.project.credentials.identity for each in alike), "")
 
-    def _new(
+    async def _new(
         self, name: str, config: ProjectSettings, way: ConnectionOptions, opened: Mapping[ConnectionOptions, Client]
     ) -> _Built:
         transport = opened.get(way) or self._transports[way]
         known = self._known(config)
         credentials = credentials_of(config, transport, self._direct, self._clock, self._environ, known)
+        await credentials.load()
         find = None
         if isinstance(credentials, Password):
             find = credentials.project_id  # IAM tells it with the token

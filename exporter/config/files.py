@@ -12,6 +12,8 @@ from exporter.config.tree import Text
 
 LARGEST: Final = 1024 * 1024
 """Bytes of one file."""
+SECRET_LIMIT: Final = 64 * 1024
+"""Bytes; a secret is shorter, and a path mistyped to a device or a log must not be read whole."""
 
 
 def path(text: str) -> Path:
@@ -33,14 +35,24 @@ def pattern(text: str) -> str:
 
 def secret(file: Path) -> Path:
     """Return *file* if it holds a secret. Raises ``ValueError`` with the remedy."""
-    try:
-        content = read(file).decode().strip()
-    except UnicodeDecodeError:
-        content = "\0"
-    if not content:
-        raise ValueError("the file is empty; write the secret into it")
-    one_line(content, "the file must hold")
+    one_line(secret_text(read(file)).strip(), "the file must hold")
     return file
+
+
+def secret_text(content: bytes) -> str:
+    """Return the secret that a file holds, for whoever reads one. Raises ``ValueError`` with the remedy.
+
+    A byte order mark before it and line breaks after it, as editors write them, are not part of it.
+    """
+    if len(content) > SECRET_LIMIT:
+        raise ValueError(f"the file is larger than {SECRET_LIMIT >> 10} KiB; no secret is")
+    try:
+        text = content.decode("utf-8-sig").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise ValueError("the file must hold one line of printable ASCII characters") from None
+    if not text.strip():
+        raise ValueError("the file is empty; write the secret into it")
+    return text
 
 
 def one_line(content: str, subject: str) -> None:

@@ -1,15 +1,17 @@
 """Keys and tokens: plain, in files, in files that change."""
 
+import asyncio
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from exporter.cloud.credentials import Call, Credentials
 from exporter.cloud.credentials.access_key import AccessKey
-from exporter.cloud.credentials.secret_files import SIZE_LIMIT
 from exporter.cloud.credentials.signing import Signer
 from exporter.cloud.credentials.token_file import TokenFile
+from exporter.config.files import SECRET_LIMIT, secret
 from exporter.model.errors import PollError, SettingsError
 from exporter.model.reason import Reason
 
@@ -112,7 +114,7 @@ class TestAccessKey:
             pytest.param(b"", id="empty"),
             pytest.param(b"\n", id="only a line break"),
             pytest.param(b"\xff\xfe", id="not text"),
-            pytest.param(b"x" * (SIZE_LIMIT + 1), id="too long"),
+            pytest.param(b"x" * (SECRET_LIMIT + 1), id="too long"),
         ],
     )
     async def test_the_last_good_set_stays_while_a_file_is_being_replaced(
@@ -175,15 +177,19 @@ class TestAccessKey:
     ) -> None:
         ak, sk = write(tmp_path / "ak", "AK1"), write(tmp_path / "sk", "SK1")
         key: Credentials = AccessKey(key_id_file=ak, secret_file=sk, monotonic=ticks)
+        await key.load()
         first, identity = key.generation, key.identity
         write(sk, "SK1")
         ticks.at += 1
+        await key.headers(CALL)
         assert key.generation == first
 
         write(ak, "AK2")
         write(sk, "SK2")
+        await key.headers(CALL)
         assert key.generation == first
         ticks.at += 1
+        await key.headers(CALL)
         assert key.generation != first
         assert key.identity == identity == "AK1"
         assert key.expires_at is None
@@ -191,6 +197,7 @@ class TestAccessKey:
     async def test_a_refused_key_is_looked_for_at_once(self, tmp_path: Path, ticks: Ticks) -> None:
         sk = write(tmp_path / "sk", "SK1")
         key = AccessKey(key_id="AK", secret_file=sk, monotonic=ticks)
+        await key.load()
         refused = key.generation
         await key.renew(refused)
         assert key.generation == refused
@@ -254,6 +261,7 @@ class TestTokenFile:
     async def test_a_refused_token_is_looked_for_at_once(self, tmp_path: Path, ticks: Ticks) -> None:
         path = write(tmp_path / "token", "one")
         token: Credentials = TokenFile(token_file=path, monotonic=ticks)
+        await token.load()
         refused = token.generation
         write(path, "two")
         assert token.generation == refused
@@ -280,3 +288,38 @@ class TestTokenFile:
     def test_it_wants_a_token_or_a_file(self, given: dict[str, object]) -> None:
         with pytest.raises(SettingsError):
             TokenFile(**given)  # type: ignore[arg-type]
+
+
+async def test_a_disk_that_hangs_holds_up_neither_the_loop_nor_a_call_with_a_known_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sk = write(tmp_path / "sk", "SK1")
+    key = AccessKey(key_id="AK", secret_file=sk)
+    await key.load()
+    mounted, stat = threading.Event(), Path.stat
+
+    def hanging(path: Path) -> os.stat_result:
+        mounted.wait(30)
+        return stat(path)
+
+    monkeypatch.setattr(Path, "stat", hanging)
+    try:
+        renewal = asyncio.create_task(key.renew(key.generation))
+        await asyncio.sleep(0.05)  # would not end, were the file looked at in the loop
+        assert not renewal.done()
+        assert Signer("AK", "SK1").headers(CALL) == await key.headers(CALL)
+        await renewal
+    finally:
+        mounted.set()
+
+
+async def test_a_secret_is_read_as_the_configuration_is_checked(tmp_path: Path) -> None:
+    for number, content in enumerate((b"\xef\xbb\xbfSK\r\n", b"SK\n\n", b" SK", b"SK")):
+        sk = write(tmp_path / f"sk {number}", content)
+        assert secret(sk) == sk
+        assert Signer("AK", "SK").headers(CALL) == await AccessKey(key_id="AK", secret_file=sk).headers(CALL)
+    for number, content in enumerate((b"", b"\r\n", b"\xff\xfe", b"x" * (SECRET_LIMIT + 1))):
+        sk = write(tmp_path / f"bad {number}", content)
+        with pytest.raises(ValueError, match="the file"):
+            secret(sk)
+        assert (await refusal(AccessKey(key_id="AK", secret_file=sk))).reason is Reason.AUTH

@@ -94,6 +94,7 @@ async def test_a_rotated_token_is_read_again(clock: HandClock, token: Path) -> N
         before = identity.generation
         token.write_text("eyJ.two\n")
         clock.at += 1
+        await identity.headers(CALL)
         assert identity.generation != before
         await identity.headers(CALL)
 

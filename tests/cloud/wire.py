@@ -38,6 +38,9 @@ class Nobody:
         self.calls.append(call)
         return self.sent
 
+    async def load(self) -> None:
+        """There are no files."""
+
     async def renew(self, refused: int) -> None:
         """Nothing is better than nothing."""
 

@@ -52,8 +52,11 @@ class Credentials(Protocol):
     def generation(self) -> int:
         """A number that changes whenever what proves the identity does: a file, a token or a key is another one.
 
-        To look at it is to look at the files, at most once a second.
+        To ask for it lets a look at the files begin, at most once a second; what that finds counts from then on.
         """
+
+    async def load(self) -> None:
+        """Read the files, so that who asks is known; a file that cannot be read is told by the first call."""
 
     async def headers(self, call: Call) -> dict[str, str]:
         """Return the headers to send besides ``call.headers``.
@@ -86,6 +89,9 @@ class Bare:
         """Return the headers."""
         del call
         return self._headers
+
+    async def load(self) -> None:
+        """Do nothing: there are no files."""
 
     async def renew(self, refused: int) -> None:
         """Do nothing: there is nothing else to send."""

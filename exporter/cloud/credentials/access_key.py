@@ -8,6 +8,7 @@ from exporter.cloud.credentials import Call
 from exporter.cloud.credentials.secret_files import SecretFiles, one_word
 from exporter.cloud.credentials.signing import Signer
 from exporter.model.errors import PollError, SettingsError
+from exporter.model.reason import Reason
 
 
 class AccessKey:
@@ -44,9 +45,8 @@ class AccessKey:
         self._plain = {name: plain for name, (plain, _) in given.items()}
         named = {name: path for name, (_, path) in given.items() if path is not None}
         self._named = tuple(named)
-        self._files = SecretFiles(tuple(named.values()))
+        self._files = SecretFiles(tuple(named.values()), monotonic)
         self._home = ", ".join(map(str, named.values()))
-        self._monotonic = monotonic
         self._contents: tuple[str, ...] | None = None
         self._signer: Signer | None = None
         self._identity = self._plain["key_id"] or identity
@@ -62,7 +62,7 @@ class AccessKey:
         """
         if not self._identity:
             try:
-                self._identity = self._current().key_id
+                self._identity = self._signer_of(self._files.known).key_id
             except PollError:
                 self._identity = f"access key in {self._home}"
         return self._identity
@@ -71,7 +71,7 @@ class AccessKey:
     def in_use(self) -> str:
         """The id of the key that signs now."""
         try:
-            return self._current().key_id
+            return self._signer_of(self._files.known).key_id
         except PollError:
             return self.identity
 
@@ -87,19 +87,24 @@ class AccessKey:
     @property
     def generation(self) -> int:
         """How often other contents of the files were read."""
-        return self._files.generation(self._monotonic())
+        return self._files.generation
 
     async def headers(self, call: Call) -> dict[str, str]:
         """Sign *call*; raises :class:`~exporter.model.errors.PollError` while there is no usable key."""
-        return self._current().headers(call)
+        return self._signer_of(await self._files.contents()).headers(call)
 
     async def renew(self, refused: int) -> None:
         """Look at the files again at once."""
         if self.generation == refused:
-            self._files.look_again()
+            await self._files.look_again()
 
-    def _current(self) -> Signer:
-        contents = self._files.contents(self._monotonic())
+    async def load(self) -> None:
+        """Read the files."""
+        await self._files.look_again()
+
+    def _signer_of(self, contents: tuple[str, ...] | None) -> Signer:
+        if contents is None:
+            raise PollError(Reason.AUTH, f"the files of the access key are not read yet: {self._home}")
         # The same tuple comes back until a file changes.
         if self._signer is None or contents is not self._contents:
             values = self._plain | dict(zip(self._named, contents, strict=True))

@@ -5,7 +5,7 @@ from typing import Final
 from exporter.clock import Clock
 from exporter.cloud.client import Client
 from exporter.cloud.credentials.renewable import Lease
-from exporter.cloud.credentials.secret_files import SecretFiles, one_word
+from exporter.cloud.credentials.secret_files import one_word
 from exporter.cloud.credentials.temporary_key import LIMIT, Key, TemporaryKey
 from exporter.cloud.identity_errors import refusal
 from exporter.model.errors import PollError
@@ -35,7 +35,7 @@ class Metadata(TemporaryKey):
     """
 
     def __init__(self, transport: Client, clock: Clock, base_url: str = ADDRESS) -> None:
-        super().__init__(SOURCE, base_url, transport, SecretFiles([]), clock)
+        super().__init__(SOURCE, base_url, transport, [], clock)
 
     @property
     def identity(self) -> str:

@@ -13,7 +13,7 @@ from exporter.clock import Clock
 from exporter.cloud.client import Client
 from exporter.cloud.credentials import Bare, Call
 from exporter.cloud.credentials.renewable import Lease, Renewable, expiry
-from exporter.cloud.credentials.secret_files import SecretFiles, one_word
+from exporter.cloud.credentials.secret_files import one_word
 from exporter.cloud.iam import LIMIT, REMEDY
 from exporter.cloud.identity_errors import refusal
 from exporter.cloud.response import Response
@@ -63,7 +63,7 @@ class Password(Renewable[Token]):
         if bool(password) == bool(password_file):
             raise SettingsError(["password: give a password or a password_file, one of them"])
         # A wrong password that is tried again and again locks the user out.
-        super().__init__(SecretFiles([password_file] if password_file else []), clock, lasting=(Reason.AUTH,))
+        super().__init__([password_file] if password_file else [], clock, lasting=(Reason.AUTH,))
         self._user = {"name": user, "domain": {"name": domain}}
         self._identity = f"user {user} of {domain}"
         self._password = password

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 from exporter.clock import Clock
 from exporter.cloud.client import Client
 from exporter.cloud.credentials.renewable import Lease
-from exporter.cloud.credentials.secret_files import SecretFiles, one_word
+from exporter.cloud.credentials.secret_files import one_word
 from exporter.cloud.credentials.temporary_key import LIMIT, Key, TemporaryKey
 from exporter.cloud.identity_errors import refusal
 from exporter.model.reason import Reason
@@ -30,7 +30,7 @@ class PodIdentity(TemporaryKey):
 
     def __init__(self, uri: str, token_file: Path, transport: Client, clock: Clock) -> None:
         url = urlsplit(uri)
-        super().__init__(SOURCE, f"{url.scheme}://{url.netloc}", transport, SecretFiles([token_file]), clock)
+        super().__init__(SOURCE, f"{url.scheme}://{url.netloc}", transport, [token_file], clock)
         query = tuple(parse_qsl(url.query, keep_blank_values=True))
         self._request = Request("GetPodIdentityKey", url.path or "/", LIMIT, query, "POST", b"{}")
 

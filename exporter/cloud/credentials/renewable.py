@@ -1,8 +1,10 @@
 """What is fetched, proves an identity for a time, and is renewed well before that is over."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
+from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 import structlog
@@ -38,8 +40,8 @@ class Renewable(ABC, Generic[T]):
     failure in *lasting* nothing is asked again until the files change or the cloud refuses what is in use.
     """
 
-    def __init__(self, files: SecretFiles, clock: Clock, lasting: tuple[Reason, ...] = ()) -> None:
-        self._files = files
+    def __init__(self, files: Sequence[Path], clock: Clock, lasting: tuple[Reason, ...] = ()) -> None:
+        self._files = SecretFiles(files, clock.monotonic)
         self._clock = clock
         self._shared = SingleFlight(self._lease_anew, clock, lasting)
         self._lease: Lease[T] | None = None
@@ -75,16 +77,20 @@ class Renewable(ABC, Generic[T]):
     @property
     def generation(self) -> int:
         """Changes with the files and with each other proof."""
-        return self._files.generation(self._clock.monotonic()) + self._renewals
+        return self._files.generation + self._renewals
 
     async def renew(self, refused: int) -> None:
         """Fetch another proof, unless the one that was *refused* is not in use any more, or it is too soon."""
         if self.generation != refused:
             return
-        self._files.look_again()
+        await self._files.look_again()
         if self.generation == refused:
-            self._contents()
+            await self._files.contents()
             await self._shared.ask(at_once=not self._too_soon)
+
+    async def load(self) -> None:
+        """Read the files."""
+        await self._files.look_again()
 
     @property
     def _too_soon(self) -> bool:
@@ -94,8 +100,8 @@ class Renewable(ABC, Generic[T]):
 
     async def _proof(self) -> T:
         """Return a valid proof; raises :class:`~exporter.model.errors.PollError` if there is none to be had."""
-        self._contents()
-        changed = self._files.generation(self._clock.monotonic()) != self._read
+        await self._files.contents()  # one that cannot be read is told by each call, not remembered as a failure
+        changed = self._files.generation != self._read
         now, lease = self._clock.now(), self._lease
         if lease is None or (lease.expires_at is not None and now >= lease.expires_at):
             return (await self._shared.ask(at_once=changed)).proof
@@ -107,12 +113,9 @@ class Renewable(ABC, Generic[T]):
             self._complain(error)
             return lease.proof
 
-    def _contents(self) -> tuple[str, ...]:
-        """Return what the files hold; a file that cannot be read is told by each call, not remembered as a failure."""
-        return self._files.contents(self._clock.monotonic())
-
     async def _lease_anew(self) -> Lease[T]:
-        contents, self._read = self._contents(), self._files.generation(self._clock.monotonic())
+        contents = await self._files.contents()
+        self._read = self._files.generation
         try:
             lease = await self._fetch(contents)
         except PollError as error:

@@ -2,83 +2,128 @@
 
 A secret manager replaces its files at any moment. They are looked at with ``stat`` at most once a second, and read
 together, so that a key and its secret come from the same rotation. What was read last stays in use while a file is
-missing, empty or not text: it is in the middle of being replaced.
+missing, empty or not text: it is in the middle of being replaced. A thread does both, because a disk may hang; a call
+waits for it a second at most, and goes on with what was read last.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
+from exporter.config.files import SECRET_LIMIT, secret_text
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
 
 LOOK_EVERY: Final = 1.0
 """Seconds between two looks at the files."""
-SIZE_LIMIT: Final = 64 * 1024
-"""Bytes; a secret is shorter, and a path mistyped to a device or a log must not be read whole."""
+PATIENCE: Final = 1.0
+"""Seconds that a call waits for a look, from its beginning."""
 
-_Stamp = tuple[tuple[int, int, int], ...]
+_Stamp = tuple[tuple[int, ...], ...]
+
+
+class _Look(NamedTuple):
+    """What a look at the files found."""
+
+    stamp: _Stamp
+    contents: tuple[str, ...] | None
+    """``None`` if they are as they were, or cannot be read."""
+    fault: str = ""
 
 
 class SecretFiles:
-    """A set of files whose contents belong together."""
+    """A set of files whose contents belong together; *monotonic* is the clock for their looks, in seconds."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], monotonic: Callable[[], float]) -> None:
         self._paths = tuple(paths)
-        self._contents: tuple[str, ...] | None = None
+        self._monotonic = monotonic
+        self._contents: tuple[str, ...] | None = None if paths else ()
         self._generation = 0
         self._stamp: _Stamp = ()
-        self._looked_at: float | None = None
-        self._fault = ""
+        self._due_at = float("-inf")  # when the next look may begin
+        self._looking: asyncio.Future[_Look] | None = None
+        self._fault = f"the secret files are not read yet: {self._named}"
 
     def __repr__(self) -> str:
         return f"SecretFiles({[str(path) for path in self._paths]})"
 
-    def contents(self, at: float) -> tuple[str, ...]:
+    @property
+    def known(self) -> tuple[str, ...] | None:
+        """What was read last, ``None`` before."""
+        return self._contents
+
+    async def contents(self) -> tuple[str, ...]:
         """Return the text of each file, in the order of the paths, without line breaks at its end.
 
-        *at* is monotonic seconds. Raises :class:`~exporter.model.errors.PollError` of reason ``auth`` while the
-        whole set was never read.
+        Raises :class:`~exporter.model.errors.PollError` of reason ``auth`` while the whole set was never read.
         """
-        self._look_if_due(at)
+        self._look_if_due()
+        await self._looked()
         if self._contents is None:
             raise PollError(Reason.AUTH, self._fault)
         return self._contents
 
-    def generation(self, at: float) -> int:
-        """Return how often other contents were read; *at* is monotonic seconds."""
-        self._look_if_due(at)
+    @property
+    def generation(self) -> int:
+        """How often the contents became others; to ask for it lets a look begin that is due."""
+        self._look_if_due()
         return self._generation
 
-    def look_again(self) -> None:
-        """Let the next look not wait for its second."""
-        self._looked_at = None
+    async def look_again(self) -> None:
+        """Look now, and not after a second."""
+        await self._looked()
+        self._due_at = float("-inf")
+        self._look_if_due()
+        await self._looked()
 
-    def _look_if_due(self, at: float) -> None:
-        if self._looked_at is None or at - self._looked_at >= LOOK_EVERY:
-            self._looked_at = at
-            self._look()
+    async def _looked(self) -> None:
+        """Return when the look that is under way is over, or has taken too long to be waited for."""
+        if self._looking is not None:
+            left = self._due_at - LOOK_EVERY + PATIENCE - self._monotonic()
+            await asyncio.wait({self._looking}, timeout=max(left, 0.0))
 
-    def _look(self) -> None:
+    def _look_if_due(self) -> None:
+        now = self._monotonic()
+        if not self._paths or self._looking is not None:
+            return
+        if now >= self._due_at:
+            self._due_at = now + LOOK_EVERY
+            before = self._stamp if self._contents is not None else None
+            self._looking = asyncio.get_running_loop().run_in_executor(None, self._look, before)
+            self._looking.add_done_callback(self._take)
+
+    def _take(self, looking: "asyncio.Future[_Look]") -> None:
+        """Take over what a look found."""
+        self._looking = None
+        if looking.cancelled() or looking.exception() is not None:
+            return
+        found = looking.result()
+        if found.fault:
+            self._fault = found.fault
+        elif found.contents is not None:
+            self._stamp = found.stamp
+            if found.contents != self._contents:
+                self._generation += self._contents is not None
+                self._contents = found.contents
+
+    def _look(self, before: _Stamp | None) -> _Look:
+        """Read the files unless they are as they were *before*; runs in a thread."""
+        stamp: _Stamp = ()
         try:
             stamp = self._stamps()
-            if self._contents is not None and stamp == self._stamp:
-                return
+            if stamp == before:
+                return _Look(stamp, None)
             contents = tuple(_read(path) for path in self._paths)
             if self._stamps() != stamp:
                 # Replaced while we read, so the parts may not belong together: the next look takes them.
-                self._fault = f"the secret files change while they are read: {self._named}"
-                return
+                return _Look(stamp, None, f"the secret files change while they are read: {self._named}")
         except OSError as error:
-            self._fault = f"cannot read the secret file {error.filename}: {error.strerror}; check path and rights"
-            return
-        except ValueError:
-            self._fault = f"a secret file is empty, not text or longer than 64 KiB: {self._named}"
-            return
-        self._stamp = stamp
-        if contents != self._contents:
-            self._contents = contents
-            self._generation += 1
+            fault = f"cannot read the secret file {error.filename}: {error.strerror}; check path and rights"
+            return _Look(stamp, None, fault)
+        except ValueError as error:
+            return _Look(stamp, None, f"a secret file cannot be used: {self._named}: {error}")
+        return _Look(stamp, contents)
 
     @property
     def _named(self) -> str:
@@ -86,17 +131,14 @@ class SecretFiles:
 
     def _stamps(self) -> _Stamp:
         stats = [path.stat() for path in self._paths]
-        return tuple((stat.st_mtime_ns, stat.st_size, stat.st_ino) for stat in stats)
+        return tuple((stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino, stat.st_dev) for stat in stats)
 
 
 def _read(path: Path) -> str:
     """Read one secret; raises ``OSError`` or ``ValueError``."""
     with path.open("rb") as file:
-        raw = file.read(SIZE_LIMIT + 1)
-    text = raw.decode("utf-8-sig").rstrip("\r\n")
-    if len(raw) > SIZE_LIMIT or not text.strip():
-        raise ValueError(path)
-    return text
+        raw = file.read(SECRET_LIMIT + 1)
+    return secret_text(raw)
 
 
 def one_word(text: str, what: str, reason: Reason = Reason.AUTH) -> str:

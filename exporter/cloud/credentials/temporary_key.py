@@ -4,15 +4,16 @@ Source: ECS user guide, "Obtaining Metadata", and the vendor's Python SDK, which
 lives for an hour; the next one is handed out ten minutes before its end.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from exporter.clock import Clock
 from exporter.cloud.client import Client
 from exporter.cloud.credentials import Bare, Call
 from exporter.cloud.credentials.renewable import Lease, Renewable, expiry
-from exporter.cloud.credentials.secret_files import SecretFiles, one_word
+from exporter.cloud.credentials.secret_files import one_word
 from exporter.cloud.credentials.signing import Signer
 from exporter.cloud.response import Response
 from exporter.model.errors import PollError
@@ -44,7 +45,7 @@ class Key:
 class TemporaryKey(Renewable[Key]):
     """Signs with a key that *source*, in the words of a sentence, hands out over *transport* at *base_url*."""
 
-    def __init__(self, source: str, base_url: str, transport: Client, files: SecretFiles, clock: Clock) -> None:
+    def __init__(self, source: str, base_url: str, transport: Client, files: Sequence[Path], clock: Clock) -> None:
         super().__init__(files, clock)
         self._source = source
         self._base_url = base_url

@@ -27,10 +27,9 @@ class TokenFile:
         if bool(token) == bool(token_file):
             raise SettingsError(["token_file: give a token or a token_file, one of them"])
         self._token = token
-        self._files = SecretFiles([token_file] if token_file else [])
+        self._files = SecretFiles([token_file] if token_file else [], monotonic)
         # A file is the same identity after its token is renewed; a rate budget must not start anew with each.
         self._identity = f"token in {token_file}" if token_file else f"token {_digest(token)}"
-        self._monotonic = monotonic
 
     def __repr__(self) -> str:
         return f"TokenFile({self._identity!r})"
@@ -57,18 +56,22 @@ class TokenFile:
     @property
     def generation(self) -> int:
         """How often another token was read."""
-        return self._files.generation(self._monotonic())
+        return self._files.generation
 
     async def headers(self, call: Call) -> dict[str, str]:
         """Return the token; raises :class:`~exporter.model.errors.PollError` of reason ``auth`` if it is unfit."""
         del call
-        contents = self._files.contents(self._monotonic())
+        contents = await self._files.contents()
         return {"X-Auth-Token": one_word(contents[0] if contents else self._token, "token")}
 
     async def renew(self, refused: int) -> None:
         """Look at the file again at once."""
         if self.generation == refused:
-            self._files.look_again()
+            await self._files.look_again()
+
+    async def load(self) -> None:
+        """Read the file."""
+        await self._files.look_again()
 
 
 def _digest(token: str) -> str:
