@@ -17,7 +17,7 @@ from exporter.model.errors import SettingsError
 LOOK: Final = 1.0
 """Seconds between two looks at the configuration file; it is read once it was the same for two."""
 TOLD: Final = 10
-"""Mistakes that the log repeats."""
+"""Mistakes, and names of jobs, that the log repeats."""
 FIXED: Final[dict[str, Callable[[Settings], object]]] = {
     "web.listen_address": lambda settings: settings.web.listen_address,
     "journal": lambda settings: settings.journal,
@@ -76,7 +76,7 @@ class Reloader:
                 raise
             self._settings = settings
             self._worked()
-            self._log.info("configuration reloaded", **numbers(changes))
+            self._log.info("configuration reloaded", **numbers(changes), **names(changes))
             return changes
 
     async def run(self, asked: asyncio.Event) -> None:
@@ -114,6 +114,15 @@ class Reloader:
 def numbers(changes: Changes) -> dict[str, int]:
     """Return how many jobs came, went and became different."""
     return {"added": len(changes.added), "removed": len(changes.removed), "changed": len(changes.changed)}
+
+
+def names(changes: Changes) -> dict[str, list[str]]:
+    """Return the names of the first jobs that came, went and became different, for the log."""
+    return {
+        "added_jobs": ["/".join(job.key) for job in changes.added[:TOLD]],
+        "removed_jobs": ["/".join(key) for key in changes.removed[:TOLD]],
+        "changed_jobs": ["/".join(job.key) for job in changes.changed[:TOLD]],
+    }
 
 
 def difference(changes: Changes) -> dict[str, Any]:

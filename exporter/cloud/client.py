@@ -11,11 +11,13 @@ import time
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from logging import DEBUG
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import aiohttp
+import structlog
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.tracing import Trace
 from yarl import URL
@@ -29,6 +31,8 @@ from exporter.cloud.network_errors import CAUGHT, DROPPED, Way, failure, proxy_r
 from exporter.cloud.response import Response, kept_headers, retry_after, server_skew
 from exporter.cloud.urls import Base, base_of, proxy_for, redirect_target
 from exporter.model.errors import PollError, SettingsError
+from exporter.model.masking import masked
+from exporter.model.messages import printable
 from exporter.model.reason import Reason
 from exporter.services.request import Request
 
@@ -97,6 +101,7 @@ class Client:
     def __init__(
         self, timeout: float, *, ca_file: Path | None = None, proxy: str | None = None, clock: Clock | None = None
     ) -> None:
+        self._log = structlog.get_logger()
         self._timeout = timeout
         self._ca_file = ca_file
         self._proxy = proxy
@@ -146,7 +151,18 @@ class Client:
         call = _call(base, request, self._clock.now(), extra)
         headers = {**call.headers, **await credentials.headers(call)}
         _check(headers, base)
-        return await self._send(base, call, headers, tuple(keep))
+        began = time.perf_counter()
+        try:
+            answer = await self._send(base, call, headers, tuple(keep))
+        except PollError as error:
+            if self._log.is_enabled_for(DEBUG):
+                facts = _facts(base, call, began)
+                self._log.debug("request failed", **facts, reason=error.reason.value, error=error.sentence)
+            raise
+        if self._log.is_enabled_for(DEBUG):
+            request_id = answer.headers.get("x-request-id", "")
+            self._log.debug("request", **_facts(base, call, began), status=answer.status, request_id=request_id)
+        return answer
 
     async def _send(self, base: Base, call: Call, headers: Mapping[str, str], keep: Iterable[str]) -> Response:
         session = self._session
@@ -192,6 +208,14 @@ class Client:
         except (OSError, ValueError) as error:
             sentence = f"ca_file {self._ca_file}: no certificates to trust ({error}); name a file in PEM format"
             raise SettingsError([sentence]) from error
+
+
+def _facts(base: Base, call: Call, began: float) -> dict[str, Any]:
+    """Return what the log says of a call: nothing of its headers and its body, and no secret of its query."""
+    query = masked("&".join(f"{name}={value}" for name, value in call.query))
+    path = printable(f"{call.path}?{query}" if query else call.path)
+    took = round(time.perf_counter() - began, 3)
+    return {"host": base.host, "method": call.method, "path": path, "took_seconds": took}
 
 
 def _call(base: Base, request: Request, now: float, headers: Mapping[str, str]) -> Call:

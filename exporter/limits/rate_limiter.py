@@ -122,6 +122,10 @@ class Budget:
         pause = min(max(THROTTLE_WAIT, retry_after or 0.0), LONGEST_WAIT)
         self._paused_until = max(self._paused_until, now + pause)
 
+    def pause(self, now: float) -> float:
+        """Return for how many seconds no call is allowed, because one was refused as too many."""
+        return max(0.0, self._paused_until - now)
+
     def rate(self, now: float) -> float:
         """Return the calls a second that are allowed now; in a pause, those that will be after it."""
         return self.configured * self._share_at(now)
@@ -168,6 +172,10 @@ class Limiter:
         """Let a bucket give way, because the vendor refused one of its calls as too many."""
         if bucket in self._budgets:  # else a reload gave the job another one meanwhile
             self._budgets[bucket].throttled(now, retry_after)
+
+    def pause(self, bucket: Hashable, now: float) -> float:
+        """Return for how many seconds a bucket pauses."""
+        return self._budgets[bucket].pause(now) if bucket in self._budgets else 0.0
 
     def rate(self, bucket: Hashable, configured: float, now: float) -> float:
         """Return the calls a second that a bucket allows now; *configured* is how many the operator does."""

@@ -30,3 +30,8 @@ class Job:
     """Who registered it: ``static`` for the ``jobs`` section, ``file`` for a job file, ``discovery`` for a rule."""
     region: str = ""
     """The project's region, for the label of ``huaweicloud_job_info``."""
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What tells it from others in a line of the log."""
+        return {"service": self.key.service, "job": self.key.job, "project": self.project}

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import structlog
+
 from exporter.clock import Clock
 from exporter.cloud.project import Project
 from exporter.cloud.projects import Projects
@@ -13,6 +15,7 @@ from exporter.limits.rate_limiter import Limiter, Start
 from exporter.model.errors import PollError
 from exporter.model.job import JobKey
 from exporter.model.reason import Reason
+from exporter.polling.demand import Demand
 from exporter.polling.plan import Plan
 from exporter.polling.results import Results
 from exporter.services.adapter import Adapter
@@ -45,6 +48,7 @@ class Calls:
         limiter: Limiter,
         breakers: Breakers,
         results: Results,
+        demand: Demand,
         wake: Callable[[], None],
     ) -> None:
         self._plan = plan
@@ -52,7 +56,9 @@ class Calls:
         self._limiter = limiter
         self._breakers = breakers
         self._results = results
+        self._demand = demand
         self._wake = wake
+        self._log = structlog.get_logger()
         self.refused: set[JobKey] = set()
         """Jobs whose last call was refused, and put back once."""
 
@@ -103,8 +109,9 @@ class Calls:
         self.taken(project, ticket)
         there = self._plan.fleet.projects.get(project)
         if error.reason is Reason.THROTTLED and there is not None:
-            bucket, _ = self._plan.fleet.share(there, limit)
+            bucket, rate = self._plan.fleet.share(there, limit)
             self._limiter.throttled(bucket, self._clock.monotonic(), error.retry_after)
+            self._demand.throttled(bucket, rate)
 
     def taken(self, project: str, ticket: Ticket) -> None:
         """Note that the cloud knew who asked."""
@@ -175,6 +182,8 @@ class Calls:
         if turn.granted.done():
             self._leave(start)
         else:
+            waited = round(self._clock.monotonic() - turn.since, 3)
+            self._log.debug("call allowed", project=turn.project, limit=turn.limit, waited_seconds=waited)
             turn.granted.set_result(start)
 
     def _leave(self, start: Start) -> None:

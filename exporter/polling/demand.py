@@ -31,6 +31,7 @@ class Demand:
         self._jobs: defaultdict[Bucket, Counter[float]] = defaultdict(Counter)
         self._needed: dict[Bucket, float] = {}  # calls a minute: asked for at each poll, and seldom another number
         self._told: set[Bucket] = set()
+        self._lowered: set[Bucket] = set()  # whose rate is less than configured, because the cloud refused calls
         self._log = structlog.get_logger()
 
     def moved(self, before: Record | None, after: Record | None) -> None:
@@ -73,6 +74,18 @@ class Demand:
             found[name] = max(found[name], self._factor(*self._plan.fleet.share(project, limit)))
         return found
 
+    def throttled(self, bucket: Bucket, rate: float) -> None:
+        """Log that a limit pauses and what is left of its *rate*, as a warning until it is as configured again."""
+        now, first = self._now(), bucket not in self._lowered
+        self._lowered.add(bucket)
+        left = round(self._limiter.rate(bucket, rate, now), 3)
+        rates = {"calls_a_second": left, "calls_a_second_configured": rate}
+        pause = round(self._limiter.pause(bucket, now), 1)
+        if first:
+            self._log.warning("limit paused", **self._facts(bucket), pause_seconds=pause, **rates)
+        else:
+            self._log.debug("limit paused", **self._facts(bucket), pause_seconds=pause, **rates)
+
     async def run(self) -> None:
         """Tell until cancelled."""
         while True:
@@ -82,9 +95,13 @@ class Demand:
     def tell(self) -> None:
         """Log once when intervals become longer than configured, and once when they are not any more."""
         shares = dict(self._plan.fleet.share(project, limit) for _, project, limit in self._classes())
+        self._lowered &= shares.keys()
         for bucket, rate in shares.items():
             factor, told = self._factor(bucket, rate), bucket in self._told
-            facts = {"identity": self._plan.fleet.in_use(bucket), "region": bucket.region, "limit": bucket.limit}
+            facts = self._facts(bucket)
+            if bucket in self._lowered and self._limiter.rate(bucket, rate, self._now()) > 0.999 * rate:
+                self._lowered.discard(bucket)
+                self._log.info("limit restored", **facts, calls_a_second=rate)
             if factor >= NOTICEABLE and not told:
                 self._told.add(bucket)
                 needed, allowed = round(self._needed[bucket], 1), round(self._allowed(bucket, rate), 1)
@@ -93,6 +110,9 @@ class Demand:
             elif factor == 1 and told:
                 self._told.discard(bucket)
                 self._log.info("intervals restored", **facts)
+
+    def _facts(self, bucket: Bucket) -> dict[str, str]:
+        return {"identity": self._plan.fleet.in_use(bucket), "region": bucket.region, "limit": bucket.limit}
 
     def _classes(self) -> list[tuple[str, Project, str]]:
         projects = self._plan.fleet.projects

@@ -74,7 +74,7 @@ class History:
         try:
             found = await self._pages(record)
         except PollError as error:
-            self._log.debug("history failed", **_names(record.job), reason=error.reason.value, error=error.sentence)
+            self._log.debug("history failed", **record.job.names, reason=error.reason.value, error=error.sentence)
             if error.reason not in {Reason.AUTH, Reason.THROTTLED}:  # these are logged for all calls alike
                 self._outages.failed(record.job, error)
             return
@@ -87,7 +87,7 @@ class History:
         if found.missing == 0:
             return
         self._missed.labels(job.key.service, job.project).inc(1 if found.missing is None else found.missing)
-        self._log.warning("history incomplete", **_names(job), missing=found.missing)
+        self._log.warning("history incomplete", **job.names, missing=found.missing)
 
     async def _pages(self, record: Record) -> run_history.History:
         job, adapter = record.job, self._plan.fleet.adapter(record.job)
@@ -105,7 +105,3 @@ class History:
             except StopIteration as done:
                 found: run_history.History = done.value
                 return found
-
-
-def _names(job: Job) -> dict[str, str]:
-    return {"service": job.key.service, "job": job.key.job, "project": job.project}

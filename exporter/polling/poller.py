@@ -9,6 +9,8 @@ import math
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+import structlog
+
 from exporter.clock import Clock
 from exporter.cloud.projects import Projects
 from exporter.limits.breakers import Breakers
@@ -68,10 +70,11 @@ class Poller:
         self._group: asyncio.TaskGroup | None = None
         self._workers = 0  # who has nothing to do costs nothing
         self._wake = asyncio.Event()
-        self.access = Calls(plan, clock, self._limiter, self._breakers, self._results, self._wake.set)
+        self.access = Calls(plan, clock, self._limiter, self._breakers, self._results, self.demand, self._wake.set)
         self._history = History(store, plan, clock, telemetry, self.access, self._results)
         shared = (self._schedule, self._limiter, self._results, self._asked, self._wake.set)
         self.listing = ListResults(store, plan, clock, telemetry, *shared)
+        self._log = structlog.get_logger()
         self._awake_at = 0.0  # when the dispatcher will look by itself
 
     def apply(self, changes: Changes) -> None:
@@ -210,6 +213,7 @@ class Poller:
         adapter, started = self._plan.fleet.adapter(record.job), self._clock.monotonic()
         interval = schedule.effective_interval(record, self._plan.pace, adapter)
         self._telemetry.poll_lag.observe(max(0.0, started - start.due))
+        self._log.debug("poll started", **record.job.names, waited_seconds=round(max(0.0, started - start.due), 3))
         self._results.skipped("busy", schedule.turns_missed(start.due, started, interval))
         try:
             await self._breakers.prepare(record.job.project, ticket)

@@ -10,7 +10,7 @@ from exporter.clock import Clock
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import PollError, first_line
-from exporter.model.job import Job, JobKey
+from exporter.model.job import JobKey
 from exporter.model.reason import Reason
 from exporter.model.record import Fault, Record
 from exporter.model.snapshot import Snapshot, State, complaint
@@ -61,6 +61,12 @@ class Results:
         )
         if due is not None:
             self._schedule.put(key, due)
+        self._log.debug(
+            "poll worked",
+            **record.job.names,
+            state=answer.state.value,
+            next_poll_seconds=None if due is None else round(due - now, 1),
+        )
         self._ended(before, record)
         self._worked_again(before)
 
@@ -69,7 +75,7 @@ class Results:
         was, now = before.snapshot, record.snapshot
         if was is None or now is None or was.state.ended or not now.state.ended:
             return
-        facts = {**_names(before.job), "run_id": now.run.label, "result": now.state.value}
+        facts = {**before.job.names, "run_id": now.run.label, "result": now.state.value}
         if now.state is State.FAILED:
             text = first_line(complaint(now.detail))
             self._log.warning("run ended", **facts, code=now.failure_code, vendor_text=logs.vendor_text(text))
@@ -79,7 +85,7 @@ class Results:
     def _worked_again(self, before: Record) -> None:
         if before.fault is not None:
             self._outages.worked(before.job.key)
-            self._log.debug("poll works again", **_names(before.job), was=before.fault.reason.value)
+            self._log.debug("poll works again", **before.job.names, was=before.fault.reason.value)
 
     def listed(self, before: Record, record: Record) -> None:
         """Take over what a list told of a job."""
@@ -118,7 +124,7 @@ class Results:
             self._outages.failed(before.job, error)
         self._log.debug(
             "poll failed",
-            **_names(before.job),
+            **before.job.names,
             reason=fault.reason.value,
             code=fault.code,
             request_id=fault.request_id,
@@ -194,7 +200,3 @@ class Results:
         ]
         for position, key in enumerate(waiting):
             self._schedule.put(key, schedule.first_due(position, len(waiting), self._plan.pace, now))
-
-
-def _names(job: Job) -> dict[str, str]:
-    return {"service": job.key.service, "job": job.key.job, "project": job.project}

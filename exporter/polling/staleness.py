@@ -93,8 +93,7 @@ class Staleness:
             self._agenda.put(job.key, max(min(again, self._passes(record, now)), now + CHECK))
             return
         self._store.put(transitions.aged(record))
-        names = {"service": job.key.service, "job": job.key.job, "project": job.project}
-        self._log.debug("values stale", **names, last_poll_at=record.polled_at)
+        self._log.debug("values stale", **job.names, last_poll_at=record.polled_at)
 
     def _passes(self, record: Record, now: float) -> float:
         """Return the time, by the clock that never goes back, just before the estimate passes."""

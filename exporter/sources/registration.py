@@ -14,7 +14,7 @@ from exporter.model.job import Job
 from exporter.model.sharding import shard_of
 from exporter.polling.poller import Poller
 from exporter.polling.schedule import Pace
-from exporter.reload import numbers
+from exporter.reload import TOLD, names, numbers
 from exporter.sources.registry import Registry
 
 
@@ -47,7 +47,8 @@ class Registration:
         self._complain(changes)
         self._poller.apply(changes)
         if STATIC not in contents and any(numbers(changes).values()):  # those of the section are told by the start
-            self._log.info("jobs registered", **numbers(changes))
+            sources = list(contents)[:TOLD]
+            self._log.info("jobs registered", sources=sources, **numbers(changes), **names(changes))
 
     def swap(self, settings: Settings, fleet: Projects) -> Changes:
         """Go on with other settings and projects, all at once; what other sources hold stays.

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from exporter.model.changes import Changes
 from exporter.polling.schedule import Pace
-from exporter.simulator import Answer, DliJob, Fault, server_failure
+from exporter.simulator import Answer, DliJob, Fault, server_failure, too_often
 from tests.polling import test_history
 from tests.polling.harness import World, job_of, world
 from tests.polling.test_poll_loop import cdm, dli
@@ -162,3 +162,51 @@ def test_the_end_of_a_run_is_a_warning_if_it_failed(end: str, level: str, monkey
     if end == "FAILED":
         assert line["code"] == answer.failure_code
         assert line["vendor_text"] == "<DLI.0005: no table 't'>"
+
+
+def test_a_limit_that_the_cloud_enforces_is_told_once_and_again_when_it_is_back() -> None:
+    async def main() -> Lines:
+        async with world(rate=1.8) as there:
+            there.watch(*[cdm(there.cloud, f"job-{number}") for number in range(4)])
+            await there.until(100)
+            with capture_logs() as logs:
+                there.cloud.faults.plan(too_often(), times=5)
+                await there.until(1500)
+        return list(logs)
+
+    paused, restored = told(run(main()))
+
+    assert (paused["event"], paused["log_level"], restored["event"], restored["log_level"]) == (
+        "limit paused",
+        "warning",
+        "limit restored",
+        "info",
+    )
+    assert (paused["limit"], paused["calls_a_second"], paused["calls_a_second_configured"]) == ("cdm", 0.9, 1.8)
+    assert paused["pause_seconds"] == 60
+    assert restored["calls_a_second"] == 1.8
+
+
+def test_debug_tells_of_each_call_and_each_decision_and_no_secret() -> None:
+    async def main() -> tuple[Lines, str]:
+        with capture_logs() as logs:
+            async with world() as there:
+                there.watch(cdm(there.cloud))
+                await there.until(100)
+                there.cloud.faults.plan(Fault(closes=True), times=3)
+                await there.until(200)
+        return list(logs), there.cloud.secret_key
+
+    logs, secret = run(main())
+
+    calls = [line for line in logs if line["event"] == "request"]
+    assert {(line["method"], line["status"], line["host"]) for line in calls} == {("GET", 200, "127.0.0.1")}
+    assert all(line["path"].endswith("/cdm/job/copy/status") and line["request_id"] for line in calls)
+    (failed,) = {line["reason"] for line in logs if line["event"] == "request failed"}
+    assert failed == "unreachable"
+    started, worked = ([line for line in logs if line["event"] == event] for event in ("poll started", "poll worked"))
+    assert len(started) == len(calls) + sum(line["event"] == "request failed" for line in logs)
+    assert all(line["waited_seconds"] >= 0 for line in started)
+    assert {line["state"] for line in worked} == {"running"}
+    assert all(0 < line["next_poll_seconds"] <= 60 for line in worked)
+    assert secret not in str(logs)

@@ -2,9 +2,12 @@
 
 import asyncio
 import math
+from collections.abc import MutableMapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from exporter.model.changes import Changes
 from exporter.model.job import Job, JobKey
@@ -320,3 +323,21 @@ def test_nothing_is_kept_of_a_job_file_that_is_gone() -> None:
             assert not register._sources
 
     run(main())
+
+
+def test_the_log_names_what_a_file_registers_and_the_file() -> None:
+    async def main() -> list[MutableMapping[str, Any]]:
+        async with world() as there:
+            register = Registration(settings_of({"service": "dli"}), there.store, there.poller, there.telemetry)
+            jobs = [replace(dli(there), key=JobKey("dli", f"job-{number}"), source="file") for number in range(12)]
+            with capture_logs() as logs:
+                register.register({"/etc/jobs.d/a.yaml": jobs})
+                register.register({"/etc/jobs.d/a.yaml": jobs[1:]})
+        return list(logs)
+
+    came, went = [line for line in run(main()) if line["event"] == "jobs registered"]
+
+    assert came["sources"] == went["sources"] == ["/etc/jobs.d/a.yaml"]
+    assert (came["added"], came["removed"], came["changed"]) == (12, 0, 0)
+    assert came["added_jobs"] == [f"dli/job-{number}" for number in range(10)]
+    assert (went["removed"], went["added_jobs"], went["removed_jobs"]) == (1, [], ["dli/job-0"])
