@@ -111,6 +111,7 @@ class App:
                 Lifecycle(reloader),
             )
             loops = parts.loops() | {"reload": partial(reloader.run, hang_up)}
+            loops["authorities"] = reloader.watch_authorities
             if self._path is not None:
                 loops["watch"] = reloader.watch
             if self._journal is not None:

@@ -99,6 +99,21 @@ class Reloader:
             before = now
             await asyncio.sleep(LOOK)
 
+    async def watch_authorities(self) -> None:
+        """Reload whenever a ``ca_file`` holds something else, until cancelled; secrets look after themselves."""
+        tried: dict[Path, bytes] = {}
+        before: dict[Path, bytes | None] = {}
+        while True:
+            files = {each.ca_file for each in self._settings.projects.values() if each.ca_file}
+            now = {file: await asyncio.to_thread(digest, file) for file in files}
+            good = {file: found for file, found in now.items() if found is not None and found == before.get(file)}
+            others = [file for file, found in good.items() if tried.get(file, found) != found]
+            tried |= good
+            if others:
+                await self.reload_quietly()
+            before = now
+            await asyncio.sleep(LOOK)
+
     async def reload_quietly(self) -> None:
         """Reload for one who reads the log alone."""
         try:

@@ -4,6 +4,7 @@ The deadline covers the whole answer, the size of an answer is limited, redirect
 the wire is byte for byte what was signed.
 """
 
+import asyncio
 import math
 import re
 import ssl
@@ -109,8 +110,9 @@ class Client:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
+        trust = await asyncio.to_thread(self._trust)
         self._session = aiohttp.ClientSession(
-            connector=_Connector(limit=0, ssl=self._trust(), keepalive_timeout=KEEP_ALIVE),
+            connector=_Connector(limit=0, ssl=trust, keepalive_timeout=KEEP_ALIVE),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(self._timeout, ceil_threshold=math.inf),  # to the moment, not to the second
             # The proxy of the environment is chosen in `route`: with trust_env the library would also read a

@@ -4,10 +4,12 @@ A project whose settings are the same keeps its connections, its token and what 
 others is not felt.
 """
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -22,6 +24,7 @@ from exporter.cloud.project import Project
 from exporter.cloud.projects import Projects
 from exporter.config import Project as ProjectSettings
 from exporter.config import Settings
+from exporter.config.files import read
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import SettingsError
 from exporter.services.clouds import endpoints, iam_endpoint
@@ -34,6 +37,8 @@ class ConnectionOptions(NamedTuple):
     timeout: float
     ca_file: Path | None
     proxy: str | None
+    authorities: bytes = b""
+    """The digest of what *ca_file* holds: another content under the same name is another trust."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,8 @@ class ProjectPool:
         built: dict[str, _Built] = {}
         try:
             for name, config in settings.projects.items():
-                way = ConnectionOptions(settings.poll.timeout, config.ca_file, config.proxy)
+                trusted = await asyncio.to_thread(_digest, config.ca_file)
+                way = ConnectionOptions(settings.poll.timeout, config.ca_file, config.proxy, trusted)
                 if way not in self._transports and way not in opened:
                     transport = Client(way.timeout, ca_file=way.ca_file, proxy=way.proxy)
                     opened[way] = await transport.__aenter__()
@@ -144,3 +150,11 @@ class ProjectPool:
 def _who(config: ProjectSettings) -> ProjectSettings:
     """Return the settings without what a project may change while it stays the same."""
     return config.model_copy(update={"limits": {}, "time_zone": None})
+
+
+def _digest(file: Path | None) -> bytes:
+    """Return what tells the content of a file from another; of one that cannot be read the connections tell."""
+    try:
+        return blake2b(read(file), digest_size=16).digest() if file else b""
+    except ValueError:
+        return b""

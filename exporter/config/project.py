@@ -143,7 +143,8 @@ class Project(Section):
         "https, or http on a loopback address.",
     )
     ca_file: types.AuthoritiesFile | None = Field(
-        default=None, description="A PEM file with the authorities to trust instead of the system's own."
+        default=None,
+        description="A PEM file with the authorities to trust instead of the system's own; read again when it changes.",
     )
     proxy: types.ProxyUrl | None = Field(
         default=None,

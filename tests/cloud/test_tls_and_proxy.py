@@ -10,10 +10,17 @@ from pathlib import Path
 import pytest
 import trustme
 
+from exporter.clock import SystemClock
 from exporter.cloud.client import Client
+from exporter.cloud.project_pool import ProjectPool
+from exporter.cloud.projects import Projects
 from exporter.cloud.urls import base_of, proxy_for
+from exporter.config import Settings, load
+from exporter.metrics.telemetry import Telemetry
+from exporter.model.changes import Changes
 from exporter.model.errors import PollError, SettingsError
 from exporter.model.reason import Reason
+from exporter.reload import Reloader
 from tests.cloud.wire import LATE, REQUEST, Connection, Nobody, RawServer, Script, answer, serving
 
 
@@ -60,6 +67,44 @@ class TestTls:
         assert "127.0.0.1" in error.sentence
         assert "ca_file" in error.sentence
         assert server.heads == []
+
+    async def test_an_authority_that_is_replaced_under_the_same_path_is_trusted_after_a_reload_that_comes_by_itself(
+        self, authority: trustme.CA, ca_file: Path
+    ) -> None:
+        other = trustme.CA()
+        async with (
+            serving(answer(), server_tls(authority)) as old,
+            serving(answer(), server_tls(other)) as new,
+            ProjectPool(SystemClock(), Telemetry(), {}) as pool,
+        ):
+
+            def read() -> Settings:
+                where = {"dli": new.url}
+                project = {"region": "eu-de", "project_id": "1", "ca_file": str(ca_file), "endpoints": where}
+                base = {"projects": {"prod": project | {"credentials": {"token": "T"}}}}
+                return load(None, {}, base, jobs_needed=False)
+
+            async def take(settings: Settings) -> Changes:
+                used.append(await pool.use(settings))
+                return Changes()
+
+            used: list[Projects] = []
+            await take(read())
+            assert (await refusal(used[-1].projects["prod"].transport, new.url)).reason is Reason.TLS
+            reloader = Reloader(read(), read, take, SystemClock(), Telemetry())
+            watching = asyncio.create_task(reloader.watch_authorities())
+            await asyncio.sleep(1.5)  # so that it has seen the first
+            other.cert_pem.write_to_path(str(ca_file))
+            async with asyncio.timeout(30):
+                while len(used) == 1:
+                    await asyncio.sleep(0.05)
+            transport = used[-1].projects["prod"].transport
+
+            assert (await transport.send(new.url, REQUEST, Nobody())).body == b"{}"
+            assert (await refusal(transport, old.url)).reason is Reason.TLS
+            await asyncio.sleep(1.5)
+            assert len(used) == 2
+            watching.cancel()
 
     async def test_a_file_of_another_authority_is_refused(self, ca_file: Path) -> None:
         async with (
