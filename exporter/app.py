@@ -132,7 +132,6 @@ class App:
 
     async def _take(self, parts: "_Parts", settings: Settings) -> Changes:
         """Go on with other settings; raises :class:`~exporter.model.errors.SettingsError` before anything changed."""
-        await self._projects.close_unused()  # of the reload before, whose calls are over by now
         fleet = await self._projects.use(settings)
         # Nothing else runs from here to the end: no poll and no scrape sees half of it.
         self.settings = settings
@@ -143,6 +142,7 @@ class App:
             self._journal.retention = settings.poll.retention
         logs.configure(settings.log.level, settings.log.format, settings.log.vendor_text)
         self._name_shard()
+        await self._projects.close_unused()
         return changes
 
     def _name_shard(self) -> None:

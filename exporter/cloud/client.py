@@ -10,8 +10,6 @@ import re
 import ssl
 import time
 from collections.abc import Iterable, Mapping
-from contextvars import ContextVar
-from dataclasses import dataclass
 from logging import DEBUG
 from pathlib import Path
 from types import TracebackType
@@ -19,13 +17,12 @@ from typing import Any, Final, Self
 
 import aiohttp
 import structlog
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.tracing import Trace
 from yarl import URL
 
 from exporter import __version__
 from exporter.clock import Clock, SystemClock
-from exporter.cloud.body import SIZE_LIMIT, whole_body
+from exporter.cloud.body import ENCODINGS, read_body
+from exporter.cloud.connection import FLIGHT, SIZE_LIMIT, Flight, open_session
 from exporter.cloud.credentials import Call, Credentials
 from exporter.cloud.credentials.signing import canonical_query
 from exporter.cloud.network_errors import CAUGHT, DROPPED, Way, failure, proxy_refusal
@@ -39,56 +36,26 @@ from exporter.services.request import Request
 
 __all__ = ["SIZE_LIMIT", "Client", "Response", "retry_after", "server_skew"]
 
-HEADER_LIMIT: Final = 64 * 1024
-"""Bytes of one header; the vendor's tokens are several thousand long."""
-KEEP_ALIVE: Final = 60.0
-"""Seconds that an idle connection is kept: longer than the usual interval, so that polls share connections."""
-REPEATS: Final = 2
-"""Idle connections in a row that may be dead before the call fails; whoever resets what it received looks the same."""
+LONG_ANSWERS: Final = 4
+"""Long answers that are read at a time: together with all short ones they take a bounded memory."""
+IDENTITY_LIMIT: Final = 256 * 1024
+"""Bytes of an answer about who asks, which is read in the event loop."""
 HEADERS: Final = {
     "User-Agent": f"huaweicloud-job-exporter/{__version__}",
     "Accept": "application/json",
+    "Accept-Encoding": ENCODINGS,
     "X-Language": "en-us",
 }
 """Sent with every call and never signed: a proxy may rewrite them, and the vendor accepts unsigned headers."""
 
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+"""The statuses that name another place."""
+
 _PATH = re.compile(r"/[!-~]*")
+_DOTS = re.compile(r"/(?:\.|%2[Ee]){1,2}(?:/|$)")
+"""A name that every reader of URLs takes for the folder or the one above it, also percent-encoded (RFC 3986, 6.2.2)."""
+_HALF = re.compile("[\ud800-\udfff]")
 _UNFIT = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
-
-
-@dataclass(slots=True)
-class _Flight:
-    """One call on its way."""
-
-    connected: bool = False
-    """Whether a connection was opened for it."""
-    answered: bool = False
-    """Whether the headers of its answer came."""
-
-    def was_none(self, error: Exception) -> bool:
-        """Whether *error* looks as if it went into an idle connection that was dead, and so reached nobody."""
-        return isinstance(error, DROPPED) and not self.connected and not self.answered
-
-
-_FLIGHT: Final[ContextVar[_Flight]] = ContextVar("flight")
-
-
-class _Connector(aiohttp.TCPConnector):
-    """Notes for which call it opens a connection.
-
-    An idle connection that turns out to be dead was never a call to the vendor, so the call is made again, unless it
-    creates something. One that breaks although it is new may be one that the vendor counted, and is not repeated.
-    The library's own trace would tell as well, but costs a seventh of a call.
-    """
-
-    async def _create_connection(
-        self,
-        req: aiohttp.ClientRequest,
-        traces: list[Trace],
-        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - the library's signature
-    ) -> ResponseHandler:
-        _FLIGHT.get().connected = True
-        return await super()._create_connection(req, traces, timeout)
 
 
 class Client:
@@ -107,30 +74,44 @@ class Client:
         self._ca_file = ca_file
         self._proxy = proxy
         self._clock = clock or SystemClock()
+        self._ssl: ssl.SSLContext | bool = True
         self._session: aiohttp.ClientSession | None = None
+        self._under_way = 0
+        self._retired = False
+        self._ended = False
+        self._long = asyncio.Semaphore(LONG_ANSWERS)
+        self._trusted_since: dict[str, float] = {}
 
     async def __aenter__(self) -> Self:
-        trust = await asyncio.to_thread(self._trust)
-        self._session = aiohttp.ClientSession(
-            connector=_Connector(limit=0, ssl=trust, keepalive_timeout=KEEP_ALIVE),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(self._timeout, ceil_threshold=math.inf),  # to the moment, not to the second
-            # The proxy of the environment is chosen in `route`: with trust_env the library would also read a
-            # .netrc, and refuse a signed call to a host that is in it.
-            trust_env=False,
-            headers=HEADERS,
-            skip_auto_headers=("Content-Type",),  # the library would name one where there is no body
-            max_field_size=HEADER_LIMIT,
-        )
-        # Its own second try does not tell a new connection from an idle one; `_send` does.
-        self._session._retry_connection = False  # noqa: SLF001 - there is no public way
+        self._ssl = await asyncio.to_thread(self._trust)
+        self._session = self._open()
         return self
+
+    def _open(self) -> aiohttp.ClientSession:
+        return open_session(self._timeout, self._ssl, HEADERS)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
+        session, self._session = self._session, None
+        self._ended = True
+        if session is not None:
+            await session.close()
+
+    async def retire(self) -> None:
+        """Close the connections as soon as no call is under way, and after each that still comes."""
+        self._retired = True
+        await self._close_idle()
+
+    @property
+    def open(self) -> bool:
+        """Whether there are connections."""
+        return self._session is not None
+
+    async def _close_idle(self) -> None:
+        if self._retired and not self._under_way and self._session is not None:
+            session, self._session = self._session, None
+            await session.close()
 
     async def send(
         self,
@@ -140,12 +121,30 @@ class Client:
         project_id: str = "",
         *,
         keep: Iterable[str] = (),
+        most: int = SIZE_LIMIT,
     ) -> Response:
         """Make one call and return its answer, whatever the status.
 
-        *keep* are lower-case names of headers that the answer shall hold besides the usual ones, uncut.
+        *keep* are lower-case names of headers that the answer shall hold besides the usual ones, uncut. *most* is how
+        many bytes the body may have.
         Raises :class:`PollError`, and nothing else, if no whole answer came or if it was a redirect.
         """
+        self._under_way += 1
+        try:
+            return await self._ask(base_url, request, credentials, project_id, tuple(keep), most)
+        finally:
+            self._under_way -= 1
+            await self._close_idle()
+
+    async def _ask(
+        self,
+        base_url: str,
+        request: Request,
+        credentials: Credentials,
+        project_id: str,
+        keep: tuple[str, ...],
+        most: int,
+    ) -> Response:
         base = base_of(base_url)
         extra = {"X-Project-Id": project_id} if project_id else {}
         if request.body:
@@ -155,7 +154,7 @@ class Client:
         _check(headers, base)
         began = time.perf_counter()
         try:
-            answer = await self._send(base, call, headers, tuple(keep))
+            answer = await self._send(base, call, headers, keep, most)
         except PollError as error:
             if self._log.is_enabled_for(DEBUG):
                 facts = _facts(base, call, began)
@@ -166,19 +165,23 @@ class Client:
             self._log.debug("request", **_facts(base, call, began), status=answer.status, request_id=request_id)
         return answer
 
-    async def _send(self, base: Base, call: Call, headers: Mapping[str, str], keep: Iterable[str]) -> Response:
-        session = self._session
-        if session is None or session.closed:
-            raise PollError(Reason.INTERNAL, f"a call to {base.host} was made while no connections are open")
+    async def _send(
+        self, base: Base, call: Call, headers: Mapping[str, str], keep: Iterable[str], most: int
+    ) -> Response:
         query = f"?{canonical_query(call.query)}" if call.query else ""
         url = URL(f"{base.scheme}://{call.host}{call.path}{query}", encoded=True)
         proxy = proxy_for(base, self._proxy)
         way = Way(base.host, self._timeout, (proxy.host or "") if proxy else "")
+        if self._session is None and self._retired and not self._ended:
+            self._session = self._open()  # of a call that was begun before a reload
+        session = self._session
+        if session is None:
+            raise PollError(Reason.INTERNAL, f"a call to {base.host} was made while no connections are open")
         began = time.perf_counter()
-        timeout, repeats = session.timeout, REPEATS
+        deadline, answered = session.timeout, False
         while True:
-            flight = _Flight()
-            _FLIGHT.set(flight)
+            flight = Flight(self._trusted_since.get(call.host, -math.inf))
+            FLIGHT.set(flight)
             try:
                 async with session.request(
                     call.method,
@@ -187,20 +190,30 @@ class Client:
                     headers=headers,
                     allow_redirects=False,
                     proxy=proxy,
-                    timeout=timeout,
+                    timeout=deadline,
                 ) as response:
-                    flight.answered = True
+                    answered = True
                     _refuse(response, base, way)
-                    body = await whole_body(response, base.host)
+                    body = await read_body(response, self._long, most)
             except CAUGHT as error:
                 left = self._timeout - (time.perf_counter() - began)
-                if left <= 0 or not repeats or call.method == "POST" or not flight.was_none(error):
-                    raise failure(error, way._replace(answered=flight.answered)) from error
-                timeout, repeats = aiohttp.ClientTimeout(left, ceil_threshold=math.inf), repeats - 1
+                if flight.unsent and left > 0:  # nothing left this process, so it counts as no call
+                    deadline = aiohttp.ClientTimeout(left, ceil_threshold=math.inf)
+                    continue
+                raise self._failure(flight.fault or error, flight, call, way._replace(answered=answered)) from error
             else:
                 return Response(
                     response.status, body, kept_headers(response.headers, keep), time.perf_counter() - began
                 )
+
+    def _failure(self, error: Exception, flight: Flight, call: Call, way: Way) -> PollError:
+        """Return what a call failed with; it is not made again here, because each call needs a permit."""
+        found = failure(error, way)
+        if flight.dropped and isinstance(error, DROPPED):
+            # who closed this one while it was idle has closed the others as well
+            self._trusted_since[call.host] = time.monotonic()
+            found.dropped = call.method != "POST"
+        return found
 
     def _trust(self) -> ssl.SSLContext | bool:
         if self._ca_file is None:
@@ -225,6 +238,12 @@ def _call(base: Base, request: Request, now: float, headers: Mapping[str, str]) 
     path = base.prefix + request.path
     if not _PATH.fullmatch(path) or "?" in path or "#" in path:
         raise PollError(Reason.CONFIG, f"the path of a call to {base.host} is not percent-encoded; check the job's ids")
+    if _DOTS.search(path):
+        sentence = f"a call to {base.host} names something `.` or `..`, which no URL can say; check the job's ids"
+        raise PollError(Reason.CONFIG, sentence)
+    if any(_HALF.search(part) for pair in request.query for part in pair):
+        sentence = f"the query of a call to {base.host} holds half a character, which no encoding can say"
+        raise PollError(Reason.CONFIG, f"{sentence}; check the job's names")
     fit = {name: value.strip() for name, value in headers.items()}
     return Call(request.method, base.authority, path, now, request.query, request.body, fit)
 
@@ -239,12 +258,15 @@ def _check(headers: Mapping[str, str], base: Base) -> None:
 
 def _refuse(response: aiohttp.ClientResponse, base: Base, way: Way) -> None:
     """Raise for an answer that another than the vendor gave, or that names another place."""
-    if 300 <= response.status < 400:
+    if response.status in REDIRECTS:
         target = redirect_target(response.headers.get("location", ""), base)
         raise PollError(
             Reason.CONFIG,
             f"{base.host} answered with a redirect to {target} (HTTP {response.status}), which is not followed;"
             " set projects.<name>.endpoints",
         )
+    if 300 <= response.status < 400:
+        sentence = f"{base.host} answered HTTP {response.status}, which is no answer to this call"
+        raise PollError(Reason.PAYLOAD, f"{sentence}; check projects.<name>.endpoints and any proxy on the way")
     if response.status == 407 and way.proxy:
         raise proxy_refusal(response.status, way)

@@ -7,7 +7,7 @@ like it.
 from typing import Final
 
 from exporter.clock import Clock
-from exporter.cloud.client import Client
+from exporter.cloud.client import IDENTITY_LIMIT, Client
 from exporter.cloud.credentials import Credentials
 from exporter.cloud.identity_errors import refusal
 from exporter.model.errors import PollError
@@ -26,7 +26,7 @@ async def find_project_id(transport: Client, iam_url: str, name: str, credential
     Raises :class:`PollError`, of reason ``config`` if there is not exactly one.
     """
     request = Request("KeystoneListProjects", "/v3/projects", LIMIT, (("name", name),))
-    answer = await transport.send(iam_url, request, credentials)
+    answer = await transport.send(iam_url, request, credentials, most=IDENTITY_LIMIT)
     if answer.status != 200:
         sentences = {
             Reason.API: f"IAM does not tell the id of the project {name}; {REMEDY}",

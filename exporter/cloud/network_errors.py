@@ -8,6 +8,7 @@ import aiohttp
 from aiohttp.http import HttpProcessingError
 from aiohttp.http_exceptions import BadHttpMessage, PayloadEncodingError
 
+from exporter.cloud.connection import ExcessError, TooLongError, UnaskedError
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
 
@@ -33,6 +34,21 @@ DROPPED: Final = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 
 _TABLE: Final[tuple[tuple[tuple[type[Exception], ...], Reason, str], ...]] = (
     # The most specific first.
+    (
+        (TooLongError,),
+        Reason.PAYLOAD,
+        "the answer of {host} is longer than any that can be meant; check projects.<name>.endpoints",
+    ),
+    (
+        (ExcessError,),
+        Reason.PAYLOAD,
+        "the answer of {host} has too many headers, interim answers or chunks; check any proxy on the way",
+    ),
+    (
+        (UnaskedError,),
+        Reason.PAYLOAD,
+        "{host} sent something before it was asked; check projects.<name>.endpoints and any proxy on the way",
+    ),
     (
         (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch, ssl.SSLError),
         Reason.TLS,

@@ -59,6 +59,7 @@ class ProjectPool:
         self._environ = environ
         self._direct = Client(temporary_key.TIMEOUT, proxy="")
         self._transports: dict[ConnectionOptions, Client] = {}
+        self._retired: list[Client] = []  # which calls are under way on
         self._built: dict[str, _Built] = {}
         self._stack = AsyncExitStack()
 
@@ -69,7 +70,7 @@ class ProjectPool:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for transport in self._transports.values():
+        for transport in [*self._transports.values(), *self._retired]:
             await transport.__aexit__(None, None, None)
         await self._stack.aclose()
 
@@ -99,10 +100,12 @@ class ProjectPool:
         return Projects(load(), {name: each.project for name, each in built.items()})
 
     async def close_unused(self) -> None:
-        """Close the connections that no project uses any more; calls that are under way on them fail."""
+        """Close the connections that no project uses any more, each pool after the last call that is under way."""
         used = {each.way for each in self._built.values()}
         for way in [way for way in self._transports if way not in used]:
-            await self._transports.pop(way).__aexit__(None, None, None)
+            transport = self._transports.pop(way)
+            self._retired = [each for each in self._retired if each.open] + [transport]
+            await transport.retire()
 
     def _kept(self, name: str, config: ProjectSettings, way: ConnectionOptions) -> _Built | None:
         before = self._built.get(name)

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import tzinfo
+from functools import partial
 from hashlib import blake2b
 from typing import NamedTuple
 
+from exporter.cloud import offload
 from exporter.cloud.project import Project
 from exporter.model.errors import PollError
 from exporter.model.job import Job
@@ -74,13 +77,17 @@ class Projects:
         """
         project, adapter = self.projects[job.project], self.adapter(job)
         body = await project.ask(adapter, await self.request(job))
-        # another time zone reads the same times otherwise
-        digest = blake2b(body, digest_size=16, key=str(project.zone).encode()[:64]).digest()
-        # What is kept of a run that ended is not only what its last answer said.
-        if before is not None and before.digest == digest and not before.state.ended:
-            return before
-        try:
-            return replace(adapter.parse(body, job, project.zone), digest=digest)
-        except PollError as error:
-            error.known = error.reason is not Reason.PAYLOAD  # else anybody may have answered
-            raise
+        return await offload.read(body, partial(_read, adapter, body, job, project.zone, before))
+
+
+def _read(adapter: Adapter, body: bytes, job: Job, zone: tzinfo | None, before: Snapshot | None) -> Snapshot:
+    # another time zone reads the same times otherwise
+    digest = blake2b(body, digest_size=16, key=str(zone).encode()[:64]).digest()
+    # What is kept of a run that ended is not only what its last answer said.
+    if before is not None and before.digest == digest and not before.state.ended:
+        return before
+    try:
+        return replace(adapter.parse(body, job, zone), digest=digest)
+    except PollError as error:
+        error.known = error.reason is not Reason.PAYLOAD  # else anybody may have answered
+        raise

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
-from urllib.request import getproxies_environment, proxy_bypass
+from urllib.request import getproxies_environment
 
 from yarl import URL
 
+from exporter.cloud.no_proxy import is_direct
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
 
@@ -72,7 +73,8 @@ def _from_environment(base: Base) -> str:
     if base.scheme != "https":
         return ""
     proxies: Mapping[str, str] = getproxies_environment()
-    if proxy_bypass(base.authority, proxies):
+    port = URL(f"{base.scheme}://{base.authority}").port or 0
+    if is_direct(base.authority, port, proxies.get("no", "")):
         return ""
     return proxies.get("https", "")
 

@@ -65,6 +65,8 @@ class PollError(ExporterError):
         """Whether the cloud refused who asked, by this very call: it counts towards a lock."""
         self.known = known
         """Whether the service answered so that it must have known who asked."""
+        self.dropped = False
+        """Whether the call went into an idle connection that may have been dead: one more call may well be answered."""
 
     def retold(self) -> "PollError":
         """Return the same failure for one who made no call of its own."""

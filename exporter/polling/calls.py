@@ -61,6 +61,8 @@ class Calls:
         self._log = structlog.get_logger()
         self.refused: set[JobKey] = set()
         """Jobs whose last call was refused, and put back once."""
+        self.dropped: set[JobKey] = set()
+        """Jobs whose last call went into a dead connection, and put back once."""
 
     async def call(
         self, project: str, limit: str, patience: float, work: Callable[[Project], Awaitable[T]], tries: int = 1
@@ -69,19 +71,24 @@ class Calls:
 
         *patience* is for how many seconds calls that are more urgent may go first. A call that was refused leads to a
         renewal of the credentials; it is made again only if *tries* says so, because where jobs are polled these tell
-        whether the cloud knows us, and a refusal of both tries pauses all calls. Raises :class:`PollError`.
+        whether the cloud knows us, and a refusal of both tries pauses all calls. One that went into a dead connection
+        is made once more, in another turn. Raises :class:`PollError`.
         """
-        for remaining in reversed(range(tries)):
+        refusals, dropped = 0, False
+        while True:
             start = await self._turn(project, limit, patience)
             try:
                 return await self._call(project, work, start.ticket)
             except PollError as error:
+                if error.dropped and not dropped:
+                    dropped = True
+                    continue
                 why = await self._failed(project, limit, start.ticket, error)
-                if why is not None or not error.refused or not remaining:
+                refusals += 1
+                if why is not None or not error.refused or refusals == tries:
                     raise why or error from None
             finally:
                 self._leave(start)
-        raise AssertionError
 
     async def ask(self, project: str, adapter: Adapter, request: Request, patience: float, tries: int = 1) -> bytes:
         """Make one call in its turn, as :meth:`call` does, and return the body of its 200 answer."""
@@ -134,6 +141,7 @@ class Calls:
                     waiting.granted.set_exception(door.why)
             elif isinstance(waiting, JobKey):
                 self.refused.discard(waiting)
+                self.dropped.discard(waiting)
                 self._results.failed(waiting, door.why, told=True)
         return door.why
 

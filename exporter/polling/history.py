@@ -11,6 +11,7 @@ from functools import partial
 import structlog
 
 from exporter.clock import Clock
+from exporter.cloud.offload import Done, advance
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import PollError
@@ -23,6 +24,7 @@ from exporter.polling.outages import Outages
 from exporter.polling.plan import Plan
 from exporter.polling.results import Results
 from exporter.runs import run_history
+from exporter.services.request import Request
 from exporter.supervise import survive
 
 
@@ -97,11 +99,8 @@ class History:
         patience = schedule.effective_interval(record, self._plan.pace, adapter)
         # its id is known, because a poll of the job worked
         steps = run_history.read(history, job, self._plan.fleet.projects[job.project].project_id, record.ledger)
-        request = next(steps)
-        while True:
+        request: Request | Done[run_history.History] = next(steps)
+        while not isinstance(request, Done):
             body = await self._access.ask(job.project, adapter, request, patience)
-            try:
-                request = steps.send(body)
-            except StopIteration as done:
-                found: run_history.History = done.value
-                return found
+            request = await advance(steps, body, body)
+        return request.result

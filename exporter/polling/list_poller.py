@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 import structlog
 
 from exporter.clock import Clock, rest
+from exporter.cloud.offload import Done, advance
 from exporter.config import Settings
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
@@ -128,11 +129,8 @@ class ListPoller:
         assert lister is not None  # noqa: S101 - there would be no such place
         project_id = self._poller.fleet.projects[project].project_id
         steps = pages(lister, view, project_id, most_pages=most_pages)
-        request: Request = next(steps)
-        while True:
-            try:
-                body = await access.ask(project, adapter, request, patience)
-                request = steps.send((body, self._clock.now()))
-            except StopIteration as done:
-                reading: Reading = done.value
-                return reading
+        request: Request | Done[Reading] = next(steps)
+        while not isinstance(request, Done):
+            body = await access.ask(project, adapter, request, patience)
+            request = await advance(steps, body, (body, self._clock.now()))
+        return request.result

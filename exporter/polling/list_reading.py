@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+from exporter.cloud.offload import Done, advance
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
 from exporter.services.discovery_rule import Rule
@@ -28,8 +29,8 @@ async def find(
     """
     steps = walk(lister, rule, project_id, now())
     try:
-        request = next(steps)
-        while True:
+        request: Request | Done[Found] = next(steps)
+        while not isinstance(request, Done):
             try:
                 body = await ask(request)
             except PollError as error:
@@ -38,7 +39,8 @@ async def find(
                     raise
                 request = steps.throw(error)
             else:
-                request = steps.send((body, now()))
+                request = await advance(steps, body, (body, now()))
     except StopIteration as done:
         found: Found = done.value
         return found
+    return request.result

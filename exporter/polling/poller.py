@@ -81,6 +81,7 @@ class Poller:
         """Register what came, forget what is gone, and poll the next run of a job instead of the one before."""
         gone = self._membership.apply(changes)
         self.access.refused -= gone
+        self.access.dropped -= gone
         self._history.forget(gone)
         self._results.forget(gone)
         self.listing.forget(gone)
@@ -222,17 +223,32 @@ class Poller:
             if error.refused:
                 await self._was_refused(record, ticket, error)
                 return
-            self.access.refused.discard(key)
+            if error.dropped and self._polled_again(record):
+                return
+            self._forget_repeats(key)
             self.access.knew(record.job.project, adapter.request(record.job, "").limit, ticket, error)
             if self._results.counts(record):
                 self._results.failed(key, error)
         else:
             self.access.taken(record.job.project, ticket)
             if self._results.counts(record):
-                self.access.refused.discard(key)
+                self._forget_repeats(key)
                 self._results.worked(key, answer)
                 self._history.want(key, self._group)
         self._results.skipped("slow", schedule.turns_missed(started, self._clock.monotonic(), interval))
+
+    def _polled_again(self, record: Record) -> bool:
+        """Requeue a job whose call went into a dead connection, once: the second call needs a permit of its own."""
+        key = record.job.key
+        if key in self.access.dropped or not self._results.counts(record):
+            return False
+        self.access.dropped.add(key)
+        self._schedule.put(key, self._clock.monotonic())
+        return True
+
+    def _forget_repeats(self, key: JobKey) -> None:
+        self.access.refused.discard(key)
+        self.access.dropped.discard(key)
 
     async def _was_refused(self, record: Record, ticket: Ticket, error: PollError) -> None:
         """Poll once more what was refused, after the credentials were renewed; fail if that is refused too."""

@@ -22,6 +22,10 @@ LATEST_MILLISECOND: Final = 253_402_300_799_999
 """The last millisecond of the year 9999: a greater date is a mistake, not a date."""
 LARGEST: Final = 2**63 - 1
 """The vendor's longest type is Long."""
+SHORT_BODY: Final = 64 * 1024
+"""Bytes of an answer that is read without a look at how much it holds."""
+VALUES_LIMIT: Final = 100_000
+"""Values of one answer: these are read in 50 ms; the vendor's greatest page holds a quarter of it."""
 SHORT: Final = 64
 """Characters of a text that is likely to come again: a word, a user, a stage's name."""
 FLAGS: Final = {"true": True, "false": False}
@@ -30,7 +34,7 @@ FLAGS: Final = {"true": True, "false": False}
 def document(body: bytes) -> dict[str, Any]:
     """Return the JSON object that *body* is; anything else is a :class:`PollError` of reason ``payload``."""
     try:
-        data = json.loads(body)
+        data = json.loads(body) if len(body) <= SHORT_BODY else _long(body)
     except (
         ValueError,
         RecursionError,
@@ -39,6 +43,26 @@ def document(body: bytes) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise PollError(Reason.PAYLOAD, "the answer is JSON, but not an object")
     return data
+
+
+def _long(body: bytes) -> object:
+    """Read a long answer, unless it holds so many values that this would take long and much memory."""
+    if _values(body) > VALUES_LIMIT:
+        # text may be full of commas: only what stands between the texts counts
+        quotes = body.count(b'"')
+        plain = [] if quotes > 4 * VALUES_LIMIT else body.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2]
+        if not plain or _values(b"".join(plain)) > VALUES_LIMIT:
+            raise PollError(Reason.PAYLOAD, f"the answer holds more than {VALUES_LIMIT} values")
+    return json.loads(body, parse_int=_whole)
+
+
+def _values(body: bytes) -> int:
+    return sum(map(body.count, (b",", b"[", b"{")))
+
+
+def _whole(text: str) -> float:
+    """Read a whole number; one of thousands of digits would take long, and is none that anybody means."""
+    return int(text) if len(text) <= 300 else float("inf")
 
 
 def clean(text: str) -> str:

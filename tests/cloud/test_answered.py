@@ -57,24 +57,6 @@ async def test_a_slow_drip_within_the_deadline_is_an_answer() -> None:
         assert (await transport.send(server.url, REQUEST, Nobody())).body == b"{}"
 
 
-async def test_a_connection_that_died_idle_is_replaced_once() -> None:
-    seen = 0
-
-    async def second_time_gone(to: Connection) -> None:
-        nonlocal seen
-        seen += 1
-        if seen == 2:
-            to.reset()
-        else:
-            await to.say(answer())
-
-    async with serving(second_time_gone) as server, Client(LATE) as transport:
-        await transport.send(server.url, REQUEST, Nobody())
-        await transport.send(server.url, REQUEST, Nobody())
-
-    assert (len(server.heads), server.connections) == (3, 2)
-
-
 async def test_a_full_size_answer_passes() -> None:
     async with serving(answer(b"x" * SIZE_LIMIT)) as server, Client(LATE) as transport:
         assert len((await transport.send(server.url, REQUEST, Nobody())).body) == SIZE_LIMIT

@@ -133,13 +133,21 @@ async def test_a_lost_call_is_not_made_again_unasked(script: Script) -> None:
         ("", "127.0.0.1"),
     ],
 )
-@pytest.mark.parametrize("status", [301, 304, 307])
+@pytest.mark.parametrize("status", [301, 303, 307])
 async def test_a_redirect_tells_the_host_alone(location: str, told: str, status: int) -> None:
     error = await refusal(answer(b"", f"Location: {location}", status=f"{status} Moved"))
 
     assert error.reason is Reason.CONFIG
     assert f"redirect to {told} (HTTP {status})" in error.sentence
     assert "hidden" not in error.sentence
+
+
+@pytest.mark.parametrize("status", [300, 304, 305, 306])
+async def test_what_names_no_other_place_is_no_redirect_but_no_answer_either(status: int) -> None:
+    error = await refusal(answer(b"", "Location: https://other.example/", status=f"{status} Whatever"))
+
+    assert error.reason is Reason.PAYLOAD
+    assert f"HTTP {status}" in error.sentence
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from exporter.services.request import Request, segments
 from tests.cloud.pretend import pretending, reply
 from tests.cloud.wire import LATE, REQUEST, Connection, Nobody, answer, serving
 
-NAMES = ["同步 a+b~c", "50%", "a/b", "%2F", "..", ".", "*'\"();:@&=$,?#[]", "é\u0301😀", "x" * 240]
+NAMES = ["同步 a+b~c", "50%", "a/b", "%2F", "...", ".a", "*'\"();:@&=$,?#[]", "é\u0301😀", "x" * 240]
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8)
 
@@ -106,6 +106,10 @@ async def test_a_netrc_file_changes_nothing(
         pytest.param(REQUEST, "p\r\nX-Evil: 1", {}, id="line break in a header to sign"),
         pytest.param(REQUEST, "p\udcff", {}, id="half a character"),
         pytest.param(REQUEST, "p", {"X-Auth-Token": "a\nb"}, id="line break in a header of the credentials"),
+        pytest.param(Request("o", segments("a", ".."), "l"), "p", {}, id="the folder above"),
+        pytest.param(Request("o", segments("a", ".", "b"), "l"), "p", {}, id="the folder itself"),
+        pytest.param(Request("o", "/a/%2E%2e/b", "l"), "p", {}, id="the folder above, encoded"),
+        pytest.param(Request("o", "/a/.%2e", "l"), "p", {}, id="the folder above, half encoded"),
         pytest.param(Request("o", "/a b", "l"), "p", {}, id="space in the path"),
         pytest.param(Request("o", "/a\r\nX-Evil:1", "l"), "p", {}, id="line break in the path"),
         pytest.param(Request("o", "/a?b=1", "l"), "p", {}, id="a query that would not be signed"),

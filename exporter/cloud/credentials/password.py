@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from exporter.clock import Clock
-from exporter.cloud.client import Client
+from exporter.cloud.client import IDENTITY_LIMIT, Client
 from exporter.cloud.credentials import Bare, Call
 from exporter.cloud.credentials.renewable import Lease, Renewable, expiry
 from exporter.cloud.credentials.secret_files import one_word
@@ -100,7 +100,7 @@ class Password(Renewable[Token]):
         request = Request(
             "KeystoneCreateUserTokenByPassword", "/v3/auth/tokens", LIMIT, (("nocatalog", "true"),), "POST", body
         )
-        answer = await self._transport.send(self._iam_url, request, Bare(), keep=(TOKEN,))
+        answer = await self._transport.send(self._iam_url, request, Bare(), keep=(TOKEN,), most=IDENTITY_LIMIT)
         if answer.status != 201:
             raise self._refusal(answer, password)
         if TOKEN not in answer.headers:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from exporter.clock import Clock
-from exporter.cloud.client import Client
+from exporter.cloud.client import IDENTITY_LIMIT, Client
 from exporter.cloud.credentials import Bare, Call
 from exporter.cloud.credentials.renewable import Lease, Renewable, expiry
 from exporter.cloud.credentials.secret_files import one_word
@@ -63,7 +63,7 @@ class TemporaryKey(Renewable[Key]):
 
     async def _ask(self, request: Request, headers: Mapping[str, str]) -> Response:
         try:
-            return await self._transport.send(self._base_url, request, Bare(headers))
+            return await self._transport.send(self._base_url, request, Bare(headers), most=IDENTITY_LIMIT)
         except PollError as error:
             if error.reason not in {Reason.TIMEOUT, Reason.UNREACHABLE}:
                 raise

@@ -1,0 +1,221 @@
+"""One connection to the cloud: it takes an answer only while a call is out, one answer a call, and within limits.
+
+The library below keeps whatever arrives on an idle connection and takes it for the answer to the next call, and reads
+headers, interim answers and chunks without end. This is its own protocol class with these two ways shut. What is used
+of it is not promised by the library for ever; tests/cloud/test_library.py holds it to that.
+"""
+
+import asyncio
+import math
+import random
+import select
+import ssl
+import time
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http import RawResponseMessage
+from aiohttp.streams import StreamReader
+
+SIZE_LIMIT: Final = 8 * 1024 * 1024
+"""Bytes of one answer's body, packed and unpacked; the vendor's greatest page is far below."""
+BUFFER: Final = 512 * 1024
+"""Bytes that are read of any answer at once; of longer ones only a few are read at a time."""
+HEADER_LIMIT: Final = 64 * 1024
+"""Bytes of one header; the vendor's tokens are several thousand long."""
+KEEP_ALIVE: Final = 60.0
+"""Seconds that an idle connection is kept: longer than the usual interval, so that polls share connections."""
+HEAD_LIMIT: Final = 256 * 1024
+"""Bytes before the body, all headers and interim answers together."""
+INTERIM_LIMIT: Final = 16
+"""Interim answers (1xx) to one call."""
+FRAMING_LIMIT: Final = 64 * 1024
+"""Bytes that the framing of a body may take besides an eighth of it: chunks of a long one have 48 bytes or more."""
+SLICE: Final = 32 * 1024
+"""Bytes that are parsed before the limits are looked at again."""
+LIFETIME: Final = 300.0
+"""Seconds after which a connection gets no further call: the address behind a name may be another one by then."""
+FIRST_ERROR: Final = 500
+MISDIRECTED: Final = 421
+
+
+class ExcessError(aiohttp.ClientError):
+    """The answer has more framing, headers or interim answers than any that is meant to be read."""
+
+
+class TooLongError(aiohttp.ClientError):
+    """The body is longer than :data:`SIZE_LIMIT`."""
+
+
+class UnaskedError(aiohttp.ClientError):
+    """The server spoke before it was asked."""
+
+
+@dataclass(slots=True)
+class Flight:
+    """One call on its way."""
+
+    trusted_since: float
+    """The monotonic time; a connection that is idle since before is not used."""
+    connection: "Connection | None" = None
+    """The one that it went into."""
+    unsent: bool = False
+    """Whether the connection was found unfit before anything was sent on it."""
+
+    @property
+    def dropped(self) -> bool:
+        """Whether the connection was used before and gave no byte of an answer: it may have been dead already."""
+        return self.connection is not None and self.connection.calls > 1 and not self.connection.received
+
+    @property
+    def fault(self) -> Exception | None:
+        """Why the connection was given up from this side, if it was."""
+        return self.connection.fault if self.connection else None
+
+
+FLIGHT: Final[ContextVar[Flight | None]] = ContextVar("flight", default=None)
+
+
+def open_session(timeout: float, trust: ssl.SSLContext | bool, headers: Mapping[str, str]) -> aiohttp.ClientSession:
+    """Return a pool of such connections; *timeout* is seconds for a call, *headers* go with each."""
+    connector = aiohttp.TCPConnector(limit=0, ssl=trust, keepalive_timeout=KEEP_ALIVE)
+    protocol = partial(Connection, asyncio.get_running_loop())
+    connector._factory = protocol  # type: ignore[assignment]  # noqa: SLF001 - there is no public way
+    session = aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(timeout, ceil_threshold=math.inf),  # to the moment, not to the second
+        # The proxy of the environment is chosen in `urls`: with trust_env the library would also read a .netrc, and
+        # refuse a signed call to a host that is in it.
+        trust_env=False,
+        headers=headers,
+        skip_auto_headers=("Content-Type",),  # the library would name one where there is no body
+        max_field_size=HEADER_LIMIT,
+        auto_decompress=False,
+        read_bufsize=BUFFER,
+    )
+    # Its own second try would be a call that no limiter knows of.
+    session._retry_connection = False  # noqa: SLF001 - there is no public way
+    return session
+
+
+class Connection(ResponseHandler):
+    """The library's protocol of one connection, within limits."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self.calls = 0
+        self.received = 0
+        """Bytes of the answer under way."""
+        self.fault: Exception | None = None
+        self._out = False  # whether a call is out
+        self._head = 0  # bytes that had come when the head was whole
+        self._interim = 0
+        self._second = False  # whether a second answer came to one call
+        self._held = False
+        self._answer: StreamReader | None = None
+        self._idle_since = time.monotonic()
+        self._expires = time.monotonic() + LIFETIME * random.uniform(0.8, 1)  # noqa: S311 - not all at once
+
+    def set_response_params(self, **params: Any) -> None:
+        """Begin a call: the library says this right before it sends, without a pause in between."""
+        super().set_response_params(**params)
+        self.calls += 1
+        self.received = self._interim = 0
+        self._answer, self._out = None, True
+        flight = FLIGHT.get()
+        if flight is None:
+            return
+        flight.connection = self
+        if self.calls > 1 and (self._idle_since < flight.trusted_since or self._has_unread()):
+            flight.unsent = True
+            self.abort()  # so that sending fails
+
+    def _has_unread(self) -> bool:
+        """Whether something came that the loop did not hand over yet: bytes that nobody asked for, or the end."""
+        transport = self.transport
+        descriptor = transport.get_extra_info("socket").fileno() if transport is not None else -1
+        if descriptor < 0:
+            return True
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, if a call is out."""
+        for start in range(0, len(data), SLICE) or (0,):
+            part = data if len(data) <= SLICE else data[start : start + SLICE]
+            if not self._out:
+                if part:
+                    self._give_up(UnaskedError())
+                return
+            self.received += len(part)
+            super().data_received(part)
+            self._check()
+
+    def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
+        """Take the head of an answer from the parser."""
+        message, body = data
+        if self._answer is not None:
+            self._second = True  # the first one was whole, so it stays
+            return
+        if 100 <= message.code < 200 and message.code != 101:
+            self._interim += 1
+            if self._interim > INTERIM_LIMIT:
+                return
+        else:
+            self._answer, self._head = body, self.received
+            if message.code >= FIRST_ERROR or message.code == MISDIRECTED or time.monotonic() > self._expires:
+                self.force_close()  # another connection may lead to a server that works
+        super().feed_data(data, size)
+
+    def _check(self) -> None:
+        body = self._answer
+        if body is None:
+            if self.received > HEAD_LIMIT or self._interim > INTERIM_LIMIT:
+                self._give_up(ExcessError())
+        elif body.is_eof():
+            self._end()
+        elif not self._held and self._framing(body) > FRAMING_LIMIT + body.total_bytes // 8:
+            self._give_up(ExcessError())
+
+    def _framing(self, body: StreamReader) -> int:
+        return self.received - self._head - body.total_bytes
+
+    def _end(self) -> None:
+        """Note that the answer is whole; what came after it in the same packet spoils the connection."""
+        self._out, self._idle_since = False, time.monotonic()
+        if self._second or (self._parser is not None and self._parser.feed_eof() is not None):
+            self._give_up(UnaskedError())
+
+    def _give_up(self, fault: Exception) -> None:
+        """End the connection, and the call that is out on it, from this side."""
+        body = self._answer
+        self.fault, self._out = fault, False
+        self.abort()
+        self.set_exception(fault)
+        if body is not None and not body.is_eof():
+            body.set_exception(fault)
+
+    def pause_reading(self) -> None:
+        """Note that what came is not parsed for the moment, so its framing cannot be told from its body."""
+        self._held = True
+        super().pause_reading()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Go on."""
+        self._held = False
+        super().resume_reading(resume_parser)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End the body too: the library leaves its reader waiting if a chunk could not be parsed."""
+        super().connection_lost(exc)
+        self._out = False
+        body = self._answer
+        if body is not None and not body.is_eof() and body.exception() is None:
+            body.set_exception(aiohttp.ClientPayloadError())
