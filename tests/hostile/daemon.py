@@ -14,13 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.processes import ROOT, environment
+from tests.e2e.processes import PATIENCE, ROOT, environment
 from tests.hostile.wire import Cloud
 
 POLL = {"interval": "1s", "idle_interval": "2s", "list_interval": "2s", "timeout": "2s", "stale_after": "12s"}
 PLENTY = {"cdm": "200/s", "cdm_list": "100/s", "dli": "200/s", "dws": "200/s"}
 PASSWORD = {"password": {"domain": "acme", "user": "exporter", "password": "correct horse"}}
-KEY = {"access_key": {"key_id": "AKOFTHETESTS", "secret": "secret-of-the-tests"}}
 RULES = (
     {"service": "dli", "tags": {}, "name": "{tags.pipeline}"},
     {"service": "cdm", "clusters": "all", "name": "{cluster_name}/{job_name}"},
@@ -36,7 +35,7 @@ def configuration(
     region: str = "",
     poll: Mapping[str, str] | None = None,
     limits: Mapping[str, str] | None = None,
-    credentials: Mapping[str, Any] = PASSWORD,
+    by_key: bool = False,
     rules: tuple[Mapping[str, Any], ...] = RULES,
     journal: Path | None = None,
 ) -> str:
@@ -49,7 +48,7 @@ def configuration(
             "endpoints": {service: cloud.endpoint(service) for service in cloud.ports},
             "time_zone": "Asia/Shanghai",
             "limits": {**PLENTY, **(limits or {})},
-            "credentials": credentials,
+            "credentials": key_of(cloud) if by_key else PASSWORD,
         }
         for number, (name, cloud) in enumerate(clouds.items())
     }
@@ -69,6 +68,12 @@ def configuration(
         **({"journal": str(journal)} if journal else {}),
     }
     return json.dumps(whole, indent=1, ensure_ascii=False)
+
+
+def key_of(cloud: Cloud) -> Mapping[str, Any]:
+    """Return the access key of a world as credentials."""
+    key, secret = next(iter(cloud.world.keys.items()))
+    return {"access_key": {"key_id": key, "secret": secret}}
 
 
 @dataclass(frozen=True)
@@ -176,7 +181,7 @@ class Exporter:
         if self.process.returncode is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                await asyncio.wait_for(self.process.wait(), 20)
+                await asyncio.wait_for(self.process.wait(), PATIENCE)
             except TimeoutError:
                 self.process.kill()
         return await self.process.wait()

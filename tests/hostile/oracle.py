@@ -5,6 +5,7 @@ must be gone. Counters never fall, and count a run at most once. The oracle know
 truth; it knows nothing of how either is come by.
 """
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
@@ -74,9 +75,10 @@ class Oracle:
     list_age: float = 10.0
     prefix: str = ""
     """Of the jobs that are in this world, where one exporter watches several."""
+    began: float = field(default_factory=time.time)
+    """When the exporter started: what ended before is not counted by it."""
     faults: list[str] = field(default_factory=list)
     _last: dict[tuple[tuple[str, str, str], Labels], float] = field(default_factory=dict)
-    _seen: dict[tuple[str, str], float] = field(default_factory=dict)
     _polled: dict[tuple[str, str], float] = field(default_factory=dict)
     compared: int = 0
 
@@ -94,7 +96,6 @@ class Oracle:
             if job is None:
                 wrong.append(f"{key}: there is no such job")
                 continue
-            self._seen.setdefault(key, scrape.at)
             if group.one("last_poll_timestamp_seconds") is not None:
                 self._polled.setdefault(key, scrape.at)
             wrong += [f"{key[0]}/{key[1]}: {text}" for text in (*self._falls(group), *self._job(job, group, scrape.at))]
@@ -121,7 +122,7 @@ class Oracle:
     def restarted(self) -> None:
         """Forget the counters: the exporter has no journal and begins anew."""
         self._last.clear()
-        self._seen.clear()
+        self.began = time.time()
         self._polled.clear()
 
     def _falls(self, group: Group) -> Iterator[str]:
@@ -138,7 +139,7 @@ class Oracle:
         self.compared += sum(len(each) for each in group.values.values())
         if group.values.get("state") and len(group.states) != 1:
             yield f"the states that hold are {group.states}"
-        yield from _counted(job, group, now, self._seen[group.service, group.name])
+        yield from _counted(job, group, now, self.began)
         polled = group.one("last_poll_timestamp_seconds")
         if polled is not None and polled > now + 1:
             yield f"the last poll is in the future: {polled}"
@@ -279,7 +280,7 @@ def _tasks(run: Run, group: Group, state: str, since: float, now: float) -> Iter
 
 def _counted(job: Job, group: Group, now: float, since: float) -> Iterator[str]:
     """Compare the counters over all runs: no more than there were."""
-    ended = [run for run in job.runs if run.ended <= now + 1 and run.ended >= since - 8]
+    ended = [run for run in job.runs if run.ended <= now + 1 and run.ended >= since - 2]
     for labels, value in group.values.get("runs_total", {}).items():
         result = dict(labels)["result"]
         most = sum(run.result == result for run in ended)

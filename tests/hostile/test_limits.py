@@ -5,11 +5,12 @@ import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.hostile.daemon import KEY, configuration, running
+from tests.hostile.daemon import configuration, running
 from tests.hostile.misbehaviours import Table, always, honest_plan
 from tests.hostile.storm import busiest
 from tests.hostile.truth import Author, Script
@@ -38,21 +39,21 @@ pytestmark = pytest.mark.long
 
 
 @asynccontextmanager
-async def cloud(name: str | None, prefix: str = "", jobs: int = JOBS) -> AsyncIterator[Cloud]:
+async def cloud(name: str | None, prefix: str = "", jobs: int = JOBS, key: str = "") -> AsyncIterator[Cloud]:
     """A cloud of waiting DWS tasks, so that nothing ends and all of them are asked for."""
     rng = random.Random(prefix)
     script = Script(0, jobs, 0, 0, 10_000, 5_000, 9_000, prefix=prefix)
     plan = honest_plan() if name is None else always(name, rng, 0.7)
-    async with Cloud(Author(rng, time.time(), script).write(), plan, Table(), rng) as made:
+    world = Author(rng, time.time(), script).write()
+    world = replace(world, keys={key: "the secret"}) if key else world
+    async with Cloud(world, plan, Table(), rng) as made:
         yield made
 
 
 async def test_troubles_on_the_wire_take_no_more_calls(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         clouds = {name: await stack.enter_async_context(cloud(name, f"{name}.")) for name in TROUBLES}
-        await stack.enter_async_context(
-            running(configuration(clouds, limits=LIMITS, credentials=KEY, rules=()), tmp_path)
-        )
+        await stack.enter_async_context(running(configuration(clouds, limits=LIMITS, by_key=True, rules=()), tmp_path))
         await asyncio.sleep(LASTS)
         most = {name: busiest(each.calls).get("dws", 0) for name, each in clouds.items()}
 
@@ -62,8 +63,10 @@ async def test_troubles_on_the_wire_take_no_more_calls(tmp_path: Path) -> None:
 
 async def test_two_projects_with_one_key_share_a_limit(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
-        clouds = {name: await stack.enter_async_context(cloud(None, f"{name}.", 10)) for name in ("one", "two")}
-        config = configuration(clouds, region="one-region", limits=LIMITS, credentials=KEY, rules=())
+        clouds = {
+            name: await stack.enter_async_context(cloud(None, f"{name}.", 10, "ONEKEY")) for name in ("one", "two")
+        }
+        config = configuration(clouds, region="one-region", limits=LIMITS, by_key=True, rules=())
         await stack.enter_async_context(running(config, tmp_path))
         await asyncio.sleep(LASTS)
         calls = sorted((call for each in clouds.values() for call in each.calls), key=lambda call: call.at)
@@ -75,7 +78,7 @@ async def test_two_projects_with_one_key_share_a_limit(tmp_path: Path) -> None:
 async def test_a_storm_of_reloads_takes_no_more_calls(tmp_path: Path) -> None:
     async with cloud(None) as made:
         configs = [
-            configuration({"one": made}, limits=LIMITS, credentials=KEY, rules=(), poll={"interval": each})
+            configuration({"one": made}, limits=LIMITS, by_key=True, rules=(), poll={"interval": each})
             for each in ("1s", "2s")
         ]
         async with running(configs[0], tmp_path) as exporter:
@@ -93,7 +96,7 @@ async def test_a_storm_of_reloads_takes_no_more_calls(tmp_path: Path) -> None:
 
 async def test_restarts_take_no_more_calls(tmp_path: Path) -> None:
     async with cloud(None) as made:
-        config = configuration({"one": made}, limits=LIMITS, credentials=KEY, rules=(), journal=tmp_path / "journal")
+        config = configuration({"one": made}, limits=LIMITS, by_key=True, rules=(), journal=tmp_path / "journal")
         ends, restarts = time.monotonic() + LASTS, 0
         while time.monotonic() < ends:
             async with running(config, tmp_path):

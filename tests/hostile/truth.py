@@ -172,7 +172,8 @@ class Author:
             name = rng.choice(ODD_NAMES).format(number) if number % 5 == 4 else f"move_{number // script.clusters}"
             cluster = clusters[number % script.clusters].ident
             jobs.append(Job("cdm", name, self._runs("cdm", 40), cluster, files=number % 4 == 3))
-        return World(f"{rng.getrandbits(128):032x}", self._start, tuple(jobs), clusters)
+        project = f"{rng.getrandbits(128):032x}"
+        return World(project, self._start, tuple(jobs), clusters, keys={f"AK{project}": "secret-of-the-tests"})
 
     def _uuid(self) -> str:
         return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
