@@ -191,8 +191,8 @@ class Poller:
         if door.gate.paused and door.why is not None:
             self._results.failed(key, door.why, told=True)
             return
-        interval = schedule.effective_interval(record, self._plan.pace, self._plan.fleet.adapter(record.job))
-        self._limiter.wait_for(*self._plan.fleet.bucket(record.job), key, due, due + interval, door.gate)
+        patience = schedule.patience(record, self._plan.pace, self._plan.fleet.adapter(record.job))
+        self._limiter.wait_for(*self._plan.fleet.bucket(record.job), key, due, due + patience, door.gate)
 
     async def _work(self) -> None:
         while True:

@@ -1,8 +1,9 @@
 """When what is due. Rules over numbers, without a clock: the time is always an argument.
 
-A job that runs is polled at ``interval``; one that waits, or that ended and may run again, at ``idle_interval``. A
-run of a service whose runs are final is asked once more after it ended, and then never again. Each job has its own
-phase, so that the polls of many spread over the interval. After a failure the job waits longer each time.
+A job that runs is polled at ``interval``; one that ended and may run again, or was never started, at
+``idle_interval``; one that waits to run more and more rarely, from the one to the other. A run of a service whose runs
+are final is asked once more after it ended, and then never again. Each job has its own phase, so that the polls of many
+spread over the interval. After a failure the job waits longer each time.
 """
 
 import heapq
@@ -14,6 +15,7 @@ from typing import Final
 from exporter.model.job import JobKey
 from exporter.model.reason import Reason
 from exporter.model.record import Record
+from exporter.model.run import NAMELESS
 from exporter.model.snapshot import State
 from exporter.model.units import LONGEST_WAIT, THROTTLE_WAIT
 from exporter.services.adapter import Adapter
@@ -26,6 +28,8 @@ TOO_SOON: Final = 0.25
 phase, and would make half as many calls again in the first minutes."""
 SLACK: Final = 64
 """Times that count no more, of which so many may be kept in any case."""
+WAITED: Final = 5
+"""The turns of a run that waits are no further apart than a fifth of the time that it has waited."""
 FIRST_POLLS_PER_SECOND: Final = 20.0
 """Jobs that are new together get their first poll at this rate, faster only if they would not fit the interval."""
 
@@ -51,6 +55,39 @@ def effective_interval(record: Record, pace: Pace, adapter: Adapter) -> float:
     return max(running, pace.idle_interval)
 
 
+def turn_interval(record: Record, pace: Pace, adapter: Adapter) -> float:
+    """Return the seconds to the next turn: those of :func:`effective_interval`, but for a run that waits to begin.
+
+    Most wait for seconds, and some for hours. So its turns come as often as those of one that runs, and half as often
+    each time that it has waited for twice as long: its begin is seen late by a part of the time that it waited. These
+    calls are made where the limits leave room: no other job's interval is stretched for them, and others go first.
+    """
+    interval, waits = effective_interval(record, pace, adapter), record.newest
+    if waits is None or waits.state is not State.PENDING or record.polled_at is None or record.fault is not None:
+        return interval
+    if waits.run == NAMELESS or waits.native_state.upper() in adapter.unstarted:
+        return interval
+    turn = record.job.interval or pace.interval
+    waited = record.polled_at - (record.polled_at if record.last_progress is None else record.last_progress)
+    while turn < interval and 2 * turn <= waited / WAITED:
+        turn *= 2
+    return min(turn, interval)
+
+
+def patience(record: Record, pace: Pace, adapter: Adapter) -> float:
+    """Return the seconds after its turn within which a job is to have its call: the fewer, the sooner it goes.
+
+    Jobs that nobody knows to run do not go before those that do, however many are new; a job of which a list told that
+    it changed goes like one that runs.
+    """
+    running = record.job.interval or pace.interval
+    if record.newest is None:
+        return max(running, pace.idle_interval)
+    if record.listed is not None and record.snapshot is not None:
+        return running
+    return effective_interval(record, pace, adapter)
+
+
 def next_due(
     record: Record, pace: Pace, adapter: Adapter, now: float, *, stretch: float = 1.0, first: bool = False
 ) -> float | None:
@@ -62,7 +99,7 @@ def next_due(
     """
     if record.final:
         return None
-    interval = effective_interval(record, pace, adapter)
+    interval = turn_interval(record, pace, adapter)
     if stretch > 1:
         return now + interval * min(stretch, 2.0)
     return next_turn(record.job.key, interval, now, TOO_SOON if first else 0.0)
