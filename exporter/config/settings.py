@@ -121,8 +121,9 @@ class Poll(Section):
         "(a duration).",
     )
     retention: types.Duration = Field(
-        default=3600.0,
-        description="Time that a DLI or DWS job which ended is kept once nothing lists it any more (a duration).",
+        default=86400.0,
+        description="Time that the newest run of a name which a rule found is kept once it ended, if no other follows; "
+        "one that failed for at least a day (a duration).",
     )
 
     @field_validator("stale_after")

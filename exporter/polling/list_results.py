@@ -1,6 +1,6 @@
 """What follows when a list tells of registered jobs: most need not be asked themselves, some are to be asked now."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from exporter.clock import Clock
 from exporter.limits.rate_limiter import Limiter
@@ -13,6 +13,7 @@ from exporter.polling import schedule
 from exporter.polling.list_merge import ListReport, merged, told
 from exporter.polling.plan import Plan
 from exporter.polling.results import Results
+from exporter.runs import transitions
 from exporter.services.listing import ListedJob
 from exporter.services.paging import key
 
@@ -65,6 +66,16 @@ class ListResults:
         self._move(turns)
         self.hurry(hurried)
         return found
+
+    def runs(self, name: JobKey, project: str, items: Iterable[ListedJob], since: float | None) -> None:
+        """Count runs of one name that came and went between two lists; *items* are all of the name, from old to new."""
+        record = self._store.get(name)
+        if record is None or record.job.project != project:
+            return
+        told = [item.snapshot for item in items if item.snapshot is not None]
+        after = transitions.listed_runs(record, told, since, self._clock.now())
+        if after is not record:
+            self._results.put(record, after)
 
     def hurry(self, keys: Collection[JobKey]) -> None:
         """Let jobs be polled now, unless that is under way, or they are never polled again."""

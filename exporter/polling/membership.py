@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import count
+from typing import Final
 
 from prometheus_client import Gauge
 
@@ -9,7 +10,7 @@ from exporter.clock import Clock
 from exporter.limits.rate_limiter import Limiter
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
-from exporter.model.changes import Changes
+from exporter.model.changes import DISCOVERY, Changes
 from exporter.model.job import Job, JobKey
 from exporter.model.record import Record
 from exporter.polling import schedule
@@ -17,6 +18,10 @@ from exporter.polling.plan import Plan
 from exporter.polling.results import Results
 from exporter.runs import transitions
 from exporter.runs.journal import Journal
+
+LEFT_FOR: Final = 86_400.0
+"""Seconds for which the counts of a job that a rule finds no more are kept."""
+LEFT_MOST: Final = 10_000
 
 
 class Membership:
@@ -42,6 +47,7 @@ class Membership:
         self._results = results
         self._journal = journal
         self._numbers = count(1)
+        self._left: dict[JobKey, tuple[Record, float]] = {}  # jobs that may come back, by when they went
 
     def apply(self, changes: Changes) -> set[JobKey]:
         """Take over what changed; return the names whose polls under way, if any, count no more."""
@@ -75,7 +81,24 @@ class Membership:
         """Return the record of a job that was not there, with what the journal holds of it."""
         adapter = self._plan.fleet.adapter(job)
         record = transitions.registered(job, adapter, next(self._numbers))
-        return record if self._journal is None else self._journal.resume(record, adapter)
+        if self._journal is not None:
+            record = self._journal.resume(record, adapter)
+        before, _ = self._left.pop(job.key, (None, 0.0))
+        if before is None or job.source != DISCOVERY or self._is_another(before.job, job):
+            return record
+        return transitions.returned(record, before)
+
+    def _leave(self, record: Record) -> None:
+        """Keep what was counted of a job that a rule found, for it may come back: lists fail, and clusters are off."""
+        job, now = record.job, self._clock.monotonic()
+        over = record.final and job.key.job in job.target.values()  # no other run will have its name
+        if job.source == DISCOVERY and not over and (record.failures or any(record.runs)):
+            self._left[job.key] = Record(job, failures=record.failures, ledger=record.ledger), now
+        while self._left:
+            key, (_, since) = next(iter(self._left.items()))
+            if now - since < LEFT_FOR and len(self._left) <= LEFT_MOST:
+                return
+            del self._left[key]
 
     def _is_another(self, before: Job, job: Job) -> bool:
         """Whether it is another job, not the next run of the same: nothing that was counted is its own."""
@@ -103,6 +126,7 @@ class Membership:
         if record is not None:
             if self._journal is not None:
                 self._journal.leave(record)
+            self._leave(record)
             self._results.remove(record)
             self._registered(record.job).dec()
 

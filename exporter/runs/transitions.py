@@ -32,6 +32,12 @@ def resumed(record: Record, kept: Ledger, on_disk: Ledger | None, adapter: Adapt
     return record if on_disk is None else shown(record, accounting.resumed(on_disk, adapter))
 
 
+def returned(record: Record, before: Record) -> Record:
+    """Return the record of a job that was gone for a while with what was counted *before*, unless a journal has it."""
+    record = replace(record, failures=before.failures)
+    return record if record.journaled else _counted(record, before.ledger)
+
+
 def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> Record:
     """Return the record after a poll at *at* (Unix seconds) that gave *answer*."""
     before = record.snapshot
@@ -73,6 +79,24 @@ def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> Rec
 def looked_back(record: Record, found: Sequence[Snapshot], at: float) -> Record:
     """Return the record after the history of its runs was read at *at*."""
     return _counted(record, accounting.look_back(record.ledger, found, at))
+
+
+def listed_runs(record: Record, runs: Sequence[Snapshot], since: float | None, at: float) -> Record:
+    """Return the record after a list told of *runs* of the job's name, from old to new, the registered one among them.
+
+    That one is counted by its own answers; those between it and the newest one that was known before are counted here.
+    Of a job that is new, all runs count that began after *since*, the first look at the list (``None``: this is it).
+    """
+    ledger, registered = record.ledger, tuple(record.job.target.values())
+    if ledger.floor is None:
+        new = [each.run for each in runs if since is not None and each.start is not None and each.start > since]
+        if not new:
+            return record
+        ledger = replace(ledger, floor=new[0], open=(new[0],))
+    for each in runs:
+        if each.run.created is not None and each.run.id not in registered:
+            ledger = accounting.count(ledger, each, at)
+    return _counted(record, ledger)
 
 
 def shown(record: Record, ledger: Ledger) -> Record:

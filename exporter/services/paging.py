@@ -83,6 +83,13 @@ class Found:
     hidden: bool = False
     """Whether there is a place of which not even the id can be read."""
 
+    def by_name(self) -> dict[str, list[ListedJob]]:
+        """Return the jobs of each name, oldest first."""
+        found: dict[str, list[ListedJob]] = {}
+        for each in self.jobs:
+            found.setdefault(each.name, []).append(each.listed)
+        return found
+
     def sure(self, place: Location) -> bool:
         """Whether a job of *place* that is not here is gone."""
         return not self.hidden and place.id not in self.unsure

@@ -38,6 +38,7 @@ class _Look:
         self.findings = Findings(search, region, ends=ends)
         self.looked = False
         """Whether the first look is over, well or not."""
+        self.first_at: float | None = None  # when the first look was over that read anything
         self.worked_at: float | None = None
         self.good_at: float | None = None
         """When it worked and the cloud had every place that it names."""
@@ -155,8 +156,17 @@ class Discovery:
         for name in listing.take(search.project, search.service, items.values()):
             items.pop(tuple(self._target(name).values()), None)
         self._publish(search.project, search.service)
+        if found is not None:
+            self._count_runs(look, found)
         listing.take(search.project, search.service, items.values())
         listing.hurry(missed)
+
+    def _count_runs(self, look: _Look, found: Found) -> None:
+        """Have all runs counted that a look found of one name: only the newest of them is registered."""
+        if self._poller.fleet.adapters[look.search.service].final:
+            for name, items in found.by_name().items():
+                self._poller.listing.runs(JobKey(look.search.service, name), look.search.project, items, look.first_at)
+            look.first_at = look.first_at or self._clock.now()
 
     def _target(self, name: JobKey) -> Mapping[str, str]:
         record = self._store.get(name)

@@ -1,25 +1,29 @@
 """What one rule of ``discovery`` found over time: which jobs it registers now. Pure.
 
-A job that runs again stays for as long as the list tells of it. One that runs once stays, also when the list tells of
-it no more, until it was over for some time. Where a list could not be read nothing is known to be gone; only a place
-that is off is no longer asked for its jobs after that time.
+A job that runs again stays for as long as the list tells of it: two looks in a row that miss it take it away. One that
+runs once stays, also when the list tells of it no more, until it was over for some time, or until the next run of its
+name. Where a list could not be read nothing is known to be gone; only a place that is off, and a job that its own call
+does not find either, is no longer asked for after that time.
 """
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from exporter.model.changes import DISCOVERY
 from exporter.model.job import Job, JobKey
 from exporter.model.reason import Reason
 from exporter.model.record import Record
-from exporter.model.snapshot import Snapshot
+from exporter.model.snapshot import Snapshot, State
 from exporter.services.discovery_rule import Search
 from exporter.services.paging import Found, Key, Named, age, key
 
 Candidate: TypeAlias = tuple[tuple[float, Key], Job]
 """A job, after what orders it among the others: the later one is the next run of one of the same name."""
+
+
+DAY: Final = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,14 @@ class _Seen:
     """Whether the last list did."""
     ended_at: float | None = None
     """When it was over; ``None`` if it may go on."""
+    failed: bool = False
+    """Whether it failed then."""
+    missed: int = 0
+    """Looks in a row that were sure to tell of it and did not."""
+
+    def kept_for(self, retention: float) -> float:
+        """Return the seconds for which it stays once it is over: a failure for at least a day, so that it is seen."""
+        return max(retention, DAY) if self.failed else retention
 
 
 class Findings:
@@ -44,25 +56,29 @@ class Findings:
         self._seen: dict[Key, _Seen] = {}
 
     def take(self, found: Found, at: float, retention: float) -> Collection[JobKey]:
-        """Take over what a look at *at* (Unix seconds) found; return the jobs that it found no more."""
+        """Take over what a look at *at* (Unix seconds) found; return the jobs that it found no more.
+
+        A job that runs again is gone when two looks in a row missed it: between two pages of one look a list may move.
+        """
         before, self._seen = self._seen, {}
         for each in found.jobs:
-            name = key(each.listed)
+            name, snapshot = key(each.listed), each.listed.snapshot
             was = before.get(name)
-            ended_at = _end(each.listed.snapshot, at)
+            ended_at = _end(snapshot, at)
             if was is not None and was.ended_at is not None and ended_at is not None:
                 ended_at = was.ended_at
-            self._seen[name] = _Seen(each, self._job(each), at, listed=True, ended_at=ended_at)
+            failed = snapshot is not None and snapshot.state is State.FAILED
+            self._seen[name] = _Seen(each, self._job(each), at, listed=True, ended_at=ended_at, failed=failed)
         off = {place.id for place in found.skipped}
         missed = []
         for name, was in before.items():
-            place, sure = was.named.place.id, found.sure(was.named.place)
-            if name in self._seen or (sure and not self._ends):
+            place, times = was.named.place, was.missed + found.sure(was.named.place)
+            if name in self._seen or (times > 1 and not self._ends):
                 continue
-            if place in off and at - was.at > retention:
+            if place.id in off and at - was.at > retention:
                 continue
-            self._seen[name] = replace(was, listed=False)
-            if was.listed and sure:
+            self._seen[name] = replace(was, listed=False, missed=times)
+            if times > was.missed == 0:
                 missed.append(was.job.key)
         return missed
 
@@ -70,12 +86,16 @@ class Findings:
         """Return the jobs to register, the newest if there are too many."""
         for name, seen in list(self._seen.items()):
             self._age(name, seen, record_of(seen.job.key), at, retention)
+        ordered = sorted(self._seen.values(), key=lambda seen: age(seen.named.listed))
+        newest = {seen.job.key: seen for seen in ordered}
         kept = [
             (age(seen.named.listed), seen.job)
-            for seen in self._seen.values()
-            if not self._ends or seen.ended_at is None or at - seen.ended_at < retention
+            for seen in ordered
+            if seen.ended_at is None
+            or not self._ends
+            or (newest[seen.job.key] is seen and at - seen.ended_at < seen.kept_for(retention))
         ]
-        return sorted(kept, key=lambda candidate: candidate[0])[-self._search.rule.max_jobs :]
+        return kept[-self._search.rule.max_jobs :]
 
     def at_once(self) -> dict[str, int]:
         """Return the names that more than one job has which is not over, and how many: only the newest is shown."""
@@ -85,16 +105,17 @@ class Findings:
 
     def _age(self, name: Key, seen: _Seen, record: Record | None, at: float, retention: float) -> None:
         """Note that a job is over, and forget one of which neither the list nor its own polls tell any more."""
-        if not self._ends:
-            return
         mine = record if record is not None and dict(record.job.target) == dict(seen.job.target) else None
-        if seen.ended_at is None and mine is not None:
-            seen = self._seen[name] = replace(seen, ended_at=_end(mine.shown, at))  # not the run before it
+        if (
+            self._ends and seen.ended_at is None and mine is not None and mine.shown is not None
+        ):  # not the run before it
+            failed = mine.shown.state is State.FAILED
+            seen = self._seen[name] = replace(seen, ended_at=_end(mine.shown, at), failed=failed)
         if seen.listed:
             return
-        over = seen.ended_at is not None and at - seen.ended_at >= retention
+        over = seen.ended_at is not None and at - seen.ended_at >= seen.kept_for(retention)
         lost = mine is not None and mine.fault is not None and mine.fault.reason is Reason.NOT_FOUND
-        if mine is None or over or (lost and at - seen.at > retention):
+        if (self._ends and (mine is None or over)) or (lost and at - seen.at > retention):
             del self._seen[name]
 
     def _job(self, named: Named) -> Job:

@@ -5,6 +5,7 @@ import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from exporter.limits.rate_limiter import Start
 from exporter.model.changes import Changes
 from exporter.model.job import Job, JobKey
 from exporter.model.reason import Reason
+from exporter.model.record import Record
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.polling.poller import Poller
 from exporter.services.cdm import lists as cdm_lists
@@ -27,7 +29,7 @@ from exporter.simulator.answers import gateway_error
 from tests.polling.harness import PACE, World, job_of, world
 from tests.polling.looking import looking, settings_of
 from tests.polling.thousand import watch
-from tests.warp import START, run
+from tests.warp import START, WarpClock, run
 
 CLUSTER = "6ec9a0a4-76be-4262-8697-e7af1fac7920"
 RULE = {"service": "cdm"}
@@ -58,6 +60,12 @@ def state(there: World, job: CdmJob | DliJob) -> State | None:
 
 def named(there: World, service: str, name: str) -> bool:
     return there.store.get(JobKey(service, name)) is not None
+
+
+def found(there: World, name: str) -> Record:
+    record = there.store.get(JobKey("dli", name))
+    assert record is not None
+    return record
 
 
 def test_a_job_that_rests_is_asked_itself_once_and_one_that_runs_at_its_interval() -> None:
@@ -196,7 +204,7 @@ def test_a_cluster_that_is_off_is_left_out_and_told() -> None:
         cloud.cdm_clusters["c-off"] = CdmCluster("c-off", "night", "900")
 
     async def main() -> None:
-        async with world(populate) as there, looking(there, RULE):
+        async with world(populate) as there, looking(there, RULE, retention="1h"):
             await there.until(100)
             assert named(there, "cdm", "cdm-etl-prod/copy-1")
             assert not named(there, "cdm", "night/copy-2")
@@ -227,7 +235,7 @@ def test_a_list_that_fails_takes_no_job_away_and_one_that_is_gone_goes() -> None
             there.cloud.faults.plan(gateway_error(500, "APIG.0201", "no"), times=4, operation="ShowJobs")
             await there.until(200)
             assert named(there, "cdm", "copy-2")
-            await there.until(300)
+            await there.until(345)  # two looks that miss it
             assert not named(there, "cdm", "copy-2")
             assert named(there, "cdm", "copy-1")
             later = there.sample("discovery_last_success_timestamp_seconds", service="cdm", project="demo")
@@ -281,6 +289,82 @@ def test_runs_of_one_name_that_follow_each_other_closely_are_all_counted() -> No
     run(main())
 
 
+def test_runs_that_were_never_seen_running_count_if_they_began_after_the_first_look() -> None:
+    before = query(0, -300, 20)
+    queries = [query(number, 100 + 120 * number, 20) for number in range(1, 6)]
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(before, *queries)) as there, looking(there, {"service": "dli"}):
+            await there.until(900)
+            assert {found(there, job.job_id).runs for job in queries} == {(1, 0, 0)}
+            assert found(there, before.job_id).runs == (0, 0, 0)
+
+    run(main())
+
+
+def test_all_runs_of_a_name_between_two_looks_count_once() -> None:
+    rule = {"service": "dli", "tags": {"pipeline": "nightly"}, "name": "{tags.pipeline}"}
+    queries = [query(number, 100 + 10 * number, 5, tags={"pipeline": "nightly"}) for number in range(30)]
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(*queries)) as there, looking(there, rule):
+            await there.until(1300)
+            assert found(there, "nightly").runs == (30, 0, 0)
+
+    run(main())
+
+
+def test_runs_of_a_name_that_began_and_failed_while_the_exporter_was_down_count_with_a_journal(tmp_path: Path) -> None:
+    rule = {"service": "dli", "tags": {"pipeline": "nightly"}, "name": "{tags.pipeline}"}
+    tags = {"pipeline": "nightly"}
+    queries = [query(number, 100 + 1000 * number, 20, tags=tags, end="FAILED") for number in range(5)]
+
+    async def main() -> None:
+        clock = WarpClock(asyncio.get_running_loop())
+        journal = tmp_path / "journal"
+        async with (
+            world(lambda cloud: cloud.add(*queries), clock=clock, journal=journal) as there,
+            looking(there, rule),
+        ):
+            await there.until(1500)
+            assert found(there, "nightly").ledger.runs == (0, 2, 0)
+        await asyncio.sleep(START + 7000 - clock.now())
+        async with (
+            world(lambda cloud: cloud.add(*queries), clock=clock, journal=journal) as there,
+            looking(there, rule),
+        ):
+            await asyncio.sleep(120)
+            record = found(there, "nightly")
+            assert record.runs == (0, 5, 0)
+            assert record.shown is not None
+            assert record.shown.state is State.FAILED
+
+    run(main())
+
+
+def test_what_was_counted_of_a_job_that_leaves_and_comes_back_goes_on() -> None:
+    job = migration(1, begins=-30, seconds=230)
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(job)) as there, looking(there, RULE):
+            await there.until(100)
+            there.cloud.faults.plan(gateway_error(500, "APIG.0201", "no"), operation="ShowJobStatus")
+            await there.until(300)
+            before = there.record(job)
+            assert before.runs == (1, 0, 0)
+            assert before.failures
+            del there.cloud.cdm[CLUSTER, job.name]
+            await there.until(500)
+            assert not named(there, "cdm", job.name)
+            there.cloud.add(job)
+            await there.until(700)
+            after = there.record(job)
+            assert (after.runs, after.totals, after.last_success) == (before.runs, before.totals, before.last_success)
+            assert after.failures.items() >= before.failures.items()
+
+    run(main())
+
+
 def test_each_run_of_a_name_moves_the_last_success() -> None:
     rule = {"service": "dli", "tags": {"pipeline": "nightly"}, "name": "{tags.pipeline}"}
     queries = [query(number, 1000 * number, 200, tags={"pipeline": "nightly"}) for number in (1, 2)]
@@ -299,7 +383,10 @@ def test_queries_that_ended_long_ago_are_not_registered_and_recent_ones_need_no_
     old, recent = query(1, -4 * HOUR, 100), query(2, -600, 100)
 
     async def main() -> None:
-        async with world(lambda cloud: cloud.add(old, recent)) as there, looking(there, {"service": "dli"}):
+        async with (
+            world(lambda cloud: cloud.add(old, recent)) as there,
+            looking(there, {"service": "dli"}, retention="1h"),
+        ):
             await there.until(130)
             assert not named(there, "dli", "id-1")
             record = there.store.get(JobKey("dli", "id-2"))

@@ -131,7 +131,7 @@ def _snapshot(fields: json_fields.Fields, job_id: str, start: float | None, unkn
     return Snapshot(
         state=state,
         native_state=known_word(word, STATES),
-        run=RunId(job_id, opaque=True),
+        run=RunId(job_id, start, opaque=True),
         progress=1.0 if state is State.SUCCEEDED else None,
         start=start,
         end=end if state.ended else None,
