@@ -27,6 +27,7 @@ from exporter.polling.list_poller import ListPoller
 from exporter.polling.poller import Poller
 from exporter.reload import Reloader, digest
 from exporter.runs.journal import Journal
+from exporter.services import registry
 from exporter.sources.discovery import Discovery
 from exporter.sources.job_files import JobFiles
 from exporter.sources.registration import Registration, polling
@@ -78,7 +79,7 @@ class App:
         self.clock = clock or SystemClock()
         labels = settings.metrics.labels
         self.telemetry = Telemetry(labels.service)
-        self.store = JobStore(settings.metrics.max_series, labels.service, labels.job)
+        self.store = JobStore(settings.metrics.max_series, registry.identity(), labels.service, labels.job)
         self.telemetry.watch(lambda: self.store.series, lambda: self.store.dropped)
         self._projects = ProjectPool(self.clock, self.telemetry, os.environ if environ is None else environ)
         self._journal: Journal | None = None

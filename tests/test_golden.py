@@ -16,7 +16,7 @@ from exporter.model.errors import PollError
 from exporter.model.job import Job, JobKey
 from exporter.model.record import Fault, Record
 from exporter.runs import transitions
-from exporter.services import error_classes
+from exporter.services import error_classes, registry
 from exporter.services.registry import load
 
 HERE = Path(__file__).parent
@@ -42,7 +42,7 @@ STATUSES = {"error_apig_throttled_429": 429, "error_not_found_404": 404}
 
 def store() -> JobStore:
     """Return a board on which each job saw its answers, a minute apart."""
-    filled = JobStore(max_series=100_000)
+    filled = JobStore(100_000, registry.identity())
     for name, (service, answers) in POPULATION.items():
         target = {"cluster_id": "c-1", "job_name": name} if service == "cdm" else {"job_id": f"id-of-{name}"}
         job = Job(JobKey(service, name), "prod", target, region="cn-north-4")

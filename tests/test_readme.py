@@ -8,7 +8,8 @@ import pytest
 
 from exporter.cli import reference
 from exporter.config import load
-from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.catalogue import families
+from exporter.services import registry
 from exporter.sources.job_files import registered
 from tests.e2e.processes import exporter
 
@@ -56,7 +57,7 @@ def test_every_metric_it_names_exists() -> None:
     names = set(re.findall(r"huaweicloud_job_\w+", README))
     own = set(re.findall(r"`(huaweicloud_job_exporter_\w+)`", reference.render()))
 
-    assert names <= {family.name for family in FAMILIES} | own
+    assert names <= {family.name for family in families(registry.identity())} | own
 
 
 def test_the_variables_it_shows_are_accepted(minimal: Path) -> None:

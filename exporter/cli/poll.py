@@ -16,6 +16,7 @@ from exporter.model.errors import ExporterError, PollError
 from exporter.model.job import Job, JobKey
 from exporter.model.record import Fault, Record
 from exporter.runs import transitions
+from exporter.services import registry
 from exporter.sources.job_files import registered
 
 
@@ -76,7 +77,7 @@ def _snapshot(record: Record) -> str:
 
 
 def _samples(record: Record) -> str:
-    store = JobStore(max_series=1_000_000)
+    store = JobStore(1_000_000, registry.identity())
     store.put(record)
     lines = (
         b"".join(part for section in store.sections(openmetrics=False) for part in section)

@@ -3,8 +3,9 @@
 import argparse
 from collections.abc import Iterable
 
-from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.catalogue import families
 from exporter.metrics.telemetry import Telemetry
+from exporter.services import registry
 
 INTRODUCTION = """\
 # Metrics
@@ -40,7 +41,7 @@ def render() -> str:
     telemetry.watch_budgets(dict, dict)
     telemetry.watch_expiry(dict)
     telemetry.watch_refused(dict)
-    jobs = _table((family.name, family.kind, family.help, family.labels) for family in FAMILIES)
+    jobs = _table((family.name, family.kind, family.help, family.labels) for family in families(registry.identity()))
     return f"{INTRODUCTION}\n{jobs}{OWN}\n{_table(telemetry.catalogue)}"
 
 

@@ -16,11 +16,12 @@ from exporter.config.urls import split_listen
 from exporter.model.job import Job
 from exporter.model.messages import Expected, shown
 from exporter.model.units import duration
+from exporter.services import registry
 from exporter.services.discovery_rule import Search
 
 TAKEN: Final = frozenset(
     (
-        *("state", "reason", "code", "project", "region", "cluster_id", "job_id", "run_id", "native_state"),
+        *("state", "reason", "code", "project", "region", "run_id", "native_state", *registry.identity()),
         *("operation", "field", "source", "shard", "shards", "version", "revision", "python"),
         *("result", "limit", "file", "le"),
     )

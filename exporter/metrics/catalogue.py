@@ -3,6 +3,7 @@
 A value that is not known gives no sample. The exporter's own metrics are in :mod:`exporter.metrics.telemetry`.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from exporter.metrics.family import (
@@ -16,6 +17,7 @@ from exporter.metrics.family import (
     info,
     one,
     open_count,
+    run_info,
     runs,
     shown,
     states,
@@ -24,7 +26,7 @@ from exporter.metrics.family import (
 
 KEPT: Final = "; after the run ended, as last seen while it ran: a lower bound"
 
-FAMILIES: Final = (
+_FAMILIES: Final = (
     Family(
         PREFIX + "up",
         "gauge",
@@ -50,14 +52,12 @@ FAMILIES: Final = (
         ("reason",),
     ),
     Family(
-        PREFIX + "info",
+        PREFIX + "run_info",
         "gauge",
-        "Always 1; who the job is: project as named in the configuration, region, CDM cluster_id, DLI or DWS job_id,"
-        " run_id of the newest run (CDM submission-id, else its creation-date), native_state as the vendor writes it,"
-        " or other" + LAST_POLL,
-        info,
-        ("project", "region", "cluster_id", "job_id", "run_id", "native_state"),
-        guarded=False,
+        "Always 1; the run that is shown: run_id (CDM submission-id, else its creation-date; DLI and DWS job_id) and"
+        " native_state, the state as the vendor writes it, or other for a word that is not documented" + LAST_POLL,
+        run_info,
+        ("run_id", "native_state"),
     ),
     gauge(
         "state",
@@ -195,3 +195,16 @@ FAMILIES: Final = (
     total("written_bytes", "bytes", "Bytes written, from CDM counters BYTES_WRITTEN,"),
     total("files_written", "", "Files written, from CDM counters FILES_WRITTEN,"),
 )
+
+
+def families(identity: Sequence[str]) -> tuple[Family, ...]:
+    """Return every metric of the jobs; *identity* are the labels of ``huaweicloud_job_info`` that services declare."""
+    whose = Family(
+        PREFIX + "info",
+        "gauge",
+        "Always 1; who the job is: its project as named in the configuration, the region, and the fields of its entry",
+        info(identity),
+        ("project", "region", *identity),
+        guarded=False,
+    )
+    return (*_FAMILIES[:3], whose, *_FAMILIES[3:])

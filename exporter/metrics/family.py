@@ -55,24 +55,22 @@ def shown(value: Callable[[Snapshot], float | None]) -> Callable[[Record], Sampl
     return one(lambda record: None if record.shown is None else value(record.shown))
 
 
-def info(record: Record) -> Samples:
-    """Read who the job is; the run and the vendor's word are empty once they are too old."""
+def info(identity: Sequence[str]) -> Callable[[Record], Samples]:
+    """Read who the job is: its project, and those fields of its entry that are in *identity*."""
 
-    shown, target = record.shown, record.job.target
-    run_id, native = ("", "") if shown is None else (shown.run.label, shown.native_state)
-    return (
-        (
-            (
-                record.job.project,
-                record.job.region,
-                target.get("cluster_id", ""),
-                target.get("job_id", ""),
-                run_id,
-                native,
-            ),
-            1,
-        ),
-    )
+    def read(record: Record) -> Samples:
+        target = record.job.target
+        return (((record.job.project, record.job.region, *(target.get(name, "") for name in identity)), 1),)
+
+    return read
+
+
+def run_info(record: Record) -> Samples:
+    """Read which run is shown and the vendor's own word for its state; nothing of a job that never ran."""
+    shown = record.shown
+    if shown is None or not (shown.run.label or shown.native_state):
+        return ()
+    return (((shown.run.label, shown.native_state), 1),)
 
 
 def failures(record: Record) -> Samples:

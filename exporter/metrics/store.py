@@ -1,11 +1,11 @@
 """The newest record of every job, and its rendered lines: what /metrics, the page and the schedule read."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import fields
 from operator import attrgetter
 from typing import TypeAlias
 
-from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.catalogue import families
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.series_limit import SeriesLimit
 from exporter.model.job import Job, JobKey
@@ -20,13 +20,14 @@ _REST = attrgetter(*[each.name for each in fields(Record) if each.name not in {"
 class JobStore:
     """All jobs and their lines; above *max_series* whole jobs are left out, the newest first.
 
+    *identity* are the fields by which entries tell one job from another (:func:`exporter.services.registry.identity`).
     *service* and *job* are the names of the two labels that every series has.
     """
 
-    def __init__(self, max_series: int, service: str = "service", job: str = "job") -> None:
+    def __init__(self, max_series: int, identity: Sequence[str], service: str = "service", job: str = "job") -> None:
         self._records: dict[JobKey, Record] = {}
         self._by_target: dict[Target, dict[JobKey, None]] = {}
-        self._exposition = Exposition(FAMILIES, service, job)
+        self._exposition = Exposition(families(identity), service, job)
         self._series_limit = SeriesLimit(max_series)
 
     @property

@@ -16,3 +16,8 @@ def load() -> dict[str, Adapter]:
         if adapter is not None:
             found[adapter.service] = adapter
     return found
+
+
+def identity() -> tuple[str, ...]:
+    """Return the fields of all entries, which tell one job from another: labels of ``huaweicloud_job_info``."""
+    return tuple(dict.fromkeys(name for adapter in load().values() for name in adapter.entry.model_fields))

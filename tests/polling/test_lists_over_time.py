@@ -83,7 +83,7 @@ def test_a_job_that_rests_is_asked_itself_once_and_one_that_runs_at_its_interval
             assert there.clock.now() - record.polled_at <= 46
             assert record.snapshot is not None
             assert record.snapshot.run.id == "1"
-            assert "run_id" in next(line for line in there.lines() if "job_info" in line and "copy-1" in line)
+            assert any('run_id="1"' in line for line in there.lines() if "run_info" in line and "copy-1" in line)
 
     run(main())
 

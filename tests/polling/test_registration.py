@@ -152,7 +152,8 @@ def test_the_next_run_keeps_the_counts_and_shows_nothing_of_the_old_one() -> Non
             assert "huaweicloud_job_state" not in lines
             assert "huaweicloud_job_progress_ratio" not in lines
             assert "huaweicloud_job_tasks" not in lines
-            assert f'job_id="{second.target["job_id"]}",native_state="",project="demo",region="",run_id=""' in lines
+            assert f'job_id="{second.target["job_id"]}",job_name="",project="demo",region=""' in lines
+            assert "huaweicloud_job_run_info" not in lines
             assert registered(there) == 1
             await there.until(204)
             record = there.store.get(first.key)

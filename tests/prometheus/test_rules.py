@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from deploy.prometheus import reference
+from exporter.services import registry
 from tests.names import named, unknown
 
 ROOT = Path(__file__).parents[2]
@@ -109,3 +110,9 @@ def test_troubleshooting_names_only_alerts_and_metrics_that_exist() -> None:
 
     assert set(re.findall(r"HuaweicloudJob\w+", text)) <= set(ALERTS)
     assert unknown(named(text)) == set()
+
+
+def test_recording_rules_leave_out_every_label_that_tells_which_run_or_target_a_job_has() -> None:
+    rules = (FOLDER / "rules/recording.yml").read_text()
+
+    assert f"max without ({', '.join(sorted(registry.identity()))}) (huaweicloud_job_info)" in rules

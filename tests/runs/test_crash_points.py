@@ -17,6 +17,7 @@ from exporter.model.job import Job, JobKey
 from exporter.model.record import Record
 from exporter.runs import run_history, transitions
 from exporter.runs.journal import Journal
+from exporter.services import registry
 from exporter.services.registry import load
 from exporter.services.request import Request
 from exporter.simulator import CdmJob, CdmRun, Cloud, Step, Volume
@@ -91,7 +92,7 @@ class Life:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.store = JobStore(10**6)
+        self.store = JobStore(10**6, registry.identity())
         self.telemetry = Telemetry()
         self.journal = Journal(FILE, 3600, self.store, world.clock, self.telemetry, world.disk)
 

@@ -11,17 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.estimates import ALIKE, FIRST_OF_MANY, MARKS, NOISE, SHAPES, STEADY, Shape, judge, misleading
-from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.catalogue import families
 from exporter.model.job import Job, JobKey
 from exporter.model.reason import Reason
 from exporter.model.record import Fault, Record, RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.runs import transitions
+from exporter.services import registry
 from exporter.services.registry import load
 
 ADAPTERS = load()
 NAME = "huaweicloud_job_estimated_completion_timestamp_seconds"
-FAMILY = next(family for family in FAMILIES if family.name == NAME)
+FAMILY = next(family for family in families(registry.identity()) if family.name == NAME)
 
 
 def running(progress: float | None = None, run: str = "1", **changes: Any) -> Snapshot:

@@ -21,6 +21,7 @@ from exporter.runs import journal as module
 from exporter.runs import journal_format, transitions
 from exporter.runs.atomic_file import Disk
 from exporter.runs.journal import Journal
+from exporter.services import registry
 from exporter.services.registry import load
 from tests.polling.harness import world
 from tests.polling.test_history import ROWS, busy, counted
@@ -46,7 +47,7 @@ class Kept:
 
     def __init__(self, folder: Path, clock: Clock | None = None) -> None:
         self.clock = clock or Clock()
-        self.store, self.telemetry = JobStore(10**6), Telemetry()
+        self.store, self.telemetry = JobStore(10**6, registry.identity()), Telemetry()
         self.path = folder / "journal.json"
         self.journal = Journal(self.path, 3600, self.store, self.clock, self.telemetry)
         self.numbers = 0
