@@ -30,6 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return result
 
 
+def _file(text: str) -> Path:
+    """Read the name of a file; nothing would be taken for the folder that we are in."""
+    if not text:
+        raise argparse.ArgumentTypeError("names no file; name one, or leave it out")
+    return Path(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="huaweicloud-job-exporter",
@@ -41,8 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     config.add_argument(
         "--config",
         metavar="FILE",
-        type=Path,
-        default=os.environ.get("EXPORTER_CONFIG"),
+        type=_file,
+        default=os.environ.get("EXPORTER_CONFIG") or None,
         help="the YAML file; without it EXPORTER_CONFIG names it, or the environment alone configures",
     )
     rules = argparse.ArgumentParser(add_help=False, parents=[config])

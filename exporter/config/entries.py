@@ -105,6 +105,8 @@ class Reading:
         cloud = table.get("cloud") or Cloud.HUAWEICLOUD.value
         seen = (project, adapter.service) in self._addressed
         self._addressed.add((project, adapter.service))
+        if not isinstance(table.get("endpoints"), MappingNode | None):
+            return  # told where it is read
         if seen or cloud not in list(Cloud) or table.table("endpoints").get(adapter.service) is not None:
             return
         region = str(table.get("region") or "")

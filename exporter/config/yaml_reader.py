@@ -4,7 +4,6 @@ The parser's events are read one by one instead of through PyYAML's composer, wh
 doubled key pass and turns ``0123`` into 83.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +21,27 @@ REPEATED: Final = 1_000_000
 """Values that the aliases of one file may repeat: enough for any list of jobs, too few for a bomb."""
 NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 TAGS: Final = frozenset({None, "!"} | {f"tag:yaml.org,2002:{name}" for name in ("str", "map", "seq")})
+PROBLEMS: Final = {
+    "unknown escape character": "a backslash that begins no escape; write it twice, or use single quotes",
+    "expected escape sequence": "a backslash that begins no escape; write it twice, or use single quotes",
+    "did not find expected hexdecimal": "an escape without its digits; in double quotes write a backslash twice",
+    "unexpected end of stream": "a quoted text does not end; close its quote",
+    "unexpected document indicator": "a quoted text does not end; close its quote",
+    "mapping values are not allowed": "a second colon in one line; put text that holds a colon and a space in quotes",
+    "did not find expected ',' or ']'": "a list in brackets does not end; close its ], or put commas between items",
+    "did not find expected ',' or '}'": "a mapping in braces does not end; close its }, or put commas between keys",
+    "did not find expected node content": "a list or mapping does not end; close its ] or }, or give the value",
+    "cannot start any token": "a character that begins no text; put the text in quotes",
+    "could not find expected ':'": "a key without a colon; write key: value, the colon followed by a space",
+    "did not find expected key": "a line that does not fit those above; indent the keys of a mapping alike",
+    "'-' indicator": "a line that does not fit the list above; begin each item with a dash, all indented alike",
+    "block sequence entries are not allowed": "a list begins in the line of its key; put its dash into the next line",
+    "block mapping": "a mapping begins in the line of another value; put it into the next line and indent it",
+    "alphabetic or numeric character": "a name after & or * is missing; put text that begins so in quotes",
+    "found undefined tag handle": 'a YAML tag (a word after "!") means nothing here; put the text in quotes',
+}
+"""What libyaml says, and what that is to who wrote the file. Nothing of the text is repeated: it may be a secret."""
+OTHERWISE: Final = "this line, or the one before it, cannot be read; check quotes, colons, brackets and indentation"
 # libyaml where the wheel brings it: a file of 100,000 jobs takes seconds instead of a minute
 LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -106,9 +126,9 @@ def _broken(error: yaml.YAMLError, text: str) -> YamlError:
     line = min(mark.line, text.rstrip("\n").count("\n")) + 1 if mark else 0
     if mark and text[: mark.index + 1].rpartition("\n")[2].strip(" ").startswith("\t"):
         return YamlError("not valid YAML: a tab where the line begins; indent by spaces", line)
-    # what the parser quotes may be a part of a secret
-    problem = re.sub(r"'[^'\s]{2,}'", "...", str(getattr(error, "problem", "")))
-    return YamlError(f"not valid YAML: {problem}", line)
+    problem = str(getattr(error, "problem", ""))
+    sentence = next((said for words, said in PROBLEMS.items() if words in problem), OTHERWISE)
+    return YamlError(f"not valid YAML: {sentence}", line)
 
 
 @dataclass(slots=True)

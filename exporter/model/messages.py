@@ -7,6 +7,9 @@ from typing import Final
 LONGEST: Final = 80
 """Characters of a value that a mistake repeats."""
 
+ALIKE: Final = 0.7
+"""How much of two words is to be the same for one to be a slip of the other, 0 to 1: SELECT is no slip of DELETE."""
+
 
 def printable(text: str) -> str:
     """Escape what would break the line or the terminal: line breaks, control characters, halves of surrogates."""
@@ -29,7 +32,10 @@ def shown(value: object) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known name that the operator most likely meant, if any is near."""
-    return next(iter(difflib.get_close_matches(word, list(known), n=1)), None)
+    known = list(known)
+    if begun := [name for name in known if len(word) > 2 and name.startswith(word)]:
+        return begun[0]
+    return next(iter(difflib.get_close_matches(word, known, n=1, cutoff=ALIKE)), None)
 
 
 def instead(word: str, known: Iterable[str]) -> str:

@@ -129,7 +129,10 @@ def test_the_same_name_twice_is_no_mistake_here(projects: MappingNode) -> None:
         ("jobs: []\nlog: {}", "jobs:2: log: unknown key; known are jobs"),
         ("jobs: []\nJobs: []", 'jobs:2: Jobs: unknown key; did you mean "jobs"?'),
         ("- {service: dli,\n   job_id: 1, job_id: 2}", 'jobs:2: the key "job_id" stands twice, first in line 2'),
-        ("- {service: dli", "jobs:1: not valid YAML: did not find expected ',' or '}'"),
+        (
+            "- {service: dli",
+            "jobs:1: not valid YAML: a mapping in braces does not end; close its }, or put commas between keys",
+        ),
         ("- {service: dli, job_id: 1, project: test}", 'jobs:1: [0].project: unknown project "test"; known are prod'),
         (
             "- {service: dli, job_id: 1, interval: 5}",

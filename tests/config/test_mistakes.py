@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from exporter.cli import main
 from exporter.config import files, load
 from exporter.model.errors import SettingsError
+from exporter.model.messages import nearest
 
 Mistakes = Callable[..., list[str]]
 
@@ -417,3 +419,29 @@ def test_neither_the_settings_nor_the_error_hold_a_secret_in_sight(file: Callabl
     assert "hunter2" not in repr(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("word", ["SELECT", "select"])
+def test_what_is_no_slip_of_a_known_word_gets_all_of_them(word: str) -> None:
+    assert nearest(word, ["DELETE", "QUERY", "INSERT"]) is None
+    assert nearest("tags.", ["tags.<key>", "job_id"]) == "tags.<key>"
+    assert nearest("QERY", ["DELETE", "QUERY", "INSERT"]) == "QUERY"
+
+
+def test_endpoints_that_cannot_be_read_are_one_mistake(tmp_path: Path) -> None:
+    file = tmp_path / "exporter.yaml"
+    project = "{region: a-1, cloud: custom, endpoints: x, credentials: {token: T}}"
+    file.write_text(f"projects: {{p: {project}}}\njobs: [{{service: dli, job_id: a}}]\n")
+
+    with pytest.raises(SettingsError) as caught:
+        load(file, {})
+    assert caught.value.mistakes == (f"{file}:1: projects.p.endpoints: expected a mapping of settings, not text",)
+
+
+def test_no_file_is_named_by_an_empty_variable(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EXPORTER_CONFIG", "")
+
+    assert main(["check"]) == 1
+    assert "directory" not in capsys.readouterr().err

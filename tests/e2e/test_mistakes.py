@@ -56,7 +56,11 @@ def config(tmp_path: Path) -> Path:
             "FILE:6: projects.prod.credentials.access_key.secret_file: this is a directory; name the file in it",
             id="a secret that is a directory",
         ),
-        pytest.param("jobs: [\n", "FILE:1: not valid YAML: did not find expected node content", id="bad YAML"),
+        pytest.param(
+            "jobs: [\n",
+            "FILE:1: not valid YAML: a list or mapping does not end; close its ] or }, or give the value",
+            id="bad YAML",
+        ),
         pytest.param("", "FILE: the file is empty; config/minimal.yaml is a place to start", id="an empty file"),
         pytest.param(
             GOOD.replace("service: dli", "service: ecs"),
