@@ -94,7 +94,7 @@ def test_the_sample_of_dli_is_read(payload: Payload) -> None:
     assert running.snapshot is not None
     assert (running.snapshot.state, running.snapshot.progress) == (State.RUNNING, None)
     assert (running.snapshot.start, running.snapshot.end) == (1709597421, None)
-    assert running.snapshot.run == RunId("3b0f6f57-6f1e-4f0e-9a55-0a9d3a2c7e11")
+    assert running.snapshot.run == RunId("3b0f6f57-6f1e-4f0e-9a55-0a9d3a2c7e11", 1709597421)
     assert finished.snapshot is not None
     assert (finished.snapshot.progress, finished.snapshot.end) == (1, 1709597475)
     assert failed.snapshot is not None
