@@ -36,6 +36,8 @@ from exporter.services.request import Request
 
 __all__ = ["SIZE_LIMIT", "Client", "Response", "retry_after", "server_skew"]
 
+DISTRUST: Final = 60.0
+"""Seconds in which no connection to a host is used again after the host hung up on one that was."""
 LONG_ANSWERS: Final = 4
 """Long answers that are read at a time: together with all short ones they take a bounded memory."""
 IDENTITY_LIMIT: Final = 256 * 1024
@@ -210,8 +212,8 @@ class Client:
         """Return what a call failed with; it is not made again here, because each call needs a permit."""
         found = failure(error, way)
         if flight.dropped and isinstance(error, DROPPED):
-            # who closed this one while it was idle has closed the others as well
-            self._trusted_since[call.host] = time.monotonic()
+            # who hung up on this one has closed the others as well, or hangs up on each that is used again
+            self._trusted_since[call.host] = time.monotonic() + DISTRUST
             found.dropped = call.method != "POST"
         return found
 

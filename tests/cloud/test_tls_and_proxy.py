@@ -289,3 +289,43 @@ class TestProxy:
         found = proxy_for(base_of(url), None)
 
         assert expected == (str(found) if found else None)
+
+
+@pytest.mark.parametrize(
+    ("url", "no_proxy", "direct"),
+    [
+        ("https://10.1.2.3", "10.0.0.0/8", True),
+        ("https://11.1.2.3", "10.0.0.0/8", False),
+        ("https://10.1.2.3", "192.168.0.0/16,10.1.2.3", True),
+        ("https://10.1.2.3:8443", "10.1.2.3:8443", True),
+        ("https://10.1.2.3", "10.1.2.3:8443", False),
+        ("https://10.1.2.3", "10.1.2.3:443", True),
+        ("https://[fd00::1]", "fd00::/8", True),
+        ("https://[fd00::1]", "[fd00::1]", True),
+        ("https://[fd00::1]:8443", "[fd00::1]:8443", True),
+        ("https://[fd00::1]", "FD00:0:0::1", True),
+        ("https://[fe80::1]", "fd00::/8", False),
+        ("https://dli.example.com", "*.example.com", True),
+        ("https://a.dli.example.com", "*.example.com", True),
+        ("https://example.com", "*.example.com", False),
+        ("https://dli.example.com", "example.com", True),
+        ("https://dli.example.com", ".example.com", True),
+        ("https://dli.notexample.com", "example.com", False),
+        ("https://dli.example.com", "example.com:443", True),
+        ("https://dli.example.com", "example.com:8443", False),
+        ("https://dli.example.com", " other.com , Example.COM. ", True),
+        ("https://dli.example.com", "other.com example.com", True),
+        ("https://dli.example.com", "a,*,b", True),
+        ("https://dli.example.com", "*", True),
+        ("https://dli.example.com", ",,.,", False),
+        ("https://dli.example.com", "10.0.0.0/8", False),
+        ("https://10.1.2.3", "10.0.0.0/99,x/y", False),
+    ],
+)
+def test_no_proxy_is_read_as_curl_and_go_read_it(
+    url: str, no_proxy: str, direct: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://p:1")
+    monkeypatch.setenv("NO_PROXY", no_proxy)
+
+    assert (proxy_for(base_of(url), None) is None) is direct

@@ -92,8 +92,11 @@ async def world(
     other: Kind | None = None,
     clock: WarpClock | None = None,
     journal: Path | None = None,
+    elsewhere: str = "",
 ) -> AsyncIterator[World]:
     """Start a pretend cloud and a poll loop against it; *other* is for a second project of that name.
+
+    *elsewhere* is the URL of another server that the services are at.
 
     With the *clock* of a world before it time goes on, and with its *journal* what was counted does.
     """
@@ -109,7 +112,7 @@ async def world(
                 name=name,
                 region="cn-north-4",
                 project_id=cloud.project_id,
-                endpoints=dict.fromkeys(adapters, url),
+                endpoints=dict.fromkeys(adapters, elsewhere or url),
                 limits={limit: rate for adapter in adapters.values() for limit in adapter.limits},
                 zone=None,
                 credentials=kind(cloud, transport, url, clock),

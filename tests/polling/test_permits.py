@@ -1,0 +1,89 @@
+"""Every call that leaves the process has a permit of the limiter, whatever becomes of connections."""
+
+import asyncio
+from itertools import count
+
+import pytest
+
+from exporter.cloud import client
+from exporter.model.changes import Changes
+from exporter.model.job import Job, JobKey
+from exporter.polling.schedule import Pace
+from tests.cloud.wire import Connection, answer, serving
+from tests.polling.harness import world
+from tests.warp import run
+
+RATE = 5.0
+
+
+def status(head: bytes) -> bytes:
+    """Answer for the job that a call asks for."""
+    job_id = head.split(b"/jobs/")[1].split(b"/")[0]
+    return answer(b'{"is_success": true, "job_id": "%s", "status": "RUNNING", "progress": 0.5}' % job_id)
+
+
+def most_in_a_minute(times: list[float]) -> int:
+    return max(sum(begin <= each < begin + 60 for each in times) for begin in times)
+
+
+@pytest.mark.parametrize("distrust", [0.0, client.DISTRUST])
+def test_a_server_that_hangs_up_on_used_connections_gets_no_more_calls_than_allowed(
+    distrust: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "DISTRUST", distrust)
+
+    async def main() -> None:
+        used: set[Connection] = set()
+        times: list[float] = []
+
+        async def script(to: Connection) -> None:
+            times.append(asyncio.get_running_loop().time())
+            if to in used:
+                to.writer.close()
+                return
+            used.add(to)
+            await to.say(status(server.heads[-1]))
+
+        async with (
+            serving(script) as server,
+            world(pace=Pace(1, 300, 600), rate=RATE, elsewhere=server.url) as there,
+        ):
+            jobs = tuple(Job(JobKey("dli", f"j{n}"), "demo", {"job_id": f"id-{n}"}) for n in range(20))
+            there.poller.apply(Changes(added=jobs))
+            await there.until(150)
+            records = [there.store.get(job.key) for job in jobs]
+
+        assert len(times) > 2 * 60 * RATE * 0.9, "the limit was used"
+        assert most_in_a_minute(times) <= 60 * RATE
+        assert len(used) < len(times), "connections were used again, and dropped"
+        assert all(record is not None and record.snapshot is not None for record in records)
+        if distrust:  # then the second call goes out on a new connection, and is no failed poll
+            assert all(record is not None and not record.failures for record in records)
+
+    run(main())
+
+
+def test_a_server_that_hangs_up_always_is_told_after_the_second_try() -> None:
+    async def main() -> None:
+        numbers = count()
+
+        async def script(to: Connection) -> None:
+            if next(numbers) == 0:
+                await to.say(status(server.heads[-1]))
+            else:
+                to.writer.close()
+
+        async with (
+            serving(script) as server,
+            world(pace=Pace(10, 300, 600), rate=RATE, elsewhere=server.url) as there,
+        ):
+            job = Job(JobKey("dli", "j"), "demo", {"job_id": "id"})
+            there.poller.apply(Changes(added=(job,)))
+            await there.until(11)
+            while (record := there.store.get(job.key)) is None or not record.failures:
+                await asyncio.sleep(0.1)
+
+        assert len(server.heads) == 3
+        assert sum(record.failures.values()) == 1
+
+    run(main())
