@@ -95,7 +95,7 @@ async def _find(project: Project, adapter: Adapter, lister: Lister[Any], rule: R
         budget.take(now)
         return await project.ask(adapter, request)
 
-    return await find(lister, rule, await project.project_id_of(), clock.now, ask)
+    return await find(lister, rule, await project.project_id_of(), clock, ask)
 
 
 def _lines(service: str, project: Project, adapter: Adapter, found: Found) -> Iterator[str]:

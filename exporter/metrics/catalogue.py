@@ -30,9 +30,9 @@ _FAMILIES: Final = (
     Family(
         PREFIX + "up",
         "gauge",
-        "1 if the last poll of this job worked, 0 if it failed or none was made yet; polls run in the background,"
-        " so all values of the job are as old as last_poll_timestamp_seconds says",
-        one(lambda record: float(record.up)),
+        "1 if the last poll of this job worked, 0 if it failed, absent until the first try ended; polls run in the"
+        " background, so all values of the job are as old as last_poll_timestamp_seconds says",
+        one(lambda record: None if record.up is None else float(record.up)),
         guarded=False,
     ),
     Family(

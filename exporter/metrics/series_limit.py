@@ -7,7 +7,7 @@ from typing import Final
 from exporter.model.job import JobKey
 
 SLIM: Final = 2
-"""Series that stay of a job that is left out: whether it is up, and who it is."""
+"""Series that stay of a job that is left out: who it is, and whether it is up, which is counted before it is known."""
 
 
 class SeriesLimit:

@@ -14,7 +14,9 @@ from exporter.model.record import Record
 Target: TypeAlias = tuple[str, ...]
 """A project, a service, and what tells one job of it from the others."""
 
-_REST = attrgetter(*[each.name for each in fields(Record) if each.name not in {"polled_at", "listed_at"}])
+_REST = attrgetter(
+    *[each.name for each in fields(Record) if each.name not in {"polled_at", "answered_at", "listed_at"}]
+)
 
 
 class JobStore:

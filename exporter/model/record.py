@@ -40,9 +40,16 @@ class Record:
     """The job's own last answer that could be read; ``None`` before the first."""
     stale: bool = False
     """Whether that answer is too old to be shown."""
-    up: bool = False
+    up: bool | None = None
+    """Whether the last poll worked; ``None`` before the first try ended."""
     polled_at: float | None = None
-    """When the last poll that worked was answered."""
+    """When the last poll that worked was answered, in Unix seconds: to show, because the machine's clock may be set."""
+    answered_at: float | None = None
+    """The same by the clock that never jumps: to compare."""
+    failed_at: float | None = None
+    """When the last poll that failed did, by that clock."""
+    ended_at: float | None = None
+    """When the newest run was first seen ended, in Unix seconds."""
     final: bool = False
     """A run that ended, was confirmed, and is never asked for again."""
     fault: Fault | None = None
@@ -78,7 +85,7 @@ class Record:
     listed: Snapshot | None = None
     """What a list told since the last answer and the answer did not say; shown until the job was asked itself."""
     listed_at: float | None = None
-    """When a list last told of the job."""
+    """When a list last told of the job, by the clock that never jumps."""
     by_lists: Mapping[Measure, float] = field(default_factory=_nothing)
     """Those of the present run's counts that the last list told, while it runs."""
 
@@ -98,6 +105,12 @@ class Record:
         return None if self.stale or self.listed is not None else self.estimate
 
     @property
+    def awaits(self) -> bool:
+        """Whether the newest run succeeded and the answers that are to add up what it moved are waited for."""
+        run = None if self.snapshot is None else self.snapshot.run
+        return run is not None and any(each.run == run or each.run.same(run) for each in self.ledger.owed)
+
+    @property
     def by_list(self) -> bool:
         """Whether the last poll that worked was a list's, so that the job need not be asked itself."""
-        return self.listed_at is not None and self.listed_at == self.polled_at and self.fault is None
+        return self.listed_at is not None and self.listed_at == self.answered_at and self.fault is None

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +76,25 @@ class RunId:
             return self.id
         return str(round(self.created * 1000))
 
+    def outdated(self, other: "RunId") -> bool:
+        """Whether this run came before the other one by both its number and its creation."""
+        if not self._numbered(other) or self.created is None or other.created is None:
+            return False
+        return int(self.id) < int(other.id) and self.created < other.created
+
 
 NAMELESS: Final = RunId()
 """The run of a vendor who tells no name of it, and of a job that has never run."""
+
+
+class Owed(NamedTuple):
+    """A run that succeeded before its counters could be read."""
+
+    run: RunId
+    tries: int
+    """Answers about the run that are still waited for."""
+    measures: tuple[str, ...]
+    """What is still to be added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +109,7 @@ class Ledger:
     that nothing puts in order."""
     open: tuple[RunId, ...] = ()
     """Known runs whose end is still to be counted."""
+    owed: tuple[Owed, ...] = ()
     unnamed: bool = False
     """Whether the first runs had no name. Which runs of the history came before them is then not known."""
     ended: RunId | None = None

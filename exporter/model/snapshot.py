@@ -87,6 +87,8 @@ class Snapshot:
     """For page and JSON only, what was not said left out; :meth:`told` makes it ready for JSON."""
     unknown: tuple[str, ...] = ()
     """Fields that said something we cannot read, one entry for each time."""
+    disposable: bool = False
+    """Whether the job is deleted after the run: that it is not found then is no failure."""
     digest: bytes = b""
     """Of the bytes that were read: the same bytes need not be read again."""
 

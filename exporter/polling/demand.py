@@ -136,5 +136,5 @@ class Demand:
 def _alike(before: Record, after: Record) -> bool:
     """Whether a poll found the same answer as the one before, so that the job needs what it needed."""
     same = before.newest is after.newest and before.job is after.job and before.fault is after.fault
-    alike = before.final == after.final and before.by_list == after.by_list
+    alike = (before.final, before.by_list, before.awaits) == (after.final, after.by_list, after.awaits)
     return same and alike and before.polled_at is not None

@@ -23,7 +23,7 @@ from exporter.polling.calls import Calls
 from exporter.polling.outages import Outages
 from exporter.polling.plan import Plan
 from exporter.polling.results import Results
-from exporter.runs import run_history
+from exporter.runs import accounting, run_history
 from exporter.services.request import Request
 from exporter.supervise import survive
 
@@ -52,7 +52,9 @@ class History:
     def want(self, key: JobKey, group: asyncio.TaskGroup | None) -> None:
         """Read a job's history, if its ledger has a gap, in a task of *group*."""
         record = self._store.get(key)
-        if record is None or not record.ledger.beyond or key in self._readings or group is None:
+        if record is None or record.snapshot is None or key in self._readings or group is None:
+            return
+        if not accounting.incomplete(record.ledger, record.snapshot.run):
             return
         if self._plan.fleet.adapter(record.job).past is None:
             return

@@ -14,6 +14,7 @@ from exporter.model.packed import Packed
 from exporter.model.record import Record, RunId
 from exporter.model.snapshot import Snapshot, State
 from exporter.runs import transitions
+from exporter.runs.same_run import with_reason
 from exporter.services.adapter import Adapter
 
 LIVE: Final = frozenset({State.RUNNING, State.UNKNOWN})
@@ -33,23 +34,49 @@ def told(answer: Snapshot) -> ListReport:
     return ListReport(answer.state, answer.start, answer.end)
 
 
+class _When(NamedTuple):
+    """One moment by both clocks."""
+
+    wall: float
+    """Unix seconds: to show."""
+    steady: float
+    """By the clock that never jumps: to compare."""
+
+
 def merged(
-    record: Record, answer: Snapshot, at: float, adapter: Adapter, *, before: ListReport | None
+    record: Record,
+    answer: Snapshot,
+    at: float,
+    adapter: Adapter,
+    *,
+    before: ListReport | None,
+    steady: float | None = None,
 ) -> tuple[Record, bool]:
     """Return the record after a list told *answer* at *at* (Unix seconds), and whether the job is to be asked itself.
 
-    *before* is what the list before told of it, if there was one.
+    *before* is what the list before told of it, if there was one; *steady* as in :func:`exporter.runs.transitions.worked`.
     """
-    news = before is not None and before != told(answer)
+    return _listed(record, answer, _When(at, at if steady is None else steady), adapter, before)
+
+
+def _listed(
+    record: Record, answer: Snapshot, at: _When, adapter: Adapter, before: ListReport | None
+) -> tuple[Record, bool]:
+    news = before is not None and before != told(answer) and not _edited(before, told(answer))
     if record.final:
         return _completed(record, answer, adapter), False
     if before == told(answer) and _disputed(record, answer):
-        return replace(record, listed_at=at), answer.state in LIVE and record.fault is None
+        return replace(record, listed_at=at.steady), answer.state in LIVE and record.fault is None
     if answer.state in LIVE:
         return _lives(record, answer, at, news=news)
     if answer.run != RunId():
         return _rests(record, answer, at, adapter), False
     return _rests_unnamed(record, answer, at, news=news, first=before is None)
+
+
+def _edited(before: ListReport, now: ListReport) -> bool:
+    """Whether only the end of a run moved, though it had ended: somebody changed the job."""
+    return before.end is not None and now.start is not None and before[:2] == now[:2] and now.state.ended
 
 
 def _disputed(record: Record, answer: Snapshot) -> bool:
@@ -66,15 +93,15 @@ def _completed(record: Record, answer: Snapshot, adapter: Adapter) -> Record:
     if known is None or record.polled_at is None or not known.run.same(answer.run):
         return record
     more = _timed(known, answer)
-    return record if more is known else transitions.worked(record, more, record.polled_at, adapter)
+    return record if more is known else transitions.worked(record, more, record.polled_at, adapter, record.answered_at)
 
 
-def _lives(record: Record, answer: Snapshot, at: float, *, news: bool) -> tuple[Record, bool]:
+def _lives(record: Record, answer: Snapshot, at: _When, *, news: bool) -> tuple[Record, bool]:
     known, shown = record.snapshot, record.shown
     if known is None or shown is None:
         first = record.listed_at is None or record.listed is not None
         merged = replace(answer, unknown=()) if record.listed is not None else None  # not what it told before
-        return replace(record, listed=merged, listed_at=at), first and record.fault is None
+        return replace(record, listed=merged, listed_at=at.steady), first and record.fault is None
     if record.listed is None and known.state in LIVE and not news:
         return _added(record, known, answer, at), False
     moved = shown.state is not answer.state
@@ -82,39 +109,39 @@ def _lives(record: Record, answer: Snapshot, at: float, *, news: bool) -> tuple[
     record = replace(
         record,
         listed=replace(answer, unknown=()),
-        listed_at=at,
-        last_progress=at if moved else record.last_progress,
+        listed_at=at.steady,
+        last_progress=at.wall if moved else record.last_progress,
     )
     return record, not waits
 
 
-def _added(record: Record, known: Snapshot, answer: Snapshot, at: float) -> Record:
+def _added(record: Record, known: Snapshot, answer: Snapshot, at: _When) -> Record:
     """Add to the answer of a job that runs what only the list tells: since when, and what it moved so far."""
     more = _timed(known, answer)
     own = {measure: value for measure, value in known.counts.items() if measure not in record.by_lists}
     counts = {**own, **answer.counts}
     if more is known and counts == known.counts:
-        return replace(record, listed_at=at)
+        return replace(record, listed_at=at.steady)
     moved = any(known.counts.get(measure) != value for measure, value in counts.items())
     return replace(
         record,
         snapshot=replace(more, counts=Packed(counts), digest=b""),  # read anew, or the counts would never grow old
         by_lists=answer.counts,
-        listed_at=at,
+        listed_at=at.steady,
         seen=Packed({**record.seen, **counts}),
-        last_progress=at if moved else record.last_progress,
+        last_progress=at.wall if moved else record.last_progress,
     )
 
 
-def _rests(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> Record:
+def _rests(record: Record, answer: Snapshot, at: _When, adapter: Adapter) -> Record:
     """Take the list for the job's own answer: it tells which run it is, and all there is to tell while it rests."""
     known = record.snapshot
     if known is not None and known.run.same(answer.run) and known.state is answer.state:
         answer = replace(_timed(known, answer), digest=b"")  # it confirms, and takes nothing back
-    return replace(transitions.worked(record, answer, at, adapter), listed_at=at)
+    return replace(transitions.worked(record, answer, at.wall, adapter, at.steady), listed_at=at.steady)
 
 
-def _rests_unnamed(record: Record, answer: Snapshot, at: float, *, news: bool, first: bool) -> tuple[Record, bool]:
+def _rests_unnamed(record: Record, answer: Snapshot, at: _When, *, news: bool, first: bool) -> tuple[Record, bool]:
     """Take the list for a poll; the *first* one may tell of a run that began and ended after the job was asked.
 
     One that tells no times of a run that ended may tell of any: it leaves the job to its own polls.
@@ -122,27 +149,47 @@ def _rests_unnamed(record: Record, answer: Snapshot, at: float, *, news: bool, f
     known = record.snapshot
     changed = known is not None and (news or known.state is not answer.state)
     if known is not None and not changed and answer.state.ended and (answer.start, answer.end) == (None, None):
-        return replace(record, listed_at=at), first
+        return replace(record, listed_at=at.steady), first
     waits = record.listed is not None and told(record.listed) == told(answer)
     before = record.newest
     moved = before is None or before.state is not answer.state
     differs = known is None or changed or waits
+    if known is not None and not differs and answer.state.ended:
+        record = _with_counts(record, known, answer, at)
     record = replace(
         record,
         listed=replace(answer, unknown=()) if differs else None,
-        listed_at=at,
-        polled_at=at,
+        listed_at=at.steady,
+        polled_at=at.wall,
+        answered_at=at.steady,
         stale=False,
         up=True,
         fault=None,
         failing=0,
-        last_progress=at if moved else record.last_progress,
+        last_progress=at.wall if moved else record.last_progress,
     )
     return record, (changed and not waits) or (first and known is not None)
 
 
+def _with_counts(record: Record, known: Snapshot, answer: Snapshot, at: _When) -> Record:
+    """Take over what a list says that a run moved which ended, if its times show that it is that run."""
+    ours = {time for time in (known.start, known.end) if time is not None}
+    counts = {**known.counts, **answer.counts}
+    if counts == known.counts or not ours & {answer.start, answer.end}:
+        return record
+    return replace(
+        record,
+        snapshot=replace(known, counts=Packed(counts), digest=b""),
+        seen=Packed({**record.seen, **counts}),
+        last_progress=at.wall,
+    )
+
+
 def _timed(known: Snapshot, answer: Snapshot) -> Snapshot:
-    """Return the known answer with the times that only the list tells."""
+    """Return the known answer with what only the list says: its times, and why it failed."""
+    if known.state is answer.state and known.state is State.FAILED:
+        told = with_reason(answer, known)
+        known = known if (told.failure_code, told.detail) == (known.failure_code, known.detail) else told
     start = answer.start if known.start is None else known.start
     end = answer.end if known.end is None and known.state.ended else known.end
     return known if (start, end) == (known.start, known.end) else replace(known, start=start, end=end)

@@ -75,7 +75,7 @@ class ListPoller:
         """Return the lists that would tell of jobs no rule tells of, with these jobs, and whether they run."""
         found: dict[ListKey, dict[JobKey, bool]] = {}
         mine = frozenset[JobKey]().union(*self._told.values())
-        lately = self._clock.now() - LATELY * self._settings.poll.list_interval
+        lately = self._clock.monotonic() - LATELY * self._settings.poll.list_interval
         groups: dict[tuple[str, str], list[Record]] = {}
         for record in self._store.records():
             if record.job.key in mine or record.listed_at is None or record.listed_at < lately:
@@ -132,5 +132,5 @@ class ListPoller:
         request: Request | Done[Reading] = next(steps)
         while not isinstance(request, Done):
             body = await access.ask(project, adapter, request, patience)
-            request = await advance(steps, body, (body, self._clock.now()))
+            request = await advance(steps, body, (body, self._clock.monotonic()))
         return request.result

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+from exporter.clock import Clock
 from exporter.cloud.offload import Done, advance
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
@@ -19,7 +20,7 @@ async def find(
     lister: Lister[Any],
     rule: Rule,
     project_id: str,
-    now: Callable[[], float],
+    clock: Clock,
     ask: Callable[[Request], Awaitable[bytes]],
 ) -> Found:
     """Return the jobs that *rule* asks for; *ask* makes a call and returns the body of its 200 answer.
@@ -27,7 +28,7 @@ async def find(
     One list that fails is told in the result. Raises :class:`~exporter.model.errors.PollError` if none could be read:
     the project or its places are not known, or the cloud refuses who asks.
     """
-    steps = walk(lister, rule, project_id, now())
+    steps = walk(lister, rule, project_id, clock.now())
     try:
         request: Request | Done[Found] = next(steps)
         while not isinstance(request, Done):
@@ -39,7 +40,7 @@ async def find(
                     raise
                 request = steps.throw(error)
             else:
-                request = await advance(steps, body, (body, now()))
+                request = await advance(steps, body, (body, clock.monotonic()))
     except StopIteration as done:
         found: Found = done.value
         return found

@@ -13,7 +13,7 @@ from exporter.polling import schedule
 from exporter.polling.list_merge import ListReport, merged, told
 from exporter.polling.plan import Plan
 from exporter.polling.results import Results
-from exporter.runs import transitions
+from exporter.runs import accounting, transitions
 from exporter.services.listing import ListedJob
 from exporter.services.paging import key
 
@@ -111,8 +111,10 @@ class ListResults:
 
     def _settled(self, record: Record) -> bool:
         """Whether the job itself has nothing to tell that the list does not: no end to count, no history to read."""
-        gap = bool(record.ledger.beyond) and self._plan.fleet.adapter(record.job).past is not None
-        return record.snapshot is not None and record.listed is None and not gap
+        if record.snapshot is None or record.listed is not None or record.awaits:
+            return False
+        past = self._plan.fleet.adapter(record.job).past
+        return past is None or not accounting.incomplete(record.ledger, record.snapshot.run)
 
     def _longest(self, record: Record) -> float:
         pace = self._plan.pace
@@ -135,6 +137,6 @@ class ListResults:
 
 def _knows_better(record: Record, at: float) -> bool:
     """Whether the job was asked itself, with or without an answer, or listed after a list told of it *at* that time."""
-    failed_at = None if record.fault is None else record.fault.at
-    asked_at = None if record.by_list else record.polled_at
+    failed_at = None if record.fault is None else record.failed_at
+    asked_at = None if record.by_list else record.answered_at
     return any(later is not None and later > at for later in (asked_at, record.listed_at, failed_at))

@@ -50,12 +50,14 @@ class Results:
         if before is None:
             return
         adapter = self._plan.fleet.adapter(before.job)
-        record = transitions.worked(before, answer, self._clock.now(), adapter)
+        now = self._clock.monotonic()
+        outdated = transitions.outdated(before, answer)
+        record = transitions.worked(before, answer, self._clock.now(), adapter, now)
         self.put(before, record)
         for field in answer.unknown:
             self._telemetry.unknown_values.labels(key.service, field).inc()
-        now = self._clock.monotonic()
-        self.ages.worked(before, record, now)
+        if not outdated:
+            self.ages.worked(before, record, now)
         due = schedule.next_due(
             record, self._plan.pace, adapter, now, stretch=self._demand.stretch(record), first=before.polled_at is None
         )
@@ -68,7 +70,8 @@ class Results:
             next_poll_seconds=None if due is None else round(due - now, 1),
         )
         self._ended(before, record)
-        self._worked_again(before)
+        if not outdated:
+            self._worked_again(before)
 
     def _ended(self, before: Record, record: Record) -> None:
         """Log the end of a run, once: by the job's own answer, or by that of a list if it tells which run it is."""
@@ -114,11 +117,14 @@ class Results:
             return
         adapter = self._plan.fleet.adapter(before.job)
         fault = Fault(error.reason, self._clock.now(), error.sentence, error.code, error.request_id, error.text)
-        record = transitions.failed(before, fault)
+        record = transitions.failed(before, fault, self._clock.monotonic())
         self.put(before, record)
         jitter = random.random()  # noqa: S311 - spreads load, keeps no secret
         wait = schedule.backoff(record, self._plan.pace, adapter, jitter, error.retry_after)
         self._schedule.put(key, self._clock.monotonic() + wait)
+        if record.fault is None:
+            self._disposed(before)
+            return
         throttled = error.reason is Reason.THROTTLED and error.known  # the limit that pauses is logged
         if not told and not throttled:
             self._outages.failed(before.job, error)
@@ -132,6 +138,12 @@ class Results:
             vendor_text=logs.vendor_text(fault.text),
             next_poll_seconds=round(wait, 1),
         )
+
+    def _disposed(self, before: Record) -> None:
+        """Log that a job was deleted after its run, once."""
+        self._worked_again(before)
+        if not before.final:
+            self._log.info("job deleted after its run", **_names(before.job))
 
     def crashed(self, key: JobKey) -> None:
         """Take over a poll that failed through a fault of ours."""

@@ -17,10 +17,12 @@ from typing import Final
 
 from exporter.model.packed import Packed
 from exporter.model.record import Ledger, RunId
-from exporter.model.run import NAMELESS
+from exporter.model.run import NAMELESS, Owed
 from exporter.model.snapshot import RESULTS, Measure, Snapshot, State
 from exporter.services.adapter import Adapter
 
+TRIES: Final = 10
+"""Answers about a run that succeeded in which its counters are waited for: CDM may tell them later than the end."""
 KEPT: Final = 64
 """Runs of one job that are remembered one by one, so that a journal stays small. If a history cannot be read for
 longer, what was between the oldest of them is given up: it is not counted, rather than counted twice."""
@@ -39,7 +41,12 @@ def _begun(sums: tuple[str, ...]) -> Ledger:
 
 def resumed(kept: Ledger, adapter: Adapter) -> Ledger:
     """Return what a journal holds as the ledger of a job of *adapter*: another version may have added up others."""
-    return replace(kept, totals=Packed({name: kept.totals.get(name, 0) for name in adapter.sums}))
+    owed = (each._replace(measures=tuple(set(each.measures) & set(adapter.sums))) for each in kept.owed)
+    return replace(
+        kept,
+        totals=Packed({name: kept.totals.get(name, 0) for name in adapter.sums}),
+        owed=tuple(each for each in owed if each.measures),
+    )
 
 
 def count(
@@ -55,6 +62,8 @@ def count(
     entry = _entry(known.open, answer.run)
     if entry is not None and answer.state.ended and confirmed:
         known = _added(known, entry, answer)
+    if answer.state is State.SUCCEEDED and known.owed:
+        known = _paid(known, answer)
     if answer.state.ended:
         known = _dated(known, answer, at, turned=turned)
     return ledger if known == ledger else known
@@ -73,6 +82,9 @@ def look_back(ledger: Ledger, found: Sequence[Snapshot], at: float) -> Ledger:
     for each in told:
         ledger = count(ledger, each, at)
     runs = [each.run for each in told]
+    for entry in ledger.owed:
+        if not _among(entry.run, runs):
+            ledger = replace(ledger, owed=_waited(ledger.owed, entry, entry.measures))
     floor = ledger.floor or NAMELESS
     for run in runs:
         floor = floor.raised(run) if run.newer(floor) else floor
@@ -122,15 +134,47 @@ def _added(ledger: Ledger, entry: RunId, answer: Snapshot) -> Ledger:
     succeeded, failed, cancelled = (
         number + (result is answer.state) for number, result in zip(ledger.runs, RESULTS, strict=True)
     )
-    totals = ledger.totals
-    if answer.state is State.SUCCEEDED and totals:
-        totals = Packed({name: value + answer.counts.get(Measure(name), 0) for name, value in totals.items()})
+    owed = ledger.owed
+    if answer.state is State.SUCCEEDED and ledger.totals:
+        others = [each for each in owed if each.run != entry]  # a run without a name is one no more after the next
+        owed = (*others, Owed(entry.merged(answer.run), TRIES, tuple(ledger.totals)))[-KEPT:]
     return replace(
         ledger,
         open=tuple(run for run in ledger.open if run != entry),
         runs=(succeeded, failed, cancelled),
-        totals=totals,
+        owed=owed,
     )
+
+
+def _paid(ledger: Ledger, answer: Snapshot) -> Ledger:
+    """Add what a run moved: each measure once, by the first answer in which it can be read."""
+    entry = owes(ledger, answer.run)
+    if entry is None:
+        return ledger
+    told = {name: amount for name in entry.measures if (amount := answer.counts.get(Measure(name))) is not None}
+    rest = tuple(name for name in entry.measures if name not in told)
+    any_told = len(rest) < len(ledger.totals)
+    return replace(
+        ledger,
+        totals=Packed({name: value + told.get(name, 0) for name, value in ledger.totals.items()}),
+        owed=_waited(ledger.owed, entry, () if any_told and not answer.unknown else rest),
+    )
+
+
+def _waited(owed: tuple[Owed, ...], entry: Owed, rest: tuple[str, ...]) -> tuple[Owed, ...]:
+    """Return what is owed after one more answer about a run, of which *rest* is still to be added."""
+    left = [entry._replace(tries=entry.tries - 1, measures=rest)] if rest and entry.tries > 1 else []
+    return tuple(new for each in owed for new in (left if each is entry else [each]))
+
+
+def owes(ledger: Ledger, run: RunId) -> Owed | None:
+    """Return what of a run is still to be added."""
+    return next((each for each in ledger.owed if each.run == run or each.run.same(run)), None)
+
+
+def incomplete(ledger: Ledger, newest: RunId) -> bool:
+    """Whether the history may say what the job's own answer, about the *newest* run, does not."""
+    return bool(ledger.beyond) or any(not (each.run == newest or each.run.same(newest)) for each in ledger.owed)
 
 
 def _dated(ledger: Ledger, answer: Snapshot, at: float, *, turned: bool) -> Ledger:
@@ -171,7 +215,8 @@ def _fuller(ledger: Ledger, run: RunId) -> Ledger:
         return tuple(run.merged(each) if run.same(each) else each for each in runs)
 
     (floor,) = full((ledger.floor or run,))
-    return replace(ledger, floor=floor, beyond=full(ledger.beyond), open=full(ledger.open))
+    owed = tuple(each._replace(run=full((each.run,))[0]) for each in ledger.owed)
+    return replace(ledger, floor=floor, beyond=full(ledger.beyond), open=full(ledger.open), owed=owed)
 
 
 def _entry(runs: Sequence[RunId], run: RunId) -> RunId | None:

@@ -45,7 +45,8 @@ SPREAD: Final = 0.25
 class Evidence(NamedTuple):
     """What a run showed so far.
 
-    Times are Unix seconds, lengths seconds; work is tasks or, where only progress is told, sub-jobs.
+    Times are seconds of the clock that never jumps, lengths seconds; work is tasks or, where only progress is told,
+    sub-jobs.
     """
 
     tasks: float
@@ -81,15 +82,19 @@ _FORM: Final = struct.Struct(f"<{len(Evidence._fields)}d")
 """Evidence is kept as bytes, because there may be a hundred thousand."""
 
 
-def follow(raw: bytes, answer: Snapshot, polled_at: float | None, at: float) -> bytes:
-    """Return the evidence *raw* of a run after *answer* at *at*; the poll before that worked was at *polled_at*."""
+def follow(raw: bytes, answer: Snapshot, polled_at: float | None, wall: float, at: float) -> bytes:
+    """Return the evidence *raw* of a run after *answer* at *at*; the poll before that worked was at *polled_at*.
+
+    *wall* is *at* in Unix seconds, as the vendor tells the start of the run.
+    """
     told = _told(answer) if answer.state is State.RUNNING else None
     if told is None:
         return raw
     tasks, done, planned = told
     old = _unpacked(raw)
     if old is None or tasks > old.tasks:
-        first = _first(answer.start, tasks, done, planned, at)
+        start = None if answer.start is None else answer.start - wall + at
+        first = _first(start, tasks, done, planned, at)
         return _FORM.pack(*(first._replace(grown=math.inf) if _subjobs(answer) > 1 else first))
     if tasks < old.tasks:
         return raw  # between two sub-jobs: what is told is no measure of the tasks
@@ -106,11 +111,11 @@ def follow(raw: bytes, answer: Snapshot, polled_at: float | None, at: float) -> 
 
 
 def forecast(
-    raw: bytes, answer: Snapshot, durations: tuple[float, ...], planned: tuple[float, ...], at: float
+    raw: bytes, answer: Snapshot, durations: tuple[float, ...], planned: tuple[float, ...], wall: float, at: float
 ) -> float | None:
-    """Return the Unix time, in whole seconds after *at*, at which the run may be done; ``None`` if nothing tells it.
+    """Return the Unix time, in whole seconds after *wall*, at which the run may be done; ``None`` if nothing tells it.
 
-    *durations* and *planned* are those of earlier runs.
+    *durations* and *planned* are those of earlier runs; *at* is *wall* by the clock that never jumps.
     """
     if answer.state is not State.RUNNING or answer.incremental:
         return None
@@ -122,16 +127,17 @@ def forecast(
     if found is not None:
         work = _habit(planned) if found.tasks else None
         part = found.done / max(found.total, work or 0.0)
-        ends = [(ends[0][0], 1 - part), (_by_rate(found, work, at), part)]
-    to_come = [(end, weight) for end, weight in ends if end is not None and end > at and weight > 0]
+        by_rate = _by_rate(found, work, at)
+        ends = [(ends[0][0], 1 - part), (None if by_rate is None else by_rate - at + wall, part)]
+    to_come = [(end, weight) for end, weight in ends if end is not None and end > wall and weight > 0]
     if not to_come:
         return None
     return float(math.ceil(sum(end * weight for end, weight in to_come) / sum(weight for _, weight in to_come)))
 
 
-def still(record: Record, at: float) -> float | None:
-    """Return the estimate after a poll at *at* that brought nothing new: none once it passed, or in a stall."""
-    if record.estimate is None or record.estimate <= at:
+def still(record: Record, wall: float, at: float) -> float | None:
+    """Return the estimate after a poll that brought nothing new: none once it passed, or in a stall."""
+    if record.estimate is None or record.estimate <= wall:
         return None
     found = _unpacked(record.evidence)
     return None if found is not None and _stalled(found, at) else record.estimate

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from exporter.model.job import Job, JobKey
 from exporter.model.record import Ledger, RunId
+from exporter.model.run import Owed
 
 FORMAT: Final = "huaweicloud-job-exporter journal"
 VERSION: Final = 1
@@ -52,6 +53,7 @@ class _Entry(BaseModel):
     beyond: list[Run]
     open: list[Run]
     unnamed: bool = False
+    owed: list[tuple[Run, Annotated[int, Field(ge=0)], list[str]]] = []
     ended: Run | None
     succeeded: Run | None
     runs: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
@@ -100,6 +102,7 @@ def _entry(entry: JournalEntry) -> _Entry:
         beyond=[(run.id, run.created) for run in ledger.beyond],
         open=[(run.id, run.created) for run in ledger.open],
         unnamed=ledger.unnamed,
+        owed=[((each.run.id, each.run.created), each.tries, list(each.measures)) for each in ledger.owed],
         ended=_run(ledger.ended),
         succeeded=_run(ledger.succeeded),
         runs=ledger.runs,
@@ -115,6 +118,7 @@ def _read(entry: _Entry) -> JournalEntry:
         beyond=tuple(RunId(*run) for run in entry.beyond),
         open=tuple(RunId(*run) for run in entry.open),
         unnamed=entry.unnamed,
+        owed=tuple(Owed(RunId(*run), tries, tuple(measures)) for run, tries, measures in entry.owed),
         ended=_run_id(entry.ended),
         succeeded=_run_id(entry.succeeded),
         runs=entry.runs,

@@ -33,7 +33,8 @@ class History:
 def read(past: RunHistory, job: Job, project_id: str, ledger: Ledger) -> Generator[Request, bytes, History]:
     """Read until the runs that the ledger knows are passed, or to the end (:mod:`exporter.services.pages`)."""
     found: list[Snapshot] = []
-    goals = [run for run in (ledger.floor, *ledger.open) if run is not None]
+    known = (ledger.floor, *ledger.open, *(each.run for each in ledger.owed))
+    goals = [run for run in known if run is not None]
     paging = Paging(PAGE_SIZE)
     while not paging.over:
         page = past.parse((yield past.request(job, project_id, paging.number)))

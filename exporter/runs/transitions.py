@@ -4,20 +4,16 @@ A failure never moves a "last success", and an answer that says less never erase
 over the runs is in :mod:`exporter.runs.accounting`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
 
 from exporter.model.job import Job
-from exporter.model.packed import Packed
 from exporter.model.reason import Reason
 from exporter.model.record import Fault, Ledger, Record
-from exporter.model.snapshot import LIVE, NOTHING, Measure, Snapshot, State
+from exporter.model.snapshot import NOTHING, Snapshot, State
 from exporter.runs import accounting, estimate
+from exporter.runs.same_run import continued, counts
 from exporter.services.adapter import Adapter
-
-LISTED_FOR: Final = 300.0
-"""Seconds for which counts that only lists tell are shown: then lists have failed for some time."""
 
 
 def registered(job: Job, adapter: Adapter, registration: int = 0) -> Record:
@@ -38,42 +34,61 @@ def returned(record: Record, before: Record) -> Record:
     return record if record.journaled else _counted(record, before.ledger)
 
 
-def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> Record:
-    """Return the record after a poll at *at* (Unix seconds) that gave *answer*."""
+def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter, steady: float | None = None) -> Record:
+    """Return the record after a poll at *at* (Unix seconds) that gave *answer*.
+
+    *steady* is the same moment by the clock that never jumps; where it is left out, both clocks agree.
+    """
+    steady = at if steady is None else steady
     before = record.snapshot
-    if answer is before and record.up:  # the same answer once more: only the time went on
-        return replace(record, polled_at=at, listed=None, estimate=estimate.still(record, at))
+    if outdated(record, answer):
+        return _counted(record, accounting.count(record.ledger, answer, at))
+    if answer is before and record.up and not record.awaits:  # the same answer once more: only the time went on
+        left = estimate.still(record, at, steady)
+        return replace(record, polled_at=at, answered_at=steady, listed=None, estimate=left)
     same = before is not None and (before.run.same(answer.run) or before.run == answer.run)
+    had_ended = before is not None and same and before.state.ended
     last = record.seen if same else {}
     if before is not None and same:
-        answer = _with_listed(record, before, answer, at, adapter)
-    last_progress = record.seen_progress if same else None
-    final = adapter.final and same and before is not None and answer.state.ended and before.state is answer.state
-    again = adapter.final and same and before is not None and before.state.ended and not record.final
+        answer = continued(record, before, answer, steady, adapter)
+    final = adapter.final and had_ended and before is not None and before.state is answer.state
+    again = adapter.final and had_ended and not record.final
     confirmed, gaps = final or not adapter.final, adapter.past is not None
     ledger = accounting.count(record.ledger, answer, at, confirmed=confirmed, again=again, gaps=gaps)
     told = record.evidence if same else b""
     durations, planned = _earlier(record, answer, ledger, told)
-    evidence = estimate.follow(told, answer, record.polled_at, at)
+    evidence = estimate.follow(told, answer, record.answered_at, at, steady)
+    ended = replace(answer, counts=counts(record, answer, same=same, adapter=adapter)) if answer.state.ended else answer
     return replace(
         _counted(record, ledger),
-        snapshot=replace(answer, counts=_counts(answer, last, adapter)) if answer.state.ended else answer,
+        snapshot=ended,
         stale=False,
         up=True,
         polled_at=at,
+        answered_at=steady,
+        ended_at=(record.ended_at if had_ended else at) if answer.state.ended else None,
         final=final,
         fault=None,
         failing=0,
         last_progress=at if not same or _moved(record, answer) else record.last_progress,
         seen=answer.counts or last,
-        seen_progress=last_progress if answer.progress is None else answer.progress,
+        seen_progress=answer.progress if answer.progress is not None or not same else record.seen_progress,
         listed=None,
         by_lists=record.by_lists if same else NOTHING,
-        estimate=estimate.forecast(evidence, answer, durations, planned, at),
+        estimate=estimate.forecast(evidence, answer, durations, planned, at, steady),
         evidence=evidence if ledger.runs == record.ledger.runs else b"",
         durations=durations,
         planned=planned,
     )
+
+
+def outdated(record: Record, answer: Snapshot) -> bool:
+    """Whether an answer is surely about a run before the one that is shown: it may count that run, but is no news.
+
+    It is no poll either, so what is shown grows old if nothing else comes; then it is believed.
+    """
+    known = record.snapshot
+    return known is not None and not record.stale and answer.run.outdated(known.run)
 
 
 def looked_back(record: Record, found: Sequence[Snapshot], at: float) -> Record:
@@ -104,14 +119,42 @@ def shown(record: Record, ledger: Ledger) -> Record:
     return replace(record, runs=ledger.runs, totals=ledger.totals)
 
 
-def failed(record: Record, fault: Fault) -> Record:
-    """Return the record after a poll that failed."""
-    failures = {**record.failures, fault.reason: record.failures.get(fault.reason, 0) + 1}
+def failed(record: Record, fault: Fault, steady: float | None = None) -> Record:
+    """Return the record after a poll that failed; *steady* as in :func:`worked`."""
     old = record.snapshot
+    if fault.reason is Reason.NOT_FOUND and old is not None and old.disposable:
+        return _disposed(record, old)
+    failures = {**record.failures, fault.reason: record.failures.get(fault.reason, 0) + 1}
     if fault.reason is Reason.NOT_FOUND and old is not None and old.state.ended and record.polled_at is not None:
         # forgotten by the cloud after it told the end once: no other poll will confirm it
         record = _counted(record, accounting.count(record.ledger, old, record.polled_at))
-    return replace(record, up=False, fault=fault, failing=record.failing + 1, failures=failures)
+    failed_at = fault.at if steady is None else steady
+    return replace(record, up=False, fault=fault, failing=record.failing + 1, failures=failures, failed_at=failed_at)
+
+
+def _disposed(record: Record, old: Snapshot) -> Record:
+    """Return the record of a job that was deleted after its run, as was announced.
+
+    How a run ended that was not seen to end is not known, and it counts as nothing. The job is over, as a run that is
+    final; it is still asked for now and then, because another may get its name.
+    """
+    if not old.state.ended:
+        kept = tuple(run for run in record.ledger.open if run != old.run and not run.same(old.run))
+        record = _counted(record, replace(record.ledger, open=kept))
+        old = replace(old, state=State.UNKNOWN, native_state="", progress=None, end=None)
+    return replace(
+        record,
+        snapshot=replace(old, digest=b""),
+        stale=False,
+        up=True,
+        final=True,
+        fault=None,
+        failing=record.failing + 1,
+        listed=None,
+        listed_at=None,
+        estimate=None,
+        evidence=b"",
+    )
 
 
 def aged(record: Record) -> Record:
@@ -143,25 +186,13 @@ def next_run(record: Record, job: Job, registration: int) -> Record:
         job=job,
         registration=registration,
         stale=record.snapshot is not None,
-        up=False,
+        up=None,
         final=False,
         fault=None,
         failing=0,
         listed=None,
         listed_at=None,
     )
-
-
-def _with_listed(record: Record, before: Snapshot, answer: Snapshot, at: float, adapter: Adapter) -> Snapshot:
-    """Return an answer of the same run with what only lists tell of it, as long as that is not old."""
-    if answer.start is None and before.start is not None:
-        answer = replace(answer, start=before.start)
-    if answer.end is None and before.end is not None and before.state is answer.state and answer.state.ended:
-        answer = replace(answer, end=before.end)
-    fresh = record.listed_at is not None and at - record.listed_at <= LISTED_FOR
-    if fresh and adapter.moved_by_list and not answer.state.ended:
-        return replace(answer, counts=Packed({**record.by_lists, **answer.counts}), digest=b"")
-    return answer
 
 
 def _moved(record: Record, answer: Snapshot) -> bool:
@@ -185,12 +216,6 @@ def _earlier(
         estimate.remembered(record.durations, accounting.duration(answer)),
         estimate.remembered(record.planned, estimate.planned(evidence)),
     )
-
-
-def _counts(answer: Snapshot, last: Mapping[Measure, float], adapter: Adapter) -> Mapping[Measure, float]:
-    """Return the counts to show of a run that ended: those last seen, if the service forgets them, less the live."""
-    counts = answer.counts or (last if adapter.forgets else {})
-    return Packed({measure: value for measure, value in counts.items() if measure not in LIVE})
 
 
 def _counted(record: Record, ledger: Ledger) -> Record:

@@ -48,6 +48,8 @@ SHAPES: Final = (
     ("code", "message"),
     ("errCode", "externalMessage"),
 )
+OTHER: Final = "other"
+"""The code of a failure that has none we know."""
 CODE: Final = re.compile(r"(?:DLI|DWS|Cdm|APIG|APIGW)\.[0-9]{3,6}")
 GATEWAY_CODE: Final = re.compile(r"APIGW?\.([0-9]{4})")
 PRINTABLE_CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,15}\.[A-Za-z0-9]{1,12}|[0-9]{3,6}")
@@ -179,7 +181,7 @@ def by_status(status: int) -> Reason:
 def failure_code(text: str | None) -> str:
     """Return the first of the vendor's codes in *text*, else ``other``: the label ``code`` of a failed run."""
     found = CODE.search(text or "")
-    return found[0] if found else "other"
+    return found[0] if found else OTHER
 
 
 def codes_in(text: str) -> tuple[str, ...]:

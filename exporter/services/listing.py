@@ -48,7 +48,7 @@ class ListedJob:
     since: float | None = None
     """Which of two jobs is newer: the start of one that runs once, the creation of one that runs again."""
     at: float = 0.0
-    """Unix time of the page that told of it, set by who reads the pages."""
+    """When the page that told of it came, by the clock that never jumps; set by who reads the pages."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,7 +186,7 @@ class Discovery:
         async def ask(request: Request) -> bytes:
             return await access.ask(search.project, adapter, request, patience, TRIES)
 
-        return await find(adapter.lists, search.rule, project_id, self._clock.now, ask)
+        return await find(adapter.lists, search.rule, project_id, self._clock, ask)
 
     def _publish(self, project: str, service: str) -> None:
         """Register what the rules for one service and project found, as one source: start times cross rules."""

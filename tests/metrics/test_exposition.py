@@ -122,7 +122,6 @@ def test_a_job_that_was_never_polled_shows_only_what_is_true_of_it(job: MakeJob)
 
     who = 'cluster_id="c-1",job="nightly",job_id="",job_name="nightly",project="prod",region="eu-de",service="cdm"'
     assert lines == [
-        'huaweicloud_job_up{job="nightly",service="cdm"} 0.0',
         'huaweicloud_job_poll_failures_total{job="nightly",reason="timeout",service="cdm"} 0.0',
         'huaweicloud_job_poll_failures_total{job="nightly",reason="auth",service="cdm"} 0.0',
         'huaweicloud_job_poll_failures_total{job="nightly",reason="throttled",service="cdm"} 0.0',
@@ -131,6 +130,15 @@ def test_a_job_that_was_never_polled_shows_only_what_is_true_of_it(job: MakeJob)
         'huaweicloud_job_runs_total{job="nightly",result="failed",service="cdm"} 0.0',
         'huaweicloud_job_runs_total{job="nightly",result="cancelled",service="cdm"} 0.0',
     ]
+
+
+def test_up_is_there_once_the_first_try_ended(job: MakeJob) -> None:
+    record = transitions.registered(job("cdm"), ADAPTERS["cdm"])
+    tried = transitions.failed(record, Fault(Reason.SERVER, 60, "no"))
+    asked = transitions.worked(tried, Snapshot(State.RUNNING), 90, ADAPTERS["cdm"])
+
+    found = [body(board_of(each), False, "huaweicloud_job_up").splitlines()[2:] for each in (record, tried, asked)]
+    assert [[line.rpartition(" ")[2] for line in lines] for lines in found] == [[], ["0.0"], ["1.0"]]
 
 
 def test_a_stale_job_keeps_only_what_age_does_not_make_false(job: MakeJob) -> None:
@@ -156,7 +164,7 @@ def test_a_stale_job_keeps_only_what_age_does_not_make_false(job: MakeJob) -> No
 
 
 def test_names_choose_families_by_their_sample_names(job: MakeJob) -> None:
-    store = board_of(Record(job("cdm")))
+    store = board_of(Record(job("cdm"), up=True))
 
     assert body(store, False, "huaweicloud_job_up").count("\n") == 3
     assert "runs_total" in body(store, True, "huaweicloud_job_runs_total")
@@ -182,7 +190,7 @@ def shown(store: JobStore) -> dict[str, int]:
 
 
 def test_above_max_series_the_newest_jobs_are_left_out_but_for_two_series(job: MakeJob) -> None:
-    records = [Record(job("cdm", name)) for name in "abc"]
+    records = [Record(job("cdm", name), up=True) for name in "abc"]
     store = board_of(*records, max_series=19)
 
     assert shown(store) == {"a": 8, "b": 8, "c": 2}
@@ -190,16 +198,16 @@ def test_above_max_series_the_newest_jobs_are_left_out_but_for_two_series(job: M
 
 
 def test_a_job_that_grows_pushes_the_newest_out_and_one_that_goes_lets_it_back(job: MakeJob) -> None:
-    first, second, third = (Record(job("cdm", name)) for name in "abc")
+    first, second, third = (Record(job("cdm", name), up=True) for name in "abc")
     store = board_of(first, second, third, max_series=24)
     store.put(replace(first, snapshot=Snapshot(State.RUNNING), polled_at=1.0))
 
     assert shown(store) == {"a": 15, "b": 2, "c": 2}
-    store.put(replace(third, up=True))
+    store.put(replace(third, up=False))
     assert shown(store) == {"a": 15, "b": 2, "c": 2}
     store.remove(first.job.key)
     assert shown(store) == {"b": 8, "c": 8}
-    store.put(Record(job("cdm", "d")))
+    store.put(Record(job("cdm", "d"), up=True))
     assert shown(store) == {"b": 8, "c": 8, "d": 8}
     assert store.series == 24
 
@@ -217,7 +225,7 @@ def test_a_family_keeps_the_rules_of_the_field(family: Family) -> None:
 def test_jobs_that_come_when_others_are_left_out_are_left_out_before_their_first_poll(job: MakeJob) -> None:
     store = JobStore(30, registry.identity())
     for number in range(20):
-        store.put(Record(job("dli", f"job {number}")))
+        store.put(Record(job("dli", f"job {number}"), up=False))
     lines = [line for line in body(store, False).splitlines() if not line.startswith("#")]
 
     assert len(lines) == store.series

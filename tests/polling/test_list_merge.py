@@ -13,6 +13,7 @@ from exporter.model.record import Fault, Record, RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.polling.list_merge import merged, told
 from exporter.runs import transitions
+from exporter.runs.same_run import LISTED_FOR
 from exporter.services.registry import load
 
 ADAPTERS = load()
@@ -65,7 +66,7 @@ def test_a_job_that_rests_is_up_by_the_list_alone_and_shows_what_it_told() -> No
 def test_a_job_that_runs_is_asked_at_once_and_shows_nothing_before() -> None:
     record, ask = List()(registered("cdm"), RUNNING, 100)
 
-    assert (record.up, record.polled_at, record.shown, ask) == (False, None, None, True)
+    assert (record.up, record.polled_at, record.shown, ask) == (None, None, None, True)
 
 
 def test_a_job_that_begins_is_shown_to_run_and_is_asked_once() -> None:
@@ -129,7 +130,7 @@ def test_counts_of_lists_grow_old_though_the_job_answers_the_same() -> None:
     assert record.snapshot is not None
     assert (record.snapshot.counts, record.snapshot.digest) == ({WRITTEN: 5}, b"")  # so the same bytes are read anew
 
-    record = own(record, answer, 60 + transitions.LISTED_FOR + 1)
+    record = own(record, answer, 60 + LISTED_FOR + 1)
     assert record.snapshot is not None
     assert record.snapshot.counts == {}
 

@@ -98,7 +98,7 @@ def test_a_history_that_is_older_than_the_newest_run_leaves_the_gap_after_it() -
 
     assert record.ledger.floor == run(3).run
     assert record.ledger.beyond == (run(6).run,)
-    assert after([run(6), run(5, rows=8), run(3)], record=record).totals[ROWS] == 2 + 8
+    assert after([run(6), run(5, rows=8), run(3)], record=record).totals[ROWS] == 2 + 4 + 8
 
 
 def test_without_its_history_a_job_counts_what_it_shows_and_remembers_little() -> None:

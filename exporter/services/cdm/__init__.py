@@ -158,6 +158,7 @@ def _snapshot(submission: dict[str, Any], unknown: list[str]) -> Snapshot:
         counts=Packed(_counts(fields, unknown)),
         detail=Packed(_detail(fields)),
         unknown=tuple(unknown),
+        disposable=fields.flag("isDeleteJob") is True,
     )
 
 

@@ -1,0 +1,76 @@
+"""What a new answer about the same run keeps of the answers before it.
+
+An answer may say less than one before. Once a run has ended its start and end stand still: the vendor's "last update"
+moves on when somebody changes the job. They may only get known.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from exporter.model.packed import Packed
+from exporter.model.record import Record
+from exporter.model.snapshot import LIVE, Measure, Snapshot, State
+from exporter.services.adapter import Adapter
+from exporter.services.error_classes import OTHER
+
+LISTED_FOR: Final = 300.0
+"""Seconds for which counts that only lists have are shown: after that, lists have failed for some time."""
+CLOCKS: Final = 5.0
+"""Seconds by which the clock of the service may be ahead of ours."""
+
+
+def continued(record: Record, before: Snapshot, answer: Snapshot, steady: float, adapter: Adapter) -> Snapshot:
+    """Return an *answer* about the run that the answer *before* was about, with what is still true of that one."""
+    if before.state.ended and answer.state.ended:
+        answer = _still_ended(record, before, answer, adapter)
+    elif answer.start is None and before.start is not None:
+        answer = replace(answer, start=before.start)
+    fresh = record.listed_at is not None and steady - record.listed_at <= LISTED_FOR
+    if fresh and adapter.moved_by_list and not answer.state.ended:
+        return replace(answer, counts=Packed({**record.by_lists, **answer.counts}), digest=b"")
+    return answer
+
+
+def _still_ended(record: Record, before: Snapshot, answer: Snapshot, adapter: Adapter) -> Snapshot:
+    """Return a further answer about a run that had ended."""
+    if before.run.same(answer.run):
+        start = answer.start if before.start is None else before.start
+        end = _end(record, before, answer, adapter)
+    else:  # without a name it may be another run
+        start = before.start if answer.start is None else answer.start
+        end = before.end if answer.end is None and before.state is answer.state else answer.end
+    answer = replace(answer, start=start, end=end)
+    return with_reason(before, answer) if before.state is answer.state else answer
+
+
+def _end(record: Record, before: Snapshot, answer: Snapshot, adapter: Adapter) -> float | None:
+    """Return when the run ended: what was said later than its end was seen is true only where nothing can move it."""
+    if before.end is not None or answer.end is None or adapter.final:
+        return answer.end if before.end is None else before.end
+    seen = record.ended_at
+    return None if seen is not None and answer.end > seen + CLOCKS else answer.end
+
+
+def with_reason(before: Snapshot, answer: Snapshot) -> Snapshot:
+    """Return the answer with what the one before, of the same state, says of a failure and this one does not."""
+    if answer.state is not State.FAILED:
+        return answer
+    code = answer.failure_code
+    if code in {None, OTHER} and before.failure_code is not None:
+        code = before.failure_code
+    detail: Mapping[str, Any] = Packed({**before.detail, **answer.detail})
+    return replace(answer, failure_code=code, detail=detail)
+
+
+def counts(record: Record, answer: Snapshot, *, same: bool, adapter: Adapter) -> Mapping[Measure, float]:
+    """Return the counts to show of a run that ended: each as it was last said, less those of what lives.
+
+    Of answers about the running run only the last one counts, and only where the service forgets them at the end.
+    """
+    before = record.snapshot
+    if same and before is not None and before.state is answer.state:
+        found = {**before.counts, **answer.counts}
+    else:
+        found = dict(answer.counts or (record.seen if same and adapter.forgets else {}))
+    return Packed({measure: value for measure, value in found.items() if measure not in LIVE})

@@ -1,0 +1,242 @@
+"""What later answers about a run may change, and what stands still once it ended."""
+
+from dataclasses import replace
+
+import pytest
+
+from exporter.model.job import Job, JobKey
+from exporter.model.reason import Reason
+from exporter.model.record import Fault, Record, RunId
+from exporter.model.snapshot import Measure, Snapshot, State
+from exporter.polling import schedule
+from exporter.polling.list_merge import merged, told
+from exporter.runs import accounting, transitions
+from exporter.services.registry import load
+
+ADAPTERS = load()
+CDM = ADAPTERS["cdm"]
+WRITTEN, INSERTED = Measure("rows_written"), Measure("rows_inserted")
+BEGUN, ENDED = 1_000_000.0, 1_000_600.0
+PACE = schedule.Pace(30, 300, 600)
+
+
+def fresh(service: str = "cdm") -> Record:
+    return transitions.registered(Job(JobKey(service, "j"), "p", {}), ADAPTERS[service])
+
+
+def migration(number: int, state: State = State.SUCCEEDED, **fields: object) -> Snapshot:
+    """Return an answer about the run of a number: it began at BEGUN, and a run later a day later."""
+    more: dict[str, object] = {"start": BEGUN, "end": ENDED if state.ended else None, **fields}
+    return Snapshot(state, run=RunId(str(number), 86400.0 * number), **more)  # type: ignore[arg-type]
+
+
+def after(*answers: Snapshot, record: Record | None = None, at: float = ENDED) -> Record:
+    record = record or fresh()
+    for number, answer in enumerate(answers, 1):
+        record = transitions.worked(record, answer, at + 3 * number, CDM)
+    return record
+
+
+def rows(number: float) -> dict[Measure, float]:
+    return {WRITTEN: number, INSERTED: number}
+
+
+RUNNING = migration(1, State.RUNNING)
+
+
+# --- what a run moved
+
+
+def test_counters_that_come_after_the_end_are_shown_and_added_once() -> None:
+    early = migration(1, counts={INSERTED: 0})
+    record = after(RUNNING, early)
+    assert (record.runs, record.totals["rows_written"], record.awaits) == ((1, 0, 0), 0, True)
+    assert schedule.effective_interval(record, PACE, CDM) == PACE.interval
+
+    record = after(migration(1, counts=rows(1000)), migration(1, counts=rows(1000)), record=record)
+    assert record.snapshot is not None
+    assert dict(record.snapshot.counts) == rows(1000)
+    assert (record.runs, record.totals["rows_written"], record.awaits) == ((1, 0, 0), 1000, False)
+    assert schedule.effective_interval(record, PACE, CDM) == PACE.idle_interval
+
+
+def test_a_run_that_never_has_counters_adds_nothing_and_is_waited_for_a_bounded_time() -> None:
+    silent = replace(migration(1), digest=b"same")
+    record = after(RUNNING, *[silent] * accounting.TRIES)
+    assert (record.awaits, record.ledger.owed) == (False, ())
+    assert after(migration(1, counts=rows(7)), record=record).totals["rows_written"] == 0
+
+
+def test_a_counter_that_cannot_be_read_is_added_when_it_can_and_the_others_are_not_again() -> None:
+    part = migration(1, counts={Measure("rows_read"): 5}, unknown=("counters.ROWS_WRITTEN",))
+    whole = migration(1, counts={Measure("rows_read"): 5, WRITTEN: 6})
+    record = after(RUNNING, part, part, whole, whole)
+    assert (record.totals["rows_read"], record.totals["rows_written"]) == (5, 6)
+
+
+def test_an_answer_that_forgets_the_counters_takes_none_back() -> None:
+    record = after(RUNNING, migration(1, counts=rows(9)), migration(1))
+    assert record.snapshot is not None
+    assert dict(record.snapshot.counts) == rows(9)
+
+
+def test_counters_that_only_the_history_has_are_added_once() -> None:
+    record = after(RUNNING, migration(1), migration(2, State.RUNNING))
+    assert accounting.incomplete(record.ledger, migration(2).run)
+    for _ in range(2):
+        record = transitions.looked_back(
+            record, [migration(2, State.RUNNING), migration(1, counts=rows(8))], ENDED + 60
+        )
+    assert record.totals["rows_written"] == 8
+    assert record.ledger.owed == ()
+
+
+def test_a_list_that_is_newer_shows_what_the_run_moved() -> None:
+    record = after(RUNNING, migration(1, counts={INSERTED: 0}))
+    row = Snapshot(State.SUCCEEDED, start=BEGUN, end=ENDED, counts=rows(1000))
+    record, _ = merged(record, row, ENDED + 50, CDM, before=told(row))
+    assert record.shown is not None
+    assert (dict(record.shown.counts), record.polled_at, record.last_progress) == (rows(1000), ENDED + 50, ENDED + 50)
+
+    other = replace(row, start=BEGUN + 4000, end=ENDED + 4000, counts=rows(3))
+    record, _ = merged(record, other, ENDED + 60, CDM, before=told(other))
+    assert record.snapshot is not None
+    assert dict(record.snapshot.counts) == rows(1000)  # that is not the run that it is about
+
+
+# --- when it began and ended
+
+
+def test_the_end_of_a_run_does_not_move_when_somebody_changes_the_job() -> None:
+    record = after(RUNNING, migration(1), migration(1, end=ENDED + 4800, start=BEGUN - 7))
+    assert record.snapshot is not None
+    assert (record.snapshot.start, record.snapshot.end) == (BEGUN, ENDED)
+    assert (record.last_success, record.last_run_duration) == (ENDED, 600)
+
+
+def test_nor_does_it_over_a_restart() -> None:
+    ledger = after(RUNNING, migration(1)).ledger
+    record = after(migration(1, end=ENDED + 4800), record=replace(fresh(), ledger=ledger))
+    assert (record.last_success, record.last_run_duration) == (ENDED, 600)
+
+
+def test_nor_does_a_list_move_it() -> None:
+    row = Snapshot(State.SUCCEEDED, start=BEGUN, end=ENDED)
+    record, _ = merged(after(RUNNING, migration(1)), row, ENDED + 50, CDM, before=told(row))
+    record, soon = merged(record, replace(row, end=ENDED + 4800), ENDED + 100, CDM, before=told(row))
+    assert record.shown is not None
+    assert (record.shown.end, soon) == (ENDED, False)
+
+
+@pytest.mark.parametrize(("end", "known"), [(ENDED, ENDED), (ENDED + 900, None)])
+def test_an_end_that_is_said_late_counts_if_it_is_before_the_poll_that_saw_it(end: float, known: float | None) -> None:
+    record = after(RUNNING, migration(1, end=None), migration(1, end=end))
+    assert record.snapshot is not None
+    assert record.snapshot.end == known
+
+
+# --- an older run
+
+
+def test_an_answer_about_an_older_run_is_no_news_and_no_poll() -> None:
+    newest = migration(2, State.RUNNING)
+    record = after(newest)
+    older = after(migration(1, State.FAILED), record=record)
+    assert (older.snapshot, older.polled_at) == (newest, record.polled_at)
+    assert older.runs == (0, 0, 0)
+    assert after(migration(2), record=older).runs == (1, 0, 0)
+
+
+def test_an_older_run_that_was_open_counts_by_its_end() -> None:
+    record = after(migration(1, State.RUNNING), migration(2, State.RUNNING), migration(1, State.FAILED))
+    assert record.runs == (0, 1, 0)
+    assert record.snapshot == migration(2, State.RUNNING)
+
+
+def test_an_older_run_is_believed_once_nothing_newer_was_heard_of_for_long() -> None:
+    record = transitions.aged(after(migration(2, State.RUNNING)))
+    assert after(migration(1, State.FAILED), record=record).shown == migration(1, State.FAILED)
+
+
+@pytest.mark.parametrize("run", [RunId("1", 90000.0 * 3), RunId("1"), RunId("", 1.0)])
+def test_a_run_that_is_older_only_by_one_of_its_names_is_shown(run: RunId) -> None:
+    record = after(migration(2, State.RUNNING), replace(migration(1, State.FAILED), run=run))
+    assert record.snapshot is not None
+    assert record.snapshot.state is State.FAILED
+
+
+# --- a job that is deleted after its run
+
+
+def test_a_job_that_is_deleted_after_its_run_is_over_and_how_is_unknown() -> None:
+    record = after(replace(RUNNING, disposable=True, progress=0.5))
+    for at in (10, 300, 600):
+        record = transitions.failed(record, Fault(Reason.NOT_FOUND, ENDED + at, "no"))
+    assert record.shown is not None
+    assert (record.shown.state, record.shown.progress, record.up, record.final) == (State.UNKNOWN, None, True, True)
+    assert (record.runs, record.last_success, record.ledger.open, record.failures) == ((0, 0, 0), None, (), {})
+    assert transitions.aged(record) is record
+
+
+def test_one_whose_end_was_seen_keeps_it_and_its_name_may_come_back() -> None:
+    record = after(RUNNING, replace(migration(1), disposable=True, digest=b"a"))
+    record = transitions.failed(record, Fault(Reason.NOT_FOUND, ENDED + 10, "no"))
+    assert record.shown is not None
+    assert (record.shown.state, record.up, record.runs) == (State.SUCCEEDED, True, (1, 0, 0))
+
+    record = after(migration(2, State.RUNNING), record=record)
+    assert (record.final, record.shown) == (False, migration(2, State.RUNNING))
+
+
+def test_a_job_that_is_not_to_be_deleted_and_is_not_found_fails_its_polls() -> None:
+    record = transitions.failed(after(RUNNING), Fault(Reason.NOT_FOUND, ENDED + 10, "no"))
+    assert (record.up, record.failures) == (False, {Reason.NOT_FOUND: 1})
+
+
+# --- why it failed
+
+
+def test_the_reason_of_a_failure_is_there_as_soon_as_any_answer_has_it_and_stays() -> None:
+    def failure(code: str, **detail: str) -> Snapshot:
+        return Snapshot(State.FAILED, run=RunId("j", opaque=True), failure_code=code, detail=detail)
+
+    adapter, record = ADAPTERS["dli"], fresh("dli")
+    silent, row = failure("other"), failure("DLI.0005", message="no such column")
+    for at in (1, 2):
+        record = transitions.worked(record, silent, at, adapter)
+    record, _ = merged(record, row, 3, adapter, before=told(row))
+    assert record.final
+    assert record.shown is not None
+    assert (record.shown.failure_code, record.shown.detail["message"]) == ("DLI.0005", "no such column")
+
+    record = transitions.worked(transitions.worked(fresh("dli"), row, 1, adapter), silent, 2, adapter)
+    assert record.shown is not None
+    assert (record.shown.failure_code, record.shown.detail["message"]) == ("DLI.0005", "no such column")
+
+
+# --- a clock that is set
+
+
+def test_a_clock_that_is_set_back_lets_lists_count_as_before() -> None:
+    back = -3600.0
+    record = transitions.worked(fresh(), migration(1, State.RUNNING, progress=0.1), ENDED, CDM, 100)
+    row = Snapshot(State.RUNNING, start=BEGUN)
+    record, _ = merged(record, replace(row, counts=rows(5)), ENDED + 45 + back, CDM, before=told(row), steady=145)
+    record = transitions.worked(record, migration(1, State.RUNNING, progress=0.2), ENDED + 60 + back, CDM, 160)
+    assert record.shown is not None
+    assert (dict(record.shown.counts), record.polled_at) == (rows(5), ENDED + 60 + back)
+
+    record = transitions.worked(record, migration(1, State.RUNNING, progress=0.3), ENDED + 600 + back, CDM, 700)
+    assert record.shown is not None
+    assert record.shown.counts == {}  # the list is old by the other clock
+
+
+@pytest.mark.parametrize("step", [3600.0, -3600.0])
+def test_a_clock_that_is_set_moves_an_estimate_by_as_much_and_no_more(step: float) -> None:
+    record = fresh("dws")
+    for number in range(12):
+        answer = Snapshot(State.RUNNING, run=RunId("j", opaque=True), progress=number / 20)
+        wall = 1_000_000.0 + 30 * number + (step if number > 5 else 0)
+        record = transitions.worked(record, answer, wall, ADAPTERS["dws"], 5000.0 + 30 * number)
+    assert record.estimate is not None
+    assert abs(record.estimate - (1_000_000 + 30 * 20 + step)) < 30
