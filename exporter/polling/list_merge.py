@@ -54,7 +54,8 @@ def merged(
 ) -> tuple[Record, bool]:
     """Return the record after a list told *answer* at *at* (Unix seconds), and whether the job is to be asked itself.
 
-    *before* is what the list before told of it, if there was one; *steady* as in :func:`exporter.runs.transitions.worked`.
+    *before* is what the list before told of it, if there was one; *steady* is the same moment by the clock that
+    never jumps.
     """
     return _listed(record, answer, _When(at, at if steady is None else steady), adapter, before)
 

@@ -104,7 +104,8 @@ class ListResults:
             for field in answer.unknown:
                 self._telemetry.unknown_values.labels(name.service, field).inc()
         adapter = self._plan.fleet.adapter(record.job)
-        after, soon = merged(record, answer, at, adapter, before=before)
+        wall = self._clock.now() - (self._clock.monotonic() - at)
+        after, soon = merged(record, answer, wall, adapter, before=before, steady=at)
         if after is not record:
             self._results.listed(record, after)
         return after, soon and (news or self._schedule.time(name) is not None)  # else it would lose its place each time

@@ -143,7 +143,7 @@ class Results:
         """Log that a job was deleted after its run, once."""
         self._worked_again(before)
         if not before.final:
-            self._log.info("job deleted after its run", **_names(before.job))
+            self._log.info("job deleted after its run", **before.job.names)
 
     def crashed(self, key: JobKey) -> None:
         """Take over a poll that failed through a fault of ours."""

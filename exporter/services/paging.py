@@ -1,8 +1,8 @@
 """Reading a list to its end: pure; who calls feeds the answers in.
 
-A generator here yields a :class:`~exporter.services.request.Request` and is sent the body of its 200 answer, and when it
-came, by the clock that never jumps; a call that failed is thrown in as :class:`PollError`. What
-it returns is the result::
+A generator here yields a :class:`~exporter.services.request.Request`, and is sent the body of its 200 answer and when
+it came, by the clock that never jumps; a call that failed is thrown in as :class:`PollError`. What it returns is the
+result::
 
     steps = walk(lister, rule, project_id, now)
     request = next(steps)
