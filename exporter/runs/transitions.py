@@ -40,12 +40,19 @@ def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter, steady
     *steady* is the same moment by the clock that never jumps; where it is left out, both clocks agree.
     """
     steady = at if steady is None else steady
-    before = record.snapshot
     if outdated(record, answer):
         return _counted(record, accounting.count(record.ledger, answer, at))
-    if answer is before and record.up and not record.awaits:  # the same answer once more: only the time went on
+    if (
+        answer is record.snapshot and record.up and not record.awaits
+    ):  # the same answer once more: only the time went on
         left = estimate.still(record, at, steady)
         return replace(record, polled_at=at, answered_at=steady, listed=None, estimate=left)
+    return _answered(record, answer, at, adapter, steady)
+
+
+def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, steady: float) -> Record:
+    """Return the record after a poll whose answer is not the one before."""
+    before = record.snapshot
     same = before is not None and (before.run.same(answer.run) or before.run == answer.run)
     had_ended = before is not None and same and before.state.ended
     last = record.seen if same else {}

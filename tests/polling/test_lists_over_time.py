@@ -709,7 +709,7 @@ def test_a_list_looks_only_at_the_jobs_that_it_tells_of(monkeypatch: pytest.Monk
             there.watch(job, *(query(number, 0, 1000) for number in range(2, 50)))
             there.poller.apply(Changes(added=(named_twice,)))
             await there.until(5)
-            item = ListedJob({"job_id": job.job_id}, snapshot=Snapshot(State.RUNNING), at=there.clock.now())
+            item = ListedJob({"job_id": job.job_id}, snapshot=Snapshot(State.RUNNING), at=there.clock.monotonic())
 
             def every() -> None:
                 raise AssertionError("all jobs are looked at")
@@ -784,7 +784,7 @@ def test_an_older_page_takes_back_nothing_that_was_told_since() -> None:
             there.watch(job)
             await there.until(100)
             assert state(there, job) is State.SUCCEEDED
-            listing, now, target = there.poller.listing, there.clock.now(), there.record(job).job.target
+            listing, now, target = there.poller.listing, there.clock.monotonic(), there.record(job).job.target
 
             def told(state: State, at: float) -> None:
                 snapshot = Snapshot(state, start=START - HOUR, end=START - HOUR + 600)
@@ -793,13 +793,13 @@ def test_an_older_page_takes_back_nothing_that_was_told_since() -> None:
             told(State.FAILED, now)
             told(State.SUCCEEDED, now - 5)
             record = there.record(job)
-            assert (state(there, job), record.polled_at) == (State.FAILED, now)
+            assert (state(there, job), record.answered_at) == (State.FAILED, now)
 
             there.cloud.faults.plan(gateway_error(500, "APIG.0201", "no"), times=None, operation="ShowJobStatus")
             await there.until(120)
             failed = there.record(job)
-            assert failed.fault is not None
-            told(State.SUCCEEDED, (now + failed.fault.at) / 2)
+            assert failed.failed_at is not None
+            told(State.SUCCEEDED, (now + failed.failed_at) / 2)
             assert there.record(job) is failed
 
     run(main())
