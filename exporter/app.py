@@ -1,18 +1,16 @@
 """The composition root: builds every part from the settings, runs them in one task group, and stops them cleanly."""
 
 import asyncio
-import errno
 import gc
 import os
 import signal
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
 import structlog
-from aiohttp import web
+from aiohttp.web import Application
 
 from exporter import __version__, logs
 from exporter.clock import Clock, SystemClock
@@ -22,21 +20,27 @@ from exporter.config import Settings
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.changes import STATIC, Changes
-from exporter.model.errors import ExporterError
 from exporter.polling.list_poller import ListPoller
 from exporter.polling.poller import Poller
 from exporter.reload import Reloader, digest
 from exporter.runs.journal import Journal
 from exporter.services import registry
+from exporter.signals import signalled
 from exporter.sources.discovery import Discovery
 from exporter.sources.job_files import JobFiles
 from exporter.sources.registration import Registration, polling
 from exporter.supervise import keep_running, survive
+from exporter.threads import use_daemon_threads
 from exporter.views import Jobs, Lifecycle, Metrics
+from exporter.web.listener import served
 from exporter.web.server import SCRAPES, make_app
 
 STOP_WITHIN = 4.0
-"""Seconds that open scrapes get to finish once the exporter stops."""
+"""Seconds after a signal to stop, and after ``web.linger``, until what is not over is abandoned."""
+ABANDONED_WITHIN = 0.5
+"""Seconds more for what is abandoned to close what it can."""
+SCRAPES_WITHIN = 2.5
+"""Seconds of the former that open scrapes get to finish; the rest is for the last write of the journal."""
 
 
 def spare_the_collector() -> None:
@@ -47,14 +51,6 @@ def spare_the_collector() -> None:
     are 100,000 jobs.
     """
     gc.set_threshold(5_000, 20, 100)
-
-
-def _signalled(*numbers: int) -> asyncio.Event:
-    """Return an event that these signals set."""
-    event = asyncio.Event()
-    for number in numbers:
-        asyncio.get_running_loop().add_signal_handler(number, event.set)
-    return event
 
 
 class App:
@@ -88,13 +84,32 @@ class App:
     @asynccontextmanager
     async def fleet(self) -> AsyncIterator[Projects]:
         """Open the connections that the projects share, and close them at the end."""
+        use_daemon_threads()
         async with self._projects as projects:
             yield await projects.use(self.settings)
 
     async def run(self, started: Callable[[str], None] = lambda address: None) -> None:
-        """Serve and poll until SIGTERM or SIGINT; *started* is told the address once it answers."""
+        """Serve and poll until SIGTERM or SIGINT; *started* is told the address once it answers.
+
+        What is not over ``STOP_WITHIN`` after the signal, and after ``web.linger``, is abandoned: a disk may hang.
+        """
         spare_the_collector()
-        stop, hang_up = _signalled(signal.SIGTERM, signal.SIGINT), _signalled(signal.SIGHUP)
+        with signalled(signal.SIGTERM, signal.SIGINT) as stop, signalled(signal.SIGHUP) as hang_up:
+            work = asyncio.create_task(self._run(stop, hang_up, started), name="run")
+            asked = asyncio.create_task(stop.wait(), name="stop")
+            try:
+                await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({work}, timeout=self.settings.web.linger + STOP_WITHIN)
+            finally:
+                asked.cancel()
+                abandoned = work.cancel()
+                await asyncio.wait({work}, timeout=ABANDONED_WITHIN)
+            if abandoned:
+                self._log.error("stopped before all was done", problem="a disk or a client did not answer in time")
+            else:
+                await work
+
+    async def _run(self, stop: asyncio.Event, hang_up: asyncio.Event, started: Callable[[str], None]) -> None:
         async with self.fleet() as fleet, self._journaled():
             poller = Poller(self.store, fleet, *polling(self.settings), self.clock, self.telemetry, self._journal)
             self.telemetry.watch_budgets(poller.demand.allowed, poller.demand.stretches)
@@ -118,7 +133,7 @@ class App:
             if self._journal is not None:
                 self._journal.wait_for(parts.all_read)
                 loops["journal"] = self._journal.run
-            async with self._served(application) as address, asyncio.TaskGroup() as group:
+            async with served(application, self.settings.web, SCRAPES_WITHIN) as address, asyncio.TaskGroup() as group:
                 self._log.info("started", version=__version__, address=address, jobs=len(self.store.records()))
                 tasks = [group.create_task(poller.run(), name="poller")]
                 for name, work in loops.items():
@@ -166,23 +181,7 @@ class App:
         finally:
             await self._journal.close()
 
-    @asynccontextmanager
-    async def _served(self, application: web.Application) -> AsyncIterator[str]:
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=STOP_WITHIN)
-        await runner.setup()
-        host, port = self.settings.web.host, self.settings.web.port
-        try:
-            try:
-                await web.TCPSite(runner, host, port).start()
-            except OSError as error:
-                raise ExporterError(_not_listening(self.settings.web.listen_address, error)) from error
-            found = runner.addresses[0]
-            shown = "127.0.0.1" if found[0] in {"0.0.0.0", "::"} else found[0]  # noqa: S104 - a comparison
-            yield f"http://{f'[{shown}]' if ':' in shown else shown}:{found[1]}"
-        finally:
-            await runner.cleanup()
-
-    async def _linger(self, application: web.Application, poller: Poller) -> None:
+    async def _linger(self, application: Application, poller: Poller) -> None:
         """Let one more scrape see the end of the jobs, for at most ``web.linger``."""
         if not self.settings.web.linger:
             return
@@ -195,20 +194,6 @@ class App:
                 await application[SCRAPES].wait_next()
         except TimeoutError:
             self._log.warning("linger ended without a scrape")
-
-
-def _not_listening(address: str, error: OSError) -> str:
-    """Say why nothing can be served at *address*, and what to do."""
-    if isinstance(error, socket.gaierror):
-        why, remedy = "no machine of that name is known", "give an address of this machine"
-    else:
-        why = os.strerror(error.errno or 0)
-        remedy = {
-            errno.EADDRINUSE: "end the program that does",
-            errno.EACCES: "take a port above 1023",
-            errno.EADDRNOTAVAIL: "give an address that this machine has",
-        }.get(error.errno or 0, "correct it")
-    return f"cannot listen on {address}: {why}; {remedy}, or set web.listen_address (EXPORTER_WEB__LISTEN_ADDRESS)"
 
 
 class _Parts:

@@ -10,6 +10,8 @@ import structlog
 
 from exporter.clock import Clock
 from exporter.config import Settings
+from exporter.config.yaml_reader import LARGEST
+from exporter.local_files import read_regular
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.changes import Changes
 from exporter.model.errors import SettingsError
@@ -155,6 +157,6 @@ def digest(path: Path | None) -> bytes | None:
     if path is None:
         return None
     try:
-        return blake2b(path.read_bytes(), digest_size=16).digest()
+        return blake2b(read_regular(path, LARGEST), digest_size=16).digest()
     except OSError:
         return None

@@ -6,6 +6,8 @@ words, because they may quote what the vendor sent, and its owner counts it as `
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from typing import Any
 
 import structlog
 
@@ -29,3 +31,15 @@ async def keep_running(work: Callable[[], Awaitable[None]], crashed: Callable[[]
     while True:
         await survive(work, crashed, name)
         await asyncio.sleep(PAUSE)
+
+
+def resolve(future: Future[Any], call: Callable[[], Any]) -> None:
+    """Run *call* in a thread; what it returns or raises is the outcome of *future*, as every executor does it."""
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        result = call()
+    except BaseException as error:  # noqa: BLE001 - handed on, not handled
+        future.set_exception(error)
+    else:
+        future.set_result(result)

@@ -10,11 +10,12 @@ import structlog
 from exporter import logs
 from exporter.app import App
 from exporter.config import Settings, load
+from exporter.threads import wait_for
 
 
 def command(options: argparse.Namespace) -> int:
     """Poll the registered jobs and serve /metrics until SIGTERM."""
-    settings = load_settings(options)
+    settings = wait_for(lambda: load_settings(options))
     logs.configure(settings.log.level, settings.log.format, settings.log.vendor_text)
     if settings.without_effect:
         structlog.get_logger().warning("variables without effect", variables=list(settings.without_effect))

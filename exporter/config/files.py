@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from exporter.config.tree import Text
+from exporter.local_files import NotRegularError, read_regular
 
 LARGEST: Final = 1024 * 1024
 """Bytes of one file."""
@@ -74,12 +75,9 @@ def authorities(file: Path) -> Path:
 def read(file: Path) -> bytes:
     """Return what the file holds. Raises ``ValueError`` with the remedy."""
     try:
-        if file.is_dir():
-            raise ValueError("this is a directory; name the file in it")
-        if file.exists() and not file.is_file():
-            raise ValueError("expected an ordinary file, one that can be read again")
-        with file.open("rb") as opened:
-            content = opened.read(LARGEST + 1)
+        content = read_regular(file, LARGEST + 1)
+    except NotRegularError as error:
+        raise ValueError(error.sentence) from None
     except FileNotFoundError:
         raise ValueError("there is no such file; mount it or correct the path") from None
     except PermissionError:

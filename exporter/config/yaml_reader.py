@@ -14,6 +14,7 @@ from yaml.reader import Reader, ReaderError
 
 from exporter.config.errors import SourcePosition
 from exporter.config.tree import DEEPEST, Items, MappingNode, Node, Text
+from exporter.local_files import NotRegularError, read_regular
 
 LARGEST: Final = 64 * 1024 * 1024
 """Bytes of one file."""
@@ -80,12 +81,11 @@ def read_text(path: Path) -> str:
 def content(path: Path) -> bytes:
     """Return the bytes of a file; raises ``FileNotFoundError``, else :class:`YamlError` with the remedy."""
     try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
+        data = read_regular(path, LARGEST + 1)
     except FileNotFoundError:
         raise
-    except IsADirectoryError:
-        raise YamlError("this is a directory; name the file in it") from None
+    except NotRegularError as error:
+        raise YamlError(error.sentence) from None
     except PermissionError:
         raise YamlError("no permission to read the file; let the exporter's user read it") from None
     except (OSError, ValueError) as error:

@@ -6,6 +6,10 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from exporter.local_files import open_regular, read_regular
+
+LARGEST = 1 << 30
+"""Bytes of one file: far more than the journal of any number of jobs."""
 NEW = ".new"
 """The end of the name under which a file is written before it takes the place of the old one."""
 LOCK = ".lock"
@@ -17,11 +21,11 @@ class Disk:
 
     def read(self, path: Path) -> bytes:
         """Return what a file holds."""
-        return path.read_bytes()
+        return read_regular(path, LARGEST)
 
     def create(self, path: Path) -> int:
         """Make an empty file that its owner alone may read, in the place of one that is there."""
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        return open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
 
     def write(self, file: int, data: bytes) -> int:
         """Write some of *data* and return how much."""
@@ -57,7 +61,7 @@ class Disk:
 
     def lock(self, path: Path) -> int | None:
         """Lock a file for this process until it ends or lets go; ``None`` if another one has it."""
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        file = open_regular(path, os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from aiohttp import web
 
+from exporter.threads import compute
 from exporter.web.negotiate import OPENMETRICS, TEXT, gzip_ok, openmetrics
 from exporter.web.ports import Exposition
 from exporter.web.squeeze import LEVEL, Squeezer
@@ -69,7 +70,7 @@ async def compressed(content: bytes, wanted: bool) -> tuple[bytes, bool]:
     """Compress *content* off the event loop if that is wanted and worth it; tell whether it was done."""
     if not wanted or len(content) <= GZIP_OVER:
         return content, False
-    return await asyncio.to_thread(gzip.compress, content, LEVEL, mtime=0), True
+    return await compute(gzip.compress, content, LEVEL, mtime=0), True
 
 
 class Bodies:
@@ -104,7 +105,7 @@ class Bodies:
         if zipped:
             # what was compressed is kept for whole bodies alone: there are few kinds of these
             squeezer = Squeezer() if kind.names else self._squeezers[kind.openmetrics]
-            parts = await asyncio.to_thread(squeezer.squeeze, sections)
+            parts = await compute(squeezer.squeeze, sections)
             length = sum(map(len, parts))
         return Body(parts, length, zipped, rendering)
 

@@ -11,6 +11,7 @@ from aiohttp import web
 from exporter.model.errors import SettingsError
 from exporter.model.job import JobKey
 from exporter.model.record import Record
+from exporter.threads import compute
 from exporter.web import page
 from exporter.web.job_json import document, encoded
 from exporter.web.metrics import Metrics, Scrapes, compressed, header
@@ -113,7 +114,7 @@ class _Site:
         except QueryError as error:
             query, mistake = parse((), sort="state"), str(error)
         records, found = await self._found(query)
-        view = page.listing(await asyncio.to_thread(page.tally, records), found, query, self._jobs, mistake)
+        view = page.listing(await compute(page.tally, records), found, query, self._jobs, mistake)
         return await _html(request, "index.html", view, 400 if mistake else 200)
 
     async def job_page(self, request: web.Request) -> web.StreamResponse:
@@ -131,10 +132,10 @@ class _Site:
         records = tuple(self._jobs.records())
         asked = records if query.sort == "next_poll" else ()
         due = {record.job.key: self._jobs.next_due(record.job.key) for record in asked}
-        return records, await asyncio.to_thread(matching, records, query, due.get)
+        return records, await compute(matching, records, query, due.get)
 
     async def _nearest(self, service: str, name: str) -> list[JobKey]:
-        return await asyncio.to_thread(nearest, tuple(self._jobs.records()), service, name)
+        return await compute(nearest, tuple(self._jobs.records()), service, name)
 
 
 class _Ready:
@@ -190,7 +191,7 @@ async def _static(request: web.Request) -> web.StreamResponse:
     name = request.match_info["name"]
     if name not in page.STATIC:
         raise web.HTTPNotFound
-    content, version = await asyncio.to_thread(page.static, name)
+    content, version = await compute(page.static, name)
     keep = "max-age=31536000, immutable" if request.query.get("v") == version else "no-cache"
     return await _answer(request, content, page.STATIC[name], keep=keep)
 
@@ -198,7 +199,7 @@ async def _static(request: web.Request) -> web.StreamResponse:
 async def _html(request: web.Request, template: str, view: dict[str, object], status: int = 200) -> web.Response:
     # The page may be served below a prefix by a proxy, so every address on it is relative to this root.
     view["root"] = "../" * (request.rel_url.raw_path.count("/") - 1) or "./"
-    return await _answer(request, await asyncio.to_thread(page.render, template, view), "text/html", status)
+    return await _answer(request, await compute(page.render, template, view), "text/html", status)
 
 
 async def _json(request: web.Request, value: object, status: int = 200) -> web.Response:

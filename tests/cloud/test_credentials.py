@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.cloud.credentials import Call, Credentials
+from exporter.cloud.credentials import Call, Credentials, secret_files
 from exporter.cloud.credentials.access_key import AccessKey
 from exporter.cloud.credentials.signing import Signer
 from exporter.cloud.credentials.token_file import TokenFile
@@ -143,16 +143,16 @@ class TestAccessKey:
         key = AccessKey(key_id_file=ak, secret_file=sk, monotonic=ticks)
         await key.headers(CALL)
         write(ak, "AK2-half")
-        opened = Path.open
+        read = secret_files.read_regular
 
-        def rotating(path: Path, mode: str) -> object:
+        def rotating(path: Path, most: int) -> bytes:
             if path == sk:
                 monkeypatch.undo()
                 write(ak, "AK3")
                 write(sk, "SK3")
-            return opened(path, mode)
+            return read(path, most)
 
-        monkeypatch.setattr(Path, "open", rotating)
+        monkeypatch.setattr(secret_files, "read_regular", rotating)
         ticks.at += 1
         assert Signer("AK1", "SK1").headers(CALL) == await key.headers(CALL)
         ticks.at += 1

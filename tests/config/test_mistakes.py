@@ -244,7 +244,7 @@ KINDS = f"{ONE} access_key, password, token, token_file, metadata and pod_identi
         ("{token_file: lines}", [".token_file: the file must hold one line of printable ASCII characters"]),
         ("{token_file: bytes}", [".token_file: the file must hold one line of printable ASCII characters"]),
         ("{token_file: .}", [".token_file: this is a directory; name the file in it"]),
-        ("{token_file: /dev/null}", [".token_file: expected an ordinary file, one that can be read again"]),
+        ("{token_file: /dev/null}", [".token_file: this is a device; name a regular file"]),
         ("{token_file: big}", [".token_file: the file is larger than 1 MiB"]),
         ('{token_file: "a\\0b"}', [".token_file: expected the path of a file"]),
         (f"{{token_file: {'x' * 5000}}}", [".token_file: the file cannot be read: File name too long"]),
@@ -286,7 +286,7 @@ def test_a_secret_that_may_not_be_read_is_told_with_its_remedy(
 ) -> None:
     def refuse(path: Path) -> bytes:
         with monkeypatch.context() as patched:
-            patched.setattr(Path, "open", _denied)
+            patched.setattr(files, "read_regular", _denied)
             return read(path)
 
     read = files.read
@@ -303,7 +303,7 @@ def test_a_secret_that_may_not_be_read_is_told_with_its_remedy(
     ]
 
 
-def _denied(path: Path, mode: str) -> None:
+def _denied(path: Path, most: int) -> None:
     raise PermissionError(13, "Permission denied", str(path))
 
 

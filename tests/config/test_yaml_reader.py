@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter.config import load
+from exporter.config import load, yaml_reader
 from exporter.model.errors import SettingsError
 
 File = Callable[[str | bytes], Path]
@@ -132,11 +132,11 @@ def test_a_file_that_cannot_be_read_is_told_with_its_remedy(tmp_path: Path, monk
     assert told(tmp_path / ("x" * 300)) == [": the file cannot be read: File name too long"]
     with pytest.raises(SettingsError, match="embedded null byte"):
         load(Path("a\0b"), {})
-    monkeypatch.setattr(Path, "open", _denied)
+    monkeypatch.setattr(yaml_reader, "read_regular", _denied)
     assert told(tmp_path / "a") == [": no permission to read the file; let the exporter's user read it"]
 
 
-def _denied(path: Path, mode: str) -> None:
+def _denied(path: Path, most: int) -> None:
     raise PermissionError(13, "Permission denied", str(path))
 
 

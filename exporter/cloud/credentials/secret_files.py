@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from exporter.config.files import SECRET_LIMIT, secret_text
+from exporter.local_files import read_regular
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
 
@@ -136,9 +137,7 @@ class SecretFiles:
 
 def _read(path: Path) -> str:
     """Read one secret; raises ``OSError`` or ``ValueError``."""
-    with path.open("rb") as file:
-        raw = file.read(SECRET_LIMIT + 1)
-    return secret_text(raw)
+    return secret_text(read_regular(path, SECRET_LIMIT + 1))
 
 
 def one_word(text: str, what: str, reason: Reason = Reason.AUTH) -> str:

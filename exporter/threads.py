@@ -1,0 +1,48 @@
+"""Threads for what may block: a disk, a name server, or work that would hold up the event loop.
+
+A call into a hung mount never returns and cannot be cancelled. So each blocking call has a thread of its own, which
+delays no other call, and which the interpreter does not wait for when it exits.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from threading import Thread
+from typing import Final, ParamSpec, TypeVar
+
+from exporter.supervise import resolve
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_COMPUTING: Final = ThreadPoolExecutor(4, "compute")
+
+
+class DaemonThreads(ThreadPoolExecutor):
+    """An executor that starts a daemon thread for each call; shutting it down waits for none of them."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Start a call."""
+        future: Future[T] = Future()
+        Thread(target=resolve, args=(future, partial(fn, *args, **kwargs)), name="blocking call", daemon=True).start()
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Return at once."""
+        del wait, cancel_futures
+
+
+def use_daemon_threads() -> None:
+    """Let ``asyncio.to_thread``, and the look-up of names, use daemon threads in the running loop."""
+    asyncio.get_running_loop().set_default_executor(DaemonThreads())
+
+
+def wait_for(work: Callable[[], T]) -> T:
+    """Run *work* in a daemon thread and wait for it; a signal is handled meanwhile, even if *work* hangs."""
+    return DaemonThreads().submit(work).result()
+
+
+async def compute(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run *work*, which only computes, in one of a few threads: more would only take the processor from the loop."""
+    return await asyncio.get_running_loop().run_in_executor(_COMPUTING, partial(work, *args, **kwargs))

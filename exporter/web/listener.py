@@ -1,0 +1,55 @@
+"""Where the web side listens, and what to say if it cannot."""
+
+import errno
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from aiohttp import web
+
+from exporter.config.settings import Web
+from exporter.model.errors import ExporterError
+
+LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing is bound here
+"""Of each address that stands for all of a machine, one that answers: IPv6 sockets take no IPv4 connections."""
+
+
+@asynccontextmanager
+async def served(application: web.Application, settings: Web, patience: float) -> AsyncIterator[str]:
+    """Serve meanwhile, and provide an address that answers; open requests get *patience* seconds to finish."""
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=patience)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, settings.host, settings.port).start()
+        except OSError as error:
+            raise ExporterError(_not_listening(settings.listen_address, error)) from error
+        yield url(runner.addresses[0])
+    finally:
+        await runner.cleanup()
+
+
+def url(address: tuple[Any, ...]) -> str:
+    """Return the URL of a socket's own address."""
+    host, port, *rest = address
+    host = LOOPBACK.get(host, host)
+    if ":" in host:
+        scope = rest[1] if len(rest) > 1 else 0  # a link-local address means nothing without its interface
+        host = f"[{host}%25{socket.if_indextoname(scope)}]" if scope and "%" not in host else f"[{host}]"
+    return f"http://{host}:{port}"
+
+
+def _not_listening(address: str, error: OSError) -> str:
+    """Say why nothing can be served at *address*, and what to do."""
+    if isinstance(error, socket.gaierror):
+        why, remedy = "no machine of that name is known", "give an address of this machine"
+    else:
+        why = os.strerror(error.errno or 0)
+        remedy = {
+            errno.EADDRINUSE: "end the program that does",
+            errno.EACCES: "take a port above 1023",
+            errno.EADDRNOTAVAIL: "give an address that this machine has",
+        }.get(error.errno or 0, "correct it")
+    return f"cannot listen on {address}: {why}; {remedy}, or set web.listen_address (EXPORTER_WEB__LISTEN_ADDRESS)"
