@@ -149,6 +149,8 @@ class App:
     async def _take(self, parts: "_Parts", settings: Settings) -> Changes:
         """Go on with other settings; raises :class:`~exporter.model.errors.SettingsError` before anything changed."""
         fleet = await self._projects.use(settings)
+        for name in self.settings.projects.keys() - settings.projects.keys():
+            self.telemetry.forget_project(name)
         # Nothing else runs from here to the end: no poll and no scrape sees half of it.
         self.settings = settings
         changes = parts.registration.swap(settings, fleet)

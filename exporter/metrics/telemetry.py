@@ -122,6 +122,11 @@ class Telemetry:
         found[0].inc()
         found[1].observe(seconds)
 
+    def forget_project(self, project: str) -> None:
+        """Remove the series of a project that is not configured any more."""
+        with suppress(KeyError):
+            self.clock_skew.remove(project)
+
     def _declare_polls(self, service: str) -> None:
         self.poll_lag = self._histogram(
             "poll_lag_seconds", "Seconds from when a poll was due to when it started", LAG_BUCKETS

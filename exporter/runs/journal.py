@@ -28,7 +28,9 @@ from exporter.services.adapter import Adapter
 EVERY: Final = 2.0
 """Seconds at least between two writes."""
 SHARE: Final = 20
-"""A write that took long is followed by a pause of so many times as long."""
+"""A write that took long is followed by a pause of so many times as long,"""
+LONGEST_PAUSE: Final = 10.0
+"""but of so many seconds at most: what is counted meanwhile is shown only after the next write."""
 PARTS: Final = 1 << 16
 """Bytes that are written at once."""
 PATIENCE: Final = 10.0
@@ -147,7 +149,7 @@ class Journal:
                 self._failing = True
             else:
                 await self._wrote(records, gone)
-            self._pause = max(EVERY, SHARE * (time.perf_counter() - began))
+            self._pause = min(max(EVERY, SHARE * (time.perf_counter() - began)), LONGEST_PAUSE)
 
     def _still_kept(self) -> list[journal_format.JournalEntry]:
         """Return what is kept of jobs that are gone, and forget those that are gone for too long."""

@@ -69,7 +69,7 @@ def _text_quality(choices: list[_Choice]) -> float:
 
 def _choices(header: str) -> Iterator[_Choice]:
     for item in _ITEM.findall(header):
-        name, *rest = (part.strip() for part in _PARAMETER.findall(item))
+        name, *rest = [part.strip() for part in _PARAMETER.findall(item)] or [""]  # of ";" there is no part
         pairs = (part.partition("=") for part in rest)
         parameters = {key.strip().lower(): value.strip().strip('"') for key, _, value in pairs}
         weight = parameters.get("q", "1")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import pairwise
 from typing import Any, Final
 
 from exporter.model.errors import ExporterError
@@ -30,7 +31,11 @@ _SORTS: Final[Mapping[str, Callable[[Record], Any]]] = {
 }
 SORTS: Final = (*_SORTS, "next_poll")
 CANDIDATES: Final = 2000
-"""Jobs that are compared letter by letter to find the nearest; more would keep a core busy for seconds."""
+"""Jobs whose names are compared to find the nearest; anybody may ask, so it has to be some milliseconds of work."""
+LETTERS: Final = 64
+"""Letters of a name that are compared."""
+ALIKE: Final = 0.4
+"""The part of its pairs of letters that a near name shares, from 0 to 1."""
 
 
 class QueryError(ExporterError):
@@ -90,14 +95,28 @@ def page_of(found: Sequence[Record], query: Query) -> Sequence[Record]:
 
 def nearest(records: Collection[Record], service: str, job: str) -> list[JobKey]:
     """Return up to three registered jobs whose names are like the one asked for, the likest first."""
-    keys = [record.job.key for record in records]
-    same_name = [key for key in keys if key.job.casefold() == job.casefold()]
-    folded = job.casefold()
-    within = [key for key in keys if folded in key.job.casefold() and key not in same_name]
-    candidates = {key.job: key for key in keys[:CANDIDATES]}
-    candidates |= {key.job: key for key in keys if key.service == service} if len(keys) <= CANDIDATES else {}
-    close = [candidates[name] for name in get_close_matches(job, candidates, 3, 0.5)]
-    return list(dict.fromkeys([*same_name, *within[:3], *close]))[:3]
+    keys, folded = [record.job.key for record in records], job.casefold()
+    found: list[tuple[float, JobKey]] = []
+    for key in keys:
+        name = key.job.casefold()
+        if name == folded or (folded and folded in name):
+            found.append((2.0 if name == folded else 1.0, key))
+    if len(found) < 3:
+        wanted = _pairs(folded)
+        alike = ((_alike(wanted, _pairs(key.job.casefold())), key) for key in keys[:CANDIDATES])
+        found += [(share, key) for share, key in alike if share >= ALIKE]
+    found.sort(key=lambda each: (-each[0], each[1].service != service))
+    return list(dict.fromkeys(key for _, key in found))[:3]
+
+
+def _pairs(name: str) -> frozenset[str]:
+    """Return the pairs of letters that stand side by side, with those at the ends."""
+    return frozenset(map("".join, pairwise(f" {name[:LETTERS]} ")))
+
+
+def _alike(one: frozenset[str], other: frozenset[str]) -> float:
+    """Return the part of the pairs of both names that they share."""
+    return len(one & other) * 2 / (len(one) + len(other))
 
 
 def _name(record: Record) -> str:

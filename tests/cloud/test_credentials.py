@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from exporter.cloud.credentials import Call, Credentials, secret_files
+from exporter.cloud.credentials import Call, Credentials
 from exporter.cloud.credentials.access_key import AccessKey
 from exporter.cloud.credentials.signing import Signer
 from exporter.cloud.credentials.token_file import TokenFile
 from exporter.config.files import SECRET_LIMIT, secret
+from exporter.local_files import read_regular
 from exporter.model.errors import PollError, SettingsError
 from exporter.model.reason import Reason
 
@@ -143,7 +144,7 @@ class TestAccessKey:
         key = AccessKey(key_id_file=ak, secret_file=sk, monotonic=ticks)
         await key.headers(CALL)
         write(ak, "AK2-half")
-        read = secret_files.read_regular
+        read = read_regular
 
         def rotating(path: Path, most: int) -> bytes:
             if path == sk:
@@ -152,7 +153,7 @@ class TestAccessKey:
                 write(sk, "SK3")
             return read(path, most)
 
-        monkeypatch.setattr(secret_files, "read_regular", rotating)
+        monkeypatch.setattr("exporter.cloud.credentials.secret_files.read_regular", rotating)
         ticks.at += 1
         assert Signer("AK1", "SK1").headers(CALL) == await key.headers(CALL)
         ticks.at += 1

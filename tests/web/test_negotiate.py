@@ -1,6 +1,8 @@
 """What a client's headers ask for."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exporter.web.negotiate import gzip_ok, openmetrics
 
@@ -74,5 +76,17 @@ def test_gzip_is_used_where_it_is_allowed(accept_encoding: str, expected: bool) 
 
 @pytest.mark.parametrize("header", ['"' * 4000, "," * 8000, ";=" * 4000, 'a;q="' + "\\" * 4000, "\x00\xff"])
 def test_a_hostile_header_is_no_error(header: str) -> None:
+    assert not openmetrics(header)
+    assert not gzip_ok(header)
+
+
+@given(st.text(alphabet=';,="\\q.01 */abgzip\t', max_size=60))
+def test_any_header_has_a_meaning(header: str) -> None:
+    assert openmetrics(header) in {True, False}
+    assert gzip_ok(header) in {True, False}
+
+
+@pytest.mark.parametrize("header", [";", ",", ";;,", "text/plain,;", ";q=1", '"', '";', "=;="])
+def test_what_says_nothing_asks_for_plain_text(header: str) -> None:
     assert not openmetrics(header)
     assert not gzip_ok(header)
