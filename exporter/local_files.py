@@ -22,7 +22,7 @@ class NotRegularError(OSError):
         kind = next((kind for matches, kind in KINDS if matches(mode)), "something else")
         remedy = "the file in it" if stat.S_ISDIR(mode) else "a regular file"
         self.sentence = f"this is {kind}; name {remedy}"
-        super().__init__(errno.EINVAL, self.sentence, str(path))
+        super().__init__(errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL, self.sentence, str(path))
 
 
 def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:

@@ -5,6 +5,7 @@ of both whole. A file that cannot be read is set aside and never overwritten. Wh
 """
 
 import asyncio
+import errno
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -204,11 +205,11 @@ class Journal:
     async def _set_aside(self, error: Exception) -> None:
         """Begin anew, and keep what is there under another name; a folder is none of ours."""
         try:
-            if isinstance(error, IsADirectoryError):
+            if isinstance(error, OSError) and error.errno == errno.EISDIR:
                 raise error
             aside = await asyncio.to_thread(self._rename)
         except OSError as failure:
-            self._in_the_way = not isinstance(failure, IsADirectoryError)
+            self._in_the_way = failure.errno != errno.EISDIR
             self._failed("the journal can neither be read nor set aside; counters begin at 0", failure)
         else:
             self._failed("the journal cannot be read and is set aside; counters begin at 0", error, aside=str(aside))
