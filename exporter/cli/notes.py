@@ -1,20 +1,41 @@
 """What ``check`` says besides of a configuration that is valid: what may not be meant, and what will be missing."""
 
 import os
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
+
+from pydantic import BaseModel, SecretStr
 
 from exporter.config import Settings
 from exporter.config.patterns import matches, shown
+from exporter.model.messages import nearest
 
 OTC: Final = frozenset({"eu-de", "eu-nl", "eu-ch2"})
 """Regions of Open Telekom Cloud."""
+# fmt: off
+REGIONS: Final = frozenset((
+    "ae-ad-1", "af-north-1", "af-south-1", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4",
+    "ap-southeast-5", "cn-east-2", "cn-east-3", "cn-east-4", "cn-east-5", "cn-north-1", "cn-north-11", "cn-north-12",
+    "cn-north-2", "cn-north-4", "cn-north-9", "cn-south-1", "cn-south-2", "cn-south-4", "cn-southwest-2",
+    "cn-southwest-3", "eu-west-0", "eu-west-101", "la-north-2", "la-south-2", "me-east-1", "my-kualalumpur-1",
+    "na-mexico-1", "ru-moscow-1", "ru-northwest-2", "sa-brazil-1", "tr-west-1",
+))
+"""Regions in which the vendor lists any of the services."""
+# fmt: on
+PROJECT_ID: Final = re.compile(r"[0-9a-f]{32}")
+QUOTES: Final = ("'", '"')
 
 
 def notes(settings: Settings) -> Iterator[str]:
     """Yield sentences for the operator."""
     yield from (f"environment: warning: {sentence}" for sentence in settings.without_effect)
     yield from _regions(settings)
+    yield from _secrets(settings)
+    yield from _twice(settings)
+    if settings.poll.interval > settings.poll.stale_after:
+        yield "poll: warning: interval is longer than stale_after; jobs that run are stale most of the time"
     yield from _zones(settings)
     yield from _files(settings)
     yield from _journal(settings)
@@ -25,8 +46,48 @@ def _regions(settings: Settings) -> Iterator[str]:
         said = f"project {name}: warning: {project.region} is"
         if project.cloud == "huaweicloud" and project.region in OTC:
             yield f"{said} a region of Open Telekom Cloud; set projects.{name}.cloud: otc"
+        elif project.cloud == "huaweicloud" and project.region not in REGIONS:
+            near = nearest(project.region, REGIONS)
+            yield f"{said} no region that is known{f'; is {near} meant?' if near else ''}"
+        elif project.cloud == "otc" and project.region != "eu-de" and project.region in OTC:
+            yield f"{said} a region without DLI, DWS and CDM as far as is known; those are in eu-de"
         elif project.cloud == "otc" and project.region not in OTC:
             yield f"{said} no region of Open Telekom Cloud ({', '.join(sorted(OTC))}); correct it, or take cloud out"
+
+
+def _secrets(settings: Settings) -> Iterator[str]:
+    """Say of keys and ids that no cloud would give, and of files that others may write."""
+    for name, project in settings.projects.items():
+        where = f"project {name}: warning:"
+        if project.project_id is not None and not PROJECT_ID.fullmatch(project.project_id):
+            yield f"{where} project_id is not 32 hexadecimal digits, as those of this cloud are; check it"
+        for kind, key, value in _credentials(project.credentials):
+            text = value.get_secret_value() if isinstance(value, SecretStr) else value
+            if isinstance(text, str) and text[:1] in QUOTES:
+                yield f"{where} {kind}{key} begins with a quote, which an env file keeps; write it without"
+            elif isinstance(text, str) and text != text.strip():
+                yield f"{where} {kind}{key} has a space before or after it; write it without"
+            elif isinstance(text, Path) and text.stat().st_mode & 0o002:
+                yield f"{where} {kind}{key} may be written by everybody; take that right away (chmod o-w)"
+
+
+def _credentials(section: BaseModel, kind: str = "credentials.") -> Iterator[tuple[str, str, object]]:
+    for key in type(section).model_fields:
+        value = getattr(section, key)
+        if isinstance(value, BaseModel):
+            yield from _credentials(value, f"{kind}{key}.")
+        else:
+            yield kind, key, value
+
+
+def _twice(settings: Settings) -> Iterator[str]:
+    """Say of jobs that are one at the cloud."""
+    first: dict[tuple[object, ...], str] = {}
+    for job in settings.jobs:
+        what = (job.key.service, job.project, *sorted(job.target.items()))
+        name = first.setdefault(what, job.key.job)
+        if name != job.key.job:
+            yield f"jobs: warning: {shown(name)} and {shown(job.key.job)} are the same {job.key.service} job"
 
 
 def _zones(settings: Settings) -> Iterator[str]:
@@ -48,6 +109,8 @@ def _journal(settings: Settings) -> Iterator[str]:
     if settings.journal is None:
         return
     folder = settings.journal.parent
+    if settings.journal.is_dir():
+        yield f"journal: warning: {settings.journal} is a directory; name a file in it, or nothing survives a restart"
     if not folder.is_dir():
         yield f"journal: warning: there is no folder {folder} here; until there is, all counters over runs stand still"
     elif not os.access(folder, os.W_OK | os.X_OK):

@@ -13,7 +13,7 @@ PROJECTS = """\
 projects:
   prod:
     region: cn-north-4
-    project_id: p
+    project_id: 05f2cff45100d5112f4bc00b794ea08e
     endpoints: {cdm: "http://127.0.0.1:9", dws: "http://127.0.0.1:9"}
     credentials: {access_key: {key_id: a, secret: b}}
 """
