@@ -56,7 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     rules.add_argument("--rules", action="store_true", help="list what the rules under discovery find, not all jobs")
     job = argparse.ArgumentParser(add_help=False, parents=[config])
     job.add_argument("service", metavar="SERVICE", help="the job's service, for example dli")
-    job.add_argument("job", metavar="JOB", help="the job's name, as in the label job")
+    job.add_argument("job", metavar="JOB", nargs="?", help="the job's name, as in the label job")
+    poll.add_ids(job)
     for name, command, parents in (
         ("run", run.command, [config]),
         ("demo", demo.command, []),
@@ -66,5 +67,6 @@ def _parser() -> argparse.ArgumentParser:
         ("metrics", reference.command, []),
     ):
         text = (command.__doc__ or "").split("\n", maxsplit=1)[0]
-        commands.add_parser(name, help=text, description=text, parents=parents).set_defaults(command=command)
+        added = commands.add_parser(name, help=text, description=text, parents=parents)
+        added.set_defaults(command=command, wrong_usage=added.error)
     return parser

@@ -65,7 +65,7 @@ async def _service(project: Project, adapter: Adapter, rule: Rule | None = None)
         print(f"  # {service}: the cloud has no list of its jobs; their ids come from what started them")
         return False
     try:
-        found = await _find(project, adapter, adapter.lists, rule or adapter.lists.rule())
+        found = await ask_lists(project, adapter, adapter.lists, rule or adapter.lists.rule())
     except PollError as error:
         if error.refused:
             raise
@@ -80,7 +80,7 @@ async def _service(project: Project, adapter: Adapter, rule: Rule | None = None)
     return bool(found.failures)
 
 
-async def _find(project: Project, adapter: Adapter, lister: Lister[Any], rule: Rule) -> Found:
+async def ask_lists(project: Project, adapter: Adapter, lister: Lister[Any], rule: Rule) -> Found:
     """Ask for the jobs, one call after the other and within the limits."""
     budgets: dict[str, Budget] = {}
     gate, clock = CircuitBreaker(), project.clock

@@ -4,57 +4,125 @@ import argparse
 import asyncio
 import difflib
 import json
+import os
 import time
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
+
+from pydantic import ValidationError
 
 from exporter import logs
 from exporter.app import App
-from exporter.cli.run import load_settings
-from exporter.config import Settings
+from exporter.cli.discover import ask_lists
+from exporter.cloud.projects import Projects
+from exporter.config import Settings, load
 from exporter.metrics.store import JobStore
+from exporter.model.changes import DISCOVERY, STATIC
 from exporter.model.errors import ExporterError, PollError
 from exporter.model.job import Job, JobKey
+from exporter.model.messages import instead, shown
+from exporter.model.packed import Packed
 from exporter.model.record import Fault, Record
 from exporter.runs import transitions
 from exporter.services import registry
+from exporter.services.adapter import Adapter
 from exporter.sources.job_files import registered
 
 
+def add_ids(parser: argparse.ArgumentParser) -> None:
+    """Add an option for each field that names a job in its service."""
+    for field in sorted({field for adapter in registry.load().values() for field in adapter.entry.model_fields}):
+        parser.add_argument(_option(field), metavar=field.upper(), help="poll a job that is not registered")
+    parser.add_argument("--project", metavar="NAME", help="with ids: the project; may be left out with one project")
+
+
 def command(options: argparse.Namespace) -> int:
-    """Poll one registered job once and print request, answer class, snapshot and samples."""
-    settings = load_settings(options)
+    """Poll one job once, registered, found by a rule or by its ids, and print request, answer, snapshot and samples."""
+    adapter = registry.load().get(options.service)
+    if adapter is None:
+        raise ExporterError(f"unknown service {shown(options.service)}{instead(options.service, registry.load())}")
+    ids = {name: value for name in adapter.entry.model_fields if (value := getattr(options, name)) is not None}
+    if not ids and options.job is None:
+        options.wrong_usage(f"JOB or {' and '.join(map(_option, adapter.entry.model_fields))} is required")
+    settings = load(Path(options.config) if options.config else None, os.environ, jobs_needed=False)
     logs.configure(settings.log.level, settings.log.format, settings.log.vendor_text)
-    job = _job(settings, JobKey(options.service, options.job))
-    return asyncio.run(_poll(App(settings), job))
+    return asyncio.run(_command(App(settings), adapter, options, ids))
 
 
-def _job(settings: Settings, key: JobKey) -> Job:
-    jobs, mistakes = registered(settings)
-    known = {job.key: job for job in jobs}
-    if job := known.get(key):
-        return job
-    near = difflib.get_close_matches(key.job, [each.job for each in known if each.service == key.service], n=3)
-    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-    if settings.discovery:
-        hint += "; what rules find only a running exporter knows: register it by hand (discover --rules prints how)"
-    raise ExporterError("\n".join((f"no job {key.job!r} of service {key.service!r} is registered{hint}", *mistakes)))
-
-
-async def _poll(app: App, job: Job) -> int:
+async def _command(app: App, adapter: Adapter, options: argparse.Namespace, ids: Mapping[str, str]) -> int:
     async with app.fleet() as fleet:
-        began = time.perf_counter()
-        record, failure = transitions.registered(job, fleet.adapter(job)), None
+        job = _by_id(app.settings, adapter, options, ids) if ids else _registered(app.settings, options)
+        return await _poll(app, fleet, job or await _found(app.settings, fleet, options))
+
+
+def _by_id(settings: Settings, adapter: Adapter, options: argparse.Namespace, ids: Mapping[str, str]) -> Job:
+    """Return the job that the options name."""
+    try:
+        entry = adapter.entry.model_validate(dict(ids))
+    except ValidationError as error:
+        missing = [_option(str(each["loc"][0])) for each in error.errors(include_url=False) if each["loc"]]
+        raise ExporterError(f"a {adapter.service} job needs {' and '.join(missing)} too") from None
+    project = options.project or next(iter(settings.projects))
+    if project not in settings.projects:
+        raise ExporterError(f"unknown project {shown(project)}{instead(project, settings.projects)}")
+    if options.project is None and len(settings.projects) > 1:
+        raise ExporterError(f"--project is required; one of {', '.join(sorted(settings.projects))}")
+    key = JobKey(adapter.service, options.job or entry.default_name)
+    return Job(key, project, Packed(dict(ids)), None, STATIC, settings.projects[project].region)
+
+
+def _option(field: str) -> str:
+    return f"--{field.replace('_', '-')}"
+
+
+def _registered(settings: Settings, options: argparse.Namespace) -> Job | None:
+    jobs, _ = registered(settings)
+    return next((job for job in jobs if job.key == (options.service, options.job)), None)
+
+
+async def _found(settings: Settings, fleet: Projects, options: argparse.Namespace) -> Job:
+    """Return the job that a rule finds now, the newest of its name; raises :class:`ExporterError` if none does."""
+    jobs, complaints = registered(settings)
+    names = [job.key.job for job in jobs if job.key.service == options.service]
+    rules = [search for search in settings.discovery if search.service == options.service]
+    for search in rules:
+        project, adapter = fleet.projects[search.project], fleet.adapters[search.service]
+        assert adapter.lists is not None  # noqa: S101 - the settings have no rule for another service
         try:
-            request = await fleet.request(job)
-            query = "?" + "&".join(f"{name}={value}" for name, value in request.query) if request.query else ""
-            where = fleet.projects[job.project].endpoints[job.key.service]
-            print(f"request:  {request.method} {where}{request.path}{query}  ({request.operation})")
-            answer = await fleet.ask(job)
-            record = transitions.worked(record, answer, app.clock.now(), fleet.adapter(job))
+            found = await ask_lists(project, adapter, adapter.lists, search.rule)
         except PollError as error:
-            failure = error
-            fault = Fault(error.reason, app.clock.now(), error.sentence, error.code, error.request_id, error.text)
-            record = transitions.failed(record, fault)
+            complaints = (*complaints, f"project {search.project}: {error.sentence}")
+            continue
+        complaints = (*complaints, *(f"project {search.project}: {error.sentence}" for _, error in found.failures))
+        for each in reversed(found.jobs):
+            if each.name == options.job:
+                print(f"found:    by a rule of discovery, in project {search.project}")
+                key = JobKey(search.service, each.name)
+                return Job(key, search.project, each.listed.target, None, DISCOVERY, project.region)
+        names += [each.name for each in found.jobs]
+    near = difflib.get_close_matches(options.job, names, n=3)
+    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+    also = ", and no rule of discovery finds one" if rules else ""
+    sentence = f"no job {options.job!r} of service {options.service!r} is registered{also}{hint}"
+    raise ExporterError("\n".join((sentence, *complaints)))
+
+
+async def _poll(app: App, fleet: Projects, job: Job) -> int:
+    began = time.perf_counter()
+    record, failure = transitions.registered(job, fleet.adapter(job)), None
+    try:
+        request = await fleet.request(job)
+        query = "?" + "&".join(f"{name}={value}" for name, value in request.query) if request.query else ""
+        where = fleet.projects[job.project].endpoints[job.key.service]
+        print(f"request:  {request.method} {where}{request.path}{query}  ({request.operation})")
+        answer = await fleet.ask(job)
+        record = transitions.worked(record, answer, app.clock.now(), fleet.adapter(job))
+    except PollError as error:
+        failure = error
+        fault = Fault(error.reason, app.clock.now(), error.sentence, error.code, error.request_id, error.text)
+        record = transitions.failed(record, fault)
     print(f"answer:   {'ok' if failure is None else failure.reason.value} in {time.perf_counter() - began:.3f} s")
     if failure is not None:
         print(f"          {failure.sentence}")
@@ -77,11 +145,22 @@ def _snapshot(record: Record) -> str:
 
 
 def _samples(record: Record) -> str:
+    """Return the samples; of a metric with several, or a counter, those that are 0 are only counted."""
     store = JobStore(1_000_000, registry.identity())
     store.put(record)
-    lines = (
-        b"".join(part for section in store.sections(openmetrics=False) for part in section)
-        .decode()
-        .splitlines(keepends=True)
-    )
-    return "".join(line for line in lines if not line.startswith("#"))
+    text = b"".join(part for section in store.sections(openmetrics=False) for part in section).decode()
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    metrics = Counter(_metric(line) for line in lines)
+    several = {name for name, number in metrics.items() if number > 1 or name.endswith("_total")}
+    zeros = [line for line in lines if _is_zero(line) and _metric(line) in several]
+    shown_lines = [line for line in lines if line not in zeros]
+    folded = [f"{name} ({number})" for name, number in Counter(map(_metric, zeros)).items()]
+    return "\n".join([*shown_lines, *([f"and 0: {', '.join(folded)}"] if folded else []), ""])
+
+
+def _metric(line: str) -> str:
+    return line.partition("{")[0].partition(" ")[0]
+
+
+def _is_zero(line: str) -> bool:
+    return float(line.rpartition(" ")[2]) == 0

@@ -18,7 +18,7 @@ from exporter.config import (
     yaml_reader,
 )
 from exporter.config import env as variables
-from exporter.config.errors import Mistake, SourcePosition, lines
+from exporter.config.errors import ENVIRONMENT, Mistake, SourcePosition, lines
 from exporter.config.section import HOST_NAME, WRITTEN
 from exporter.config.settings import Settings
 from exporter.config.tree import MappingNode, from_plain, merge, without_halves
@@ -81,7 +81,10 @@ def _checked(root: MappingNode, environ: Mapping[str, str], jobs_needed: bool) -
     HOST_NAME.set(environ.get("HOSTNAME") or socket.gethostname())
     mistakes = constraints.one_of(root)
     if not root.get("projects"):
-        sentence = "none is given; name one under projects, or set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"
+        sentence = "none is given; name one under projects"
+        if root.place.source == ENVIRONMENT:
+            sentence = "none is given, and no configuration file was named; name it by --config FILE or EXPORTER_CONFIG"
+        sentence += ", or set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"
         mistakes.append(Mistake(root.place, ("projects",), sentence))
     reader = job_entries.Reader(root, root.table("projects"), adapters)
     elsewhere = root.get("job_files") or root.get("discovery")

@@ -60,12 +60,60 @@ def test_without_jobs_only_discover_takes_the_configuration(cloud: dict[str, Any
     assert "no job is registered" in result.stderr
 
 
-def test_a_job_that_a_rule_would_find_is_not_known_to_poll(cloud: dict[str, Any], tmp_path: Path) -> None:
+def test_a_job_that_a_rule_finds_can_be_polled(cloud: dict[str, Any], tmp_path: Path) -> None:
     config = written(cloud, tmp_path / "exporter.yaml", discovery=[{"service": "cdm"}])
-    result = exporter("poll", "cdm", "orders", "--config", config)
+    listed = yaml.load(exporter("discover", "--rules", "--config", config).stdout, yaml.BaseLoader)["jobs"]
+    name = listed[0].get("name", listed[0]["job_name"])
+    result = exporter("poll", "cdm", name, "--config", config)
+
+    assert "found:    by a rule of discovery, in project " in result.stdout
+    assert f"/clusters/{listed[0]['cluster_id']}/cdm/job/" in result.stdout
+    assert "snapshot: {" in result.stdout
+
+
+def test_a_job_that_no_rule_finds_is_told_with_the_nearest_that_one_does(cloud: dict[str, Any], tmp_path: Path) -> None:
+    config = written(cloud, tmp_path / "exporter.yaml", discovery=[{"service": "cdm"}])
+    listed = yaml.load(exporter("discover", "--rules", "--config", config).stdout, yaml.BaseLoader)["jobs"]
+    name = listed[0].get("name", listed[0]["job_name"])
+    result = exporter("poll", "cdm", f"{name}x", "--config", config)
 
     assert result.returncode == 1
-    assert "what rules find only a running exporter knows" in result.stderr
+    assert f"no job '{name}x' of service 'cdm' is registered, and no rule of discovery finds one" in result.stderr
+    assert repr(name) in result.stderr
+
+
+def test_a_job_can_be_polled_by_its_ids_without_being_registered(cloud: dict[str, Any], tmp_path: Path) -> None:
+    config = written(cloud, tmp_path / "exporter.yaml")
+    dli = next(job for job in cloud["jobs"] if job["service"] == "dli")
+    cdm = next(job for job in cloud["jobs"] if job["service"] == "cdm")
+    by_id = exporter("poll", "dli", "--job-id", dli["job_id"], "--config", config)
+    by_two = exporter(
+        "poll", "cdm", "--cluster-id", cdm["cluster_id"], "--job-name", cdm["job_name"], "--config", config
+    )
+    half = exporter("poll", "cdm", "--cluster-id", cdm["cluster_id"], "--config", config)
+
+    assert f"/jobs/{dli['job_id']}/progress" in by_id.stdout
+    assert f"/clusters/{cdm['cluster_id']}/cdm/job/" in by_two.stdout
+    assert (half.returncode, half.stderr) == (1, "a cdm job needs --job-name too\n")
+
+
+def test_an_unknown_service_is_told_with_those_that_are_known(cloud: dict[str, Any], tmp_path: Path) -> None:
+    result = exporter("poll", "dly", "orders", "--config", written(cloud, tmp_path / "exporter.yaml"))
+
+    assert (result.returncode, result.stderr) == (1, 'unknown service "dly"; did you mean "dli"?\n')
+
+
+def test_what_is_zero_is_folded_and_a_single_value_is_shown(cloud: dict[str, Any], tmp_path: Path) -> None:
+    dli = next(job for job in cloud["jobs"] if job["service"] == "dli")
+    config = written(cloud, tmp_path / "exporter.yaml")
+    samples = exporter("poll", "dli", "--job-id", dli["job_id"], "--config", config).stdout.partition("samples:\n")[2]
+
+    assert "huaweicloud_job_up{" in samples
+    assert "huaweicloud_job_state{" in samples
+    zeros = [line for line in samples.splitlines() if line.endswith(" 0.0")]
+    assert not [line for line in zeros if "_total{" in line or "_state{" in line]
+    assert "and 0: " in samples.splitlines()[-1]
+    assert "huaweicloud_job_runs_total (3)" in samples.splitlines()[-1]
 
 
 def test_rules_are_tried_without_being_run(cloud: dict[str, Any], tmp_path: Path) -> None:

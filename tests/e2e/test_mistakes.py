@@ -156,6 +156,16 @@ def test_an_address_that_is_not_here_is_told(config: Path, address: str, told: s
     assert f"cannot listen on {address}: {told}, or set web.listen_address" in done.stderr
 
 
+def test_without_a_configuration_file_it_is_told_how_to_name_one() -> None:
+    done = exporter("check")
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0] == (
+        "environment: projects: none is given, and no configuration file was named; name it by --config FILE or"
+        " EXPORTER_CONFIG, or set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"
+    )
+
+
 def test_a_job_that_is_not_registered_is_told(config: Path) -> None:
     done = exporter("poll", "dli", "order", "--config", str(config))
 

@@ -1,4 +1,4 @@
-"""Data Lake Insight: SQL and Spark jobs.
+"""Data Lake Insight: SQL jobs.
 
 Source: DLI API reference, "Querying the Job Execution Progress" (ShowJobProgress), tables 2 and 3; the list of
 jobs has its own module.
