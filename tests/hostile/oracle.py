@@ -96,7 +96,7 @@ class Oracle:
             if job is None:
                 wrong.append(f"{key}: there is no such job")
                 continue
-            if group.one("last_poll_timestamp_seconds") is not None:
+            if group.states and _ident(job, group):  # by a poll of its own: a list knows no runs
                 self._polled.setdefault(key, scrape.at)
             wrong += [f"{key[0]}/{key[1]}: {text}" for text in (*self._falls(group), *self._job(job, group, scrape.at))]
         self.faults += wrong

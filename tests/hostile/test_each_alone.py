@@ -53,7 +53,10 @@ async def results(folder: Path) -> dict[str, Outcome]:
             cloud = Cloud(Author(rng, began, script).write(), plan, Table(), rng)
             clouds[name] = await stack.enter_async_context(cloud)
         exporter = await stack.enter_async_context(running(configuration(clouds, by_key=True), folder))
-        oracles = {name: Oracle(cloud.world, prefix=f"{name}.") for name, cloud in clouds.items()}
+        oracles = {
+            name: Oracle(cloud.world, prefix=f"{name}.", list_age=90.0 if name in LONG else 30.0)
+            for name, cloud in clouds.items()
+        }
         started = time.time()
         for cloud in clouds.values():
             assert isinstance(cloud.plan, Some)
