@@ -7,8 +7,7 @@ truth; it knows nothing of how either is come by.
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from tests.hostile.daemon import Labels, Scrape
@@ -203,50 +202,70 @@ def _shown(job: Job, clusters: dict[str, str]) -> str:
     return f"{clusters[job.cluster]}/{job.name}" if job.service == "cdm" else job.name
 
 
-def _true(run: Run, since: float, now: float, what: Callable[[float], float | None]) -> set[float | None]:
-    """Return every value that *what* had in a window."""
-    moments, at = {since, now, run.started, run.ended, run.ended + run.late}, since
-    while at < now:
-        moments.add(at)
-        at += STEP / 2
-    return {what(moment) for moment in moments if since <= moment <= now}
+@dataclass(frozen=True)
+class Once:
+    """Every value that *what* had in a window, looked up from its end: what is shown is mostly of the last poll."""
+
+    run: Run
+    since: float
+    now: float
+    what: Callable[[float], float | None]
+
+    def __iter__(self) -> Iterator[float]:
+        run, at = self.run, self.now
+        marks = (self.since, run.started, run.ended, run.ended + run.late)
+        while at > self.since:
+            yield from self._at(at)
+            at -= STEP / 2
+        for mark in marks:
+            if self.since <= mark <= self.now:
+                yield from self._at(mark)
+
+    def _at(self, moment: float) -> Iterator[float]:
+        value = self.what(moment)
+        if value is not None:
+            yield value
+
+
+def _is(value: float, right: Iterable[float]) -> bool:
+    return any(abs(each - value) < 1e-6 for each in right)
 
 
 def _values(job: Job, run: Run, group: Group, since: float, now: float, listed: float) -> Iterator[str]:
     """Compare the values of a run."""
     state = group.states[0]
-    states = _true(run, since, now, lambda at: STATES.index(run.state(at)))
+    states = Once(run, since, now, lambda at: STATES.index(run.state(at)))
     if STATES.index(state) not in states:
-        yield f"state {state}, not of {sorted(STATES[int(each)] for each in states if each is not None)}"
-    expected: dict[str, AbstractSet[float | None]] = {"progress_ratio": _progress(job, run, state, since, now)}
+        yield f"state {state}, not of {sorted({STATES[int(each)] for each in states})}"
+    expected: dict[str, Iterable[float]] = {"progress_ratio": _progress(job, run, state, since, now)}
     expected["start_timestamp_seconds"] = {run.started, run.created}
     expected["end_timestamp_seconds"] = {run.ended} if now >= run.ended else set()
     if job.service == "cdm":
         expected |= _rows(job, run, state, since, now)
         if state == "running":  # the counts of a run that goes on are those of the last list, not of the last poll
-            expected |= dict.fromkeys(("rows_read", "rows_written"), frozenset(_true(run, listed, now, run.rows_done)))
+            expected |= dict.fromkeys(("rows_read", "rows_written"), Once(run, listed, now, run.rows_done))
     if job.service == "dli":
         yield from _tasks(run, group, state, since, now)
     for metric, right in expected.items():
         value = group.one(metric)
-        if value is not None and not any(each is not None and abs(each - value) < 1e-6 for each in right):
-            yield f"{metric} {value!r}, not of {sorted(each for each in right if each is not None)[:12]}"
+        if value is not None and not _is(value, right):
+            yield f"{metric} {value!r}, not of {sorted(set(right))[:12]}"
     code = group.label("failure_info", "code")
     if code is not None and (state != "failed" or code not in (CODES[job.service], "other")):
         yield f"failure_info {code} in state {state}"
 
 
-def _progress(job: Job, run: Run, state: str, since: float, now: float) -> set[float | None]:
+def _progress(job: Job, run: Run, state: str, since: float, now: float) -> Iterable[float]:
     if state == "succeeded":
         return {1.0}
     if state == "failed" and job.service == "cdm":
         return set()
-    return _true(run, since, now, lambda at: run.share(at) / 100)
+    return Once(run, since, now, lambda at: run.share(at) / 100)
 
 
-def _rows(job: Job, run: Run, state: str, since: float, now: float) -> dict[str, AbstractSet[float | None]]:
-    done = _true(run, since, now, run.rows_done)
-    files: dict[str, AbstractSet[float | None]] = {
+def _rows(job: Job, run: Run, state: str, since: float, now: float) -> dict[str, Iterable[float]]:
+    done = Once(run, since, now, run.rows_done)
+    files: dict[str, Iterable[float]] = {
         "files_read": {12.0},
         "files_written": {11.0},
         "files": {12.0},
@@ -258,7 +277,7 @@ def _rows(job: Job, run: Run, state: str, since: float, now: float) -> dict[str,
     return {
         "rows_read": done,
         "rows_written": done,
-        "rows_inserted": _true(run, since, now, lambda at: rows_inserted(run, at)),
+        "rows_inserted": Once(run, since, now, lambda at: rows_inserted(run, at)),
         "rows_updated": {0.0},
         "rows_deleted": {0.0},
         **(files if job.files and state == "succeeded" else {metric: set() for metric in files}),
@@ -267,14 +286,14 @@ def _rows(job: Job, run: Run, state: str, since: float, now: float) -> dict[str,
 
 def _tasks(run: Run, group: Group, state: str, since: float, now: float) -> Iterator[str]:
     over = state not in ("pending", "running")
-    done = _true(run, run.started if over else since, now, run.share)
+    done = Once(run, run.started if over else since, now, run.share)
     for labels, value in group.values.get("tasks", {}).items():
         kind = dict(labels)["state"]
         if kind == "active" and over:
             yield f"{value} tasks are active in state {state}"
-        active = {100 - each for each in done if each is not None}
+        active = (100 - each for each in done)
         right = done if kind == "completed" else active if kind == "active" else {0.0}
-        if value not in right:
+        if not _is(value, right):
             yield f"{value} tasks are {kind}"
 
 

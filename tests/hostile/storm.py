@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.hostile.daemon import Exporter, configuration, running
+from tests.hostile.daemon import Exporter, Scrape, configuration, running
 from tests.hostile.misbehaviours import Some, Table, mixture
-from tests.hostile.oracle import OWN, Oracle
+from tests.hostile.oracle import OWN, Oracle, groups
 from tests.hostile.truth import Author, Script
 from tests.hostile.wire import Call, Cloud
 
@@ -70,12 +70,19 @@ def used(exporter: Exporter) -> tuple[float, int, int]:
     return round(exporter.memory(), 1), exporter.sockets(), exporter.threads()
 
 
+async def compare(oracle: Oracle, scrape: Scrape) -> None:
+    """Compare a scrape in small parts: the cloud answers from the same loop."""
+    for key, group in groups(scrape).items():
+        oracle.look(scrape, {key: group})
+        await asyncio.sleep(0)
+
+
 async def watch(exporter: Exporter, oracle: Oracle, report: Report, until: float, *, whole: bool = False) -> float:
     """Compare what is shown until a time, or until all is there; return when it ended."""
     while time.time() < until:
         await exporter.get("/-/healthy")
         scrape = await exporter.scrape()
-        oracle.look(scrape)
+        await compare(oracle, scrape)
         report.most = max(report.most, used(exporter))
         report.missing = oracle.missing(scrape) if whole else []
         if whole and not report.missing and scrape.status == 200:
@@ -88,7 +95,7 @@ async def warmed(exporter: Exporter, oracle: Oracle, until: float) -> None:
     """Wait until every job was polled."""
     while time.time() < until:
         scrape = await exporter.scrape()
-        oracle.look(scrape)
+        await compare(oracle, scrape)
         if scrape.status == 200 and not oracle.missing(scrape, counts=False):
             return
         await asyncio.sleep(0.4)
@@ -101,6 +108,7 @@ async def storm(
     jobs: int,
     seconds: float,
     share: float = 0.25,
+    quiet: float = 90.0,
     poll: Mapping[str, str] | None = None,
     without: tuple[str, ...] = (),
 ) -> Report:
@@ -121,7 +129,7 @@ async def storm(
             plan.since = time.time()
             plan.until = plan.since + seconds
             await watch(exporter, oracle, report, plan.until)
-            report.came_back_after = await watch(exporter, oracle, report, plan.until + 90, whole=True) - plan.until
+            report.came_back_after = await watch(exporter, oracle, report, plan.until + quiet, whole=True) - plan.until
             await asyncio.sleep(3)
             report.after = used(exporter)
             scrape = await exporter.scrape()
@@ -147,10 +155,13 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=300)
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--share", type=float, default=0.25)
+    parser.add_argument("--quiet", type=float, default=90, help="seconds to wait at most until all is shown again")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         report = asyncio.run(
-            storm(Path(folder), seed=args.seed, jobs=args.jobs, seconds=args.seconds, share=args.share)
+            storm(
+                Path(folder), seed=args.seed, jobs=args.jobs, seconds=args.seconds, share=args.share, quiet=args.quiet
+            )
         )
     sys.stdout.write(json.dumps(table(report), indent=1, ensure_ascii=False) + "\n")
     sys.stdout.writelines(f"{text}\n" for text in report.faults[:40])
