@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -10,8 +11,10 @@ from exporter import services
 from exporter.cli.check import report
 from exporter.config import load
 from exporter.metrics.store import JobStore
-from exporter.model.job import JobKey
+from exporter.model.errors import PollError
+from exporter.model.job import Job, JobKey
 from exporter.model.record import Record
+from exporter.model.snapshot import Snapshot, State
 from exporter.runs import transitions
 from exporter.services import registry
 from exporter.services.clouds import endpoint
@@ -20,7 +23,7 @@ SOURCE = '''
 """A pretend service: copies."""
 
 from exporter.services import json_fields
-from exporter.services.adapter import Adapter, Hosts, JobEntry, known_word
+from exporter.services.adapter import Adapter, Hosts, JobEntry
 from exporter.services.request import Request, segments
 from exporter.model.reason import Reason
 from exporter.model.run import RunId
@@ -42,18 +45,17 @@ class Copies(Adapter):
     limits = {"oms": 2.0}
     states = {"COPYING": State.RUNNING, "DONE": State.SUCCEEDED}
     codes = {"OMS.1": Reason.NOT_FOUND}
+    names = {"bucket": "bucket"}
     final = True
 
     def request(self, job, project_id):
         return Request("ShowCopy", segments("v2", project_id, job.target["bucket"]), "oms")
 
-    def parse(self, body, job, zone):
-        fields = json_fields.Fields(json_fields.document(body), unknown := [])
-        word = fields.word("state") or ""
-        state = self.states.get(word.upper(), State.UNKNOWN)
-        files = fields.amount("files")
+    def snapshot(self, fields, job):
+        state, native = fields.state("state", fields.word("state") or "", self.states)
+        files, start = fields.amount("files"), fields.moment("began")
         counts = {} if files is None else {Measure("files"): files}
-        return Snapshot(state, known_word(word, self.states), RunId("1"), counts=counts, unknown=tuple(unknown))
+        return Snapshot(state, native, RunId("1"), start=start, counts=counts, unknown=tuple(fields.unknown))
 
 
 ADAPTER = Copies()
@@ -99,3 +101,20 @@ def test_a_fourth_service_is_configured_called_read_and_shown() -> None:
     assert 'huaweicloud_job_info{bucket="backup",cluster_id="",job="copy-backup"' in lines
     assert 'huaweicloud_job_files{job="copy-backup",service="oms"} 7.0' in lines
     assert 'huaweicloud_job_state{job="copy-backup",service="oms",state="running"} 1.0' in lines
+
+
+@pytest.mark.usefixtures("fourth")
+def test_a_fourth_service_inherits_what_an_answer_is() -> None:
+    adapter = registry.load()["oms"]
+    job = Job(JobKey("oms", "copy-backup"), "prod", {"bucket": "backup"})
+
+    def read(**fields: object) -> Snapshot:
+        return adapter.parse(json.dumps({"state": "Copying", **fields}).encode(), job, ZoneInfo("Asia/Shanghai"))
+
+    assert read(began="2024-03-05T08:10:00", bucket=" backup").start == 1709597400
+    assert (read(began=0).start, read(began=0).unknown) == (None, ())
+    assert read(began=1709597400, files="1e999").unknown == ("files", "began")
+    assert read(state="\uff23OPYING").state is State.UNKNOWN
+    for strange in ({"bucket": "other"}, {"state": 7}, {"x": [0] * 200_000}):
+        with pytest.raises(PollError):
+            read(**strange)

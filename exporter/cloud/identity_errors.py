@@ -26,7 +26,8 @@ def refusal(answer: Response, sentences: Mapping[Reason, str], now: float, *, pr
         request_id=answer.headers.get("x-request-id", ""),
         retry_after=retry_after(answer.headers, now),
     )
-    reason = Reason.CONFIG if error.reason is Reason.NOT_FOUND else error.reason
+    reason = Reason.CONFIG if answer.status == 404 and error.reason is Reason.API else error.reason
+    reason = Reason.CONFIG if reason is Reason.NOT_FOUND else reason
     named = ", ".join(part for part in (f"HTTP {answer.status}", error.code) if part)
     return PollError(
         reason,

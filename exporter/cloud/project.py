@@ -93,7 +93,7 @@ class Project:
         )
         if error.reason is Reason.THROTTLED:
             self.telemetry.api_throttled.labels(adapter.service).inc()
-        error.known = error.reason in KNOWN
+        error.known = error.known and error.reason in KNOWN  # a proxy knows nobody
         if error.reason is Reason.AUTH:
             # A service that finds the user wanting behind the gateway had the signature accepted.
             error.refused = answer.status == 401 or error.code.startswith("APIG")

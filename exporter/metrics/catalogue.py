@@ -77,7 +77,8 @@ _FAMILIES: Final = (
     gauge(
         "incremental",
         "",
-        "1 if CDM's isIncrementing says that the run migrates for ever and never ends by itself, else 0",
+        "1 if CDM's isIncrementing says that the run is an incremental migration, such as a scheduled one for the dates"
+        " since the last, else 0; most such runs end",
         shown(lambda shown: None if shown.incremental is None else float(shown.incremental)),
     ),
     gauge(
@@ -122,7 +123,8 @@ _FAMILIES: Final = (
         "gauge",
         "Unix time in seconds when the run may be done: an estimate by the exporter and not the vendor's word, from the"
         " rate of tasks or progress and from earlier runs of the same name; absent unless running, and where the run"
-        " is incremental, stalled, longer than estimated, or too little is known of it" + LAST_POLL,
+        " is incremental and goes on at progress 1, stalled, longer than estimated, or too little is known of it"
+        + LAST_POLL,
         one(lambda record: record.may_end),
         unit="seconds",
     ),

@@ -2,7 +2,8 @@
 
 import os
 import platform
-from collections.abc import Callable, Mapping
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
 from prometheus_client import (
@@ -112,6 +113,11 @@ class Telemetry:
             "Seconds that the cloud's clock, as its Date header tells, is ahead of ours; a signature is void after 900",
             "project",
         )
+
+    def unread(self, service: str, fields: Iterable[str]) -> None:
+        """Count fields that could not be read, one for each time that they were said."""
+        for field, times in Tally(fields).items():
+            self.unknown_values.labels(service, field).inc(times)
 
     def answered(self, service: str, operation: str, status: int, seconds: float) -> None:
         """Count a call that was answered, and how long it took."""

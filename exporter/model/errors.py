@@ -20,8 +20,8 @@ TEXT_LIMIT: Final = 300
 
 def first_line(text: str) -> str:
     """Cut a vendor's text to what page and JSON may show: its first line with words, 300 characters of it."""
-    lines = (line.strip() for line in text.splitlines())
-    return next((line for line in lines if line), "")[:TEXT_LIMIT]
+    lines = text.lstrip()[: 4 * TEXT_LIMIT].splitlines()
+    return lines[0].strip()[:TEXT_LIMIT] if lines else ""
 
 
 class ExporterError(Exception):

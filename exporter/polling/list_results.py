@@ -101,8 +101,7 @@ class ListResults:
         self._told[name] = now
         news = before != now
         if news:
-            for field in answer.unknown:
-                self._telemetry.unknown_values.labels(name.service, field).inc()
+            self._telemetry.unread(name.service, answer.unknown)
         adapter = self._plan.fleet.adapter(record.job)
         wall = self._clock.now() - (self._clock.monotonic() - at)
         after, soon = merged(record, answer, wall, adapter, before=before, steady=at)

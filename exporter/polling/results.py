@@ -42,6 +42,7 @@ class Results:
         self._demand = demand
         self.ages = Staleness(store, plan, clock, demand.stretch)
         self._outages = Outages("poll", store, plan, clock)
+        self._unread: dict[JobKey, bytes] = {}  # which bytes were counted last, where some of them cannot be read
         self._log = structlog.get_logger()
 
     def worked(self, key: JobKey, answer: Snapshot) -> None:
@@ -54,8 +55,7 @@ class Results:
         outdated = transitions.outdated(before, answer)
         record = transitions.worked(before, answer, self._clock.now(), adapter, now)
         self.put(before, record)
-        for field in answer.unknown:
-            self._telemetry.unknown_values.labels(key.service, field).inc()
+        self._count_unread(key, answer)
         if not outdated:
             self.ages.worked(before, record, now)
         due = schedule.next_due(
@@ -72,6 +72,14 @@ class Results:
         self._ended(before, record)
         if not outdated:
             self._worked_again(before)
+
+    def _count_unread(self, key: JobKey, answer: Snapshot) -> None:
+        """Count what could not be read of an answer: of the same bytes once, however often they come."""
+        if not answer.unknown:
+            self._unread.pop(key, None)
+        elif not answer.digest or self._unread.get(key) != answer.digest:
+            self._unread[key] = answer.digest
+            self._telemetry.unread(key.service, answer.unknown)
 
     def _ended(self, before: Record, record: Record) -> None:
         """Log the end of a run, once: by the job's own answer, or by that of a list if it tells which run it is."""
@@ -187,6 +195,7 @@ class Results:
         self._schedule.remove(key)
         self.ages.forget(key)
         self._outages.forget({key})
+        self._unread.pop(key, None)
         self._demand.moved(record, None)
 
     def try_one(self, projects: Collection[str], now: float) -> None:

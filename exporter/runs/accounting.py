@@ -201,7 +201,7 @@ def duration(answer: Snapshot) -> float | None:
     """Return how long the run took, by the vendor's own start and end."""
     if answer.start is None or answer.end is None or answer.end < answer.start:
         return None
-    return answer.end - answer.start
+    return (round(answer.end * 1000) - round(answer.start * 1000)) / 1000  # in whole milliseconds
 
 
 def _opened(ledger: Ledger, run: RunId) -> Ledger:

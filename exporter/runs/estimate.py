@@ -117,7 +117,7 @@ def forecast(
 
     *durations* and *planned* are those of earlier runs; *at* is *wall* by the clock that never jumps.
     """
-    if answer.state is not State.RUNNING or answer.incremental:
+    if answer.state is not State.RUNNING or endless(answer):
         return None
     found = _unpacked(raw)
     if found is not None and _stalled(found, at):
@@ -133,6 +133,14 @@ def forecast(
     if not to_come:
         return None
     return float(math.ceil(sum(end * weight for end, weight in to_come) / sum(weight for _, weight in to_come)))
+
+
+def endless(answer: Snapshot) -> bool:
+    """Whether a run shows that it has no end: it migrates increments, and goes on although all of it is done.
+
+    Most incremental runs do end: the vendor means jobs that a schedule starts, each run for the dates since the last.
+    """
+    return bool(answer.incremental) and answer.state is State.RUNNING and (answer.progress or 0.0) >= 1.0
 
 
 def still(record: Record, wall: float, at: float) -> float | None:

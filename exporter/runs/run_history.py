@@ -37,7 +37,7 @@ def read(past: RunHistory, job: Job, project_id: str, ledger: Ledger) -> Generat
     goals = [run for run in known if run is not None]
     paging = Paging(PAGE_SIZE)
     while not paging.over:
-        page = past.parse((yield past.request(job, project_id, paging.number)))
+        page = past.parse((yield past.request(job, project_id, paging.number)), job)
         found += page.runs
         paging.take({each.run for each in page.runs}, len(page.runs), page.total)
         newer = _newer(found, goals)

@@ -12,7 +12,7 @@ from exporter.model.packed import Packed
 from exporter.model.record import Record
 from exporter.model.snapshot import LIVE, Measure, Snapshot, State
 from exporter.services.adapter import Adapter
-from exporter.services.error_classes import OTHER
+from exporter.services.codes import OTHER
 
 LISTED_FOR: Final = 300.0
 """Seconds for which counts that only lists have are shown: after that, lists have failed for some time."""

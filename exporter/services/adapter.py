@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from exporter.model.job import Job
 from exporter.model.reason import Reason
 from exporter.model.snapshot import Snapshot, State
+from exporter.services import json_fields
 from exporter.services.listing import Lister
 from exporter.services.request import Request
 
@@ -58,8 +59,10 @@ class RunHistory(ABC):
         """Return the call for one page, counted from 1."""
 
     @abstractmethod
-    def parse(self, body: bytes) -> PastPage:
+    def parse(self, body: bytes, job: Job) -> PastPage:
         """Read a 200 answer.
+
+        Runs of another job than *job* are left out.
 
         Raises :class:`~exporter.model.errors.PollError` if the answer is a failure in disguise or holds no runs, and
         nothing else, whatever the bytes are.
@@ -77,6 +80,8 @@ class Adapter(ABC):
     """The vendor's words, in upper case, and what each means."""
     unstarted: ClassVar[frozenset[str]] = frozenset()
     """Those of them, among the pending ones, that say of a job that nobody started it."""
+    names: ClassVar[Mapping[str, str]] = {}
+    """Fields of an answer that repeat which job was asked for, and the part of :attr:`Job.target` that each repeats."""
     codes: ClassVar[Mapping[str, Reason]]
     """The service's own error codes that mean something else than the HTTP status beside them."""
     limits: ClassVar[Mapping[str, float]]
@@ -98,16 +103,17 @@ class Adapter(ABC):
     def request(self, job: Job, project_id: str) -> Request:
         """Return the call that tells the state of *job*."""
 
-    @abstractmethod
     def parse(self, body: bytes, job: Job, zone: tzinfo | None) -> Snapshot:
         """Read a 200 answer.
 
         *zone* is how to read times that come without one; without it such times are absent. Raises
-        :class:`~exporter.model.errors.PollError` if the answer is a failure in disguise or tells no state, and
-        nothing else, whatever the bytes are.
+        :class:`~exporter.model.errors.PollError` if the answer is of another job, is a failure in disguise or tells
+        no state, and nothing else, whatever the bytes are.
         """
+        fields = json_fields.Fields(json_fields.document(body), zone=zone)
+        fields.check_job(self.names, job.target)
+        return self.snapshot(fields, job)
 
-
-def known_word(word: str, table: Mapping[str, Any]) -> str:
-    """Return the label value for a vendor's word: as written if it is in *table*, else ``other``."""
-    return word if word.upper() in table else "other"
+    @abstractmethod
+    def snapshot(self, fields: json_fields.Fields, job: Job) -> Snapshot:
+        """Return what the fields of a 200 answer say of *job*; raises as :meth:`parse` does."""

@@ -4,9 +4,7 @@ Source: DWS API reference, "Querying the Task Progress" (ListJobDetails), table 
 marked mandatory. The words of ``status`` are the SDK's list; FAILED and ERROR are known from clients in use.
 """
 
-from collections.abc import Mapping
-from datetime import tzinfo
-from typing import Any, Final
+from typing import Final
 
 from exporter.model.errors import first_line
 from exporter.model.job import Job
@@ -14,9 +12,11 @@ from exporter.model.packed import Packed
 from exporter.model.reason import Reason
 from exporter.model.record import RunId
 from exporter.model.snapshot import Snapshot, State
-from exporter.services import error_classes, json_fields, timestamps
-from exporter.services.adapter import Adapter, Hosts, JobEntry, known_word
+from exporter.services import error_classes, json_fields
+from exporter.services.adapter import Adapter, Hosts, JobEntry
+from exporter.services.codes import failure_code
 from exporter.services.request import Request, segments
+from exporter.services.values import hundredth
 
 FINE: Final = "DWS.0000"
 """The ``error_code`` that other calls of this service send with success."""
@@ -64,6 +64,7 @@ class Dws(Adapter):
         "ERROR": State.FAILED,
         "STOP": State.CANCELLED,
     }
+    names = {"job_id": "job_id"}
     codes = {
         **dict.fromkeys(("DWS.0001", "DWS.0015", "DWS.0047", "DWS.3027", "DWS.5149", "DWS.10101"), Reason.NOT_FOUND),
         "DWS.0005": Reason.SERVER,
@@ -77,59 +78,42 @@ class Dws(Adapter):
         """Ask for the progress of the task."""
         return Request("ListJobDetails", segments("v1.0", project_id, "job", job.target["job_id"]), "dws")
 
-    def parse(self, body: bytes, job: Job, zone: tzinfo | None) -> Snapshot:
+    def snapshot(self, fields: json_fields.Fields, job: Job) -> Snapshot:
         """Read table 2; a code of an error is a failure whatever stands beside it."""
-        data = json_fields.document(body)
-        unknown: list[str] = []
-        fields = json_fields.Fields(data, unknown)
-        found = _errors(data)
+        found = _errors(fields)
         word = fields.word("status")
         if found.codes or word is None:
             raise error_classes.refusal(200, found, self.codes, otherwise=Reason.API if found.codes else Reason.PAYLOAD)
-        state = self.states.get(word.upper(), State.UNKNOWN)
-        if state is State.UNKNOWN:
-            unknown.append("status")
+        state, native = fields.state("status", word, self.states)
         percent = fields.amount("progress", full=100, suffix="%")
-        begin, end = _time(fields, "begin_time", zone), _time(fields, "end_time", zone)
+        begin, end = fields.moment("begin_time"), fields.moment("end_time")
         failed_code, failed_detail = fields.text("failed_code"), fields.text("failed_detail")
         detail = {
-            "job_id": fields.text("job_id"),
-            "job_name": fields.text("job_name"),
-            "begin_time": fields.text("begin_time"),
-            "end_time": fields.text("end_time"),
+            "job_id": fields.id("job_id"),
+            "job_name": fields.id("job_name"),
+            "begin_time": fields.id("begin_time"),
+            "end_time": fields.id("end_time"),
             "failed_code": first_line(failed_code or "") or None,
             "failed_detail": first_line(failed_detail or "") or None,
         }
         return Snapshot(
             state=state,
-            native_state=known_word(word, self.states),
+            native_state=native,
             run=RunId(job.target["job_id"], opaque=True),
-            progress=1.0 if state is State.SUCCEEDED else percent and percent / 100,
+            progress=1.0 if state is State.SUCCEEDED else percent and hundredth(percent),
             start=begin,
             end=end if state.ended else None,
-            failure_code=error_classes.failure_code(failed_code) if state is State.FAILED else None,
+            failure_code=failure_code(failed_code, self.codes) if state is State.FAILED else None,
             detail=Packed({name: value for name, value in detail.items() if value is not None}),
-            unknown=tuple(unknown),
+            unknown=tuple(fields.unknown),
         )
 
 
-def _errors(data: Mapping[str, Any]) -> error_classes.Envelope:
+def _errors(fields: json_fields.Fields) -> error_classes.Envelope:
     """Return the error that stands in a 200 answer; the code of success is none."""
-    found = error_classes.from_object({name: data[name] for name in ERROR_FIELDS if name in data})
+    found = error_classes.from_object(fields.only(ERROR_FIELDS))
     codes = tuple(code for code in found.codes if code.upper() != FINE)
     return error_classes.Envelope(codes, found.text, found.request_id)
-
-
-def _time(fields: json_fields.Fields, name: str, zone: tzinfo | None) -> float | None:
-    """Read a time that comes without a zone: Unix seconds only where the operator named the zone."""
-    text = fields.text(name)
-    if text is None:
-        return None
-    try:
-        return timestamps.iso_time(text, zone)
-    except ValueError:
-        fields.unreadable(name)
-        return None
 
 
 ADAPTER = Dws()

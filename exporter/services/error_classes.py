@@ -7,15 +7,18 @@ the three services.
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
-from exporter.services.json_fields import Fields, clean, said
+from exporter.services.codes import of_cloud
+from exporter.services.document import parsed
+from exporter.services.json_fields import MOST_ROWS, Fields
+from exporter.services.values import clean, meaning, said
 
 GATEWAY: Final[Mapping[str, Reason]] = {
     **dict.fromkeys(("0101", "0103", "0104", "0105", "0106", "0310", "0607"), Reason.CONFIG),
@@ -25,9 +28,9 @@ GATEWAY: Final[Mapping[str, Reason]] = {
     "0308": Reason.THROTTLED,
 }
 STATUSES: Final[Mapping[int, Reason]] = {
+    304: Reason.PAYLOAD,
     401: Reason.AUTH,
     403: Reason.PERMISSION,
-    404: Reason.NOT_FOUND,
     407: Reason.CONFIG,
     408: Reason.SERVER,
     429: Reason.THROTTLED,
@@ -42,18 +45,22 @@ SENTENCES: Final[Mapping[Reason, str]] = {
     Reason.SERVER: "the cloud failed to answer the call",
     Reason.PAYLOAD: "the answer tells no state",
 }
+RESULTLESS: Final = "the call was answered without a result"
+FOREIGN: Final = "this is not the cloud's answer; check the proxy and projects.<name>.endpoints"
+UNSIGNED: Final = "the answer has no code of the cloud's, so a proxy may have given it"
 SHAPES: Final = (
     ("error_code", "error_msg"),
     ("errorCode", "errorMsg"),
     ("code", "message"),
     ("errCode", "externalMessage"),
 )
-OTHER: Final = "other"
-"""The code of a failure that has none we know."""
-CODE: Final = re.compile(r"(?:DLI|DWS|Cdm|APIG|APIGW)\.[0-9]{3,6}")
 GATEWAY_CODE: Final = re.compile(r"APIGW?\.([0-9]{4})")
 PRINTABLE_CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,15}\.[A-Za-z0-9]{1,12}|[0-9]{3,6}")
 PRINTABLE_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+ERROR_LIMIT: Final = 65_536
+"""Bytes of an error body that is read for its code; a longer one is a page or a file."""
+MOST_LEVELS: Final = 100
+"""Objects of an error body that are looked at."""
 BASE64: Final = re.compile(rb"[A-Za-z0-9+/_-]{8,}={0,2}\s*")
 TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
 THROTTLE_WORDS: Final = re.compile(r"throttling threshold|over ratelimit|too many requests", re.IGNORECASE)
@@ -73,14 +80,20 @@ class Envelope:
 
 def envelope(body: bytes) -> Envelope:
     """Read an error body: JSON of any of the vendor's shapes, JSON in base64, HTML, text or nothing."""
+    if len(body) > ERROR_LIMIT:
+        return Envelope(text=_title(body))
     data = _json(body)
     if data is None and BASE64.fullmatch(body):
         data = _json(_decoded(body))
     if isinstance(data, dict):
         return from_object(data)
+    return Envelope(text=_title(body))
+
+
+def _title(body: bytes) -> str:
     text = body[:4096].decode("utf-8", "replace")
     title = TITLE.search(text)
-    return Envelope(text=title[1].strip() if title else text)
+    return title[1].strip() if title else text
 
 
 def from_object(data: Mapping[str, Any]) -> Envelope:
@@ -88,7 +101,7 @@ def from_object(data: Mapping[str, Any]) -> Envelope:
     codes: list[str] = []
     texts: list[str] = []
     ids: list[str] = []
-    for level in _levels(data, DEEPEST):
+    for level in islice(_levels(data, DEEPEST), MOST_LEVELS):
         for code_key, text_key in SHAPES:
             code, text = level.get(code_key), level.get(text_key)
             if isinstance(code, str | int) and not isinstance(code, bool) and said(code):
@@ -116,17 +129,21 @@ def refusal(
     reason, code = _by_code(found.codes, codes)
     if reason is None and THROTTLE_WORDS.search(found.text):
         reason = Reason.THROTTLED
+    coded = any(of_cloud(each, codes) for each in found.codes)
+    sentence = ""
     if reason is None:
-        reason = otherwise or by_status(status)
+        reason = otherwise or by_status(status, coded=coded)
+        sentence = "" if otherwise or coded else _uncoded(status, reason)
     named = ", ".join(part for part in (f"HTTP {status}", code) if part)
     request_id = found.request_id or request_id
     return PollError(
         reason,
-        f"{SENTENCES[reason]} ({named})",
+        f"{sentence or SENTENCES[reason]} ({named})",
         code=code,
         text=found.text,
         request_id=request_id if PRINTABLE_ID.fullmatch(request_id) else "",
         retry_after=retry_after,
+        known=coded,
     )
 
 
@@ -145,7 +162,10 @@ def rows(
         return []
     if not isinstance(data.get(name), list):
         raise PollError(Reason.PAYLOAD, f"the answer holds no list {name}")
-    return Fields(data, unknown).objects(name) or []
+    read = Fields(data, unknown).objects(name)
+    if read is None:
+        raise PollError(Reason.PAYLOAD, f"the list {name} of the answer has more than {MOST_ROWS} rows")
+    return read
 
 
 def page(
@@ -169,31 +189,37 @@ def page(
     return read, None if told is None else int(told)
 
 
-def by_status(status: int) -> Reason:
-    """Class an HTTP status that no code explains."""
+def by_status(status: int, *, coded: bool) -> Reason:
+    """Class an HTTP status that no known code explains; *coded* is whether the answer has a code of the cloud's.
+
+    That something is not found is believed only of one who has: a proxy has pages of its own. That the credentials
+    are refused is believed of anybody, because a key that is refused too often locks.
+    """
+    if status == 404:
+        return Reason.NOT_FOUND if coded else Reason.API
     if status in STATUSES:
         return STATUSES[status]
     if status >= 500:
         return Reason.SERVER
+    if 200 <= status < 300:
+        return Reason.PAYLOAD
     return Reason.CONFIG if 300 <= status < 400 else Reason.API
 
 
-def failure_code(text: str | None) -> str:
-    """Return the first of the vendor's codes in *text*, else ``other``: the label ``code`` of a failed run."""
-    found = CODE.search(text or "")
-    return found[0] if found else OTHER
-
-
-def codes_in(text: str) -> tuple[str, ...]:
-    """Return all of the vendor's codes that stand in a free text."""
-    return tuple(CODE.findall(text))
+def _uncoded(status: int, reason: Reason) -> str:
+    """Return the sentence for an answer that has no code of the cloud's: nobody knows who gave it."""
+    if reason is Reason.PAYLOAD:
+        return RESULTLESS
+    if reason is Reason.API:
+        return FOREIGN
+    return "" if reason is Reason.CONFIG else f"{SENTENCES[reason]}; {UNSIGNED}"
 
 
 def _by_code(found: tuple[str, ...], codes: Mapping[str, Reason]) -> tuple[Reason | None, str]:
     """Return the reason of the first code that is known, and the code to name: that one, else the first at all."""
     for code in found:
         gateway = GATEWAY_CODE.fullmatch(code)
-        reason = GATEWAY.get(gateway[1]) if gateway else codes.get(code.upper())
+        reason = GATEWAY.get(gateway[1]) if gateway else meaning(code, codes)
         if reason is not None:
             return reason, code
     return None, next((code for code in found if PRINTABLE_CODE.fullmatch(code)), "")
@@ -209,8 +235,8 @@ def _levels(data: Mapping[str, Any], deepest: int) -> Iterator[Mapping[str, Any]
 
 def _json(body: bytes) -> object:
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
+        return parsed(body)
+    except ValueError:
         return None
 
 

@@ -1,123 +1,83 @@
-"""Reading a vendor's JSON: everything optional, nullable, and a number may come as text.
+"""Reading an answer: its fields, and whether it is of the job that was asked for.
 
-*Not said* is: missing, null, ``""``, ``"N/A"``, and what a service uses as its own mark (CDM's -1). It is absent.
-Anything else that cannot be read, is negative, not finite or outside its scale is absent too, and noted by name, so
-that a bad field costs only itself and can be counted.
+Every field is optional and nullable, and a number may come as text. What is not said is absent. Anything else that
+cannot be read, is negative, not finite or outside its scale is absent too, and noted by name, so that a bad field
+costs only itself and can be counted. What a number, a word and a moment are stands in
+:mod:`exporter.services.values` and :mod:`exporter.services.timestamps`.
+
+A list of more than :data:`MOST_ROWS` rows is noted as unreadable: a part of it must not pass for all of it.
 """
 
 import json
 import re
-from collections.abc import Mapping
-from functools import lru_cache
-from math import isfinite
+import unicodedata
+from collections.abc import Collection, Mapping
+from datetime import tzinfo
 from typing import Any, Final
 
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
+from exporter.model.snapshot import State
+from exporter.services import timestamps
+from exporter.services.document import document as document
+from exporter.services.values import NOT_SAID, SHORT, clean, meaning, number, said
 
-NUMBER: Final = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
-WHOLE: Final = re.compile(r"[+-]?[0-9]{1,300}")
-NOT_SAID: Final = frozenset({"", "N/A"})
-LATEST_MILLISECOND: Final = 253_402_300_799_999
-"""The last millisecond of the year 9999: a greater date is a mistake, not a date."""
 LARGEST: Final = 2**63 - 1
 """The vendor's longest type is Long."""
-SHORT_BODY: Final = 64 * 1024
-"""Bytes of an answer that is read without a look at how much it holds."""
-VALUES_LIMIT: Final = 100_000
-"""Values of one answer: these are read in 50 ms; the vendor's greatest page holds a quarter of it."""
-SHORT: Final = 64
-"""Characters of a text that is likely to come again: a word, a user, a stage's name."""
+MOST_ROWS: Final = 3000
+"""Rows of one list in one answer: sub-jobs, runs, jobs. The vendor's pages have 100."""
+LONGEST_ID: Final = 512
+"""Characters of an id; the vendor's longest name has 240."""
+HEXADECIMAL: Final = re.compile(r"[0-9A-Fa-f-]{8,}")
 FLAGS: Final = {"true": True, "false": False}
 
 
-def document(body: bytes) -> dict[str, Any]:
-    """Return the JSON object that *body* is; anything else is a :class:`PollError` of reason ``payload``."""
-    try:
-        data = json.loads(body) if len(body) <= SHORT_BODY else _long(body)
-    except (
-        ValueError,
-        RecursionError,
-    ) as error:  # not JSON, not UTF-8, a number without end, nested without end
-        raise PollError(Reason.PAYLOAD, "the answer is not JSON") from error
-    if not isinstance(data, dict):
-        raise PollError(Reason.PAYLOAD, "the answer is JSON, but not an object")
-    return data
-
-
-def _long(body: bytes) -> object:
-    """Read a long answer, unless it holds so many values that this would take long and much memory."""
-    if _values(body) > VALUES_LIMIT:
-        # text may be full of commas: only what stands between the texts counts
-        quotes = body.count(b'"')
-        plain = [] if quotes > 4 * VALUES_LIMIT else body.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2]
-        if not plain or _values(b"".join(plain)) > VALUES_LIMIT:
-            raise PollError(Reason.PAYLOAD, f"the answer holds more than {VALUES_LIMIT} values")
-    return json.loads(body, parse_int=_whole)
-
-
-def _values(body: bytes) -> int:
-    return sum(map(body.count, (b",", b"[", b"{")))
-
-
-def _whole(text: str) -> float:
-    """Read a whole number; one of thousands of digits would take long, and is none that anybody means."""
-    return int(text) if len(text) <= 300 else float("inf")
-
-
-def clean(text: str) -> str:
-    """Strip *text* and replace what UTF-8 cannot say (JSON can escape half a surrogate pair).
-
-    Of short texts, which come again and again, one copy is kept in memory.
-    """
-    return _one_copy(text) if len(text) <= SHORT else _clean(text)
-
-
-def _clean(text: str) -> str:
-    return (text if text.isascii() else text.encode("utf-8", "replace").decode()).strip()
-
-
-_one_copy = lru_cache(maxsize=4096)(_clean)
-
-
-def said(value: object) -> bool:
-    """Whether a field says anything at all."""
-    return value is not None and not (isinstance(value, str) and clean(value) in NOT_SAID)
-
-
-def number(value: object) -> float:
-    """Read a finite number, also one sent as text; ``ValueError`` if it is none.
-
-    A whole number stays whole: small ones cost no memory, and page and JSON show them as they were sent.
-    """
-    if isinstance(value, str) and NUMBER.fullmatch(value.strip()):
-        text, value = value.strip(), float(value)
-        if value.is_integer():
-            value = int(text) if WHOLE.fullmatch(text) else int(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(value)  # noqa: TRY004 - whatever the type, it is an unreadable value
-    try:
-        finite = isfinite(value)
-    except OverflowError as error:
-        raise ValueError(value) from error
-    if not finite:
-        raise ValueError(value)
-    return value
-
-
 class Fields:
-    """The fields of one JSON object; what cannot be read is appended to *unknown* as ``prefix`` + name."""
+    """The fields of one JSON object; what cannot be read is appended to *unknown* as ``prefix`` + name.
 
-    __slots__ = ("_data", "_prefix", "_unknown")
+    *zone* is how to read times that name none.
+    """
 
-    def __init__(self, data: Mapping[str, Any], unknown: list[str], prefix: str = "") -> None:
-        self._data = data
-        self._unknown = unknown
+    __slots__ = ("_noted", "_prefix", "data", "unknown", "zone")
+
+    def __init__(
+        self,
+        data: Mapping[str, Any],
+        unknown: list[str] | None = None,
+        prefix: str = "",
+        zone: tzinfo | None = None,
+    ) -> None:
+        self.data = data
+        self.unknown: list[str] = [] if unknown is None else unknown
         self._prefix = prefix
+        self.zone = zone
+        self._noted: tuple[str, ...] = ()
 
     def unreadable(self, name: str) -> None:
-        """Note that the field *name* says something that cannot be read."""
-        self._unknown.append(self._prefix + name)
+        """Note that the field *name* says something that cannot be read: once, however often it is looked at."""
+        if name not in self._noted:
+            self._noted += (name,)
+            self.unknown.append(self._prefix + name)
+
+    def within(self, name: str, prefix: str = "") -> "Fields":
+        """Return the fields of the object *name*, none if it is not said; what they note begins with *prefix*."""
+        return Fields(self.object(name) or {}, self.unknown, self._prefix + prefix, self.zone)
+
+    def only(self, names: Collection[str]) -> dict[str, Any]:
+        """Return the fields *names* that are there, as they came."""
+        return {name: self.data[name] for name in names if name in self.data}
+
+    def check_job(self, names: Mapping[str, str], target: Mapping[str, str]) -> None:
+        """Raise :class:`PollError` of reason ``payload`` if these fields are of another job than *target*.
+
+        *names* says which field of the answer repeats which part of the target.
+        """
+        if not self.of_job(names, target):
+            raise PollError(Reason.PAYLOAD, "the answer is of another job than was asked for")
+
+    def of_job(self, names: Mapping[str, str], target: Mapping[str, str]) -> bool:
+        """Whether these fields name the job that was asked for, or none."""
+        return all(_same(told, target[part]) for field, part in names.items() if (told := self.text(field)) is not None)
 
     def amount(
         self, name: str, *, full: float = LARGEST, absent: float | None = None, suffix: str = ""
@@ -126,7 +86,7 @@ class Fields:
 
         *absent* is the service's mark for "not said"; *suffix* is a sign that may follow a number sent as text.
         """
-        value = self._data.get(name)
+        value = self.data.get(name)
         if type(value) is int and 0 <= value <= full:
             return value  # by far the most
         if not said(value):
@@ -146,13 +106,19 @@ class Fields:
         return read + 0  # a negative zero is zero
 
     def moment(self, name: str) -> float | None:
-        """Read a time in milliseconds since 1970, number or text, as Unix seconds; -1 is "not said"."""
-        read = self.amount(name, full=LATEST_MILLISECOND, absent=-1)
-        return None if read is None else read / 1000
+        """Read a moment as Unix seconds, in any form that :mod:`exporter.services.timestamps` knows."""
+        value = self.data.get(name)
+        if not said(value):
+            return None
+        try:
+            return timestamps.moment(value, self.zone)
+        except ValueError:
+            self.unreadable(name)
+            return None
 
     def text(self, name: str) -> str | None:
         """Read a text; a number or a flag becomes its JSON text."""
-        value = self._data.get(name)
+        value = self.data.get(name)
         if value is None:
             return None
         if isinstance(value, str):
@@ -163,12 +129,31 @@ class Fields:
         self.unreadable(name)
         return None
 
+    def id(self, name: str) -> str | None:
+        """Read an id: a text that is opaque, but not without end."""
+        text = self.text(name)
+        if text is not None and len(text) > LONGEST_ID:
+            self.unreadable(name)
+            return None
+        return text
+
+    def state(self, name: str, word: str, table: Mapping[str, State]) -> tuple[State, str]:
+        """Return what *word*, read from the field *name*, means by *table*, and how a label may tell it.
+
+        A word that is not in the table is noted; its label is ``other``, because it could be anything.
+        """
+        state = meaning(word, table)
+        if state is None:
+            self.unreadable(name)
+            return State.UNKNOWN, "other"
+        return state, word
+
     def flag(self, name: str) -> bool | None:
         """Read true or false, also as text."""
-        value = self._data.get(name)
+        value = self.data.get(name)
         if isinstance(value, bool) or not said(value):
             return value if isinstance(value, bool) else None
-        read = FLAGS.get(value.strip().lower()) if isinstance(value, str) else None
+        read = FLAGS.get(value.strip().lower()) if isinstance(value, str) and len(value) <= SHORT else None
         if read is None:
             self.unreadable(name)
         return read
@@ -178,7 +163,7 @@ class Fields:
 
         A word of another type than text leaves the state unreadable: a :class:`PollError` of reason ``payload``.
         """
-        value = self._data.get(name)
+        value = self.data.get(name)
         if not said(value):
             return None
         if not isinstance(value, str):
@@ -186,23 +171,23 @@ class Fields:
         return clean(value)
 
     def objects(self, name: str) -> list[dict[str, Any] | None] | None:
-        """Read a list of objects; an item that is none stays in its place as ``None``, and is noted."""
-        value = self._data.get(name)
+        """Read a list of objects; an item that is none stays in its place as ``None``, and is noted.
+
+        A list of more than :data:`MOST_ROWS` rows is noted once, and unreadable as a whole.
+        """
+        value = self.data.get(name)
         if not said(value):
             return None
-        if not isinstance(value, list):
+        if not isinstance(value, list) or len(value) > MOST_ROWS:
             self.unreadable(name)
             return None
-        items: list[dict[str, Any] | None] = []
-        for item in value:
-            if not isinstance(item, dict):
-                self.unreadable(name)
-            items.append(item if isinstance(item, dict) else None)
+        items = [item if isinstance(item, dict) else None for item in value]
+        self.unknown += [self._prefix + name] * items.count(None)
         return items
 
     def items(self, name: str) -> list[int] | None:
         """Read a list of whole numbers."""
-        value = self._data.get(name)
+        value = self.data.get(name)
         if not said(value):
             return None
         if not isinstance(value, list) or not all(type(item) is int for item in value):
@@ -212,10 +197,16 @@ class Fields:
 
     def object(self, name: str) -> dict[str, Any] | None:
         """Read an object."""
-        value = self._data.get(name)
+        value = self.data.get(name)
         if not said(value):
             return None
         if not isinstance(value, dict):
             self.unreadable(name)
             return None
         return value
+
+
+def _same(told: str, asked: str) -> bool:
+    """Whether an answer's *told* is the *asked* one: ids in hexadecimal and letters in two forms come either way."""
+    told, asked = unicodedata.normalize("NFC", told), unicodedata.normalize("NFC", clean(asked))
+    return told == asked or (HEXADECIMAL.fullmatch(asked) is not None and told.lower() == asked.lower())

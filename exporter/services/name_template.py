@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from exporter.model.messages import instead, shown
-from exporter.services import json_fields
+from exporter.services.values import clean
 
 LONGEST: Final = 400
 """Characters; a CDM cluster's and a job's name together have fewer."""
@@ -34,6 +34,4 @@ def filled(template: str, words: Mapping[str, str]) -> str:
     """Return *template* with its words filled in, fit for a label; empty if any word is missing or nothing is left."""
     if any(word not in words for word in WORD.findall(template)):
         return ""
-    return json_fields.clean(CONTROL.sub("\ufffd", WORD.sub(lambda found: words[found[1]], template)))[
-        :LONGEST
-    ].rstrip()
+    return clean(CONTROL.sub("\ufffd", WORD.sub(lambda found: words[found[1]], template)))[:LONGEST].rstrip()

@@ -1,62 +1,125 @@
-"""Times as text: only one that names its zone, or one whose zone the operator named, becomes a timestamp.
+"""What a moment is, in whatever form a vendor writes it: Unix seconds, in whole milliseconds.
 
-Both functions return Unix seconds, ``None`` for a time that can be read but stands in no known zone, and raise
-``ValueError`` for a text that is no time.
+It may come in milliseconds since 1970, as a number or as text, as ``2022-11-09T20:25:00`` (DWS) or as Java's
+``Mon Jul 27 17:24:03 CST 2020`` (DLI). Of a text that names no offset, only one whose zone the operator named becomes
+a timestamp.
 """
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Final
 
-ISO: Final = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:[.,]\d{1,9})?\s?(?:Z|[+-]\d{2}:?\d{2})?", re.ASCII)
-JAVA: Final = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d{1,2}) (\d{2}):(\d{2}):(\d{2}) (\S+) (\d{4})", re.ASCII)
-OFFSET: Final = re.compile(r"(?:GMT|UTC)([+-])(\d{2}):?(\d{2})", re.ASCII)
+from exporter.services.values import NUMBER, number
+
+NOT_SAID: Final = frozenset({0, -1})
+"""What services send where there is no moment."""
+EARLIEST: Final = datetime(2010, 1, 1, tzinfo=UTC)
+"""None of the services is older. What is earlier is a mistake, most often seconds that pass for milliseconds."""
+LATEST: Final = 253_402_300_799_999
+"""The last millisecond of the year 9999."""
+EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - as it is written where nobody set a time
+LONGEST: Final = 64
+ISO: Final = re.compile(
+    r"(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2})(?:[.,](\d{1,9}))?"
+    r"\s?([+-]\d{2}(?::?\d{2})?|[A-Z]{1,5}(?:[+-]\d{2}:?\d{2})?)?",
+    re.ASCII,
+)
+JAVA: Final = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d{1,2}) (\d{2}:\d{2}:\d{2}) (\S+) (\d{4})", re.ASCII)
+OFFSET: Final = re.compile(r"(?:GMT|UTC)?([+-])(\d{2})(?::?(\d{2}))?", re.ASCII)
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+UNLETTERED: Final[Mapping[str, tuple[int, ...]]] = {
+    "AST": (3, -4),
+    "BRT": (-3,),
+    "CLST": (-3,),
+    "CLT": (-4,),
+    "CST": (8, -6),
+    "GST": (4,),
+    "ICT": (7,),
+    "MYT": (8,),
+    "SGT": (8,),
+    "TRT": (3,),
+}
+"""Hours that Java's letters stand for, for zones that the time zone database gives no letters."""
 
 
-def iso_time(text: str, zone: tzinfo | None) -> float | None:
-    """Read DWS's ``2022-11-09T20:25:00`` and ``2025-05-19 09:06:18.0``, also with an offset."""
-    if not ISO.fullmatch(text):
-        raise ValueError(text)
-    return _seconds(datetime.fromisoformat(text.replace(",", ".").replace(" +", "+").replace(" Z", "Z")), zone)
+def moment(value: object, zone: tzinfo | None = None) -> float | None:
+    """Read a moment; ``ValueError`` if it is none, or earlier than the services are.
 
-
-def java_time(text: str, zone: tzinfo | None) -> float | None:
-    """Read Java's ``Mon Jul 27 17:24:03 CST 2020``.
-
-    The letters of the zone are ambiguous (CST is +08:00 in Shanghai and -06:00 in Chicago), so only UTC and
-    offsets are believed; for all others *zone* counts.
+    ``None`` is a moment that is not said (0, -1, and the midnight that 0 is written as), or one that stands in no
+    known zone: *zone* is for texts that name no offset.
     """
+    if isinstance(value, str):
+        text = value.strip()
+        if len(text) > LONGEST:
+            raise ValueError(text[:LONGEST])
+        if not NUMBER.fullmatch(text):
+            return _written(text, zone)
+    return _seconds(number(value))
+
+
+def _seconds(milliseconds: float) -> float | None:
+    if milliseconds in NOT_SAID:
+        return None
+    if not EARLIEST.timestamp() * 1000 <= milliseconds <= LATEST:
+        raise ValueError(milliseconds)
+    return round(milliseconds) / 1000
+
+
+def _written(text: str, zone: tzinfo | None) -> float | None:
+    naive, letters, millisecond = _parts(text)
+    if naive == EPOCH and letters in {"", "Z", "UTC", "GMT"}:
+        return None
+    exact = _placed(naive, letters, zone)
+    if exact is not None:
+        return _seconds(round(exact.timestamp()) * 1000 + millisecond)
+    if naive.year < EARLIEST.year:
+        raise ValueError(text)
+    return None
+
+
+def _parts(text: str) -> tuple[datetime, str, int]:
+    """Return the time without its zone, what is written of the zone, and the milliseconds."""
+    if found := ISO.fullmatch(text):
+        return datetime.fromisoformat(found[1]), found[3] or "", round(float(f"0.{found[2] or 0}") * 1000)
     found = JAVA.fullmatch(text)
     if found is None or found[1] not in MONTHS:
         raise ValueError(text)
-    _, day, hour, minute, second, letters, year = found.groups()
-    naive = datetime(  # noqa: DTZ001 - the zone is decided below
-        int(year), MONTHS.index(found[1]) + 1, int(day), int(hour), int(minute), int(second)
-    )
-    return _seconds(naive.replace(tzinfo=_zone(letters)), zone)
+    month, day, clock, letters, year = found.groups()
+    return datetime.fromisoformat(f"{year}-{MONTHS.index(month) + 1:02}-{int(day):02}T{clock}"), letters, 0
 
 
-def _zone(letters: str) -> tzinfo | None:
+def _placed(naive: datetime, letters: str, zone: tzinfo | None) -> datetime | None:
+    """Return the exact time, ``None`` where no zone is known."""
     if letters in {"UTC", "GMT", "Z"}:
-        return UTC
-    offset = OFFSET.fullmatch(letters)
-    if offset is None:
+        return naive.replace(tzinfo=UTC)
+    if offset := OFFSET.fullmatch(letters):
+        ahead = timedelta(hours=int(offset[2]), minutes=int(offset[3] or 0))
+        return naive.replace(tzinfo=timezone(ahead if offset[1] == "+" else -ahead))
+    if zone is None:
         return None
-    ahead = timedelta(hours=int(offset[2]), minutes=int(offset[3]))
-    return timezone(ahead if offset[1] == "+" else -ahead)
+    if letters:
+        return _lettered(naive, letters, zone)
+    there = naive.replace(tzinfo=zone)
+    # In the hour that the change of the clocks repeats or leaves out nobody said which one it is.
+    return there if there.utcoffset() == there.replace(fold=1).utcoffset() else None
 
 
-def _seconds(moment: datetime, zone: tzinfo | None) -> float | None:
-    if moment.year < 1970:
-        raise ValueError(moment)
-    if moment.tzinfo is None:
-        if zone is None:
-            return None
-        moment = moment.replace(tzinfo=zone)
-        if moment.utcoffset() != moment.replace(fold=1).utcoffset():
-            return None  # the hour that the change of the clocks repeats or leaves out: which one it is was not said
-    seconds = moment.timestamp()
-    if seconds < 0:
-        raise ValueError(moment)
-    return seconds
+def _lettered(naive: datetime, letters: str, zone: tzinfo) -> datetime:
+    """Return the time in *zone*, by the *letters* that it has there; ``ValueError`` if the zone never has them.
+
+    CST is +08:00 in Shanghai and -06:00 in Chicago, so letters alone say nothing, but in a zone they tell summer from
+    winter.
+    """
+    there = naive.replace(tzinfo=zone)
+    for near in (there, there.replace(fold=1)):
+        if near.tzname() == letters:
+            return near
+    for month in range(1, 13):
+        other = datetime(naive.year, month, 1, tzinfo=zone)
+        if other.tzname() == letters:
+            return naive.replace(tzinfo=timezone(other.utcoffset() or timedelta()))
+    hours = [timedelta(hours=each) for each in UNLETTERED.get(letters, ())]
+    if (there.tzname() or "").isalpha() or there.utcoffset() not in hours:
+        raise ValueError(letters)
+    return there

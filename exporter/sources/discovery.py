@@ -3,6 +3,7 @@ the states of registered jobs is taken over.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -45,6 +46,8 @@ class _Look:
         self.cut = 0
         self.hidden: Mapping[str, int] = {}
         """How many jobs that go on have a name, where that is more than one."""
+        self.unread: Counter[str] = Counter()
+        """Fields that could not be read at the last look."""
         self.told: dict[str, Any] = {}
         self.task: asyncio.Task[None] | None = None
 
@@ -202,8 +205,9 @@ class Discovery:
 
     def _count(self, look: _Look, found: Found) -> None:
         search = look.search
-        for field in found.unknown:
-            self._telemetry.unknown_values.labels(search.service, field).inc()
+        unread = Counter(found.unknown)
+        self._telemetry.unread(search.service, (unread - look.unread).elements())  # of rows that stay, once
+        look.unread = unread
         cut = found.cut + (found.unread or 0) + found.broken
         if found.failures:
             cut = max(cut, look.cut)  # what could not be read leaves nothing in

@@ -15,7 +15,7 @@ from exporter.cloud.client import Client
 from exporter.cloud.connection import SIZE_LIMIT, TooLongError
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
-from exporter.services.json_fields import VALUES_LIMIT, document
+from exporter.services.document import VALUES_LIMIT, document
 from tests.cloud.wire import LATE, REQUEST, Connection, Nobody, Script, answer, serving
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -9,7 +9,7 @@ from exporter.metrics import exposition
 from exporter.model import packed
 from exporter.model.job import JobKey
 from exporter.polling.schedule import Pace
-from exporter.services import json_fields
+from exporter.services import values
 from exporter.simulator import Cloud, DliJob, Step, SubJob
 from tests.polling.harness import World, world
 from tests.polling.looking import looking
@@ -59,7 +59,7 @@ def test_ten_thousand_queries_are_listed_while_others_begin_and_none_comes_twice
 
 def held(there: World) -> int:
     """Return the bytes that the exporter holds; the pretend cloud is none of it, nor are copies of a few texts."""
-    for known in (json_fields._one_copy, exposition.escaped, packed._places):
+    for known in (values._one_copy, exposition.escaped, packed._places):
         known.cache_clear()
     gc.collect()
     there.cloud.requests.clear()

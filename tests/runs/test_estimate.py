@@ -99,7 +99,8 @@ def test_a_run_first_seen_in_its_middle_is_judged_by_what_was_seen_of_it() -> No
 def test_only_a_run_that_runs_and_can_end_has_one() -> None:
     told = steps(0, 5, 10, 15)
 
-    assert after("cdm", *steps(0, 5, 10, 15, incremental=True)).estimate is None
+    assert after("cdm", *steps(0, 5, 10, 15, incremental=True)).estimate == after("cdm", *told).estimate is not None
+    assert after("cdm", *steps(0, 5, 10, 15, 100, incremental=True)).estimate is None
     for state in set(State) - {State.RUNNING}:
         assert after("cdm", *told, replace(told[-1], state=state)).estimate is None
 

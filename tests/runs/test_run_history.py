@@ -27,7 +27,7 @@ class Pages(RunHistory):
     def request(self, job: Job, project_id: str, page: int) -> Request:
         return Request("RunHistory", f"/{page}", self.limit)
 
-    def parse(self, body: bytes) -> PastPage:
+    def parse(self, body: bytes, job: Job) -> PastPage:
         rows, _, total = body.partition(b"/")
         runs = tuple(Snapshot(State.SUCCEEDED, run=run(int(number))) for number in rows.split())
         return PastPage(runs, int(total) if total else None)
@@ -153,7 +153,7 @@ def test_a_run_that_tells_no_state_does_not_hide_the_others() -> None:
     assert CDM is not None
     body = b'{"submissions": [{"submission-id": 2}, {"submission-id": 1, "status": "FAILED"}, null, 7]}'
 
-    states = [(each.run.id, each.state) for each in CDM.parse(body).runs]
+    states = [(each.run.id, each.state) for each in CDM.parse(body, JOB).runs]
     nothing = ("", State.UNKNOWN)
     assert states == [("2", State.UNKNOWN), ("1", State.FAILED), nothing, nothing]
 
@@ -162,4 +162,4 @@ def test_a_run_that_tells_no_state_does_not_hide_the_others() -> None:
 def test_an_answer_without_runs_is_a_failure(body: bytes) -> None:
     assert CDM is not None
     with pytest.raises(PollError):
-        CDM.parse(body)
+        CDM.parse(body, JOB)

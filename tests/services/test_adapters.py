@@ -1,7 +1,9 @@
 """Every sample answer becomes the snapshot it should; every odd value costs only itself."""
 
 import json
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -20,7 +22,14 @@ SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 def read(service: str, body: bytes | object, job: MakeJob, zone: ZoneInfo | None = None) -> Snapshot:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return ADAPTERS[service].parse(raw, job(service), zone)
+    asked = job(service)
+    return ADAPTERS[service].parse(raw, replace(asked, target={**asked.target, **named(raw)}), zone)
+
+
+def named(body: bytes) -> dict[str, str]:
+    """Return which job a sample is of: it is read as if that one had been asked for."""
+    found = re.search(rb'"job(?:_id|-name)":\s*"([^"]*)"', body)
+    return {} if found is None else dict.fromkeys(("job_id", "job_name"), found[1].decode())
 
 
 def dli(**fields: object) -> dict[str, object]:
@@ -105,7 +114,7 @@ def test_a_sample_answer_becomes_its_state_and_progress(
     ("name", "fields"),
     [
         ("dli/progress_unknown_status.json", ("status",)),
-        ("dli/progress_bad_time_text.json", ("sub_jobs.submission_time", "sub_jobs.submission_time")),
+        ("dli/progress_bad_time_text.json", ("sub_jobs.submission_time",)),
         ("dws/job_unknown_status.json", ("status",)),
         ("cdm/status_unexpected_value.json", ("status",)),
         ("cdm/status_unknown.json", ()),
@@ -267,13 +276,27 @@ def test_dws_times_need_the_projects_zone(payload: Callable[[str], bytes], job: 
         ("2024-03-31T02:30:00", None, 0),
         ("2024-13-05T08:10:00", None, 1),
         ("20240305", None, 1),
-        ("1709597400000", None, 1),
+        ("1709597400000", 1709597400, 0),
+        (1709597400758, 1709597400.758, 0),
+        ("2023-10-15T10:17:00.758GMT", 1697365020.758, 0),
+        ("2023-10-15 10:17:00 UTC", 1697365020, 0),
+        ("2023-10-15T10:17:00GMT+02:00", 1697357820, 0),
+        ("2023-10-15T10:17:00 CEST", 1697357820, 0),
+        ("2024-10-27T02:30:00 CET", 1729992600, 0),
+        ("2023-10-15T10:17:00 CST", None, 1),
+        ("1970-01-01T00:00:00Z", None, 0),
+        ("1970-01-01T00:00:00", None, 0),
+        ("0", None, 0),
+        (0, None, 0),
+        (1709597400, None, 1),
+        ("2009-12-31T23:59:59Z", None, 1),
+        ("2009-06-01T00:00:00", None, 1),
         ("0001-01-01T00:00:00", None, 1),
         ("yesterday", None, 1),
     ],
 )
 def test_a_dws_time_is_read_where_it_is_clear_and_never_guessed(
-    text: str, seconds: float | None, noted: int, job: MakeJob
+    text: str | int, seconds: float | None, noted: int, job: MakeJob
 ) -> None:
     seen = read("dws", {"status": "RUNNING", "begin_time": text}, job, ZoneInfo("Europe/Berlin"))
 
@@ -285,9 +308,11 @@ def test_the_newest_submission_counts_by_date_then_id_then_place(job: MakeJob) -
         submissions = [{"creation-date": date, "submission-id": number, "status": "RUNNING"} for date, number in runs]
         return read("cdm", {"submissions": submissions}, job).run.id
 
-    assert newest((1000, 9), ("2000", 1), (None, 50)) == "1"
-    assert newest((2000, 3), (2000, "12"), (1000, 99)) == "12"
-    assert newest((2000, None), (2000, None)) == ""
+    old, new = 1709597421000, 1709597422000
+    assert newest((old, 9), (str(new), 1), (None, 50)) == "1"
+    assert newest((new, 3), (new, "12"), (old, 99)) == "12"
+    assert newest((new, None), (new, None)) == ""
+    assert newest((old // 1000, 1), (new // 1000, 2), (0, 3)) == "3"
 
 
 def test_cdm_counters_say_minus_one_for_what_does_not_apply(job: MakeJob) -> None:
@@ -341,6 +366,11 @@ def test_a_stopping_flag_may_be_text_or_flag(job: MakeJob) -> None:
         ("cdm", cdm(status="FAILED", **{"error-summary": "x Cdm.0901 y APIGW.0301"}), "Cdm.0901"),
         ("cdm", cdm(status="FAILURE_ON_SUBMIT"), "other"),
         ("cdm", cdm(status="STOPPED"), None),
+        ("dws", {"status": "FAIL", "failed_code": "not found: DWS.20240101_orders"}, "other"),
+        ("dli", dli(status="FAILED", message="Table db.DWS.2024 of /data/DLI.0001/part, x-DLI.0999.csv"), "other"),
+        ("dli", dli(status="FAILED", message="看DLI.0999：失败"), "DLI.0999"),
+        ("dli", dli(status="FAILED", message="[DLI.0999]. See DLI.0001."), "DLI.0999"),
+        ("cdm", cdm(status="FAILED", **{"error-summary": "Cdm.0901.", "error-details": "at Cdm.0100"}), "Cdm.0901"),
     ],
 )
 def test_a_failed_run_is_named_by_the_vendors_code(service: str, body: object, code: str | None, job: MakeJob) -> None:
@@ -416,3 +446,147 @@ def test_a_name_is_percent_encoded_in_the_path(job: MakeJob) -> None:
     assert request.path == "/v1.1/p/clusters/c-1/cdm/job/%E5%90%8C%E6%AD%A5%20a%2Bb~c%2Fd/status"
     assert ADAPTERS["dli"].request(job("dli"), "p").path == "/v1/p/jobs/j-1/progress"
     assert ADAPTERS["dws"].request(job("dws"), "p").path == "/v1.0/p/job/j-1"
+
+
+@pytest.mark.parametrize(
+    ("service", "asked", "said"),
+    [
+        ("dli", "a-1", "a-2"),
+        ("dws", "2c9080e88459fa44018459fbeb600001", "2c9080e88459fa44018459fbeb600002"),
+        ("cdm", "orders", "orders2"),
+        ("cdm", "orders", "ORDERS"),
+    ],
+)
+def test_an_answer_that_names_another_job_tells_nothing_of_this_one(
+    service: str, asked: str, said: str, job: MakeJob
+) -> None:
+    for ended in ("RUNNING", "FAILED"):
+        body = cdm(status=ended, **{"job-name": said}) if service == "cdm" else {"status": ended, "job_id": said}
+        with pytest.raises(PollError, match="of another job") as caught:
+            ADAPTERS[service].parse(json.dumps(body).encode(), asking(service, asked, job), None)
+        assert caught.value.reason is Reason.PAYLOAD
+
+
+@pytest.mark.parametrize(
+    ("service", "asked", "said"),
+    [
+        ("dli", "85798B38-AE44-48EB-BB90-7CF0DCDAFE7B", "85798b38-ae44-48eb-bb90-7cf0dcdafe7b"),
+        ("dws", "17", 17),
+        ("dws", "x", None),
+        ("dws", "x", ["x"]),
+        ("cdm", " orders ", "orders"),
+        ("cdm", "a\ud800b", "a?b"),
+        ("cdm", "caf\u00e9", "cafe\u0301"),
+        ("cdm", "N/A", "N/A"),
+    ],
+)
+def test_a_name_that_is_written_another_way_or_not_said_is_no_other_job(
+    service: str, asked: str, said: object, job: MakeJob
+) -> None:
+    body = cdm(**{"job-name": said}) if service == "cdm" else {"status": "RUNNING", "job_id": said}
+
+    assert ADAPTERS[service].parse(json.dumps(body).encode(), asking(service, asked, job), None).state is State.RUNNING
+
+
+def test_runs_of_other_jobs_among_those_of_this_one_are_left_out_and_noted(job: MakeJob) -> None:
+    runs = [
+        {"status": "RUNNING", "submission-id": number, "job-name": name}
+        for number, name in ((1, "nightly"), (2, "other"))
+    ]
+    body = json.dumps({"submissions": runs}).encode()
+    adapter = ADAPTERS["cdm"]
+    assert adapter.past is not None
+
+    seen = adapter.parse(body, job("cdm"), None)
+
+    assert (seen.run.id, seen.unknown) == ("1", ("submissions.job-name",))
+    assert [each.run.id for each in adapter.past.parse(body, job("cdm")).runs] == ["1", ""]
+    with pytest.raises(PollError):
+        adapter.past.parse(body, asking("cdm", "third", job))
+
+
+def asking(service: str, name: str, job: MakeJob) -> Job:
+    """Return a job that is asked for as *name*."""
+    asked = job(service)
+    return replace(asked, target={**asked.target, "job_id": name, "job_name": name})
+
+
+@pytest.mark.parametrize("nothing", [0, "0", -1, None, "", "1970-01-01T00:00:00Z"])
+def test_a_date_that_is_nought_is_not_said(nothing: object, job: MakeJob) -> None:
+    dates = {"execute-date": nothing, "last-update-date": nothing}
+
+    seen = read("cdm", cdm(status="SUCCEEDED", **dates), job)
+
+    assert (seen.start, seen.end, seen.unknown) == (1709597421.0, None, ())
+
+
+def test_a_date_before_there_was_such_a_cloud_is_unknown_and_noted_once(job: MakeJob) -> None:
+    dates = {"execute-date": 1709597421, "last-update-date": 1262303999999, "creation-date": "soon"}
+
+    seen = read("cdm", cdm(status="SUCCEEDED", **dates), job)
+
+    assert (seen.start, seen.end, seen.run.created) == (None, None, None)
+    assert seen.unknown == ("creation-date", "execute-date", "last-update-date")
+    assert read("cdm", cdm(**{"execute-date": 1262304000000}), job).start == 1262304000
+
+
+def test_a_field_that_is_looked_at_twice_is_noted_once(job: MakeJob) -> None:
+    odd = {"begin_time": ["now"], "end_time": {}, "failed_detail": []}
+
+    assert read("dws", {"status": "FAIL", **odd}, job).unknown == ("begin_time", "end_time", "failed_detail")
+    assert read("cdm", cdm(status="FAILED", **{"error-summary": []}), job).unknown == ("error-summary",)
+
+
+@pytest.mark.parametrize("word", ["SUCCEEDED", "FAILED"])
+def test_a_subjob_that_ended_has_nothing_active(word: str, job: MakeJob) -> None:
+    ended = subjob(status=word, num_active_stages=-2, num_active_tasks=-1)
+
+    seen = read("dli", dli(sub_jobs=[ended, subjob()]), job)
+
+    assert (seen.counts[Measure("stages", "active")], seen.counts[Measure("tasks", "active")]) == (1, 1)
+    assert seen.unknown == ()
+    assert read("dli", dli(sub_jobs=[subjob(num_active_stages=-2)]), job).unknown == ("sub_jobs.num_active_stages",)
+
+
+@pytest.mark.parametrize(
+    ("letters", "zone", "read_as"),
+    [
+        ("CST", "Asia/Shanghai", 1595841843),
+        ("CST", "America/Mexico_City", 1595892243),
+        ("CDT", "America/Mexico_City", 1595888643),
+        ("CEST", "Asia/Shanghai", None),
+        ("CEST", "Asia/Singapore", None),
+        ("SGT", "Asia/Singapore", 1595841843),
+        ("CEST", "Europe/Berlin", 1595863443),
+        ("CET", "Europe/Berlin", 1595867043),
+        ("CST", "Europe/Berlin", None),
+        ("GMT", "Asia/Shanghai", 1595870643),
+    ],
+)
+def test_letters_of_a_zone_are_believed_where_the_projects_zone_has_them(
+    letters: str, zone: str, read_as: float | None, job: MakeJob
+) -> None:
+    body = dli(sub_jobs=[subjob(submission_time=f"Mon Jul 27 17:24:03 {letters} 2020")])
+
+    (told,) = read("dli", body, job, ZoneInfo(zone)).told()["sub_jobs"]
+
+    assert told.get("submission_timestamp_seconds") == read_as
+
+
+@pytest.mark.parametrize(("percent", "ratio"), [("9.7%", 0.097), ("0.07%", 0.0007), (57, 0.57), ("29.0%", 0.29)])
+def test_a_percentage_becomes_the_ratio_that_a_person_would_write(percent: object, ratio: float, job: MakeJob) -> None:
+    value = str(percent).removesuffix("%")
+
+    assert repr(read("dws", {"status": "RUNNING", "progress": percent}, job).progress) == repr(ratio)
+    assert repr(read("cdm", cdm(progress=value), job).progress) == repr(ratio)
+
+
+@pytest.mark.parametrize("word", ["\ufb01nished", "\u017fuccess", "runn\u0131ng", "\uff32UNNING"])
+def test_words_are_compared_as_ascii(word: str, job: MakeJob) -> None:
+    for service in ADAPTERS:
+        body = cdm(status=word) if service == "cdm" else {"status": word}
+        seen = read(service, body, job)
+
+        assert (seen.state, seen.native_state, seen.unknown) == (State.UNKNOWN, "other", ("status",))
+    counts = read("dli", dli(sub_jobs=[subjob(status="\u017fucceeded")]), job).counts
+    assert (counts[Measure("subjobs", "succeeded")], counts[Measure("subjobs", "unknown")]) == (0, 1)

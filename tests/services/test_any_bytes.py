@@ -77,7 +77,7 @@ def test_any_bytes_become_a_history_or_a_typed_error(body: bytes) -> None:
         if adapter.past is None:
             continue
         try:
-            told = adapter.past.parse(body)
+            told = adapter.past.parse(body, Job(JobKey("cdm", "j"), "p", {"cluster_id": "c", "job_name": "j"}))
         except PollError:
             continue
         for each in told.runs:

@@ -67,6 +67,12 @@ def test_a_sample_error_has_its_reason(
         ("dli", 404, {"error_code": "APIG.0101"}, Reason.CONFIG),
         ("dli", 413, {"error_code": "APIGW.0201"}, Reason.SERVER),
         ("dli", 404, {"error_code": "APIG.0999"}, Reason.NOT_FOUND),
+        ("dli", 404, {"error_code": "DLI.4711"}, Reason.NOT_FOUND),
+        ("dli", 404, {"code": 404, "message": "page not found"}, Reason.API),
+        ("dli", 404, {"code": "NoSuchKey"}, Reason.API),
+        ("dli", 404, {"code": "NGINX.0001"}, Reason.API),
+        ("dws", 202, {"error_code": "DWS.3027"}, Reason.NOT_FOUND),
+        ("dws", 202, {"error_code": "DWS.4711"}, Reason.PAYLOAD),
         ("dli", 400, {"error_msg": "Too many requests, wait up to one minute"}, Reason.THROTTLED),
         ("dli", 400, {"error": {"error": {"errorCode": "APIGW.0302", "errorMsg": "no"}}}, Reason.PERMISSION),
         ("dli", 400, {"error_code": True}, Reason.API),
@@ -80,7 +86,8 @@ def test_the_code_counts_before_the_status(service: str, status: int, body: obje
 @pytest.mark.parametrize(
     ("status", "reason"),
     [
-        (301, Reason.CONFIG), (400, Reason.API), (401, Reason.AUTH), (403, Reason.PERMISSION), (404, Reason.NOT_FOUND),
+        (202, Reason.PAYLOAD), (204, Reason.PAYLOAD), (206, Reason.PAYLOAD), (301, Reason.CONFIG),
+        (304, Reason.PAYLOAD), (400, Reason.API), (401, Reason.AUTH), (403, Reason.PERMISSION), (404, Reason.API),
         (405, Reason.API), (407, Reason.CONFIG), (429, Reason.THROTTLED), (500, Reason.SERVER), (502, Reason.SERVER),
         (503, Reason.SERVER), (504, Reason.SERVER),
     ],
@@ -126,3 +133,27 @@ def test_every_reason_of_every_table_has_its_sentence() -> None:
         reasons |= set(adapter.codes.values())
 
     assert reasons <= set(error_classes.SENTENCES)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html><title>404 Not Found</title>", b"page not found", b'{"detail": "no"}'])
+def test_that_a_job_is_gone_is_believed_of_the_cloud_alone(body: bytes) -> None:
+    error = refused("cdm", 404, body)
+
+    assert (error.reason, error.code) == (Reason.API, "")
+    assert "not the cloud's answer" in error.sentence
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 502])
+def test_who_answered_without_a_code_of_the_clouds_proves_nothing(status: int) -> None:
+    error = refused("dli", status, b"<html>")
+
+    assert "so a proxy may have given it" in error.sentence
+    assert not error.known
+    assert refused("dli", 403, b'{"error_code": "DLI.0003"}').known
+
+
+@pytest.mark.parametrize("status", [201, 202, 204, 206, 304])
+def test_an_answer_without_a_result_is_no_refusal(status: int) -> None:
+    error = refused("dws", status, b"")
+
+    assert (error.reason, str(error)) == (Reason.PAYLOAD, f"the call was answered without a result (HTTP {status})")

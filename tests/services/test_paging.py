@@ -656,11 +656,11 @@ def test_a_cluster_that_fails_does_not_hide_the_others() -> None:
 
 def test_of_many_cdm_jobs_those_created_last_are_kept_wherever_they_stand() -> None:
     rows: list[dict[str, object]] = [
-        {"name": f"{number:03}", "creation-date": 1000 * (number * 7 % 250)} for number in range(250)
+        {"name": f"{number:03}", "creation-date": 1709597421000 + 1000 * (number * 7 % 250)} for number in range(250)
     ]
     result, asked = found("cdm", {"max_jobs": "10"}, cdm([ONE], {"c1": rows}))
 
-    assert [each.listed.since for each in result.jobs] == list(range(240, 250))
+    assert [each.listed.since for each in result.jobs] == list(range(1709597421 + 240, 1709597421 + 250))
     assert (result.cut, result.unread, len(asked)) == (240, 0, 4)
 
 

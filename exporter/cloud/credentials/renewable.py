@@ -14,7 +14,7 @@ from exporter.cloud.credentials.secret_files import SecretFiles
 from exporter.cloud.single_flight import SingleFlight
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
-from exporter.services.timestamps import iso_time
+from exporter.services.timestamps import moment
 
 REFUSED_ONCE: Final = 30.0
 """Seconds until what was refused is asked for again with the same files."""
@@ -147,6 +147,6 @@ class Renewable(ABC, Generic[T]):
 def expiry(said: object) -> float | None:
     """Read the time at which something expires, ``None`` if it cannot be read; the vendor tells it in UTC."""
     try:
-        return iso_time(said.strip(), UTC) if isinstance(said, str) else None
+        return moment(said, UTC) if isinstance(said, str) else None
     except ValueError:
         return None

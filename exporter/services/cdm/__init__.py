@@ -4,7 +4,6 @@ Source: CDM API reference, "Querying Job Status" (ShowJobStatus), tables 3 to 6.
 """
 
 from collections.abc import Mapping
-from datetime import tzinfo
 from typing import Any, Final
 
 from exporter.model.errors import PollError, first_line
@@ -14,12 +13,16 @@ from exporter.model.reason import Reason
 from exporter.model.record import RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.services import error_classes, json_fields
-from exporter.services.adapter import Adapter, Hosts, JobEntry, PastPage, RunHistory, known_word
+from exporter.services.adapter import Adapter, Hosts, JobEntry, PastPage, RunHistory
 from exporter.services.cdm.lists import LIMIT, CdmLister
 from exporter.services.cdm.words import CODES, NOT_APPLICABLE, STATES
+from exporter.services.codes import failure_code
 from exporter.services.listing import PAGE_SIZE
 from exporter.services.request import Request, segments
+from exporter.services.values import hundredth
 
+NAMES: Final = {"job-name": "job_name"}
+"""What a run repeats of the job that was asked for."""
 COUNTERS: Final = "org.apache.sqoop.submission.counter.SqoopCounters"
 ROWS: Final[Mapping[str, Measure]] = {
     "write_rows": Measure("rows_inserted"),
@@ -63,11 +66,16 @@ class CdmPast(RunHistory):
         query = (("jname", job.target["job_name"]), ("page_no", str(page)), ("page_size", str(PAGE_SIZE)))
         return Request("ShowSubmissions", path, LIMIT, query)
 
-    def parse(self, body: bytes) -> PastPage:
-        """Read the runs of one page, and how many there are: the service may heed neither number nor size of a page."""
-        data = json_fields.document(body)
-        total = json_fields.Fields(data, []).amount("total", absent=NOT_APPLICABLE)
-        runs = tuple(_snapshot(row or {}, []) for row in _rows(data, []))
+    def parse(self, body: bytes, job: Job) -> PastPage:
+        """Read the runs of one page, and how many there are: the service may heed neither number nor size of a page.
+
+        The row of a run of another job stays in its place without saying anything.
+        """
+        answer = json_fields.Fields(json_fields.document(body))
+        total = answer.amount("total", absent=NOT_APPLICABLE)
+        rows = _rows(answer)
+        own = _own([json_fields.Fields(row or {}) for row in rows], job)
+        runs = tuple([_snapshot(row or json_fields.Fields({}), detailed=False) for row in own])
         return PastPage(runs, None if total is None or total < len(runs) else int(total))
 
 
@@ -98,82 +106,87 @@ class Cdm(Adapter):
         path = segments("v1.1", project_id, "clusters", cluster, "cdm", "job", name, "status")
         return Request("ShowJobStatus", path, "cdm")
 
-    def parse(self, body: bytes, job: Job, zone: tzinfo | None) -> Snapshot:
+    def snapshot(self, fields: json_fields.Fields, job: Job) -> Snapshot:
         """Read the newest submission; a job without any has never run."""
-        unknown: list[str] = []
-        submissions = _submissions(body, unknown)
+        submissions = _submissions(fields, job)
         if not submissions:
-            return Snapshot(State.PENDING)
+            return Snapshot(State.PENDING, unknown=tuple(fields.unknown))
         newest = max(submissions, key=_age)
-        if json_fields.Fields(newest, []).word("status") is None:
+        if newest.word("status") is None:
             raise PollError(Reason.PAYLOAD, "the newest run of the answer tells no status")
-        return _snapshot(newest, unknown)
+        return _snapshot(newest)
 
 
-def _submissions(body: bytes, unknown: list[str]) -> list[dict[str, Any]]:
+def _submissions(answer: json_fields.Fields, job: Job) -> list[json_fields.Fields]:
     """Return the runs of a status answer; a job without any has never run."""
-    rows = _rows(json_fields.document(body), unknown)
-    submissions = [row for row in rows if row is not None]
+    rows = _rows(answer)
+    submissions = [json_fields.Fields(row, answer.unknown) for row in rows if row is not None]
     if rows and not submissions:
         raise PollError(Reason.PAYLOAD, "the field submissions of the answer is not a list of runs")
-    return submissions
+    own = [row for row in _own(submissions, job) if row is not None]
+    if len(own) < len(submissions):
+        answer.unreadable("submissions.job-name")
+    return own
 
 
-def _rows(data: dict[str, Any], unknown: list[str]) -> list[dict[str, Any] | None]:
+def _own(rows: list[json_fields.Fields], job: Job) -> list[json_fields.Fields | None]:
+    """Return the rows with ``None`` for those of another job; an answer that has no others is not of this job.
+
+    A job that makes others run may be answered with their runs besides its own.
+    """
+    own = [row if row.of_job(NAMES, job.target) else None for row in rows]
+    if rows and not any(own):
+        rows[0].check_job(NAMES, job.target)
+    return own
+
+
+def _rows(answer: json_fields.Fields) -> list[dict[str, Any] | None]:
+    data = answer.data
     if not data.get("submissions"):
         found = error_classes.from_object(data)
         if found.codes or "submissions" not in data:
             raise error_classes.refusal(200, found, CODES, otherwise=Reason.API if found.codes else Reason.PAYLOAD)
     if data["submissions"] is None or data["submissions"] == []:
         return []
-    rows = json_fields.Fields(data, unknown).objects("submissions")
+    rows = answer.objects("submissions")
     if not rows:
-        raise PollError(Reason.PAYLOAD, "the field submissions of the answer is not a list of runs")
+        sentence = f"the field submissions of the answer is not a list of runs, or of more than {json_fields.MOST_ROWS}"
+        raise PollError(Reason.PAYLOAD, sentence)
     return rows
 
 
-def _snapshot(submission: dict[str, Any], unknown: list[str]) -> Snapshot:
-    fields = json_fields.Fields(submission, unknown)
-    word = fields.word("status") or ""
-    state = STATES.get(word.upper())
-    if state is None:
-        unknown.append("status")
-        state = State.UNKNOWN
-    created = fields.moment("creation-date")
-    executed, updated = fields.moment("execute-date"), fields.moment("last-update-date")
+def _snapshot(fields: json_fields.Fields, *, detailed: bool = True) -> Snapshot:
+    word = fields.text("status") or ""
+    state, native = fields.state("status", word, STATES)
+    created, executed, updated = (fields.moment(name) for name in ("creation-date", "execute-date", "last-update-date"))
     progress = fields.amount("progress", full=100, absent=NOT_APPLICABLE)
-    if progress is not None:
-        progress /= 100
     submission_id = fields.amount("submission-id", absent=NOT_APPLICABLE)
     failed = state is State.FAILED
     return Snapshot(
         state=state,
-        native_state=known_word(word, STATES),
+        native_state=native,
         run=RunId("" if submission_id is None else str(submission_id), created),
-        progress=1.0 if state is State.SUCCEEDED else progress,
+        progress=1.0 if state is State.SUCCEEDED else progress and hundredth(progress),
         incremental=fields.flag("isIncrementing"),
         start=created if executed is None else executed,
         end=updated if state.ended else None,
-        failure_code=error_classes.failure_code(fields.text("error-summary")) if failed else None,
-        counts=Packed(_counts(fields, unknown)),
-        detail=Packed(_detail(fields)),
-        unknown=tuple(unknown),
+        failure_code=failure_code(fields.text("error-summary"), CODES) if failed else None,
+        counts=Packed(_counts(fields)),
+        detail=Packed(_detail(fields, created, updated) if detailed else {}),
+        unknown=tuple(fields.unknown),
         disposable=fields.flag("isDeleteJob") is True,
     )
 
 
-def _age(submission: Mapping[str, Any]) -> tuple[float, float]:
+def _age(submission: json_fields.Fields) -> tuple[float, float]:
     """Order submissions by creation date, then by id; what cannot be read counts as the oldest."""
-    silent = json_fields.Fields(submission, [])
+    silent = json_fields.Fields(submission.data)
     created, number = silent.moment("creation-date"), silent.amount("submission-id")
     return (-1 if created is None else created, -1 if number is None else number)
 
 
-def _counts(fields: json_fields.Fields, unknown: list[str]) -> dict[Measure, float]:
-    counters = fields.object("counters") or {}
-    moved = json_fields.Fields(
-        json_fields.Fields(counters, unknown, "counters.").object(COUNTERS) or {}, unknown, "counters."
-    )
+def _counts(fields: json_fields.Fields) -> dict[Measure, float]:
+    moved = fields.within("counters", "counters.").within(COUNTERS)
     amounts = {
         **{measure: fields.amount(name, absent=NOT_APPLICABLE) for name, measure in ROWS.items()},
         **{measure: moved.amount(name, absent=NOT_APPLICABLE) for name, measure in MOVED.items()},
@@ -181,18 +194,18 @@ def _counts(fields: json_fields.Fields, unknown: list[str]) -> dict[Measure, flo
     return {measure: amount for measure, amount in amounts.items() if amount is not None}
 
 
-def _detail(fields: json_fields.Fields) -> dict[str, Any]:
+def _detail(fields: json_fields.Fields, created: float | None, updated: float | None) -> dict[str, Any]:
     """Return what page and JSON alone show; the user's key has two spellings in the vendor's own documents."""
     detail = {
-        "job_name": fields.text("job-name"),
-        "external_id": fields.text("external-id"),
-        "creation_user": fields.text("creation-user"),
-        "last_update_user": fields.text("last-update-user") or fields.text("last-udpate-user"),
+        "job_name": fields.id("job-name"),
+        "external_id": fields.id("external-id"),
+        "creation_user": fields.id("creation-user"),
+        "last_update_user": fields.id("last-update-user") or fields.id("last-udpate-user"),
         "is_execute_auto": fields.flag("is-execute-auto"),
         "is_delete_job": fields.flag("isDeleteJob"),
-        "is_stoping_increment": fields.text("isStopingIncrement"),
-        "creation_timestamp_seconds": fields.moment("creation-date"),
-        "last_update_timestamp_seconds": fields.moment("last-update-date"),
+        "is_stoping_increment": fields.id("isStopingIncrement"),
+        "creation_timestamp_seconds": created,
+        "last_update_timestamp_seconds": updated,
         "error_summary": first_line(fields.text("error-summary") or "") or None,
         "error_details": first_line(fields.text("error-details") or "") or None,
     }

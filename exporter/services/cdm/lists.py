@@ -16,11 +16,11 @@ from exporter.model.packed import Packed
 from exporter.model.reason import Reason
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.services import error_classes, json_fields
-from exporter.services.adapter import known_word
 from exporter.services.cdm.words import CLUSTERS, CODES, NOT_APPLICABLE, STATES
 from exporter.services.discovery_rule import Rule, Text, one_of
 from exporter.services.listing import PAGE_SIZE, ListedJob, Lister, ListQuery, Location, Page
 from exporter.services.request import Request, segments
+from exporter.services.values import clean
 
 TYPES: Final = ("NORMAL_JOB", "BATCH_JOB", "SCENARIO_JOB")
 LIMIT: Final = "cdm_list"
@@ -129,50 +129,50 @@ class CdmLister(Lister[CdmRule]):
 
 def _place(fields: json_fields.Fields) -> Location:
     """Read one cluster; one that does not tell its state is asked for its jobs."""
-    place, word = fields.text("id") or "", fields.text("status") or ""
+    place, word = fields.id("id") or "", fields.id("status") or ""
     frozen = fields.text("isFrozen") in {"1", "true"}
     usable = word in {"", NORMAL} and not frozen
     said = "frozen" if frozen else CLUSTERS.get(word, f"in state {word}" if word else "")
-    return Location(place, fields.text("name") or place, usable, "" if usable else said)
+    return Location(place, fields.id("name") or place, usable, "" if usable else said)
 
 
 def _listed(row: Mapping[str, Any], place: Location, noted: list[str]) -> ListedJob | None:
     """Read one job; its name goes into the target exactly as it came, because it is part of an address."""
-    unknown: list[str] = []
-    fields = json_fields.Fields(row, unknown)
+    fields = json_fields.Fields(row)
     name = row.get("name")
-    if not isinstance(name, str) or not json_fields.clean(name) or name.encode("utf-8", "replace").decode() != name:
+    if not isinstance(name, str) or not (0 < len(clean(name)) <= json_fields.LONGEST_ID) or not _utf8(name):
         noted.append("jobs")
         return None
-    words = {"cluster_id": place.id, "cluster_name": place.name or place.id, "job_name": json_fields.clean(name)}
-    words |= {word: text for word in ("job_type", "group_name") if (text := fields.text(word)) is not None}
+    words = {"cluster_id": place.id, "cluster_name": place.name or place.id, "job_name": clean(name)}
+    words |= {word: text for word in ("job_type", "group_name") if (text := fields.id(word)) is not None}
     created = fields.moment("creation-date")
-    snapshot = _snapshot(fields, unknown)
+    snapshot = _snapshot(fields)
     if snapshot is None:
-        noted += unknown
+        noted += fields.unknown
     return ListedJob(Packed({"cluster_id": place.id, "job_name": name}), words, snapshot, created)
 
 
-def _snapshot(fields: json_fields.Fields, unknown: list[str]) -> Snapshot | None:
+def _utf8(name: str) -> bool:
+    return name.encode("utf-8", "replace").decode() == name
+
+
+def _snapshot(fields: json_fields.Fields) -> Snapshot | None:
     word = fields.text("status")
     counts = {measure: fields.amount(name, absent=NOT_APPLICABLE) for name, measure in COUNTS.items()}
     start, updated = fields.moment("execute_start_date"), fields.moment("execute_update_date")
     incremental = fields.flag("is_incrementing")
-    detail = {"external_id": fields.text("external_id"), "enabled": fields.flag("enabled")}
+    detail = {"external_id": fields.id("external_id"), "enabled": fields.flag("enabled")}
     if word is None:
         return None
-    state = STATES.get(word.upper())
-    if state is None:
-        unknown.append("status")
-        state = State.UNKNOWN
+    state, native = fields.state("status", word, STATES)
     return Snapshot(
         state=state,
-        native_state=known_word(word, STATES),
+        native_state=native,
         progress=1.0 if state is State.SUCCEEDED else None,
         incremental=incremental,
         start=start,
         end=updated if state.ended else None,
         counts=Packed({measure: amount for measure, amount in counts.items() if amount is not None}),
         detail=Packed({name: value for name, value in detail.items() if value is not None}),
-        unknown=tuple(unknown),
+        unknown=tuple(fields.unknown),
     )

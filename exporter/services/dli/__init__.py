@@ -7,17 +7,16 @@ The field ``progress`` is of the running sub-job while there is one, so it can f
 Sub-jobs are told only while the job runs; DLI forgets them the moment it ends.
 """
 
-from datetime import tzinfo
-
 from exporter.model.errors import first_line
 from exporter.model.job import Job
 from exporter.model.packed import Packed
 from exporter.model.record import RunId
-from exporter.model.snapshot import Rows, Snapshot, State
-from exporter.services import error_classes, json_fields
-from exporter.services.adapter import Adapter, Hosts, JobEntry, known_word
+from exporter.model.snapshot import Snapshot, State
+from exporter.services import json_fields
+from exporter.services.adapter import Adapter, Hosts, JobEntry
+from exporter.services.codes import failure_code
 from exporter.services.dli.lists import DliLister
-from exporter.services.dli.subjobs import COLUMNS, Subjob, sums
+from exporter.services.dli.subjobs import Subjobs
 from exporter.services.dli.words import CODES, STATES, refusal
 from exporter.services.request import Request, segments
 
@@ -47,6 +46,7 @@ class Dli(Adapter):
     )
     limits = {"dli": 5.0}
     states = STATES
+    names = {"job_id": "job_id"}
     codes = CODES
     lists = DliLister()
     final = True
@@ -57,37 +57,32 @@ class Dli(Adapter):
         path = segments("v1", project_id, "jobs", job.target["job_id"], "progress")
         return Request("ShowJobProgress", path, "dli")
 
-    def parse(self, body: bytes, job: Job, zone: tzinfo | None) -> Snapshot:
+    def snapshot(self, fields: json_fields.Fields, job: Job) -> Snapshot:
         """Read table 2 and, while the job runs, table 3."""
-        data = json_fields.document(body)
-        unknown: list[str] = []
-        fields = json_fields.Fields(data, unknown)
         word = fields.word("status")
         if word is None:
-            raise refusal(data, fields)
-        state = self.states.get(word.upper(), State.UNKNOWN)
-        if state is State.UNKNOWN:
-            unknown.append("status")
+            raise refusal(fields)
+        state, native = fields.state("status", word, self.states)
         progress = fields.amount("progress", full=1)
-        items = fields.objects("sub_jobs") or []
-        subjobs = [Subjob(item, unknown, zone) for item in items]
+        subjobs = Subjobs(fields)
         message = fields.text("message")
         detail = {
-            "job_id": fields.text("job_id"),
+            "job_id": fields.id("job_id"),
             "is_success": fields.flag("is_success"),
             "message": first_line(message or "") or None,
             "sub_job_id": fields.amount("sub_job_id"),
-            "sub_jobs": Rows(COLUMNS, tuple(subjob.row for subjob in subjobs)) if subjobs else None,
+            "sub_jobs": subjobs.table,
+            "sub_jobs_left_out": subjobs.left_out or None,
         }
         return Snapshot(
             state=state,
-            native_state=known_word(word, self.states),
+            native_state=native,
             run=RunId(job.target["job_id"], opaque=True),
             progress=1.0 if state is State.SUCCEEDED else progress,
-            failure_code=error_classes.failure_code(message) if state is State.FAILED else None,
-            counts=Packed(sums(subjobs)),
+            failure_code=failure_code(message, self.codes) if state is State.FAILED else None,
+            counts=Packed(subjobs.sums()),
             detail=Packed({name: value for name, value in detail.items() if value is not None}),
-            unknown=tuple(unknown),
+            unknown=tuple(fields.unknown),
         )
 
 

@@ -15,11 +15,12 @@ from exporter.model.packed import Packed
 from exporter.model.record import RunId
 from exporter.model.snapshot import Snapshot, State
 from exporter.services import error_classes, json_fields
-from exporter.services.adapter import known_word
+from exporter.services.codes import failure_code
 from exporter.services.discovery_rule import Rule, Seconds, Tags, Text, one_of
 from exporter.services.dli.words import CODES, STATES, refusal
 from exporter.services.listing import PAGE_SIZE, ListedJob, Lister, ListQuery, Location, Page
 from exporter.services.request import Request, segments
+from exporter.services.values import meaning
 
 TYPES: Final = (
     *("DDL", "DCL", "IMPORT", "EXPORT", "QUERY", "INSERT", "DATA_MIGRATION", "UPDATE", "DELETE"),
@@ -83,19 +84,17 @@ class DliLister(Lister[DliRule]):
 
     def parse(self, body: bytes, view: ListQuery) -> Page:
         """Read table 4; ``is_success: false`` is a failure whatever stands beside it."""
-        data = json_fields.document(body)
-        unknown: list[str] = []
-        fields = json_fields.Fields(data, unknown)
+        fields = json_fields.Fields(json_fields.document(body))
         if fields.flag("is_success") is False:
-            raise refusal(data, fields)
-        rows, total = error_classes.page(data, "jobs", "job_count", CODES, unknown)
-        items = tuple(item for row in rows if row is not None and (item := _listed(row, unknown)) is not None)
-        return Page(len(rows), items, total, tuple(unknown))
+            raise refusal(fields)
+        rows, total = error_classes.page(fields.data, "jobs", "job_count", CODES, fields.unknown)
+        items = tuple(item for row in rows if row is not None and (item := _listed(row, fields.unknown)) is not None)
+        return Page(len(rows), items, total, tuple(fields.unknown))
 
     def fits(self, rule: DliRule, listed: ListedJob) -> bool:
         """Compare the type: ``job_types`` is not documented in every cloud, and one may pass over it."""
         told = listed.words.get("job_type")
-        return not rule.types or told is None or told.upper() in rule.types
+        return not rule.types or told is None or meaning(told, dict.fromkeys(rule.types, True)) is True
 
     def template(self, rule: DliRule, places: tuple[Location, ...]) -> str:
         """Return the job's id: DLI jobs have no name."""
@@ -104,50 +103,46 @@ class DliLister(Lister[DliRule]):
 
 def _listed(row: Mapping[str, Any], noted: list[str]) -> ListedJob | None:
     """Read table 5; a job without an id cannot be asked for, so it is noted instead."""
-    unknown: list[str] = []
-    fields = json_fields.Fields(row, unknown)
-    job_id = fields.text("job_id")
+    fields = json_fields.Fields(row)
+    job_id = fields.id("job_id")
     if job_id is None:
         noted.append("jobs")
         return None
-    words = {name: text for name in WORDS if (text := fields.text(name)) is not None}
+    words = {name: text for name in WORDS if (text := fields.id(name)) is not None}
     words |= _tags(fields)
     start = fields.moment("start_time")
-    snapshot = _snapshot(fields, job_id, start, unknown)
+    snapshot = _snapshot(fields, job_id, start)
     if snapshot is None:
-        noted += unknown
+        noted += fields.unknown
     return ListedJob(Packed({"job_id": job_id}), words, snapshot, start)
 
 
-def _snapshot(fields: json_fields.Fields, job_id: str, start: float | None, unknown: list[str]) -> Snapshot | None:
+def _snapshot(fields: json_fields.Fields, job_id: str, start: float | None) -> Snapshot | None:
     word = fields.text("status")
     message, end = fields.text("message"), fields.moment("end_time")
     if word is None:
         return None
-    state = STATES.get(word.upper(), State.UNKNOWN)
-    if state is State.UNKNOWN:
-        unknown.append("status")
+    state, native = fields.state("status", word, STATES)
     detail = {"job_id": job_id, "message": first_line(message or "") or None}
     return Snapshot(
         state=state,
-        native_state=known_word(word, STATES),
+        native_state=native,
         run=RunId(job_id, start, opaque=True),
         progress=1.0 if state is State.SUCCEEDED else None,
         start=start,
         end=end if state.ended else None,
-        failure_code=error_classes.failure_code(message) if state is State.FAILED else None,
+        failure_code=failure_code(message, CODES) if state is State.FAILED else None,
         detail=Packed({name: value for name, value in detail.items() if value is not None}),
-        unknown=tuple(unknown),
+        unknown=tuple(fields.unknown),
     )
 
 
 def _tags(fields: json_fields.Fields) -> dict[str, str]:
     words: dict[str, str] = {}
     for item in fields.objects("tags") or []:
-        odd: list[str] = []
-        tag = json_fields.Fields(item or {}, odd)
-        key, value = tag.text("key"), tag.text("value")
-        for _ in odd:
+        tag = json_fields.Fields(item or {})
+        key, value = tag.id("key"), tag.id("value")
+        if tag.unknown:
             fields.unreadable("tags")
         if key is not None and value is not None:
             words[f"tags.{key}"] = value

@@ -5,11 +5,12 @@ Source: DLI API reference, "Querying the Job Execution Progress" (ShowJobProgres
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import tzinfo
 from typing import Any, Final
 
-from exporter.model.snapshot import Measure
-from exporter.services import json_fields, timestamps
+from exporter.model.errors import first_line
+from exporter.model.snapshot import Measure, Rows
+from exporter.services import json_fields
+from exporter.services.values import clean, meaning
 
 SUMS: Final[Mapping[str, Measure]] = {
     "num_tasks": Measure("tasks_planned"),
@@ -26,6 +27,8 @@ SUMS: Final[Mapping[str, Measure]] = {
 }
 """Table 3: which number of a sub-job is summed into which measure."""
 KILLED: Final = list(SUMS).index("num_killed_tasks")
+ACTIVE: Final = frozenset({"num_active_tasks", "num_active_stages"})
+"""What a sub-job that ended has none of, whatever figure came last: Spark is known to say -2 then."""
 COLUMNS: Final = (
     *("id", "name", "description", "submission_time", "submission_timestamp_seconds"),
     *("completion_time", "completion_timestamp_seconds", "stage_ids", "job_group", "status"),
@@ -41,6 +44,11 @@ SUBJOB_STATES: Final = {
 }
 """Spark's JobExecutionStatus, which table 3 refers to."""
 SUBJOBS: Final = tuple(Measure("subjobs", state) for state in SUBJOB_STATES.values())
+ENDED: Final = frozenset({"succeeded", "failed"})
+MOST_SHOWN: Final = 500
+"""Sub-jobs that page and JSON show; how many more there are is shown too, and all of them are summed."""
+MOST_REASONS: Final = 100
+"""Reasons for killed tasks that are read of one sub-job."""
 REASONS_SHOWN: Final = 10
 REASON_LENGTH: Final = 100
 
@@ -48,32 +56,37 @@ REASON_LENGTH: Final = 100
 class Subjob:
     """One row of ``sub_jobs``: its numbers for the sums, and what page and JSON show of it."""
 
-    def __init__(self, data: dict[str, Any] | None, unknown: list[str], zone: tzinfo | None) -> None:
-        fields = json_fields.Fields(data or {}, unknown, "sub_jobs.")
-        self.numbers = tuple([fields.amount(name) for name in SUMS])
+    def __init__(self, data: dict[str, Any] | None, answer: json_fields.Fields) -> None:
+        self._fields = fields = json_fields.Fields(data or {}, answer.unknown, "sub_jobs.", answer.zone)
         self.state = self._state(fields)
+        ended = self.state in ENDED
+        self.numbers = tuple([0 if ended and name in ACTIVE else fields.amount(name) for name in SUMS])
         self.killed = self._killed(fields)
-        stages = fields.items("stage_ids")
-        self.row = (
+
+    def row(self) -> tuple[Any, ...]:
+        """Return what page and JSON show, in the order of ``COLUMNS``."""
+        fields = self._fields
+        return (
             fields.amount("id"),
-            fields.text("name"),
-            fields.text("description"),
-            *_time(fields, "submission_time", zone),
-            *_time(fields, "completion_time", zone),
-            stages,
-            fields.text("job_group"),
-            fields.text("status"),
+            fields.id("name"),
+            first_line(fields.text("description") or "") or None,
+            fields.id("submission_time"),
+            fields.moment("submission_time"),
+            fields.id("completion_time"),
+            fields.moment("completion_time"),
+            fields.items("stage_ids"),
+            fields.id("job_group"),
+            fields.id("status"),
             *self.numbers,
             self.killed or None,
         )
-        """What page and JSON show, in the order of ``COLUMNS``."""
 
     @staticmethod
     def _state(fields: json_fields.Fields) -> str | None:
         word = fields.text("status")
         if word is None:
             return None
-        state = SUBJOB_STATES.get(word.upper())
+        state = meaning(word, SUBJOB_STATES)
         if state is None:
             fields.unreadable("status")
         return state or "unknown"
@@ -86,34 +99,36 @@ class Subjob:
         summary = fields.object("killed_tasks_summary")
         if summary is None:
             return {} if self.numbers[KILLED] == 0 else None
-        inner: list[str] = []
-        amounts = json_fields.Fields(summary, inner)
+        if len(summary) > MOST_REASONS:
+            fields.unreadable("killed_tasks_summary")
+            return None
+        amounts = json_fields.Fields(summary)
         killed: dict[str, float | None] = {}
         for name in summary:
-            reason = json_fields.clean(name) or "other"
+            reason = clean(name) or "other"
             amount, before = amounts.amount(name), killed.get(reason, 0)
             killed[reason] = None if amount is None or before is None else before + amount
-        for _ in inner:
+        if amounts.unknown:
             fields.unreadable("killed_tasks_summary")
         return killed
 
 
-def _time(fields: json_fields.Fields, name: str, zone: tzinfo | None) -> tuple[str | None, float | None]:
-    """Return a sub-job's time as it was written and, where its zone is known, as Unix seconds."""
-    text = fields.text(name)
-    seconds = None
-    if text is not None:
-        try:
-            seconds = timestamps.java_time(text, zone)
-        except ValueError:
-            fields.unreadable(name)
-    return text, seconds
+class Subjobs:
+    """The sub-jobs of one answer."""
+
+    def __init__(self, answer: json_fields.Fields) -> None:
+        self._all = [Subjob(item, answer) for item in answer.objects("sub_jobs") or []]
+        shown = self._all[:MOST_SHOWN]
+        self.table = Rows(COLUMNS, tuple([subjob.row() for subjob in shown])) if shown else None
+        """Of the first :data:`MOST_SHOWN`."""
+        self.left_out = len(self._all) - len(shown)
+
+    def sums(self) -> dict[Measure, float]:
+        """Sum the sub-jobs; a sum is absent if any of them lacks the number."""
+        return _sums(self._all) if self._all else {}
 
 
-def sums(subjobs: list[Subjob]) -> dict[Measure, float]:
-    """Sum the sub-jobs of one answer; a sum is absent if any of them lacks the number."""
-    if not subjobs:
-        return {}
+def _sums(subjobs: list[Subjob]) -> dict[Measure, float]:
     counts: dict[Measure, float] = {}
     for measure, numbers in zip(SUMS.values(), zip(*[subjob.numbers for subjob in subjobs], strict=True), strict=True):
         if None not in numbers:

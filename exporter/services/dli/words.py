@@ -1,12 +1,13 @@
 """DLI's words and codes, and the failure that a 200 answer can be."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
 from exporter.model.snapshot import State
 from exporter.services import error_classes, json_fields
+from exporter.services.codes import codes_in
 
 STATES: Final[Mapping[str, State]] = {
     "LAUNCHING": State.PENDING,
@@ -26,12 +27,12 @@ CODES: Final[Mapping[str, Reason]] = {
 }
 
 
-def refusal(data: Mapping[str, Any], fields: json_fields.Fields) -> PollError:
+def refusal(fields: json_fields.Fields) -> PollError:
     """Return the failure that an answer without what it should tell is: 200 does not mean that the call worked."""
-    found = error_classes.from_object(data)
+    found = error_classes.from_object(fields.data)
     if fields.flag("is_success") is False:
         inner = error_classes.envelope(found.text.encode())
-        codes = (*found.codes, *inner.codes, *error_classes.codes_in(found.text))
+        codes = (*found.codes, *inner.codes, *codes_in(found.text, CODES))
         found = error_classes.Envelope(codes, found.text, found.request_id)
         return error_classes.refusal(200, found, CODES, otherwise=Reason.API)
     otherwise = Reason.API if found.codes else Reason.PAYLOAD

@@ -1,0 +1,75 @@
+"""What one value of a vendor's answer is: said or not, a number, a text, a word. Every service reads through these.
+
+*Not said* is: missing, null, ``""``, ``"N/A"``, and what a service uses as its own mark (CDM's -1).
+"""
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import lru_cache
+from math import isfinite
+from typing import Final, TypeVar
+
+NUMBER: Final = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
+WHOLE: Final = re.compile(r"[+-]?[0-9]{1,300}")
+LONGEST_NUMBER: Final = 400
+"""Characters of a number that is sent as text."""
+NOT_SAID: Final = frozenset({"", "N/A"})
+SHORT: Final = 64
+"""Characters of a text that is likely to come again: a word, a user, a stage's name."""
+LONGEST_TEXT: Final = 65_536
+"""Characters of a text that are read. Page and JSON show 300 of them, so nobody misses the rest."""
+V = TypeVar("V")
+
+
+def clean(text: str) -> str:
+    """Strip *text* and replace what UTF-8 cannot say (JSON can escape half a surrogate pair).
+
+    Of short texts, which come again and again, one copy is kept in memory.
+    """
+    return _one_copy(text) if len(text) <= SHORT else _clean(text[:LONGEST_TEXT])
+
+
+def _clean(text: str) -> str:
+    return (text if text.isascii() else text.encode("utf-8", "replace").decode()).strip()
+
+
+_one_copy = lru_cache(maxsize=4096)(_clean)
+
+
+def said(value: object) -> bool:
+    """Whether a field says anything at all."""
+    return value is not None and not (isinstance(value, str) and len(value) <= SHORT and clean(value) in NOT_SAID)
+
+
+def number(value: object) -> float:
+    """Read a finite number, also one sent as text; ``ValueError`` if it is none.
+
+    A whole number stays whole: small ones cost no memory, and page and JSON show them as they were sent.
+    """
+    if isinstance(value, str) and len(value) <= LONGEST_NUMBER and NUMBER.fullmatch(value.strip()):
+        text, value = value.strip(), float(value)
+        if value.is_integer():
+            value = int(text) if WHOLE.fullmatch(text) else int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(value)  # noqa: TRY004 - whatever the type, it is an unreadable value
+    try:
+        finite = isfinite(value)
+    except OverflowError as error:
+        raise ValueError(value) from error
+    if not finite:
+        raise ValueError(value)
+    return value
+
+
+def hundredth(percent: float) -> float:
+    """Return a percentage as a ratio, as a person would write it: 9.7 is 0.097 and not 0.09699999999999999."""
+    return float(Decimal(repr(percent)).scaleb(-2))
+
+
+def meaning(word: str, table: Mapping[str, V]) -> V | None:
+    """Return what a vendor's word means by *table*, whose keys are in upper case; ``None`` if it is not in it.
+
+    Only ASCII letters have two cases here: in Unicode ``ﬁnished`` (with a ligature) would become FINISHED.
+    """
+    return table.get(word.upper()) if word.isascii() else None
