@@ -45,7 +45,7 @@ async def cloud(name: str | None, prefix: str = "", jobs: int = JOBS, key: str =
     script = Script(0, jobs, 0, 0, 10_000, 5_000, 9_000, prefix=prefix)
     plan = honest_plan() if name is None else always(name, rng, 0.7)
     world = Author(rng, time.time(), script).write()
-    world = replace(world, keys={key: "the secret"}) if key else world
+    world = replace(world, keys={key: "the-secret"}) if key else world
     async with Cloud(world, plan, Table(), rng) as made:
         yield made
 
