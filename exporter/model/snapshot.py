@@ -100,7 +100,7 @@ class Snapshot:
 RESULTS: Final = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
 
 
-_COMPLAINTS: Final = ("detail", "summary", "message", "error")
+_COMPLAINTS: Final = ("summary", "detail", "message", "error")
 
 
 def complaint(detail: Mapping[str, Any]) -> str:

@@ -133,7 +133,7 @@ def refusal(
     sentence = ""
     if reason is None:
         reason = otherwise or by_status(status, coded=coded)
-        sentence = "" if otherwise or coded else _uncoded(status, reason)
+        sentence = "" if otherwise or code else _uncoded(status, reason)
     named = ", ".join(part for part in (f"HTTP {status}", code) if part)
     request_id = found.request_id or request_id
     return PollError(

@@ -318,7 +318,7 @@ def answered(expires_at: object, header: str = "T") -> web.Response:
         pytest.param(lambda: reply({}, 201, X_Subject_Token="a b"), Reason.PAYLOAD, id="a space"),
         pytest.param(lambda: answered("2024-03-06T08:10:00.855000Z"), Reason.PAYLOAD, id="expired before it came"),
         pytest.param(lambda: reply(b"x" * (9 << 20), 201, X_Subject_Token="T"), Reason.PAYLOAD, id="huge"),
-        pytest.param(lambda: reply({}, 200, X_Subject_Token="T"), Reason.API, id="another status"),
+        pytest.param(lambda: reply({}, 200, X_Subject_Token="T"), Reason.PAYLOAD, id="another status"),
         pytest.param(lambda: reply({}, 404), Reason.CONFIG, id="not found"),
         pytest.param(lambda: reply({}, 403), Reason.PERMISSION, id="forbidden"),
         pytest.param(lambda: reply({}, 429), Reason.THROTTLED, id="throttled"),

@@ -12,7 +12,7 @@ from exporter.model.errors import PollError
 from exporter.model.job import Job
 from exporter.model.reason import Reason
 from exporter.model.record import RunId
-from exporter.model.snapshot import Measure, Snapshot, State
+from exporter.model.snapshot import Measure, Snapshot, State, complaint
 from exporter.services.registry import load
 
 ADAPTERS = load()
@@ -590,3 +590,9 @@ def test_words_are_compared_as_ascii(word: str, job: MakeJob) -> None:
         assert (seen.state, seen.native_state, seen.unknown) == (State.UNKNOWN, "other", ("status",))
     counts = read("dli", dli(sub_jobs=[subjob(status="\u017fucceeded")]), job).counts
     assert (counts[Measure("subjobs", "succeeded")], counts[Measure("subjobs", "unknown")]) == (0, 1)
+
+
+def test_the_summary_of_a_failure_goes_before_its_stack_trace(job: MakeJob) -> None:
+    body = cdm(status="FAILED", **{"error-details": "at java.lang", "error-summary": "the source is gone"})
+
+    assert complaint(read("cdm", body, job).detail) == "the source is gone"
