@@ -39,7 +39,7 @@ def test_the_environment_counts_more_than_the_file_and_the_file_more_than_its_ba
 
     poll = load(path, {"EXPORTER_POLL__INTERVAL": "15s"}, base).poll
 
-    assert (poll.interval, poll.timeout, poll.concurrency, poll.retention) == (15, 7, 5, 3600)
+    assert (poll.interval, poll.timeout, poll.concurrency, poll.retention) == (15, 7, 5, 86400)
 
 
 def test_the_environment_alone_is_enough() -> None:

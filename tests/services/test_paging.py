@@ -677,7 +677,7 @@ def test_of_many_cdm_jobs_those_created_last_are_kept_wherever_they_stand() -> N
         ("dli", {"max_jobs": "0"}, "expected at least 1, not 0"),
         ("dli", {"max_jobs": "many"}, 'expected a whole number, not "many"'),
         ("dli", {"match": "["}, 'expected a regular expression, not "[": unterminated'),
-        ("dli", {"name": "{job_name}"}, 'unknown word "job_name" in the name; did you mean "job_type"?'),
+        ("dli", {"name": "{job_name}"}, 'unknown word "job_name" in the name; known are database_name, job_id,'),
         ("dli", {"clusters": "all"}, None),
         ("cdm", {"clusters": "prod"}, 'expected all, or a list of names or ids of clusters, not "prod"'),
         ("cdm", {"clusters": []}, "expected at least one; this list is empty"),

@@ -47,7 +47,7 @@ def test_a_job_that_was_never_polled_has_no_zeroes() -> None:
     }
     assert {facts[name] for name in absent} == {None}
     assert (facts["counts"], facts["detail"], facts["failures"]) == ({}, {}, {})
-    assert (facts["up"], facts["stale"], facts["final"], facts["failing"]) == (False, False, False, 0)
+    assert (facts["up"], facts["stale"], facts["final"], facts["failing"]) == (None, False, False, 0)
 
 
 def test_a_running_job_is_told_whole() -> None:
