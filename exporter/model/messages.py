@@ -35,7 +35,14 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     known = list(known)
     if begun := [name for name in known if len(word) > 2 and name.startswith(word)]:
         return begun[0]
-    return next(iter(difflib.get_close_matches(word, known, n=1, cutoff=ALIKE)), None)
+    if alike := difflib.get_close_matches(word, known, n=1, cutoff=ALIKE):
+        return alike[0]
+    return next((name for name in known if len(word) > 2 and _one_letter_apart(word, name)), None)
+
+
+def _one_letter_apart(word: str, name: str) -> bool:
+    """Whether the two differ in one letter: too little is the same of short words for :data:`ALIKE`."""
+    return len(word) == len(name) and sum(ours != theirs for ours, theirs in zip(word, name, strict=True)) == 1
 
 
 def instead(word: str, known: Iterable[str]) -> str:
