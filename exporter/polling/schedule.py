@@ -78,11 +78,11 @@ def patience(record: Record, pace: Pace, adapter: Adapter) -> float:
     """Return the seconds after its turn within which a job is to have its call: the fewer, the sooner it goes.
 
     Jobs that nobody knows to run do not go before those that do, however many are new; a job of which a list told that
-    it changed goes like one that runs.
+    it changed, or at its first look that it runs, goes like one that runs.
     """
     running = record.job.interval or pace.interval
-    if record.newest is None:
-        return max(running, pace.idle_interval)
+    if record.newest is None:  # what a list tells first of a job that rests is shown, of one that runs it is not
+        return max(running, pace.idle_interval) if record.listed_at is None else running
     if record.listed is not None and record.snapshot is not None:
         return running
     return effective_interval(record, pace, adapter)
