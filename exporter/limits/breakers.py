@@ -129,20 +129,24 @@ class Breakers:
         self._log.info("circuit closed", **_names(door))
         return door
 
-    async def refused(self, project: str, ticket: Ticket, error: PollError) -> Verdict:
-        """Do what follows from a refusal: renew, pause, or nothing."""
+    async def refused(self, project: str, ticket: Ticket, error: PollError, *, poll: bool) -> Verdict:
+        """Do what follows from a refusal: renew, pause, or nothing.
+
+        What is no *poll* may be refused for itself, to a key that polls are made with: so where calls were taken until
+        now, the first such refusal pauses nothing, and the next call, which goes alone, shows what it meant.
+        """
         door = self._doors.get(project)
         if door is None:
             return Verdict.STALE  # a reload took the project away meanwhile
         verdict = door.gate.refused(ticket, self._clock.monotonic())
         if verdict is Verdict.RENEW:
-            error = await self._answer(door, project, error)
+            error = await self._answer(door, project, error, poll=poll)
             verdict = Verdict.PAUSE if door.gate.paused else verdict
         if verdict is Verdict.PAUSE and door in self._all.values():  # else a reload took it away meanwhile
             self._pause(door, error)
         return verdict
 
-    async def _answer(self, door: Breaker, project: str, error: PollError) -> PollError:
+    async def _answer(self, door: Breaker, project: str, error: PollError, *, poll: bool) -> PollError:
         """Renew what was refused, and let the gate know what came of it; return the refusal that counts."""
         other, refused, names = False, None, _names(door)
         try:
@@ -150,7 +154,7 @@ class Breakers:
         except PollError as failure:
             refused = failure if failure.refused else None
         finally:
-            door.gate.renewed(self._clock.monotonic(), other=other, refused=refused is not None)
+            door.gate.renewed(self._clock.monotonic(), again=other or not poll, refused=refused is not None)
         if other:
             self._log.warning("credentials refused", **names, error=error.sentence)
         return refused or error

@@ -4,7 +4,7 @@ More than five signatures in a row that fail lock a key for five minutes, for al
 everybody for a second must not blind us for longer than that takes to see. So::
 
     half-open --taken--> closed: all calls go
-    closed --refused--> half-open at once if the renewal brought another key or token, else open
+    closed --refused--> half-open at once if the renewal brought another key or token, or no poll was refused, else open
     half-open --refused, or nothing came of the probe--> open: no call goes
     open --time--> half-open: one call goes, the probe
     any --the credentials are others--> half-open, or open a while longer
@@ -122,15 +122,15 @@ class CircuitBreaker:
         self._shut = True
         return Verdict.RENEW
 
-    def renewed(self, now: float, *, other: bool, refused: bool = False) -> None:
-        """Note that the renewal is over: it brought *other* credentials, which are tried at once, or none.
+    def renewed(self, now: float, *, again: bool, refused: bool = False) -> None:
+        """Note that the renewal is over; a call is to try *again* at once, or calls are paused.
 
         If the renewal itself was *refused* that counts as one more refusal.
         """
         if refused:
             self._refusals += 1
             self._refused_at = now
-        if self._shut and (refused or not other):
+        if self._shut and (refused or not again):
             self._open(now)
         self._shut = False
 

@@ -102,7 +102,7 @@ class Calls:
 
     async def _failed(self, project: str, limit: str, ticket: Ticket, error: PollError) -> PollError | None:
         if error.refused:
-            return await self.was_refused(project, ticket, error)
+            return await self.was_refused(project, ticket, error, poll=False)
         self.knew(project, limit, ticket, error)
         return None
 
@@ -127,9 +127,11 @@ class Calls:
             self._results.resume(door.projects)
             self._wake()
 
-    async def was_refused(self, project: str, ticket: Ticket, error: PollError) -> PollError | None:
+    async def was_refused(
+        self, project: str, ticket: Ticket, error: PollError, *, poll: bool = True
+    ) -> PollError | None:
         """Do what follows from a refusal; return what calls of the project fail with, if they are paused by it."""
-        verdict = await self._breakers.refused(project, ticket, error)
+        verdict = await self._breakers.refused(project, ticket, error, poll=poll)
         if project not in self._plan.fleet.projects:
             return error  # a reload took it away meanwhile
         door = self._breakers.of(project)

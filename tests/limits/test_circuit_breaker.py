@@ -19,7 +19,7 @@ def refuse(gate: CircuitBreaker, now: float, *, other: bool = False) -> Verdict:
     """Let one call go and be refused; the renewal brings *other* credentials or none."""
     verdict = gate.refused(gate.enter(), now)
     if verdict is Verdict.RENEW:
-        gate.renewed(now, other=other)
+        gate.renewed(now, again=other)
     return verdict
 
 
@@ -59,7 +59,7 @@ def test_a_call_of_which_nothing_came_lets_a_few_go_so_that_jobs_do_not_wait_for
 
     assert not gate.free
     assert gate.refused(tickets[0], 1) is Verdict.RENEW
-    gate.renewed(1, other=True)
+    gate.renewed(1, again=True)
     gate.enter()
     assert not gate.free
 
@@ -76,7 +76,7 @@ def test_a_burst_of_refusals_is_one_event() -> None:
     verdicts = [gate.refused(ticket, 0.1 * number) for number, ticket in enumerate(tickets)]
 
     assert verdicts == [Verdict.RENEW] + [Verdict.STALE] * 31
-    gate.renewed(4, other=False)
+    gate.renewed(4, again=False)
     assert gate.probe_at == 4 + FIRST
     gate.probe()
     assert gate.taken(gate.enter())
@@ -104,7 +104,7 @@ def test_a_probe_of_which_nothing_came_leaves_the_calls_paused() -> None:
 def test_a_renewal_that_is_refused_counts_and_pauses_without_another_call() -> None:
     gate = closed()
     gate.refused(gate.enter(), 0)
-    gate.renewed(3, other=False, refused=True)
+    gate.renewed(3, again=False, refused=True)
 
     assert probe_moments(gate, 4) == [33, 93, 213, 213 + PROBE]
 
@@ -148,7 +148,7 @@ def test_a_refusal_shuts_the_gate_until_the_renewal_is_over_and_then_one_goes_al
     assert gate.refused(ticket, 0) is Verdict.RENEW
     gate.left(ticket, 0)
     assert not gate.free
-    gate.renewed(0, other=True)
+    gate.renewed(0, again=True)
     again = gate.enter()
     assert not gate.free
     assert gate.taken(again)
@@ -159,7 +159,7 @@ def test_what_was_on_its_way_says_nothing_new() -> None:
     gate = closed()
     first, late, lucky = gate.enter(), gate.enter(), gate.enter()
     gate.refused(first, 0)
-    gate.renewed(0, other=True)
+    gate.renewed(0, again=True)
     alone = gate.enter()
 
     assert gate.refused(late, 0) is Verdict.STALE
@@ -186,7 +186,7 @@ def test_credentials_that_changed_while_they_are_renewed_are_tried() -> None:
     gate = closed()
     gate.refused(gate.enter(), 0)
     gate.changed(1)
-    gate.renewed(2, other=False)
+    gate.renewed(2, again=False)
 
     assert gate.free
 
@@ -227,7 +227,7 @@ class Key:
         if verdict is not Verdict.STALE:
             self.row, self.last = self.row + 1, self.now
         if verdict is Verdict.RENEW:
-            self.gate.renewed(self.now, other=self.rng.random() < 0.3)
+            self.gate.renewed(self.now, again=self.rng.random() < 0.3)
 
 
 @given(
@@ -258,7 +258,7 @@ def test_a_cloud_that_refuses_everybody_for_seconds_costs_half_a_minute(hiccup: 
     gate = closed()
     for number, ticket in enumerate([gate.enter() for _ in range(13)]):
         if gate.refused(ticket, hiccup * number / 13) is Verdict.RENEW:
-            gate.renewed(0, other=False)
+            gate.renewed(0, again=False)
 
     assert gate.probe_at == FIRST
     gate.probe()
