@@ -132,7 +132,9 @@ def test_the_same_sources_give_the_same_files(engine: Engine, image: str, base: 
 
 def test_the_running_image_is_scraped(running: Container) -> None:
     def all_polled() -> bool:
-        return set(samples(running)["huaweicloud_job_up"].values()) == {1.0}
+        found = samples(running)
+        up = found.get("huaweicloud_job_up", {}).values()
+        return len(up) == len(found["huaweicloud_job_info"]) and set(up) == {1.0}
 
     eventually(all_polled, "every job was polled")
     found = samples(running)
