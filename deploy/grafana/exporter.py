@@ -150,7 +150,8 @@ def _polls(built: dashboard.Dashboard) -> dashboard.Dashboard:
         ),
         lines(
             "Turns without a poll, a second",
-            "slow: its last poll took longer than its interval; busy: no worker or budget was free.",
+            "slow: its last poll took longer than its interval; busy: no worker or budget was free; "
+            "paused: the cloud refused the credentials.",
             [(f"sum by (reason) (rate({own('polls_skipped_total')}{rate}))", "{{reason}}")],
             "ops",
             width=6,

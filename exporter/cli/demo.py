@@ -46,7 +46,7 @@ def settings_for(cloud: dict[str, Any]) -> dict[str, Any]:
     return {
         "log": {"level": "info", "format": "console"},
         "web": {"listen_address": ADDRESS},
-        "poll": {"interval": "4s", "idle_interval": "5s", "list_interval": "5s", "timeout": "5s", "stale_after": "1m"},
+        "poll": {"interval": "4s", "idle_interval": "5s", "list_interval": "5s", "timeout": "5s", "stale_after": "2m"},
         "projects": {"demo": project},
         "jobs": cloud["jobs"],
     }

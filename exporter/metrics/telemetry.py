@@ -140,9 +140,11 @@ class Telemetry:
         self.polls_skipped = self._counter(
             "polls_skipped",
             "Turns of a job that passed without a poll: slow, because its last poll took longer than its interval;"
-            " busy, because no worker or budget was free",
+            " busy, because no worker or budget was free; paused, because the cloud refused the credentials",
             "reason",
         )
+        for reason in ("slow", "busy", "paused"):
+            self.polls_skipped.labels(reason)
         self.unknown_values = self._counter(
             "unknown_values",
             "Values of answers that could not be read, or words that are not documented, by the vendor's field",

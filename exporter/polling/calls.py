@@ -144,7 +144,7 @@ class Calls:
             elif isinstance(waiting, JobKey):
                 self.refused.discard(waiting)
                 self.dropped.discard(waiting)
-                self._results.failed(waiting, door.why, told=True)
+                self._results.paused(waiting, door.why)
         return door.why
 
     async def _turn(self, project: str, limit: str, patience: float) -> Start:

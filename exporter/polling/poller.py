@@ -183,13 +183,13 @@ class Poller:
         return max(min((moment for moment in moments if moment is not None), default=math.inf), TOGETHER)
 
     def _queue(self, due: float, key: JobKey) -> None:
-        """Let a job that is due wait for its budget, or fail if calls are paused."""
+        """Let a job that is due wait for its budget, or skip it if calls are paused."""
         record = self._store.get(key)
         if record is None:
             return
         door = self._breakers.of(record.job.project)
         if door.gate.paused and door.why is not None:
-            self._results.failed(key, door.why, told=True)
+            self._results.paused(key, door.why)
             return
         patience = schedule.patience(record, self._plan.pace, self._plan.fleet.adapter(record.job))
         self._limiter.wait_for(*self._plan.fleet.bucket(record.job), key, due, due + patience, door.gate)

@@ -118,13 +118,23 @@ class Results:
         now = self._store.get(asked.job.key)
         return now is not None and now.registration == asked.registration
 
+    def paused(self, key: JobKey, why: PollError) -> None:
+        """Take over a turn that is not called because calls are paused, which the log tells for all jobs at once."""
+        before = self._store.get(key)
+        if before is None:
+            return
+        self.put(before, transitions.paused(before, self._fault(why)))
+        interval = schedule.effective_interval(before, self._plan.pace, self._plan.fleet.adapter(before.job))
+        self._schedule.put(key, self._clock.monotonic() + interval)
+        self.skipped("paused", 1)
+
     def failed(self, key: JobKey, error: PollError, *, told: bool = False) -> None:
         """Take over a failed poll; *told* is one whose cause the log tells for all jobs at once."""
         before = self._store.get(key)
         if before is None:
             return
         adapter = self._plan.fleet.adapter(before.job)
-        fault = Fault(error.reason, self._clock.now(), error.sentence, error.code, error.request_id, error.text)
+        fault = self._fault(error)
         record = transitions.failed(before, fault, self._clock.monotonic())
         self.put(before, record)
         jitter = random.random()  # noqa: S311 - spreads load, keeps no secret
@@ -146,6 +156,9 @@ class Results:
             vendor_text=logs.vendor_text(fault.text),
             next_poll_seconds=round(wait, 1),
         )
+
+    def _fault(self, error: PollError) -> Fault:
+        return Fault(error.reason, self._clock.now(), error.sentence, error.code, error.request_id, error.text)
 
     def _disposed(self, before: Record) -> None:
         """Log that a job was deleted after its run, once."""

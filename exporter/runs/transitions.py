@@ -43,7 +43,7 @@ def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter, steady
     if outdated(record, answer):
         return _counted(record, accounting.count(record.ledger, answer, at))
     if (
-        answer is record.snapshot and record.up and not record.awaits
+        answer is record.snapshot and record.up and record.fault is None and not record.awaits
     ):  # the same answer once more: only the time went on
         left = estimate.still(record, at, steady)
         return replace(record, polled_at=at, answered_at=steady, listed=None, estimate=left)
@@ -137,6 +137,14 @@ def failed(record: Record, fault: Fault, steady: float | None = None) -> Record:
         record = _counted(record, accounting.count(record.ledger, old, record.polled_at))
     failed_at = fault.at if steady is None else steady
     return replace(record, up=False, fault=fault, failing=record.failing + 1, failures=failures, failed_at=failed_at)
+
+
+def paused(record: Record, why: Fault) -> Record:
+    """Return the record after a turn that was not called because calls are paused: no poll, so none failed.
+
+    What the last poll told holds until it is too old; *why* it is not asked is kept to be shown.
+    """
+    return replace(record, fault=why)
 
 
 def _disposed(record: Record, old: Snapshot) -> Record:

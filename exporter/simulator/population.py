@@ -36,13 +36,16 @@ def announcement(cloud: Cloud, url: str) -> dict[str, Any]:
 
 
 def _plan_faults(cloud: Cloud) -> None:
-    """Let some answers be refused, seldom enough that every state is still seen; long jobs take the errors."""
+    """Let some answers be refused, seldom enough that every state is still seen; long jobs take the errors.
+
+    A call that is one too many pauses all calls of its limit for a minute, so these come every few minutes.
+    """
     board = next(job.job_id for job in cloud.dli.values() if job.name == "ads_gmv_board_backfill_2024")
     payments = next(job.job_id for job in cloud.dli.values() if job.name == "dwd_payment_merge")
     resize = next(job.job_id for job in cloud.dws.values() if job.name == "resize-dwh-prod-3-to-6")
     plan = cloud.faults.plan
-    plan(too_often(retry_after=2), times=None, every=90, operation="ShowSqlJobProgress")
-    plan(too_often(retry_after=2, limit=120), times=None, every=110, operation="ShowJobStatus")
+    plan(too_often(retry_after=2), times=None, every=400, operation="ShowSqlJobProgress")
+    plan(too_often(retry_after=2, limit=120), times=None, every=500, operation="ShowJobStatus")
     plan(server_failure(), times=None, every=9, job=resize)
     plan(queue_busy(), times=None, every=25, operation="ShowSqlJobProgress", job=payments)
     refused = refused_with_200("DLI.0012: The resource is temporarily unavailable. Try again later.")
