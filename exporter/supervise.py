@@ -5,8 +5,9 @@ words, because they may quote what the vendor sent, and its owner counts it as `
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -17,13 +18,20 @@ PAUSE = 1.0
 """Seconds before a loop that crashed is started again."""
 
 
-async def survive(work: Callable[[], Awaitable[None]], crashed: Callable[[], None], name: str) -> None:
-    """Run *work* once; if it crashes, log where, and tell its owner."""
+@contextmanager
+def contained(crashed: Callable[[], None], name: str) -> Iterator[None]:
+    """Run a block; if it crashes, log where, and tell its owner."""
     try:
-        await work()
+        yield
     except Exception as error:  # noqa: BLE001 - the one place, see above
         structlog.get_logger().error("crashed", task=name, exception=type(error).__name__, traceback=places(error))
         crashed()
+
+
+async def survive(work: Callable[[], Awaitable[None]], crashed: Callable[[], None], name: str) -> None:
+    """Run *work* once; if it crashes, log where, and tell its owner."""
+    with contained(crashed, name):
+        await work()
 
 
 async def keep_running(work: Callable[[], Awaitable[None]], crashed: Callable[[], None], name: str) -> None:

@@ -102,6 +102,11 @@ class Budget:
         for gate in list(self._waiting):
             yield from self.give_up(gate)
 
+    def waiting(self) -> Iterator[Key]:
+        """Yield all that waits."""
+        for waiting in self._waiting.values():
+            yield from (each[-1] for each in waiting)
+
     def forget(self, keys: Collection[Key]) -> None:
         """Let some jobs wait no more."""
         for gate, waiting in self._waiting.items():
@@ -207,6 +212,10 @@ class Limiter:
         """Take out and yield all that waits for a call."""
         for budget in self._budgets.values():
             yield from budget.give_up_all()
+
+    def waiting(self) -> set[Key]:
+        """Return all that waits for a call."""
+        return {key for budget in self._budgets.values() for key in budget.waiting()}
 
     def forget(self, keys: Collection[Key]) -> None:
         """Let some jobs wait no more, whichever budget they wait for."""

@@ -1,7 +1,7 @@
 """Who may call, and what follows from how a call ended, for polls and for lists alike: one budget, one gate."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import TypeVar
 
 import structlog
@@ -11,7 +11,7 @@ from exporter.cloud.project import Project
 from exporter.cloud.projects import Projects
 from exporter.limits.breakers import Breakers
 from exporter.limits.circuit_breaker import Ticket, Verdict
-from exporter.limits.rate_limiter import Limiter, Start
+from exporter.limits.rate_limiter import Key, Limiter, Start
 from exporter.model.errors import PollError
 from exporter.model.job import JobKey
 from exporter.model.reason import Reason
@@ -59,6 +59,7 @@ class Calls:
         self._demand = demand
         self._wake = wake
         self._log = structlog.get_logger()
+        self._turns: set[Turn] = set()  # that wait
         self.refused: set[JobKey] = set()
         """Jobs whose last call was refused, and put back once."""
         self.dropped: set[JobKey] = set()
@@ -137,29 +138,59 @@ class Calls:
         door = self._breakers.of(project)
         if door.why is None or not (verdict is Verdict.PAUSE or door.gate.paused):
             return None
-        for waiting in self._limiter.turn_away(door.gate):
-            if isinstance(waiting, Turn):
-                if not waiting.granted.done():
-                    waiting.granted.set_exception(door.why)
-            elif isinstance(waiting, JobKey):
-                self.refused.discard(waiting)
-                self.dropped.discard(waiting)
-                self._results.paused(waiting, door.why)
-        return door.why
+        why = door.why
+        self._each(self._limiter.turn_away(door.gate), lambda waiting: self._turn_away(waiting, why))
+        return why
+
+    def _turn_away(self, waiting: Key, why: PollError) -> None:
+        if isinstance(waiting, Turn):
+            if not waiting.granted.done():
+                waiting.granted.set_exception(why)
+        elif isinstance(waiting, JobKey):
+            self.refused.discard(waiting)
+            self.dropped.discard(waiting)
+            self._results.paused(waiting, why)
+
+    def _each(self, taken_out: Iterable[Key], handle: Callable[[Key], None]) -> None:
+        """Handle what was taken out of the limiter; after a crash none of the rest is lost."""
+        left = list(taken_out)[::-1]
+        try:
+            while left:
+                handle(left[-1])
+                left.pop()
+        finally:
+            for each in left:
+                if isinstance(each, JobKey):
+                    self._results.again(each)
+                elif isinstance(each, Turn):
+                    self.crashed(each)
+
+    def crashed(self, turn: Turn) -> None:
+        """Fail a call that was not made through a fault of ours."""
+        if not turn.granted.done():
+            turn.granted.set_exception(PollError(Reason.INTERNAL, "the exporter failed to make a call"))
+
+    def fail_lost(self, waiting: Collection[Key]) -> None:
+        """Fail each call that nothing will ever grant; *waiting* is what the limiter knows of."""
+        for turn in self._turns - set(waiting):
+            self.crashed(turn)
 
     async def _turn(self, project: str, limit: str, patience: float) -> Start:
         """Return once a call may be made; raises :class:`PollError` if calls are paused."""
         now = self._clock.monotonic()
         turn = Turn(project, limit, now, now + patience)
         self._queue(turn)
-        self._wake()
+        self._turns.add(turn)
         try:
+            self._wake()
             return await turn.granted
         except asyncio.CancelledError:
             self._limiter.forget({turn})
             if turn.granted.done() and not turn.granted.cancelled() and turn.granted.exception() is None:
                 self._leave(turn.granted.result())
             raise
+        finally:
+            self._turns.discard(turn)
 
     def _queue(self, turn: Turn) -> None:
         bucket, rate = self._plan.fleet.share(self._project(turn.project), turn.limit)
@@ -172,14 +203,16 @@ class Calls:
         """Let all that waits wait as the plan is now: other credentials have another budget and another gate."""
         if all(self._plan.fleet.projects.get(name) is project for name, project in before.projects.items()):
             return  # nobody loses his place by a reload that concerns others
-        for waiting in list(self._limiter.turn_all_away()):
-            if isinstance(waiting, JobKey):
-                self._results.again(waiting)
-            elif isinstance(waiting, Turn) and not waiting.granted.done():
-                try:
-                    self._queue(waiting)
-                except PollError as error:
-                    waiting.granted.set_exception(error)
+        self._each(self._limiter.turn_all_away(), self._wait_anew)
+
+    def _wait_anew(self, waiting: Key) -> None:
+        if isinstance(waiting, JobKey):
+            self._results.again(waiting)
+        elif isinstance(waiting, Turn) and not waiting.granted.done():
+            try:
+                self._queue(waiting)
+            except PollError as error:
+                waiting.granted.set_exception(error)
 
     def _project(self, name: str) -> Project:
         found = self._plan.fleet.projects.get(name)

@@ -29,9 +29,10 @@ from exporter.polling.history import History
 from exporter.polling.list_results import ListResults
 from exporter.polling.membership import Membership
 from exporter.polling.plan import Plan
+from exporter.polling.reconcile import Reconciler
 from exporter.polling.results import Results
 from exporter.runs.journal import Journal
-from exporter.supervise import keep_running, survive
+from exporter.supervise import contained, keep_running, survive
 
 TOGETHER = 0.005
 """Seconds by which what is due may wait, so that polls of many jobs start together."""
@@ -74,6 +75,8 @@ class Poller:
         self._history = History(store, plan, clock, telemetry, self.access, self._results)
         shared = (self._schedule, self._limiter, self._results, self._asked, self._wake.set)
         self.listing = ListResults(store, plan, clock, telemetry, *shared)
+        turns = (self._schedule, self._limiter, self._asked)
+        self._reconciler = Reconciler(store, clock, *turns, self.access, self._results, self._wake.set)
         self._log = structlog.get_logger()
         self._awake_at = 0.0  # when the dispatcher will look by itself
 
@@ -118,6 +121,7 @@ class Poller:
             self._spawn(group, "dispatch", self._dispatch)
             self._spawn(group, "age", self._results.ages.run)
             self._spawn(group, "tell", self.demand.run)
+            self._spawn(group, "reconcile", self._reconciler.run)
             self._group = group
             for number in range(self._concurrency):
                 self._hire(number)
@@ -149,6 +153,7 @@ class Poller:
 
     async def _dispatch(self) -> None:
         """Hand what is due, and what the budgets allow, to the workers."""
+        self._reconciler.look()
         while True:
             self._wake.clear()
             now = self._clock.monotonic()
@@ -157,9 +162,11 @@ class Poller:
             for door in self._breakers.due(now):
                 self._results.try_one(door.projects, now)
             for due, key in self._schedule.due(now):
-                self._queue(due, key)
+                with contained(partial(self._not_queued, key), "dispatch"):
+                    self._queue(due, key)
             for start in self._limiter.start(now):
-                self._hand_over(start)
+                with contained(partial(self._not_started, start), "dispatch"):
+                    self._hand_over(start)
             pause = self._pause(now)
             self._awake_at = now + pause
             try:
@@ -167,6 +174,20 @@ class Poller:
                     await self._wake.wait()
             except TimeoutError:
                 pass  # something is due now
+
+    def _not_queued(self, key: JobKey) -> None:
+        self._telemetry.crashes.labels("dispatch").inc()
+        self._results.crashed(key)
+
+    def _not_started(self, start: Start) -> None:
+        self._telemetry.crashes.labels("dispatch").inc()
+        self._limiter.leave()
+        start.leave(self._clock.monotonic())
+        if isinstance(start.key, JobKey):
+            self._asked.pop(start.key, None)
+            self._results.crashed(start.key)
+        elif isinstance(start.key, Turn):
+            self.access.crashed(start.key)
 
     def _hand_over(self, start: Start) -> None:
         if isinstance(start.key, JobKey):
@@ -201,13 +222,21 @@ class Poller:
                 if record is not None and self._results.counts(record):
                     await survive(partial(self._poll, record, start), partial(self._crashed, record), "poll")
             finally:
-                if isinstance(start.key, JobKey) and self._asked.get(start.key) is start:  # else the next run's is
-                    del self._asked[start.key]
                 self._limiter.leave()
                 start.leave(self._clock.monotonic())
-                first = self._schedule.first()
-                if self._limiter.wanted or (first is not None and first < self._awake_at):
-                    self._wake.set()
+                self._over(start, record)
+
+    def _over(self, start: Start, record: Record | None) -> None:
+        """Let the next ones go, and see that the job has another turn even if taking over its answer crashed."""
+        if isinstance(start.key, JobKey) and self._asked.get(start.key) is start:  # else the next run's is
+            del self._asked[start.key]
+        if record is not None and self._results.counts(record):
+            key, now = record.job.key, self._store.get(record.job.key)
+            if now is not None and not now.final and self._schedule.time(key) is None:
+                self._schedule.put(key, self._clock.monotonic() + self._plan.pace.interval)
+        first = self._schedule.first()
+        if self._limiter.wanted or (first is not None and first < self._awake_at):
+            self._wake.set()
 
     async def _poll(self, record: Record, start: Start) -> None:
         key, ticket = record.job.key, start.ticket

@@ -36,7 +36,7 @@ class Staleness:
     def worked(self, before: Record, record: Record, now: float) -> None:
         """Note a poll that worked."""
         self._worked_at[record.job.key] = now
-        if before.polled_at is None or before.stale:
+        if before.polled_at is None or before.stale or self._agenda.time(record.job.key) is None:
             self._watch(record, now)
         elif record.estimate is not None and record.estimate != before.estimate:
             passes, look = self._passes(record, now), self._agenda.time(record.job.key)
@@ -61,6 +61,7 @@ class Staleness:
 
     async def run(self) -> None:
         """Mark until cancelled."""
+        self.watch_lost()
         while True:
             longest = self._plan.pace.stale_after / 10  # what is registered meanwhile cannot be too old before
             now = self._clock.monotonic()
@@ -76,6 +77,15 @@ class Staleness:
                 async with asyncio.timeout(pause):
                     await self._sooner.wait()
             self._sooner.clear()
+
+    def watch_lost(self) -> None:
+        """Watch again the values that a crash had nobody watch: they would never be marked as old."""
+        now = self._clock.monotonic()
+        for record in self._store.records():
+            key = record.job.key
+            if record.polled_at is not None and not (record.final or record.stale) and self._agenda.time(key) is None:
+                self._worked_at.setdefault(key, now)
+                self._agenda.put(key, now)
 
     def _watch(self, record: Record, now: float) -> None:
         """Mark a record that is too old, drop an estimate that passed, or look again when they may be."""

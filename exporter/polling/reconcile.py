@@ -1,0 +1,64 @@
+"""Holds an invariant over crashes: each job that is not final is on the schedule, waits for its call, or is polled now.
+
+Only a crash between two of them can lose a job, or a call that waits. Then nothing would ever ask for it again.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection
+from typing import Final
+
+import structlog
+
+from exporter.clock import Clock
+from exporter.limits.rate_limiter import Limiter
+from exporter.metrics.store import JobStore
+from exporter.model.job import JobKey
+from exporter.polling.calls import Calls
+from exporter.polling.results import Results
+from exporter.polling.schedule import ScheduleQueue
+
+EVERY: Final = 60.0
+"""Seconds between two looks."""
+
+
+class Reconciler:
+    """Requeues what a crash lost; *asked* are the jobs that are polled now, *wake* has turns looked at."""
+
+    def __init__(
+        self,
+        store: JobStore,
+        clock: Clock,
+        turns: ScheduleQueue,
+        limiter: Limiter,
+        asked: Collection[JobKey],
+        access: Calls,
+        results: Results,
+        wake: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._schedule = turns
+        self._limiter = limiter
+        self._asked = asked
+        self._access = access
+        self._results = results
+        self._wake = wake
+        self._log = structlog.get_logger()
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            await asyncio.sleep(EVERY)
+            self.look()
+
+    def look(self) -> None:
+        """Requeue what is lost."""
+        waiting, now = self._limiter.waiting(), self._clock.monotonic()
+        for record in self._store.records():
+            key = record.job.key
+            if not (record.final or key in waiting or key in self._asked) and self._schedule.time(key) is None:
+                self._log.error("job requeued", **record.job.names, problem="a crash took it off the schedule")
+                self._schedule.put(key, now)
+        self._access.fail_lost(waiting)
+        self._results.ages.watch_lost()
+        self._wake()

@@ -1,0 +1,136 @@
+"""Whatever crashes once, no job is lost: each is on the schedule, waits for its call, or is being polled."""
+
+import asyncio
+import inspect
+import math
+import random
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+
+from exporter.polling import reconcile
+from exporter.polling.schedule import Pace
+from exporter.simulator import CdmJob, CdmRun, Cloud, DliJob, DwsJob, Step, SubJob, Volume, server_failure
+from tests.polling.harness import SimulatedJob, World, job_of, world
+from tests.polling.looking import looking
+from tests.warp import run
+
+PACE = Pace(interval=5, idle_interval=10, stale_after=60)
+TOGETHER = 18.0
+"""Seconds within which a job that is not lost has its next poll, its wait after a failure included."""
+OWNERS: dict[str, Callable[[Any], Any]] = {
+    "poller": lambda poller: poller,
+    "results": lambda poller: poller._results,
+    "staleness": lambda poller: poller._results.ages,
+    "outages": lambda poller: poller._results._outages,
+    "schedule": lambda poller: poller._schedule,
+    "limiter": lambda poller: poller._limiter,
+    "breakers": lambda poller: poller._breakers,
+    "calls": lambda poller: poller.access,
+    "demand": lambda poller: poller.demand,
+    "history": lambda poller: poller._history,
+    "lists": lambda poller: poller.listing,
+    "store": lambda poller: poller._store,
+}
+LOOPS = {"run", "_work", "_dispatch"}
+"""What runs for ever is called before the crash."""
+
+
+class Crash:
+    """Makes one call of a method raise, before or after it did its work."""
+
+    def __init__(self, method: Callable[..., Any], number: int, *, after: bool) -> None:
+        self._method, self._left, self._after = method, number, after
+        self.raised = False
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if inspect.iscoroutinefunction(self._method):
+            return self._later(*args, **kwargs)
+        if not self._now():
+            return self._method(*args, **kwargs)
+        if self._after:
+            self._method(*args, **kwargs)
+        raise RuntimeError
+
+    async def _later(self, *args: Any, **kwargs: Any) -> Any:
+        now = self._now()
+        result = None if now and not self._after else await self._method(*args, **kwargs)
+        if now:
+            raise RuntimeError
+        return result
+
+    def _now(self) -> bool:
+        self._left -= 1
+        now = self._left < 0 and not self.raised
+        self.raised |= now
+        return now
+
+
+def methods(owner: object) -> Iterator[str]:
+    for name, _ in inspect.getmembers(type(owner), inspect.isfunction):
+        if name not in LOOPS and not name.startswith("__"):
+            yield name
+
+
+def population(cloud: Cloud) -> list[SimulatedJob]:
+    endless = (SubJob("save", tasks=10_000, seconds=1e6),)
+    runs = (CdmRun((Step("RUNNING", 7, 0.0, 1.0),), rest=5, volume=Volume(rows_written=70)),)
+    cluster = "6ec9a0a4-76be-4262-8697-e7af1fac7920"
+    jobs: list[SimulatedJob] = [
+        DliJob(cloud.new_uuid(), "query", cloud.started, endless),
+        DwsJob(cloud.new_uuid(), "resize", cloud.started, (Step("RUNNING", math.inf, 0.0, 1.0),)),
+        *(CdmJob(cluster, f"copy-{number}", cloud.started, runs, number=number) for number in range(4)),
+    ]
+    cloud.add(*jobs)
+    return jobs
+
+
+def places(there: World, job: SimulatedJob) -> list[str]:
+    """Return where a job is."""
+    poller, key = there.poller, job_of(job).key
+    found = {
+        "scheduled": poller._schedule.time(key) is not None,
+        "waiting": key in poller._limiter.waiting(),
+        "under way": key in poller._asked,
+    }
+    return [place for place, there_it_is in found.items() if there_it_is]
+
+
+def polls(there: World, job: SimulatedJob) -> int:
+    return len(there.cloud.asked(job=job.name if isinstance(job, CdmJob) else job.job_id))
+
+
+@pytest.mark.parametrize("owner", OWNERS)
+@pytest.mark.parametrize("after", [False, True], ids=["before its work", "after its work"])
+def test_a_crash_of_any_step_loses_no_job(owner: str, *, after: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconcile, "EVERY", 5.0)
+    chance = random.Random(f"{owner} {after}")
+
+    async def main() -> None:
+        jobs: list[SimulatedJob] = []
+        async with (
+            world(lambda cloud: jobs.extend(population(cloud)), pace=PACE, concurrency=64) as there,
+            looking(there, list_interval="4s") if owner == "lists" else nullcontext(),
+        ):
+            there.watch(*jobs)
+            there.cloud.faults.plan(server_failure(), times=None, every=9)
+            await asyncio.sleep(10)
+            part = OWNERS[owner](there.poller)
+            raised = 0
+            for name in methods(part):
+                crash = Crash(getattr(part, name), chance.randrange(3), after=after)
+                with monkeypatch.context() as patch:
+                    patch.setattr(part, name, crash)
+                    await asyncio.sleep(12)
+                raised += crash.raised
+                await asyncio.sleep(reconcile.EVERY + 2)
+                before = {job.name: polls(there, job) for job in jobs}
+                assert {job.name: len(places(there, job)) for job in jobs} == dict.fromkeys(before, 1), name
+                await asyncio.sleep(TOGETHER)
+                left = [job for job in jobs if polls(there, job) == before[job.name] and not there.record(job).by_list]
+                assert not left, name
+            assert raised > 0
+
+    run(main())
