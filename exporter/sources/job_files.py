@@ -72,6 +72,8 @@ class JobFiles:
         register: Callable[[Mapping[str, Sequence[Job]]], None],
         every: float = LOOK,
     ) -> None:
+        self._next: Settings | None = None  # what the next look goes by
+        # of the thread that looks, and of nobody else while it does:
         self._patterns = settings.job_files
         self._projects = job_file.known_projects(settings)
         self._telemetry = telemetry
@@ -82,19 +84,17 @@ class JobFiles:
         self._first = True
         self._narrowed = False  # whether a file may be there that no pattern names any more
         self._found: dict[str, Sequence[Job]] = {}
+        # of the event loop:
+        self._all_read = True
         self._log = structlog.get_logger()
 
     def use(self, settings: Settings) -> None:
         """Go by other settings from the next look on: what a file says may mean something else by them."""
-        self._narrowed |= settings.job_files != self._patterns
-        self._patterns = settings.job_files
-        self._projects = job_file.known_projects(settings)
-        for file in self._files.values():
-            file.signature, file.digest = None, b""
+        self._next = settings
 
     def all_read(self) -> bool:
         """Return whether what each file that is there holds is registered."""
-        return all(file.good for file in self._files.values())
+        return self._all_read
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -103,15 +103,29 @@ class JobFiles:
             await self.look()
 
     async def look(self) -> None:
-        """Read what changed, in a thread because a file system may take its time, and register it all at once."""
-        try:
-            await asyncio.to_thread(self._look)
-        finally:
-            found, self._found = self._found, {}
-            if found:
-                self._membership(found)
+        """Read what changed, in a thread because a file system may take its time, and register it all at once.
 
-    def _look(self) -> None:
+        What was found is taken only from a look that is over, and given up only once it is registered.
+        """
+        settings, self._next = self._next, None
+        looking = asyncio.ensure_future(asyncio.to_thread(self._look, settings))
+        await asyncio.wait({looking})
+        self._all_read = all(file.good for file in self._files.values())
+        if self._found:
+            self._membership(self._found)
+            self._found = {}
+        await looking  # it may have crashed
+
+    def _go_by(self, settings: Settings) -> None:
+        self._narrowed |= settings.job_files != self._patterns
+        self._patterns = settings.job_files
+        self._projects = job_file.known_projects(settings)
+        for file in self._files.values():
+            file.signature, file.digest = None, b""
+
+    def _look(self, settings: Settings | None) -> None:
+        if settings is not None:
+            self._go_by(settings)
         matching = self._matching()
         if self._narrowed:
             self._narrowed = False

@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import stat
+import threading
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -399,3 +400,43 @@ def test_a_file_that_cannot_be_looked_at_is_a_mistake_of_check(
     monkeypatch.setattr(Path, "is_file", refused)
 
     assert registered(settings())[1] == (f"{folder}/a.yaml: cannot be read: Permission denied",)
+
+
+def test_a_reload_while_files_are_read_counts_from_the_next_look(
+    settings: Callable[..., Settings], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, content = threading.Event(), threading.Event(), job_file.content
+
+    def slowly(path: str, name: str) -> bytes:
+        begun.set()
+        assert go_on.wait(60)
+        return content(path, name)
+
+    monkeypatch.setattr(job_file, "content", slowly)
+    for number in range(3):
+        (folder / f"{number}.yaml").write_text(f"- {{service: dli, job_id: j{number}}}\n")
+    watched = Watched(settings(), folder)
+
+    async def main() -> list[str]:
+        looking = asyncio.ensure_future(watched.files.look())
+        await asyncio.to_thread(begun.wait, 60)
+        watched.files.use(settings("jobs.d/0.yaml"))
+        go_on.set()
+        await looking
+        return watched.ids()
+
+    assert asyncio.run(main()) == ["j0", "j1", "j2"]
+    assert watched.look(2) == ["j0"]
+
+
+def test_what_was_found_is_registered_at_the_next_look_if_that_crashed(
+    settings: Callable[..., Settings], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "a.yaml").write_text("- {service: dli, job_id: j1}\n")
+    watched = Watched(settings(), folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(watched.files, "_membership", lambda contents: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            watched.look()
+
+    assert watched.look() == ["j1"]
