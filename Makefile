@@ -12,11 +12,11 @@ CHART := deploy/helm/huaweicloud-job-exporter
 help:
 	@echo "make demo   live metrics of all three services from the built-in simulator, and a page to look at"
 	@echo "make test   linters, types, import rules and all tests"
-	@echo "make test-fast  the tests that take no seconds: no processes, no browser, no hours of simulated time"
+	@echo "make test-fast  only the fast tests: no processes, no browser, no hours of simulated time"
 	@echo "make test-deploy  builds the image, runs it, and checks all that deploy/ ships; wants root and Debian's podman"
 	@echo "make bench  measure it against its peers on this machine (half an hour); see docs/performance.md"
-	@echo "make docs   write again what is made from the code: metrics, configuration, alerts, dashboards"
-	@echo "make lock   pin the dependencies anew"
+	@echo "make docs   generate what is made from the code: metrics, configuration, alerts, dashboards"
+	@echo "make lock   pin the newest versions of all dependencies, with hashes, in requirements/"
 
 demo: $(VENV)/runtime
 	$(RUN)python -m exporter demo
