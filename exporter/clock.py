@@ -31,6 +31,12 @@ class SystemClock:
         return time.monotonic()
 
 
+def steady_time(clock: Clock) -> Callable[[], float]:
+    """Return what tells the Unix time as it goes on from now if nobody sets the clock: to compare, not to show."""
+    began = clock.now() - clock.monotonic()
+    return lambda: began + clock.monotonic()
+
+
 async def rest(clock: Clock, at_least: float, began: float, interval: Callable[[], float]) -> None:
     """Sleep until *interval* seconds, which a reload may change meanwhile, after *began*, and *at_least* so many."""
     await asyncio.sleep(at_least)

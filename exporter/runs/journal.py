@@ -16,7 +16,7 @@ from typing import Final
 
 import structlog
 
-from exporter.clock import Clock
+from exporter.clock import Clock, steady_time
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import ExporterError
@@ -58,6 +58,7 @@ class Journal:
         self._path = path
         self._store = store
         self._clock = clock
+        self._steady = steady_time(clock)
         self._telemetry = telemetry
         self._disk = disk or Disk()
         self._lock: int | None = None
@@ -83,7 +84,7 @@ class Journal:
         except (OSError, journal_format.ForeignError) as error:
             await self._set_aside(error)
             return
-        now = self._clock.now()
+        now = self._steady()
         for entry in entries:
             since = now if entry.gone is None else min(entry.gone, now)
             self._gone[entry.key] = replace(entry, gone=since)
@@ -108,7 +109,7 @@ class Journal:
     def leave(self, record: Record) -> None:
         """Note that a job is registered no more."""
         self._unclaimed -= {record.job.key}
-        self._gone[record.job.key] = journal_format.JournalEntry.of(record.job, record.ledger, self._clock.now())
+        self._gone[record.job.key] = journal_format.JournalEntry.of(record.job, record.ledger, self._steady())
         self._changed = True
 
     async def run(self) -> None:
@@ -154,7 +155,7 @@ class Journal:
 
     def _still_kept(self) -> list[journal_format.JournalEntry]:
         """Return what is kept of jobs that are gone, and forget those that are gone for too long."""
-        oldest = self._clock.now() - self.retention
+        oldest = self._steady() - self.retention
         if self._unclaimed and self._all_read():
             self._unclaimed = frozenset()
         old = [key for key, entry in self._gone.items() if entry.gone is not None and entry.gone < oldest]

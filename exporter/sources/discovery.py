@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import structlog
 
-from exporter.clock import Clock, rest
+from exporter.clock import Clock, rest, steady_time
 from exporter.config import Settings
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
@@ -73,6 +73,7 @@ class Discovery:
         self._store = store
         self._membership = register
         self._clock = clock
+        self._steady = steady_time(clock)
         self._telemetry = telemetry
         self._changed = asyncio.Event()
         self._log = structlog.get_logger()
@@ -150,7 +151,7 @@ class Discovery:
             self._tell(look, {"failed": [error.sentence]})
             found = None
         if found is not None:
-            missed += look.findings.take(found, self._clock.now(), self._settings.poll.retention)
+            missed += look.findings.take(found, self._steady(), self._settings.poll.retention)
             self._count(look, found)
         look.looked = True
         items = {key(each.listed): each.listed for each in found.jobs} if found is not None else {}
@@ -169,7 +170,7 @@ class Discovery:
         if self._poller.fleet.adapters[look.search.service].final:
             for name, items in found.by_name().items():
                 self._poller.listing.runs(JobKey(look.search.service, name), look.search.project, items, look.first_at)
-            look.first_at = look.first_at or self._clock.now()
+            look.first_at = look.first_at or self._steady()
 
     def _target(self, name: JobKey) -> Mapping[str, str]:
         record = self._store.get(name)
@@ -193,7 +194,7 @@ class Discovery:
 
     def _publish(self, project: str, service: str) -> None:
         """Register what the rules for one service and project found, as one source: start times cross rules."""
-        now, retention = self._clock.now(), self._settings.poll.retention
+        now, retention = self._steady(), self._settings.poll.retention
         looks = [look for look in self._looks if (look.search.project, look.search.service) == (project, service)]
         replaced = [look for look in self._replaced if (look.search.project, look.search.service) == (project, service)]
         if any(look.worked_at is None for look in looks):
