@@ -56,9 +56,10 @@ class Findings:
         self._seen: dict[Key, _Seen] = {}
 
     def take(self, found: Found, at: float, retention: float) -> Collection[JobKey]:
-        """Take over what a look at *at* (Unix seconds that go on steadily) found; return the jobs that it found no more.
+        """Take over what a look at *at* found; return the jobs that it found no more.
 
-        A job that runs again is gone when two looks in a row missed it: between two pages of one look a list may move.
+        *at* is in Unix seconds that go on steadily, also if the machine's clock is set. A job that
+        runs again is gone when two looks in a row missed it: between two pages of one look a list may move.
         """
         before, self._seen = self._seen, {}
         for each in found.jobs:

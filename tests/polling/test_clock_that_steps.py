@@ -5,6 +5,7 @@ With tokens, because the cloud refuses signatures of a clock that is wrong by mo
 
 import asyncio
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,6 @@ def test_a_clock_that_is_set_makes_no_value_old_drops_no_job_and_moves_no_counte
                 assert snapshot is not None
                 assert snapshot.state is State.RUNNING
                 rows.append(dict(snapshot.counts))
-            assert all(earlier != later for earlier, later in zip(rows, rows[1:], strict=False))
+            assert all(earlier != later for earlier, later in pairwise(rows))
 
     run(main())
