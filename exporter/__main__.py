@@ -32,7 +32,7 @@ def _is_daemon() -> bool:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    """Leave: a daemon that is told to stop did well, any other command did not do what it was asked for.
+    """Exit: a daemon that was asked to stop did well, any other command was interrupted before it was done.
 
     A daemon leaves at once: an exception could be raised anywhere, where it is handled, ignored or printed.
     """

@@ -46,7 +46,7 @@ SCRAPES_WITHIN = 2.5
 def spare_the_collector() -> None:
     """Let Python look for cycles of garbage less often.
 
-    Nothing that is kept per job is part of a cycle. With the usual thresholds a look at all records, which are most of
+    Nothing that is kept per job is part of a cycle. With the usual thresholds a pass over all records, most of
     what there is, comes so often that it costs a fifth of each poll, and holds the event loop for a second where there
     are 100,000 jobs.
     """
@@ -89,7 +89,7 @@ class App:
             yield await projects.use(self.settings)
 
     async def run(self, started: Callable[[str], None] = lambda address: None) -> None:
-        """Serve and poll until SIGTERM or SIGINT; *started* is told the address once it answers.
+        """Serve and poll until SIGTERM or SIGINT; *started* is called with the address once it answers.
 
         What is not over ``STOP_WITHIN`` after the signal, and after ``web.linger``, is abandoned: a disk may hang.
         """
@@ -199,7 +199,7 @@ class App:
 
 
 class _Parts:
-    """What registers jobs, and tells of them, besides the section ``jobs``."""
+    """What registers and lists jobs, besides the section ``jobs``."""
 
     def __init__(self, app: App, poller: Poller) -> None:
         settings, store, telemetry, clock = app.settings, app.store, app.telemetry, app.clock

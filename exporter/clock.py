@@ -40,5 +40,5 @@ def steady_time(clock: Clock) -> Callable[[], float]:
 async def rest(clock: Clock, at_least: float, began: float, interval: Callable[[], float]) -> None:
     """Sleep until *interval* seconds, which a reload may change meanwhile, after *began*, and *at_least* so many."""
     await asyncio.sleep(at_least)
-    while (left := began + interval() - clock.monotonic()) > 0:  # noqa: ASYNC110 - nobody need know who rests
+    while (left := began + interval() - clock.monotonic()) > 0:  # noqa: ASYNC110 - no event would end it sooner
         await asyncio.sleep(min(left, LOOK))

@@ -17,7 +17,7 @@ from exporter.model.changes import Changes
 from exporter.model.errors import SettingsError
 
 LOOK: Final = 1.0
-"""Seconds between two looks at the configuration file; it is read once it was the same for two."""
+"""Seconds between two checks of the configuration file; it is read once two checks found the same."""
 TOLD: Final = 10
 """Mistakes, and names of jobs, that the log repeats."""
 FIXED: Final[dict[str, Callable[[Settings], object]]] = {
@@ -117,11 +117,11 @@ class Reloader:
             await asyncio.sleep(LOOK)
 
     async def reload_quietly(self) -> None:
-        """Reload for one who reads the log alone."""
+        """Reload; the outcome is in the log."""
         try:
             await self.reload()
         except SettingsError:
-            return  # told
+            return  # it was logged
 
     def _worked(self) -> None:
         self._telemetry.config_good.set(1)

@@ -75,14 +75,14 @@ class Jobs:
 
 
 class Lifecycle:
-    """What a request may do."""
+    """What a request can make the exporter do."""
 
     def __init__(self, reloader: Reloader) -> None:
         self._reloader = reloader
 
     @property
     def enabled(self) -> bool:
-        """Whether it may."""
+        """Whether requests may."""
         return self._reloader.enabled
 
     async def reload(self) -> dict[str, Any]:

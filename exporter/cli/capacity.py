@@ -93,7 +93,7 @@ def _add_searches(
 def _covered(
     jobs: Iterable[Job], adapters: Mapping[str, Adapter]
 ) -> dict[tuple[str, str, ListQuery | None], list[Job]]:
-    """Return the jobs by project, service and the list that tells of them while they wait."""
+    """Return the jobs by project, service and the list that reports them while they wait."""
     found: dict[tuple[str, str, ListQuery | None], list[Job]] = {}
     for job in jobs:
         lister = adapters[job.key.service].lists

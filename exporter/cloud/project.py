@@ -17,9 +17,9 @@ from exporter.services.adapter import Adapter
 from exporter.services.request import Request
 
 KNOWN: Final = frozenset({Reason.NOT_FOUND, Reason.PERMISSION, Reason.API, Reason.THROTTLED})
-"""Failures of a service's call that only one who is known can meet."""
+"""Failures of a service's call that the vendor sends only after it accepted the credentials."""
 SKEW_CHECK: Final = 60.0
-"""Seconds between two looks at the server's clock."""
+"""Seconds between two checks of the server's clock."""
 SKEW_TOLD: Final = 60.0
 """Seconds by which the clocks differ at least for it to be told with a refusal; signatures are good for 900."""
 

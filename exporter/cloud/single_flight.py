@@ -17,7 +17,7 @@ T = TypeVar("T")
 class SingleFlight(Generic[T]):
     """Asks by *call*, once for all who wait.
 
-    A failure is told again without a call: for :data:`REST` seconds or as long as the server asked for; one of the
+    A failure is raised again without a call: for :data:`REST` seconds or as long as the server asked for; one of the
     reasons *lasting* until somebody asks with ``at_once``, one of those *fleeting* only to those who wait already.
     """
 

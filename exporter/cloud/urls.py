@@ -84,5 +84,5 @@ def redirect_target(location: str, base: Base) -> str:
     try:
         host = URL(location).raw_host
     except ValueError:
-        return "an address that is none"
+        return "an invalid address"
     return host[:253] if host and host.isascii() and host.isprintable() else base.host

@@ -123,6 +123,6 @@ class Reading:
             self._tell(where, sentence, path)
 
     def _tell(self, path: Path, sentence: str, entry: Path = ()) -> None:
-        """Note a mistake; one in the settings is told of a job file where the *entry* is that needs them."""
+        """Note a mistake; one in the settings that a job file needs is reported at the *entry* that needs it."""
         at = path if self._source == STATIC else entry or path
         self.mistakes.append(Mistake(place_of(self._root, at), path, sentence))

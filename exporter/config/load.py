@@ -44,7 +44,7 @@ def load(
     mistakes += without_halves(root)
     mistakes += constraints.not_yet(root) + constraints.no_iam(root) + pod_env.mistakes(root, environ)
     settings, more = _checked(root, environ, jobs_needed)
-    # what could not be read, or not be served, is told once: what would follow from it is not news
+    # what could not be read, or not be served, is reported once, without the mistakes that follow from it
     told = {mistake.path for mistake in mistakes if mistake.path}
     mistakes += [one for one in more if not any(one.path[:length] in told for length in range(len(one.path) + 1))]
     if mistakes or settings is None:

@@ -33,7 +33,7 @@ REGION_ENDPOINTS: Final = "HUAWEICLOUD_SDK_REGION_"
 def without_effect(root: MappingNode, environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return a sentence for each variable of the vendor's tools that is set and was not taken into *root*.
 
-    What the configuration says itself counts more than what the variables do: of that nothing is told.
+    Variables that the configuration overrides are not reported.
     """
     taken, said = set(_variables(root)), _said(root)
     found = {name: why for name, why in WITHOUT_EFFECT.items() if environ.get(name)}

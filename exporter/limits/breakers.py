@@ -1,4 +1,4 @@
-"""The gates of all identities: who may ask, what follows from a refusal, and who is told of it."""
+"""The circuit breakers of all identities: who may call, and what follows from a refusal."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -76,7 +76,7 @@ class Breakers:
             self._doors[name].projects[name] = who
         for door in before.values():
             if any(asked.get(name) is not who for name, who in door.projects.items()):
-                door.seen = ()  # its credentials are others, so it is to be tried
+                door.seen = ()  # its credentials changed, so it is to be tried
         for door in self._all.values():
             if not any(door is each for each in before.values()):
                 door.look()
@@ -93,7 +93,7 @@ class Breakers:
         return any(door.gate.paused for door in self._all.values())
 
     def changed(self, now: float) -> list[Breaker]:
-        """Return the doors whose credentials are others, so that what they failed at can be tried again at once."""
+        """Return the breakers whose credentials changed, so that failed calls can be tried again at once."""
         return [door for door in self._all.values() if self._changed(door, now)]
 
     def due(self, now: float) -> list[Breaker]:
@@ -184,7 +184,7 @@ class Breakers:
             self._telemetry.project_paused.remove(project, Reason.AUTH.value)
 
     async def _renew(self, door: Breaker, project: str) -> bool:
-        """Renew the credentials; return whether they are others than those that the gate knows of."""
+        """Renew the credentials; return whether they differ from those that the breaker knows."""
         credentials = door.projects[project]
         try:
             await credentials.renew(credentials.generation)

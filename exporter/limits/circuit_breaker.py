@@ -7,7 +7,7 @@ everybody for a second must not blind us for longer than that takes to see. So::
     closed --refused--> half-open at once if the renewal brought another key or token, or no poll was refused, else open
     half-open --refused, or nothing came of the probe--> open: no call goes
     open --time--> half-open: one call goes, the probe
-    any --the credentials are others--> half-open, or open a while longer
+    any --the credentials changed--> half-open, or open a while longer
 
 Calls that were under way when the first one was refused say nothing new: a burst of refusals is one event. From then
 on each call goes alone, after half a minute, one, two and four; these are five refusals in a row, which lock nothing.
@@ -152,7 +152,7 @@ class CircuitBreaker:
         self._probing = True
 
     def changed(self, now: float, *, another: bool = False) -> None:
-        """Note that the credentials are others: the next call goes alone, at once if it cannot lock the key.
+        """Note that the credentials changed: the next call goes alone, at once if it cannot lock the key.
 
         If *another* key is in use, what was refused before does not count towards its lock.
         """

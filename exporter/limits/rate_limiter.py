@@ -44,12 +44,12 @@ class Start(NamedTuple):
 
 
 class Budget:
-    """A bucket of *rate* calls a second, and who waits for it, the nearest deadline first.
+    """A bucket of *rate* calls a second, and the calls that wait for it, the nearest deadline first.
 
     A burst of a tenth of a second's calls is allowed and taken off the steady rate, and a part of a call is none, so
     that the sum over a minute holds whenever the minute begins. A job's deadline is when its next turn would come, so
-    a running job goes before a waiting one. None waits for ever: who comes after a job's deadline has a later one, so
-    from then on at most those go before it that waited already, each once.
+    a running job goes before a waiting one. None waits for ever: a job that comes after another's deadline has a later
+    one, so from then on at most those go before it that waited already, each once.
     """
 
     def __init__(self, rate: float) -> None:
@@ -69,7 +69,7 @@ class Budget:
         self._tolerance = (burst - 1) * self._gap
 
     def wait_for(self, key: Key, due: float, deadline: float, gate: CircuitBreaker) -> None:
-        """Let a job wait for its call, and for the *gate* of who asks: projects of one user share a bucket."""
+        """Queue a job; *gate* is the circuit breaker of its identity, because projects of one user share a bucket."""
         heapq.heappush(self._waiting.setdefault(gate, []), (deadline, due, next(self._serial), key))
 
     @property
@@ -98,23 +98,23 @@ class Budget:
             yield key
 
     def give_up_all(self) -> Iterator[Key]:
-        """Take out and yield all that waits, without a call."""
+        """Remove and yield every waiting key, without a call."""
         for gate in list(self._waiting):
             yield from self.give_up(gate)
 
     def waiting(self) -> Iterator[Key]:
-        """Yield all that waits."""
+        """Yield every waiting key."""
         for waiting in self._waiting.values():
             yield from (each[-1] for each in waiting)
 
     def forget(self, keys: Collection[Key]) -> None:
-        """Let some jobs wait no more."""
+        """Remove some keys from the queue."""
         for gate, waiting in self._waiting.items():
             self._waiting[gate] = [each for each in waiting if each[-1] not in keys]
             heapq.heapify(self._waiting[gate])
 
     def throttled(self, now: float, retry_after: float | None) -> None:
-        """Give way, because a call was refused as too many; *retry_after* is how long the vendor asks to wait.
+        """Lower the rate, because a call was refused as too many; *retry_after* is how long the vendor asks to wait.
 
         A minute at least, whatever it asks for: its limits are per minute, so only then it surely counts anew. And
         ten at most, or one odd answer would make all jobs of the bucket stale.
@@ -143,7 +143,7 @@ class Budget:
         return self._last + self._gap / self._share_at(now)
 
     def ready_in(self, now: float) -> float:
-        """Return the seconds until the next call is surely allowed, 0 if it is now."""
+        """Return the seconds until the next call is certainly allowed, 0 if it is now."""
         left = max(self._free_at(now) - self._tolerance, self._paused_until) - now
         return left if left > NOISE else 0.0
 
@@ -165,7 +165,7 @@ class Limiter:
     def wait_for(
         self, bucket: Hashable, rate: float, key: Key, due: float, deadline: float, gate: CircuitBreaker
     ) -> None:
-        """Let a job wait; *rate* is the bucket's as configured now, in calls a second, *gate* that of who asks."""
+        """Queue a job; *rate* is the bucket's as configured now, in calls a second, *gate* its circuit breaker."""
         budget = self._budgets.get(bucket)
         if budget is None:
             budget = self._budgets[bucket] = Budget(rate)
@@ -174,7 +174,7 @@ class Limiter:
         budget.wait_for(key, due, deadline, gate)
 
     def throttled(self, bucket: Hashable, now: float, retry_after: float | None) -> None:
-        """Let a bucket give way, because the vendor refused one of its calls as too many."""
+        """Lower the rate of a bucket, because the vendor refused one of its calls as too many."""
         if bucket in self._budgets:  # else a reload gave the job another one meanwhile
             self._budgets[bucket].throttled(now, retry_after)
 
@@ -209,16 +209,16 @@ class Limiter:
             yield from budget.give_up(gate)
 
     def turn_all_away(self) -> Iterator[Key]:
-        """Take out and yield all that waits for a call."""
+        """Remove and yield every waiting key."""
         for budget in self._budgets.values():
             yield from budget.give_up_all()
 
     def waiting(self) -> set[Key]:
-        """Return all that waits for a call."""
+        """Return every waiting key."""
         return {key for budget in self._budgets.values() for key in budget.waiting()}
 
     def forget(self, keys: Collection[Key]) -> None:
-        """Let some jobs wait no more, whichever budget they wait for."""
+        """Remove some keys from the queues of all budgets."""
         for budget in self._budgets.values():
             budget.forget(keys)
 
@@ -231,7 +231,7 @@ class Limiter:
         return any(budget.wanted for budget in self._budgets.values())
 
     def resize(self, more: int) -> None:
-        """Have so many places more, or fewer once their calls are over."""
+        """Add places, or take some away once their calls are over."""
         self._free += more
 
     def leave(self) -> None:

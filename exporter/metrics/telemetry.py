@@ -189,7 +189,7 @@ class Telemetry:
         )
 
     def forget_cut(self, service: str, project: str) -> None:
-        """Let go of what says how many jobs the rules for a service and project leave out, once they are others."""
+        """Forget how many jobs the rules for a service and project leave out, once the rules changed."""
         for metric in (self.discovery_cut, self.discovery_left_out):
             with suppress(KeyError):
                 metric.remove(service, project)

@@ -38,7 +38,7 @@ class Turn:
 class Calls:
     """Lets calls wait for their turn, and takes over what they tell of credentials and limits.
 
-    *wake* makes the dispatcher look again.
+    *wake* makes the dispatcher check again.
     """
 
     def __init__(
@@ -200,9 +200,9 @@ class Calls:
         self._limiter.wait_for(bucket, rate, turn, turn.since, turn.deadline, door.gate)
 
     def queue_anew(self, before: Projects) -> None:
-        """Let all that waits wait as the plan is now: other credentials have another budget and another gate."""
+        """Requeue every waiting call under the new plan: other credentials have another limit and circuit breaker."""
         if all(self._plan.fleet.projects.get(name) is project for name, project in before.projects.items()):
-            return  # nobody loses his place by a reload that concerns others
+            return  # a reload that changes other projects costs no call its place in the queue
         self._each(self._limiter.turn_all_away(), self._wait_anew)
 
     def _wait_anew(self, waiting: Key) -> None:
@@ -221,7 +221,7 @@ class Calls:
         return found
 
     def grant(self, turn: Turn, start: Start) -> None:
-        """Let who waits make the call; who does not wait any more gives the place back."""
+        """Give a waiting call its permit; one that was cancelled gives the place back."""
         if turn.granted.done():
             self._leave(start)
         else:

@@ -15,7 +15,7 @@ from exporter.polling.plan import Plan
 from exporter.polling.schedule import effective_interval
 
 NOTICEABLE = 1.05
-"""The factor from which on it is told: what jobs need goes up and down a little as they start and end."""
+"""The factor from which on it is logged: the calls that jobs need rise and fall a little as they start and end."""
 
 TELL = 60.0
 """Seconds between two looks whether intervals became longer than configured."""

@@ -63,7 +63,7 @@ class History:
         task.add_done_callback(partial(self._done, key))
 
     def forget(self, keys: Collection[JobKey]) -> None:
-        """Note that jobs are gone, or others."""
+        """Forget jobs that are gone or were replaced."""
         self._outages.forget(keys)
         for key in keys:
             if (task := self._readings.pop(key, None)) is not None:

@@ -1,4 +1,4 @@
-"""Where a list is worth its calls: it tells of many registered jobs at once, each of which would cost one. Pure."""
+"""Where a list is worth its calls: it reports many registered jobs at once, each of which would cost one. Pure."""
 
 from collections.abc import Iterable
 from typing import Any

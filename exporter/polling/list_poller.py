@@ -27,14 +27,14 @@ from exporter.services.request import Request
 from exporter.supervise import survive
 
 SOONEST: Final = 1.0
-"""Seconds at least between two looks."""
+"""Seconds at least between two readings."""
 
 AGAIN: Final = 3600.0
 """Seconds after which a list that was not worth its calls, or is not to be had, is tried again."""
 FUTILE: Final = frozenset({Reason.PERMISSION, Reason.NOT_FOUND, Reason.CONFIG, Reason.API})
 """Failures that asking again soon does not mend."""
 LATELY: Final = 2.5
-"""Looks of a rule within which it must have told of a job that is left to it."""
+"""Readings by a rule within which it must have reported a job that is left to it."""
 ListKey: TypeAlias = tuple[str, str, ListQuery]
 """A project, a service and one of its lists."""
 
@@ -50,7 +50,7 @@ class ListPoller:
         self._telemetry = telemetry
         self._not_before: dict[ListKey, float] = {}
         self._failing: set[ListKey] = set()
-        self._told: dict[ListKey, frozenset[JobKey]] = {}  # the jobs that the last look at a list told of
+        self._told: dict[ListKey, frozenset[JobKey]] = {}  # the jobs that the last reading of a list reported
         self._log = structlog.get_logger()
 
     def use(self, settings: Settings) -> None:
@@ -59,7 +59,7 @@ class ListPoller:
         self._not_before.clear()
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Read lists until cancelled."""
         while True:
             began = self._clock.monotonic()
             await self._look()
@@ -72,7 +72,7 @@ class ListPoller:
             await survive(partial(self._visit, place, jobs), crashed, "survey")
 
     def _places(self) -> dict[ListKey, dict[JobKey, bool]]:
-        """Return the lists that would tell of jobs no rule tells of, with these jobs, and whether they run."""
+        """Return the lists that would report jobs that no rule reports, with these jobs, and whether they run."""
         found: dict[ListKey, dict[JobKey, bool]] = {}
         mine = frozenset[JobKey]().union(*self._told.values())
         lately = self._clock.monotonic() - LATELY * self._settings.poll.list_interval
@@ -103,7 +103,7 @@ class ListPoller:
         self._failing.discard(place)
         project, service, _ = place
         told = frozenset(self._poller.listing.take(project, service, reading.items)) & jobs.keys()
-        if reading.unread == 0 and not reading.broken:  # what it told of and tells of no more is something else now
+        if reading.unread == 0 and not reading.broken:  # a job that was in it and is not any more has changed
             self._poller.listing.hurry(before & jobs.keys() - told)
         if self._worth(jobs[each] for each in told) < reading.pages:
             self._not_before[place] = now + AGAIN

@@ -1,4 +1,4 @@
-"""One look at the lists for what a rule asks for."""
+"""One reading of the lists for what a rule asks for."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -25,7 +25,7 @@ async def find(
 ) -> Found:
     """Return the jobs that *rule* asks for; *ask* makes a call and returns the body of its 200 answer.
 
-    One list that fails is told in the result. Raises :class:`~exporter.model.errors.PollError` if none could be read:
+    One list that fails is named in the result. Raises :class:`~exporter.model.errors.PollError` if none could be read:
     the project or its places are not known, or the cloud refuses who asks.
     """
     steps = walk(lister, rule, project_id, clock.now())

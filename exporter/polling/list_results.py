@@ -1,4 +1,4 @@
-"""What follows when a list tells of registered jobs: most need not be asked themselves, some are to be asked now."""
+"""What follows when a list reports registered jobs: most need no poll of their own, some have to be polled now."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 
@@ -60,7 +60,7 @@ class ListResults:
             if soon:
                 hurried.append(name)
             elif after.by_list and self._settled(after):
-                turns[name] = now + self._longest(after)  # it is asked itself only if no list tells of it for long
+                turns[name] = now + self._longest(after)  # it is polled only if no list reports it for long
             elif after.by_list and after.snapshot is None and record.listed_at is None:
                 turns[name] = self._schedule.time(name) or now  # it has to be asked once, but after those that run
         self._move(turns)
@@ -78,12 +78,12 @@ class ListResults:
             self._results.put(record, after)
 
     def hurry(self, keys: Collection[JobKey]) -> None:
-        """Let jobs be polled now, unless that is under way, or they are never polled again."""
+        """Make jobs due now, unless their poll is under way, or they are never polled again."""
         keys = [name for name in keys if (record := self._store.get(name)) is not None and not record.final]
         self._move(dict.fromkeys(keys, self._clock.monotonic()))
 
     def forget(self, keys: Collection[JobKey]) -> None:
-        """Note that jobs are gone, or others."""
+        """Forget jobs that are gone or were replaced."""
         for name in keys:
             self._told.pop(name, None)
 
@@ -121,7 +121,7 @@ class ListResults:
         return max(record.job.interval or pace.interval, pace.idle_interval)
 
     def _move(self, turns: dict[JobKey, float]) -> None:
-        """Set other turns; a job that waits for its call waits for the new one instead."""
+        """Change due times; a job that waits for its permit leaves the queue until the new one."""
         mine = {name: due for name, due in turns.items() if name not in self._asked}
         waiting = {name for name in mine if self._schedule.time(name) is None}
         if waiting:

@@ -25,7 +25,7 @@ LEFT_MOST: Final = 10_000
 
 
 class Membership:
-    """Keeps the board in step with what is registered."""
+    """Keeps the store in step with what is registered."""
 
     def __init__(
         self,

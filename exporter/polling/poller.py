@@ -1,4 +1,4 @@
-"""The poll loop: takes what is due, calls, reads, and puts the new record on the board.
+"""The poll loop: takes what is due, calls, reads, and puts the new record into the store.
 
 One task decides what starts (the schedule says when, the budgets whether, the gates if at all), a few workers do the
 calls. A job is put back on the schedule only when its poll is over, so no job is ever polled twice at a time.
@@ -37,11 +37,11 @@ from exporter.supervise import contained, keep_running, survive
 TOGETHER = 0.005
 """Seconds by which what is due may wait, so that polls of many jobs start together."""
 PAUSED_LOOK = 1.0
-"""Seconds between two looks whether credentials that were refused are others now."""
+"""Seconds between two checks whether credentials that were refused have changed."""
 
 
 class Poller:
-    """Polls every job of the board in the background, *concurrency* at a time."""
+    """Polls every job of the store in the background, *concurrency* at a time."""
 
     def __init__(
         self,
@@ -197,14 +197,14 @@ class Poller:
             self.access.grant(start.key, start)
 
     def _pause(self, now: float) -> float:
-        """Return the seconds until the dispatcher has to look again by itself."""
+        """Return the seconds until the dispatcher has to check again by itself."""
         first = self._schedule.first()
         moments = [self._limiter.ready_in(now), None if first is None else first - now]
         moments += [PAUSED_LOOK] if self._breakers.any_paused else []
         return max(min((moment for moment in moments if moment is not None), default=math.inf), TOGETHER)
 
     def _queue(self, due: float, key: JobKey) -> None:
-        """Let a job that is due wait for its budget, or skip it if calls are paused."""
+        """Queue a job that is due for its permit, or skip it if calls are paused."""
         record = self._store.get(key)
         if record is None:
             return

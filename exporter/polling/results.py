@@ -1,4 +1,4 @@
-"""What follows from the outcome of a poll: the record on the board, the next turn, and the line in the log."""
+"""What follows from the outcome of a poll: the record in the store, the next due time, and the line in the log."""
 
 import random
 from collections.abc import Collection, Sequence
@@ -175,7 +175,7 @@ class Results:
         self._outages.forget(keys)
 
     def again(self, key: JobKey) -> None:
-        """Let a job that waited for its call be due once more."""
+        """Make a job due again that was waiting for its permit."""
         if self._store.get(key) is not None:
             self._schedule.put(key, self._clock.monotonic())
 

@@ -29,7 +29,7 @@ class Staleness:
         self._stretch = stretch
         self._agenda = schedule.ScheduleQueue()
         self._worked_at: dict[JobKey, float] = {}  # by the clock that never goes back: age is no matter of wall time
-        self._looks_at = 0.0  # when it looks again by itself
+        self._looks_at = 0.0  # when it checks again by itself
         self._sooner = asyncio.Event()
         self._log = structlog.get_logger()
 
@@ -88,7 +88,7 @@ class Staleness:
                 self._agenda.put(key, now)
 
     def _watch(self, record: Record, now: float) -> None:
-        """Mark a record that is too old, drop an estimate that passed, or look again when they may be."""
+        """Mark a record that is too old, drop an estimate that passed, or check again when that may be so."""
         in_time = transitions.overdue(record, self._clock.now() + CHECK)
         if in_time is not record:
             self._store.put(in_time)

@@ -5,7 +5,7 @@ does. From then on a run is known or not: it is known up to a *floor*, and *beyo
 is not known is counted once it ended, and is known from then on. Runs are put in order by what the vendor tells of
 them, never by a clock of ours.
 
-A status answer tells of the newest run alone. Where it cannot be excluded that there were others since the floor, the
+A status answer reports the newest run alone. Where it cannot be excluded that there were others since the floor, the
 floor stays and the new run is one beyond it, until the job's history told of all that were between. Where the names of
 runs have no order (DLI, DWS) the floor stays: a name whose newest run is gone may come to stand for one before.
 """
@@ -209,7 +209,7 @@ def _opened(ledger: Ledger, run: RunId) -> Ledger:
 
 
 def _fuller(ledger: Ledger, run: RunId) -> Ledger:
-    """Keep what is told of a known run by now: its id often comes later than its creation."""
+    """Keep what is known of a run by now: its id often comes later than its creation."""
 
     def full(runs: tuple[RunId, ...]) -> tuple[RunId, ...]:
         return tuple(run.merged(each) if run.same(each) else each for each in runs)

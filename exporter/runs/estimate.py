@@ -45,7 +45,7 @@ SPREAD: Final = 0.25
 class Evidence(NamedTuple):
     """What a run showed so far.
 
-    Times are seconds of the clock that never jumps, lengths seconds; work is tasks or, where only progress is told,
+    Times are seconds of the clock that never jumps, lengths seconds; work is tasks or, where only progress is known,
     sub-jobs.
     """
 
@@ -97,7 +97,7 @@ def follow(raw: bytes, answer: Snapshot, polled_at: float | None, wall: float, a
         first = _first(start, tasks, done, planned, at)
         return _FORM.pack(*(first._replace(grown=math.inf) if _subjobs(answer) > 1 else first))
     if tasks < old.tasks:
-        return raw  # between two sub-jobs: what is told is no measure of the tasks
+        return raw  # between two sub-jobs: progress is no measure of the tasks
     gone = old.gone
     if gone + done < old.done - SETBACK * old.planned:
         gone += old.planned

@@ -119,7 +119,7 @@ class Journal:
             await self.write()
 
     async def write(self) -> None:
-        """Write if anything is new, and then show it; a failure is told and counted."""
+        """Write if anything is new, and then show it; a failure is logged and counted."""
         await asyncio.shield(asyncio.ensure_future(self._write()))  # a thread that writes cannot be called back
 
     async def close(self) -> None:

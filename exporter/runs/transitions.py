@@ -107,7 +107,7 @@ def listed_runs(record: Record, runs: Sequence[Snapshot], since: float | None, a
     """Return the record after a list told of *runs* of the job's name, from old to new, the registered one among them.
 
     That one is counted by its own answers; those between it and the newest one that was known before are counted here.
-    Of a job that is new, all runs count that began after *since*, the first look at the list (``None``: this is it).
+    Of a job that is new, all runs count that began after *since*, the first reading of the list (``None``: this one).
     """
     ledger, registered = record.ledger, tuple(record.job.target.values())
     if ledger.floor is None:

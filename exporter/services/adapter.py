@@ -48,7 +48,7 @@ class PastPage:
     """In the order of the answer; one whose state cannot be read is of unknown state, and a row of which nothing can be
     read is a run without a name."""
     total: int | None = None
-    """How many runs all pages have together, if it is told."""
+    """How many runs all pages have together, if the answer says so."""
 
 
 class RunHistory(ABC):
@@ -77,9 +77,9 @@ class Adapter(ABC):
     entry: ClassVar[type[JobEntry]]
     hosts: ClassVar[Hosts]
     states: ClassVar[Mapping[str, State]]
-    """The vendor's words, in upper case, and what each means."""
+    """The vendor's words, in upper case, and the state that each means."""
     unstarted: ClassVar[frozenset[str]] = frozenset()
-    """Those of them, among the pending ones, that say of a job that nobody started it."""
+    """The pending words that mean that the job was never started."""
     names: ClassVar[Mapping[str, str]] = {}
     """Fields of an answer that repeat which job was asked for, and the part of :attr:`Job.target` that each repeats."""
     codes: ClassVar[Mapping[str, Reason]]
@@ -89,11 +89,11 @@ class Adapter(ABC):
     final: ClassVar[bool]
     """Whether a run that ended can never run again under the same registration."""
     forgets: ClassVar[bool] = False
-    """Whether the service stops telling the counts of a run when the run ends."""
+    """Whether the service's answers lose the counts of a run when the run ends."""
     moved_by_list: ClassVar[bool] = False
-    """Whether, of a run that goes on, only a list tells what was moved so far."""
+    """Whether only a list says what a running job has moved so far."""
     lists: ClassVar[Lister[Any] | None] = None
-    """The service's lists, if it has any that tell of jobs."""
+    """The service's lists of jobs, if it has any."""
     past: ClassVar[RunHistory | None] = None
     """The history of a job's runs, if the service keeps one."""
     sums: ClassVar[tuple[str, ...]] = ()
@@ -101,7 +101,7 @@ class Adapter(ABC):
 
     @abstractmethod
     def request(self, job: Job, project_id: str) -> Request:
-        """Return the call that tells the state of *job*."""
+        """Return the call that asks for the state of *job*."""
 
     def parse(self, body: bytes, job: Job, zone: tzinfo | None) -> Snapshot:
         """Read a 200 answer.

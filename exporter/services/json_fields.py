@@ -171,7 +171,7 @@ class Fields:
         return clean(value)
 
     def objects(self, name: str) -> list[dict[str, Any] | None] | None:
-        """Read a list of objects; an item that is none stays in its place as ``None``, and is noted.
+        """Read a list of objects; an item that is no object stays in its place as ``None``, and is noted.
 
         A list of more than :data:`MOST_ROWS` rows is noted once, and unreadable as a whole.
         """

@@ -37,14 +37,14 @@ class ListQuery:
 
 @dataclass(frozen=True, slots=True)
 class ListedJob:
-    """A job as a list tells of it."""
+    """A job as a list reports it."""
 
     target: Mapping[str, str]
     """As :attr:`~exporter.model.job.Job.target` has it; tells one job from the other."""
     words: Mapping[str, str] = field(default_factory=dict)
     """What a name can be made of; a word that the list did not tell is not there."""
     snapshot: Snapshot | None = None
-    """What the list tells of the newest run, and nothing more; ``None`` if it tells no state."""
+    """What the list says of the newest run, and nothing more; ``None`` if it says no state."""
     since: float | None = None
     """Which of two jobs is newer: the start of one that runs once, the creation of one that runs again."""
     at: float = 0.0
@@ -59,7 +59,7 @@ class Page:
     """How many rows it has, those that cannot be read included."""
     items: tuple[ListedJob, ...] = ()
     total: int | None = None
-    """How many rows all pages have together, if it is told."""
+    """How many rows all pages have together, if the answer says so."""
     unknown: tuple[str, ...] = ()
     """Fields that said something we cannot read, those that a snapshot holds left out."""
 
@@ -72,7 +72,7 @@ class Lister(ABC, Generic[R]):
     newest_first: ClassVar[bool] = False
     """Whether the first pages have the newest jobs, so that the last ones need not be read for them."""
     matched: ClassVar[str] = ""
-    """The word that a rule's ``match`` and ``exclude`` look at; empty for the name that the job gets."""
+    """The word that a rule's ``match`` and ``exclude`` apply to; empty for the name that the job gets."""
 
     def places_request(self, project_id: str) -> Request | None:
         """Return the call that tells where the jobs are; ``None`` if no call is needed."""

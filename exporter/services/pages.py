@@ -1,7 +1,7 @@
 """Reading rows page by page, whatever a cloud makes of the size and the number of a page. Pure.
 
 **How long**: as long as the total says that there are more rows, however few a page has, because a cloud may give
-fewer than were asked for; where no total is told, until a page is empty. It ends in any case at the second empty page
+fewer than were asked for; where there is no total, until a page is empty. It ends in any case at the second empty page
 in a row, at a page that brings the rows of the page before once more (a cloud that does not heed the number of the
 page), and after so many pages as are wanted at most. What the total says beyond that is *unread*.
 

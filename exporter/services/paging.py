@@ -12,7 +12,7 @@ result::
     except StopIteration as done:
         found = done.value
 
-**None twice and none lost while the list changes.** A job is told from another by its target, so one that stands on
+**None twice and none lost while the list changes.** A job is known by its target, so one that stands on
 two pages is listed once, as it was seen last. Jobs that begin meanwhile would push others to the next page, where they
 are seen again; DLI's pages all ask for jobs up to the moment of the first page, so they do not even come. What becomes
 of jobs that leave, and when a list ends, is in :mod:`exporter.services.pages`. A row that cannot be read costs only

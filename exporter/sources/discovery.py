@@ -31,7 +31,7 @@ TRIES: Final = 2
 
 
 class _Look:
-    """One rule, and how its looks went."""
+    """One rule, and how the readings of its lists went."""
 
     def __init__(self, search: Search, region: str, *, ends: bool) -> None:
         self.search = search
@@ -57,7 +57,7 @@ class _Look:
 
 
 class Discovery:
-    """Looks again and again for what the rules ask for; *register* takes the jobs of each service and project."""
+    """Reads lists for what the rules ask for; *register* takes the jobs of each service and project."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Discovery:
         self.use(settings)
 
     def use(self, settings: Settings) -> None:
-        """Go by other settings; a rule that stays keeps what it found."""
+        """Use other settings; a rule that stays keeps what it found."""
         before = list(self._looks)
         self._settings, self._looks = settings, []
         for search in settings.discovery:
@@ -124,7 +124,7 @@ class Discovery:
         return all(each.worked_at is not None for each in self._looks)
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Read the lists until cancelled."""
         for look in self._looks:
             look.task = None
         async with asyncio.TaskGroup() as group:

@@ -1,5 +1,5 @@
-"""Job files: looked at again and again, because their patterns, links that are swapped and network file systems are
-beyond what the kernel tells of changes.
+"""Job files: checked again and again, because their patterns, links that are swapped and network file systems are
+beyond what the kernel reports of changes.
 
 A file is read once it stood still for a look, so that one that is just being written is seldom read in halves, and one
 that is gone loses its jobs at the second look, so that one that is being replaced does not. One that cannot be read

@@ -51,7 +51,7 @@ class Registration:
             self._log.info("jobs registered", sources=sources, **numbers(changes), **names(changes))
 
     def swap(self, settings: Settings, fleet: Projects) -> Changes:
-        """Go on with other settings and projects, all at once; what other sources hold stays.
+        """Use other settings and projects, all at once; what other sources hold stays.
 
         The problems of what is returned are all there are, those that were told before too.
         """

@@ -1,4 +1,4 @@
-"""One answer for all who ask at once: the rendering and the compression of /metrics are shared while in flight."""
+"""One answer for all scrapes at once: the rendering and the compression of /metrics are shared while in flight."""
 
 import asyncio
 import gzip
@@ -83,7 +83,7 @@ class Bodies:
         self._squeezers = {False: Squeezer(), True: Squeezer()}
 
     async def get(self, kind: Kind) -> Body:
-        """Return a body of that kind; who stops waiting does not stop it for the others."""
+        """Return a body of that kind; a client that stops waiting does not stop it for the others."""
         task = self._making.get(kind)
         if task is None:
             task = asyncio.create_task(self._make(kind), name="render metrics")
@@ -94,7 +94,7 @@ class Bodies:
     def _made(self, kind: Kind, done: asyncio.Task[Body]) -> None:
         del self._making[kind]
         if not done.cancelled():
-            done.exception()  # seen, so that it is not told as lost where every waiter has gone
+            done.exception()  # read, so that asyncio does not log it as lost if no client waits any more
 
     async def _make(self, kind: Kind) -> Body:
         rendering = self._scrapes.rendering()

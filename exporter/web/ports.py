@@ -18,11 +18,11 @@ class Exposition(Protocol):
 
 
 class Lifecycle(Protocol):
-    """What can be done to the exporter by a request."""
+    """What a request can make the exporter do."""
 
     @property
     def enabled(self) -> bool:
-        """Whether it may be."""
+        """Whether requests may."""
 
     async def reload(self) -> dict[str, Any]:
         """Read the configuration again and return what became of the jobs.
@@ -44,7 +44,7 @@ class Jobs(Protocol):
         """Return when the job is polled next, ``None`` if never again."""
 
     def waiting(self) -> Collection[str]:
-        """Return what was not tried yet: jobs that were not polled, and rules that did not look for jobs."""
+        """Return what was not tried yet: jobs that were not polled, and rules that did not read their lists."""
 
     def now(self) -> float:
         """Return the time."""

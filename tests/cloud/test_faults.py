@@ -129,7 +129,7 @@ async def test_a_lost_call_is_not_made_again_unasked(script: Script) -> None:
         ("https://other.example:8443/secret?token=hidden", "other.example"),
         ("https://user:hidden@other.example/", "other.example"),
         ("/login?hidden", "127.0.0.1"),
-        ("http://[hidden", "an address that is none"),
+        ("http://[hidden", "an invalid address"),
         ("", "127.0.0.1"),
     ],
 )

@@ -52,11 +52,11 @@ class Credentials(Protocol):
     def generation(self) -> int:
         """A number that changes whenever what proves the identity does: a file, a token or a key is another one.
 
-        To ask for it lets a look at the files begin, at most once a second; what that finds counts from then on.
+        Reading it starts a check of the files, at most once a second; what that finds counts from then on.
         """
 
     async def load(self) -> None:
-        """Read the files, so that who asks is known; a file that cannot be read is told by the first call."""
+        """Read the files, so that the identity is known; the first call reports a file that cannot be read."""
 
     async def headers(self, call: Call) -> dict[str, str]:
         """Return the headers to send besides ``call.headers``.

@@ -100,7 +100,7 @@ class Renewable(ABC, Generic[T]):
 
     async def _proof(self) -> T:
         """Return a valid proof; raises :class:`~exporter.model.errors.PollError` if there is none to be had."""
-        await self._files.contents()  # one that cannot be read is told by each call, not remembered as a failure
+        await self._files.contents()  # each call reports one that cannot be read; it is not remembered as a failure
         changed = self._files.generation != self._read
         now, lease = self._clock.now(), self._lease
         if lease is None or (lease.expires_at is not None and now >= lease.expires_at):

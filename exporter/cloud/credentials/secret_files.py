@@ -3,7 +3,7 @@
 A secret manager replaces its files at any moment. They are looked at with ``stat`` at most once a second, and read
 together, so that a key and its secret come from the same rotation. What was read last stays in use while a file is
 missing, empty or not text: it is in the middle of being replaced. A thread does both, because a disk may hang; a call
-waits for it a second at most, and goes on with what was read last.
+waits for it a second at most, and then uses what was read last.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from exporter.model.errors import PollError
 from exporter.model.reason import Reason
 
 LOOK_EVERY: Final = 1.0
-"""Seconds between two looks at the files."""
+"""Seconds between two checks of the files."""
 PATIENCE: Final = 1.0
 """Seconds that a call waits for a look, from its beginning."""
 
@@ -25,7 +25,7 @@ _Stamp = tuple[tuple[int, ...], ...]
 
 
 class _Look(NamedTuple):
-    """What a look at the files found."""
+    """What a check of the files found."""
 
     stamp: _Stamp
     contents: tuple[str, ...] | None
