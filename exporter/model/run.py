@@ -43,6 +43,12 @@ class RunId:
         """Whether this run came after the other one, and nothing says that it was the other way round."""
         return self.newer(other) and not other.newer(self)
 
+    def renumbered(self, other: "RunId") -> bool:
+        """Whether this run came later by its creation, though its number is lower: numbers may begin anew."""
+        if not self._numbered(other) or self.created is None or other.created is None:
+            return False
+        return int(self.id) < int(other.id) and self.created > other.created
+
     def follows(self, other: "RunId") -> bool:
         """Whether no other run can have been between: ids are counted up by one."""
         return self._numbered(other) and int(self.id) == int(other.id) + 1

@@ -109,6 +109,8 @@ def _known(ledger: Ledger, answer: Snapshot, *, again: bool, gaps: bool) -> Ledg
     if run.same(floor) or _among(run, ledger.beyond):
         ledger = ledger if run == floor else _fuller(ledger, run)
         return _opened(ledger, run) if live and again else ledger
+    if gaps and live and run.renumbered(floor):  # one that had ended may be an older one, of a clock that was ahead
+        return _opened(replace(ledger, floor=floor.raised(run)), run)
     if not run.newer(floor) or any(run.doubtful(each) for each in ledger.beyond):
         return ledger
     if floor == NAMELESS and not ledger.beyond and (ledger.unnamed or NAMELESS not in ledger.open):
@@ -180,11 +182,11 @@ def incomplete(ledger: Ledger, newest: RunId) -> bool:
 def _dated(ledger: Ledger, answer: Snapshot, at: float, *, turned: bool) -> Ledger:
     """Note when a run ended, by the vendor's word, else by the poll that saw it turn."""
     run = answer.run
-    if ledger.ended is None or not ledger.ended.after(run):
+    if ledger.ended is None or not _later(ledger.ended, run):
         known = ledger.last_run_duration if ledger.ended is not None and ledger.ended.same(run) else None
         ledger = replace(ledger, ended=run, last_run_duration=duration(answer) if known is None else known)
     last = ledger.succeeded
-    if answer.state is not State.SUCCEEDED or (last is not None and last.after(run)):
+    if answer.state is not State.SUCCEEDED or (last is not None and _later(last, run)):
         return ledger
     again = last is not None and last.same(run)
     if answer.end is not None:
@@ -195,6 +197,10 @@ def _dated(ledger: Ledger, answer: Snapshot, at: float, *, turned: bool) -> Ledg
             return ledger  # nothing but their ends shows which of both was last
         return replace(ledger, succeeded=run, last_success=answer.end)
     return replace(ledger, succeeded=run, last_success=at) if turned and not again else ledger
+
+
+def _later(run: RunId, other: RunId) -> bool:
+    return run.after(other) and not other.renumbered(run)
 
 
 def duration(answer: Snapshot) -> float | None:
@@ -215,6 +221,8 @@ def _fuller(ledger: Ledger, run: RunId) -> Ledger:
         return tuple(run.merged(each) if run.same(each) else each for each in runs)
 
     (floor,) = full((ledger.floor or run,))
+    if floor.created is not None and ledger.floor is not None and ledger.floor.created is not None:
+        floor = replace(floor, created=max(floor.created, ledger.floor.created))  # a mark never falls
     owed = tuple(each._replace(run=full((each.run,))[0]) for each in ledger.owed)
     return replace(ledger, floor=floor, beyond=full(ledger.beyond), open=full(ledger.open), owed=owed)
 

@@ -376,6 +376,29 @@ def test_a_run_after_the_clock_of_the_service_was_set_back_is_counted() -> None:
     assert after(first, second, second).runs == (1, 0, 0)
 
 
+def renumbered(number: int, state: State = State.SUCCEEDED) -> Snapshot:
+    """Return a run after the service began to count anew: a lower id than all before, a later creation."""
+    end = 2.5 * number if state.ended else None
+    return replace(
+        dated(number, state=state), run=RunId(str(10_000 - number), 1000.0 * number), start=2.0 * number, end=end
+    )
+
+
+def test_runs_whose_numbers_fall_while_they_are_created_later_count_once_each() -> None:
+    record = after(renumbered(1))
+    for number in range(2, 6):
+        record = after(renumbered(number, State.RUNNING), renumbered(number), renumbered(number), record=record)
+        record = after([renumbered(each) for each in range(number, 0, -1)], renumbered(number), record=record)
+    assert record.runs == (4, 0, 0)
+    assert (record.last_success, record.last_run_duration) == (12.5, 2.5)
+
+
+def test_runs_of_the_history_with_lower_numbers_do_not_count_though_their_clock_was_ahead() -> None:
+    """They may have ended before the first poll, as far as anybody knows."""
+    ahead = [replace(dated(each), run=RunId(str(each), 9000.0 + each)) for each in (1, 2)]
+    assert after(dated(3), [dated(3), *ahead], dated(3)).runs == (0, 0, 0)
+
+
 @pytest.mark.parametrize("kinds", [("id", "created"), ("created", "id")])
 def test_names_that_cannot_be_compared_count_what_the_job_itself_shows(kinds: tuple[str, str]) -> None:
     record = fresh()
