@@ -1,0 +1,87 @@
+"""What polls and lists make of answers that are about an older run, and of a job that deletes itself after its run."""
+
+import pytest
+
+from exporter.model.snapshot import State
+from exporter.simulator import Answer, CdmJob, CdmRun, Cloud, Fault, Step, Volume
+from exporter.simulator.answers import Call
+from exporter.simulator.gateway import handle
+from tests.polling.harness import PACE, World, world
+from tests.polling.looking import looking
+from tests.warp import START, run
+
+CLUSTER = "6ec9a0a4-76be-4262-8697-e7af1fac7920"
+HOUR = 3600.0
+
+
+def status(cloud: Cloud, job: CdmJob) -> Answer:
+    """Return what the cloud says of the job now."""
+    path = f"/v1.1/{cloud.project_id}/clusters/{job.cluster_id}/cdm/job/{job.name}/status"
+    answer, _ = handle(cloud, Call("GET", path, headers={"x-auth-token": cloud.token}))
+    assert answer.status == 200
+    return answer
+
+
+def test_an_older_submission_that_is_answered_after_a_newer_one_is_no_news() -> None:
+    first = CdmRun((Step("RUNNING", 100, 0.0, 0.5),), end="FAILED", rest=50)
+    second = CdmRun((Step("RUNNING", HOUR, 0.0, 1.0),), volume=Volume(rows_written=1000))
+    job = CdmJob(CLUSTER, "orders", START, (first, second), repeats=False)
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(job)) as there:
+            there.watch(job)
+            await there.until(120)
+            older = status(there.cloud, job)
+            await there.until(500)
+            known = there.record(job)
+            assert known.shown is not None
+            assert known.shown.state is State.RUNNING
+            assert known.runs == (0, 1, 0)
+            there.cloud.faults.plan(Fault(answer=older), times=None, operation="ShowJobStatus")
+            asked = len(there.cloud.requests)
+            await there.until(700)
+            now = there.record(job)
+            assert len(there.cloud.requests) > asked + 3
+            assert (now.shown, now.runs, now.failures) == (known.shown, (0, 1, 0), {})
+            assert now.polled_at is not None
+            assert now.polled_at <= START + 500  # an answer about another run is no poll of this one
+            there.cloud.faults.clear()
+            await there.until(800)
+            now = there.record(job)
+            assert now.shown is not None
+            assert now.shown.state is State.RUNNING
+            assert now.polled_at is not None
+            assert now.polled_at > START + 700
+            assert now.runs == (0, 1, 0)
+
+    run(main())
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_job_that_deletes_itself_is_over_with_a_result_that_nobody_knows(listed: bool) -> None:
+    steps = (Step("RUNNING", 200, 0.0, 1.0),)
+    job = CdmJob(CLUSTER, "once", START, (CdmRun(steps),), repeats=False, deletes_itself=True)
+    other = CdmJob(CLUSTER, "other", START, (CdmRun((Step("RUNNING", 9 * HOUR, 0.0, 1.0),)),))
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(job, other), pace=PACE) as there:
+            there.watch(job, other)
+            if listed:
+                async with looking(there):
+                    await over(there)
+            else:
+                await over(there)
+
+    async def over(there: World) -> None:
+        await there.until(150)
+        before = there.record(job)
+        assert before.shown is not None
+        assert before.shown.state is State.RUNNING
+        for seconds in (400, 2 * HOUR):
+            await there.until(seconds)
+            record = there.record(job)
+            assert record.shown is not None
+            assert record.shown.state is State.UNKNOWN
+            assert (record.up, record.stale, record.failures, record.runs) == (True, False, {}, (0, 0, 0))
+
+    run(main())
