@@ -154,7 +154,7 @@ class Telemetry:
         self.history_missed = self._counter(
             "history_runs_missed",
             "Runs that may be in no counter, at most: a job's history told of them and did not give them, or their rows"
-            " cannot be read; 1 for a history that is cut short and tells no total",
+            " cannot be read; 1 for a history that is cut short and tells no total, or a run that was replaced unseen",
             service,
             "project",
         )

@@ -22,6 +22,7 @@ from exporter.polling import schedule
 from exporter.polling.calls import Calls
 from exporter.polling.outages import Outages
 from exporter.polling.plan import Plan
+from exporter.polling.replaced_runs import ReplacedRuns
 from exporter.polling.results import Results
 from exporter.runs import accounting, run_history
 from exporter.services.request import Request
@@ -40,6 +41,7 @@ class History:
         self._crashed = telemetry.crashes.labels("history").inc
         self._access = access
         self._results = results
+        self._replaced = ReplacedRuns(store, plan, telemetry, access, results)
         self._readings: dict[JobKey, asyncio.Task[None]] = {}
         self._outages = Outages("history", store, plan, clock)
         self._log = structlog.get_logger()
@@ -50,7 +52,8 @@ class History:
         return bool(self._readings)
 
     def want(self, key: JobKey, group: asyncio.TaskGroup | None) -> None:
-        """Read a job's history, if its ledger has a gap, in a task of *group*."""
+        """Read a job's history, if its ledger has a gap, in a task of *group*; ask for runs that were replaced."""
+        self._replaced.want(key, group)
         record = self._store.get(key)
         if record is None or record.snapshot is None or key in self._readings or group is None:
             return
@@ -65,6 +68,7 @@ class History:
     def forget(self, keys: Collection[JobKey]) -> None:
         """Forget jobs that are gone or were replaced."""
         self._outages.forget(keys)
+        self._replaced.forget(keys)
         for key in keys:
             if (task := self._readings.pop(key, None)) is not None:
                 task.cancel()

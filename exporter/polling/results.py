@@ -13,6 +13,7 @@ from exporter.model.errors import PollError, first_line
 from exporter.model.job import JobKey
 from exporter.model.reason import Reason
 from exporter.model.record import Fault, Record
+from exporter.model.run import RunId
 from exporter.model.snapshot import Snapshot, State, complaint
 from exporter.polling import schedule
 from exporter.polling.demand import Demand
@@ -112,6 +113,20 @@ class Results:
         before = self._store.get(key)
         if before is not None:
             self.put(before, transitions.looked_back(before, found, self._clock.now()))
+
+    def replaced(self, key: JobKey, answer: Snapshot) -> None:
+        """Take over how a run ended that was replaced under its name."""
+        before = self._store.get(key)
+        if before is not None:
+            self.put(before, transitions.replaced(before, answer, self._clock.now()))
+            self._log.info("run ended", **before.job.names, run_id=answer.run.label, result=answer.state.value)
+
+    def given_up(self, key: JobKey, run: RunId) -> None:
+        """Wait no longer for the end of a run."""
+        before = self._store.get(key)
+        if before is not None:
+            self.put(before, transitions.given_up(before, run))
+            self._log.warning("history incomplete", **before.job.names, missing=1)
 
     def counts(self, asked: Record) -> bool:
         """Whether what was *asked* for is still registered: it may be gone meanwhile, or another run."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from exporter.model.job import Job
 from exporter.model.reason import Reason
-from exporter.model.record import Fault, Ledger, Record
+from exporter.model.record import Fault, Ledger, Record, RunId
 from exporter.model.snapshot import NOTHING, Snapshot, State
 from exporter.runs import accounting, estimate
 from exporter.runs.same_run import continued, counts
@@ -101,6 +101,18 @@ def outdated(record: Record, answer: Snapshot) -> bool:
 def looked_back(record: Record, found: Sequence[Snapshot], at: float) -> Record:
     """Return the record after the history of its runs was read at *at*."""
     return _counted(record, accounting.look_back(record.ledger, found, at))
+
+
+def replaced(record: Record, answer: Snapshot, at: float) -> Record:
+    """Return the record after an *answer* at *at* about a run that was replaced: it only counts."""
+    return _counted(record, accounting.count(record.ledger, answer, at))
+
+
+def given_up(record: Record, run: RunId) -> Record:
+    """Return the record once nothing tells any more how *run* ended."""
+    return _counted(
+        record, replace(record.ledger, open=tuple(each for each in record.ledger.open if not each.same(run)))
+    )
 
 
 def listed_runs(record: Record, runs: Sequence[Snapshot], since: float | None, at: float) -> Record:

@@ -46,7 +46,7 @@ def test_a_server_that_hangs_up_on_used_connections_gets_no_more_calls_than_allo
 
         async with (
             serving(script) as server,
-            world(pace=Pace(1, 300, 600), rate=RATE, elsewhere=server.url) as there,
+            world(pace=Pace(1, 60, 600), rate=RATE, elsewhere=server.url) as there,
         ):
             jobs = tuple(Job(JobKey("dli", f"j{n}"), "demo", {"job_id": f"id-{n}"}) for n in range(20))
             there.poller.apply(Changes(added=jobs))

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from exporter.model.changes import Changes
 from exporter.model.job import Job, JobKey
 from exporter.model.reason import Reason
+from exporter.model.run import RunId
 from exporter.model.snapshot import State
 from exporter.services.dli import Dli
 from exporter.simulator import CdmJob, CdmRun, Cloud, DliJob, Fault, Step, SubJob
@@ -146,7 +147,7 @@ def test_the_next_run_keeps_the_counts_and_shows_nothing_of_the_old_one() -> Non
 
             record = there.store.get(first.key)
             assert record is not None
-            assert (record.shown, record.up, record.final, record.fault) == (None, False, False, None)
+            assert (record.shown, record.up, record.final, record.fault) == (None, None, False, None)
             assert (record.runs, record.polled_at) == (before.runs, before.polled_at)
             lines = "\n".join(there.lines())
             assert "huaweicloud_job_state" not in lines
@@ -342,3 +343,49 @@ def test_the_log_names_what_a_file_registers_and_the_file() -> None:
     assert (came["added"], came["removed"], came["changed"]) == (12, 0, 0)
     assert came["added_jobs"] == [f"dli/job-{number}" for number in range(10)]
     assert (went["removed"], went["added_jobs"], went["removed_jobs"]) == (1, [], ["dli/job-0"])
+
+
+@pytest.mark.parametrize("seconds", [100, 700])
+def test_a_run_that_is_replaced_while_polls_fail_is_counted_when_its_end_can_be_asked(seconds: float) -> None:
+    async def main() -> None:
+        async with world() as there:
+            first, second = dli(there, seconds), dli(there, 5000)
+            there.poller.apply(Changes(added=(first,)))
+            await there.until(40)
+            there.cloud.faults.plan(gateway_error(500, "APIG.0201", "no"), times=None, job=first.target["job_id"])
+            await there.until(300)
+            there.poller.apply(Changes(changed=(second,)))
+            await there.until(330)
+            there.cloud.faults.clear()
+            await there.until(1300)
+            record = there.store.get(second.key)
+
+            assert record is not None
+            assert record.runs == (1, 0, 0)
+            assert record.shown is not None
+            assert record.shown.run.id == second.target["job_id"]
+            assert record.shown.state is State.RUNNING
+            assert there.sample("history_runs_missed_total", service="dli", project="demo") is None
+            before = asked(there, first)
+            await there.until(4000)
+            assert asked(there, first) == before
+
+    run(main())
+
+
+def test_a_run_that_is_replaced_and_of_which_nothing_tells_its_end_is_counted_as_missed() -> None:
+    async def main() -> None:
+        async with world() as there:
+            first, second = dli(there, 100), dli(there, 50_000)
+            there.poller.apply(Changes(added=(first,)))
+            await there.until(40)
+            del there.cloud.dli[first.target["job_id"]]
+            there.poller.apply(Changes(changed=(second,)))
+            await there.until(400)
+            record = there.store.get(second.key)
+
+            assert record is not None
+            assert (record.runs, record.ledger.open) == ((0, 0, 0), (RunId(second.target["job_id"]),))
+            assert there.sample("history_runs_missed_total", service="dli", project="demo") == 1
+
+    run(main())

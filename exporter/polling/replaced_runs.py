@@ -1,0 +1,101 @@
+"""Asks for runs that were replaced under their name before their end was seen.
+
+A run that has an id of its own (DLI, DWS) can be asked for also when its name stands for another one: its end counts,
+and nothing of it is shown. What cannot be found out is counted as missed.
+"""
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+from exporter.metrics.store import JobStore
+from exporter.metrics.telemetry import Telemetry
+from exporter.model.errors import PollError
+from exporter.model.job import Job, JobKey
+from exporter.model.reason import Reason
+from exporter.model.record import Record
+from exporter.model.run import RunId
+from exporter.polling.calls import Calls
+from exporter.polling.plan import Plan
+from exporter.polling.results import Results
+from exporter.supervise import survive
+
+ID: Final = "job_id"
+"""What names the run in the target of a job of which each run has a name of its own."""
+TRIES: Final = 24
+"""Calls for one run at most: with the default intervals these are two hours."""
+
+
+class ReplacedRuns:
+    """The runs that are asked for, in one task a job."""
+
+    def __init__(self, store: JobStore, plan: Plan, telemetry: Telemetry, access: Calls, results: Results) -> None:
+        self._store = store
+        self._plan = plan
+        self._missed = telemetry.history_missed
+        self._crashed = telemetry.crashes.labels("history").inc
+        self._access = access
+        self._results = results
+        self._asking: dict[JobKey, asyncio.Task[None]] = {}
+
+    def want(self, key: JobKey, group: asyncio.TaskGroup | None) -> None:
+        """Ask for the runs of a name that were replaced before their end was seen, in a task of *group*."""
+        record = self._store.get(key)
+        if record is None or group is None or key in self._asking or not self._open(record):
+            return
+        asking = survive(partial(self._ask, key), self._crashed, "replaced runs")
+        task = self._asking[key] = group.create_task(asking, name="replaced runs")
+        task.add_done_callback(partial(self._done, key))
+
+    def forget(self, keys: Collection[JobKey]) -> None:
+        """Note that jobs are gone, or others; the first poll of the next run begins anew."""
+        for key in keys:
+            if (task := self._asking.pop(key, None)) is not None:
+                task.cancel()
+
+    def _done(self, key: JobKey, task: asyncio.Task[None]) -> None:
+        if self._asking.get(key) is task:
+            del self._asking[key]
+
+    def _open(self, record: Record) -> list[RunId]:
+        """Return the runs whose end is not known and that the job's own polls do not tell of."""
+        if not self._plan.fleet.adapter(record.job).final or ID not in record.job.target:
+            return []
+        return [run for run in record.ledger.open if run.id and run.id != record.job.target[ID]]
+
+    async def _ask(self, key: JobKey) -> None:
+        for number in range(TRIES):
+            record = self._store.get(key)
+            for run in [] if record is None else self._open(record):
+                await self._call(key, run, last=number == TRIES - 1)
+            record = self._store.get(key)
+            if record is None or not self._open(record):
+                return
+            pace = self._plan.pace
+            await asyncio.sleep(min(pace.interval * 2.0**number, max(pace.interval, pace.idle_interval)))
+
+    async def _call(self, key: JobKey, run: RunId, *, last: bool) -> None:
+        record = self._store.get(key)
+        if record is None:
+            return
+        job = replace(record.job, target={**record.job.target, ID: run.id})
+        fleet, limit = self._plan.fleet, self._plan.fleet.adapter(job).request(job, "").limit
+        try:
+            answer = await self._access.call(
+                job.project, limit, self._plan.pace.idle_interval, lambda _: fleet.ask(job, None)
+            )
+        except PollError as error:
+            if last or error.reason is Reason.NOT_FOUND:
+                self._miss(job, run)
+            return
+        if answer.state.ended:
+            self._results.replaced(key, answer)
+        elif last:
+            self._miss(job, run)
+
+    def _miss(self, job: Job, run: RunId) -> None:
+        """Let go of a run of which nothing tells how it ended."""
+        self._missed.labels(job.key.service, job.project).inc()
+        self._results.given_up(job.key, run)
