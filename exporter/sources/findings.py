@@ -1,8 +1,7 @@
 """What one rule of ``discovery`` found over time: which jobs it registers now. Pure.
 
-A job that runs again stays for as long as the list tells of it: two looks in a row that miss it take it away. One that
-runs once stays, also when the list tells of it no more, until it was over for some time, or until the next run of its
-name. Where a list could not be read nothing is known to be gone; only a place that is off, and a job that its own call
+A job that runs again stays for as long as the list has it: two readings in a row without it remove it. One that runs
+once stays, also when the list has it no more, until it was over for some time, or until the next run of its name. Where a list could not be read nothing is known to be gone; only a place that is off, and a job that its own call
 does not find either, is no longer asked for after that time.
 """
 
@@ -56,10 +55,10 @@ class Findings:
         self._seen: dict[Key, _Seen] = {}
 
     def take(self, found: Found, at: float, retention: float) -> Collection[JobKey]:
-        """Take over what a look at *at* found; return the jobs that it found no more.
+        """Take over what a reading at *at* found; return the jobs that it found no more.
 
         *at* is in Unix seconds that go on steadily, also if the machine's clock is set. A job that
-        runs again is gone when two looks in a row missed it: between two pages of one look a list may move.
+        runs again is gone when two readings in a row missed it: a list may change between two pages of one reading.
         """
         before, self._seen = self._seen, {}
         for each in found.jobs:
