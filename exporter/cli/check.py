@@ -100,7 +100,7 @@ def _needs(settings: Settings) -> list[Capacity]:
 
 
 async def _owners(settings: Settings) -> dict[str, tuple[str, str]]:
-    """Return by project who asks, and in which region."""
+    """Return the identity and region of each project."""
     closed, found = Client(settings.poll.timeout), {}  # nothing is called here
     for name, project in settings.projects.items():
         credentials = credentials_of(project, closed, closed, SystemClock(), os.environ)

@@ -58,7 +58,7 @@ async def _discover(app: App, *, rules: bool) -> int:
 async def _service(project: Project, adapter: Adapter, rule: Rule | None = None) -> bool:
     """Print what one service of one project tells, or a rule for it; return whether something of it is missing.
 
-    Raises :class:`PollError` if the cloud refuses who asks.
+    Raises :class:`PollError` if the cloud refuses the credentials.
     """
     service = f"{'a rule for ' if rule else ''}{adapter.service} of project {project.name}"
     if adapter.lists is None:

@@ -251,7 +251,7 @@ def _call(base: Base, request: Request, now: float, headers: Mapping[str, str]) 
 
 
 def _check(headers: Mapping[str, str], base: Base) -> None:
-    """Refuse what would end a header early or cannot be written; the value is not told, it may be a secret."""
+    """Refuse what would end a header early or cannot be written; the value is not named, it may be a secret."""
     for name, value in headers.items():
         if _UNFIT.search(value):
             sentence = f"the header {name} of a call to {base.host} holds a line break or another control character"

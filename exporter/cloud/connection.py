@@ -203,7 +203,7 @@ class Connection(ResponseHandler):
             body.set_exception(fault)
 
     def pause_reading(self) -> None:
-        """Note that what came is not parsed for the moment, so its framing cannot be told from its body."""
+        """Note that what came is not parsed for the moment, so its framing cannot be distinguished from its body."""
         self._held = True
         super().pause_reading()
 

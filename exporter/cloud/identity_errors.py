@@ -15,7 +15,7 @@ OTHERWISE: Final = Reason.API
 def refusal(answer: Response, sentences: Mapping[Reason, str], now: float, *, proves: bool = False) -> PollError:
     """Return the failure that *answer* is, with the sentence of its reason; *now* is Unix seconds.
 
-    *proves* is whether the call proved who asks, so that a refusal counts.
+    *proves* is whether the call proved an identity, so that a refusal counts.
 
     That something is not found is no word about a job here, but about the configuration.
     """

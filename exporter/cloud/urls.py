@@ -36,7 +36,7 @@ def base_of(base_url: str) -> Base:
         url = URL(base_url)
         authority = url.host_port_subcomponent
     except ValueError as error:
-        # The text itself is not told: it may hold a password.
+        # The text itself is not repeated: it may hold a password.
         raise PollError(Reason.CONFIG, f"an endpoint is not a URL; {remedy}") from error
     if url.scheme not in SCHEMES or not url.host or not authority:
         raise PollError(Reason.CONFIG, f"an endpoint is not an http or https URL; {remedy}")

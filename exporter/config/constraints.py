@@ -63,7 +63,7 @@ def no_iam(root: MappingNode) -> list[Mistake]:
         if not isinstance(project, MappingNode) or project.get("cloud") != Cloud.CUSTOM.value or not needs_iam(project):
             continue
         if not isinstance(project.get("endpoints"), MappingNode | None):
-            continue  # told where it is read
+            continue  # reported where it is read
         if project.table("endpoints").get("iam") is None:
             path = ("projects", name, "endpoints", "iam")
             why = "without project_id" if project.get("project_id") is None else "with credentials.password"

@@ -20,7 +20,7 @@ from exporter.services.clouds import REGION, endpoint
 class Reading:
     """Reads the entries of one configuration, or of one job file; collects their mistakes.
 
-    *root* is all that is written in it, and *source* what the jobs will call their source.
+    *root* is the whole file, and *source* what the jobs will call their source.
     """
 
     common: type[Section]
@@ -60,7 +60,7 @@ class Reading:
     def _adapter(self, path: Path, entry: MappingNode) -> Adapter | None:
         service = entry.get("service")
         if not isinstance(service, Text) or not service:
-            return None  # told already
+            return None  # reported already
         if service not in self._adapters:
             self._tell((*path, "service"), f"unknown service {shown(service)}{instead(service, self._adapters)}")
         return self._adapters.get(service)
@@ -100,19 +100,19 @@ class Reading:
         return ""
 
     def _reachable(self, path: Path, adapter: Adapter, project: str) -> None:
-        """Refuse a service whose address is not known in the project's cloud; told once for each."""
+        """Refuse a service whose address is not known in the project's cloud; reported once for each."""
         table = self._projects.table(project)
         cloud = table.get("cloud") or Cloud.HUAWEICLOUD.value
         seen = (project, adapter.service) in self._addressed
         self._addressed.add((project, adapter.service))
         if not isinstance(table.get("endpoints"), MappingNode | None):
-            return  # told where it is read
+            return  # reported where it is read
         if seen or cloud not in list(Cloud) or table.table("endpoints").get(adapter.service) is not None:
             return
         region = str(table.get("region") or "")
         if cloud in adapter.hosts.patterns:
             if not REGION.fullmatch(region):
-                return  # told where the region is read
+                return  # reported where the region is read
             try:
                 endpoint(adapter, str(cloud), region, {})
             except SettingsError as error:

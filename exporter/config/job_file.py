@@ -84,7 +84,7 @@ def _other_keys(root: Node) -> Iterator[Mistake]:
 
 
 def _written(text: str, place: SourcePosition) -> tuple[Node, list[Mistake]]:
-    """Return what is written. Raises :class:`YamlError` if that cannot be told."""
+    """Return what is written. Raises :class:`YamlError` if it cannot be read."""
     rows = [(number, row) for number, row in enumerate(text.split("\n"), start=1) if row.strip() and _says(row)]
     if not rows or not (_is_object(rows[0][1]) or all(row.lstrip().startswith("{") for _, row in rows)):
         root, doubled = yaml_reader.parse(text, place)

@@ -194,7 +194,7 @@ class Sharding(Section):
 
 
 def _projects(value: Any) -> Any:
-    """A project without a key in it is a project all the same: its mistakes are told."""
+    """A project without a key in it is a project all the same: its mistakes are reported."""
     if not isinstance(value, dict):
         return value
     return {name: {} if project is None else project for name, project in value.items()}

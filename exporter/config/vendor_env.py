@@ -164,7 +164,7 @@ def _find_hosts(project: MappingNode, environ: Mapping[str, str]) -> None:
     if not isinstance(cloud, Text) or cloud.place.variable != CLOUD or cloud != Cloud.CUSTOM.value:
         return
     if not REGION.fullmatch(region) or not isinstance(endpoints, MappingNode | None):
-        return  # told where these are read
+        return  # reported where these are read
     if endpoints is None:
         endpoints = MappingNode(SourcePosition(ENVIRONMENT))
         project.put("endpoints", endpoints.place, endpoints)

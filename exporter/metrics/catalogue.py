@@ -62,7 +62,7 @@ _FAMILIES: Final = (
     gauge(
         "state",
         "",
-        "1 for the state that the vendor's status field tells, 0 for the others; unknown is a status that is not"
+        "1 for the state that the vendor's status field gives, 0 for the others; unknown is a status that is not"
         " documented",
         states,
         labels=("state",),
@@ -71,7 +71,7 @@ _FAMILIES: Final = (
         "progress_ratio",
         "ratio",
         "Progress from 0 to 1, from the field progress; DLI's is of the running sub-job, so it may fall; 1 once the"
-        " run succeeded; absent where the vendor tells none",
+        " run succeeded; absent where the vendor gives none",
         shown(lambda shown: shown.progress),
     ),
     gauge(
@@ -106,7 +106,7 @@ _FAMILIES: Final = (
     Family(
         PREFIX + "last_success_timestamp_seconds",
         "gauge",
-        "Unix time in seconds when a run last succeeded: its end as the vendor tells it, else the poll that saw it"
+        "Unix time in seconds when a run last succeeded: its end as the vendor gives it, else the poll that saw it"
         " turn to succeeded; absent until one was seen",
         one(lambda record: record.last_success),
         unit="seconds",
@@ -114,7 +114,7 @@ _FAMILIES: Final = (
     Family(
         PREFIX + "last_run_duration_seconds",
         "gauge",
-        "Seconds from start to end of the last run that ended, both as the vendor tells them",
+        "Seconds from start to end of the last run that ended, both as the vendor gives them",
         one(lambda record: record.last_run_duration),
         unit="seconds",
     ),
@@ -123,7 +123,7 @@ _FAMILIES: Final = (
         "gauge",
         "Unix time in seconds when the run may be done: an estimate by the exporter and not the vendor's word, from the"
         " rate of tasks or progress and from earlier runs of the same name; absent unless running, and where the run"
-        " is incremental and goes on at progress 1, stalled, longer than estimated, or too little is known of it"
+        " is incremental and continues at progress 1, stalled, longer than estimated, or too little is known of it"
         + LAST_POLL,
         one(lambda record: record.may_end),
         unit="seconds",

@@ -20,4 +20,4 @@ class Changes:
     changed: tuple[Job, ...] = ()
     """Jobs under a name that was there before, with anything else: target, project, interval, source, region."""
     problems: tuple[str, ...] = ()
-    """Printable sentences about jobs that are left out, each told when it becomes true."""
+    """Printable sentences about jobs that are left out, each logged when it becomes true."""

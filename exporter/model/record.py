@@ -83,25 +83,25 @@ class Record:
     registration: int = 0
     """Which registration, or run, of this name it is: a poll that began for another one says nothing of this one."""
     listed: Snapshot | None = None
-    """What a list told since the last answer and the answer did not say; shown until the job was asked itself."""
+    """What a list reported since the last answer, if the answer did not say it; shown until the job is polled."""
     listed_at: float | None = None
-    """When a list last told of the job, by the clock that never jumps."""
+    """When a list last reported the job, by the clock that never jumps."""
     by_lists: Mapping[Measure, float] = field(default_factory=_nothing)
-    """Those of the present run's counts that the last list told, while it runs."""
+    """The counts of the present run that the last list reported, while it runs."""
 
     @property
     def newest(self) -> Snapshot | None:
-        """What was last told, by the job's own answer or by a list."""
+        """What was last reported, by the job's own answer or by a list."""
         return self.listed or self.snapshot
 
     @property
     def shown(self) -> Snapshot | None:
-        """What was last told, unless it is too old."""
+        """What was last reported, unless it is too old."""
         return None if self.stale else self.newest
 
     @property
     def may_end(self) -> float | None:
-        """The estimate, unless it is too old, or a list told since of something else than the run that it is of."""
+        """The estimate, unless it is too old, or a list has reported another run since."""
         return None if self.stale or self.listed is not None else self.estimate
 
     @property

@@ -1,8 +1,9 @@
 """What one rule of ``discovery`` found over time: which jobs it registers now. Pure.
 
 A job that runs again stays for as long as the list has it: two readings in a row without it remove it. One that runs
-once stays, also when the list has it no more, until it was over for some time, or until the next run of its name. Where a list could not be read nothing is known to be gone; only a place that is off, and a job that its own call
-does not find either, is no longer asked for after that time.
+once stays, also when the list has it no more, until it was over for some time, or until the next run of its name. Where
+a list could not be read nothing is known to be gone; only a place that is off, and a job that its own call does not
+find either, is no longer asked for after that time.
 """
 
 from collections import Counter
@@ -30,7 +31,7 @@ class _Seen:
     named: Named
     job: Job
     at: float
-    """When a list last told of it."""
+    """When a list last reported it."""
     listed: bool
     """Whether the last list did."""
     ended_at: float | None = None

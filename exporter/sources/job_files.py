@@ -80,7 +80,7 @@ class JobFiles:
         self._membership = register
         self._every = every
         self._files: dict[str, _File] = {}
-        self._unmatched: set[str] = set()  # patterns that were told to match nothing
+        self._unmatched: set[str] = set()  # patterns that were logged as matching nothing
         self._first = True
         self._narrowed = False  # whether a file may be there that no pattern names any more
         self._found: dict[str, Sequence[Job]] = {}
@@ -89,7 +89,7 @@ class JobFiles:
         self._log = structlog.get_logger()
 
     def use(self, settings: Settings) -> None:
-        """Go by other settings from the next look on: what a file says may mean something else by them."""
+        """Use other settings from the next check on: the same file may mean something else under them."""
         self._next = settings
 
     def all_read(self) -> bool:

@@ -46,14 +46,14 @@ class Registration:
         changes = self._registry.update(self._mine(contents))
         self._complain(changes)
         self._poller.apply(changes)
-        if STATIC not in contents and any(numbers(changes).values()):  # those of the section are told by the start
+        if STATIC not in contents and any(numbers(changes).values()):  # those of the section are logged at the start
             sources = list(contents)[:TOLD]
             self._log.info("jobs registered", sources=sources, **numbers(changes), **names(changes))
 
     def swap(self, settings: Settings, fleet: Projects) -> Changes:
         """Use other settings and projects, all at once; what other sources hold stays.
 
-        The problems of what is returned are all there are, those that were told before too.
+        The problems of what is returned are all there are, those that were logged before too.
         """
         before, self._settings = self._settings.projects, settings
         self._sources[STATIC] = settings.jobs

@@ -56,7 +56,7 @@ class Registry:
         return {each: number for each, number in self._refused.items() if number}
 
     def update(self, contents: Mapping[str, Sequence[Job]]) -> Changes:
-        """Replace all that some sources had, at once: a job that moves from one to another is not gone between."""
+        """Replace the jobs of some sources at once: a job that moves from one to another is not gone in between."""
         before: dict[JobKey, tuple[_Registered, ...]] = {}
         for source, jobs in contents.items():
             grouped: dict[JobKey, list[_Registered]] = {}

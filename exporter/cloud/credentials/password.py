@@ -87,7 +87,7 @@ class Password(Renewable[Token]):
         return {"X-Auth-Token": (await self._proof()).text}
 
     async def project_id(self) -> str:
-        """Return the id of the project that the token is for: IAM told it with the token."""
+        """Return the id of the project that the token is for: IAM's answer holds it."""
         project_id = (await self._proof()).project_id
         if not project_id:
             raise PollError(Reason.CONFIG, f"IAM gave a token, but not the id of its project; {REMEDY}")

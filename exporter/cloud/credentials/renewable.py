@@ -46,7 +46,7 @@ class Renewable(ABC, Generic[T]):
         self._shared = SingleFlight(self._lease_anew, clock, lasting)
         self._lease: Lease[T] | None = None
         self._renewals = 0
-        self._refusals = 0  # in a row, of who asks for a proof
+        self._refusals = 0  # in a row, of the identity that asks for a proof
         self._refused_at = float("-inf")
         self._read = 0
         """The generation of the files that the last attempt was made with."""
@@ -71,7 +71,7 @@ class Renewable(ABC, Generic[T]):
 
     @property
     def expires_at(self) -> float | None:
-        """When what was fetched last expires, as the cloud told it."""
+        """When what was fetched last expires, as the cloud said."""
         return self._lease.expires_at if self._lease else None
 
     @property
