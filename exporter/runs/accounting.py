@@ -64,7 +64,7 @@ def count(
         known = _added(known, entry, answer)
     if answer.state is State.SUCCEEDED and known.owed:
         known = _paid(known, answer)
-    if answer.state.ended:
+    if answer.state.ended and confirmed:
         known = _dated(known, answer, at, turned=turned)
     return ledger if known == ledger else known
 

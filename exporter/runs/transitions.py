@@ -61,7 +61,8 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
     final = adapter.final and had_ended and before is not None and before.state is answer.state
     again = adapter.final and had_ended and not record.final
     confirmed, gaps = final or not adapter.final, adapter.past is not None
-    ledger = accounting.count(record.ledger, answer, at, confirmed=confirmed, again=again, gaps=gaps)
+    seen_at = record.ended_at if final and record.ended_at is not None else at  # what confirms an end is no later end
+    ledger = accounting.count(record.ledger, answer, seen_at, confirmed=confirmed, again=again, gaps=gaps)
     told = record.evidence if same else b""
     durations, planned = _earlier(record, answer, ledger, told)
     evidence = estimate.follow(told, answer, record.answered_at, at, steady)

@@ -63,6 +63,12 @@ def test_last_success_is_the_vendors_end_else_the_poll_that_saw_it_turn() -> Non
     assert after("cdm", seen(State.SUCCEEDED, end=55.0)).last_success == 55
 
 
+@pytest.mark.parametrize("then", [State.RUNNING, State.FAILED])
+def test_a_success_that_the_next_answer_takes_back_is_no_last_success(then: State) -> None:
+    assert after("dli", RUNNING, SUCCEEDED, seen(then)).last_success is None
+    assert after("dli", RUNNING, seen(State.SUCCEEDED, start=5.0, end=55.0), seen(then)).last_run_duration is None
+
+
 def test_a_failure_never_moves_the_last_success() -> None:
     done = seen(State.SUCCEEDED, end=55.0)
 
