@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,7 +51,9 @@ class Upstream(NamedTuple):
 @contextmanager
 def upstream() -> Iterator[Upstream]:
     """Run nginx on loopback until the block ends."""
-    program = shutil.which("nginx") or "/usr/sbin/nginx"
+    program = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
+    if program is None:
+        sys.exit("the benchmarks need nginx as the cloud that is asked; install it, or run with --only estimates")
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
         home.chmod(0o755)  # its worker may run as another user

@@ -9,6 +9,8 @@ from exporter.cloud import client
 from exporter.model.changes import Changes
 from exporter.model.job import Job, JobKey
 from exporter.polling.schedule import Pace
+from exporter.services.registry import load
+from exporter.services.request import Request
 from tests.cloud.wire import Connection, answer, serving
 from tests.polling.harness import world
 from tests.warp import run
@@ -85,5 +87,38 @@ def test_a_server_that_hangs_up_always_is_told_after_the_second_try() -> None:
 
         assert len(server.heads) == 3
         assert sum(record.failures.values()) == 1
+
+    run(main())
+
+
+LIST = Request("ListSqlJobs", "/v1.0/p/jobs", "dli")
+HISTORY = Request("ShowSubmissions", "/v1.1/p/clusters/c/cdm/submissions", "cdm_list")
+
+
+@pytest.mark.parametrize(("service", "request_"), [("dli", LIST), ("cdm", HISTORY)])
+def test_a_list_or_history_whose_connection_was_dropped_waits_for_a_second_permit(
+    service: str, request_: Request
+) -> None:
+    """With one call each two seconds, the second try of a dropped call comes two seconds after the first."""
+
+    async def main() -> None:
+        used: set[Connection] = set()
+        times: list[float] = []
+
+        async def script(to: Connection) -> None:
+            times.append(asyncio.get_running_loop().time())
+            if to in used:
+                to.writer.close()
+                return
+            used.add(to)
+            await to.say(answer())
+
+        async with serving(script) as server, world(rate=0.5, elsewhere=server.url) as there:
+            for _ in range(2):
+                body = await there.poller.access.ask("demo", load()[service], request_, patience=0)
+                assert body == b"{}"
+
+        assert len(times) == 3, "the second call was dropped once, and made again"
+        assert times[2] - times[1] >= 2 - 1e-3
 
     run(main())

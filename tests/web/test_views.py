@@ -1,0 +1,23 @@
+"""What the web side asks of the rest."""
+
+from exporter.views import Jobs
+from tests.polling.harness import world
+from tests.warp import run
+from tests.web.fakes import running, serving
+
+
+def test_a_job_whose_project_was_taken_away_is_still_told_without_its_place() -> None:
+    """A reload may take a project away while an answer is being written that holds one of its jobs."""
+
+    async def main() -> None:
+        async with world() as there:
+            record = running("nightly")
+            assert record.job.project not in there.fleet.projects
+            there.store.put(record)
+            async with serving(Jobs(there.store, there.poller, there.clock)) as client:  # type: ignore[arg-type]
+                for path in ("/api/v1/jobs", "/api/v1/jobs/dli/nightly", "/jobs/dli/nightly"):
+                    answer = await client.get(path)
+                    assert answer.status == 200, path
+                    assert "nightly" in await answer.text()
+
+    run(main())
