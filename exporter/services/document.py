@@ -4,6 +4,7 @@ Reading JSON holds up everything else in the process, even in a thread, so what 
 """
 
 import json
+import re
 from typing import Any, Final
 
 from exporter.model.errors import PollError
@@ -14,6 +15,8 @@ VALUES_LIMIT: Final = 100_000
 """Values, objects and lists in one answer; three thousand sub-jobs have 80,000."""
 LARGE: Final = 65_536
 """Bytes from which an answer may hold enough of anything to cost much time."""
+LONG: Final = re.compile(rb"[0-9]{4000}")
+"""Digits that Python refuses to read as a number; the rest of such an answer is as good as any."""
 
 
 def document(body: bytes) -> dict[str, Any]:
@@ -33,7 +36,7 @@ def parsed(body: bytes) -> object:
     """Return the JSON value that *body* is; ``ValueError`` if it is not JSON, not UTF-8, or nested without end."""
     try:
         # Reading a long number takes the square of its length, which matters where many of them fit.
-        return json.loads(body, parse_int=_whole) if len(body) > LARGE else json.loads(body)
+        return json.loads(body, parse_int=_whole) if len(body) > LARGE or LONG.search(body) else json.loads(body)
     except RecursionError as error:
         raise ValueError("nested without end") from error
 

@@ -16,8 +16,8 @@ NOT_SAID: Final = frozenset({0, -1})
 """What services send where there is no moment."""
 EARLIEST: Final = datetime(2010, 1, 1, tzinfo=UTC)
 """None of the services is older. What is earlier is a mistake, most often seconds that pass for milliseconds."""
-LATEST: Final = 253_402_300_799_999
-"""The last millisecond of the year 9999."""
+LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
+"""What is later is a mistake, or a word for "never" (the year 9999)."""
 EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - as it is written where nobody set a time
 LONGEST: Final = 64
 ISO: Final = re.compile(
@@ -44,7 +44,7 @@ UNLETTERED: Final[Mapping[str, tuple[int, ...]]] = {
 
 
 def moment(value: object, zone: tzinfo | None = None) -> float | None:
-    """Read a moment; ``ValueError`` if it is none, or earlier than the services are.
+    """Read a moment; ``ValueError`` if it is none, or one that no run can have.
 
     ``None`` is a moment that is not said (0, -1, and the midnight that 0 is written as), or one that stands in no
     known zone: *zone* is for texts that name no offset.
@@ -61,7 +61,7 @@ def moment(value: object, zone: tzinfo | None = None) -> float | None:
 def _seconds(milliseconds: float) -> float | None:
     if milliseconds in NOT_SAID:
         return None
-    if not EARLIEST.timestamp() * 1000 <= milliseconds <= LATEST:
+    if not EARLIEST.timestamp() * 1000 <= milliseconds < LATEST.timestamp() * 1000:
         raise ValueError(milliseconds)
     return round(milliseconds) / 1000
 
@@ -73,7 +73,7 @@ def _written(text: str, zone: tzinfo | None) -> float | None:
     exact = _placed(naive, letters, zone)
     if exact is not None:
         return _seconds(round(exact.timestamp()) * 1000 + millisecond)
-    if naive.year < EARLIEST.year:
+    if not EARLIEST.year <= naive.year < LATEST.year:
         raise ValueError(text)
     return None
 

@@ -530,6 +530,20 @@ def test_a_date_before_there_was_such_a_cloud_is_unknown_and_noted_once(job: Mak
     assert read("cdm", cdm(**{"execute-date": 1262304000000}), job).start == 1262304000
 
 
+def test_a_date_that_no_run_can_have_yet_is_unknown_and_noted(job: MakeJob) -> None:
+    assert read("cdm", cdm(**{"execute-date": 4102444800000}), job).unknown == ("execute-date",)
+    never = read("dws", {"status": "RUNNING", "begin_time": "9999-12-31T23:59:59"}, job)
+    assert (never.start, never.unknown) == (None, ("begin_time",))
+
+
+def test_a_number_of_thousands_of_digits_costs_only_its_field(job: MakeJob) -> None:
+    body = json.dumps(cdm(status="RUNNING")).replace('"RUNNING"', '"RUNNING", "write_rows": ' + "9" * 6000, 1)
+
+    seen = read("cdm", body.encode(), job)
+
+    assert (seen.state, seen.unknown) == (State.RUNNING, ("write_rows",))
+
+
 def test_a_field_that_is_looked_at_twice_is_noted_once(job: MakeJob) -> None:
     odd = {"begin_time": ["now"], "end_time": {}, "failed_detail": []}
 
