@@ -58,8 +58,8 @@ def test_a_server_that_hangs_up_on_used_connections_gets_no_more_calls_than_allo
         assert len(times) > 2 * 60 * RATE * 0.9, "the limit was used"
         assert most_in_a_minute(times) <= 60 * RATE
         assert len(used) < len(times), "connections were used again, and dropped"
-        assert all(record is not None and record.snapshot is not None for record in records)
         if distrust:  # then the second call goes out on a new connection, and is no failed poll
+            assert all(record is not None and record.snapshot is not None for record in records)
             assert all(record is not None and not record.failures for record in records)
 
     run(main())
