@@ -96,6 +96,15 @@ def look_back(ledger: Ledger, found: Sequence[Snapshot], at: float) -> Ledger:
     )
 
 
+def dated(ledger: Ledger, runs: Sequence[RunId]) -> Ledger:
+    """Return the ledger with what *runs*, as a list tells them, say of those that are known."""
+    known = () if ledger.floor is None else (ledger.floor, *ledger.beyond)
+    for run in runs:
+        if run.id and any(run.id == each.id for each in known):
+            ledger = _fuller(ledger, run)
+    return ledger
+
+
 def _known(ledger: Ledger, answer: Snapshot, *, again: bool, gaps: bool) -> Ledger:
     """Return the ledger once the run of an answer is known to it; it is open if it counts now, or once it ends."""
     run, live, floor = answer.run, not answer.state.ended, ledger.floor

@@ -121,17 +121,23 @@ def listed_runs(record: Record, runs: Sequence[Snapshot], since: float | None, a
 
     That one is counted by its own answers; those between it and the newest one that was known before are counted here.
     Of a job that is new, all runs count that began after *since*, the first reading of the list (``None``: this one).
+    A job's own answer may tell no creation, by which alone runs without numbers are ordered: the list tells it.
     """
-    ledger, registered = record.ledger, tuple(record.job.target.values())
+    ledger, registered = accounting.dated(record.ledger, [each.run for each in runs]), tuple(record.job.target.values())
     if ledger.floor is None:
-        new = [each.run for each in runs if since is not None and each.start is not None and each.start > since]
+        new = [each.run for each in runs if _began_after(each, since)]
         if not new:
             return record
         ledger = replace(ledger, floor=new[0], open=(new[0],))
+    ordered = ledger.floor is not None and ledger.floor.created is not None
     for each in runs:
-        if each.run.created is not None and each.run.id not in registered:
+        if each.run.created is not None and each.run.id not in registered and (ordered or _began_after(each, since)):
             ledger = accounting.count(ledger, each, at)
     return _counted(record, ledger)
+
+
+def _began_after(run: Snapshot, since: float | None) -> bool:
+    return since is not None and run.start is not None and run.start > since
 
 
 def shown(record: Record, ledger: Ledger) -> Record:

@@ -302,6 +302,21 @@ def test_runs_that_were_never_seen_running_count_if_they_began_after_the_first_l
     run(main())
 
 
+def test_runs_of_a_name_that_were_over_at_the_first_look_never_count() -> None:
+    rule = {"service": "dli", "tags": {"pipeline": "nightly"}, "name": "{tags.pipeline}"}
+    begins = (-900, -600, -300, -30, 500, 1000)
+    queries = [query(number, at, 100, tags={"pipeline": "nightly"}) for number, at in enumerate(begins)]
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(*queries)) as there, looking(there, rule):
+            await there.until(400)
+            assert found(there, "nightly").runs == (1, 0, 0)
+            await there.until(1300)
+            assert found(there, "nightly").runs == (3, 0, 0)
+
+    run(main())
+
+
 def test_all_runs_of_a_name_between_two_looks_count_once() -> None:
     rule = {"service": "dli", "tags": {"pipeline": "nightly"}, "name": "{tags.pipeline}"}
     queries = [query(number, 100 + 10 * number, 5, tags={"pipeline": "nightly"}) for number in range(30)]
