@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
-from math import isfinite
+from math import copysign, isfinite
 from typing import Final, TypeVar
 
 NUMBER: Final = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
@@ -49,7 +49,7 @@ def number(value: object) -> float:
     """
     if isinstance(value, str) and len(value) <= LONGEST_NUMBER and NUMBER.fullmatch(value.strip()):
         text, value = value.strip(), float(value)
-        if value.is_integer():
+        if value.is_integer() and not _minus_zero(value):
             value = int(text) if WHOLE.fullmatch(text) else int(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(value)  # noqa: TRY004 - whatever the type, it is an unreadable value
@@ -57,9 +57,14 @@ def number(value: object) -> float:
         finite = isfinite(value)
     except OverflowError as error:
         raise ValueError(value) from error
-    if not finite:
+    if not finite or _minus_zero(value):
         raise ValueError(value)
     return value
+
+
+def _minus_zero(value: float) -> bool:
+    """Whether it is -0.0, which is no amount: nobody counts down to it."""
+    return value == 0 and copysign(1, value) < 0
 
 
 def hundredth(percent: float) -> float:

@@ -138,7 +138,8 @@ def test_vendor_words_are_compared_without_regard_to_case(job: MakeJob) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [-0.1, 1.01, "-1", -1, "NaN", float("nan"), float("inf"), "1e999", [1], {}, True, "1_0", "half"]
+    "value",
+    [-0.1, -0.0, "-0.0", 1.01, "-1", -1, "NaN", float("nan"), float("inf"), "1e999", [1], {}, True, "1_0", "half"],
 )
 def test_a_progress_outside_its_scale_is_absent_and_noted(value: object, job: MakeJob) -> None:
     seen = read("dli", dli(progress=value), job)
