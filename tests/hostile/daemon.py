@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tests.e2e.processes import PATIENCE, ROOT, environment
-from tests.hostile.wire import Cloud
+from tests.hostile.truth import World
 
 POLL = {"interval": "1s", "idle_interval": "2s", "list_interval": "2s", "timeout": "2s", "stale_after": "12s"}
 PLENTY = {"cdm": "200/s", "cdm_list": "100/s", "dli": "200/s", "dws": "200/s"}
@@ -27,6 +27,21 @@ RULES = (
 SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$")
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
 Labels = tuple[tuple[str, str], ...]
+
+
+class Cloud(Protocol):
+    """A cloud, in this process or in another."""
+
+    @property
+    def world(self) -> World:
+        """What is true in it."""
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Where its services listen."""
+
+    def endpoint(self, service: str) -> str:
+        """Return the address of a service."""
 
 
 def configuration(
@@ -119,6 +134,8 @@ class Exporter:
     process: asyncio.subprocess.Process
     port: int
     log: Path
+    began: float
+    """Before the process began (Unix seconds): nothing was seen by it then."""
     answers: list[tuple[str, float, int]] = field(default_factory=list)
     """Path, seconds and status of every request that was made of it."""
 
@@ -191,6 +208,7 @@ class Exporter:
 async def running(config: str, folder: Path, patience: float = 60.0) -> AsyncIterator[Exporter]:
     """Run the real command with a configuration until the block ends."""
     (folder / "exporter.yaml").write_text(config)
+    began = time.time()
     log = folder / f"log-{os.urandom(3).hex()}.txt"
     with log.open("w") as out:
         process = await asyncio.create_subprocess_exec(
@@ -205,7 +223,7 @@ async def running(config: str, folder: Path, patience: float = 60.0) -> AsyncIte
             while (found := re.search(r'"address": "http://[^"]*:(\d+)"', log.read_text())) is None:
                 assert process.returncode is None, log.read_text()
                 await asyncio.sleep(0.1)
-        exporter = Exporter(process, int(found[1]), log)
+        exporter = Exporter(process, int(found[1]), log, began)
         yield exporter
         assert await exporter.stop() == 0, log.read_text()[-3000:]
     finally:

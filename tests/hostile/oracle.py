@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from tests.hostile.daemon import Labels, Scrape
 from tests.hostile.honest import CODES, rows_inserted
-from tests.hostile.truth import STEP, Job, Run, World
+from tests.hostile.truth import NEVER, STEP, Job, Run, World
 
 PREFIX = "huaweicloud_job_"
 OWN = f"{PREFIX}exporter_"
@@ -71,14 +71,22 @@ class Oracle:
     world: World
     slack: float = 3.0
     promised: float = 15.0
-    list_age: float = 10.0
+    list_age: float = 6.0
+    """Seconds before a list was read well at which a run must have begun to be among its rows."""
     prefix: str = ""
     """Of the jobs that are in this world, where one exporter watches several."""
+    project: str = "hostile"
     began: float = field(default_factory=time.time)
-    """When the exporter started: what ended before is not counted by it."""
+    """Before the exporter started: what ended then is not counted by it."""
     faults: list[str] = field(default_factory=list)
     _last: dict[tuple[tuple[str, str, str], Labels], float] = field(default_factory=dict)
+    _unseen: dict[tuple[str, str], float] = field(default_factory=dict)
+    """Until when nothing was known of a job: a run that had ended by then was over at first sight."""
+    _seen: set[tuple[str, str]] = field(default_factory=set)
+    """Jobs of which something was known: what is shown of them may go and come."""
     _polled: dict[tuple[str, str], float] = field(default_factory=dict)
+    """Since when its run is known, by a poll of its own: lists of CDM know no runs."""
+    _listed: float | None = None
     compared: int = 0
 
     def __post_init__(self) -> None:
@@ -88,18 +96,36 @@ class Oracle:
     def look(self, scrape: Scrape, by_job: Groups | None = None) -> list[str]:
         """Compare a scrape and return what is wrong with it."""
         wrong: list[str] = []
-        for key, group in (groups(scrape) if by_job is None else by_job).items():
+        by_job = groups(scrape) if by_job is None else by_job
+        self._notice(scrape, by_job)
+        for key, group in by_job.items():
             if not key[1].startswith(self.prefix):
                 continue
             job = self._jobs.get(key)
             if job is None:
                 wrong.append(f"{key}: there is no such job")
                 continue
-            if group.states and _ident(job, group):  # by a poll of its own: a list knows no runs
-                self._polled.setdefault(key, scrape.at)
             wrong += [f"{key[0]}/{key[1]}: {text}" for text in (*self._falls(group), *self._job(job, group, scrape.at))]
         self.faults += wrong
         return wrong
+
+    def _notice(self, scrape: Scrape, by_job: Groups) -> None:
+        """Note what is known since when."""
+        self._listed = scrape.value(
+            f"{OWN}discovery_last_success_timestamp_seconds", service="dli", project=self.project
+        )
+        if scrape.status != 200:
+            return
+        for key, job in self._jobs.items():
+            group = by_job.get(key)
+            # a job of a rule is there once a list told of it, one that is registered from the start
+            known = group is not None and (job.service != "dws" or bool(group.states))
+            if known:
+                self._seen.add(key)
+            elif key not in self._seen:
+                self._unseen[key] = scrape.at - scrape.took - 0.5
+            if group is not None and group.states and _ident(job, group):
+                self._polled.setdefault(key, scrape.at)
 
     def missing(self, scrape: Scrape, by_job: Groups | None = None, *, counts: bool = True) -> list[str]:
         """Return what a quiet time later should be there and is not: every job, up, with its newest run, counted."""
@@ -113,16 +139,15 @@ class Oracle:
             elif group.states != [run.state(scrape.at)]:
                 wrong.append(f"{where}: {group.states} instead of {run.state(scrape.at)}")
             elif job.service == "cdm" and counts:
-                wrong += [
-                    f"{where}: {text}" for text in _uncounted(job, group, scrape.at, self._polled.get(key, scrape.at))
-                ]
+                polled = self._polled.get(key, scrape.at)
+                wrong += [f"{where}: {text}" for text in _uncounted(job, group, scrape.at, polled)]
         return wrong
 
     def restarted(self) -> None:
         """Forget the counters: the exporter has no journal and begins anew."""
-        self._last.clear()
         self.began = time.time()
-        self._polled.clear()
+        for each in (self._last, self._unseen, self._seen, self._polled):
+            each.clear()
 
     def _falls(self, group: Group) -> Iterator[str]:
         for metric, values in group.values.items():
@@ -138,7 +163,8 @@ class Oracle:
         self.compared += sum(len(each) for each in group.values.values())
         if group.values.get("state") and len(group.states) != 1:
             yield f"the states that hold are {group.states}"
-        yield from _counted(job, group, now, self.began)
+        unseen = self._unseen.get((group.service, group.name), self.began)
+        yield from _counted(job, group, now, max(unseen, self.began), self.began)
         polled = group.one("last_poll_timestamp_seconds")
         if polled is not None and polled > now + 1:
             yield f"the last poll is in the future: {polled}"
@@ -181,7 +207,8 @@ class Oracle:
     def _newest(self, job: Job, run: Run, since: float, now: float) -> Iterator[str]:
         if job.service == "dws":
             return
-        earliest = since if job.service == "cdm" else now - self.promised - self.list_age
+        # A final run is never stale: that of DLI stays until a list that was read well tells the next.
+        earliest = since if job.service == "cdm" else min(self._listed or 0.0, now) - self.list_age
         index = job.runs.index(run)
         after = job.runs[index + 1] if index + 1 < len(job.runs) else None
         if after is not None and after.created < earliest:
@@ -297,9 +324,14 @@ def _tasks(run: Run, group: Group, state: str, since: float, now: float) -> Iter
             yield f"{value} tasks are {kind}"
 
 
-def _counted(job: Job, group: Group, now: float, since: float) -> Iterator[str]:
-    """Compare the counters over all runs: no more than there were."""
-    ended = [run for run in job.runs if run.ended <= now + 1 and run.ended >= since - 2]
+def _counted(job: Job, group: Group, now: float, unseen: float, began: float) -> Iterator[str]:
+    """Compare the counters over all runs: no more than there were.
+
+    A run that had ended at first sight is not counted; where a rule finds runs by their names (DLI), those that began
+    after its first look are, even if it missed all of them while they lasted.
+    """
+    found = began if job.service == "dli" else NEVER
+    ended = [run for run in job.runs if run.ended <= now + 1 and (run.ended >= unseen or run.created >= found)]
     for labels, value in group.values.get("runs_total", {}).items():
         result = dict(labels)["result"]
         most = sum(run.result == result for run in ended)
@@ -323,8 +355,12 @@ def _counted(job: Job, group: Group, now: float, since: float) -> Iterator[str]:
         yield f"last_run_duration {duration!r} is that of no run"
 
 
-def _uncounted(job: Job, group: Group, now: float, since: float) -> Iterator[str]:
-    surely = [run for run in job.runs if run.created > since and run.ended + run.late < now - 5]
+def _uncounted(job: Job, group: Group, now: float, polled: float) -> Iterator[str]:
+    """Compare the counters over all runs: no less than there were that ended since the job was first polled.
+
+    A list is no poll of a job that runs, and that of CDM tells no run: what it alone saw is not asked for.
+    """
+    surely = [run for run in job.runs if run.ended > polled and run.ended + run.late < now - 5]
     for result in ("succeeded", "failed"):
         count = group.values.get("runs_total", {}).get((("result", result),), 0.0)
         least = sum(run.result == result for run in surely)

@@ -16,11 +16,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.hostile.daemon import Exporter, Scrape, configuration, running
-from tests.hostile.misbehaviours import Some, Table, mixture
-from tests.hostile.oracle import OWN, Oracle, groups
+from tests.hostile.aside import aside
+from tests.hostile.daemon import Exporter, configuration, running
+from tests.hostile.misbehaviours import Some, mixture
+from tests.hostile.oracle import OWN, Oracle
 from tests.hostile.truth import Author, Script
-from tests.hostile.wire import Call, Cloud
+from tests.hostile.wire import Call
 
 POLL = {"interval": "3s", "idle_interval": "6s", "list_interval": "5s", "timeout": "3s", "stale_after": "20s"}
 LIMITS = {"dli": 15, "dws": 15, "cdm": 20, "cdm_list": 10}
@@ -70,19 +71,12 @@ def used(exporter: Exporter) -> tuple[float, int, int]:
     return round(exporter.memory(), 1), exporter.sockets(), exporter.threads()
 
 
-async def compare(oracle: Oracle, scrape: Scrape) -> None:
-    """Compare a scrape in small parts: the cloud answers from the same loop."""
-    for key, group in groups(scrape).items():
-        oracle.look(scrape, {key: group})
-        await asyncio.sleep(0)
-
-
 async def watch(exporter: Exporter, oracle: Oracle, report: Report, until: float, *, whole: bool = False) -> float:
     """Compare what is shown until a time, or until all is there; return when it ended."""
     while time.time() < until:
         await exporter.get("/-/healthy")
         scrape = await exporter.scrape()
-        await compare(oracle, scrape)
+        oracle.look(scrape)
         report.most = max(report.most, used(exporter))
         report.missing = oracle.missing(scrape) if whole else []
         if whole and not report.missing and scrape.status == 200:
@@ -95,7 +89,7 @@ async def warmed(exporter: Exporter, oracle: Oracle, until: float) -> None:
     """Wait until every job was polled."""
     while time.time() < until:
         scrape = await exporter.scrape()
-        await compare(oracle, scrape)
+        oracle.look(scrape)
         if scrape.status == 200 and not oracle.missing(scrape, counts=False):
             return
         await asyncio.sleep(0.4)
@@ -119,24 +113,25 @@ async def storm(
     world = Author(rng, time.time(), script).write()
     plan = Some(rng, share, mixture(*without), accepted=0.02, since=float("inf"))
     report = Report(jobs, seconds)
-    async with Cloud(world, plan, Table(), rng) as cloud:
+    async with aside({"hostile": (world, plan)}) as clouds:
         limits = {name: f"{rate}/s" for name, rate in LIMITS.items()}
-        config = configuration({"hostile": cloud}, poll={**POLL, **(poll or {})}, limits=limits)
+        config = configuration(clouds.each, poll={**POLL, **(poll or {})}, limits=limits)
         async with running(config, folder) as exporter:
-            oracle = Oracle(world, slack=4.0, promised=25.0, list_age=20.0)
+            oracle = Oracle(world, slack=4.0, promised=25.0, list_age=20.0, began=exporter.began)
             await warmed(exporter, oracle, time.time() + warm)
             report.before = used(exporter)
-            plan.since = time.time()
-            plan.until = plan.since + seconds
-            await watch(exporter, oracle, report, plan.until)
-            report.came_back_after = await watch(exporter, oracle, report, plan.until + quiet, whole=True) - plan.until
+            until = time.time() + seconds
+            clouds.misbehave(until - seconds, until)
+            await watch(exporter, oracle, report, until)
+            report.came_back_after = await watch(exporter, oracle, report, until + quiet, whole=True) - until
             await asyncio.sleep(3)
             report.after = used(exporter)
             scrape = await exporter.scrape()
             report.crashes = sum(scrape.all(f"{OWN}crashes_total").values())
         report.faults, report.compared = oracle.faults, oracle.compared
-        report.calls, report.did = len(cloud.calls), dict(Counter(call.did for call in cloud.calls).most_common())
-        report.busiest = busiest(cloud.calls)
+    calls = clouds.each["hostile"].seen.calls
+    report.calls, report.did = len(calls), dict(Counter(call.did for call in calls).most_common())
+    report.busiest = busiest(calls)
     took = sorted(seconds for _, seconds, _ in exporter.answers)
     report.p99, report.slowest = took[len(took) * 99 // 100], took[-1]
     report.unanswered = [f"{path} {status}" for path, _, status in exporter.answers if status != 200]

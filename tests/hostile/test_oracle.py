@@ -1,0 +1,139 @@
+"""The oracle itself: given a truth and a scrape, it says what is wrong with it, and nothing of what is right."""
+
+from tests.hostile.daemon import Labels, Scrape, parsed
+from tests.hostile.oracle import Oracle
+from tests.hostile.truth import Cluster, Job, Run, World
+
+NOW = 1_760_000_000.0
+FIRST, SECOND = "1001", "1002"
+RUNS = (
+    Run(FIRST, NOW - 100, NOW - 100, NOW - 60, "succeeded", rows=500),
+    Run(SECOND, NOW - 40, NOW - 40, NOW + 60, "failed", rows=900),
+)
+WORLD = World("p", NOW - 200, (Job("cdm", "copy", RUNS, "c"),), (Cluster("c", "north"),))
+WHO = 'service="cdm",job="north/copy"'
+RIGHT = {
+    "up": 1,
+    "last_poll_timestamp_seconds": NOW - 1,
+    'run_info{run_id="1002",native_state="RUNNING"}': 1,
+    'state{state="running"}': 1,
+    'state{state="failed"}': 0,
+    "progress_ratio": 0.39,
+    'runs_total{result="succeeded"}': 1,
+    'runs_total{result="failed"}': 0,
+    "runs_rows_written_total": 500,
+}
+
+
+def shown(at: float = NOW, **changed: float | None) -> Scrape:
+    """Return a scrape with what is right, but for what is *changed* (None: left out)."""
+    named = {**RIGHT, **{_name(key): value for key, value in changed.items()}}
+    lines = [_line(name, value) for name, value in named.items() if value is not None]
+    return Scrape(at, 0.0, 200, parsed("\n".join(lines)))
+
+
+def _name(key: str) -> str:
+    """Return the sample that a keyword stands for."""
+    metric, _, label = key.partition("__")
+    label_names = {"state": "state", "runs_total": "result"}
+    return f'{metric}{{{label_names[metric]}="{label}"}}' if label else metric
+
+
+def _line(name: str, value: float) -> str:
+    metric, _, labels = name.partition("{")
+    return f"huaweicloud_job_{metric}{{{','.join(each for each in (WHO, labels.rstrip('}')) if each)}}} {value!r}"
+
+
+def oracle() -> Oracle:
+    return Oracle(WORLD, began=NOW - 150)
+
+
+def test_what_is_right_is_not_blamed() -> None:
+    judge = oracle()
+
+    assert judge.look(shown()) == []
+    assert judge.missing(shown(), counts=False) == []
+    assert judge.compared > 5
+
+
+def test_a_state_that_does_not_hold_is_wrong() -> None:
+    (wrong,) = oracle().look(shown(state__running=0, state__failed=1, progress_ratio=None))
+
+    assert "state failed, not of ['running']" in wrong
+
+
+def test_two_states_at_once_are_wrong() -> None:
+    assert any("the states that hold are" in each for each in oracle().look(shown(state__failed=1)))
+
+
+def test_a_progress_that_never_was_is_wrong() -> None:
+    (wrong,) = oracle().look(shown(progress_ratio=0.9))
+
+    assert "progress_ratio 0.9" in wrong
+
+
+def test_a_counter_that_falls_is_wrong() -> None:
+    judge = oracle()
+
+    assert judge.look(shown()) == []
+    (wrong,) = judge.look(shown(runs_rows_written_total=0))
+    assert "fell from 500.0 to 0.0" in wrong
+
+
+def test_a_run_that_counts_twice_is_wrong() -> None:
+    wrong = oracle().look(shown(runs_total__succeeded=2, runs_rows_written_total=1000))
+
+    assert [each.split(": ")[1] for each in wrong] == [
+        "2 runs succeeded, there were 1",
+        "runs_rows_written_total 1000, there were 500",
+    ]
+
+
+def test_a_run_that_had_ended_at_first_sight_must_not_count() -> None:
+    judge = oracle()
+    nothing: dict[tuple[str, Labels], float] = {}
+
+    judge.look(Scrape(NOW - 50, 0.0, 200, nothing))
+
+    assert any("1 runs succeeded, there were 0" in each for each in judge.look(shown()))
+
+
+def test_a_run_that_ended_after_first_sight_and_does_not_count_is_missed() -> None:
+    judge = oracle()
+    judge.look(shown(NOW - 61, last_poll_timestamp_seconds=NOW - 62))
+
+    later = shown(runs_total__succeeded=0, runs_rows_written_total=0)
+
+    assert [each.split(": ")[1] for each in judge.missing(later)] == [
+        "0 runs succeeded are counted, there were 1",
+        "0 rows are counted, there were 500",
+    ]
+
+
+def test_values_that_are_older_than_their_age_allows_are_wrong() -> None:
+    """The first run, as it was, long after the second began: it should be gone, or marked by `up`."""
+    scrape = parsed(
+        "\n".join(
+            (
+                _line('run_info{run_id="1001",native_state="RUNNING"}', 1),
+                _line('state{state="running"}', 1),
+                _line("last_poll_timestamp_seconds", NOW - 80),
+            )
+        )
+    )
+
+    wrong = " ".join(oracle().look(Scrape(NOW, 0.0, 200, scrape)))
+
+    assert "run 1001 is shown, but 1002 began 40.0 s ago" in wrong
+    assert "state running, not of" in wrong
+
+
+def test_a_run_or_a_job_that_there_is_not_is_wrong() -> None:
+    who: Labels = (("job", "north/other"), ("service", "cdm"))
+    other = {**shown().samples, ("huaweicloud_job_up", who): 1.0}
+
+    assert oracle().look(Scrape(NOW, 0.0, 200, other)) == ["('cdm', 'north/other'): there is no such job"]
+
+
+def test_a_job_that_is_not_up_when_all_is_quiet_is_missed() -> None:
+    assert oracle().missing(shown(up=0)) == ["cdm/north/copy: up is 0.0"]
