@@ -114,6 +114,7 @@ class App:
             poller = Poller(self.store, fleet, *polling(self.settings), self.clock, self.telemetry, self._journal)
             self.telemetry.watch_budgets(poller.demand.allowed, poller.demand.stretches)
             self.telemetry.watch_expiry(lambda: poller.fleet.expiries())
+            self.telemetry.watch_skew(lambda: poller.fleet.skews())
             self._name_shard()
             parts = _Parts(self, poller)
             parts.registration.register({STATIC: self.settings.jobs})
@@ -149,8 +150,6 @@ class App:
     async def _take(self, parts: "_Parts", settings: Settings) -> Changes:
         """Go on with other settings; raises :class:`~exporter.model.errors.SettingsError` before anything changed."""
         fleet = await self._projects.use(settings)
-        for name in self.settings.projects.keys() - settings.projects.keys():
-            self.telemetry.forget_project(name)
         # Nothing else runs from here to the end: no poll and no scrape sees half of it.
         self.settings = settings
         changes = parts.registration.swap(settings, fleet)

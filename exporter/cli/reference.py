@@ -40,6 +40,7 @@ def render() -> str:
     telemetry.watch(lambda: 0, lambda: 0)
     telemetry.watch_budgets(dict, dict)
     telemetry.watch_expiry(dict)
+    telemetry.watch_skew(dict)
     telemetry.watch_refused(dict)
     jobs = _table((family.name, family.kind, family.help, family.labels) for family in families(registry.identity()))
     return f"{INTRODUCTION}\n{jobs}{OWN}\n{_table(telemetry.catalogue)}"

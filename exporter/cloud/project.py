@@ -45,6 +45,8 @@ class Project:
     find_project_id: Callable[[], Awaitable[str]] | None = None
     """How to find the id that was not given."""
     _found_id: SingleFlight[str] = field(init=False)
+    skew: float | None = field(default=None, init=False)
+    """Seconds that the cloud's clock is ahead of ours, once an answer said so."""
     _skew_checked: float = field(default=float("-inf"), init=False)
 
     def __post_init__(self) -> None:
@@ -108,7 +110,7 @@ class Project:
         skew = server_skew(answer.headers.get("date"), self.clock.now())
         if skew is not None:
             self._skew_checked = now
-            self.telemetry.clock_skew.labels(self.name).set(skew)
+            self.skew = skew
 
 
 def _clocks(skew: float | None) -> str:

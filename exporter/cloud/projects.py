@@ -38,6 +38,10 @@ class Projects:
         """Return by project when its credentials expire."""
         return {name: project.credentials.expires_at for name, project in self.projects.items()}
 
+    def skews(self) -> dict[str, float | None]:
+        """Return by project how far the cloud's clock is ahead of ours."""
+        return {name: project.skew for name, project in self.projects.items()}
+
     def adapter(self, job: Job) -> Adapter:
         """Return the adapter of the job's service."""
         return self.adapters[job.key.service]

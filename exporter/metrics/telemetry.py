@@ -108,11 +108,6 @@ class Telemetry:
             "project",
             "reason",
         )
-        self.clock_skew = self._gauge(
-            "clock_skew_seconds",
-            "Seconds that the cloud's clock, as its Date header tells, is ahead of ours; a signature is void after 900",
-            "project",
-        )
 
     def unread(self, service: str, fields: Iterable[str]) -> None:
         """Count fields that could not be read, one for each time that they were said."""
@@ -127,11 +122,6 @@ class Telemetry:
             found = self._answered[service, operation, status] = (counted, self.api_seconds.labels(service, operation))
         found[0].inc()
         found[1].observe(seconds)
-
-    def forget_project(self, project: str) -> None:
-        """Remove the series of a project that is not configured any more."""
-        with suppress(KeyError):
-            self.clock_skew.remove(project)
 
     def _declare_polls(self, service: str) -> None:
         self.poll_lag = self._histogram(
@@ -226,6 +216,15 @@ class Telemetry:
             EXPIRY,
             ("project",),
             lambda: {(project,): at for project, at in expiries().items() if at is not None},
+        )
+
+    def watch_skew(self, skews: Callable[[], Mapping[str, float | None]]) -> None:
+        """Read by project how far the cloud's clock is ahead of ours, at every scrape."""
+        self._watched(
+            "clock_skew_seconds",
+            "Seconds that the cloud's clock, as its Date header tells, is ahead of ours; a signature is void after 900",
+            ("project",),
+            lambda: {(project,): skew for project, skew in skews().items() if skew is not None},
         )
 
     def _watched(

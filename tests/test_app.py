@@ -1,0 +1,182 @@
+"""The whole program in one event loop: what a disk may not hold up, and what goes with what a reload takes away."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp.test_utils import TestServer
+
+from exporter.app import App
+from exporter.config import load
+from exporter.simulator import Cloud, DliJob, SubJob, make_app
+
+DISK = {"open", "os.listdir", "os.scandir", "os.remove", "os.rename", "os.mkdir", "os.link", "os.chmod", "os.truncate"}
+"""What the interpreter reports of a disk (https://docs.python.org/3/library/audit_events.html); it reports no stat."""
+SILENT = ("stat", "lstat", "fsync", "access", "readlink")
+RELOADS = 300
+guarded: list[str] | None = None
+"""What the thread of the event loop did with a disk, while that is looked at."""
+
+
+def callers() -> str:
+    """Return who calls, without a look at the sources, which are on a disk."""
+    frame: Any = sys._getframe(2)
+    names: list[str] = []
+    while frame is not None and len(names) < 14:
+        names.append(f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}")
+        frame = frame.f_back
+    return " < ".join(names)
+
+
+def note(event: str, arguments: tuple[Any, ...]) -> None:
+    if (
+        guarded is not None
+        and event in DISK
+        and not str(arguments[0]).startswith("/proc/")
+        and threading.current_thread() is threading.main_thread()
+    ):
+        guarded.append(f"{event} {arguments[0]!r} in {callers()}")
+
+
+sys.addaudithook(note)
+
+
+@contextmanager
+def looked_at(patch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Note what the event loop's thread does with a disk."""
+    global guarded
+    for name in SILENT:
+        patch.setattr(os, name, silent(name, getattr(os, name)))
+    found: list[str] = []
+    guarded = found
+    try:
+        yield found
+    finally:
+        guarded = None
+
+
+def silent(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    def noted(*arguments: Any, **more: Any) -> Any:
+        if guarded is not None and threading.current_thread() is threading.main_thread():
+            guarded.append(f"os.{name} {arguments[0]!r} in {callers()}")
+        return call(*arguments, **more)
+
+    return noted
+
+
+class Running:
+    """The program, its folder and the cloud that it asks."""
+
+    def __init__(self, folder: Path, cloud: Cloud, url: str) -> None:
+        self.folder, self.cloud, self.url, self.address = folder, cloud, url, ""
+        self.path = folder / "exporter.yaml"
+        (folder / "secret").write_text(cloud.secret_key)
+
+    def configure(
+        self, *, first: int = 1, projects: int = 1, files: str = "*.jobs", rules: int = 0, journal: str = "j.json"
+    ) -> None:
+        """Write a configuration."""
+        key = f"{{access_key: {{key_id: {self.cloud.access_key}, secret_file: secret}}}}"
+        project = f"{{region: cn-north-4, project_id: {self.cloud.project_id}, credentials: {key},"
+        project += f" endpoints: {{dli: '{self.url}', cdm: '{self.url}', dws: '{self.url}'}}}}"
+        lines = ["web: {listen_address: '127.0.0.1:0', enable_lifecycle: true}", f"journal: {journal}"]
+        lines += [f"job_files: ['{files}']", "poll: {interval: 1s, idle_interval: 2s, stale_after: 10s}", "projects:"]
+        names = ["p0", *(f"p{first + number}" for number in range(projects - 1))]
+        lines += [f"  {name}: {project}" for name in names]
+        job = next(iter(self.cloud.dli.values())).job_id
+        lines += ["jobs:"]
+        lines += [f"- {{service: dli, job_id: {job}, name: n{name[1:]}, project: {name}}}" for name in names]
+        lines += ["discovery:"] * bool(rules)
+        rule = "- {{service: dli, project: {0}, name: 'found-{0}', interval: 1s}}"
+        lines += [rule.format(name) for name in names[:rules]]
+        new = self.folder / "new"
+        new.write_text("\n".join(lines))
+        new.replace(self.path)
+
+    async def reload(self, session: aiohttp.ClientSession) -> None:
+        async with session.post(f"{self.address}/-/reload") as answer:
+            assert answer.status == 200, await answer.text()
+
+    async def samples(self, session: aiohttp.ClientSession) -> list[str]:
+        async with session.get(f"{self.address}/metrics") as answer:
+            assert answer.status == 200
+            return [line for line in (await answer.text()).splitlines() if not line.startswith("#")]
+
+
+@asynccontextmanager
+async def running(folder: Path, **configuration: Any) -> AsyncIterator[Running]:
+    """Run the program against the simulator."""
+    cloud = Cloud()
+    cloud.limits.per_minute.clear()
+    cloud.add(DliJob(cloud.new_uuid(), "q", cloud.started, (SubJob("save", tasks=10_000, seconds=1e6),)))
+    async with TestServer(make_app(cloud)) as server:
+        there = Running(folder, cloud, str(server.make_url("")).rstrip("/"))
+        there.configure(**configuration)
+
+        def read() -> Any:
+            return load(there.path, {})
+
+        started: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        app = App(await asyncio.to_thread(read), environ={}, read=read, path=there.path)
+        work = asyncio.create_task(app.run(started.set_result))
+        there.address = (await asyncio.wait_for(started, 60)).rstrip("/")
+        try:
+            yield there
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await work
+
+
+async def test_the_event_loop_touches_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.jobs").write_text("[]")
+    async with running(tmp_path, rules=1) as there, aiohttp.ClientSession() as session:
+        await asyncio.sleep(3)
+        await there.samples(session)
+        with monkeypatch.context() as patch, looked_at(patch) as found:
+            for number in range(4):
+                job = next(iter(there.cloud.dli.values())).job_id
+                write = (tmp_path / "a.jobs").write_text
+                await asyncio.to_thread(write, f"- {{service: dli, job_id: {job}, name: f{number}, project: p0}}\n")
+                await asyncio.to_thread((tmp_path / "secret").write_text, there.cloud.secret_key + "\n" * (number % 2))
+                await asyncio.to_thread(there.configure, projects=2 + number % 2, rules=1 + number % 2)
+                await there.reload(session)
+                await asyncio.sleep(2.5)
+                await there.samples(session)
+
+    assert not found, "\n".join(found)
+
+
+async def test_what_a_reload_takes_away_leaves_no_series_task_or_connection(tmp_path: Path) -> None:
+    async with running(tmp_path) as there, aiohttp.ClientSession() as session:
+        await asyncio.sleep(3)
+        before = {line.rpartition(" ")[0] for line in await there.samples(session)}
+        tasks, files = len(asyncio.all_tasks()), len(list(Path("/proc/self/fd").iterdir()))
+        job = next(iter(there.cloud.dli.values())).job_id
+        for number in range(RELOADS):
+            name = tmp_path / f"{number}.jobs"
+            name.write_text(f"- {{service: dli, job_id: {job}, name: f{number}, project: p0}}\n")
+            there.configure(first=number + 1, projects=3, rules=number % 3, files=f"{number}.jobs")
+            await there.reload(session)
+            if number % 10 == 0:
+                await asyncio.sleep(0.7)
+            name.unlink()
+        there.configure()
+        await there.reload(session)
+        await asyncio.sleep(8)
+        after = {line.rpartition(" ")[0] for line in await there.samples(session)}
+
+        gone = [
+            line for line in after - before if re.search(r'project="p(?!0")|\.jobs|"(f\d|n[1-9]|found-p[1-9])', line)
+        ]
+        assert not gone
+        assert len(asyncio.all_tasks()) <= tasks + 3
+        assert len(list(Path("/proc/self/fd").iterdir())) <= files + 5
