@@ -25,6 +25,7 @@ def check(report: Report) -> None:
     assert report.compared > 1000
 
 
+@pytest.mark.long
 async def test_a_storm_over_sixty_jobs_leaves_no_trace(tmp_path: Path) -> None:
     check(await storm(tmp_path, seed=11, jobs=60, seconds=15, share=0.4, without=("unauthorized_for_a_while",)))
 
