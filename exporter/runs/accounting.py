@@ -2,8 +2,8 @@
 
 At the first poll that worked the newest run is the baseline: it counts if it had not ended then, and whatever is newer
 does. From then on a run is known or not: it is known up to a *floor*, and *beyond* it those that were seen. A run that
-is not known is counted once it ended, and is known from then on. Runs are put in order by what the vendor tells of
-them, never by a clock of ours.
+is not known is counted once it ended, and is known from then on. Runs are ordered by the id
+and date that the vendor gives them, never by a clock of ours.
 
 A status answer reports the newest run alone. Where it cannot be excluded that there were others since the floor, the
 floor stays and the new run is one beyond it, until the job's history told of all that were between. Where the names of

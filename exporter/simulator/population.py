@@ -36,7 +36,7 @@ def announcement(cloud: Cloud, url: str) -> dict[str, Any]:
 
 
 def _plan_faults(cloud: Cloud) -> None:
-    """Let some answers be refused, seldom enough that every state is still seen; long jobs take the errors.
+    """Refuse some answers, seldom enough that every state is still seen; long jobs take the errors.
 
     A call that is one too many pauses all calls of its limit for a minute, so these come every few minutes.
     """
