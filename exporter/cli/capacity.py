@@ -59,16 +59,15 @@ def capacity_plan(
     groups: dict[tuple[Hashable, str], _Group] = {}
     for (project, service, view), group in _covered(jobs, adapters).items():
         adapter = adapters[service]
-        limit = adapter.request(group[0], "").limit
-        found = _group(groups, owners[project], limit, project, ends=adapter.final)
+        found = _group(groups, owners[project], adapter.limit, project, ends=adapter.final)
         pages = math.ceil(len(group) / PAGE_SIZE)
         worth = pages_worth([False] * len(group), list_interval, pace.idle_interval)
         if view is None or adapter.lists is None or pages > worth:
             found.single.update(job.interval for job in group)
             continue
         found.listed.update(job.interval for job in group)
-        limit = adapter.lists.request(view, "", 1).limit
-        _group(groups, owners[project], limit, project).read(60 / list_interval * pages, running=adapter.moved_by_list)
+        lists = _group(groups, owners[project], adapter.lists.limit, project)
+        lists.read(60 / list_interval * pages, running=adapter.moved_by_list)
     _add_searches(groups, searches, adapters, owners, list_interval)
     needed: list[Capacity] = []
     for (owner, limit), each in groups.items():
@@ -117,4 +116,4 @@ def _calls(search: Search, adapter: Adapter) -> tuple[str, int]:
     if lister is None:
         raise ValueError(adapter.service)
     views = lister.views(search.rule, Location(), 0.0)
-    return lister.request(views[0], "", 1).limit, len(views) + (lister.places_request("") is not None)
+    return lister.limit, len(views) + (lister.places_request("") is not None)

@@ -68,9 +68,8 @@ class Projects:
         """Return the share that the calls for *job* draw from."""
         found = self._buckets.get((job.project, job.key.service))
         if found is None:
-            # All calls that tell the state of a service's jobs are of one class.
-            limit = self.adapter(job).request(job, "").limit
-            found = self._buckets[job.project, job.key.service] = self.share(self.projects[job.project], limit)
+            share = self.share(self.projects[job.project], self.adapter(job).limit)
+            found = self._buckets[job.project, job.key.service] = share
         return found
 
     async def ask(self, job: Job, before: Snapshot | None = None) -> Snapshot:

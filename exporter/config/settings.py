@@ -21,12 +21,12 @@ from exporter.services.discovery_rule import Search
 
 TAKEN: Final = frozenset(
     (
-        *("state", "reason", "code", "project", "region", "run_id", "native_state", *registry.identity()),
+        *("state", "reason", "code", "project", "region", "run_id", "native_state"),
         *("operation", "field", "source", "shard", "shards", "version", "revision", "python"),
         *("result", "limit", "file", "le"),
     )
 )
-"""Labels that some metric has already."""
+"""Labels that some metric has already, those left out by which the services tell one job from another."""
 
 
 class Level(StrEnum):
@@ -145,7 +145,7 @@ class Labels(Section):
     @field_validator("service", "job")
     @classmethod
     def _free(cls, value: str, info: ValidationInfo) -> str:
-        if value in TAKEN:
+        if value in TAKEN or value in registry.identity():
             raise ValueError(f"another metric has a label {shown(value)} already; choose another name")
         if info.data.get("service") == value:
             raise ValueError(f"expected another name than metrics.labels.service, {shown(value)}")

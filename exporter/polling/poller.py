@@ -255,7 +255,7 @@ class Poller:
             if error.dropped and self._polled_again(record):
                 return
             self._forget_repeats(key)
-            self.access.knew(record.job.project, adapter.request(record.job, "").limit, ticket, error)
+            self.access.knew(record.job.project, adapter.limit, ticket, error)
             if self._results.counts(record):
                 self._results.failed(key, error)
         else:

@@ -99,9 +99,14 @@ class Adapter(ABC):
     sums: ClassVar[tuple[str, ...]] = ()
     """Measures that are added up over the runs of a job that succeeded."""
 
+    @property
+    def limit(self) -> str:
+        """The limit class of the calls that ask for the state of a job: the first of :attr:`limits`."""
+        return next(iter(self.limits))
+
     @abstractmethod
     def request(self, job: Job, project_id: str) -> Request:
-        """Return the call that asks for the state of *job*."""
+        """Return the call that asks for the state of *job*; it draws from :attr:`limit`."""
 
     def parse(self, body: bytes, job: Job, zone: tzinfo | None) -> Snapshot:
         """Read a 200 answer.

@@ -76,7 +76,7 @@ class Dws(Adapter):
 
     def request(self, job: Job, project_id: str) -> Request:
         """Ask for the progress of the task."""
-        return Request("ListJobDetails", segments("v1.0", project_id, "job", job.target["job_id"]), "dws")
+        return Request("ListJobDetails", segments("v1.0", project_id, "job", job.target["job_id"]), self.limit)
 
     def snapshot(self, fields: json_fields.Fields, job: Job) -> Snapshot:
         """Read table 2; a code of an error is a failure whatever stands beside it."""

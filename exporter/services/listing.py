@@ -67,6 +67,8 @@ class Page:
 class Lister(ABC, Generic[R]):
     """What a service's lists are and how they are read. Stateless; :mod:`exporter.services.paging` drives it."""
 
+    limit: ClassVar[str]
+    """The limit class of all calls for lists."""
     rule: ClassVar[type[Rule]]
     """What the operator asks for under ``discovery``."""
     newest_first: ClassVar[bool] = False

@@ -2,27 +2,28 @@
 
 import importlib
 import pkgutil
+from collections.abc import Mapping
 from functools import cache
 
 from exporter import services
 from exporter.services.adapter import Adapter
 
 
-def load() -> dict[str, Adapter]:
+def load() -> Mapping[str, Adapter]:
     """Return the adapter of every service by the service's name."""
+    return _load(tuple(services.__path__))
+
+
+@cache
+def _load(folders: tuple[str, ...]) -> Mapping[str, Adapter]:
+    """Return the adapters in some folders; looked up once, for a reload must not wait for a disk."""
     found: dict[str, Adapter] = {}
-    for name in _modules(tuple(services.__path__)):
+    for name in sorted(info.name for info in pkgutil.iter_modules(folders)):
         module = importlib.import_module(f"{services.__name__}.{name}")
         adapter: Adapter | None = getattr(module, "ADAPTER", None)
         if adapter is not None:
             found[adapter.service] = adapter
     return found
-
-
-@cache
-def _modules(folders: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names of the modules in some folders; looked up once, for a reload must not wait for a disk."""
-    return tuple(sorted(info.name for info in pkgutil.iter_modules(folders)))
 
 
 def identity() -> tuple[str, ...]:

@@ -180,11 +180,10 @@ class Discovery:
         fleet, patience = self._poller.fleet, search.interval or self._settings.poll.list_interval
         adapter, access = fleet.adapters[search.service], self._poller.access
         assert adapter.lists is not None  # noqa: S101 - the settings have no rule for another service
-        limit = next(iter(adapter.limits))
         project_id = fleet.projects[search.project].project_id
         if not project_id:
             project_id = await access.call(
-                search.project, limit, patience, lambda project: project.project_id_of(), TRIES
+                search.project, adapter.limit, patience, lambda project: project.project_id_of(), TRIES
             )
 
         async def ask(request: Request) -> bytes:

@@ -15,7 +15,6 @@ from exporter.web.job_json import STALE, UNANSWERED, WAITING, standing
 STANDINGS: Final = ("failed", UNANSWERED, STALE, "running", "pending", "unknown", WAITING, "cancelled", "succeeded")
 """Every state and every reason why none is known, what needs a person first."""
 
-SERVICES: Final = tuple(load())
 NextDue = Callable[[JobKey], float | None]
 _PARAMETERS: Final = ("q", "service", "state", "error", "sort", "order", "limit", "offset")
 _SORTS: Final[Mapping[str, Callable[[Record], Any]]] = {
@@ -62,10 +61,11 @@ def parse(pairs: Iterable[tuple[str, str]], sort: str = "name") -> Query:
     said: dict[str, list[str]] = {}
     for name, value in pairs:
         said.setdefault(_known("parameter", name, _PARAMETERS), []).extend([value] if value.strip() else [])
+    services = tuple(load())
     single = {name: values[-1].strip() for name, values in said.items() if values}
     return Query(
         q=single.get("q", ""),
-        services=frozenset(_known("service", service, SERVICES) for service in said.get("service", ())),
+        services=frozenset(_known("service", service, services) for service in said.get("service", ())),
         states=frozenset(_known("state", state, STANDINGS) for state in said.get("state", ())),
         error=_known("error", single.get("error", "0"), ("0", "1")) == "1",
         sort=_known("sort", single.get("sort", sort), SORTS),

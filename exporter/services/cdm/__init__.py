@@ -104,7 +104,7 @@ class Cdm(Adapter):
         """Ask for the runs of the job."""
         cluster, name = job.target["cluster_id"], job.target["job_name"]
         path = segments("v1.1", project_id, "clusters", cluster, "cdm", "job", name, "status")
-        return Request("ShowJobStatus", path, "cdm")
+        return Request("ShowJobStatus", path, self.limit)
 
     def snapshot(self, fields: json_fields.Fields, job: Job) -> Snapshot:
         """Read the newest submission; a job without any has never run."""

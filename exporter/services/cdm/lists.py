@@ -72,6 +72,7 @@ class CdmRule(Rule):
 class CdmLister(Lister[CdmRule]):
     """The lists of clusters and of jobs."""
 
+    limit = LIMIT
     rule = CdmRule
     matched = "job_name"
 

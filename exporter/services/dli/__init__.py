@@ -55,7 +55,7 @@ class Dli(Adapter):
     def request(self, job: Job, project_id: str) -> Request:
         """Ask for the progress of the job."""
         path = segments("v1", project_id, "jobs", job.target["job_id"], "progress")
-        return Request("ShowJobProgress", path, "dli")
+        return Request("ShowJobProgress", path, self.limit)
 
     def snapshot(self, fields: json_fields.Fields, job: Job) -> Snapshot:
         """Read table 2 and, while the job runs, table 3."""

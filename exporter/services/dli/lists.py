@@ -53,6 +53,7 @@ class DliRule(Rule):
 class DliLister(Lister[DliRule]):
     """The list of SQL jobs."""
 
+    limit = "dli"
     rule = DliRule
     newest_first = True
 
@@ -80,7 +81,7 @@ class DliLister(Lister[DliRule]):
     def request(self, view: ListQuery, project_id: str, page: int) -> Request:
         """Ask for one page; DLI documents no limit, so its lists draw from the same one as its polls."""
         query = (("page-size", str(PAGE_SIZE)), ("current-page", str(page)), *view.query)
-        return Request("ListSqlJobs", segments("v1.0", project_id, "jobs"), "dli", query)
+        return Request("ListSqlJobs", segments("v1.0", project_id, "jobs"), self.limit, query)
 
     def parse(self, body: bytes, view: ListQuery) -> Page:
         """Read table 4; ``is_success: false`` is a failure whatever stands beside it."""
