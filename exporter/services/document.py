@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
-from exporter.services.values import LONGEST_NUMBER
+from exporter.services.values import DOUBLED, LONGEST_NUMBER
 
 VALUES_LIMIT: Final = 100_000
 """Values, objects and lists in one answer; three thousand sub-jobs have 80,000."""
@@ -33,12 +33,31 @@ def document(body: bytes) -> dict[str, Any]:
 
 
 def parsed(body: bytes) -> object:
-    """Return the JSON value that *body* is; ``ValueError`` if it is not JSON, not UTF-8, or nested without end."""
+    """Return the JSON value that *body* is; ``ValueError`` if it is not JSON, or nested without end.
+
+    Bytes that are no UTF-8 cost only the text that they stand in: a text may be cut within a character. They become
+    half characters, as JSON can also escape them. A name that an object has twice, with different values, has the
+    value :data:`~exporter.services.values.DOUBLED`: which of them is meant is not known.
+    """
+    encoding = json.detect_encoding(body)
     try:
+        text = body.decode(encoding, "surrogateescape" if encoding.startswith("utf-8") else "surrogatepass")
         # Reading a long number takes the square of its length, which matters where many of them fit.
-        return json.loads(body, parse_int=_whole) if len(body) > LARGE or LONG.search(body) else json.loads(body)
+        parse_int = _whole if len(body) > LARGE or LONG.search(body) else None
+        return json.loads(text, parse_int=parse_int, object_pairs_hook=_object)
     except RecursionError as error:
         raise ValueError("nested without end") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        found |= {name: DOUBLED for name, value in pairs if not _same(found[name], value)}
+    return found
+
+
+def _same(value: object, other: object) -> bool:
+    return type(value) is type(other) and value == other
 
 
 def _whole(digits: str) -> float:

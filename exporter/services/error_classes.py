@@ -181,12 +181,12 @@ def page(
     A total that is less than the rows beside it says nothing, and is noted.
     """
     fields = Fields(data, unknown)
-    told = fields.amount(total, absent=absent)
+    told = fields.count(total, absent=absent)
     read = rows(data, name, codes, unknown, told)
     if told is not None and told < len(read):
         fields.unreadable(total)
         told = None
-    return read, None if told is None else int(told)
+    return read, told
 
 
 def by_status(status: int, *, coded: bool) -> Reason:

@@ -20,7 +20,7 @@ from exporter.model.reason import Reason
 from exporter.model.snapshot import State
 from exporter.services import timestamps
 from exporter.services.document import document as document
-from exporter.services.values import NOT_SAID, SHORT, clean, meaning, number, said
+from exporter.services.values import NOT_SAID, SHORT, clean, exact, meaning, number, said
 
 LARGEST: Final = 2**63 - 1
 """The vendor's longest type is Long."""
@@ -103,7 +103,20 @@ class Fields:
         if not 0 <= read <= full:
             self.unreadable(name)
             return None
-        return read + 0  # a negative zero is zero
+        return read
+
+    def count(self, name: str, *, absent: float | None = None) -> int | None:
+        """Read how many there are of something, as :meth:`amount` does: a whole number."""
+        value = self.data.get(name)
+        if type(value) is int and 0 <= value <= LARGEST:
+            return value  # by far the most
+        read = self.amount(name, absent=absent)
+        if read is None:
+            return None
+        if not float(read).is_integer():
+            self.unreadable(name)
+            return None
+        return int(read)
 
     def moment(self, name: str) -> float | None:
         """Read a moment as Unix seconds, in any form that :mod:`exporter.services.timestamps` knows."""
@@ -130,9 +143,9 @@ class Fields:
         return None
 
     def id(self, name: str) -> str | None:
-        """Read an id: a text that is opaque, but not without end."""
-        text = self.text(name)
-        if text is not None and len(text) > LONGEST_ID:
+        """Read an id: a text that is opaque, but not without end, and whole: of a part of it nothing can be known."""
+        text, value = self.text(name), self.data.get(name)
+        if text is not None and (len(text) > LONGEST_ID or (isinstance(value, str) and not exact(value))):
             self.unreadable(name)
             return None
         return text

@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 NUMBER: Final = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 WHOLE: Final = re.compile(r"[+-]?[0-9]{1,300}")
+HALF: Final = re.compile("[\ud800-\udfff]")
 LONGEST_NUMBER: Final = 400
 """Characters of a number that is sent as text."""
 NOT_SAID: Final = frozenset({"", "N/A"})
@@ -19,6 +20,8 @@ SHORT: Final = 64
 """Characters of a text that is likely to come again: a word, a user, a stage's name."""
 LONGEST_TEXT: Final = 65_536
 """Characters of a text that are read. Page and JSON show 300 of them, so nobody misses the rest."""
+DOUBLED: Final = object()
+"""The value of a name that one object of an answer has twice, with different values: nothing can read it."""
 V = TypeVar("V")
 
 
@@ -35,6 +38,11 @@ def _clean(text: str) -> str:
 
 
 _one_copy = lru_cache(maxsize=4096)(_clean)
+
+
+def exact(text: str) -> bool:
+    """Whether a text came as it was meant: half a character stands for bytes that cannot be read, or were cut."""
+    return text.isascii() or not HALF.search(text)
 
 
 def said(value: object) -> bool:

@@ -435,10 +435,28 @@ def test_dws_null_errors_and_the_code_of_success_are_no_failure(job: MakeJob) ->
     assert read("dws", quiet, job).state is State.RUNNING
 
 
-def test_text_that_utf8_cannot_say_is_replaced(job: MakeJob) -> None:
-    seen = read("cdm", b'{"submissions":[{"status":"RUNNING","creation-user":"a\\ud800b"}]}', job)
+@pytest.mark.parametrize("half", [b"\\ud800", b"\xe5\x90", b"\xff"])
+def test_text_that_utf8_cannot_say_is_replaced_and_an_id_is_unknown(half: bytes, job: MakeJob) -> None:
+    """A text may be cut within a character: the answer says the rest of it, and all else."""
+    run = b'{"status":"FAILED","submission-id":7,"error-summary":"a%s Cdm.0901","creation-user":"a%s"}' % (half, half)
+    failed = read("cdm", b'{"submissions":[' + run + b"]}", job)
+    running = read("dli", b'{"status":"RUNNING","progress":0.5,"message":"SELECT \'%s\'"}' % half, job)
 
-    seen.detail["creation_user"].encode()
+    assert (failed.state, failed.run.id, failed.failure_code) == (State.FAILED, "7", "Cdm.0901")
+    assert failed.detail["error_summary"].replace("?", "") == "a Cdm.0901"
+    assert ("creation_user" in failed.detail, failed.unknown) == (False, ("creation-user",))
+    assert (running.progress, running.unknown) == (0.5, ())
+    assert running.detail["message"].encode()
+
+
+@pytest.mark.parametrize("half", [b"\\ud800", b"\xe5\x90"])
+def test_a_word_or_the_name_of_a_job_that_utf8_cannot_say_is_none_that_is_known(half: bytes, job: MakeJob) -> None:
+    seen = read("dws", b'{"status":"RUNNING%s"}' % half, job)
+
+    assert (seen.state, seen.native_state, seen.unknown) == (State.UNKNOWN, "other", ("status",))
+    for service, name in (("dli", "job_id"), ("dws", "job_id")):
+        with pytest.raises(PollError, match="of another job"):
+            ADAPTERS[service].parse(b'{"status":"RUNNING","%s":"j-1%s"}' % (name.encode(), half), job(service), None)
 
 
 def test_a_name_is_percent_encoded_in_the_path(job: MakeJob) -> None:
@@ -611,3 +629,47 @@ def test_the_summary_of_a_failure_goes_before_its_stack_trace(job: MakeJob) -> N
     body = cdm(status="FAILED", **{"error-details": "at java.lang", "error-summary": "the source is gone"})
 
     assert complaint(read("cdm", body, job).detail) == "the source is gone"
+
+
+@pytest.mark.parametrize("part", [3.5, "3.5", 1e-7, "0.1"])
+def test_a_part_of_a_row_or_of_a_task_is_no_count_and_noted(part: object, job: MakeJob) -> None:
+    counters = {"ROWS_READ": part, "ROWS_WRITTEN": 5.0, "BYTES_READ": "6e2"}
+    moved = {"counters": {"org.apache.sqoop.submission.counter.SqoopCounters": counters}}
+
+    run = read("cdm", cdm(status="SUCCEEDED", write_rows=part, **moved), job)
+    query = read("dli", dli(sub_jobs=[subjob(num_tasks=part, killed_tasks_summary={"oom": part})]), job)
+    unnumbered = read("cdm", {"submissions": [{"status": "RUNNING", "submission-id": part}]}, job)
+
+    assert run.counts == {Measure("rows_written"): 5, Measure("read_bytes"): 600}
+    assert all(type(value) is int for value in run.counts.values())
+    assert run.unknown == ("write_rows", "counters.ROWS_READ")
+    assert Measure("tasks_planned") not in query.counts
+    assert query.unknown == ("sub_jobs.num_tasks", "sub_jobs.killed_tasks_summary")
+    assert (unnumbered.run.id, unnumbered.unknown) == ("", ("submission-id",))
+
+
+def test_a_number_of_a_run_that_is_written_another_way_is_the_same_run(job: MakeJob) -> None:
+    numbers = {
+        read("cdm", {"submissions": [{"status": "RUNNING", "submission-id": number}]}, job).run.id
+        for number in (7, 7.0, "7", "7.0", " 7 ")
+    }
+
+    assert numbers == {"7"}
+
+
+def test_a_field_that_is_said_twice_and_differs_is_unknown_and_noted(job: MakeJob) -> None:
+    twice = read("dli", b'{"status":"RUNNING","progress":0.5,"progress":0.7,"message":"a","message":"a"}', job)
+    nested = b'{"status":"RUNNING","sub_jobs":[{"status":"RUNNING","num_tasks":1,"num_tasks":true}]}'
+
+    assert (twice.progress, twice.unknown, twice.detail["message"]) == (None, ("progress",), "a")
+    assert read("dli", nested, job).unknown == ("sub_jobs.num_tasks",)
+    for service, body in (
+        ("dli", b'{"status":"RUNNING","status":"FAILED"}'),
+        ("dws", b'{"status":"RUNNING","status":"FAIL"}'),
+        ("cdm", b'{"submissions":[{"status":"RUNNING","status":"FAILED"}]}'),
+        ("cdm", b'{"submissions":[{"status":"RUNNING"}],"submissions":[]}'),
+    ):
+        with pytest.raises(PollError) as caught:
+            read(service, body, job)
+        assert caught.value.reason is Reason.PAYLOAD
+    assert read("dws", b'{"status":"RUNNING","status":"RUNNING"}', job).state is State.RUNNING

@@ -267,6 +267,25 @@ def test_a_cdm_name_is_part_of_an_address_and_stays_as_it_came() -> None:
     assert listed.words["job_name"] == "a\tb"
 
 
+@pytest.mark.parametrize("half", ["\ud800", b"\xe5\x90".decode("utf-8", "surrogateescape")])
+def test_what_cannot_be_asked_for_by_its_exact_name_is_no_job(half: str) -> None:
+    def listed(service: str, rows: object, name: str = "jobs") -> bytes:
+        return json.dumps({name: rows}, ensure_ascii=False).encode(
+            "utf-8", "surrogateescape" if half > "\udbff" else "surrogatepass"
+        )
+
+    queries = read(
+        "dli", listed("dli", [dli(1), dli(2, job_id=f"j{half}"), dli(3, queue_name=f"q{half}", message=half)])
+    )
+    migrations = read("cdm", listed("cdm", [{**CDM_ROW, "name": f"a{half}"}, {**CDM_ROW, "name": "b"}]))
+    clusters = lister("cdm").places(listed("cdm", [{"id": f"c{half}"}, {"id": "d", "name": half}], "clusters"))
+
+    assert [each.target["job_id"] for each in queries.items] == ["j1", "j3"]
+    assert (queries.rows, queries.unknown, "queue_name" in queries.items[1].words) == (3, ("jobs",), False)
+    assert ([each.target["job_name"] for each in migrations.items], migrations.unknown) == (["b"], ("jobs",))
+    assert [each.id for each in clusters] == ["", "d"]
+
+
 def test_clusters_are_read_and_those_that_are_off_are_not_usable(payload: Payload) -> None:
     odd = [
         {"id": "f", "name": "frozen", "status": 200, "isFrozen": "1"},

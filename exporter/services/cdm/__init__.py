@@ -72,11 +72,11 @@ class CdmPast(RunHistory):
         The row of a run of another job stays in its place without saying anything.
         """
         answer = json_fields.Fields(json_fields.document(body))
-        total = answer.amount("total", absent=NOT_APPLICABLE)
+        total = answer.count("total", absent=NOT_APPLICABLE)
         rows = _rows(answer)
         own = _own([json_fields.Fields(row or {}) for row in rows], job)
         runs = tuple([_snapshot(row or json_fields.Fields({}), detailed=False) for row in own])
-        return PastPage(runs, None if total is None or total < len(runs) else int(total))
+        return PastPage(runs, None if total is None or total < len(runs) else total)
 
 
 class Cdm(Adapter):
@@ -160,7 +160,7 @@ def _snapshot(fields: json_fields.Fields, *, detailed: bool = True) -> Snapshot:
     state, native = fields.state("status", word, STATES)
     created, executed, updated = (fields.moment(name) for name in ("creation-date", "execute-date", "last-update-date"))
     progress = fields.amount("progress", full=100, absent=NOT_APPLICABLE)
-    submission_id = fields.amount("submission-id", absent=NOT_APPLICABLE)
+    submission_id = fields.count("submission-id", absent=NOT_APPLICABLE)
     failed = state is State.FAILED
     return Snapshot(
         state=state,
@@ -181,15 +181,15 @@ def _snapshot(fields: json_fields.Fields, *, detailed: bool = True) -> Snapshot:
 def _age(submission: json_fields.Fields) -> tuple[float, float]:
     """Order submissions by creation date, then by id; what cannot be read counts as the oldest."""
     silent = json_fields.Fields(submission.data)
-    created, number = silent.moment("creation-date"), silent.amount("submission-id")
+    created, number = silent.moment("creation-date"), silent.count("submission-id", absent=NOT_APPLICABLE)
     return (-1 if created is None else created, -1 if number is None else number)
 
 
 def _counts(fields: json_fields.Fields) -> dict[Measure, float]:
     moved = fields.within("counters", "counters.").within(COUNTERS)
     amounts = {
-        **{measure: fields.amount(name, absent=NOT_APPLICABLE) for name, measure in ROWS.items()},
-        **{measure: moved.amount(name, absent=NOT_APPLICABLE) for name, measure in MOVED.items()},
+        **{measure: fields.count(name, absent=NOT_APPLICABLE) for name, measure in ROWS.items()},
+        **{measure: moved.count(name, absent=NOT_APPLICABLE) for name, measure in MOVED.items()},
     }
     return {measure: amount for measure, amount in amounts.items() if amount is not None}
 

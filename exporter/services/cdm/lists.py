@@ -20,7 +20,7 @@ from exporter.services.cdm.words import CLUSTERS, CODES, NOT_APPLICABLE, STATES
 from exporter.services.discovery_rule import Rule, Text, one_of
 from exporter.services.listing import PAGE_SIZE, ListedJob, Lister, ListQuery, Location, Page
 from exporter.services.request import Request, segments
-from exporter.services.values import clean
+from exporter.services.values import clean, exact
 
 TYPES: Final = ("NORMAL_JOB", "BATCH_JOB", "SCENARIO_JOB")
 LIMIT: Final = "cdm_list"
@@ -141,7 +141,7 @@ def _listed(row: Mapping[str, Any], place: Location, noted: list[str]) -> Listed
     """Read one job; its name goes into the target exactly as it came, because it is part of an address."""
     fields = json_fields.Fields(row)
     name = row.get("name")
-    if not isinstance(name, str) or not (0 < len(clean(name)) <= json_fields.LONGEST_ID) or not _utf8(name):
+    if not isinstance(name, str) or not (0 < len(clean(name)) <= json_fields.LONGEST_ID) or not exact(name):
         noted.append("jobs")
         return None
     words = {"cluster_id": place.id, "cluster_name": place.name or place.id, "job_name": clean(name)}
@@ -153,13 +153,9 @@ def _listed(row: Mapping[str, Any], place: Location, noted: list[str]) -> Listed
     return ListedJob(Packed({"cluster_id": place.id, "job_name": name}), words, snapshot, created)
 
 
-def _utf8(name: str) -> bool:
-    return name.encode("utf-8", "replace").decode() == name
-
-
 def _snapshot(fields: json_fields.Fields) -> Snapshot | None:
     word = fields.text("status")
-    counts = {measure: fields.amount(name, absent=NOT_APPLICABLE) for name, measure in COUNTS.items()}
+    counts = {measure: fields.count(name, absent=NOT_APPLICABLE) for name, measure in COUNTS.items()}
     start, updated = fields.moment("execute_start_date"), fields.moment("execute_update_date")
     incremental = fields.flag("is_incrementing")
     detail = {"external_id": fields.id("external_id"), "enabled": fields.flag("enabled")}

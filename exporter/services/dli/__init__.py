@@ -70,7 +70,7 @@ class Dli(Adapter):
             "job_id": fields.id("job_id"),
             "is_success": fields.flag("is_success"),
             "message": first_line(message or "") or None,
-            "sub_job_id": fields.amount("sub_job_id"),
+            "sub_job_id": fields.count("sub_job_id"),
             "sub_jobs": subjobs.table,
             "sub_jobs_left_out": subjobs.left_out or None,
         }

@@ -60,14 +60,14 @@ class Subjob:
         self._fields = fields = json_fields.Fields(data or {}, answer.unknown, "sub_jobs.", answer.zone)
         self.state = self._state(fields)
         ended = self.state in ENDED
-        self.numbers = tuple([0 if ended and name in ACTIVE else fields.amount(name) for name in SUMS])
+        self.numbers = tuple([0 if ended and name in ACTIVE else fields.count(name) for name in SUMS])
         self.killed = self._killed(fields)
 
     def row(self) -> tuple[Any, ...]:
         """Return what page and JSON show, in the order of ``COLUMNS``."""
         fields = self._fields
         return (
-            fields.amount("id"),
+            fields.count("id"),
             fields.id("name"),
             first_line(fields.text("description") or "") or None,
             fields.id("submission_time"),
@@ -106,7 +106,7 @@ class Subjob:
         killed: dict[str, float | None] = {}
         for name in summary:
             reason = clean(name) or "other"
-            amount, before = amounts.amount(name), killed.get(reason, 0)
+            amount, before = amounts.count(name), killed.get(reason, 0)
             killed[reason] = None if amount is None or before is None else before + amount
         if amounts.unknown:
             fields.unreadable("killed_tasks_summary")
