@@ -9,7 +9,7 @@ from typing import Final
 
 import aiohttp
 
-from exporter.cloud.connection import BUFFER, SIZE_LIMIT, TooLongError
+from exporter.cloud.connection import BUFFER, SIZE_LIMIT, PackedError, TooLongError
 
 ENCODINGS: Final = "gzip, deflate"
 """What is asked for."""
@@ -24,19 +24,22 @@ _WINDOWS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 
 
 async def read_body(response: aiohttp.ClientResponse, long: asyncio.Semaphore, limit: int) -> bytes:
-    """Return the body as :func:`whole_body` does; of an error that is too long the status alone counts."""
+    """Return the body as :func:`whole_body` does.
+
+    Of an error that is too long, or cannot be unpacked, the status alone counts.
+    """
     if response.status < FIRST_ERROR:
         return await whole_body(response, long, limit)
     try:
         return await whole_body(response, long, ERROR_LIMIT)
-    except TooLongError:
+    except (TooLongError, PackedError):
         return b""
 
 
 async def whole_body(response: aiohttp.ClientResponse, long: asyncio.Semaphore, limit: int) -> bytes:
     """Return the body, unpacked, of *limit* bytes at most; *long* is for how many long ones there is room.
 
-    Raises what the library raises, and :class:`TooLongError`.
+    Raises what the library raises, :class:`TooLongError` and :class:`PackedError`.
     """
     content = response.content
     if content.is_eof() and content.exception() is None:  # it came together with the headers, as a short one does
@@ -49,7 +52,7 @@ async def whole_body(response: aiohttp.ClientResponse, long: asyncio.Semaphore, 
     if not encoding or encoding == "identity" or not packed:
         return packed
     if encoding not in _WINDOWS:
-        raise aiohttp.ClientPayloadError
+        raise PackedError
     if len(packed) <= SHORT:
         return unpacked(packed, encoding, limit)
     return await asyncio.to_thread(unpacked, packed, encoding, limit)
@@ -76,7 +79,7 @@ async def _packed(response: aiohttp.ClientResponse, long: asyncio.Semaphore, lim
 
 
 def unpacked(packed: bytes, encoding: str, limit: int = SIZE_LIMIT) -> bytes:
-    """Undo *encoding*; raises :class:`TooLongError`, or the library's error for what is no such encoding."""
+    """Undo *encoding*; raises :class:`TooLongError`, and :class:`PackedError` for what is no such encoding."""
     window = _WINDOWS[encoding]
     if encoding == "deflate" and packed[0] & 15 != 8:
         window = -15  # without the header, as some servers send it
@@ -87,13 +90,13 @@ def unpacked(packed: bytes, encoding: str, limit: int = SIZE_LIMIT) -> bytes:
         try:
             part = unpacker.decompress(packed, left)
         except zlib.error as error:
-            raise aiohttp.ClientPayloadError from error
+            raise PackedError from error
         parts.append(part)
         left -= len(part)
         if left <= 0:
             raise TooLongError
         if not unpacker.eof:
-            raise aiohttp.ClientPayloadError  # it breaks off
+            raise PackedError  # it breaks off, though all that was sent came
         packed = unpacker.unused_data
     if packed:
         raise TooLongError

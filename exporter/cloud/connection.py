@@ -52,6 +52,10 @@ class TooLongError(aiohttp.ClientError):
     """The body is longer than :data:`SIZE_LIMIT`."""
 
 
+class PackedError(aiohttp.ClientError):
+    """The body came whole and cannot be unpacked."""
+
+
 class UnaskedError(aiohttp.ClientError):
     """The server spoke before it was asked."""
 

@@ -8,7 +8,7 @@ import aiohttp
 from aiohttp.http import HttpProcessingError
 from aiohttp.http_exceptions import BadHttpMessage, PayloadEncodingError
 
-from exporter.cloud.connection import ExcessError, TooLongError, UnaskedError
+from exporter.cloud.connection import ExcessError, PackedError, TooLongError, UnaskedError
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
 
@@ -45,6 +45,11 @@ _TABLE: Final[tuple[tuple[tuple[type[Exception], ...], Reason, str], ...]] = (
         "the answer of {host} has too many headers, interim answers or chunks; check any proxy on the way",
     ),
     (
+        (PackedError,),
+        Reason.PAYLOAD,
+        "what {host} answered cannot be unpacked; check any proxy on the way",
+    ),
+    (
         (UnaskedError,),
         Reason.PAYLOAD,
         "{host} sent something before it was asked; check projects.<name>.endpoints and any proxy on the way",
@@ -72,7 +77,7 @@ _TABLE: Final[tuple[tuple[tuple[type[Exception], ...], Reason, str], ...]] = (
     (
         (aiohttp.ClientPayloadError, PayloadEncodingError),
         Reason.UNREACHABLE,
-        "the answer of {host} broke off or cannot be unpacked; check the network and any proxy on the way",
+        "the answer of {host} broke off; check the network and any proxy on the way",
     ),
     (
         (aiohttp.ClientResponseError, HttpProcessingError),

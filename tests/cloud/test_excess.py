@@ -166,6 +166,27 @@ class TestPacked:
             with pytest.raises(PollError) as caught:
                 await transport.send(server.url, REQUEST, Nobody())
 
+        assert caught.value.reason is Reason.PAYLOAD
+        assert "cannot be unpacked" in caught.value.sentence
+
+    @pytest.mark.parametrize("status", [401, 404, 429, 503])
+    @pytest.mark.parametrize("encoding", ["br", "gzip"])
+    async def test_of_an_error_that_cannot_be_unpacked_the_status_counts(self, status: int, encoding: str) -> None:
+        said = answer(self.BODY, f"Content-Encoding: {encoding}", "Retry-After: 7", status=f"{status} No")
+        async with serving(said) as server, Client(LATE) as transport:
+            got = await transport.send(server.url, REQUEST, Nobody())
+
+        assert (got.status, got.body, got.headers["retry-after"]) == (status, b"", "7")
+
+    async def test_an_answer_of_which_the_network_loses_the_end_is_unreachable(self) -> None:
+        async def cut(to: Connection) -> None:
+            await to.say(answer(gzip.compress(self.BODY), "Content-Encoding: gzip")[:-9])
+            to.reset()
+
+        async with serving(cut) as server, Client(LATE) as transport:
+            with pytest.raises(PollError) as caught:
+                await transport.send(server.url, REQUEST, Nobody())
+
         assert caught.value.reason is Reason.UNREACHABLE
 
     @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
