@@ -24,6 +24,7 @@ SOURCE = '''
 
 from exporter.services import json_fields
 from exporter.services.adapter import Adapter, Hosts, JobEntry
+from exporter.services.error_codes import ErrorCodes
 from exporter.services.request import Request, segments
 from exporter.model.reason import Reason
 from exporter.model.run import RunId
@@ -44,7 +45,7 @@ class Copies(Adapter):
     hosts = Hosts({"huaweicloud": "https://oms.{region}.myhuaweicloud.com"})
     limits = {"oms": 2.0}
     states = {"COPYING": State.RUNNING, "DONE": State.SUCCEEDED}
-    codes = {"OMS.1": Reason.NOT_FOUND}
+    codes = ErrorCodes(("OMS",), {"OMS.1001": Reason.NOT_FOUND})
     names = {"bucket": "bucket"}
     final = True
 

@@ -7,6 +7,7 @@ from exporter.cloud.response import Response, retry_after
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
 from exporter.services import error_classes
+from exporter.services.error_codes import ErrorCodes
 
 OTHERWISE: Final = Reason.API
 """The reason whose sentence counts for those that have none of their own."""
@@ -22,7 +23,7 @@ def refusal(answer: Response, sentences: Mapping[Reason, str], now: float, *, pr
     error = error_classes.refusal(
         answer.status,
         error_classes.envelope(answer.body),
-        {},
+        ErrorCodes(),
         request_id=answer.headers.get("x-request-id", ""),
         retry_after=retry_after(answer.headers, now),
     )

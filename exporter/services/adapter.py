@@ -14,9 +14,9 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from exporter.model.job import Job
-from exporter.model.reason import Reason
 from exporter.model.snapshot import Snapshot, State
 from exporter.services import json_fields
+from exporter.services.error_codes import ErrorCodes
 from exporter.services.listing import Lister
 from exporter.services.request import Request
 
@@ -82,8 +82,8 @@ class Adapter(ABC):
     """The pending words that mean that the job was never started."""
     names: ClassVar[Mapping[str, str]] = {}
     """Fields of an answer that repeat which job was asked for, and the part of :attr:`Job.target` that each repeats."""
-    codes: ClassVar[Mapping[str, Reason]]
-    """The service's own error codes that mean something else than the HTTP status beside them."""
+    codes: ClassVar[ErrorCodes]
+    """The service's own error codes."""
     limits: ClassVar[Mapping[str, float]]
     """Limit classes and the calls a second that each allows when the operator says nothing."""
     final: ClassVar[bool]

@@ -15,6 +15,7 @@ from exporter.model.snapshot import Snapshot, State
 from exporter.services import error_classes, json_fields
 from exporter.services.adapter import Adapter, Hosts, JobEntry
 from exporter.services.codes import failure_code
+from exporter.services.error_codes import ErrorCodes
 from exporter.services.request import Request, segments
 from exporter.services.values import hundredth
 
@@ -65,13 +66,18 @@ class Dws(Adapter):
         "STOP": State.CANCELLED,
     }
     names = {"job_id": "job_id"}
-    codes = {
-        **dict.fromkeys(("DWS.0001", "DWS.0015", "DWS.0047", "DWS.3027", "DWS.5149", "DWS.10101"), Reason.NOT_FOUND),
-        "DWS.0005": Reason.SERVER,
-        "DWS.5045": Reason.PERMISSION,
-        "DWS.5064": Reason.CONFIG,
-        "DWS.9999": Reason.SERVER,
-    }
+    codes = ErrorCodes(
+        ("DWS",),
+        {
+            **dict.fromkeys(
+                ("DWS.0001", "DWS.0015", "DWS.0047", "DWS.3027", "DWS.5149", "DWS.10101"), Reason.NOT_FOUND
+            ),
+            "DWS.0005": Reason.SERVER,
+            "DWS.5045": Reason.PERMISSION,
+            "DWS.5064": Reason.CONFIG,
+            "DWS.9999": Reason.SERVER,
+        },
+    )
     final = True
 
     def request(self, job: Job, project_id: str) -> Request:
@@ -103,7 +109,7 @@ class Dws(Adapter):
             progress=1.0 if state is State.SUCCEEDED else percent and hundredth(percent),
             start=begin,
             end=end if state.ended else None,
-            failure_code=failure_code(failed_code, self.codes) if state is State.FAILED else None,
+            failure_code=failure_code(failed_code) if state is State.FAILED else None,
             detail=Packed({name: value for name, value in detail.items() if value is not None}),
             unknown=tuple(fields.unknown),
         )

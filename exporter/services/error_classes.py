@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
-from exporter.services.codes import of_cloud
 from exporter.services.document import parsed
+from exporter.services.error_codes import ErrorCodes
 from exporter.services.json_fields import MOST_ROWS, Fields
 from exporter.services.values import clean, meaning, said
 
@@ -116,7 +116,7 @@ def from_object(data: Mapping[str, Any]) -> Envelope:
 def refusal(
     status: int,
     found: Envelope,
-    codes: Mapping[str, Reason],
+    codes: ErrorCodes,
     *,
     otherwise: Reason | None = None,
     request_id: str = "",
@@ -124,12 +124,12 @@ def refusal(
 ) -> PollError:
     """Return the failure that an answer is.
 
-    *codes* is the service's own table. *otherwise* counts where neither code, text nor status says more.
+    *codes* are the service's own. *otherwise* counts where neither code, text nor status says more.
     """
-    reason, code = _by_code(found.codes, codes)
+    reason, code = _by_code(found.codes, codes.reasons)
     if reason is None and THROTTLE_WORDS.search(found.text):
         reason = Reason.THROTTLED
-    coded = any(of_cloud(each, codes) for each in found.codes)
+    coded = any(codes.include(each) for each in found.codes)
     sentence = ""
     if reason is None:
         reason = otherwise or by_status(status, coded=coded)
@@ -148,7 +148,7 @@ def refusal(
 
 
 def rows(
-    data: Mapping[str, Any], name: str, codes: Mapping[str, Reason], unknown: list[str], total: float | None = None
+    data: Mapping[str, Any], name: str, codes: ErrorCodes, unknown: list[str], total: float | None = None
 ) -> list[Row]:
     """Read the list *name* of a 200 answer; a row that is no object stays in its place as ``None``, and is noted.
 
@@ -172,7 +172,7 @@ def page(
     data: Mapping[str, Any],
     name: str,
     total: str,
-    codes: Mapping[str, Reason],
+    codes: ErrorCodes,
     unknown: list[str],
     absent: float | None = None,
 ) -> tuple[list[Row], int | None]:

@@ -6,22 +6,20 @@ import pytest
 
 from exporter.model.job import Job, JobKey
 from exporter.services import registry
-from exporter.services.adapter import Adapter
+from exporter.services.adapter import Adapter, RunHistory
+from exporter.services.codes import failure_code
 from exporter.services.discovery_rule import Rule
 from exporter.services.listing import Lister, Location
 
-SERVICES = pytest.mark.parametrize("adapter", registry.load().values(), ids=registry.load())
+ADAPTERS = registry.load()
+SERVICES = pytest.mark.parametrize("adapter", ADAPTERS.values(), ids=ADAPTERS)
+LISTS = {name: (adapter, adapter.lists) for name, adapter in ADAPTERS.items() if adapter.lists is not None}
+HISTORIES = {name: (adapter, adapter.past) for name, adapter in ADAPTERS.items() if adapter.past is not None}
 
 
 def job(adapter: Adapter) -> Job:
     target = {field: f"the {field}/1" for field in adapter.entry.model_fields}
     return Job(JobKey(adapter.service, "nightly"), "prod", target)
-
-
-def lists(adapter: Adapter) -> Lister[Rule]:
-    if adapter.lists is None:
-        pytest.skip("it has no lists")
-    return adapter.lists
 
 
 @SERVICES
@@ -39,16 +37,23 @@ def test_a_poll_draws_from_the_limit_that_the_service_declares(adapter: Adapter)
     assert " " not in request.path
 
 
-@SERVICES
-def test_a_history_draws_from_a_limit_of_the_service(adapter: Adapter) -> None:
-    if adapter.past is None:
-        pytest.skip("it has no history")
-    assert adapter.past.request(job(adapter), "p", 1).limit in adapter.limits
+@pytest.mark.parametrize(("adapter", "history"), HISTORIES.values(), ids=HISTORIES)
+def test_a_history_draws_from_a_limit_of_the_service(adapter: Adapter, history: RunHistory) -> None:
+    assert history.request(job(adapter), "p", 1).limit in adapter.limits
 
 
 @SERVICES
-def test_a_list_draws_from_the_limit_that_it_declares(adapter: Adapter) -> None:
-    lister, asked = lists(adapter), job(adapter)
+def test_the_codes_of_a_service_begin_as_it_declares(adapter: Adapter) -> None:
+    assert adapter.codes.prefixes
+    assert all(code == code.upper() and adapter.codes.include(code) for code in adapter.codes.reasons)
+    assert [failure_code(f"it failed: {prefix}.0042, see there") for prefix in adapter.codes.prefixes] == [
+        f"{prefix}.0042" for prefix in adapter.codes.prefixes
+    ]
+
+
+@pytest.mark.parametrize(("adapter", "lister"), LISTS.values(), ids=LISTS)
+def test_a_list_draws_from_the_limit_that_it_declares(adapter: Adapter, lister: Lister[Rule]) -> None:
+    asked = job(adapter)
     places = lister.places_request("p")
     rule = lister.rule()
     views = [

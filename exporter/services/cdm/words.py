@@ -9,6 +9,7 @@ from typing import Final
 
 from exporter.model.reason import Reason
 from exporter.model.snapshot import State
+from exporter.services.error_codes import ErrorCodes
 
 NOT_APPLICABLE: Final = -1
 """CDM's mark for "has none": the progress of a failed run, the files of a database job."""
@@ -24,11 +25,14 @@ STATES: Final[Mapping[str, State]] = {
     "STOPPED": State.CANCELLED,
     "UNKNOWN": State.UNKNOWN,
 }
-CODES: Final[Mapping[str, Reason]] = {
-    **dict.fromkeys(("CDM.0001", "CDM.0054", "CDM.0095", "CDM.0100", "CDM.0319"), Reason.NOT_FOUND),
-    **dict.fromkeys(("CDM.0000", "CDM.0036", "CDM.0202"), Reason.SERVER),
-    "CDM.0032": Reason.PERMISSION,
-}
+CODES: Final = ErrorCodes(
+    ("Cdm", "CDM"),
+    {
+        **dict.fromkeys(("CDM.0001", "CDM.0054", "CDM.0095", "CDM.0100", "CDM.0319"), Reason.NOT_FOUND),
+        **dict.fromkeys(("CDM.0000", "CDM.0036", "CDM.0202"), Reason.SERVER),
+        "CDM.0032": Reason.PERMISSION,
+    },
+)
 CLUSTERS: Final[Mapping[str, str]] = {
     "100": "creating",
     "300": "failed",

@@ -79,7 +79,7 @@ class Dli(Adapter):
             native_state=native,
             run=RunId(job.target["job_id"], opaque=True),
             progress=1.0 if state is State.SUCCEEDED else progress,
-            failure_code=failure_code(message, self.codes) if state is State.FAILED else None,
+            failure_code=failure_code(message) if state is State.FAILED else None,
             counts=Packed(subjobs.sums()),
             detail=Packed({name: value for name, value in detail.items() if value is not None}),
             unknown=tuple(fields.unknown),

@@ -132,7 +132,7 @@ def _snapshot(fields: json_fields.Fields, job_id: str, start: float | None) -> S
         progress=1.0 if state is State.SUCCEEDED else None,
         start=start,
         end=end if state.ended else None,
-        failure_code=failure_code(message, CODES) if state is State.FAILED else None,
+        failure_code=failure_code(message) if state is State.FAILED else None,
         detail=Packed({name: value for name, value in detail.items() if value is not None}),
         unknown=tuple(fields.unknown),
     )

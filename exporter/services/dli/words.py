@@ -8,6 +8,7 @@ from exporter.model.reason import Reason
 from exporter.model.snapshot import State
 from exporter.services import error_classes, json_fields
 from exporter.services.codes import codes_in
+from exporter.services.error_codes import ErrorCodes
 
 STATES: Final[Mapping[str, State]] = {
     "LAUNCHING": State.PENDING,
@@ -18,13 +19,16 @@ STATES: Final[Mapping[str, State]] = {
     "FAILED": State.FAILED,
     "CANCELLED": State.CANCELLED,
 }
-CODES: Final[Mapping[str, Reason]] = {
-    **dict.fromkeys(("DLI.0002", "DLI.0023", "DLI.0100", "DLI.12004", "DLI.16001"), Reason.NOT_FOUND),
-    **dict.fromkeys(("DLI.0013", "DLI.0014", "DLI.0015", "DLI.0016"), Reason.AUTH),
-    **dict.fromkeys(("DLI.0012", "DLI.0019", "DLI.0999"), Reason.SERVER),
-    "DLI.0001": Reason.API,
-    "DLI.0003": Reason.PERMISSION,
-}
+CODES: Final = ErrorCodes(
+    ("DLI",),
+    {
+        **dict.fromkeys(("DLI.0002", "DLI.0023", "DLI.0100", "DLI.12004", "DLI.16001"), Reason.NOT_FOUND),
+        **dict.fromkeys(("DLI.0013", "DLI.0014", "DLI.0015", "DLI.0016"), Reason.AUTH),
+        **dict.fromkeys(("DLI.0012", "DLI.0019", "DLI.0999"), Reason.SERVER),
+        "DLI.0001": Reason.API,
+        "DLI.0003": Reason.PERMISSION,
+    },
+)
 
 
 def refusal(fields: json_fields.Fields) -> PollError:
@@ -32,7 +36,7 @@ def refusal(fields: json_fields.Fields) -> PollError:
     found = error_classes.from_object(fields.data)
     if fields.flag("is_success") is False:
         inner = error_classes.envelope(found.text.encode())
-        codes = (*found.codes, *inner.codes, *codes_in(found.text, CODES))
+        codes = (*found.codes, *inner.codes, *codes_in(found.text))
         found = error_classes.Envelope(codes, found.text, found.request_id)
         return error_classes.refusal(200, found, CODES, otherwise=Reason.API)
     otherwise = Reason.API if found.codes else Reason.PAYLOAD
