@@ -151,6 +151,7 @@ class App:
         """Go on with other settings; raises :class:`~exporter.model.errors.SettingsError` before anything changed."""
         fleet = await self._projects.use(settings)
         # Nothing else runs from here to the end: no poll and no scrape sees half of it.
+        gone = set(self.settings.projects) - set(settings.projects)
         self.settings = settings
         changes = parts.registration.swap(settings, fleet)
         self.store.limit(settings.metrics.max_series)
@@ -159,6 +160,8 @@ class App:
             self._journal.retention = settings.poll.retention
         logs.configure(settings.log.level, settings.log.format, settings.log.vendor_text)
         self._name_shard()
+        for project in gone:
+            self.telemetry.forget_project(project)
         await self._projects.close_unused()
         return changes
 

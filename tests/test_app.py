@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer
+from prometheus_client import Counter, Gauge
 
 from exporter.app import App
 from exporter.config import load
@@ -78,6 +79,7 @@ class Running:
 
     def __init__(self, folder: Path, cloud: Cloud, url: str) -> None:
         self.folder, self.cloud, self.url, self.address = folder, cloud, url, ""
+        self.app: App | None = None
         self.path = folder / "exporter.yaml"
         (folder / "secret").write_text(cloud.secret_key)
 
@@ -126,7 +128,7 @@ async def running(folder: Path, **configuration: Any) -> AsyncIterator[Running]:
             return load(there.path, {})
 
         started: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        app = App(await asyncio.to_thread(read), environ={}, read=read, path=there.path)
+        app = there.app = App(await asyncio.to_thread(read), environ={}, read=read, path=there.path)
         work = asyncio.create_task(app.run(started.set_result))
         there.address = (await asyncio.wait_for(started, 60)).rstrip("/")
         try:
@@ -180,3 +182,29 @@ async def test_what_a_reload_takes_away_leaves_no_series_task_or_connection(tmp_
         assert not gone
         assert len(asyncio.all_tasks()) <= tasks + 3
         assert len(list(Path("/proc/self/fd").iterdir())) <= files + 5
+
+
+async def test_no_series_of_a_project_outlives_it(tmp_path: Path) -> None:
+    async with running(tmp_path, projects=2, rules=2) as there, aiohttp.ClientSession() as session:
+        assert there.app is not None
+        telemetry = there.app.telemetry
+        for name, kind, _, labels in telemetry.catalogue:  # some are there only after a failure
+            if "project" in labels and kind != "histogram":
+                metric: Any = telemetry.registry._names_to_collectors[name]
+                if isinstance(metric, Counter | Gauge):
+                    other = ["dli" if label == "service" else "auth" for label in labels]
+                    values = ["p1" if label == "project" else value for label, value in zip(labels, other, strict=True)]
+                    metric.labels(*values).inc(0)
+        while missing := {
+            name
+            for name, _, _, labels in telemetry.catalogue
+            if "project" in labels and "credentials_expiry" not in name
+            if not any(line.startswith(name) and 'project="p1"' in line for line in await there.samples(session))
+        }:
+            await asyncio.sleep(0.5)
+        assert not missing
+        await asyncio.to_thread(there.configure, projects=1)
+        await there.reload(session)
+        for _ in range(3):
+            assert [line for line in await there.samples(session) if "p1" in line] == []
+            await asyncio.sleep(1)

@@ -5,6 +5,7 @@ import platform
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from typing import TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -20,6 +21,7 @@ from prometheus_client import (
 from exporter import __version__
 from exporter.metrics.watched import WatchedCounter, WatchedGauge
 
+M = TypeVar("M", Counter, Gauge)
 PREFIX = "huaweicloud_job_exporter"
 LAG_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 CALL_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -42,6 +44,11 @@ JOURNAL = (
     " journal"
 )
 
+JOURNAL_TOOK = (
+    "Seconds that the last write of the journal took, or the one under way has taken so far; counters of runs show only"
+    " what is written, so they stand still for as long; absent before, and without a journal"
+)
+
 
 class Telemetry:
     """The exporter's own metrics and the registry they are in; *service* is the name of that label."""
@@ -51,6 +58,7 @@ class Telemetry:
         self.registry = CollectorRegistry(auto_describe=True)
         self.catalogue: list[tuple[str, str, str, tuple[str, ...]]] = []
         """Name, type, help and labels of every metric here, for the reference."""
+        self._by_project: list[tuple[Counter | Gauge, tuple[str, ...]]] = []  # that have the label, and all labels
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
@@ -184,6 +192,14 @@ class Telemetry:
             with suppress(KeyError):
                 metric.remove(service, project)
 
+    def forget_project(self, project: str) -> None:
+        """Remove all series of a project that is gone."""
+        for metric, labels in self._by_project:
+            samples = [sample for family in metric.collect() for sample in family.samples]
+            for sample in samples:
+                if sample.labels["project"] == project:
+                    metric.remove(*(sample.labels[label] for label in labels))
+
     def watch(self, series: Callable[[], int], dropped: Callable[[], int]) -> None:
         """Read the number of the jobs' series and of those left out at every scrape."""
         self._gauge("series", "Series of the jobs on /metrics now").set_function(series)
@@ -227,6 +243,10 @@ class Telemetry:
             lambda: {(project,): skew for project, skew in skews().items() if skew is not None},
         )
 
+    def watch_journal(self, seconds: Callable[[], Mapping[tuple[str, ...], float]]) -> None:
+        """Read how long the last write of the journal took, at every scrape."""
+        self._watched("journal_last_write_duration_seconds", JOURNAL_TOOK, (), seconds)
+
     def _watched(
         self, name: str, text: str, labels: tuple[str, ...], read: Callable[[], Mapping[tuple[str, ...], float]]
     ) -> None:
@@ -235,11 +255,16 @@ class Telemetry:
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         self.catalogue.append((f"{PREFIX}_{name}", "gauge", text, labels))
-        return Gauge(f"{PREFIX}_{name}", text, labels, registry=self.registry)
+        return self._kept(Gauge(f"{PREFIX}_{name}", text, labels, registry=self.registry), labels)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         self.catalogue.append((f"{PREFIX}_{name}_total", "counter", text, labels))
-        return Counter(f"{PREFIX}_{name}", text, labels, registry=self.registry)
+        return self._kept(Counter(f"{PREFIX}_{name}", text, labels, registry=self.registry), labels)
+
+    def _kept(self, metric: M, labels: tuple[str, ...]) -> M:
+        if "project" in labels:
+            self._by_project.append((metric, labels))
+        return metric
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
         self.catalogue.append((f"{PREFIX}_{name}", "histogram", text, labels))

@@ -6,7 +6,6 @@ of both whole. A file that cannot be read is set aside and never overwritten. Wh
 
 import asyncio
 import errno
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -24,14 +23,9 @@ from exporter.model.job import JobKey
 from exporter.model.record import Ledger, Record
 from exporter.runs import journal_format, transitions
 from exporter.runs.atomic_file import LOCK, Disk, replace_whole
+from exporter.runs.write_pace import EVERY, WritePace
 from exporter.services.adapter import Adapter
 
-EVERY: Final = 2.0
-"""Seconds at least between two writes."""
-SHARE: Final = 20
-"""A write that took long is followed by a pause of so many times as long,"""
-LONGEST_PAUSE: Final = 10.0
-"""but of so many seconds at most: what is counted meanwhile is shown only after the next write."""
 PARTS: Final = 1 << 16
 """Bytes that are written at once."""
 PATIENCE: Final = 10.0
@@ -67,10 +61,11 @@ class Journal:
         self._all_read: Callable[[], bool] = lambda: True
         self._held: dict[JobKey, Ledger] = {}  # what the file holds
         self._changed = False  # whether something else in it is news
-        self._pause = EVERY
         self._writing = asyncio.Lock()
+        self._pace = WritePace(str(path))
+        telemetry.watch_journal(self._pace.seconds)
         self._failing = False
-        self._in_the_way = False  # a file that could be neither read nor set aside
+        self._in_the_way = False  # a file that is not ours to write over, and not set aside yet
         self._log = structlog.get_logger()
 
     async def open(self) -> None:
@@ -80,6 +75,8 @@ class Journal:
             text = await asyncio.to_thread(self._disk.read, self._path)
             entries = await asyncio.to_thread(journal_format.read, text)
         except FileNotFoundError:
+            # if there was no folder to lock it in, the folder may come with the journal of a process before
+            self._in_the_way = self._lock is None
             return
         except (OSError, journal_format.ForeignError) as error:
             await self._set_aside(error)
@@ -115,7 +112,7 @@ class Journal:
     async def run(self) -> None:
         """Write what is new until cancelled."""
         while True:
-            await asyncio.sleep(self._pause)
+            await asyncio.sleep(self._pace.pause)
             await self.write()
 
     async def write(self) -> None:
@@ -135,13 +132,9 @@ class Journal:
             if not self._changed and all(record.ledger is self._held.get(record.job.key) for record in records):
                 return
             self._changed = False
-            began = time.perf_counter()
             try:
-                if self._in_the_way:  # what could not be read may be read by another, or another time
-                    with suppress(FileNotFoundError):
-                        await asyncio.to_thread(self._rename)
-                    self._in_the_way = False
-                await asyncio.to_thread(replace_whole, self._disk, self._path, _parts(records, gone))
+                with self._pace.timed():
+                    await asyncio.to_thread(self._replace, records, gone)
             except OSError as error:
                 self._changed = True
                 if not self._failing:
@@ -151,7 +144,24 @@ class Journal:
                 self._failing = True
             else:
                 await self._wrote(records, gone)
-            self._pause = min(max(EVERY, SHARE * (time.perf_counter() - began)), LONGEST_PAUSE)
+
+    def _replace(self, records: Sequence[Record], gone: Sequence[journal_format.JournalEntry]) -> None:
+        """Write the file, in a thread; raises ``OSError``."""
+        if self._lock is None:  # there was no folder, or no lock to be had, and that may be over
+            self._lock_late()
+        if self._in_the_way:  # what could not be read may be read by another, or another time
+            with suppress(FileNotFoundError):
+                self._rename()
+        replace_whole(self._disk, self._path, _parts(records, gone))
+        self._in_the_way = False
+
+    def _lock_late(self) -> None:
+        try:
+            self._lock = self._disk.lock(self._path.with_name(self._path.name + LOCK))
+        except OSError:
+            return  # it was logged at the start, and where there are no locks the journal is written without
+        if self._lock is None:
+            raise OSError(errno.EBUSY, "another process uses it; give each exporter, and each shard, its own")
 
     def _still_kept(self) -> list[journal_format.JournalEntry]:
         """Return what is kept of jobs that are gone, and forget those that are gone for too long."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import PATIENCE, ROOT, environment
+from tests.e2e.processes import PATIENCE, ROOT, environment, serving
 from tests.e2e.test_stopping import CONFIG
 
 
@@ -72,3 +72,23 @@ def test_an_interrupted_poll_is_a_failed_command_without_a_traceback(tmp_path: P
             _, said = process.communicate(timeout=PATIENCE)
 
     assert (process.returncode, said) == (1, "")
+
+
+@pytest.mark.parametrize("after", [0.0, 0.02, 0.05, 0.08, 0.2])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_second_signal_while_it_stops_changes_nothing(number: int, after: float, tmp_path: Path) -> None:
+    (tmp_path / "exporter.yaml").write_text(CONFIG)
+    with serving("run", "--config", str(tmp_path / "exporter.yaml")) as (process, _):
+        process.send_signal(signal.SIGTERM)
+        time.sleep(after)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=PATIENCE)
+
+        assert (process.returncode, "Traceback" in said) == (0, False)
+
+
+def test_signals_are_handled_before_anything_is_imported_that_takes_time() -> None:
+    loaded = "import sys; before = set(sys.modules); import exporter.__main__; print(*set(sys.modules) - before)"
+    said = subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert set(said.stdout.split()) <= {"exporter", "exporter.__main__", "_signal", "os", "sys", "types"}

@@ -2,9 +2,12 @@
 
 import asyncio
 import errno
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -18,7 +21,7 @@ from exporter.model.job import Job, JobKey
 from exporter.model.record import Ledger, Record, RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.runs import journal as module
-from exporter.runs import journal_format, transitions
+from exporter.runs import journal_format, transitions, write_pace
 from exporter.runs.atomic_file import Disk
 from exporter.runs.journal import Journal
 from exporter.services import registry
@@ -243,6 +246,104 @@ async def test_a_folder_that_is_not_there_stops_nothing(tmp_path: Path) -> None:
     (tmp_path / "missing").mkdir()
     await kept.journal.write()
     assert kept.rows() == 5 + 6 + 7 + 8
+
+
+async def test_a_folder_that_comes_later_is_locked_and_what_is_in_it_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.0)
+    (tmp_path / "there").mkdir()
+    await filled(tmp_path / "there")
+    text = (tmp_path / "there" / "journal.json").read_bytes()
+    kept, other = Kept(tmp_path / "late"), Kept(tmp_path / "late")
+    await kept.journal.open()
+    kept.register()
+    kept.poll(7)
+    await kept.journal.write()
+    (tmp_path / "there").rename(tmp_path / "late")
+    await kept.journal.write()
+
+    with pytest.raises(ExporterError, match="another process uses the journal"):
+        await other.journal.open()
+    assert [path.read_bytes() for path in (tmp_path / "late").glob("*.aside")] == [text]
+    await kept.journal.close()
+
+
+async def test_a_folder_that_comes_later_and_is_in_use_is_left_to_the_other_process(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "late")
+    await kept.journal.open()
+    kept.register()
+    for number in (4, 5):
+        kept.poll(number)
+    (tmp_path / "late").mkdir()
+    other = Kept(tmp_path / "late")
+    await other.journal.open()
+    with capture_logs() as logs:
+        await kept.journal.write()
+        assert not kept.path.exists()
+        assert kept.rows() == 0
+        await other.journal.close()
+        await kept.journal.write()
+
+    assert [line["error"] for line in logs if line["event"] == "journal failed"] == [
+        "another process uses it; give each exporter, and each shard, its own"
+    ]
+    assert kept.rows() == 5
+    await kept.journal.close()
+
+
+async def test_a_write_that_hangs_is_logged_and_measured_while_it_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write_pace, "SLOW", 0.05)
+    kept, release = Kept(tmp_path), threading.Event()
+
+    def took() -> float | None:
+        name = "huaweicloud_job_exporter_journal_last_write_duration_seconds"
+        return kept.telemetry.registry.get_sample_value(name)
+
+    class Hanging(Disk):
+        def sync(self, file: int) -> None:
+            release.wait(20)
+            super().sync(file)
+
+    kept.journal._disk = Hanging()
+    kept.register()
+    assert took() is None
+    with capture_logs() as logs:
+        writing = asyncio.create_task(kept.journal.write())
+        until = time.monotonic() + 10
+        while not any(line["event"] == "journal slow" for line in logs) and time.monotonic() < until:
+            await asyncio.sleep(0.01)
+        first = took()
+        await asyncio.sleep(0.01)
+        second = took()
+        assert not writing.done()
+        release.set()
+        await writing
+        last = took()
+        monkeypatch.setattr(write_pace, "SLOW", 60.0)
+        kept.poll(4)
+        await kept.journal.write()
+
+    assert first is not None
+    assert second is not None
+    assert last is not None
+    assert 0.05 <= first < second < last
+    assert [line["event"] for line in logs] == ["journal slow", "journal fast again"]
+
+
+@pytest.mark.parametrize(("took", "pause"), [(0.001, 2), (0.2, 4), (4, 10), (1000, 10)])
+async def test_however_long_a_write_took_the_next_follows_within_ten_seconds(
+    took: float, pause: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = iter([0.0, took])
+    monkeypatch.setattr(write_pace, "time", SimpleNamespace(perf_counter=lambda: next(moments)))
+    pace = write_pace.WritePace("j")
+    with pace.timed():
+        pass
+
+    assert pace.pause == pytest.approx(pause)
 
 
 async def test_two_processes_cannot_share_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
