@@ -168,11 +168,11 @@ class Connection(ResponseHandler):
         if self._answer is not None:
             self._second = True  # the first one was whole, so it stays
             return
-        if 100 <= message.code < 200 and message.code != 101:
-            self._interim += 1
-            if self._interim > INTERIM_LIMIT:
-                return
-        else:
+        interim = 100 <= message.code < 200 and message.code != 101
+        self._interim += interim
+        if self._interim > INTERIM_LIMIT:
+            return  # whatever follows them
+        if not interim:
             self._answer, self._head = body, self.received
             if message.code >= FIRST_ERROR or message.code == MISDIRECTED or time.monotonic() > self._expires:
                 self.force_close()  # another connection may lead to a server that works
@@ -200,11 +200,11 @@ class Connection(ResponseHandler):
     def _give_up(self, fault: Exception) -> None:
         """End the connection, and the call that is out on it, from this side."""
         body = self._answer
-        self.fault, self._out = fault, False
+        self.fault, self._out = self.fault or fault, False
         self.abort()
-        self.set_exception(fault)
+        self.set_exception(self.fault)
         if body is not None and not body.is_eof():
-            body.set_exception(fault)
+            body.set_exception(self.fault)
 
     def pause_reading(self) -> None:
         """Note that what came is not parsed for the moment, so its framing cannot be distinguished from its body."""

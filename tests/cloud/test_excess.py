@@ -12,7 +12,7 @@ import pytest
 
 from exporter.cloud.body import unpacked
 from exporter.cloud.client import Client
-from exporter.cloud.connection import SIZE_LIMIT, TooLongError
+from exporter.cloud.connection import INTERIM_LIMIT, SIZE_LIMIT, TooLongError
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
 from exporter.services.document import VALUES_LIMIT, document
@@ -91,6 +91,27 @@ async def test_a_few_interim_answers_are_passed_over() -> None:
             assert (await transport.send(server.url, REQUEST, Nobody())).body == b"{}"
 
     assert server.connections == 1
+
+
+EARLY = b"HTTP/1.1 103 x\r\n\r\n"
+
+
+async def test_as_many_interim_answers_as_are_meant_are_passed_over() -> None:
+    async with serving(EARLY * INTERIM_LIMIT + answer(b"{}")) as server, Client(LATE) as transport:
+        assert (await transport.send(server.url, REQUEST, Nobody())).body == b"{}"
+
+
+@pytest.mark.parametrize("pause", [0, 0.005])
+@pytest.mark.parametrize("number", [INTERIM_LIMIT + 1, 3000])
+async def test_one_more_interim_answer_is_too_many_though_an_answer_follows(number: int, pause: float) -> None:
+    async def script(to: Connection) -> None:
+        if pause:
+            await to.say(*[EARLY] * INTERIM_LIMIT, pause=pause)
+        await to.say(EARLY * (number - (INTERIM_LIMIT if pause else 0)) + answer(b"{}"))
+
+    async with serving(script) as server, Client(LATE) as transport:
+        with pytest.raises(PollError, match="too many headers, interim answers or chunks"):
+            await transport.send(server.url, REQUEST, Nobody())
 
 
 async def test_small_chunks_of_a_short_answer_are_taken() -> None:
