@@ -376,6 +376,17 @@ def test_a_run_after_the_clock_of_the_service_was_set_back_is_counted() -> None:
     assert after(first, second, second).runs == (1, 0, 0)
 
 
+def test_a_run_from_before_the_clock_was_set_back_that_is_told_once_more_counts_no_second_time() -> None:
+    def told(number: int, created: float, state: State = State.SUCCEEDED) -> Snapshot:
+        return Snapshot(state, run=RunId(str(number), created))
+
+    first, second = (4, 4000.0), (5, 500.0)
+    record = after(told(*first, State.RUNNING), told(*first), told(*second, State.RUNNING), told(*second))
+    for _ in range(3):
+        record = after(told(*second), told(*first, State.RUNNING), told(*first), record=record)
+    assert record.runs == (2, 0, 0)
+
+
 def renumbered(number: int, state: State = State.SUCCEEDED) -> Snapshot:
     """Return a run after the service began to count anew: a lower id than all before, a later creation."""
     end = 2.5 * number if state.ended else None

@@ -16,6 +16,7 @@ from exporter.services.registry import load
 ADAPTERS = load()
 CDM = ADAPTERS["cdm"]
 WRITTEN, INSERTED = Measure("rows_written"), Measure("rows_inserted")
+TARGET = {"cluster_id": "c", "job_name": "j"}
 BEGUN, ENDED = 1_000_000.0, 1_000_600.0
 PACE = schedule.Pace(30, 300, 600)
 
@@ -72,6 +73,25 @@ def test_a_counter_that_cannot_be_read_is_added_when_it_can_and_the_others_are_n
     whole = migration(1, counts={Measure("rows_read"): 5, WRITTEN: 6})
     record = after(RUNNING, part, part, whole, whole)
     assert (record.totals["rows_read"], record.totals["rows_written"]) == (5, 6)
+
+
+@pytest.mark.parametrize(
+    "odd", ["null", "NaN", "Infinity", "-Infinity", "1e308", "1e400", "-5", "-1", "-0.0", "3.5", '"many"', "true", "[]"]
+)
+def test_what_is_no_amount_of_rows_is_neither_shown_nor_added_and_what_comes_later_is(odd: str) -> None:
+    def told(rows: str) -> Snapshot:
+        counters = f'{{"org.apache.sqoop.submission.counter.SqoopCounters": {{"ROWS_WRITTEN": {rows}}}}}'
+        run = f'"status": "SUCCEEDED", "submission-id": 1, "creation-date": 1709597421000, "counters": {counters}'
+        return CDM.parse(f'{{"submissions": [{{{run}}}]}}'.encode(), Job(JobKey("cdm", "j"), "p", TARGET), None)
+
+    running = Snapshot(State.RUNNING, run=told("0").run)
+    record = after(running, told(odd), told(odd))
+    assert record.snapshot is not None
+    assert (record.snapshot.counts, record.totals["rows_written"], record.runs) == ({}, 0, (1, 0, 0))
+
+    record = after(told("1000"), told("1000"), record=record)
+    assert record.snapshot is not None
+    assert (record.snapshot.counts, record.totals["rows_written"], record.runs) == ({WRITTEN: 1000}, 1000, (1, 0, 0))
 
 
 def test_an_answer_that_forgets_the_counters_takes_none_back() -> None:

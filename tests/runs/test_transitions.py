@@ -83,6 +83,19 @@ def test_the_duration_is_of_the_last_run_that_ended_by_the_vendors_times_alone()
     assert after("cdm", seen(State.SUCCEEDED, start=56.0, end=55.0)).last_run_duration is None
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "seconds"),
+    [
+        (1709597421.123, 1709597641.849, "220.726"),
+        (1709597421.1, 1709597421.2, "0.1"),
+        (1709597400.0, 1709597400.097, "0.097"),
+        (1709597421.0, 1709597481.0, "60.0"),
+    ],
+)
+def test_a_duration_is_in_whole_milliseconds_as_a_person_would_write_it(start: float, end: float, seconds: str) -> None:
+    assert repr(after("cdm", RUNNING, seen(State.SUCCEEDED, start=start, end=end)).last_run_duration) == seconds
+
+
 def test_dli_keeps_the_counts_last_seen_when_the_run_ends_but_none_that_live() -> None:
     running = replace(RUNNING, counts=TASKS, progress=0.5)
 
