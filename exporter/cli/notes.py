@@ -1,7 +1,6 @@
 """What ``check`` says besides of a configuration that is valid: what may not be meant, and what will be missing."""
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -11,6 +10,11 @@ from pydantic import BaseModel, SecretStr
 from exporter.config import Settings
 from exporter.config.patterns import matches, shown
 from exporter.model.messages import nearest
+from exporter.model.messages import shown as quoted
+from exporter.model.units import duration
+from exporter.polling.schedule import STALE_INTERVALS
+from exporter.services import registry, shapes
+from exporter.services.json_fields import HEXADECIMAL
 
 OTC: Final = frozenset({"eu-de", "eu-nl", "eu-ch2"})
 """Regions of Open Telekom Cloud."""
@@ -24,7 +28,8 @@ REGIONS: Final = frozenset((
 ))
 """Regions in which the vendor lists any of the services."""
 # fmt: on
-PROJECT_ID: Final = re.compile(r"[0-9a-f]{32}")
+MOST: Final = 10
+"""Jobs that are named for one slip."""
 QUOTES: Final = ("'", '"')
 
 
@@ -34,8 +39,10 @@ def notes(settings: Settings) -> Iterator[str]:
     yield from _regions(settings)
     yield from _secrets(settings)
     yield from _twice(settings)
+    yield from _ids(settings)
     if settings.poll.interval > settings.poll.stale_after:
-        yield "poll: warning: interval is longer than stale_after; jobs that run are stale most of the time"
+        after = duration(STALE_INTERVALS * settings.poll.interval)
+        yield f"poll: warning: interval is longer than stale_after; values grow old only after three of it ({after})"
     yield from _zones(settings)
     yield from _files(settings)
     yield from _journal(settings)
@@ -59,8 +66,9 @@ def _secrets(settings: Settings) -> Iterator[str]:
     """Say of keys and ids that no cloud would give, and of files that others may write."""
     for name, project in settings.projects.items():
         where = f"project {name}: warning:"
-        if project.project_id is not None and not PROJECT_ID.fullmatch(project.project_id):
-            yield f"{where} project_id is not 32 hexadecimal digits, as those of this cloud are; check it"
+        if project.project_id is not None and not shapes.PLAIN.fits(project.project_id):
+            remedy = _remedy(shapes.PLAIN, project.project_id)
+            yield f"{where} project_id is not {shapes.PLAIN.words}, as those of this cloud are; {remedy}"
         for kind, key, value in _credentials(project.credentials):
             text = value.get_secret_value() if isinstance(value, SecretStr) else value
             if isinstance(text, str) and text[:1] in QUOTES:
@@ -84,10 +92,36 @@ def _twice(settings: Settings) -> Iterator[str]:
     """Say of jobs that are one at the cloud."""
     first: dict[tuple[object, ...], str] = {}
     for job in settings.jobs:
-        what = (job.key.service, job.project, *sorted(job.target.items()))
+        what = (job.key.service, job.project, *sorted((part, _alike(text)) for part, text in job.target.items()))
         name = first.setdefault(what, job.key.job)
         if name != job.key.job:
             yield f"jobs: warning: {shown(name)} and {shown(job.key.job)} are the same {job.key.service} job"
+
+
+def _alike(text: str) -> str:
+    """Return an id as it is compared: in hexadecimal, capitals make no difference."""
+    return text.lower() if HEXADECIMAL.fullmatch(text) else text
+
+
+def _ids(settings: Settings) -> Iterator[str]:
+    """Say of ids that look like none of the vendor's."""
+    for service, adapter in registry.load().items():
+        odd = [
+            (job, part, shape)
+            for job in settings.jobs
+            for part, shape in adapter.shapes.items()
+            if job.key.service == service and not shape.fits(job.target[part])
+        ]
+        for job, part, shape in odd[:MOST]:
+            said = f"jobs: warning: {service} job {quoted(job.key.job)}: {part} {quoted(job.target[part])}"
+            yield f"{said} is not {shape.words}, as those of this service are; {_remedy(shape, job.target[part])}"
+        if len(odd) > MOST:
+            yield f"jobs: warning: the ids of {len(odd) - MOST} more {service} jobs look like none either; check them"
+
+
+def _remedy(shape: shapes.Shape, text: str) -> str:
+    near = shape.nearest(text)
+    return f"is {near} meant?" if near else "check it"
 
 
 def _zones(settings: Settings) -> Iterator[str]:
@@ -109,6 +143,8 @@ def _journal(settings: Settings) -> Iterator[str]:
     if settings.journal is None:
         return
     folder = settings.journal.parent
+    if settings.journal.exists() and not settings.journal.is_dir() and not settings.journal.is_file():
+        yield f"journal: warning: {settings.journal} is no regular file; name another, or nothing survives a restart"
     if settings.journal.is_dir():
         yield f"journal: warning: {settings.journal} is a directory; name a file in it, or nothing survives a restart"
     if not folder.is_dir():

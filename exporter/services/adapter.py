@@ -19,6 +19,7 @@ from exporter.services import json_fields
 from exporter.services.error_codes import ErrorCodes
 from exporter.services.listing import Lister
 from exporter.services.request import Request
+from exporter.services.shapes import Shape
 
 
 class JobEntry(BaseModel, ABC):
@@ -82,6 +83,8 @@ class Adapter(ABC):
     """The pending words that mean that the job was never started."""
     names: ClassVar[Mapping[str, str]] = {}
     """Fields of an answer that repeat which job was asked for, and the part of :attr:`Job.target` that each repeats."""
+    shapes: ClassVar[Mapping[str, Shape]] = {}
+    """What parts of :attr:`Job.target` look like, as far as the vendor shows any; none is refused for another look."""
     codes: ClassVar[ErrorCodes]
     """The service's own error codes."""
     limits: ClassVar[Mapping[str, float]]

@@ -17,6 +17,7 @@ from exporter.services.adapter import Adapter, Hosts, JobEntry
 from exporter.services.codes import failure_code
 from exporter.services.error_codes import ErrorCodes
 from exporter.services.request import Request, segments
+from exporter.services.shapes import PLAIN
 from exporter.services.values import hundredth
 
 FINE: Final = "DWS.0000"
@@ -66,6 +67,7 @@ class Dws(Adapter):
         "STOP": State.CANCELLED,
     }
     names = {"job_id": "job_id"}
+    shapes = {"job_id": PLAIN}
     codes = ErrorCodes(
         ("DWS",),
         {

@@ -1,6 +1,7 @@
 """What check says of a configuration that is valid and yet may not be meant."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,11 @@ def test_of_what_may_well_be_meant_nothing_is_told() -> None:
     ("project", "expected"),
     [
         ({"region": "cn-nroth-4"}, "is cn-north-4 meant?"),
-        ({"project_id": "abc"}, "project_id is not 32 hexadecimal digits"),
+        ({"project_id": "abc"}, "project_id is not 32 hexadecimal digits, as those of this cloud are; check it"),
+        (
+            {"project_id": "05F2CFF4-5100-D511-2F4B-C00B794EA08E"},
+            "is 05f2cff45100d5112f4bc00b794ea08e meant?",
+        ),
         ({"region": "eu-nl", "cloud": "otc"}, "those are in eu-de"),
         (key(key_id="AK "), "access_key.key_id has a space before or after it"),
         (key(key_id='"AK"'), "access_key.key_id begins with a quote"),
@@ -58,7 +63,65 @@ def test_a_secret_that_everybody_may_write_is_told(tmp_path: Path) -> None:
 
 def test_a_journal_that_is_a_directory_and_intervals_that_make_all_stale_are_told(tmp_path: Path) -> None:
     assert any("is a directory" in sentence for sentence in told({}, journal=str(tmp_path)))
-    assert any("longer than stale_after" in sentence for sentence in told({}, poll={"interval": "11m"}))
+    (sentence,) = told({}, poll={"interval": "11m"})
+    assert "longer than stale_after" in sentence
+    assert "after three of it (33m)" in sentence
+
+
+def test_a_journal_that_is_no_file_is_told(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "journal")
+
+    (sentence,) = told({}, journal=str(tmp_path / "journal"))
+    assert "is no regular file" in sentence
+
+
+@pytest.mark.parametrize(
+    ("job", "expected"),
+    [
+        (
+            {"service": "dli", "job_id": "abc"},
+            'dli job "abc": job_id "abc" is not a UUID, as those of this service are; check it',
+        ),
+        (
+            {"service": "dli", "job_id": "85798b38ae4448ebbb907cf0dcdafe7b"},
+            "is 85798b38-ae44-48eb-bb90-7cf0dcdafe7b meant?",
+        ),
+        (
+            {"service": "dli", "job_id": "'85798b38-ae44-48eb-bb90-7cf0dcdafe7b'"},
+            "is 85798b38-ae44-48eb-bb90-7cf0dcdafe7b meant?",
+        ),
+        ({"service": "dli", "job_id": "85798b38-ae44-48eb-bb90-7cf0dcdafe7"}, "is not a UUID"),
+        (
+            {"service": "dws", "job_id": "2c908088-e884-59fa-4401-8459fbeb6000"},
+            "is 2c908088e88459fa44018459fbeb6000 meant?",
+        ),
+        ({"service": "dws", "job_id": "17"}, "is not 32 hexadecimal digits"),
+        (
+            {"service": "cdm", "cluster_id": "etl", "job_name": "orders"},
+            'cdm job "orders": cluster_id "etl" is not a UUID',
+        ),
+    ],
+)
+def test_an_id_that_looks_like_none_of_its_service_is_told_with_the_nearest_that_does(
+    job: dict[str, str], expected: str
+) -> None:
+    sentences = told({"time_zone": "Asia/Shanghai"}, jobs=[job])
+
+    assert [expected in each for each in sentences] == [True]
+
+
+def test_ids_that_look_like_those_of_their_service_are_fine_and_of_many_that_do_not_some_are_told() -> None:
+    uuid = "85798B38-AE44-48EB-BB90-7CF0DCDAFE7B"
+    good = [
+        {"service": "dli", "job_id": uuid},
+        {"service": "dws", "job_id": "2C9080E88459FA44018459FBEB600001"},
+        {"service": "cdm", "cluster_id": uuid, "job_name": "所有 orders"},
+    ]
+    odd = [{"service": "dli", "job_id": f"id-{number}"} for number in range(500)]
+    sentences = told({"time_zone": "Asia/Shanghai"}, jobs=[*good, *odd])
+
+    assert len(sentences) == 11
+    assert sentences[-1].startswith("jobs: warning: the ids of 490 more dli jobs")
 
 
 def test_one_job_under_two_names_is_told() -> None:
@@ -67,3 +130,6 @@ def test_one_job_under_two_names_is_told() -> None:
     )
 
     assert "jobs: warning: a and b are the same dli job" in told({}, jobs=jobs)
+    uuid = "85798b38-ae44-48eb-bb90-7cf0dcdafe7b"
+    twice = [{"service": "dli", "job_id": uuid, "name": "a"}, {"service": "dli", "job_id": uuid.upper(), "name": "b"}]
+    assert told({}, jobs=twice) == ["jobs: warning: a and b are the same dli job"]

@@ -66,7 +66,7 @@ def test_jobs_that_fit_only_while_few_run_are_a_warning(config: Config) -> None:
 def test_the_interval_that_it_tells_fits_and_a_shorter_one_does_not(config: Config, interval: str) -> None:
     done = exporter("check", *config(jobs("cdm", 500), f"poll: {{interval: {interval}}}"))
 
-    assert ("warning" in done.stdout) == (interval == "4m37s")
+    assert ("prod/cdm: warning" in done.stdout) == (interval == "4m37s")
     assert done.returncode == 0
 
 

@@ -19,6 +19,7 @@ from exporter.services.cdm.words import CODES, NOT_APPLICABLE, STATES
 from exporter.services.codes import failure_code
 from exporter.services.listing import PAGE_SIZE
 from exporter.services.request import Request, segments
+from exporter.services.shapes import UUID
 from exporter.services.values import hundredth
 
 NAMES: Final = {"job-name": "job_name"}
@@ -93,6 +94,7 @@ class Cdm(Adapter):
     limits = {"cdm": 1.8, "cdm_list": 1.8}
     states = STATES
     unstarted = frozenset({"NEW", "NEVER_EXECUTED"})
+    shapes = {"cluster_id": UUID}
     codes = CODES
     lists = CdmLister()
     moved_by_list = True

@@ -19,6 +19,7 @@ from exporter.services.dli.lists import DliLister
 from exporter.services.dli.subjobs import Subjobs
 from exporter.services.dli.words import CODES, STATES, refusal
 from exporter.services.request import Request, segments
+from exporter.services.shapes import UUID
 
 
 class DliEntry(JobEntry):
@@ -47,6 +48,7 @@ class Dli(Adapter):
     limits = {"dli": 5.0}
     states = STATES
     names = {"job_id": "job_id"}
+    shapes = {"job_id": UUID}
     codes = CODES
     lists = DliLister()
     final = True
