@@ -75,7 +75,7 @@ class App:
         self.clock = clock or SystemClock()
         labels = settings.metrics.labels
         self.telemetry = Telemetry(labels.service)
-        self.store = JobStore(settings.metrics.max_series, registry.identity(), labels.service, labels.job)
+        self.store = JobStore(settings.metrics.max_series, registry.declared(), labels.service, labels.job)
         self.telemetry.watch(lambda: self.store.series, lambda: self.store.dropped)
         self._projects = ProjectPool(self.clock, self.telemetry, os.environ if environ is None else environ)
         self._journal: Journal | None = None

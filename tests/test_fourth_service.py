@@ -96,7 +96,7 @@ def test_a_fourth_service_is_configured_called_read_and_shown() -> None:
     assert adapter.request(job, "p").path == "/v2/p/backup"
     assert any("prod/oms" in line for line in report(settings))
     answer = adapter.parse(json.dumps({"state": "Copying", "files": 7}).encode(), job, None)
-    store = JobStore(1000, registry.identity())
+    store = JobStore(1000, registry.declared())
     store.put(transitions.worked(Record(job), answer, 5, adapter))
     lines = b"".join(part for section in store.sections(openmetrics=False) for part in section).decode()
     assert 'huaweicloud_job_info{bucket="backup",cluster_id="",job="copy-backup"' in lines

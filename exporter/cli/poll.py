@@ -146,7 +146,7 @@ def _snapshot(record: Record) -> str:
 
 def _samples(record: Record) -> str:
     """Return the samples; of a metric with several, or a counter, those that are 0 are only counted."""
-    store = JobStore(1_000_000, registry.identity())
+    store = JobStore(1_000_000, registry.declared())
     store.put(record)
     text = b"".join(part for section in store.sections(openmetrics=False) for part in section).decode()
     lines = [line for line in text.splitlines() if not line.startswith("#")]

@@ -43,7 +43,7 @@ def render() -> str:
     telemetry.watch_skew(dict)
     telemetry.watch_refused(dict)
     telemetry.watch_journal(dict)
-    jobs = _table((family.name, family.kind, family.help, family.labels) for family in families(registry.identity()))
+    jobs = _table((family.name, family.kind, family.help, family.labels) for family in families(registry.declared()))
     return f"{INTRODUCTION}\n{jobs}{OWN}\n{_table(telemetry.catalogue)}"
 
 

@@ -26,7 +26,13 @@ TAKEN: Final = frozenset(
         *("result", "limit", "file", "le"),
     )
 )
-"""Labels that some metric has already, those left out by which the services tell one job from another."""
+"""Labels that some metric has already, besides those that services declare."""
+
+
+def _declared_labels() -> set[str]:
+    """Return the labels of what services declare of their jobs."""
+    identity, measures = registry.declared()
+    return {*identity, *(each.label for each in measures)}
 
 
 class Level(StrEnum):
@@ -145,7 +151,7 @@ class Labels(Section):
     @field_validator("service", "job")
     @classmethod
     def _free(cls, value: str, info: ValidationInfo) -> str:
-        if value in TAKEN or value in registry.identity():
+        if value in TAKEN or value in _declared_labels():
             raise ValueError(f"another metric has a label {shown(value)} already; choose another name")
         if info.data.get("service") == value:
             raise ValueError(f"expected another name than metrics.labels.service, {shown(value)}")

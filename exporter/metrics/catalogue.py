@@ -1,9 +1,9 @@
 """Every metric of the jobs, once: its name, type, help, unit and labels, and how it is read from a record.
 
-A value that is not known gives no sample. The exporter's own metrics are in :mod:`exporter.metrics.telemetry`.
+A value that is not known gives no sample. The numbers of a run are declared by the services that read them. The
+exporter's own metrics are in :mod:`exporter.metrics.telemetry`.
 """
 
-from collections.abc import Sequence
 from typing import Final
 
 from exporter.metrics.family import (
@@ -16,15 +16,13 @@ from exporter.metrics.family import (
     gauge,
     info,
     one,
-    open_count,
     run_info,
     runs,
     shown,
     states,
     total,
 )
-
-KEPT: Final = "; after the run ended, as last seen while it ran: a lower bound"
+from exporter.model.measures import Declared
 
 _FAMILIES: Final = (
     Family(
@@ -144,69 +142,18 @@ _FAMILIES: Final = (
         failure,
         labels=("code",),
     ),
-    count(
-        "tasks",
-        "",
-        "Spark tasks by state, summed over the sub-jobs of the answer, from DLI num_*_tasks" + KEPT,
-        "state",
-        ("active", "completed", "skipped", "failed", "killed"),
-    ),
-    count("tasks_planned", "", "Spark tasks planned, summed over the sub-jobs, from DLI num_tasks" + KEPT),
-    count(
-        "stages",
-        "",
-        "Spark stages by state, summed over the sub-jobs, from DLI num_*_stages" + KEPT,
-        "state",
-        ("active", "completed", "skipped", "failed"),
-    ),
-    count(
-        "completed_indices",
-        "",
-        "Spark completed indices, summed over the sub-jobs, from DLI num_completed_indices" + KEPT,
-    ),
-    open_count(
-        "killed_tasks",
-        "Killed Spark tasks by reason, from DLI killed_tasks_summary: the 10 greatest reasons, the rest as other"
-        + KEPT,
-        "reason",
-    ),
-    count(
-        "subjobs",
-        "",
-        "Sub-jobs of the answer by their status, from DLI sub_jobs" + KEPT,
-        "state",
-        ("running", "succeeded", "failed", "unknown"),
-    ),
-    count("rows_read", "", "Rows read by the newest run, from CDM counters ROWS_READ"),
-    count("rows_written", "", "Rows written by the newest run, from CDM counters ROWS_WRITTEN"),
-    count("rows_skipped", "", "Rows skipped by the newest run, from CDM counters ROWS_WRITTEN_SKIPPED"),
-    count("rows_inserted", "", "Rows inserted by the newest run, from CDM write_rows"),
-    count("rows_updated", "", "Rows updated by the newest run, from CDM update_rows"),
-    count("rows_deleted", "", "Rows deleted by the newest run, from CDM delete_rows"),
-    count("read_bytes", "bytes", "Bytes read by the newest run, from CDM counters BYTES_READ"),
-    count("written_bytes", "bytes", "Bytes written by the newest run, from CDM counters BYTES_WRITTEN"),
-    count("size_bytes", "bytes", "Bytes the newest run has to move in all, from CDM counters TOTAL_SIZE"),
-    count("files", "", "Files the newest run has to move in all, from CDM counters TOTAL_FILES"),
-    count("files_read", "", "Files read by the newest run, from CDM counters FILES_READ"),
-    count("files_written", "", "Files written by the newest run, from CDM counters FILES_WRITTEN"),
-    count("files_skipped", "", "Files skipped by the newest run, from CDM counters FILES_SKIPPED"),
-    total("rows_read", "", "Rows read, from CDM counters ROWS_READ,"),
-    total("rows_written", "", "Rows written, from CDM counters ROWS_WRITTEN,"),
-    total("rows_skipped", "", "Rows skipped, from CDM counters ROWS_WRITTEN_SKIPPED,"),
-    total("read_bytes", "bytes", "Bytes read, from CDM counters BYTES_READ,"),
-    total("written_bytes", "bytes", "Bytes written, from CDM counters BYTES_WRITTEN,"),
-    total("files_written", "", "Files written, from CDM counters FILES_WRITTEN,"),
 )
 
 
-def families(identity: Sequence[str]) -> tuple[Family, ...]:
-    """Return every metric of the jobs; *identity* are the labels of ``huaweicloud_job_info`` that services declare."""
+def families(declared: Declared) -> tuple[Family, ...]:
+    """Return every metric of the jobs, those of which the services declare what they are last."""
     whose = Family(
         PREFIX + "info",
         "gauge",
         "Always 1; who the job is: its project as named in the configuration, the region, and the fields of its entry",
-        info(identity),
-        ("project", "region", *identity),
+        info(declared.identity),
+        ("project", "region", *declared.identity),
         guarded=False,
     )
-    return (*_FAMILIES[:3], whose, *_FAMILIES[3:])
+    totals = (total(each) for each in declared.measures if each.total)
+    return (*_FAMILIES[:3], whose, *_FAMILIES[3:], *map(count, declared.measures), *totals)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from exporter.model.measures import MeasureFamily
 from exporter.model.reason import Reason
 from exporter.model.record import Record
 from exporter.model.snapshot import RESULTS, Measure, Snapshot, State
@@ -95,15 +96,16 @@ def runs(record: Record) -> Samples:
     return zip(_RESULTS, record.runs, strict=True)
 
 
-def total(name: str, unit: str, text: str) -> Family:
-    """Return the counter of what a job's runs moved together; *name* is the measure's, *text* what is added up."""
+def total(declared: MeasureFamily) -> Family:
+    """Return the counter of what a job's runs moved together."""
+    name = declared.name
 
     def read(record: Record) -> Samples:
         value = record.totals.get(name)
         return () if value is None else (((), value),)
 
-    rest = " by the runs that succeeded since the job was registered, each added once after it ended"
-    return Family(f"{PREFIX}runs_{name}_total", "counter", text + rest, read, unit=unit)
+    text = declared.total + ", by the runs that succeeded since the job was registered, each added once after it ended"
+    return Family(f"{PREFIX}runs_{name}_total", "counter", text, read, unit=declared.unit)
 
 
 def failure(record: Record) -> Samples:
@@ -126,25 +128,33 @@ def gauge(
     return Family(PREFIX + name, "gauge", text + LAST_POLL, read, labels, unit, measure=measure)
 
 
-def count(name: str, unit: str, text: str, label: str = "", values: Sequence[str] = ("",)) -> Family:
-    """Return the family of one measure with a fixed set of label values."""
-    measures = [Measure(name, value) for value in values]
+def count(declared: MeasureFamily) -> Family:
+    """Return the metric of the measures of one name."""
+    name, label = declared.name, declared.label
+    read = _read_all(name)
+    if declared.values:
+        measures = [Measure(name, value) for value in declared.values]
+        read = _read_each(measures, labelled=bool(label))
+    labels = (label,) if label else ()
+    return gauge(name, declared.unit, declared.help, read, labels=labels, measure=name)
 
+
+def _read_each(measures: Sequence[Measure], *, labelled: bool) -> Callable[[Record], Samples]:
     def read(record: Record) -> Samples:
         shown = record.shown
         if shown is None or not shown.counts:
             return ()
         counts = shown.counts
-        return [((each.label,) if label else (), counts[each]) for each in measures if each in counts]
+        return [((each.label,) if labelled else (), counts[each]) for each in measures if each in counts]
 
-    return gauge(name, unit, text, read, labels=(label,) if label else (), measure=name)
+    return read
 
 
-def open_count(name: str, text: str, label: str) -> Family:
-    """Return the family of one measure whose label values are the vendor's words."""
+def _read_all(name: str) -> Callable[[Record], Samples]:
+    """Read the measures of one name whose labels are the vendor's words."""
 
     def read(record: Record) -> Samples:
         counts = {} if record.shown is None else record.shown.counts
         return [((each.label,), value) for each, value in counts.items() if each.name == name]
 
-    return gauge(name, "", text, read, labels=(label,), measure=name)
+    return read

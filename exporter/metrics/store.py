@@ -1,6 +1,6 @@
 """The newest record of every job, and its rendered lines: what /metrics, the page and the schedule read."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import fields
 from operator import attrgetter
 from typing import TypeAlias
@@ -9,6 +9,7 @@ from exporter.metrics.catalogue import families
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.series_limit import SeriesLimit
 from exporter.model.job import Job, JobKey
+from exporter.model.measures import Declared
 from exporter.model.record import Record
 
 Target: TypeAlias = tuple[str, ...]
@@ -22,14 +23,14 @@ _REST = attrgetter(
 class JobStore:
     """All jobs and their lines; above *max_series* whole jobs are left out, the newest first.
 
-    *identity* are the fields by which entries tell one job from another (:func:`exporter.services.registry.identity`).
+    *declared* is what the services say of their jobs (:func:`exporter.services.registry.declared`).
     *service* and *job* are the names of the two labels that every series has.
     """
 
-    def __init__(self, max_series: int, identity: Sequence[str], service: str = "service", job: str = "job") -> None:
+    def __init__(self, max_series: int, declared: Declared, service: str = "service", job: str = "job") -> None:
         self._records: dict[JobKey, Record] = {}
         self._by_target: dict[Target, dict[JobKey, None]] = {}
-        self._exposition = Exposition(families(identity), service, job)
+        self._exposition = Exposition(families(declared), service, job)
         self._series_limit = SeriesLimit(max_series)
 
     @property

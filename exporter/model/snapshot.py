@@ -62,10 +62,6 @@ class Rows:
         ]
 
 
-LIVE: Final = frozenset({Measure("tasks", "active"), Measure("stages", "active"), Measure("subjobs", "running")})
-"""Measures that mean something only while a run lives; they go when it ends."""
-
-
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """What one answer says of a job's newest run."""

@@ -30,7 +30,7 @@ longer, what was between the oldest of them is given up: it is not counted, rath
 
 def begun(adapter: Adapter) -> Ledger:
     """Return the ledger of a job that is new."""
-    return _begun(tuple(adapter.sums))
+    return _begun(adapter.sums)
 
 
 @lru_cache

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from exporter.model.packed import Packed
 from exporter.model.record import Record
-from exporter.model.snapshot import LIVE, Measure, Snapshot, State
+from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.services.adapter import Adapter
 from exporter.services.codes import OTHER
 
@@ -73,4 +73,4 @@ def counts(record: Record, answer: Snapshot, *, same: bool, adapter: Adapter) ->
         found = {**before.counts, **answer.counts}
     else:
         found = dict(answer.counts or (record.seen if same and adapter.forgets else {}))
-    return Packed({measure: value for measure, value in found.items() if measure not in LIVE})
+    return Packed({measure: value for measure, value in found.items() if measure not in adapter.live})

@@ -9,12 +9,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from functools import cached_property
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
 from exporter.model.job import Job
-from exporter.model.snapshot import Snapshot, State
+from exporter.model.measures import MeasureFamily
+from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.services import json_fields
 from exporter.services.error_codes import ErrorCodes
 from exporter.services.listing import Lister
@@ -99,8 +101,18 @@ class Adapter(ABC):
     """The service's lists of jobs, if it has any."""
     past: ClassVar[RunHistory | None] = None
     """The history of a job's runs, if the service keeps one."""
-    sums: ClassVar[tuple[str, ...]] = ()
-    """Measures that are added up over the runs of a job that succeeded."""
+    measures: ClassVar[tuple[MeasureFamily, ...]] = ()
+    """The numbers that it reads of a run."""
+
+    @cached_property
+    def sums(self) -> tuple[str, ...]:
+        """The measures that are added up over the runs of a job that succeeded."""
+        return tuple(each.name for each in self.measures if each.total)
+
+    @cached_property
+    def live(self) -> frozenset[Measure]:
+        """The measures that mean something only while a run lives."""
+        return frozenset(measure for each in self.measures for measure in each.measures_alive())
 
     @property
     def limit(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from exporter import services
+from exporter.model.measures import Declared, united
 from exporter.services.adapter import Adapter
 
 
@@ -26,6 +27,8 @@ def _load(folders: tuple[str, ...]) -> Mapping[str, Adapter]:
     return found
 
 
-def identity() -> tuple[str, ...]:
-    """Return the fields of all entries, which tell one job from another: labels of ``huaweicloud_job_info``."""
-    return tuple(dict.fromkeys(name for adapter in load().values() for name in adapter.entry.model_fields))
+def declared() -> Declared:
+    """Return what all services declare of their jobs."""
+    adapters = load().values()
+    identity = dict.fromkeys(name for adapter in adapters for name in adapter.entry.model_fields)
+    return Declared(tuple(identity), united(each for adapter in adapters for each in adapter.measures))

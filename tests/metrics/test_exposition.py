@@ -62,7 +62,7 @@ class Peer(Collector):
         self.records, self.service, self.job = records, service, job
 
     def collect(self) -> Iterator[Metric]:
-        for family in families(registry.identity()):
+        for family in families(registry.declared()):
             yield self._family(family)
 
     def _family(self, family: Family) -> Metric:
@@ -81,7 +81,7 @@ def body(store: JobStore, openmetrics: bool, *names: str) -> str:
 
 
 def board_of(*records: Record, **options: Any) -> JobStore:
-    store = JobStore(**{"max_series": 10**9, "identity": registry.identity(), **options})
+    store = JobStore(**{"max_series": 10**9, "declared": registry.declared(), **options})
     for record in records:
         store.put(record)
     return store
@@ -212,7 +212,7 @@ def test_a_job_that_grows_pushes_the_newest_out_and_one_that_goes_lets_it_back(j
     assert store.series == 24
 
 
-@pytest.mark.parametrize("family", families(registry.identity()), ids=lambda family: family.name)
+@pytest.mark.parametrize("family", families(registry.declared()), ids=lambda family: family.name)
 def test_a_family_keeps_the_rules_of_the_field(family: Family) -> None:
     assert family.name.startswith("huaweicloud_job_")
     assert family.name.endswith("_total") == (family.kind == "counter")
@@ -223,7 +223,7 @@ def test_a_family_keeps_the_rules_of_the_field(family: Family) -> None:
 
 
 def test_jobs_that_come_when_others_are_left_out_are_left_out_before_their_first_poll(job: MakeJob) -> None:
-    store = JobStore(30, registry.identity())
+    store = JobStore(30, registry.declared())
     for number in range(20):
         store.put(Record(job("dli", f"job {number}"), up=False))
     lines = [line for line in body(store, False).splitlines() if not line.startswith("#")]

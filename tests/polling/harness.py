@@ -103,7 +103,7 @@ async def world(
     clock = clock or WarpClock(asyncio.get_running_loop())
     cloud = Cloud(clock=clock.now, wall=clock.now)
     populate(cloud)
-    store, telemetry, adapters = JobStore(10**9, registry.identity()), Telemetry(), load()
+    store, telemetry, adapters = JobStore(10**9, registry.declared()), Telemetry(), load()
     async with TestServer(make_app(cloud)) as server, Client(timeout, clock=clock) as transport:
         url = str(server.make_url("")).rstrip("/")
         kinds = {"demo": credentials or _access_key, **({"other": other} if other else {})}

@@ -115,4 +115,4 @@ def test_troubleshooting_names_only_alerts_and_metrics_that_exist() -> None:
 def test_recording_rules_leave_out_every_label_that_tells_which_run_or_target_a_job_has() -> None:
     rules = (FOLDER / "rules/recording.yml").read_text()
 
-    assert f"max without ({', '.join(sorted(registry.identity()))}) (huaweicloud_job_info)" in rules
+    assert f"max without ({', '.join(sorted(registry.declared().identity))}) (huaweicloud_job_info)" in rules

@@ -92,7 +92,7 @@ class Life:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.store = JobStore(10**6, registry.identity())
+        self.store = JobStore(10**6, registry.declared())
         self.telemetry = Telemetry()
         self.journal = Journal(FILE, 3600, self.store, world.clock, self.telemetry, world.disk)
 

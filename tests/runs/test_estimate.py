@@ -22,7 +22,7 @@ from exporter.services.registry import load
 
 ADAPTERS = load()
 NAME = "huaweicloud_job_estimated_completion_timestamp_seconds"
-FAMILY = next(family for family in families(registry.identity()) if family.name == NAME)
+FAMILY = next(family for family in families(registry.declared()) if family.name == NAME)
 
 
 def running(progress: float | None = None, run: str = "1", **changes: Any) -> Snapshot:

@@ -50,7 +50,7 @@ class Kept:
 
     def __init__(self, folder: Path, clock: Clock | None = None) -> None:
         self.clock = clock or Clock()
-        self.store, self.telemetry = JobStore(10**6, registry.identity()), Telemetry()
+        self.store, self.telemetry = JobStore(10**6, registry.declared()), Telemetry()
         self.path = folder / "journal.json"
         self.journal = Journal(self.path, 3600, self.store, self.clock, self.telemetry)
         self.numbers = 0

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from exporter.metrics.catalogue import families
 from exporter.model.job import Job, JobKey
 from exporter.services import registry
 from exporter.services.adapter import Adapter, RunHistory
@@ -49,6 +50,21 @@ def test_the_codes_of_a_service_begin_as_it_declares(adapter: Adapter) -> None:
     assert [failure_code(f"it failed: {prefix}.0042, see there") for prefix in adapter.codes.prefixes] == [
         f"{prefix}.0042" for prefix in adapter.codes.prefixes
     ]
+
+
+@SERVICES
+def test_what_is_added_up_over_the_runs_is_one_number_and_what_lives_is_among_the_labels(adapter: Adapter) -> None:
+    for each in adapter.measures:
+        assert not (each.total and each.label)
+        assert bool(each.label) == (each.values != ("",))
+        assert not each.values or set(each.live) <= set(each.values)
+        assert not each.unit or each.name.endswith(f"_{each.unit}")
+
+
+def test_no_two_metrics_of_the_jobs_have_one_name() -> None:
+    names = [family.name for family in families(registry.declared())]
+
+    assert len(names) == len(set(names))
 
 
 @pytest.mark.parametrize(("adapter", "lister"), LISTS.values(), ids=LISTS)

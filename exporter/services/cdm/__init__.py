@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from exporter.model.errors import PollError, first_line
 from exporter.model.job import Job
+from exporter.model.measures import MeasureFamily
 from exporter.model.packed import Packed
 from exporter.model.reason import Reason
 from exporter.model.record import RunId
@@ -44,6 +45,29 @@ MOVED: Final[Mapping[str, Measure]] = {
     "FILES_SKIPPED": Measure("files_skipped"),
 }
 """Table 6; told only of a run that succeeded."""
+
+
+def _total(name: str, field: str, what: str, done: str, unit: str = "") -> MeasureFamily:
+    """Return a measure that is added up over the runs, such as *what* "Rows" and *done* "read"."""
+    told = f"from CDM counters {field}"
+    return MeasureFamily(name, f"{what} {done} by the newest run, {told}", unit, total=f"{what} {done}, {told}")
+
+
+MEASURES: Final = (
+    _total("rows_read", "ROWS_READ", "Rows", "read"),
+    _total("rows_written", "ROWS_WRITTEN", "Rows", "written"),
+    _total("rows_skipped", "ROWS_WRITTEN_SKIPPED", "Rows", "skipped"),
+    MeasureFamily("rows_inserted", "Rows inserted by the newest run, from CDM write_rows"),
+    MeasureFamily("rows_updated", "Rows updated by the newest run, from CDM update_rows"),
+    MeasureFamily("rows_deleted", "Rows deleted by the newest run, from CDM delete_rows"),
+    _total("read_bytes", "BYTES_READ", "Bytes", "read", "bytes"),
+    _total("written_bytes", "BYTES_WRITTEN", "Bytes", "written", "bytes"),
+    MeasureFamily("size_bytes", "Bytes the newest run has to move in all, from CDM counters TOTAL_SIZE", "bytes"),
+    MeasureFamily("files", "Files the newest run has to move in all, from CDM counters TOTAL_FILES"),
+    MeasureFamily("files_read", "Files read by the newest run, from CDM counters FILES_READ"),
+    _total("files_written", "FILES_WRITTEN", "Files", "written"),
+    MeasureFamily("files_skipped", "Files skipped by the newest run, from CDM counters FILES_SKIPPED"),
+)
 
 
 class CdmEntry(JobEntry):
@@ -99,7 +123,7 @@ class Cdm(Adapter):
     lists = CdmLister()
     moved_by_list = True
     past = CdmPast()
-    sums = ("rows_read", "rows_written", "rows_skipped", "read_bytes", "written_bytes", "files_written")
+    measures = MEASURES
     final = False
 
     def request(self, job: Job, project_id: str) -> Request:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from exporter.model.errors import first_line
+from exporter.model.measures import MeasureFamily
 from exporter.model.snapshot import Measure, Rows
 from exporter.services import json_fields
 from exporter.services.values import clean, meaning
@@ -29,13 +30,7 @@ SUMS: Final[Mapping[str, Measure]] = {
 KILLED: Final = list(SUMS).index("num_killed_tasks")
 ACTIVE: Final = frozenset({"num_active_tasks", "num_active_stages"})
 """What a sub-job that ended has none of, whatever figure came last: Spark is known to say -2 then."""
-COLUMNS: Final = (
-    *("id", "name", "description", "submission_time", "submission_timestamp_seconds"),
-    *("completion_time", "completion_timestamp_seconds", "stage_ids", "job_group", "status"),
-    *SUMS,
-    "killed_tasks_summary",
-)
-"""What page and JSON show of a sub-job: table 3."""
+KEPT: Final = "; after the run ended, as last seen while it ran: a lower bound"
 SUBJOB_STATES: Final = {
     "RUNNING": "running",
     "SUCCEEDED": "succeeded",
@@ -43,6 +38,48 @@ SUBJOB_STATES: Final = {
     "UNKNOWN": "unknown",
 }
 """Spark's JobExecutionStatus, which table 3 refers to."""
+MEASURES: Final = (
+    MeasureFamily(
+        "tasks",
+        "Spark tasks by state, summed over the sub-jobs of the answer, from DLI num_*_tasks" + KEPT,
+        label="state",
+        values=("active", "completed", "skipped", "failed", "killed"),
+        live=("active",),
+    ),
+    MeasureFamily("tasks_planned", "Spark tasks planned, summed over the sub-jobs, from DLI num_tasks" + KEPT),
+    MeasureFamily(
+        "stages",
+        "Spark stages by state, summed over the sub-jobs, from DLI num_*_stages" + KEPT,
+        label="state",
+        values=("active", "completed", "skipped", "failed"),
+        live=("active",),
+    ),
+    MeasureFamily(
+        "completed_indices",
+        "Spark completed indices, summed over the sub-jobs, from DLI num_completed_indices" + KEPT,
+    ),
+    MeasureFamily(
+        "killed_tasks",
+        "Killed Spark tasks by reason, from DLI killed_tasks_summary: the 10 greatest reasons, the rest as other"
+        + KEPT,
+        label="reason",
+        values=(),
+    ),
+    MeasureFamily(
+        "subjobs",
+        "Sub-jobs of the answer by their status, from DLI sub_jobs" + KEPT,
+        label="state",
+        values=tuple(SUBJOB_STATES.values()),
+        live=("running",),
+    ),
+)
+COLUMNS: Final = (
+    *("id", "name", "description", "submission_time", "submission_timestamp_seconds"),
+    *("completion_time", "completion_timestamp_seconds", "stage_ids", "job_group", "status"),
+    *SUMS,
+    "killed_tasks_summary",
+)
+"""What page and JSON show of a sub-job: table 3."""
 SUBJOBS: Final = tuple(Measure("subjobs", state) for state in SUBJOB_STATES.values())
 ENDED: Final = frozenset({"succeeded", "failed"})
 MOST_SHOWN: Final = 500

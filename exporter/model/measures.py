@@ -1,0 +1,60 @@
+"""What a service declares of the numbers that it reads: one metric for all measures of a name."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from exporter.model.snapshot import Measure
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureFamily:
+    """All measures of one name, which are shown as ``huaweicloud_job_<name>``."""
+
+    name: str
+    help: str
+    """What the number is and where the vendor tells it, for HELP."""
+    unit: str = ""
+    """As it stands at the end of the name, empty if none does."""
+    label: str = ""
+    values: tuple[str, ...] = ("",)
+    """The values of the label, in the order in which they are shown; empty if they are the vendor's words."""
+    live: tuple[str, ...] = ()
+    """Those of them that mean something only while a run lives: they go when it ends."""
+    total: str = ""
+    """What is added up over the runs that succeeded, for HELP; empty if nothing is."""
+
+    def measures_alive(self) -> Iterable[Measure]:
+        """Return the measures that mean something only while a run lives."""
+        return (Measure(self.name, value) for value in self.live)
+
+
+class Declared(NamedTuple):
+    """What the services declare of their jobs, as far as metrics show it."""
+
+    identity: tuple[str, ...]
+    """The fields by which entries tell one job from another: labels of ``huaweicloud_job_info``."""
+    measures: tuple[MeasureFamily, ...]
+    """One of a name."""
+
+
+def united(declared: Iterable[MeasureFamily]) -> tuple[MeasureFamily, ...]:
+    """Return one family of each name: its help says what it is in each of the services that have it.
+
+    Raises ``ValueError`` if two of one name have another unit or label.
+    """
+    found: dict[str, MeasureFamily] = {}
+    for new in declared:
+        old = found.setdefault(new.name, new)
+        if (old.unit, old.label) != (new.unit, new.label):
+            raise ValueError(f"two services declare {new.name} with another unit or label")
+        if old is not new:
+            both = dict.fromkeys((*old.values, *new.values)) if old.values and new.values else ()
+            found[new.name] = replace(
+                old, help=_joined(old.help, new.help), values=tuple(both), total=_joined(old.total, new.total)
+            )
+    return tuple(found.values())
+
+
+def _joined(*texts: str) -> str:
+    return "; ".join(dict.fromkeys(text for text in texts if text))
