@@ -29,6 +29,18 @@ class MeasureFamily:
         return (Measure(self.name, value) for value in self.live)
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Which measures tell how much of a run is done, for an estimate of its end."""
+
+    planned: Measure
+    done: Measure
+    skipped: Measure | None = None
+    """What is planned and will never be done; not said is none."""
+    parts: str = ""
+    """The name of the measures that count the parts of a run, if it plans its work part by part."""
+
+
 class Declared(NamedTuple):
     """What the services declare of their jobs, as far as metrics show it."""
 

@@ -1,8 +1,8 @@
 """When a run may be done: an estimate of ours, from what its answers and its earlier runs said. None is made up.
 
-The answers of the present run are read as work done of work planned: tasks where they are told (DLI), else the
-progress. What was done between two of its changes gives the rate, the later the more it counts, so a run that becomes
-faster or slower is followed. A stall is no rate.
+The answers of the present run are read as work done of work planned: what the service declares as its work (the tasks
+of DLI), else the progress. What was done between two of its changes gives the rate, the later the more it counts, so a
+run that becomes faster or slower is followed. A stall is no rate.
 
 DLI plans its work sub-job by sub-job, so what is planned may not be all. Earlier runs of the same name tell how much it
 was in the end; without them work that grew is believed to be all only if it has not grown again for long.
@@ -13,13 +13,10 @@ import statistics
 import struct
 from typing import Final, NamedTuple
 
+from exporter.model.measures import Work
 from exporter.model.record import Record
-from exporter.model.snapshot import Measure, Snapshot, State
+from exporter.model.snapshot import Snapshot, State
 
-PLANNED: Final = Measure("tasks_planned")
-COMPLETED: Final = Measure("tasks", "completed")
-SKIPPED: Final = Measure("tasks", "skipped")
-SUBJOBS: Final = "subjobs"
 MOVES: Final = 3
 """Changes of the work done that must have been seen."""
 SHARE: Final = 0.03
@@ -82,12 +79,14 @@ _FORM: Final = struct.Struct(f"<{len(Evidence._fields)}d")
 """Evidence is kept as bytes, because there may be a hundred thousand."""
 
 
-def follow(raw: bytes, answer: Snapshot, polled_at: float | None, wall: float, at: float) -> bytes:
+def follow(raw: bytes, answer: Snapshot, work: Work | None, polled_at: float | None, wall: float, at: float) -> bytes:
     """Return the evidence *raw* of a run after *answer* at *at*; the poll before that worked was at *polled_at*.
+
+    *work* is what the service declares as the work of a run.
 
     *wall* is *at* in Unix seconds, as the vendor tells the start of the run.
     """
-    told = _told(answer) if answer.state is State.RUNNING else None
+    told = _told(answer, work) if answer.state is State.RUNNING else None
     if told is None:
         return raw
     tasks, done, planned = told
@@ -95,7 +94,7 @@ def follow(raw: bytes, answer: Snapshot, polled_at: float | None, wall: float, a
     if old is None or tasks > old.tasks:
         start = None if answer.start is None else answer.start - wall + at
         first = _first(start, tasks, done, planned, at)
-        return _FORM.pack(*(first._replace(grown=math.inf) if _subjobs(answer) > 1 else first))
+        return _FORM.pack(*(first._replace(grown=math.inf) if _parts(answer, work) > 1 else first))
     if tasks < old.tasks:
         return raw  # between two sub-jobs: progress is no measure of the tasks
     gone = old.gone
@@ -176,18 +175,19 @@ def _by_rate(found: Evidence, usual: float | None, at: float) -> float | None:
     return found.at + (found.total - found.done) * found.time / found.work
 
 
-def _told(answer: Snapshot) -> tuple[float, float, float] | None:
-    """Return whether tasks are told, the work done and the work planned."""
-    planned, done = answer.counts.get(PLANNED), answer.counts.get(COMPLETED)
-    if planned is not None and done is not None:
-        planned -= answer.counts.get(SKIPPED, 0.0)
+def _told(answer: Snapshot, work: Work | None) -> tuple[float, float, float] | None:
+    """Return whether the service's own work is told, the work done and the work planned."""
+    counts = answer.counts
+    planned, done = (counts.get(work.planned), counts.get(work.done)) if work else (None, None)
+    if work is not None and planned is not None and done is not None:
+        planned -= 0.0 if work.skipped is None else counts.get(work.skipped, 0.0)
         if planned > 0:
             return 1.0, min(done, planned), planned
     return None if answer.progress is None else (0.0, answer.progress, 1.0)
 
 
-def _subjobs(answer: Snapshot) -> float:
-    return sum(number for measure, number in answer.counts.items() if measure.name == SUBJOBS)
+def _parts(answer: Snapshot, work: Work | None) -> float:
+    return sum(number for measure, number in answer.counts.items() if work is not None and measure.name == work.parts)
 
 
 def _first(start: float | None, tasks: float, done: float, planned: float, at: float) -> Evidence:

@@ -65,7 +65,7 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
     ledger = accounting.count(record.ledger, answer, seen_at, confirmed=confirmed, again=again, gaps=gaps)
     told = record.evidence if same else b""
     durations, planned = _earlier(record, answer, ledger, told)
-    evidence = estimate.follow(told, answer, record.answered_at, at, steady)
+    evidence = estimate.follow(told, answer, adapter.work, record.answered_at, at, steady)
     ended = replace(answer, counts=counts(record, answer, same=same, adapter=adapter)) if answer.state.ended else answer
     return replace(
         _counted(record, ledger),

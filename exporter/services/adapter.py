@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from exporter.model.job import Job
-from exporter.model.measures import MeasureFamily
+from exporter.model.measures import MeasureFamily, Work
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.services import json_fields
 from exporter.services.error_codes import ErrorCodes
@@ -103,6 +103,8 @@ class Adapter(ABC):
     """The history of a job's runs, if the service keeps one."""
     measures: ClassVar[tuple[MeasureFamily, ...]] = ()
     """The numbers that it reads of a run."""
+    work: ClassVar[Work | None] = None
+    """Which of them tell how much of a run is done; without it an estimate goes by the progress."""
 
     @cached_property
     def sums(self) -> tuple[str, ...]:

@@ -61,6 +61,15 @@ def test_what_is_added_up_over_the_runs_is_one_number_and_what_lives_is_among_th
         assert not each.unit or each.name.endswith(f"_{each.unit}")
 
 
+@SERVICES
+def test_the_work_of_a_run_is_among_the_numbers_that_the_service_reads(adapter: Adapter) -> None:
+    if adapter.work is not None:
+        names = {each.name: each.values for each in adapter.measures}
+        for measure in filter(None, (adapter.work.planned, adapter.work.done, adapter.work.skipped)):
+            assert measure.label in names[measure.name]
+        assert not adapter.work.parts or adapter.work.parts in names
+
+
 def test_no_two_metrics_of_the_jobs_have_one_name() -> None:
     names = [family.name for family in families(registry.declared())]
 

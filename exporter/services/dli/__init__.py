@@ -16,7 +16,7 @@ from exporter.services import json_fields
 from exporter.services.adapter import Adapter, Hosts, JobEntry
 from exporter.services.codes import failure_code
 from exporter.services.dli.lists import DliLister
-from exporter.services.dli.subjobs import MEASURES, Subjobs
+from exporter.services.dli.subjobs import MEASURES, WORK, Subjobs
 from exporter.services.dli.words import CODES, STATES, refusal
 from exporter.services.request import Request, segments
 from exporter.services.shapes import UUID
@@ -52,6 +52,7 @@ class Dli(Adapter):
     codes = CODES
     lists = DliLister()
     measures = MEASURES
+    work = WORK
     final = True
     forgets = True
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from exporter.model.errors import first_line
-from exporter.model.measures import MeasureFamily
+from exporter.model.measures import MeasureFamily, Work
 from exporter.model.snapshot import Measure, Rows
 from exporter.services import json_fields
 from exporter.services.values import clean, meaning
@@ -73,6 +73,7 @@ MEASURES: Final = (
         live=("running",),
     ),
 )
+WORK: Final = Work(Measure("tasks_planned"), Measure("tasks", "completed"), Measure("tasks", "skipped"), "subjobs")
 COLUMNS: Final = (
     *("id", "name", "description", "submission_time", "submission_timestamp_seconds"),
     *("completion_time", "completion_timestamp_seconds", "stage_ids", "job_group", "status"),
