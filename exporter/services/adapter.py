@@ -87,6 +87,8 @@ class Adapter(ABC):
     """Fields of an answer that repeat which job was asked for, and the part of :attr:`Job.target` that each repeats."""
     shapes: ClassVar[Mapping[str, Shape]] = {}
     """What parts of :attr:`Job.target` look like, as far as the vendor shows any; none is refused for another look."""
+    absent: ClassVar[float | None] = None
+    """The number by which its answers say that there is none, such as -1."""
     codes: ClassVar[ErrorCodes]
     """The service's own error codes."""
     limits: ClassVar[Mapping[str, float]]
@@ -132,7 +134,7 @@ class Adapter(ABC):
         :class:`~exporter.model.errors.PollError` if the answer is of another job, is a failure in disguise or tells
         no state, and nothing else, whatever the bytes are.
         """
-        fields = json_fields.Fields(json_fields.document(body), zone=zone)
+        fields = json_fields.Fields(json_fields.document(body), zone=zone, absent=self.absent)
         fields.check_job(self.names, job.target)
         return self.snapshot(fields, job)
 

@@ -147,14 +147,13 @@ def refusal(
     )
 
 
-def rows(
-    data: Mapping[str, Any], name: str, codes: ErrorCodes, unknown: list[str], total: float | None = None
-) -> list[Row]:
+def rows(fields: Fields, name: str, codes: ErrorCodes, total: float | None = None) -> list[Row]:
     """Read the list *name* of a 200 answer; a row that is no object stays in its place as ``None``, and is noted.
 
     An empty list beside an error is that error, and what holds no list tells nothing: it must not pass for "there are
     none". Nor does null, unless the *total* beside it is 0.
     """
+    data = fields.data
     found = Envelope() if data.get(name) else from_object(data)
     if found.codes:
         raise refusal(200, found, codes, otherwise=Reason.API)
@@ -162,27 +161,19 @@ def rows(
         return []
     if not isinstance(data.get(name), list):
         raise PollError(Reason.PAYLOAD, f"the answer holds no list {name}")
-    read = Fields(data, unknown).objects(name)
+    read = fields.objects(name)
     if read is None:
         raise PollError(Reason.PAYLOAD, f"the list {name} of the answer has more than {MOST_ROWS} rows")
     return read
 
 
-def page(
-    data: Mapping[str, Any],
-    name: str,
-    total: str,
-    codes: ErrorCodes,
-    unknown: list[str],
-    absent: float | None = None,
-) -> tuple[list[Row], int | None]:
+def page(fields: Fields, name: str, total: str, codes: ErrorCodes) -> tuple[list[Row], int | None]:
     """Read one page of the list *name*, and the field *total*: how many rows all pages have together.
 
     A total that is less than the rows beside it says nothing, and is noted.
     """
-    fields = Fields(data, unknown)
-    told = fields.count(total, absent=absent)
-    read = rows(data, name, codes, unknown, told)
+    told = fields.count(total)
+    read = rows(fields, name, codes, told)
     if told is not None and told < len(read):
         fields.unreadable(total)
         told = None

@@ -35,10 +35,10 @@ FLAGS: Final = {"true": True, "false": False}
 class Fields:
     """The fields of one JSON object; what cannot be read is appended to *unknown* as ``prefix`` + name.
 
-    *zone* is how to read times that name none.
+    *zone* is how to read times that name none. *absent* is the number by which the service says that there is none.
     """
 
-    __slots__ = ("_noted", "_prefix", "data", "unknown", "zone")
+    __slots__ = ("_noted", "_prefix", "absent", "data", "unknown", "zone")
 
     def __init__(
         self,
@@ -46,11 +46,13 @@ class Fields:
         unknown: list[str] | None = None,
         prefix: str = "",
         zone: tzinfo | None = None,
+        absent: float | None = None,
     ) -> None:
         self.data = data
         self.unknown: list[str] = [] if unknown is None else unknown
         self._prefix = prefix
         self.zone = zone
+        self.absent = absent
         self._noted: tuple[str, ...] = ()
 
     def unreadable(self, name: str) -> None:
@@ -59,9 +61,17 @@ class Fields:
             self._noted += (name,)
             self.unknown.append(self._prefix + name)
 
+    def row(self, data: Mapping[str, Any], prefix: str = "") -> "Fields":
+        """Return the fields of another object of the same answer; what they note begins with *prefix*."""
+        return Fields(data, self.unknown, self._prefix + prefix, self.zone, self.absent)
+
+    def apart(self, data: Mapping[str, Any]) -> "Fields":
+        """Return the fields of another object of the same answer, which note for themselves."""
+        return Fields(data, zone=self.zone, absent=self.absent)
+
     def within(self, name: str, prefix: str = "") -> "Fields":
         """Return the fields of the object *name*, none if it is not said; what they note begins with *prefix*."""
-        return Fields(self.object(name) or {}, self.unknown, self._prefix + prefix, self.zone)
+        return self.row(self.object(name) or {}, prefix)
 
     def only(self, names: Collection[str]) -> dict[str, Any]:
         """Return the fields *names* that are there, as they came."""
@@ -79,13 +89,8 @@ class Fields:
         """Whether these fields name the job that was asked for, or none."""
         return all(_same(told, target[part]) for field, part in names.items() if (told := self.text(field)) is not None)
 
-    def amount(
-        self, name: str, *, full: float = LARGEST, absent: float | None = None, suffix: str = ""
-    ) -> float | None:
-        """Read a number that cannot be negative nor above *full*.
-
-        *absent* is the service's mark for "not said"; *suffix* is a sign that may follow a number sent as text.
-        """
+    def amount(self, name: str, *, full: float = LARGEST, suffix: str = "") -> float | None:
+        """Read a number that cannot be negative nor above *full*; *suffix* may follow one that is sent as text."""
         value = self.data.get(name)
         if type(value) is int and 0 <= value <= full:
             return value  # by far the most
@@ -98,19 +103,19 @@ class Fields:
         except ValueError:
             self.unreadable(name)
             return None
-        if read == absent:
+        if read == self.absent:
             return None
         if not 0 <= read <= full:
             self.unreadable(name)
             return None
         return read
 
-    def count(self, name: str, *, absent: float | None = None) -> int | None:
+    def count(self, name: str) -> int | None:
         """Read how many there are of something, as :meth:`amount` does: a whole number."""
         value = self.data.get(name)
         if type(value) is int and 0 <= value <= LARGEST:
             return value  # by far the most
-        read = self.amount(name, absent=absent)
+        read = self.amount(name)
         if read is None:
             return None
         if not float(read).is_integer():
@@ -124,7 +129,7 @@ class Fields:
         if not said(value):
             return None
         try:
-            return timestamps.moment(value, self.zone)
+            return timestamps.moment(value, self.zone, self.absent)
         except ValueError:
             self.unreadable(name)
             return None

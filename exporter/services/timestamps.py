@@ -12,8 +12,6 @@ from typing import Final
 
 from exporter.services.values import NUMBER, number
 
-NOT_SAID: Final = frozenset({0, -1})
-"""What services send where there is no moment."""
 EARLIEST: Final = datetime(2010, 1, 1, tzinfo=UTC)
 """None of the services is older. What is earlier is a mistake, most often seconds that pass for milliseconds."""
 LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
@@ -43,11 +41,11 @@ UNLETTERED: Final[Mapping[str, tuple[int, ...]]] = {
 """Hours that Java's letters stand for, for zones that the time zone database gives no letters."""
 
 
-def moment(value: object, zone: tzinfo | None = None) -> float | None:
+def moment(value: object, zone: tzinfo | None = None, absent: float | None = None) -> float | None:
     """Read a moment; ``ValueError`` if it is none, or one that no run can have.
 
-    ``None`` is a moment that is not said (0, -1, and the midnight that 0 is written as), or one that stands in no
-    known zone: *zone* is for texts that name no offset.
+    ``None`` is a moment that is not said (0, the midnight that 0 is written as, and *absent*, by which a service says
+    that there is none), or one that stands in no known zone: *zone* is for texts that name no offset.
     """
     if isinstance(value, str):
         text = value.strip()
@@ -55,11 +53,12 @@ def moment(value: object, zone: tzinfo | None = None) -> float | None:
             raise ValueError(text[:LONGEST])
         if not NUMBER.fullmatch(text):
             return _written(text, zone)
-    return _seconds(number(value))
+    read = number(value)
+    return None if read == absent else _seconds(read)
 
 
 def _seconds(milliseconds: float) -> float | None:
-    if milliseconds in NOT_SAID:
+    if milliseconds == 0:
         return None
     if not EARLIEST.timestamp() * 1000 <= milliseconds < LATEST.timestamp() * 1000:
         raise ValueError(milliseconds)

@@ -539,6 +539,12 @@ def test_a_date_that_is_nought_is_not_said(nothing: object, job: MakeJob) -> Non
     assert (seen.start, seen.end, seen.unknown) == (1709597421.0, None, ())
 
 
+def test_a_number_below_zero_is_not_said_only_where_the_service_says_so_by_it(job: MakeJob) -> None:
+    assert read("cdm", cdm(progress=-1, **{"creation-date": -1}), job).unknown == ()
+    seen = read("dws", {"status": "RUNNING", "progress": "-1%", "begin_time": -1}, job)
+    assert (seen.progress, seen.start, seen.unknown) == (None, None, ("progress", "begin_time"))
+
+
 def test_a_date_before_there_was_such_a_cloud_is_unknown_and_noted_once(job: MakeJob) -> None:
     dates = {"execute-date": 1709597421, "last-update-date": 1262303999999, "creation-date": "soon"}
 

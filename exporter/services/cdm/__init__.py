@@ -96,11 +96,11 @@ class CdmPast(RunHistory):
 
         The row of a run of another job stays in its place without saying anything.
         """
-        answer = json_fields.Fields(json_fields.document(body))
-        total = answer.count("total", absent=NOT_APPLICABLE)
+        answer = json_fields.Fields(json_fields.document(body), absent=NOT_APPLICABLE)
+        total = answer.count("total")
         rows = _rows(answer)
-        own = _own([json_fields.Fields(row or {}) for row in rows], job)
-        runs = tuple([_snapshot(row or json_fields.Fields({}), detailed=False) for row in own])
+        own = _own([answer.apart(row or {}) for row in rows], job)
+        runs = tuple([_snapshot(row or answer.apart({}), detailed=False) for row in own])
         return PastPage(runs, None if total is None or total < len(runs) else total)
 
 
@@ -119,6 +119,7 @@ class Cdm(Adapter):
     states = STATES
     unstarted = frozenset({"NEW", "NEVER_EXECUTED"})
     shapes = {"cluster_id": UUID}
+    absent = NOT_APPLICABLE
     codes = CODES
     lists = CdmLister()
     moved_by_list = True
@@ -146,7 +147,7 @@ class Cdm(Adapter):
 def _submissions(answer: json_fields.Fields, job: Job) -> list[json_fields.Fields]:
     """Return the runs of a status answer; a job without any has never run."""
     rows = _rows(answer)
-    submissions = [json_fields.Fields(row, answer.unknown) for row in rows if row is not None]
+    submissions = [answer.row(row) for row in rows if row is not None]
     if rows and not submissions:
         raise PollError(Reason.PAYLOAD, "the field submissions of the answer is not a list of runs")
     own = [row for row in _own(submissions, job) if row is not None]
@@ -185,8 +186,8 @@ def _snapshot(fields: json_fields.Fields, *, detailed: bool = True) -> Snapshot:
     word = fields.text("status") or ""
     state, native = fields.state("status", word, STATES)
     created, executed, updated = (fields.moment(name) for name in ("creation-date", "execute-date", "last-update-date"))
-    progress = fields.amount("progress", full=100, absent=NOT_APPLICABLE)
-    submission_id = fields.count("submission-id", absent=NOT_APPLICABLE)
+    progress = fields.amount("progress", full=100)
+    submission_id = fields.count("submission-id")
     failed = state is State.FAILED
     return Snapshot(
         state=state,
@@ -206,16 +207,16 @@ def _snapshot(fields: json_fields.Fields, *, detailed: bool = True) -> Snapshot:
 
 def _age(submission: json_fields.Fields) -> tuple[float, float]:
     """Order submissions by creation date, then by id; what cannot be read counts as the oldest."""
-    silent = json_fields.Fields(submission.data)
-    created, number = silent.moment("creation-date"), silent.count("submission-id", absent=NOT_APPLICABLE)
+    silent = submission.apart(submission.data)
+    created, number = silent.moment("creation-date"), silent.count("submission-id")
     return (-1 if created is None else created, -1 if number is None else number)
 
 
 def _counts(fields: json_fields.Fields) -> dict[Measure, float]:
     moved = fields.within("counters", "counters.").within(COUNTERS)
     amounts = {
-        **{measure: fields.count(name, absent=NOT_APPLICABLE) for name, measure in ROWS.items()},
-        **{measure: moved.count(name, absent=NOT_APPLICABLE) for name, measure in MOVED.items()},
+        **{measure: fields.count(name) for name, measure in ROWS.items()},
+        **{measure: moved.count(name) for name, measure in MOVED.items()},
     }
     return {measure: amount for measure, amount in amounts.items() if amount is not None}
 

@@ -82,8 +82,9 @@ class CdmLister(Lister[CdmRule]):
 
     def places(self, body: bytes) -> tuple[Location, ...]:
         """Read the clusters; of one without an id nothing is known but that there is one."""
-        rows = error_classes.rows(json_fields.document(body), "clusters", CODES, [])
-        places = [_place(json_fields.Fields(row or {}, [])) for row in rows]
+        fields = json_fields.Fields(json_fields.document(body))
+        rows = error_classes.rows(fields, "clusters", CODES)
+        places = [_place(fields.apart(row or {})) for row in rows]
         if places and not any(place.id for place in places):
             raise PollError(Reason.PAYLOAD, "no cluster of the answer can be read")
         return tuple(place if place.id else UNREADABLE for place in places)
@@ -112,13 +113,10 @@ class CdmLister(Lister[CdmRule]):
 
     def parse(self, body: bytes, view: ListQuery) -> Page:
         """Read the jobs."""
-        data = json_fields.document(body)
-        unknown: list[str] = []
-        rows, total = error_classes.page(data, "jobs", "total", CODES, unknown, NOT_APPLICABLE)
-        items = tuple(
-            item for row in rows if row is not None and (item := _listed(row, view.place, unknown)) is not None
-        )
-        return Page(len(rows), items, total, tuple(unknown))
+        fields = json_fields.Fields(json_fields.document(body), absent=NOT_APPLICABLE)
+        rows, total = error_classes.page(fields, "jobs", "total", CODES)
+        listed = [_listed(fields.apart(row), view.place, fields.unknown) for row in rows if row is not None]
+        return Page(len(rows), tuple(item for item in listed if item is not None), total, tuple(fields.unknown))
 
     def template(self, rule: CdmRule, places: tuple[Location, ...]) -> str:
         """Return the job's name, with the cluster's before it where the rule covers several, usable or not.
@@ -137,10 +135,9 @@ def _place(fields: json_fields.Fields) -> Location:
     return Location(place, fields.id("name") or place, usable, "" if usable else said)
 
 
-def _listed(row: Mapping[str, Any], place: Location, noted: list[str]) -> ListedJob | None:
+def _listed(fields: json_fields.Fields, place: Location, noted: list[str]) -> ListedJob | None:
     """Read one job; its name goes into the target exactly as it came, because it is part of an address."""
-    fields = json_fields.Fields(row)
-    name = row.get("name")
+    name = fields.data.get("name")
     if not isinstance(name, str) or not (0 < len(clean(name)) <= json_fields.LONGEST_ID) or not exact(name):
         noted.append("jobs")
         return None
@@ -155,7 +152,7 @@ def _listed(row: Mapping[str, Any], place: Location, noted: list[str]) -> Listed
 
 def _snapshot(fields: json_fields.Fields) -> Snapshot | None:
     word = fields.text("status")
-    counts = {measure: fields.count(name, absent=NOT_APPLICABLE) for name, measure in COUNTS.items()}
+    counts = {measure: fields.count(name) for name, measure in COUNTS.items()}
     start, updated = fields.moment("execute_start_date"), fields.moment("execute_update_date")
     incremental = fields.flag("is_incrementing")
     detail = {"external_id": fields.id("external_id"), "enabled": fields.flag("enabled")}

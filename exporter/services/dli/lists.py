@@ -88,7 +88,7 @@ class DliLister(Lister[DliRule]):
         fields = json_fields.Fields(json_fields.document(body))
         if fields.flag("is_success") is False:
             raise refusal(fields)
-        rows, total = error_classes.page(fields.data, "jobs", "job_count", CODES, fields.unknown)
+        rows, total = error_classes.page(fields, "jobs", "job_count", CODES)
         items = tuple(item for row in rows if row is not None and (item := _listed(row, fields.unknown)) is not None)
         return Page(len(rows), items, total, tuple(fields.unknown))
 
@@ -141,7 +141,7 @@ def _snapshot(fields: json_fields.Fields, job_id: str, start: float | None) -> S
 def _tags(fields: json_fields.Fields) -> dict[str, str]:
     words: dict[str, str] = {}
     for item in fields.objects("tags") or []:
-        tag = json_fields.Fields(item or {})
+        tag = fields.apart(item or {})
         key, value = tag.id("key"), tag.id("value")
         if tag.unknown:
             fields.unreadable("tags")

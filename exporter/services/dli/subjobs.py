@@ -95,7 +95,7 @@ class Subjob:
     """One row of ``sub_jobs``: its numbers for the sums, and what page and JSON show of it."""
 
     def __init__(self, data: dict[str, Any] | None, answer: json_fields.Fields) -> None:
-        self._fields = fields = json_fields.Fields(data or {}, answer.unknown, "sub_jobs.", answer.zone)
+        self._fields = fields = answer.row(data or {}, "sub_jobs.")
         self.state = self._state(fields)
         ended = self.state in ENDED
         self.numbers = tuple([0 if ended and name in ACTIVE else fields.count(name) for name in SUMS])
@@ -140,7 +140,7 @@ class Subjob:
         if len(summary) > MOST_REASONS:
             fields.unreadable("killed_tasks_summary")
             return None
-        amounts = json_fields.Fields(summary)
+        amounts = fields.apart(summary)
         killed: dict[str, float | None] = {}
         for name in summary:
             reason = clean(name) or "other"
