@@ -25,7 +25,8 @@ from exporter.services.cdm import lists as cdm_lists
 from exporter.services.listing import ListedJob
 from exporter.services.request import Request
 from exporter.simulator import CdmCluster, CdmJob, CdmRun, Cloud, DliJob, Fault, Step, SubJob, Volume
-from exporter.simulator.answers import gateway_error
+from exporter.simulator.answers import Call, gateway_error
+from exporter.simulator.gateway import handle
 from tests.polling.harness import PACE, World, job_of, world
 from tests.polling.looking import looking, settings_of
 from tests.polling.thousand import watch
@@ -241,6 +242,33 @@ def test_a_list_that_fails_takes_no_job_away_and_one_that_is_gone_goes() -> None
             later = there.sample("discovery_last_success_timestamp_seconds", service="cdm", project="demo")
             assert later is not None
             assert later > worked + 200
+
+    run(main())
+
+
+def test_a_job_that_one_look_misses_is_asked_itself_at_once_and_stays_with_what_was_counted() -> None:
+    missed, other = migration(1, begins=-30, seconds=230), migration(2)
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(missed, other)) as there, looking(there, RULE):
+            await there.until(500)
+            assert there.record(missed).runs == (1, 0, 0)
+            del there.cloud.cdm[CLUSTER, missed.name]
+            path = f"/v1.1/{there.cloud.project_id}/clusters/{CLUSTER}/cdm/job/all"
+            query = "page_no=1&page_size=100&jobType=NORMAL_JOB"
+            without, _ = handle(there.cloud, Call("GET", path, query, {"x-auth-token": there.cloud.token}))
+            there.cloud.add(missed)
+            asked, looks = polls(there, missed), len(there.cloud.asked("ShowJobs"))
+            assert b"copy-1" not in without.body
+            there.cloud.faults.plan(without, operation="ShowJobs")
+            while len(there.cloud.asked("ShowJobs")) == looks:
+                await asyncio.sleep(0.5)
+            await asyncio.sleep(2)
+            assert polls(there, missed) == asked + 1
+            for _ in range(60):
+                await asyncio.sleep(2)
+                assert there.record(missed).runs == (1, 0, 0)
+                assert state(there, missed) is State.SUCCEEDED
 
     run(main())
 
