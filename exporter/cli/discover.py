@@ -13,10 +13,9 @@ from typing import Any
 
 from exporter import logs
 from exporter.app import App
+from exporter.cli.calls import CommandCalls
 from exporter.cloud.project import Project
 from exporter.config import load
-from exporter.limits.circuit_breaker import CircuitBreaker
-from exporter.limits.rate_limiter import Budget
 from exporter.model.errors import ExporterError, PollError
 from exporter.model.messages import printable
 from exporter.polling.list_reading import find
@@ -40,14 +39,15 @@ async def _discover(app: App, *, rules: bool) -> int:
     failed = False
     print("jobs:")
     async with app.fleet() as fleet:
+        calls = CommandCalls(fleet, app.clock)
         for project in fleet.projects.values():
             try:
                 for search in app.settings.discovery if rules else ():
                     if search.project == project.name:
-                        failed |= await _service(project, fleet.adapters[search.service], search.rule)
+                        failed |= await _service(calls, project, fleet.adapters[search.service], search.rule)
                 for adapter in () if rules else fleet.adapters.values():
                     if adapter.service in project.endpoints:
-                        failed |= await _service(project, adapter)
+                        failed |= await _service(calls, project, adapter)
             except PollError as error:  # the other services would be refused too, and the key locked
                 print(f"project {project.name}: {error.sentence}", file=sys.stderr)
                 print(f"  # project {project.name}: not known, {error.reason.value}")
@@ -55,7 +55,7 @@ async def _discover(app: App, *, rules: bool) -> int:
     return 1 if failed else 0
 
 
-async def _service(project: Project, adapter: Adapter, rule: Rule | None = None) -> bool:
+async def _service(calls: CommandCalls, project: Project, adapter: Adapter, rule: Rule | None = None) -> bool:
     """Print what one service of one project tells, or a rule for it; return whether something of it is missing.
 
     Raises :class:`PollError` if the cloud refuses the credentials.
@@ -65,7 +65,7 @@ async def _service(project: Project, adapter: Adapter, rule: Rule | None = None)
         print(f"  # {service}: the cloud has no list of its jobs; their ids come from what started them")
         return False
     try:
-        found = await ask_lists(project, adapter, adapter.lists, rule or adapter.lists.rule())
+        found = await ask_lists(calls, project, adapter, adapter.lists, rule or adapter.lists.rule())
     except PollError as error:
         if error.refused:
             raise
@@ -80,22 +80,13 @@ async def _service(project: Project, adapter: Adapter, rule: Rule | None = None)
     return bool(found.failures)
 
 
-async def ask_lists(project: Project, adapter: Adapter, lister: Lister[Any], rule: Rule) -> Found:
+async def ask_lists(calls: CommandCalls, project: Project, adapter: Adapter, lister: Lister[Any], rule: Rule) -> Found:
     """Ask for the jobs, one call after the other and within the limits."""
-    budgets: dict[str, Budget] = {}
-    gate, clock = CircuitBreaker(), project.clock
-    gate.taken(gate.enter())
 
     async def ask(request: Request) -> bytes:
-        budget = budgets.setdefault(request.limit, Budget(project.limits[request.limit]))
-        now = clock.monotonic()
-        await asyncio.sleep(budget.ready_in(now))
-        now = max(now, clock.monotonic())
-        budget.wait_for(request.limit, now, now, gate)
-        budget.take(now)
-        return await project.ask(adapter, request)
+        return await calls.call(project, request.limit, lambda: project.ask(adapter, request))
 
-    return await find(lister, rule, await project.project_id_of(), clock, ask)
+    return await find(lister, rule, await calls.project_id(project, adapter.limit), project.clock, ask)
 
 
 def _lines(service: str, project: Project, adapter: Adapter, found: Found) -> Iterator[str]:

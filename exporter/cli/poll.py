@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from exporter import logs
 from exporter.app import App
+from exporter.cli.calls import CommandCalls
 from exporter.cli.discover import ask_lists
 from exporter.cloud.projects import Projects
 from exporter.config import Settings, load
@@ -54,7 +55,8 @@ def command(options: argparse.Namespace) -> int:
 async def _command(app: App, adapter: Adapter, options: argparse.Namespace, ids: Mapping[str, str]) -> int:
     async with app.fleet() as fleet:
         job = _by_id(app.settings, adapter, options, ids) if ids else _registered(app.settings, options)
-        return await _poll(app, fleet, job or await _found(app.settings, fleet, options))
+        calls = CommandCalls(fleet, app.clock)
+        return await _poll(app, fleet, calls, job or await _found(app.settings, fleet, calls, options))
 
 
 def _by_id(settings: Settings, adapter: Adapter, options: argparse.Namespace, ids: Mapping[str, str]) -> Job:
@@ -82,7 +84,7 @@ def _registered(settings: Settings, options: argparse.Namespace) -> Job | None:
     return next((job for job in jobs if job.key == (options.service, options.job)), None)
 
 
-async def _found(settings: Settings, fleet: Projects, options: argparse.Namespace) -> Job:
+async def _found(settings: Settings, fleet: Projects, calls: CommandCalls, options: argparse.Namespace) -> Job:
     """Return the job that a rule finds now, the newest of its name; raises :class:`ExporterError` if none does."""
     jobs, complaints = registered(settings)
     names = [job.key.job for job in jobs if job.key.service == options.service]
@@ -91,7 +93,7 @@ async def _found(settings: Settings, fleet: Projects, options: argparse.Namespac
         project, adapter = fleet.projects[search.project], fleet.adapters[search.service]
         assert adapter.lists is not None  # noqa: S101 - the settings have no rule for another service
         try:
-            found = await ask_lists(project, adapter, adapter.lists, search.rule)
+            found = await ask_lists(calls, project, adapter, adapter.lists, search.rule)
         except PollError as error:
             complaints = (*complaints, f"project {search.project}: {error.sentence}")
             continue
@@ -109,15 +111,16 @@ async def _found(settings: Settings, fleet: Projects, options: argparse.Namespac
     raise ExporterError("\n".join((sentence, *complaints)))
 
 
-async def _poll(app: App, fleet: Projects, job: Job) -> int:
+async def _poll(app: App, fleet: Projects, calls: CommandCalls, job: Job) -> int:
     began = time.perf_counter()
     record, failure = transitions.registered(job, fleet.adapter(job)), None
     try:
-        request = await fleet.request(job)
+        project, limit = fleet.projects[job.project], fleet.adapter(job).limit
+        request = fleet.adapter(job).request(job, await calls.project_id(project, limit))
         query = "?" + "&".join(f"{name}={value}" for name, value in request.query) if request.query else ""
-        where = fleet.projects[job.project].endpoints[job.key.service]
+        where = project.endpoints[job.key.service]
         print(f"request:  {request.method} {where}{request.path}{query}  ({request.operation})")
-        answer = await fleet.ask(job)
+        answer = await calls.call(project, limit, lambda: fleet.ask(job))
         record = transitions.worked(record, answer, app.clock.now(), fleet.adapter(job))
     except PollError as error:
         failure = error

@@ -1,0 +1,54 @@
+"""The calls of a command: one after the other, each with a permit of the limit that it counts against."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from exporter.clock import Clock
+from exporter.cloud.project import Project
+from exporter.cloud.projects import Projects
+from exporter.limits.circuit_breaker import CircuitBreaker
+from exporter.limits.rate_limiter import Limiter
+from exporter.model.errors import PollError
+from exporter.model.reason import Reason
+
+NOTICEABLE: Final = 5.0
+"""Seconds of a pause from which on the user is told why nothing happens."""
+T = TypeVar("T")
+
+
+class CommandCalls:
+    """Makes calls to the projects of *fleet*; those that share a user and region share its limits, as polls do."""
+
+    def __init__(self, fleet: Projects, clock: Clock) -> None:
+        self._fleet = fleet
+        self._clock = clock
+        self._limiter = Limiter(1)
+        self._breaker = CircuitBreaker()  # closed for good: whoever calls stops at a refusal
+        self._breaker.taken(self._breaker.enter())
+
+    async def call(self, project: Project, limit: str, work: Callable[[], Awaitable[T]]) -> T:
+        """Make a call of a limit class once it is allowed: *work* makes it and returns what it gave."""
+        bucket, rate = self._fleet.share(project, limit)
+        now = self._clock.monotonic()
+        pause = self._limiter.pause(bucket, now)
+        if pause > NOTICEABLE:
+            said = f"the cloud refused calls of {self._fleet.in_use(bucket)} as too many"
+            print(f"project {project.name}: {said}; the limit {limit} pauses for {pause:.0f} s", file=sys.stderr)
+        self._limiter.wait_for(bucket, rate, limit, now, now, self._breaker)
+        while (permit := next(self._limiter.start(self._clock.monotonic()), None)) is None:  # noqa: ASYNC110 - time alone
+            await asyncio.sleep(self._limiter.ready_in(self._clock.monotonic()) or 0.0)
+        try:
+            return await work()
+        except PollError as error:
+            if error.reason is Reason.THROTTLED:
+                self._limiter.throttled(bucket, self._clock.monotonic(), error.retry_after)
+            raise
+        finally:
+            self._limiter.leave()
+            permit.leave(self._clock.monotonic())
+
+    async def project_id(self, project: Project, limit: str) -> str:
+        """Return a project's id; looking it up is a call like any other."""
+        return project.project_id or await self.call(project, limit, project.project_id_of)
