@@ -9,25 +9,16 @@ from pydantic import BaseModel, SecretStr
 
 from exporter.config import Settings
 from exporter.config.patterns import matches, shown
+from exporter.config.project import Cloud
 from exporter.model.messages import nearest
 from exporter.model.messages import shown as quoted
 from exporter.model.units import duration
 from exporter.polling.schedule import STALE_INTERVALS
-from exporter.services import registry, shapes
+from exporter.services import clouds, registry, shapes
 from exporter.services.json_fields import HEXADECIMAL
 
-OTC: Final = frozenset({"eu-de", "eu-nl", "eu-ch2"})
-"""Regions of Open Telekom Cloud."""
-# fmt: off
-REGIONS: Final = frozenset((
-    "ae-ad-1", "af-north-1", "af-south-1", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4",
-    "ap-southeast-5", "cn-east-2", "cn-east-3", "cn-east-4", "cn-east-5", "cn-north-1", "cn-north-11", "cn-north-12",
-    "cn-north-2", "cn-north-4", "cn-north-9", "cn-south-1", "cn-south-2", "cn-south-4", "cn-southwest-2",
-    "cn-southwest-3", "eu-west-0", "eu-west-101", "la-north-2", "la-south-2", "me-east-1", "my-kualalumpur-1",
-    "na-mexico-1", "ru-moscow-1", "ru-northwest-2", "sa-brazil-1", "tr-west-1",
-))
-"""Regions in which the vendor lists any of the services."""
-# fmt: on
+FEW: Final = 5
+"""Regions that are named."""
 MOST: Final = 10
 """Jobs that are named for one slip."""
 QUOTES: Final = ("'", '"')
@@ -49,17 +40,36 @@ def notes(settings: Settings) -> Iterator[str]:
 
 
 def _regions(settings: Settings) -> Iterator[str]:
+    adapters = registry.load()
     for name, project in settings.projects.items():
         said = f"project {name}: warning: {project.region} is"
-        if project.cloud == "huaweicloud" and project.region in OTC:
-            yield f"{said} a region of Open Telekom Cloud; set projects.{name}.cloud: otc"
-        elif project.cloud == "huaweicloud" and project.region not in REGIONS:
-            near = nearest(project.region, REGIONS)
+        known = clouds.regions(adapters, project.cloud)
+        others = [each.value for each in Cloud if project.region in clouds.regions(adapters, each)]
+        if project.region in known or not known:
+            yield from (f"{said} {sentence}" for sentence in _without(settings, name))
+        elif others and project.cloud == Cloud.HUAWEICLOUD:
+            yield f"{said} a region of cloud {others[0]}; set projects.{name}.cloud: {others[0]}"
+        elif project.cloud == Cloud.HUAWEICLOUD:
+            near = nearest(project.region, known)
             yield f"{said} no region that is known{f'; is {near} meant?' if near else ''}"
-        elif project.cloud == "otc" and project.region != "eu-de" and project.region in OTC:
-            yield f"{said} a region without DLI, DWS and CDM as far as is known; those are in eu-de"
-        elif project.cloud == "otc" and project.region not in OTC:
-            yield f"{said} no region of Open Telekom Cloud ({', '.join(sorted(OTC))}); correct it, or take cloud out"
+        else:
+            yield f"{said} no region of cloud {project.cloud} ({', '.join(sorted(known))}); correct it or the cloud"
+
+
+def _without(settings: Settings, name: str) -> Iterator[str]:
+    """Say of services that are asked in a region in which the cloud does not list them."""
+    project = settings.projects[name]
+    for service in _services(settings, name):
+        listed = registry.load()[service].hosts.regions.get(project.cloud)
+        if listed is not None and project.region not in listed and service not in project.endpoints:
+            where = f"it is in {', '.join(sorted(listed))}" if len(listed) <= FEW else "check the region"
+            yield f"a region without {service} as far as is known; {where}"
+
+
+def _services(settings: Settings, name: str) -> list[str]:
+    """Return the services that are asked in a project."""
+    jobs = {job.key.service for job in settings.jobs if job.project == name}
+    return sorted(jobs | {search.service for search in settings.discovery if search.project == name})
 
 
 def _secrets(settings: Settings) -> Iterator[str]:
@@ -125,11 +135,13 @@ def _remedy(shape: shapes.Shape, text: str) -> str:
 
 
 def _zones(settings: Settings) -> Iterator[str]:
+    adapters = registry.load()
     for name, project in settings.projects.items():
-        if project.time_zone is None and any((job.project, job.key.service) == (name, "dws") for job in settings.jobs):
+        zoneless = [service for service in _services(settings, name) if adapters[service].zoneless]
+        if project.time_zone is None and zoneless:
             yield (
-                f"project {name}: no time_zone is set, so start and end of its DWS tasks, which the cloud tells without"
-                " one, stay absent"
+                f"project {name}: no time_zone is set, so start and end of its {' and '.join(zoneless)} jobs, which the"
+                " cloud tells without one, stay absent"
             )
 
 

@@ -41,6 +41,8 @@ class Hosts:
 
     patterns: Mapping[str, str]
     exceptions: Mapping[str, str] = field(default_factory=dict)
+    regions: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """In which regions a cloud lists the service, by cloud, as far as is known: only what ``check`` says goes by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ class Adapter(ABC):
     """Fields of an answer that repeat which job was asked for, and the part of :attr:`Job.target` that each repeats."""
     shapes: ClassVar[Mapping[str, Shape]] = {}
     """What parts of :attr:`Job.target` look like, as far as the vendor shows any; none is refused for another look."""
+    zoneless: ClassVar[bool] = False
+    """Whether the times of its answers come without a zone."""
     absent: ClassVar[float | None] = None
     """The number by which its answers say that there is none, such as -1."""
     codes: ClassVar[ErrorCodes]

@@ -11,6 +11,8 @@ from typing import Final
 from exporter.model.errors import SettingsError
 from exporter.services.adapter import Adapter, Hosts
 
+OWN: Final = {"otc": frozenset({"eu-de", "eu-nl", "eu-ch2"})}
+"""Regions of a cloud, whichever services it lists in them, by cloud."""
 FOREIGN: Final = {"otc": frozenset({"eu-ch2"})}
 """Regions of a cloud that live under another domain than its pattern, by cloud."""
 
@@ -51,6 +53,11 @@ def endpoints(
         with suppress(SettingsError):
             found[service] = endpoint(adapter, cloud, region, overrides)
     return found
+
+
+def regions(adapters: Mapping[str, Adapter], cloud: str) -> frozenset[str]:
+    """Return the regions of a cloud that are known: its own, and those in which it lists any of the services."""
+    return OWN.get(cloud, frozenset()).union(*[each.hosts.regions.get(cloud, ()) for each in adapters.values()])
 
 
 def _endpoint(service: str, hosts: Hosts, cloud: str, region: str, overrides: Mapping[str, str]) -> str:

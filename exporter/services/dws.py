@@ -20,6 +20,16 @@ from exporter.services.request import Request, segments
 from exporter.services.shapes import PLAIN
 from exporter.services.values import hundredth
 
+# fmt: off
+REGIONS: Final = frozenset((
+    "ae-ad-1", "af-north-1", "af-south-1", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4",
+    "ap-southeast-5", "cn-east-2", "cn-east-3", "cn-east-4", "cn-east-5", "cn-north-1", "cn-north-11",
+    "cn-north-12", "cn-north-2", "cn-north-4", "cn-north-9", "cn-south-1", "cn-south-4", "cn-southwest-2",
+    "cn-southwest-3", "eu-west-101", "la-north-2", "la-south-2", "me-east-1", "my-kualalumpur-1", "na-mexico-1",
+    "ru-moscow-1", "sa-brazil-1", "tr-west-1",
+))
+"""Where the vendor lists the service: the regions of its SDK."""
+# fmt: on
 FINE: Final = "DWS.0000"
 """The ``error_code`` that other calls of this service send with success."""
 ERROR_FIELDS: Final = ("error_code", "error_msg", "errorCode", "errorMsg", "errCode", "externalMessage", "request_id")
@@ -53,6 +63,7 @@ class Dws(Adapter):
                 for region in ("ap-southeast-4", "cn-east-4", "cn-north-12", "cn-south-4", "tr-west-1")
             },
         },
+        {"huaweicloud": REGIONS, "otc": frozenset({"eu-de"})},
     )
     limits = {"dws": 5.0}
     states = {
@@ -67,6 +78,7 @@ class Dws(Adapter):
         "STOP": State.CANCELLED,
     }
     names = {"job_id": "job_id"}
+    zoneless = True
     shapes = {"job_id": PLAIN}
     codes = ErrorCodes(
         ("DWS",),

@@ -17,9 +17,11 @@ GOOD: dict[str, Any] = {
 }
 
 
+JOBS = [{"service": "dli", "job_id": "85798b38-ae44-48eb-bb90-7cf0dcdafe7b"}]
+
+
 def told(project: dict[str, Any], **more: Any) -> list[str]:
-    jobs = [{"service": "dli", "job_id": "85798b38-ae44-48eb-bb90-7cf0dcdafe7b"}]
-    return list(notes(load(None, {}, {"projects": {"p": {**GOOD, **project}}, "jobs": jobs, **more})))
+    return list(notes(load(None, {}, {"projects": {"p": {**GOOD, **project}}, "jobs": JOBS, **more})))
 
 
 def key(**parts: str) -> dict[str, Any]:
@@ -39,7 +41,10 @@ def test_of_what_may_well_be_meant_nothing_is_told() -> None:
             {"project_id": "05F2CFF4-5100-D511-2F4B-C00B794EA08E"},
             "is 05f2cff45100d5112f4bc00b794ea08e meant?",
         ),
-        ({"region": "eu-nl", "cloud": "otc"}, "those are in eu-de"),
+        ({"region": "eu-nl", "cloud": "otc"}, "eu-nl is a region without dli as far as is known; it is in eu-de"),
+        ({"region": "eu-de"}, "eu-de is a region of cloud otc; set projects.p.cloud: otc"),
+        ({"region": "cn-north-4", "cloud": "otc"}, "is no region of cloud otc (eu-ch2, eu-de, eu-nl)"),
+        ({"region": "cn-south-2"}, "cn-south-2 is a region without dli as far as is known; check the region"),
         (key(key_id="AK "), "access_key.key_id has a space before or after it"),
         (key(key_id='"AK"'), "access_key.key_id begins with a quote"),
         (key(secret="'SK'"), "access_key.secret begins with a quote"),
@@ -50,6 +55,21 @@ def test_what_is_surely_a_slip_is_told(project: dict[str, Any], expected: str) -
 
     assert sentence.startswith("project p: warning: ")
     assert expected in sentence
+
+
+def test_where_the_operator_gives_the_address_no_region_is_odd() -> None:
+    project = {"region": "cn-south-2", "endpoints": {"dli": "https://dli.example.com"}}
+
+    assert told(project) == []
+    assert told({**project, "region": "here-1", "cloud": "custom"}) == []
+
+
+def test_that_times_without_a_zone_stay_absent_is_told_of_the_services_that_send_them() -> None:
+    job = {"service": "dws", "job_id": "2c9080e88459fa44018459fbeb600001"}
+
+    (sentence,) = told({}, jobs=[job])
+    assert "no time_zone is set, so start and end of its dws jobs" in sentence
+    assert told({"time_zone": "Asia/Shanghai"}, jobs=[job]) == []
 
 
 def test_a_secret_that_everybody_may_write_is_told(tmp_path: Path) -> None:

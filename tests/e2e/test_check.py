@@ -147,8 +147,8 @@ jobs:
 
     assert (done.returncode, done.stderr) == (0, "")
     for told in (
-        "project prod: warning: eu-de is a region of Open Telekom Cloud; set projects.prod.cloud: otc",
-        "project test: warning: cn-north-4 is no region of Open Telekom Cloud",
+        "project prod: warning: eu-de is a region of cloud otc; set projects.prod.cloud: otc",
+        "project test: warning: cn-north-4 is no region of cloud otc",
         "project test: no time_zone is set",
         f"job_files: {tmp_path}/*.jsonl: 1 file\n",
         f"job_files: {tmp_path}/b.jsnl: no files\n",

@@ -16,7 +16,7 @@ from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.services import error_classes, json_fields
 from exporter.services.adapter import Adapter, Hosts, JobEntry, PastPage, RunHistory
 from exporter.services.cdm.lists import LIMIT, CdmLister
-from exporter.services.cdm.words import CODES, NOT_APPLICABLE, STATES
+from exporter.services.cdm.words import CODES, NOT_APPLICABLE, REGIONS, STATES
 from exporter.services.codes import failure_code
 from exporter.services.listing import PAGE_SIZE
 from exporter.services.request import Request, segments
@@ -113,7 +113,8 @@ class Cdm(Adapter):
         {
             "huaweicloud": "https://cdm.{region}.myhuaweicloud.com",
             "otc": "https://cdm.{region}.otc.t-systems.com",
-        }
+        },
+        regions={"huaweicloud": REGIONS, "otc": frozenset({"eu-de"})},
     )
     limits = {"cdm": 1.8, "cdm_list": 1.8}
     states = STATES

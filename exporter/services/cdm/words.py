@@ -13,6 +13,14 @@ from exporter.services.error_codes import ErrorCodes
 
 NOT_APPLICABLE: Final = -1
 """CDM's mark for "has none": the progress of a failed run, the files of a database job."""
+# fmt: off
+REGIONS: Final = frozenset((
+    "ae-ad-1", "af-south-1", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "cn-east-2",
+    "cn-east-3", "cn-north-1", "cn-north-2", "cn-north-4", "cn-north-9", "cn-south-1", "cn-south-2",
+    "cn-southwest-2", "la-north-2", "la-south-2", "na-mexico-1", "sa-brazil-1", "tr-west-1",
+))
+"""Where the vendor lists the service: the regions of its SDK."""
+# fmt: on
 STATES: Final[Mapping[str, State]] = {
     "BOOTING": State.PENDING,
     "PENDING": State.PENDING,

@@ -17,7 +17,7 @@ from exporter.services.adapter import Adapter, Hosts, JobEntry
 from exporter.services.codes import failure_code
 from exporter.services.dli.lists import DliLister
 from exporter.services.dli.subjobs import MEASURES, WORK, Subjobs
-from exporter.services.dli.words import CODES, STATES, refusal
+from exporter.services.dli.words import CODES, REGIONS, STATES, refusal
 from exporter.services.request import Request, segments
 from exporter.services.shapes import UUID
 
@@ -44,6 +44,7 @@ class Dli(Adapter):
             "otc": "https://dli.{region}.otc.t-systems.com",
         },
         {"eu-west-101": "https://dli.eu-west-101.myhuaweicloud.eu"},
+        {"huaweicloud": REGIONS, "otc": frozenset({"eu-de"})},
     )
     limits = {"dli": 5.0}
     states = STATES

@@ -10,6 +10,15 @@ from exporter.services import error_classes, json_fields
 from exporter.services.codes import codes_in
 from exporter.services.error_codes import ErrorCodes
 
+# fmt: off
+REGIONS: Final = frozenset((
+    "ae-ad-1", "af-north-1", "af-south-1", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4",
+    "cn-east-2", "cn-east-3", "cn-east-4", "cn-east-5", "cn-north-1", "cn-north-2", "cn-north-4", "cn-north-9",
+    "cn-south-1", "cn-southwest-2", "eu-west-0", "eu-west-101", "la-north-2", "la-south-2", "me-east-1",
+    "my-kualalumpur-1", "na-mexico-1", "ru-moscow-1", "ru-northwest-2", "sa-brazil-1", "tr-west-1",
+))
+"""Where the vendor lists the service: the regions of its SDK."""
+# fmt: on
 STATES: Final[Mapping[str, State]] = {
     "LAUNCHING": State.PENDING,
     "RUNNING": State.RUNNING,
