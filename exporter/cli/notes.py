@@ -76,9 +76,9 @@ def _secrets(settings: Settings) -> Iterator[str]:
     """Say of keys and ids that no cloud would give, and of files that others may write."""
     for name, project in settings.projects.items():
         where = f"project {name}: warning:"
-        if project.project_id is not None and not shapes.PLAIN.fits(project.project_id):
+        if project.project_id is not None and shapes.PLAIN.nearest(project.project_id) != project.project_id:
             remedy = _remedy(shapes.PLAIN, project.project_id)
-            yield f"{where} project_id is not {shapes.PLAIN.words}, as those of this cloud are; {remedy}"
+            yield f"{where} project_id is not {shapes.PLAIN.words} in small letters, as those here are; {remedy}"
         for kind, key, value in _credentials(project.credentials):
             text = value.get_secret_value() if isinstance(value, SecretStr) else value
             if isinstance(text, str) and text[:1] in QUOTES:

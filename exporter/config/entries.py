@@ -69,13 +69,17 @@ class Reading:
         own, shared = model.model_fields, self.common.model_fields
         rest = {key: value for key, value in entry.items() if key not in shared}
         given = {key: value for key, value in rest.items() if value is not None or key not in own}
-        empty = [key for key, value in given.items() if key in own and value == ""]
+        unfit = {key: why for key, value in given.items() if key in own and (why := self._unfit(value))}
         read = self._valid(path, model, given, list(shared))
         told = {mistake.path for mistake in self.mistakes}
-        for key in empty:
+        for key, why in unfit.items():
             if (*path, key) not in told:
-                self._tell((*path, key), "expected text; this is empty")
-        return None if empty else read
+                self._tell((*path, key), why)
+        return None if unfit else read
+
+    def _unfit(self, value: Node) -> str:
+        """Say why a value is none of the service's fields, whichever it is of; empty if it may be."""
+        return "expected text; this is empty" if value == "" else ""
 
     def _valid(self, path: Path, model: type[BaseModel], given: dict[str, Any], also: list[str]) -> BaseModel | None:
         try:

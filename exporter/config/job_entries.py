@@ -62,6 +62,14 @@ class Reader(Reading):
         target = {field: str(value) for field, value in own.model_dump(exclude_none=True).items()}
         return Job(key, project, Packed(target), common.interval, self._source, self._region(project))
 
+    def _unfit(self, value: Node) -> str:
+        """Say why a value names no job: all these fields become parts of an address."""
+        try:
+            types.path_part(value if isinstance(value, str) else "-")
+        except ValueError as error:
+            return str(error)
+        return ""
+
     def _once(self, path: Path, key: JobKey, entry: MappingNode) -> None:
         first = self._first.setdefault(key, path)
         if first is path:

@@ -122,7 +122,7 @@ class Project(Section):
     not_both = (("project_id", "project_name"),)
 
     region: types.Region = Field(description="The region of the project, such as cn-north-4.")
-    project_id: types.Opaque | None = Field(
+    project_id: types.PathPart | None = Field(
         default=None,
         description="The id of the project in that region; without it IAM is asked for the project that is called "
         "as project_name says, or else like the region.",

@@ -14,6 +14,7 @@ from exporter.config import files, urls
 from exporter.model import units
 from exporter.model.messages import Expected, nearest, shown
 from exporter.services.clouds import REGION
+from exporter.services.request import FOLDERS
 
 VARIABLE: Final = re.compile(r"\$\{\w+\}|\$[A-Z_][A-Z0-9_]*|\$\(\w+\)|\{\{.*\}\}")
 """Text that other programs put something in place of, as an operator may expect of us."""
@@ -114,6 +115,13 @@ def opaque(text: str) -> str:
     return str(text)
 
 
+def path_part(text: str) -> str:
+    """Return text that becomes a part of a path as it is. Raises ``ValueError`` for what no path can say."""
+    if text in FOLDERS:
+        raise ValueError(f"expected a name that a URL can say; {shown(text)} means a folder there")
+    return opaque(text)
+
+
 def _zone(text: str) -> ZoneInfo:
     try:
         return ZoneInfo(text)
@@ -145,6 +153,7 @@ Label = Annotated[str, reading("a label name", _label)]
 ProjectName = Annotated[str, reading("a project name", _project_name)]
 Region = Annotated[str, reading("a region such as cn-north-4", _region)]
 Opaque = Annotated[str, reading("text", opaque)]
+PathPart = Annotated[str, reading("text", path_part)]
 Listen = Annotated[str, reading("host:port", urls.listen)]
 EndpointUrl = Annotated[str, reading("a URL", urls.endpoint)]
 ProxyUrl = Annotated[str, reading("a URL", urls.proxy)]

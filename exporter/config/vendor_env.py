@@ -24,6 +24,7 @@ from exporter.config.constraints import needs_iam
 from exporter.config.errors import ENVIRONMENT, Mistake, SourcePosition
 from exporter.config.project import Cloud
 from exporter.config.tree import MappingNode, Text
+from exporter.model.messages import shown
 from exporter.services import registry
 from exporter.services.clouds import REGION
 
@@ -103,6 +104,7 @@ def complete(root: MappingNode, environ: Mapping[str, str]) -> list[Mistake]:
     tables = [project for project in projects.values() if isinstance(project, MappingNode)]
     if len(tables) == 1:
         _locate(tables[0], environ)
+        mistakes += _no_cloud(tables[0])
     if made:
         mistakes += _nowhere(tables[0])
     without = [project for project in tables if project.get("credentials") is None]
@@ -131,11 +133,16 @@ def _locate(project: MappingNode, environ: Mapping[str, str]) -> None:
         if name:
             _put(project, key, name, environ[name])
     if project.get("cloud") is None and environ.get(CLOUD):
-        named = environ[CLOUD]
+        named = _domain(environ)
         own = Cloud.CUSTOM.value if DOMAIN.fullmatch(named) else named
         _put(project, "cloud", CLOUD, CLOUDS.get(named, own))
     if project.get("cloud") is None and _is_otc(environ.get("OS_AUTH_URL", "")):
         _put(project, "cloud", "OS_AUTH_URL", Cloud.OTC.value)
+
+
+def _domain(environ: Mapping[str, str]) -> str:
+    """Return what names the cloud, written as domains are compared."""
+    return environ[CLOUD].strip().removeprefix("https://").rstrip("/.").lower()
 
 
 def _is_otc(url: str) -> bool:
@@ -170,7 +177,7 @@ def _find_hosts(project: MappingNode, environ: Mapping[str, str]) -> None:
         project.put("endpoints", endpoints.place, endpoints)
     for service in ("iam", *registry.load()):
         if endpoints.get(service) is None:
-            _put(endpoints, service, CLOUD, f"https://{service}.{region}.{environ[CLOUD]}")
+            _put(endpoints, service, CLOUD, f"https://{service}.{region}.{_domain(environ)}")
 
 
 def _nowhere(project: MappingNode) -> list[Mistake]:
@@ -181,6 +188,17 @@ def _nowhere(project: MappingNode) -> list[Mistake]:
     _put(project, "region", first, "missing")
     sentence = f'missing (or {" or ".join(others)}); the project "{DEFAULT}" needs its region'
     return [Mistake(SourcePosition(ENVIRONMENT, variable=first), (), sentence)]
+
+
+def _no_cloud(project: MappingNode) -> list[Mistake]:
+    """Report a variable that names no cloud, and let the rest of the project be checked."""
+    cloud = project.get("cloud")
+    if not isinstance(cloud, Text) or cloud.place.variable != CLOUD or str(cloud) in set(Cloud):
+        return []
+    _put(project, "cloud", CLOUD, Cloud.HUAWEICLOUD.value)
+    sentence = f"expected the domain of a cloud such as {next(iter(CLOUDS))}, not {shown(cloud)}"
+    remedy = "for any other set cloud: custom and its endpoints in the configuration"
+    return [Mistake(SourcePosition(ENVIRONMENT, variable=CLOUD), (), f"{sentence}; {remedy}")]
 
 
 def _half(family: Family, environ: Mapping[str, str]) -> list[Mistake]:

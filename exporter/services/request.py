@@ -2,7 +2,11 @@
 
 import re
 from dataclasses import dataclass, field
+from typing import Final
 from urllib.parse import quote
+
+FOLDERS: Final = frozenset({".", ".."})
+"""Names that no path can say, encoded or not: every reader of URLs takes them for the folder or the one above it."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")  # as nearly every id is
 

@@ -36,7 +36,10 @@ def test_of_what_may_well_be_meant_nothing_is_told() -> None:
     ("project", "expected"),
     [
         ({"region": "cn-nroth-4"}, "is cn-north-4 meant?"),
-        ({"project_id": "abc"}, "project_id is not 32 hexadecimal digits, as those of this cloud are; check it"),
+        (
+            {"project_id": "abc"},
+            "project_id is not 32 hexadecimal digits in small letters, as those here are; check it",
+        ),
         (
             {"project_id": "05F2CFF4-5100-D511-2F4B-C00B794EA08E"},
             "is 05f2cff45100d5112f4bc00b794ea08e meant?",
@@ -45,6 +48,8 @@ def test_of_what_may_well_be_meant_nothing_is_told() -> None:
         ({"region": "eu-de"}, "eu-de is a region of cloud otc; set projects.p.cloud: otc"),
         ({"region": "cn-north-4", "cloud": "otc"}, "is no region of cloud otc (eu-ch2, eu-de, eu-nl)"),
         ({"region": "cn-south-2"}, "cn-south-2 is a region without dli as far as is known; check the region"),
+        ({"project_id": "05F2CFF45100D5112F4BC00B794EA08E"}, "is 05f2cff45100d5112f4bc00b794ea08e meant?"),
+        ({"project_id": "'05f2cff45100d5112f4bc00b794ea08e' "}, "is 05f2cff45100d5112f4bc00b794ea08e meant?"),
         (key(key_id="AK "), "access_key.key_id has a space before or after it"),
         (key(key_id='"AK"'), "access_key.key_id begins with a quote"),
         (key(secret="'SK'"), "access_key.secret begins with a quote"),

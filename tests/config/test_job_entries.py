@@ -13,6 +13,7 @@ from exporter.config.errors import SourcePosition
 from exporter.config.tree import MappingNode, from_plain
 from exporter.model.errors import SettingsError
 from exporter.model.job import Job, JobKey
+from exporter.services.request import FOLDERS
 
 NO_OBJECT = 'jobs:2: expected one JSON object a line such as {"service": "dli", "job_id": "..."}'
 PROJECT = "region: cn-north-4, project_id: p, credentials: {access_key: {key_id: a, secret: b}}"
@@ -96,7 +97,11 @@ def test_text_stays_text_in_json_lines(written: str, kept: str, projects: Mappin
     assert read(f'{{"service": "dli", "job_id": {written}}}\n', projects) == [(kept, {"job_id": kept})]
 
 
-@given(ids=st.lists(st.text(min_size=1).filter(lambda text: text.isprintable()), min_size=1, max_size=5))
+@given(
+    ids=st.lists(
+        st.text(min_size=1).filter(lambda text: text.isprintable() and text not in FOLDERS), min_size=1, max_size=5
+    )
+)
 def test_whatever_json_dumps_writes_is_read_back(ids: list[str]) -> None:
     table = from_plain({"prod": {"region": "cn-north-4", "cloud": "huaweicloud"}}, SourcePosition("x"))
     assert isinstance(table, MappingNode)
@@ -151,6 +156,14 @@ def test_the_same_name_twice_is_no_mistake_here(projects: MappingNode) -> None:
         (
             '{"service": "dli", "job_id": "\\ud800"}',
             ("jobs:1: [0].job_id: expected text; this holds bytes that are not UTF-8"),
+        ),
+        (
+            "- {service: cdm, cluster_id: c, job_name: ..}",
+            'jobs:1: [0].job_name: expected a name that a URL can say; ".." means a folder there',
+        ),
+        (
+            '\n{"service": "dli", "job_id": "."}',
+            'jobs:2: [0].job_id: expected a name that a URL can say; "." means a folder there',
         ),
         ('{"a":' * 100_000, "jobs:1: expected JSON; this is nested too deeply"),
     ],

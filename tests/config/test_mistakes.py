@@ -317,6 +317,7 @@ def _denied(path: Path, most: int) -> None:
         ("{service: dws}", "[1].job_id: required but missing"),
         ("{service: dws, job_id: }", "[1].job_id: required but missing"),
         ("{service: dws, job_id: ''}", "[1].job_id: expected text; this is empty"),
+        ("{service: dws, job_id: ..}", '[1].job_id: expected a name that a URL can say; ".." means a folder there'),
         ("{service: dws, job_id: [1]}", "[1].job_id: expected text, not a list"),
         ("{service: dws, job_id: '2', name: ''}", "[1].name: expected text; this is empty"),
         ("{service: dws, job_id: '2', nam: x}", '[1].nam: unknown key; did you mean "name"?'),

@@ -127,6 +127,8 @@ def test_the_project_id_may_be_said_or_left_out(name: str) -> None:
         ({"HW_CLOUD": "otc"}, "otc"),
         ({"HW_CLOUD": "myhuaweicloud.com"}, "huaweicloud"),
         ({"HW_CLOUD": "otc.t-systems.com"}, "otc"),
+        ({"HW_CLOUD": "OTC"}, "otc"),
+        ({"HW_CLOUD": "https://MyHuaweiCloud.com/"}, "huaweicloud"),
         ({"OS_AUTH_URL": "https://iam.eu-de.otc.t-systems.com:443/v3"}, "otc"),
         ({"OS_AUTH_URL": "https://iam-pub.eu-ch2.sc.otc.t-systems.com/v3"}, "otc"),
         ({"OS_AUTH_URL": "https://iam.eu-de.otc.t-systems.com/v3", "HW_CLOUD": "myhuaweicloud.com"}, "huaweicloud"),
@@ -167,12 +169,27 @@ def test_a_project_that_the_file_names_is_scoped_by_no_variable() -> None:
     assert (made.project_id, made.project_name) == (None, "eu-de_team")
 
 
-def test_a_partners_cloud_is_looked_for_below_its_domain() -> None:
-    made = only({**AK, "HW_CLOUD": "prod-cloud-ocb.orange-business.com", "HW_REGION_NAME": "eu-west-0"})
+@pytest.mark.parametrize(
+    "written", ["prod-cloud-ocb.orange-business.com", "https://Prod-Cloud-OCB.orange-business.com."]
+)
+def test_a_partners_cloud_is_looked_for_below_its_domain(written: str) -> None:
+    made = only({**AK, "HW_CLOUD": written, "HW_REGION_NAME": "eu-west-0"})
 
     assert made.cloud == "custom"
     assert made.endpoints["dws"] == "https://dws.eu-west-0.prod-cloud-ocb.orange-business.com"
     assert set(made.endpoints) == {"iam", *registry.load()}
+
+
+@pytest.mark.parametrize("written", ["huawei", "localhost", "a b.com", "ftp://cloud.example", "-"])
+def test_what_names_no_cloud_is_one_mistake_that_names_the_remedy(written: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(None, {**AK, **JOBS, "HW_REGION_NAME": "eu-de", "HW_CLOUD": written})
+
+    (mistake,) = str(caught.value).splitlines()
+    assert mistake.startswith(
+        f'environment: HW_CLOUD: expected the domain of a cloud such as myhuaweicloud.com, not "{written}"'
+    )
+    assert "set cloud: custom and its endpoints" in mistake
 
 
 def test_an_address_that_is_told_counts_before_the_domain_of_a_cloud() -> None:
