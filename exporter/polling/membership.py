@@ -65,7 +65,9 @@ class Membership:
         for key in gone:
             self._remove(key)
         for before, job in runs_next:
-            self._put(before, transitions.next_run(before, job, next(self._numbers)))
+            record = transitions.next_run(before, job, next(self._numbers))
+            self._put(before, record)
+            self._results.ended(before, record, before.snapshot)
         for job in new:
             self._put(None, self._new(job))
         due = [*(job.key for _, job in runs_next), *(job.key for job in new)]

@@ -70,7 +70,7 @@ class Results:
             state=answer.state.value,
             next_poll_seconds=None if due is None else round(due - now, 1),
         )
-        self._ended(before, record)
+        self.ended(before, record, answer)
         if not outdated:
             self._worked_again(before)
 
@@ -82,15 +82,14 @@ class Results:
             self._unread[key] = answer.digest
             self._telemetry.unread(key.service, answer.unknown)
 
-    def _ended(self, before: Record, record: Record) -> None:
-        """Log the end of a run, once: by the job's own answer, or by that of a list if it tells which run it is."""
-        was, now = before.snapshot, record.snapshot
-        if was is None or now is None or was.state.ended or not now.state.ended:
+    def ended(self, before: Record, record: Record, answer: Snapshot | None) -> None:
+        """Log the end of a run, once: when *answer* lets it count, for until then the cloud may take its word back."""
+        if answer is None or not answer.state.ended or record.ledger.runs == before.ledger.runs:
             return
-        facts = {**before.job.names, "run_id": now.run.label, "result": now.state.value}
-        if now.state is State.FAILED:
-            text = first_line(complaint(now.detail))
-            self._log.warning("run ended", **facts, code=now.failure_code, vendor_text=logs.vendor_text(text))
+        facts = {**before.job.names, "run_id": answer.run.label, "result": answer.state.value}
+        if answer.state is State.FAILED:
+            text = first_line(complaint(answer.detail))
+            self._log.warning("run ended", **facts, code=answer.failure_code, vendor_text=logs.vendor_text(text))
         else:
             self._log.info("run ended", **facts)
 
@@ -106,7 +105,7 @@ class Results:
             self.ages.worked(before, record, self._clock.monotonic())
         if record.fault is None:
             self._worked_again(before)
-        self._ended(before, record)
+        self.ended(before, record, record.snapshot)
 
     def looked_back(self, key: JobKey, found: Sequence[Snapshot]) -> None:
         """Take over the history of a job."""
@@ -118,8 +117,9 @@ class Results:
         """Take over how a run ended that was replaced under its name."""
         before = self._store.get(key)
         if before is not None:
-            self.put(before, transitions.replaced(before, answer, self._clock.now()))
-            self._log.info("run ended", **before.job.names, run_id=answer.run.label, result=answer.state.value)
+            record = transitions.replaced(before, answer, self._clock.now())
+            self.put(before, record)
+            self.ended(before, record, answer)
 
     def given_up(self, key: JobKey, run: RunId) -> None:
         """Wait no longer for the end of a run."""
@@ -152,6 +152,7 @@ class Results:
         fault = self._fault(error)
         record = transitions.failed(before, fault, self._clock.monotonic())
         self.put(before, record)
+        self.ended(before, record, before.snapshot)
         jitter = random.random()  # noqa: S311 - spreads load, keeps no secret
         wait = schedule.backoff(record, self._plan.pace, adapter, jitter, error.retry_after)
         self._schedule.put(key, self._clock.monotonic() + wait)

@@ -1,5 +1,8 @@
 """What the log says of failures: two lines a cause, however many jobs it has; the rest at debug."""
 
+import asyncio
+import json
+import math
 from collections.abc import MutableMapping
 from dataclasses import replace
 from typing import Any
@@ -210,3 +213,44 @@ def test_debug_tells_of_each_call_and_each_decision_and_no_secret() -> None:
     assert {line["state"] for line in worked} == {"running"}
     assert all(0 < line["next_poll_seconds"] <= 60 for line in worked)
     assert secret not in str(logs)
+
+
+@pytest.mark.parametrize("end", ["FAILED", "FINISHED"])
+def test_the_end_of_a_run_is_told_once_it_is_confirmed_as_it_counts(end: str) -> None:
+    async def main() -> Lines:
+        async with world() as there:
+            job = dli(there.cloud, seconds=1000, end=end)
+            there.watch(job)
+            await there.until(100)
+            said = {"is_success": True, "message": "", "job_id": job.job_id, "status": "FINISHED"}
+            with capture_logs() as logs:
+                there.cloud.faults.plan(Answer(200, json.dumps(said).encode()))
+                await there.until(140)
+                assert there.record(job).runs == (0, 0, 0)
+                assert [line["event"] for line in told(list(logs))] == []
+                await there.until(1500)
+            assert sum(there.record(job).runs) == 1
+        return list(logs)
+
+    assert [line["result"] for line in run(main()) if line["event"] == "run ended"] == [
+        {"FAILED": "failed", "FINISHED": "succeeded"}[end]
+    ]
+
+
+def test_the_end_of_a_run_that_another_replaces_before_it_is_confirmed_is_told() -> None:
+    async def main() -> Lines:
+        async with world() as there:
+            job = replace(dli(there.cloud, seconds=50, end="FAILED"), message="DLI.0005: no")
+            there.cloud.add(job)
+            there.watch(job)
+            with capture_logs() as logs:
+                while not ((seen := there.record(job).snapshot) and seen.state.ended):
+                    await asyncio.sleep(1)
+                assert not there.record(job).final
+                later = dli(there.cloud, seconds=math.inf)
+                there.poller.apply(Changes(changed=(job_of(later),)))
+                await there.until(400)
+        return list(logs)
+
+    (line,) = [line for line in run(main()) if line["event"] == "run ended"]
+    assert (line["log_level"], line["result"]) == ("warning", "failed")
