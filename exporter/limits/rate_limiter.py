@@ -8,7 +8,7 @@ is known to end near what they leave (it is how TCP shares a line).
 
 import heapq
 import math
-from collections.abc import Collection, Hashable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator
 from itertools import count
 from typing import Final, NamedTuple, TypeAlias
 
@@ -37,10 +37,6 @@ class Start(NamedTuple):
     ticket: Ticket
     """The right to make its call."""
     gate: CircuitBreaker
-
-    def leave(self, now: float) -> None:
-        """Say that the call is over."""
-        self.gate.left(self.ticket, now)
 
 
 class Budget:
@@ -159,7 +155,8 @@ class Limiter:
     """Decides what starts: a call needs one of *places*, and room in its bucket's budget."""
 
     def __init__(self, places: int) -> None:
-        self._free = places
+        self._places = places
+        self._held: dict[int, Start] = {}  # whose calls are under way
         self._budgets: dict[Hashable, Budget] = {}
 
     def wait_for(
@@ -189,17 +186,18 @@ class Limiter:
 
     def start(self, now: float) -> Iterator[Start]:
         """Yield what may start now."""
-        while self._free > 0:
+        while len(self._held) < self._places:
             ready = [budget for budget in self._open() if not budget.ready_in(now)]
             if not ready:
                 return
-            self._free -= 1
             # over all buckets, or the first one would keep every place to itself when places are short
-            yield min(ready, key=Budget.nearest).take(now)
+            start = min(ready, key=Budget.nearest).take(now)
+            self._held[id(start)] = start
+            yield start
 
     def ready_in(self, now: float) -> float | None:
         """Return the seconds until the next job may start, ``None`` if that needs more than time to pass."""
-        if self._free <= 0:
+        if len(self._held) >= self._places:
             return None
         return min((budget.ready_in(now) for budget in self._open()), default=None)
 
@@ -232,11 +230,19 @@ class Limiter:
 
     def resize(self, more: int) -> None:
         """Add places, or take some away once their calls are over."""
-        self._free += more
+        self._places += more
 
-    def leave(self) -> None:
-        """Give a place back."""
-        self._free += 1
+    def leave(self, start: Start, now: float) -> None:
+        """Give the place of a call back that is over; once more is fine."""
+        if id(start) in self._held:
+            start.gate.left(start.ticket, now)
+            del self._held[id(start)]
+
+    def recover(self, under_way: Iterable[Start], now: float) -> None:
+        """Take back the places of calls that are not *under_way*: a crash lost them."""
+        known = {id(start) for start in under_way}
+        for start in [start for start in self._held.values() if id(start) not in known]:
+            self.leave(start, now)
 
 
 def per_minute(rate: float) -> float:

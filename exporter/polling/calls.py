@@ -60,6 +60,8 @@ class Calls:
         self._wake = wake
         self._log = structlog.get_logger()
         self._turns: set[Turn] = set()  # that wait
+        self.under_way: dict[int, Start] = {}
+        """The permits that were granted and not given back, by identity."""
         self.refused: set[JobKey] = set()
         """Jobs whose last call was refused, and put back once."""
         self.dropped: set[JobKey] = set()
@@ -185,9 +187,9 @@ class Calls:
             self._wake()
             return await turn.granted
         except asyncio.CancelledError:
-            self._limiter.forget({turn})
             if turn.granted.done() and not turn.granted.cancelled() and turn.granted.exception() is None:
                 self._leave(turn.granted.result())
+            self._limiter.forget({turn})
             raise
         finally:
             self._turns.discard(turn)
@@ -227,9 +229,10 @@ class Calls:
         else:
             waited = round(self._clock.monotonic() - turn.since, 3)
             self._log.debug("call allowed", project=turn.project, limit=turn.limit, waited_seconds=waited)
+            self.under_way[id(start)] = start
             turn.granted.set_result(start)
 
     def _leave(self, start: Start) -> None:
-        self._limiter.leave()
-        start.leave(self._clock.monotonic())
+        self.under_way.pop(id(start), None)
+        self._limiter.leave(start, self._clock.monotonic())
         self._wake()

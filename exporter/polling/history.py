@@ -43,7 +43,7 @@ class History:
         self._results = results
         self._replaced = ReplacedRuns(store, plan, telemetry, access, results)
         self._readings: dict[JobKey, asyncio.Task[None]] = {}
-        self._outages = Outages("history", store, plan, clock)
+        self.outages = Outages("history", store, plan, clock)
         self._log = structlog.get_logger()
 
     @property
@@ -67,7 +67,7 @@ class History:
 
     def forget(self, keys: Collection[JobKey]) -> None:
         """Forget jobs that are gone or were replaced."""
-        self._outages.forget(keys)
+        self.outages.forget(keys)
         self._replaced.forget(keys)
         for key in keys:
             if (task := self._readings.pop(key, None)) is not None:
@@ -84,11 +84,11 @@ class History:
         except PollError as error:
             self._log.debug("history failed", **record.job.names, reason=error.reason.value, error=error.sentence)
             if error.reason not in {Reason.AUTH, Reason.THROTTLED}:  # these are logged for all calls alike
-                self._outages.failed(record.job, error)
+                self.outages.failed(record.job, error)
             return
         self._results.looked_back(key, found.runs)
         self._miss(record.job, found)
-        self._outages.worked(key)
+        self.outages.worked(key)
 
     def _miss(self, job: Job, found: run_history.History) -> None:
         """Count and log runs that the cloud kept to itself: they are in no counter, and no other reading finds them."""

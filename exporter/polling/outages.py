@@ -1,11 +1,12 @@
 """One line in the log for each cause of failed calls when it begins, and one when it is over, however many jobs it has.
 
-What fails within a few seconds is gathered, so that the first line can say how many jobs it concerns; those that join
-later are in the last one. The lines of each job are at debug.
+What fails within one interval is gathered, so that the first line can say how many of the jobs that run it concerns.
+Those that join later are in the last line; but where one job was told and many follow, a line between says so. The
+lines of each job are at debug.
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,8 +20,11 @@ from exporter.model.job import Job, JobKey
 from exporter.model.reason import Reason
 from exporter.polling.plan import Plan
 
-GATHER: Final = 5.0
-"""Seconds for which failures of one cause are gathered before it is logged."""
+GATHER: Final = (5.0, 60.0)
+"""Seconds for which failures of one cause are gathered before it is logged, at least and at most."""
+SPREAD: Final = 20
+"""A cause is logged once more if it has grown so many times beyond its first line. One outage of all jobs does not,
+where those that rest are polled ten times as rarely as those that run."""
 NAMES: Final = 10
 """Jobs that a line names at most."""
 QUIET: Final = 1.25
@@ -42,6 +46,9 @@ class _Cause:
     names: list[str] = field(default_factory=list)
     affected: int = 0
     recovered: int = 0
+    told: int = 0
+    """How many jobs the line that is to be exceeded spoke of; 0 before the first."""
+    spread: bool = False
     gathering: asyncio.TimerHandle | None = None
 
 
@@ -83,13 +90,20 @@ class Outages:
         cause = self._open.get(name)
         if cause is None or now - cause.joined > QUIET * self._plan.pace.idle_interval:
             cause = self._open[name] = _Cause(job.project, job.key.service, error, now, self._clock.now(), now)
-            cause.gathering = asyncio.get_running_loop().call_later(GATHER, self._begin, cause)
+            self._gather(cause, self._begin)
         cause.joined = now
         cause.affected += 1
         cause.failing[job.key] = None
         if len(cause.names) < NAMES:
             cause.names.append(job.key.job)
         self._cause_of[job.key] = cause
+        if cause.gathering is None and not cause.spread and cause.affected > SPREAD * cause.told:
+            cause.spread = True
+            self._gather(cause, self._spread)
+
+    def _gather(self, cause: _Cause, then: Callable[[_Cause], None]) -> None:
+        window = min(max(GATHER[0], self._plan.pace.interval), GATHER[1])
+        cause.gathering = asyncio.get_running_loop().call_later(window, then, cause)
 
     def _leave(self, key: JobKey) -> None:
         cause = self._cause_of.pop(key, None)
@@ -99,15 +113,23 @@ class Outages:
         if not cause.failing:
             self._end(cause)
 
-    def _begin(self, cause: _Cause) -> None:
+    def tell(self) -> None:
+        """Log what is being gathered: nothing will be later."""
+        for cause in self._open.values():
+            if cause.gathering is not None and not cause.told:
+                cause.gathering.cancel()
+                self._begin(cause)
+
+    def _spread(self, cause: _Cause) -> None:
         cause.gathering = None
+        self._log.warning("failures spread", **self._facts(cause), jobs_affected=cause.affected, jobs=self._jobs(cause))
+
+    def _begin(self, cause: _Cause) -> None:
+        cause.gathering, cause.told = None, cause.affected
         error = cause.error
         self._log.warning(
             "failures began",
-            project=cause.project,
-            service=cause.service,
-            operation=self._operation,
-            reason=error.reason.value,
+            **self._facts(cause),
             code=error.code,
             error=error.sentence,
             vendor_text=logs.vendor_text(error.text),
@@ -120,22 +142,28 @@ class Outages:
     def _end(self, cause: _Cause) -> None:
         if cause.gathering is not None:  # it was so short that it was not logged yet
             cause.gathering.cancel()
+        if not cause.told:
             self._begin(cause)
         name = (cause.project, cause.service, cause.error.reason)
         if self._open.get(name) is cause:
             del self._open[name]
         self._log.info(
             "failures ended",
-            project=cause.project,
-            service=cause.service,
-            operation=self._operation,
-            reason=cause.error.reason.value,
+            **self._facts(cause),
             jobs_affected=cause.affected,
             jobs_recovered=cause.recovered,
             jobs=self._jobs(cause),
             began_at=cause.began_at,
             lasted_seconds=round(self._clock.monotonic() - cause.began, 1),
         )
+
+    def _facts(self, cause: _Cause) -> dict[str, str]:
+        return {
+            "project": cause.project,
+            "service": cause.service,
+            "operation": self._operation,
+            "reason": cause.error.reason.value,
+        }
 
     def _jobs(self, cause: _Cause) -> int:
         """Return how many jobs of the service and the project are registered."""

@@ -7,6 +7,7 @@ calls. A job is put back on the schedule only when its poll is over, so no job i
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 
 import structlog
@@ -103,9 +104,8 @@ class Poller:
         self._results.pace_changed()
         self.demand.recount(self._store.records())
         self._limiter.resize(concurrency - self._concurrency)
-        for number in range(self._workers, concurrency):
-            self._hire(number)
         self._concurrency = concurrency
+        self._hire()
         self._wake.set()
 
     def next_due(self, key: JobKey) -> float | None:
@@ -123,13 +123,17 @@ class Poller:
             self._spawn(group, "tell", self.demand.run)
             self._spawn(group, "reconcile", self._reconciler.run)
             self._group = group
-            for number in range(self._concurrency):
-                self._hire(number)
+            self._hire()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self._results.outages.tell()
+                self._history.outages.tell()
 
-    def _hire(self, number: int) -> None:
-        if self._group is not None:
-            self._spawn(self._group, f"worker {number}", self._work)
-            self._workers = number + 1
+    def _hire(self) -> None:
+        while self._group is not None and self._workers < self._concurrency:
+            self._spawn(self._group, f"worker {self._workers}", self._work)
+            self._workers += 1
 
     async def poll_once_more(self) -> None:
         """Poll every job that is not final now, and return when all of these polls are over."""
@@ -169,11 +173,9 @@ class Poller:
                     self._hand_over(start)
             pause = self._pause(now)
             self._awake_at = now + pause
-            try:
+            with suppress(TimeoutError):  # something is due then
                 async with asyncio.timeout(None if pause == math.inf else pause):
                     await self._wake.wait()
-            except TimeoutError:
-                pass  # something is due now
 
     def _not_queued(self, key: JobKey) -> None:
         self._telemetry.crashes.labels("dispatch").inc()
@@ -181,13 +183,12 @@ class Poller:
 
     def _not_started(self, start: Start) -> None:
         self._telemetry.crashes.labels("dispatch").inc()
-        self._limiter.leave()
-        start.leave(self._clock.monotonic())
         if isinstance(start.key, JobKey):
             self._asked.pop(start.key, None)
             self._results.crashed(start.key)
         elif isinstance(start.key, Turn):
             self.access.crashed(start.key)
+        self._limiter.leave(start, self._clock.monotonic())
 
     def _hand_over(self, start: Start) -> None:
         if isinstance(start.key, JobKey):
@@ -222,9 +223,8 @@ class Poller:
                 if record is not None and self._results.counts(record):
                     await survive(partial(self._poll, record, start), partial(self._crashed, record), "poll")
             finally:
-                self._limiter.leave()
-                start.leave(self._clock.monotonic())
                 self._over(start, record)
+                self._limiter.leave(start, self._clock.monotonic())
 
     def _over(self, start: Start, record: Record | None) -> None:
         """Let the next ones go, and see that the job has another turn even if taking over its answer crashed."""

@@ -1,16 +1,17 @@
 """Holds an invariant over crashes: each job that is not final is on the schedule, waits for its call, or is polled now.
 
-Only a crash between two of them can lose a job, or a call that waits. Then nothing would ever ask for it again.
+Only a crash between two of them can lose a job, or a call that waits. Then nothing would ever ask for it again. A call
+that is over gives its place back, of which a crash can lose one too.
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import structlog
 
 from exporter.clock import Clock
-from exporter.limits.rate_limiter import Limiter
+from exporter.limits.rate_limiter import Limiter, Start
 from exporter.metrics.store import JobStore
 from exporter.model.job import JobKey
 from exporter.polling.calls import Calls
@@ -30,7 +31,7 @@ class Reconciler:
         clock: Clock,
         turns: ScheduleQueue,
         limiter: Limiter,
-        asked: Collection[JobKey],
+        asked: Mapping[JobKey, Start],
         access: Calls,
         results: Results,
         wake: Callable[[], None],
@@ -60,5 +61,6 @@ class Reconciler:
                 self._log.error("job requeued", **record.job.names, problem="a crash took it off the schedule")
                 self._schedule.put(key, now)
         self._access.fail_lost(waiting)
+        self._limiter.recover((*self._asked.values(), *self._access.under_way.values()), now)
         self._results.ages.watch_lost()
         self._wake()

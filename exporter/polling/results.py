@@ -42,7 +42,7 @@ class Results:
         self._schedule = turns
         self._demand = demand
         self.ages = Staleness(store, plan, clock, demand.stretch)
-        self._outages = Outages("poll", store, plan, clock)
+        self.outages = Outages("poll", store, plan, clock)
         self._unread: dict[JobKey, bytes] = {}  # which bytes were counted last, where some of them cannot be read
         self._log = structlog.get_logger()
 
@@ -95,7 +95,7 @@ class Results:
 
     def _worked_again(self, before: Record) -> None:
         if before.fault is not None:
-            self._outages.worked(before.job.key)
+            self.outages.worked(before.job.key)
             self._log.debug("poll works again", **before.job.names, was=before.fault.reason.value)
 
     def listed(self, before: Record, record: Record) -> None:
@@ -161,7 +161,7 @@ class Results:
             return
         throttled = error.reason is Reason.THROTTLED and error.known  # the limit that pauses is logged
         if not told and not throttled:
-            self._outages.failed(before.job, error)
+            self.outages.failed(before.job, error)
         self._log.debug(
             "poll failed",
             **before.job.names,
@@ -188,7 +188,7 @@ class Results:
 
     def forget(self, keys: Collection[JobKey]) -> None:
         """Note that jobs are gone, or another run: what failed before is not theirs."""
-        self._outages.forget(keys)
+        self.outages.forget(keys)
 
     def again(self, key: JobKey) -> None:
         """Make a job due again that was waiting for its permit."""
@@ -223,7 +223,7 @@ class Results:
         self._store.remove(key)
         self._schedule.remove(key)
         self.ages.forget(key)
-        self._outages.forget({key})
+        self.outages.forget({key})
         self._unread.pop(key, None)
         self._demand.moved(record, None)
 

@@ -24,7 +24,7 @@ OWNERS: dict[str, Callable[[Any], Any]] = {
     "poller": lambda poller: poller,
     "results": lambda poller: poller._results,
     "staleness": lambda poller: poller._results.ages,
-    "outages": lambda poller: poller._results._outages,
+    "outages": lambda poller: poller._results.outages,
     "schedule": lambda poller: poller._schedule,
     "limiter": lambda poller: poller._limiter,
     "breakers": lambda poller: poller._breakers,
@@ -132,5 +132,55 @@ def test_a_crash_of_any_step_loses_no_job(owner: str, *, after: bool, monkeypatc
                 left = [job for job in jobs if polls(there, job) == before[job.name] and not there.record(job).by_list]
                 assert not left, name
             assert raised > 0
+
+    run(main())
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before its work", "after its work"])
+@pytest.mark.parametrize("part", ["_limiter", "gate"])
+def test_a_crash_at_the_end_of_a_call_costs_no_place(
+    part: str, *, after: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "EVERY", 5.0)
+
+    async def main() -> None:
+        jobs: list[SimulatedJob] = []
+        async with world(lambda cloud: jobs.extend(population(cloud)), pace=PACE, concurrency=1) as there:
+            there.watch(*jobs)
+            await asyncio.sleep(10)
+            owner: Any = there.poller._limiter if part == "_limiter" else there.poller._breakers.of("demo").gate
+            name = "leave" if part == "_limiter" else "left"
+            for number in range(3):
+                crash = Crash(getattr(owner, name), number, after=after)
+                with monkeypatch.context() as patch:
+                    patch.setattr(owner, name, crash)
+                    await asyncio.sleep(12)
+                assert crash.raised
+            before = {job.name: polls(there, job) for job in jobs}
+            await asyncio.sleep(30)
+            assert [job.name for job in jobs if polls(there, job) == before[job.name]] == []
+
+    run(main())
+
+
+def test_a_crash_at_the_end_of_a_list_costs_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconcile, "EVERY", 5.0)
+
+    async def main() -> None:
+        async with world(pace=PACE, concurrency=1) as there:
+            job = population(there.cloud)[0]
+            await asyncio.sleep(1)
+
+            async def work(_: Any) -> None:
+                return None
+
+            crash = Crash(there.poller._limiter.leave, 0, after=False)
+            with monkeypatch.context() as patch:
+                patch.setattr(there.poller._limiter, "leave", crash)
+                with pytest.raises(RuntimeError):
+                    await there.poller.access.call("demo", "dli", 1, work)
+            there.watch(job)
+            await asyncio.sleep(20)
+            assert polls(there, job) > 0
 
     run(main())

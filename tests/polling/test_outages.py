@@ -254,3 +254,54 @@ def test_the_end_of_a_run_that_another_replaces_before_it_is_confirmed_is_told()
 
     (line,) = [line for line in run(main()) if line["event"] == "run ended"]
     assert (line["log_level"], line["result"]) == ("warning", "failed")
+
+
+def test_the_first_line_counts_the_jobs_of_a_whole_interval() -> None:
+    async def main() -> Lines:
+        async with world() as there:
+            there.watch(*[cdm(there.cloud, f"job-{number}") for number in range(60)])
+            there.cloud.limits.per_minute.clear()
+            await there.until(100)
+            with capture_logs() as logs:
+                there.cloud.faults.plan(server_failure(), times=None)
+                await there.until(200)
+        return list(logs)
+
+    (line,) = told(run(main()))
+    assert (line["event"], line["jobs"]) == ("failures began", 60)
+    assert line["jobs_affected"] >= 55
+
+
+def test_an_outage_that_joins_the_cause_of_one_job_is_told_when_it_comes() -> None:
+    async def main() -> Lines:
+        async with world() as there:
+            there.watch(*[cdm(there.cloud, f"job-{number}") for number in range(60)])
+            there.cloud.limits.per_minute.clear()
+            await there.until(100)
+            with capture_logs() as logs:
+                there.cloud.faults.plan(server_failure(), times=None, job="job-0")
+                await there.until(200)
+                there.cloud.faults.plan(server_failure(), times=None)
+                await there.until(400)
+                assert [line["event"] for line in told(list(logs))] == ["failures began", "failures spread"]
+                there.cloud.faults.clear()
+                await there.until(1500)
+        return list(logs)
+
+    lines = told(run(main()))
+    assert [(line["event"], line["jobs_affected"]) for line in lines[:1]] == [("failures began", 1)]
+    assert lines[1]["jobs_affected"] >= 55
+    assert (lines[2]["event"], lines[2]["jobs_affected"], lines[2]["jobs_recovered"]) == ("failures ended", 60, 60)
+
+
+def test_what_began_to_fail_right_before_a_stop_is_told_at_the_stop() -> None:
+    async def main() -> Lines:
+        with capture_logs() as logs:
+            async with world() as there:
+                there.watch(cdm(there.cloud))
+                there.cloud.faults.plan(server_failure(), times=None)
+                await there.until(4)
+                assert told(list(logs)) == []
+        return list(logs)
+
+    assert [line["event"] for line in told(run(main()))] == ["failures began"]

@@ -208,8 +208,9 @@ def test_when_places_are_short_the_nearest_deadline_starts_whatever_its_bucket()
         for bucket in ("dli", "cdm", "dws"):
             limiter.wait_for(bucket, 1e6, JobKey(bucket, str(turn)), turn, turn + 30, GATE)
     for now in range(90):
-        started += [cast(JobKey, start.key).service for start in limiter.start(now)]
-        limiter.leave()
+        for start in list(limiter.start(now)):
+            started.append(cast(JobKey, start.key).service)
+            limiter.leave(start, now)
 
     assert [started[:60].count(bucket) for bucket in ("dli", "cdm", "dws")] == [20, 20, 20]
 
