@@ -46,8 +46,7 @@ class CommandCalls:
                 self._limiter.throttled(bucket, self._clock.monotonic(), error.retry_after)
             raise
         finally:
-            self._limiter.leave()
-            permit.leave(self._clock.monotonic())
+            self._limiter.leave(permit, self._clock.monotonic())
 
     async def project_id(self, project: Project, limit: str) -> str:
         """Return a project's id; looking it up is a call like any other."""

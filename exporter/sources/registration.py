@@ -33,6 +33,7 @@ class Registration:
         self._poller = poller
         self._registry = Registry(poller.fleet.adapters)
         self._sources: dict[str, Sequence[Job]] = {}
+        self._behind = False  # whether a crash may have kept changes from the poller
         self._log = structlog.get_logger()
         telemetry.watch_refused(self._registry.refused)
 
@@ -43,9 +44,13 @@ class Registration:
                 self._sources[source] = jobs
             else:
                 self._sources.pop(source, None)
+        behind, self._behind = self._behind, True
         changes = self._registry.update(self._mine(contents))
-        self._complain(changes)
+        if behind:
+            changes = replace(self._difference(), problems=changes.problems)
         self._poller.apply(changes)
+        self._behind = False
+        self._complain(changes)
         if STATIC not in contents and any(numbers(changes).values()):  # those of the section are logged at the start
             sources = list(contents)[:TOLD]
             self._log.info("jobs registered", sources=sources, **numbers(changes), **names(changes))
@@ -55,6 +60,7 @@ class Registration:
 
         The problems of what is returned are all there are, those that were logged before too.
         """
+        behind, self._behind = self._behind, True
         before, self._settings = self._settings.projects, settings
         self._sources[STATIC] = settings.jobs
         changes = self._registry.update(self._mine(self._sources))
@@ -66,9 +72,21 @@ class Registration:
         moved = tuple(job for key, job in self._registry.jobs().items() if key in gone and key not in new)
         stays = tuple(job for job in changes.changed if job.key not in gone)
         self._poller.apply(Changes(added=(*changes.added, *moved), changed=stays))
+        if behind:
+            self._poller.apply(self._difference())
+        self._behind = False
         self._complain(changes)
         other = tuple(job for job in moved if job not in changes.changed)  # what their project is
         return replace(changes, changed=(*changes.changed, *other), problems=self._registry.problems())
+
+    def _difference(self) -> Changes:
+        """Return what is registered and the poller does not have, or has otherwise."""
+        there, jobs = {record.job.key: record.job for record in self._store.records()}, self._registry.jobs()
+        return Changes(
+            added=tuple(job for key, job in jobs.items() if key not in there),
+            removed=tuple(key for key in there if key not in jobs),
+            changed=tuple(job for key, job in jobs.items() if key in there and there[key] != job),
+        )
 
     def _mine(self, contents: Mapping[str, Sequence[Job]]) -> dict[str, list[Job]]:
         shards, shard = self._settings.sharding.shards, self._settings.sharding.shard

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import MutableMapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from exporter.simulator.answers import gateway_error
 from exporter.sources.registration import Registration
 from tests.polling.harness import World, job_of, world
 from tests.polling.looking import settings_of
+from tests.polling.test_crashes import Crash
 from tests.warp import run
 
 CLUSTER = "6ec9a0a4-76be-4262-8697-e7af1fac7920"
@@ -388,5 +390,39 @@ def test_a_run_that_is_replaced_and_of_which_nothing_tells_its_end_is_counted_as
             assert record is not None
             assert (record.runs, record.ledger.open) == ((0, 0, 0), (RunId(second.target["job_id"]),))
             assert there.sample("history_runs_missed_total", service="dli", project="demo") == 1
+
+    run(main())
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before its work", "after its work"])
+@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize(
+    "step", ["poller.apply", "poller._membership.apply", "poller._results.put", "poller._results.remove", "store.put"]
+)
+def test_what_a_crash_kept_from_being_registered_is_registered_with_the_next_news(
+    step: str, number: int, *, after: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        async with world() as there:
+            register = Registration(settings_of({"service": "dli"}), there.store, there.poller, there.telemetry)
+            jobs = [replace(dli(there), key=JobKey("dli", f"job-{each}"), source="file") for each in range(8)]
+            other = replace(jobs[0], target=jobs[7].target)
+            register.register({"a.yaml": jobs[:4], "b.yaml": ()})
+            owner: Any = there
+            *path, name = step.split(".")
+            for each in path:
+                owner = getattr(owner, each)
+            crash = Crash(getattr(owner, name), number, after=after)
+            with monkeypatch.context() as patch, suppress(RuntimeError):
+                patch.setattr(owner, name, crash)
+                for now in ([other, *jobs[2:6]], jobs[:1], jobs[:7], [other, *jobs[1:7]]):
+                    register.register({"a.yaml": now})
+            assert crash.raised
+            last = [other, *jobs[2:7]]
+            register.register({"a.yaml": last})
+            register.register({"b.yaml": ()})
+            assert {record.job.key: record.job for record in there.store.records()} == {job.key: job for job in last}
+            await there.until(90)
+            assert [job.key.job for job in last if asked(there, job) == 0] == []
 
     run(main())
