@@ -14,6 +14,19 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LONGEST_MODULE = 300
 LONGEST_SERVICE = 450
 LONGEST_FUNCTION = 40
+ADAPTERS = registry.load()
+SERVICES = {
+    word.lower()
+    for adapter in ADAPTERS.values()
+    for word in (adapter.service, *adapter.limits, *adapter.codes.prefixes)
+}
+"""The words of the services: their names, and those of their limits and codes."""
+OF_A_SERVICE = re.compile(rf"(?<![a-z0-9])(?:{'|'.join(sorted(SERVICES))})(?![a-z0-9])")
+FIELDS = {name for adapter in ADAPTERS.values() for name in adapter.entry.model_fields if "_" in name}
+"""The fields by which entries tell one job from another."""
+SENTENCE = re.compile(r"[A-Za-z]{2,},? [A-Za-z]{2,}")
+HOUSE = [path for path in PACKAGE.rglob("*") if not {"services", "simulator"} & set(path.relative_to(PACKAGE).parts)]
+"""What must not know any service."""
 
 
 def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -26,7 +39,7 @@ def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]
 def test_a_module_can_be_read_in_one_sitting(module: Path) -> None:
     text = module.read_text()
 
-    longest = LONGEST_SERVICE if module.parts[-2] in {"services", "cdm", "dli"} else LONGEST_MODULE
+    longest = LONGEST_SERVICE if "services" in module.parts else LONGEST_MODULE
     assert len(text.splitlines()) <= longest
     for function in functions(ast.parse(text)):
         assert (function.end_lineno or 0) - function.lineno < LONGEST_FUNCTION, function.name
@@ -49,8 +62,104 @@ def test_every_module_says_what_it_is() -> None:
         assert ast.get_docstring(ast.parse(module.read_text())), module
 
 
+def help_texts(tree: ast.AST) -> set[int]:
+    """Return the strings that are for people: docstrings, and sentences, which have two words beside each other.
+
+    What decides anything is one word; a sentence that is compared, looked up or a key decides too.
+    """
+    found: set[int] = set()
+    keys: set[int] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Expr(value=ast.Constant() as text):
+                found.add(id(text))
+            case ast.Constant(value=str() as text) if SENTENCE.search(text):
+                found.add(id(node))
+            case ast.JoinedStr(values=parts) if SENTENCE.search(ast.unparse(node)):
+                found |= set(map(id, parts))
+            case ast.Compare(left=left, comparators=others):
+                keys |= set(map(id, (left, *others)))
+            case ast.Dict(keys=names):
+                keys |= set(map(id, names))
+            case ast.Subscript(slice=part) | ast.MatchValue(value=part):
+                keys.add(id(part))
+            case _:
+                pass
+    return found - keys
+
+
+def known_services(source: str) -> list[str]:
+    """Return the identifiers and deciding strings of some code that hold a word of a service."""
+    tree = ast.parse(source)
+    spared = help_texts(tree)
+    texts = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in spared
+    ]
+    names = [
+        name
+        for node in ast.walk(tree)
+        for field in ("id", "attr", "name", "arg", "module", "asname")
+        if isinstance(name := getattr(node, field, None), str)
+    ]
+    found = [text for text in texts if text in FIELDS]
+    return found + [text for text in (*texts, *names) if OF_A_SERVICE.search(snake(text))]
+
+
+def snake(text: str) -> str:
+    """Return *text* in lower case, its words in capitals set apart."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text).lower()
+
+
+def test_no_word_of_a_service_decides_anything_outside_of_it() -> None:
+    found = {path: known_services(path.read_text()) for path in HOUSE if path.suffix == ".py"}
+
+    assert {str(path.relative_to(PACKAGE)): words for path, words in found.items() if words} == {}
+
+
+def test_no_page_knows_a_service() -> None:
+    for path in HOUSE:
+        if path.suffix in {".html", ".js", ".css", ".json", ".svg"}:
+            assert OF_A_SERVICE.search(path.read_text().lower()) is None, path
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'service == "dws"',
+        'service in ("cdm", other)',
+        '{"dli tasks and more": 1}',
+        'told["the dws job"]',
+        'f"{project}.dli.{region}"',
+        "dws_jobs = 1",
+        "class DliRule: ...",
+        "import exporter.services.cdm.lists",
+        "def read(cdm_list): ...",
+        'target.get("cluster_id")',
+        'code.startswith("DLI.")',
+        "match word:\n case 'dws': ...",
+    ],
+)
+def test_code_that_decides_by_a_service_is_seen(code: str) -> None:
+    assert known_services(code)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        '"""Reads DLI."""',
+        'raise ValueError("expected a mapping such as {service: dli, ...}")',
+        'f"set {name} to a URL such as https://dli.{region}.example.com"',
+        'deadline = handling(made_line, "deadline")',
+    ],
+)
+def test_a_sentence_may_name_a_service(code: str) -> None:
+    assert known_services(code) == []
+
+
 def test_services_do_not_know_each_other() -> None:
-    names = [adapter.service for adapter in registry.load().values()]
+    names = list(ADAPTERS)
     for module in (PACKAGE / "services").rglob("*.py"):
         own = module.relative_to(PACKAGE / "services").parts[0].removesuffix(".py")
         imported = re.findall(r"^(?:from|import) exporter\.services\.(\w+)", module.read_text(), re.MULTILINE)

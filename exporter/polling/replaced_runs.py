@@ -22,8 +22,6 @@ from exporter.polling.plan import Plan
 from exporter.polling.results import Results
 from exporter.supervise import survive
 
-ID: Final = "job_id"
-"""What names the run in the target of a job of which each run has a name of its own."""
 TRIES: Final = 24
 """Calls for one run at most: with the default intervals these are two hours."""
 
@@ -61,9 +59,9 @@ class ReplacedRuns:
 
     def _open(self, record: Record) -> list[RunId]:
         """Return the runs whose end is not known and that the job's own polls do not tell of."""
-        if not self._plan.fleet.adapter(record.job).final or ID not in record.job.target:
-            return []
-        return [run for run in record.ledger.open if run.id and run.id != record.job.target[ID]]
+        part = self._plan.fleet.adapter(record.job).run_part
+        own = record.job.target[part] if part else ""
+        return [run for run in record.ledger.open if part and run.id and run.id != own]
 
     async def _ask(self, key: JobKey) -> None:
         for number in range(TRIES):
@@ -80,11 +78,11 @@ class ReplacedRuns:
         record = self._store.get(key)
         if record is None:
             return
-        job = replace(record.job, target={**record.job.target, ID: run.id})
-        fleet, limit = self._plan.fleet, self._plan.fleet.adapter(job).request(job, "").limit
+        fleet, adapter = self._plan.fleet, self._plan.fleet.adapter(record.job)
+        job = replace(record.job, target={**record.job.target, adapter.run_part: run.id})
         try:
             answer = await self._access.call(
-                job.project, limit, self._plan.pace.idle_interval, lambda _: fleet.ask(job, None)
+                job.project, adapter.limit, self._plan.pace.idle_interval, lambda _: fleet.ask(job, None)
             )
         except PollError as error:
             if last or error.reason is Reason.NOT_FOUND:

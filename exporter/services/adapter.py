@@ -87,6 +87,8 @@ class Adapter(ABC):
     """The pending words that mean that the job was never started."""
     names: ClassVar[Mapping[str, str]] = {}
     """Fields of an answer that repeat which job was asked for, and the part of :attr:`Job.target` that each repeats."""
+    run_part: ClassVar[str] = ""
+    """The part of :attr:`Job.target` that is the id of a run, so that any run can be asked for; empty if none is."""
     shapes: ClassVar[Mapping[str, Shape]] = {}
     """What parts of :attr:`Job.target` look like, as far as the vendor shows any; none is refused for another look."""
     zoneless: ClassVar[bool] = False

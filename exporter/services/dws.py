@@ -78,6 +78,7 @@ class Dws(Adapter):
         "STOP": State.CANCELLED,
     }
     names = {"job_id": "job_id"}
+    run_part = "job_id"
     zoneless = True
     shapes = {"job_id": PLAIN}
     codes = ErrorCodes(

@@ -29,6 +29,11 @@ def _load(folders: tuple[str, ...]) -> Mapping[str, Adapter]:
 
 def declared() -> Declared:
     """Return what all services declare of their jobs."""
-    adapters = load().values()
+    return _declared(tuple(services.__path__))
+
+
+@cache
+def _declared(folders: tuple[str, ...]) -> Declared:
+    adapters = _load(folders).values()
     identity = dict.fromkeys(name for adapter in adapters for name in adapter.entry.model_fields)
     return Declared(tuple(identity), united(each for adapter in adapters for each in adapter.measures))

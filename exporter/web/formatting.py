@@ -75,8 +75,14 @@ def counts(groups: Mapping[str, Any]) -> list[Count]:
     found = [line for line in lines if line is not None]
     if found:
         return found
-    plain = [(name, value) for name, value in groups.items() if not isinstance(value, Mapping)]
-    return [Count(name.replace("_", " "), short(value), exact(value)) for name, value in plain[:3]]
+    return [_plain(name.replace("_", " "), value) for name, value in list(groups.items())[:3]]
+
+
+def _plain(label: str, value: Any) -> Count:
+    if not isinstance(value, Mapping):
+        return Count(label, short(value), exact(value))
+    told = [f"{short(each)} {name}" for name, each in value.items()]
+    return Count(label, ", ".join(told[:3]), ", ".join(f"{exact(each)} {name}" for name, each in value.items()))
 
 
 def _tasks(groups: Mapping[str, Any]) -> Count | None:

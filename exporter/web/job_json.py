@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from exporter.model.record import Fault, Record
 from exporter.model.snapshot import RESULTS, Measure, complaint
+from exporter.services import registry
 
 WAITING: Final = "waiting"
 UNANSWERED: Final = "unanswered"
@@ -33,9 +34,7 @@ def document(record: Record, place: Mapping[str, str], next_poll: float | None) 
         "project": record.job.project,
         "region": place.get("region") or None,
         "project_id": place.get("project_id") or None,
-        "cluster_id": target.get("cluster_id"),
-        "job_id": target.get("job_id"),
-        "job_name": target.get("job_name"),
+        **{name: target.get(name) for name in registry.declared().identity},
         "source": record.job.source,
         "standing": standing(record),
         **_run(record),

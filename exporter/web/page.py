@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 from exporter import __version__
 from exporter.model.job import JobKey
 from exporter.model.record import Record
+from exporter.services import registry
 from exporter.web import formatting
 from exporter.web.job_json import document, standing
 from exporter.web.ports import Jobs
@@ -144,7 +145,7 @@ def address(query: Query, **changes: str) -> str:
 
 def single(record: Record, jobs: Jobs) -> dict[str, Any]:
     """Return the view of one job."""
-    return {"now": jobs.now(), "job": row(record, jobs)}
+    return {"now": jobs.now(), "job": row(record, jobs), "identity": list(registry.declared().identity)}
 
 
 def tabular(value: object) -> list[str] | None:

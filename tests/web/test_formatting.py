@@ -82,7 +82,9 @@ def test_a_year_that_no_calendar_has_is_no_error() -> None:
             ["data 2 GB → 1 kB", "files 1 of 3"],
             id="bytes and files",
         ),
-        pytest.param({"objects_copied": 12, "odd": {"a": 1}}, ["objects copied 12"], id="a kind without a line"),
+        pytest.param(
+            {"objects_copied": 12, "odd": {"a": 1}}, ["objects copied 12", "odd 1 a"], id="a kind without a line"
+        ),
     ],
 )
 def test_counts_are_told_in_short_lines(groups: dict[str, Any], lines: list[str]) -> None:

@@ -49,6 +49,7 @@ class Dli(Adapter):
     limits = {"dli": 5.0}
     states = STATES
     names = {"job_id": "job_id"}
+    run_part = "job_id"
     shapes = {"job_id": UUID}
     codes = CODES
     lists = DliLister()
