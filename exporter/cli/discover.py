@@ -14,15 +14,15 @@ from typing import Any
 from exporter import logs
 from exporter.app import App
 from exporter.cli.calls import CommandCalls
+from exporter.cloud import offload
 from exporter.cloud.project import Project
 from exporter.config import load
 from exporter.model.errors import ExporterError, PollError
 from exporter.model.messages import printable
-from exporter.polling.list_reading import find
 from exporter.services.adapter import Adapter
 from exporter.services.discovery_rule import Rule
 from exporter.services.listing import Lister
-from exporter.services.paging import Found, Named
+from exporter.services.paging import Found, Named, walk
 from exporter.services.request import Request
 
 
@@ -86,7 +86,8 @@ async def ask_lists(calls: CommandCalls, project: Project, adapter: Adapter, lis
     async def ask(request: Request) -> bytes:
         return await calls.call(project, request.limit, lambda: project.ask(adapter, request))
 
-    return await find(lister, rule, await calls.project_id(project, adapter.limit), project.clock, ask)
+    project_id, clock = await calls.project_id(project, adapter.limit), project.clock
+    return await walk(lister, rule, project_id, clock.now(), offload.asking(ask, clock.monotonic))
 
 
 def _lines(service: str, project: Project, adapter: Adapter, found: Found) -> Iterator[str]:

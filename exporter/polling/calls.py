@@ -7,6 +7,7 @@ from typing import TypeVar
 import structlog
 
 from exporter.clock import Clock
+from exporter.cloud import offload
 from exporter.cloud.project import Project
 from exporter.cloud.projects import Projects
 from exporter.limits.breakers import Breakers
@@ -19,7 +20,7 @@ from exporter.polling.demand import Demand
 from exporter.polling.plan import Plan
 from exporter.polling.results import Results
 from exporter.services.adapter import Adapter
-from exporter.services.request import Request
+from exporter.services.request import Ask, Request
 
 T = TypeVar("T")
 
@@ -93,9 +94,13 @@ class Calls:
             finally:
                 self._leave(start)
 
-    async def ask(self, project: str, adapter: Adapter, request: Request, patience: float, tries: int = 1) -> bytes:
-        """Make one call in its turn, as :meth:`call` does, and return the body of its 200 answer."""
-        return await self.call(project, request.limit, patience, lambda there: there.ask(adapter, request), tries)
+    def asking(self, project: str, adapter: Adapter, patience: float, tries: int = 1) -> Ask:
+        """Return how the pages of a list or a history are asked for: each in its turn, as :meth:`call` does."""
+
+        async def ask(request: Request) -> bytes:
+            return await self.call(project, request.limit, patience, lambda there: there.ask(adapter, request), tries)
+
+        return offload.asking(ask, self._clock.monotonic)
 
     async def _call(self, project: str, work: Callable[[Project], Awaitable[T]], ticket: Ticket) -> T:
         await self._breakers.prepare(project, ticket)

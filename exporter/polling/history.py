@@ -11,7 +11,6 @@ from functools import partial
 import structlog
 
 from exporter.clock import Clock
-from exporter.cloud.offload import Done, advance
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import PollError
@@ -25,7 +24,6 @@ from exporter.polling.plan import Plan
 from exporter.polling.replaced_runs import ReplacedRuns
 from exporter.polling.results import Results
 from exporter.runs import accounting, run_history
-from exporter.services.request import Request
 from exporter.supervise import survive
 
 
@@ -78,17 +76,22 @@ class History:
             del self._readings[key]
 
     async def _read(self, record: Record) -> None:
-        key = record.job.key
+        job, adapter = record.job, self._plan.fleet.adapter(record.job)
+        assert adapter.past is not None  # noqa: S101 - no history would be read
+        ask = self._access.asking(
+            job.project, adapter, patience=schedule.effective_interval(record, self._plan.pace, adapter)
+        )
+        project_id = self._plan.fleet.projects[job.project].project_id  # it is known, because a poll of the job worked
         try:
-            found = await self._pages(record)
+            found = await run_history.read(adapter.past, job, project_id, record.ledger, ask)
         except PollError as error:
-            self._log.debug("history failed", **record.job.names, reason=error.reason.value, error=error.sentence)
+            self._log.debug("history failed", **job.names, reason=error.reason.value, error=error.sentence)
             if error.reason not in {Reason.AUTH, Reason.THROTTLED}:  # these are logged for all calls alike
-                self.outages.failed(record.job, error)
+                self.outages.failed(job, error)
             return
-        self._results.looked_back(key, found.runs)
-        self._miss(record.job, found)
-        self.outages.worked(key)
+        self._results.looked_back(job.key, found.runs)
+        self._miss(job, found)
+        self.outages.worked(job.key)
 
     def _miss(self, job: Job, found: run_history.History) -> None:
         """Count and log runs that the cloud kept to itself: they are in no counter, and no other reading finds them."""
@@ -96,17 +99,3 @@ class History:
             return
         self._missed.labels(job.key.service, job.project).inc(1 if found.missing is None else found.missing)
         self._log.warning("history incomplete", **job.names, missing=found.missing)
-
-    async def _pages(self, record: Record) -> run_history.History:
-        job, adapter = record.job, self._plan.fleet.adapter(record.job)
-        history = adapter.past
-        if history is None:
-            return run_history.History(())
-        patience = schedule.effective_interval(record, self._plan.pace, adapter)
-        # its id is known, because a poll of the job worked
-        steps = run_history.read(history, job, self._plan.fleet.projects[job.project].project_id, record.ledger)
-        request: Request | Done[run_history.History] = next(steps)
-        while not isinstance(request, Done):
-            body = await self._access.ask(job.project, adapter, request, patience)
-            request = await advance(steps, body, body)
-        return request.result

@@ -10,7 +10,6 @@ from typing import Final, TypeAlias
 import structlog
 
 from exporter.clock import Clock, rest
-from exporter.cloud.offload import Done, advance
 from exporter.config import Settings
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
@@ -19,11 +18,9 @@ from exporter.model.job import JobKey
 from exporter.model.reason import Reason
 from exporter.model.record import Record
 from exporter.polling.list_coverage import pages_worth, views
-from exporter.polling.list_reading import HOPELESS
 from exporter.polling.poller import Poller
 from exporter.services.listing import ListQuery
-from exporter.services.paging import Reading, pages
-from exporter.services.request import Request
+from exporter.services.paging import HOPELESS, Reading, pages
 from exporter.supervise import survive
 
 SOONEST: Final = 1.0
@@ -124,13 +121,8 @@ class ListPoller:
 
     async def _read(self, place: ListKey, most_pages: int) -> Reading:
         project, service, view = place
-        adapter, access = self._poller.fleet.adapters[service], self._poller.access
-        lister, patience = adapter.lists, self._settings.poll.list_interval
-        assert lister is not None  # noqa: S101 - there would be no such place
+        adapter, patience = self._poller.fleet.adapters[service], self._settings.poll.list_interval
+        assert adapter.lists is not None  # noqa: S101 - there would be no such place
         project_id = self._poller.fleet.projects[project].project_id
-        steps = pages(lister, view, project_id, most_pages=most_pages)
-        request: Request | Done[Reading] = next(steps)
-        while not isinstance(request, Done):
-            body = await access.ask(project, adapter, request, patience)
-            request = await advance(steps, body, (body, self._clock.monotonic()))
-        return request.result
+        ask = self._poller.access.asking(project, adapter, patience)
+        return await pages(adapter.lists, view, project_id, ask, most_pages=most_pages)

@@ -4,8 +4,9 @@ As in :mod:`exporter.services.paging`, the generator yields a request and is sen
 call ends it: whoever asks begins anew another time, because meanwhile the history went on.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from exporter.model.errors import PollError
 from exporter.model.job import Job
@@ -16,7 +17,7 @@ from exporter.model.snapshot import Snapshot
 from exporter.services.adapter import RunHistory
 from exporter.services.listing import PAGE_SIZE
 from exporter.services.pages import Paging
-from exporter.services.request import Request
+from exporter.services.request import Ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +31,14 @@ class History:
     than the floor; ``None`` if there may be some and it told no total."""
 
 
-def read(past: RunHistory, job: Job, project_id: str, ledger: Ledger) -> Generator[Request, bytes, History]:
+async def read(past: RunHistory, job: Job, project_id: str, ledger: Ledger, ask: Ask) -> History:
     """Read until the runs that the ledger knows are passed, or to the end (:mod:`exporter.services.pages`)."""
     found: list[Snapshot] = []
     known = (ledger.floor, *ledger.open, *(each.run for each in ledger.owed))
     goals = [run for run in known if run is not None]
     paging = Paging(PAGE_SIZE)
     while not paging.over:
-        page = past.parse((yield past.request(job, project_id, paging.number)), job)
+        page, _ = await ask(past.request(job, project_id, paging.number), partial(past.parse, job=job))
         found += page.runs
         paging.take({each.run for each in page.runs}, len(page.runs), page.total)
         newer = _newer(found, goals)

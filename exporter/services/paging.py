@@ -1,16 +1,4 @@
-"""Reading a list to its end: pure; who calls feeds the answers in.
-
-A generator here yields a :class:`~exporter.services.request.Request`, and is sent the body of its 200 answer and when
-it came, by the clock that never jumps; a call that failed is thrown in as :class:`PollError`. What it returns is the
-result::
-
-    steps = walk(lister, rule, project_id, now)
-    request = next(steps)
-    try:
-        while True:
-            request = steps.send((await get(request), now()))
-    except StopIteration as done:
-        found = done.value
+"""Reading a list to its end. Pure: *ask* makes the calls.
 
 **None twice and none lost while the list changes.** A job is known by its target, so one that stands on
 two pages is listed once, as it was seen last. Jobs that begin meanwhile would push others to the next page, where they
@@ -19,10 +7,11 @@ of jobs that leave, and when a list ends, is in :mod:`exporter.services.pages`. 
 itself; but it may be any job, so that none is known to be gone by a list that has one.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from math import inf
-from typing import Any, TypeAlias
+from typing import Any, Final
 
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
@@ -30,10 +19,11 @@ from exporter.services import name_template
 from exporter.services.discovery_rule import Rule
 from exporter.services.listing import PAGE_SIZE, ListedJob, Lister, ListQuery, Location
 from exporter.services.pages import MOST_PAGES, Paging
-from exporter.services.request import Request
+from exporter.services.request import Ask
 
 Key = tuple[str, ...]
-Sent: TypeAlias = tuple[bytes, float]
+HOPELESS: Final = frozenset({Reason.AUTH, Reason.THROTTLED})
+"""Failures after which no further call of the same user makes sense now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,22 +90,22 @@ def key(listed: ListedJob) -> Key:
     return tuple(listed.target.values())
 
 
-def pages(
+async def pages(
     lister: Lister[Any],
     view: ListQuery,
     project_id: str,
+    ask: Ask,
     wanted: Callable[[ListedJob], bool] = lambda _: True,
     most: float = inf,
     most_pages: int = MOST_PAGES,
-) -> Generator[Request, Sent, Reading]:
+) -> Reading:
     """Read the jobs of one list that are *wanted*, until *most* of them are there, or for *most_pages*."""
     found: dict[Key, ListedJob] = {}
     unknown: list[str] = []
     paging = Paging(PAGE_SIZE, most_pages)
     rows = readable = 0
     while not paging.over and len(found) < most:
-        body, at = yield lister.request(view, project_id, paging.number)
-        page = lister.parse(body, view)
+        page, at = await ask(lister.request(view, project_id, paging.number), partial(lister.parse, view=view))
         found |= {key(each): replace(each, at=at) for each in page.items if wanted(each)}
         unknown += page.unknown
         rows, readable = rows + page.rows, readable + len(page.items)
@@ -125,16 +115,15 @@ def pages(
     return Reading(tuple(found.values()), paging.unread, tuple(unknown), paging.read, rows - readable)
 
 
-def walk(lister: Lister[Any], rule: Rule, project_id: str, now: float) -> Generator[Request, Sent, Found]:
-    """Find the jobs that *rule* asks for; *now* is Unix seconds.
+async def walk(lister: Lister[Any], rule: Rule, project_id: str, now: float, ask: Ask) -> Found:
+    """Return the jobs that *rule* asks for; *now* is Unix seconds.
 
-    The failure of one list does not stop the others. Whoever finds that no further call makes sense (the credentials
-    are refused, the user is throttled) closes the generator instead of throwing the failure in.
+    A list that fails is named in the result and does not stop the others. Raises :class:`PollError` if none could be
+    read: the places are not known, or no further call makes sense.
     """
     places: tuple[Location, ...] = (Location(),)
     if (request := lister.places_request(project_id)) is not None:
-        body, _ = yield request
-        places = lister.places(body)
+        places, _ = await ask(request, lister.places)
     places = lister.chosen(rule, places)
     naming = _Naming(lister, rule, lister.template(rule, places))
     most = rule.max_jobs if lister.newest_first else inf
@@ -143,13 +132,24 @@ def walk(lister: Lister[Any], rule: Rule, project_id: str, now: float) -> Genera
     for place in places:
         for view in lister.views(rule, place, now) if place.usable else ():
             try:
-                readings.append((place, (yield from pages(lister, view, project_id, naming.wanted, most))))
+                readings.append((place, await pages(lister, view, project_id, ask, naming.wanted, most)))
             except PollError as error:
+                if error.reason in HOPELESS:
+                    raise
                 failures.append((place, error))
+    return _found(rule, naming, tuple(place for place in places if not place.usable), readings, failures)
+
+
+def _found(
+    rule: Rule,
+    naming: "_Naming",
+    skipped: tuple[Location, ...],
+    readings: list[tuple[Location, Reading]],
+    failures: list[tuple[Location, PollError]],
+) -> Found:
     unique = {key(each): (each, place) for place, reading in readings for each in reading.items}
     ordered = sorted(unique.values(), key=lambda found: age(found[0]))
     unread = [reading.unread for _, reading in readings]
-    skipped = tuple(place for place in places if not place.usable)
     hidden = any(place.word and not place.id for place in skipped)
     unsure = {place.id for place, _ in failures} | {
         place.id for place, each in readings if each.unread != 0 or each.broken

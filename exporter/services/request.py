@@ -1,10 +1,12 @@
 """One call to a service, as its adapter describes it."""
 
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol, TypeVar
 from urllib.parse import quote
 
+T = TypeVar("T")
 FOLDERS: Final = frozenset({".", ".."})
 """Names that no path can say, encoded or not: every reader of URLs takes them for the folder or the one above it."""
 
@@ -25,6 +27,16 @@ class Request:
     method: str = "GET"
     body: bytes = field(default=b"", repr=False)
     """JSON, if there is any."""
+
+
+class Ask(Protocol):
+    """Makes one call and reads the body of its 200 answer."""
+
+    def __call__(self, request: Request, read: Callable[[bytes], T], /) -> Awaitable[tuple[T, float]]:
+        """Return what *read* makes of the body, and when it came, by the clock that never jumps.
+
+        Raises :class:`~exporter.model.errors.PollError` if no such answer came, or *read* does.
+        """
 
 
 def segments(*parts: str) -> str:

@@ -18,11 +18,9 @@ from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import PollError
 from exporter.model.job import Job, JobKey
 from exporter.polling.list_poller import SOONEST
-from exporter.polling.list_reading import find
 from exporter.polling.poller import Poller
 from exporter.services.discovery_rule import Search
-from exporter.services.paging import Found, key
-from exporter.services.request import Request
+from exporter.services.paging import Found, key, walk
 from exporter.sources.findings import Findings, merged
 from exporter.supervise import survive
 
@@ -185,11 +183,8 @@ class Discovery:
             project_id = await access.call(
                 search.project, adapter.limit, patience, lambda project: project.project_id_of(), TRIES
             )
-
-        async def ask(request: Request) -> bytes:
-            return await access.ask(search.project, adapter, request, patience, TRIES)
-
-        return await find(adapter.lists, search.rule, project_id, self._clock, ask)
+        ask = access.asking(search.project, adapter, patience, TRIES)
+        return await walk(adapter.lists, search.rule, project_id, self._clock.now(), ask)
 
     def _publish(self, project: str, service: str) -> None:
         """Register what the rules for one service and project found, as one source: start times cross rules."""

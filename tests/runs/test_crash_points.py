@@ -5,7 +5,6 @@ seconds. Run n of each job writes 2 ** n rows, so a total tells which runs are i
 """
 
 import random
-from collections.abc import Generator
 from itertools import count
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from exporter.services.request import Request
 from exporter.simulator import CdmJob, CdmRun, Cloud, Step, Volume
 from exporter.simulator.answers import Call
 from exporter.simulator.gateway import handle
+from tests.asking import driven
 from tests.runs.disks import FlakyDisk, PowerFailure
 
 START = 1_760_000_000.0
@@ -116,9 +116,12 @@ class Life:
 
     def look_back(self, job: CdmJob) -> None:
         record = self.record(job)
-        assert CDM.past is not None
-        steps = run_history.read(CDM.past, record.job, self.world.cloud.project_id, record.ledger)
-        self.store.put(transitions.looked_back(record, read(self.world, steps).runs, self.world.clock.now()))
+        past, project_id = CDM.past, self.world.cloud.project_id
+        assert past is not None
+        found, _ = driven(
+            lambda ask: run_history.read(past, record.job, project_id, record.ledger, ask), self.world.ask
+        )
+        self.store.put(transitions.looked_back(record, found.runs, self.world.clock.now()))
 
     def record(self, job: CdmJob) -> Record:
         record = self.store.get(JobKey("cdm", job.name))
@@ -139,16 +142,6 @@ class Life:
                 true_rows, true_counted = self.world.truth(job, now)
                 assert int(rows) & ~true_rows == 0  # no run that has not ended, none twice
                 assert all(shown <= true for shown, true in zip(counted, true_counted, strict=True))
-
-
-def read(world: World, steps: Generator[Request, bytes, run_history.History]) -> run_history.History:
-    request = next(steps)
-    try:
-        while True:
-            request = steps.send(world.ask(request))
-    except StopIteration as done:
-        found: run_history.History = done.value
-        return found
 
 
 async def live(world: World, steps: int | None) -> bool:

@@ -14,6 +14,7 @@ from exporter.services.adapter import PastPage, RunHistory
 from exporter.services.pages import MOST_PAGES
 from exporter.services.registry import load
 from exporter.services.request import Request
+from tests.asking import driven
 
 JOB = Job(JobKey("cdm", "订单 a+b"), "p", {"cluster_id": "c 1", "job_name": "订单 a+b"})
 CDM = load()["cdm"].past
@@ -43,16 +44,14 @@ def history(
     """Return how many pages are asked for, the runs that are found, and how many are missing; after the last page there
     are empty ones.
     """
-    steps = run_history.read(Pages(), JOB, "p", ledger)
-    request, asked = next(steps), 0
-    try:
-        while True:
-            asked += 1
-            number = int(request.path[1:])
-            rows = pages[number - 1] if number <= len(pages) else []
-            request = steps.send(f"{' '.join(map(str, rows))}/{'' if total is None else total}".encode())
-    except StopIteration as done:
-        return asked, [int(each.run.id or -1) for each in done.value.runs], done.value.missing
+
+    def answer(request: Request) -> bytes:
+        number = int(request.path[1:])
+        rows = pages[number - 1] if number <= len(pages) else []
+        return f"{' '.join(map(str, rows))}/{'' if total is None else total}".encode()
+
+    found, asked = driven(lambda ask: run_history.read(Pages(), JOB, "p", ledger, ask), answer)
+    return len(asked), [int(each.run.id or -1) for each in found.runs], found.missing
 
 
 def read(ledger: Ledger, pages: Sequence[Sequence[int]]) -> tuple[int, list[int]]:
@@ -133,14 +132,10 @@ def test_a_row_that_cannot_be_read_is_missing_if_it_may_be_newer_than_what_is_kn
     rows = [{"submission-id": 9, "status": "FAILED"}, 7, {"submission-id": 8, "status": "FAILED"}, {"status": "NEW"}]
 
     def missing(floor: int, rows: list[object]) -> int | None:
-        steps = run_history.read(CDM, JOB, "p", Ledger(floor=RunId(str(floor))))
-        next(steps)
-        try:
-            steps.send(json.dumps({"submissions": rows, "total": len(rows)}).encode())
-        except StopIteration as done:
-            found: run_history.History = done.value
-            return found.missing
-        raise AssertionError
+        assert CDM is not None
+        past, ledger = CDM, Ledger(floor=RunId(str(floor)))
+        body = json.dumps({"submissions": rows, "total": len(rows)}).encode()
+        return driven(lambda ask: run_history.read(past, JOB, "p", ledger, ask), lambda _: body)[0].missing
 
     assert missing(9, [*rows]) == 0
     assert missing(8, [*rows]) == 1

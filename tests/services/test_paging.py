@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import pytest
@@ -20,7 +20,8 @@ from exporter.services.cdm import lists as cdm_lists
 from exporter.services.listing import Lister, ListQuery, Location, Page
 from exporter.services.paging import Found, Reading, pages, walk
 from exporter.services.registry import load
-from exporter.services.request import Request
+from exporter.services.request import Ask, Request
+from tests import asking
 
 ADAPTERS = load()
 NOW = 1_760_000_000.0
@@ -41,20 +42,17 @@ def read(service: str, body: object) -> Page:
 
 
 def driven(
-    steps: Generator[Request, tuple[bytes, float], T], answer: Callable[[Request], object]
+    reading: Callable[[Ask], Coroutine[Any, Any, T]], answer: Callable[[Request], object]
 ) -> tuple[T, list[Request]]:
-    """Run a generator to its end; an answer that is an error is thrown in."""
-    asked: list[Request] = []
-    try:
-        request = next(steps)
-        while True:
-            asked.append(request)
-            given = answer(request)
-            request = (
-                steps.throw(given) if isinstance(given, PollError) else steps.send((json.dumps(given).encode(), NOW))
-            )
-    except StopIteration as done:
-        return done.value, asked
+    """Run a reading to its end; an answer that is an error is raised."""
+
+    def body(request: Request) -> bytes:
+        given = answer(request)
+        if isinstance(given, PollError):
+            raise given
+        return json.dumps(given).encode()
+
+    return asking.driven(reading, body, NOW)
 
 
 def always(body: object) -> Callable[[Request], object]:
@@ -66,7 +64,8 @@ def dli(number: int, **fields: object) -> dict[str, object]:
 
 
 def found(service: str, rule: dict[str, object], answer: Callable[[Request], object]) -> tuple[Found, list[Request]]:
-    return driven(walk(lister(service), lister(service).rule.model_validate(rule), "p", NOW), answer)
+    asked_for = lister(service).rule.model_validate(rule)
+    return driven(lambda ask: walk(lister(service), asked_for, "p", NOW, ask), answer)
 
 
 def query(request: Request, name: str) -> list[str]:
@@ -380,7 +379,7 @@ class Service:
 
 
 def listed(service: Service, most: float = float("inf")) -> tuple[Reading, list[str]]:
-    reading, _ = driven(pages(lister("dli"), ListQuery(), "p", most=most), service)
+    reading, _ = driven(lambda ask: pages(lister("dli"), ListQuery(), "p", ask, most=most), service)
     return reading, [each.target["job_id"] for each in reading.items]
 
 
@@ -420,7 +419,7 @@ def test_pages_of_any_length_are_read_until_the_total_is_reached() -> None:
         first = sum(lengths[: page - 1])
         return {"job_count": len(rows), "jobs": rows[first : first + lengths[page - 1]]}
 
-    reading, asked = driven(pages(lister("dli"), ListQuery(), "p"), answer)
+    reading, asked = driven(lambda ask: pages(lister("dli"), ListQuery(), "p", ask), answer)
 
     assert [each.target["job_id"] for each in reading.items] == [f"j{number}" for number in range(350)]
     assert (len(asked), reading.unread) == (6, 0)
@@ -430,7 +429,7 @@ def test_pages_of_any_length_are_read_until_the_total_is_reached() -> None:
 def test_a_total_that_the_pages_never_reach_ends_at_two_empty_ones_and_is_told(total: int) -> None:
     service = Service([dli(number) for number in range(3)])
     reading, asked = driven(
-        pages(lister("dli"), ListQuery(), "p"),
+        lambda ask: pages(lister("dli"), ListQuery(), "p", ask),
         lambda request: {**service(request), "job_count": total},  # type: ignore[dict-item]
     )
 
@@ -441,7 +440,7 @@ def test_a_total_that_the_pages_never_reach_ends_at_two_empty_ones_and_is_told(t
 def test_a_total_that_is_less_than_its_rows_or_cannot_be_read_says_nothing(total: object) -> None:
     service = Service([dli(number) for number in range(120)])
     reading, asked = driven(
-        pages(lister("dli"), ListQuery(), "p"),
+        lambda ask: pages(lister("dli"), ListQuery(), "p", ask),
         lambda request: {**service(request), "job_count": total},  # type: ignore[dict-item]
     )
 
@@ -463,7 +462,7 @@ def test_one_page_whose_rows_cannot_be_read_ends_no_list_and_may_hide_any_job() 
 def test_a_list_of_which_no_row_can_be_read_is_a_failure() -> None:
     for body in ({"jobs": ["j"]}, {"jobs": [{}], "job_count": 1}, {"jobs": [{"job_id": None}]}):
         with pytest.raises(PollError) as caught:
-            driven(pages(lister("dli"), ListQuery(), "p"), always(body))
+            driven(lambda ask: pages(lister("dli"), ListQuery(), "p", ask), always(body))
         assert caught.value.reason is Reason.PAYLOAD
 
 
@@ -517,7 +516,7 @@ def test_an_answer_that_repeats_itself_ends_the_list() -> None:
 
     bodies: list[dict[str, object]] = [{"jobs": rows}, {"jobs": rows, "job_count": 100_000}]
     for body in bodies:
-        reading, asked = driven(pages(lister("dli"), ListQuery(), "p"), always(body))
+        reading, asked = driven(lambda ask: pages(lister("dli"), ListQuery(), "p", ask), always(body))
 
         assert (len(reading.items), len(asked)) == (100, 2)
         assert reading.unread == (99_900 if "job_count" in body else None)
@@ -526,7 +525,9 @@ def test_an_answer_that_repeats_itself_ends_the_list() -> None:
 def test_a_list_whose_total_never_rests_ends_all_the_same() -> None:
     totals = iter(range(10_000, 0, -7))
     rows = [dli(number) for number in range(100)]
-    _, asked = driven(pages(lister("dli"), ListQuery(), "p"), lambda _: {"job_count": next(totals), "jobs": rows})
+    _, asked = driven(
+        lambda ask: pages(lister("dli"), ListQuery(), "p", ask), lambda _: {"job_count": next(totals), "jobs": rows}
+    )
 
     assert len(asked) == 100
 
