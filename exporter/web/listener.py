@@ -1,6 +1,7 @@
 """Where the web side listens, and what to say if it cannot."""
 
 import errno
+import logging
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -8,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from exporter.config.settings import Web
 from exporter.model.errors import ExporterError
@@ -19,6 +21,7 @@ LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing 
 @asynccontextmanager
 async def served(application: web.Application, settings: Web, patience: float) -> AsyncIterator[str]:
     """Serve meanwhile, and provide an address that answers; open requests get *patience* seconds to finish."""
+    logging.getLogger("aiohttp.server").addFilter(_is_ours)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=patience)
     await runner.setup()
     try:
@@ -29,6 +32,11 @@ async def served(application: web.Application, settings: Web, patience: float) -
         yield url(runner.addresses[0])
     finally:
         await runner.cleanup()
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether a line is about a fault of ours: whoever sends what is no request gets a 400, and fills no log."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def url(address: tuple[Any, ...]) -> str:

@@ -69,7 +69,10 @@ def make_app(
         web.get("/-/healthy", _healthy),
         web.get("/-/ready", _Ready(jobs, monotonic).answer),
         web.post("/-/reload", partial(_reload, lifecycle)),
+        web.route("*", "/{path:.*}", _nothing),
     ]
+    for route in routes:
+        route.kwargs["expect_handler"] = _answer_at_once
     application.add_routes(routes)
     return application
 
@@ -181,6 +184,22 @@ async def _reload(lifecycle: Lifecycle | None, request: web.Request) -> web.Stre
         return await _json(request, await lifecycle.reload())
     except SettingsError as error:
         return await _json(request, {"mistakes": list(error.mistakes)}, 400)
+
+
+async def _nothing(request: web.Request) -> web.StreamResponse:
+    allowed: set[str] = set()
+    for resource in request.app.router.resources():
+        allowed |= (await resource.resolve(request))[1] - {"*"}
+    if allowed:
+        raise web.HTTPMethodNotAllowed(request.method, allowed)
+    raise web.HTTPNotFound
+
+
+async def _answer_at_once(_: web.Request) -> None:
+    """Pass over ``Expect``: no body is ever read, so the answer itself comes (RFC 9110, 10.1.1).
+
+    The library would repeat the header in its answer, which fails for what is no text.
+    """
 
 
 async def _icon(_: web.Request) -> web.StreamResponse:
