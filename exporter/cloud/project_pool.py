@@ -19,12 +19,14 @@ from exporter.cloud.client import Client
 from exporter.cloud.credentials import temporary_key
 from exporter.cloud.credentials.factory import credentials_of
 from exporter.cloud.credentials.password import Password
+from exporter.cloud.credentials.renewable import Logins
 from exporter.cloud.iam import find_project_id
 from exporter.cloud.project import Project
 from exporter.cloud.projects import Projects
 from exporter.config import Project as ProjectSettings
 from exporter.config import Settings
 from exporter.config.files import read
+from exporter.config.project import Password as PasswordSettings
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import SettingsError
 from exporter.services.clouds import endpoints, iam_endpoint
@@ -61,6 +63,7 @@ class ProjectPool:
         self._transports: dict[ConnectionOptions, Client] = {}
         self._retired: list[Client] = []  # which calls are under way on
         self._built: dict[str, _Built] = {}
+        self._logins: dict[PasswordSettings, Logins] = {}
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -92,6 +95,8 @@ class ProjectPool:
             raise
         self._transports |= opened
         self._built = built
+        users = {config.credentials.password for config in settings.projects.values()}
+        self._logins = {user: logins for user, logins in self._logins.items() if user in users}
         for name, config in settings.projects.items():
             project = built[name].project
             # what may change without a call having to be made anew
@@ -125,7 +130,7 @@ class ProjectPool:
     ) -> _Built:
         transport = opened.get(way) or self._transports[way]
         known = self._known(config)
-        credentials = credentials_of(config, transport, self._direct, self._clock, self._environ, known)
+        credentials = credentials_of(config, transport, self._direct, self._clock, self._environ, known, self._logins)
         await credentials.load()
         find = None
         if isinstance(credentials, Password):

@@ -141,7 +141,8 @@ class Breakers:
         verdict = door.gate.refused(ticket, self._clock.monotonic())
         if verdict is Verdict.RENEW:
             error = await self._answer(door, project, error, poll=poll)
-            verdict = Verdict.PAUSE if door.gate.paused else verdict
+        if door.gate.paused and (verdict is Verdict.RENEW or door.why is None):
+            verdict = Verdict.PAUSE
         if verdict is Verdict.PAUSE and door in self._all.values():  # else a reload took it away meanwhile
             self._pause(door, error)
         return verdict
@@ -154,7 +155,7 @@ class Breakers:
         except PollError as failure:
             refused = failure if failure.refused else None
         finally:
-            door.gate.renewed(self._clock.monotonic(), again=other or not poll, refused=refused is not None)
+            door.gate.renewed(self._clock.monotonic(), other=other, poll=poll, refused=refused is not None)
         if other:
             self._log.warning("credentials refused", **names, error=error.sentence)
         return refused or error

@@ -10,8 +10,11 @@ everybody for a second must not blind us for longer than that takes to see. So::
     any --the credentials changed--> half-open, or open a while longer
 
 Calls that were under way when the first one was refused say nothing new: a burst of refusals is one event. From then
-on each call goes alone, after half a minute, one, two and four; these are five refusals in a row, which lock nothing.
-After them a probe comes every six minutes, when any lock is over.
+on each call goes alone, and the wait after each that is refused is twice the one before: half a minute, one, two and
+four. So within the five minutes of a lock at most four calls are refused, also where a second one went at once.
+After five in a row a probe comes every six minutes, when any lock is over. One rule holds whoever makes the calls and
+however the credentials change: a call leaves only if five refusals in a row are not reached even if it and all that
+are under way are refused, or if the last refusal was six minutes ago and no other call is under way.
 """
 
 from enum import Enum, auto
@@ -63,12 +66,14 @@ class CircuitBreaker:
     def __init__(self) -> None:
         self._epoch = next(_EPOCHS)
         self._closed = False
-        self._alone = 0  # calls on their way before one was taken
+        self._alone = 0  # calls of this epoch on their way before one was taken
+        self._flying = 0  # such calls of all epochs
         self._width = 1  # how many of them there may be
         self._shut = False  # a renewal is under way
+        self._again = False  # whether a refused call that is no poll may be followed by another one at once
         self._probing = False
-        self._refusals = 0  # since the last call that was taken; a burst is one
-        self._openings = 0  # how often in a row calls were paused
+        self._refusals = 0  # since the last call that was taken; of a burst only the first
+        self._events = 0  # the same, where calls that went together count as one
         self._refused_at = float("-inf")
         self.probe_at: float | None = None
         """When a call may try again; ``None`` unless paused."""
@@ -81,26 +86,34 @@ class CircuitBreaker:
     @property
     def free(self) -> bool:
         """Whether a call may go now."""
-        return not self.paused and not self._shut and (self._closed or self._alone < self._width)
+        if self.paused or self._shut:
+            return False
+        return self._closed or (self._alone < self._width and self._harmless)
+
+    @property
+    def _harmless(self) -> bool:
+        """Whether one more call locks nothing, even if it and all that are under way are refused."""
+        return self._flying == 0 or self._refusals + self._flying < PATIENCE
 
     @property
     def wait(self) -> float:
         """Seconds from the last refusal to the next call that tries."""
         if self._refusals >= PATIENCE:
             return PROBE
-        return min(FIRST * 2.0 ** max(self._openings - 1, 0), PROBE)
+        return min(FIRST * 2.0 ** max(self._events - 1, 0), PROBE)
 
     def enter(self) -> Ticket:
         """Let one call go; it ends with :meth:`left`, after what is known of it was told."""
         alone = not self._closed
         self._alone += alone
+        self._flying += alone
         return Ticket(self._epoch, alone, self._probing)
 
     def taken(self, ticket: Ticket) -> bool:
         """Note that the cloud knew who asked; return whether that is news."""
         if ticket.epoch != self._epoch:
             return False
-        self._refusals = self._openings = 0
+        self._refusals = self._events = 0
         news, self._closed = not self._closed, True
         self._probing = False
         return news
@@ -113,29 +126,37 @@ class CircuitBreaker:
         self._refusals += 1  # each of those that went alone is known to have been one of a row
         self._refused_at = now
         if stale:
+            self._wait_longer(now)
             return Verdict.STALE
-        again = self._openings or self._refusals > 1
+        self._events += 1
+        self._again, first = self._closed, self._refusals == 1
         self._begin()
-        if again:
-            self._open(now)
+        if not first:
+            self.probe_at = now + self.wait
             return Verdict.PAUSE
         self._shut = True
         return Verdict.RENEW
 
-    def renewed(self, now: float, *, again: bool, refused: bool = False) -> None:
-        """Note that the renewal is over; a call is to try *again* at once, or calls are paused.
+    def renewed(self, now: float, *, other: bool, poll: bool = True, refused: bool = False) -> None:
+        """Note that the renewal is over: it brought *other* credentials, which are tried at once, or none.
 
-        If the renewal itself was *refused* that counts as one more refusal.
+        A refusal of what is no *poll* is not believed before another call is refused too, where calls were taken until
+        then. If the renewal itself was *refused* that counts as one more refusal.
         """
         if refused:
             self._refusals += 1
             self._refused_at = now
-        if self._shut and (refused or not again):
-            self._open(now)
+        if self._shut:
+            if other:
+                self._events = 0  # the waits begin anew with what was not refused yet
+            if refused or not (other or (self._again and not poll)):
+                self.probe_at = now + self.wait
         self._shut = False
+        self._wait_longer(now)
 
     def left(self, ticket: Ticket, now: float) -> None:
         """Note that a call is over."""
+        self._flying -= ticket.alone
         if ticket.epoch != self._epoch or not ticket.alone or self._shut:
             return
         self._alone = max(0, self._alone - 1)
@@ -144,7 +165,7 @@ class CircuitBreaker:
         if ticket.probe:
             self._begin()
             self.probe_at = now + AGAIN
-        self._width = max(1, min(FEW, PATIENCE - self._refusals))
+        self._width = FEW
 
     def probe(self) -> None:
         """Let one call try, although calls are paused; unless it is taken they are again."""
@@ -158,13 +179,14 @@ class CircuitBreaker:
         """
         self._begin()
         if another:
-            self._refusals = self._openings = 0
-        elif self._refusals >= PATIENCE and now < self._refused_at + PROBE:
-            self.probe_at = self._refused_at + PROBE
+            self._refusals = self._events = 0
+        self._wait_longer(now)
 
-    def _open(self, now: float) -> None:
-        self._openings += 1
-        self.probe_at = now + self.wait
+    def _wait_longer(self, now: float) -> None:
+        """Pause until any lock is over, if one more refusal could bring one."""
+        over = self._refused_at + PROBE
+        if self._refusals >= PATIENCE and not self._closed and now < over:
+            self.probe_at = over
 
     def _begin(self) -> None:
         self._epoch = next(_EPOCHS)

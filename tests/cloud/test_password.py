@@ -13,6 +13,9 @@ from aiohttp import web
 from exporter.cloud.client import Client
 from exporter.cloud.credentials import Credentials
 from exporter.cloud.credentials.password import Password
+from exporter.cloud.project_pool import ProjectPool
+from exporter.config import Settings, load
+from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import PollError, SettingsError
 from exporter.model.reason import Reason
 from tests.cloud import wire
@@ -21,6 +24,7 @@ from tests.cloud.wire import LATE
 
 HOUR = 3600.0
 WRONG = {"error": {"code": 401, "message": "The username or password is wrong.", "title": "Unauthorized"}}
+SERVICES = ("dli", "dws", "cdm", "iam")
 LONG = "MII" + "x" * 8000
 
 
@@ -400,3 +404,41 @@ def test_one_of_password_and_file_is_wanted(clock: HandClock) -> None:
     for given in ({}, {"password": "a", "password_file": Path("b")}):
         with pytest.raises(SettingsError):
             Password(domain="d", user="u", region="r", transport=Client(1), iam_url="", clock=clock, **given)  # type: ignore[arg-type]
+
+
+def settings_of_one_user(url: str, projects: int, password: str = "hunter2") -> Settings:
+    user = {"domain": "acme", "user": "exporter", "password": password}
+    named = {
+        f"p{number}": {"region": f"r{number}", "cloud": "custom", "endpoints": dict.fromkeys(SERVICES, url)}
+        | {"credentials": {"password": user}}
+        for number in range(projects)
+    }
+    return load(None, {}, {"projects": named}, jobs_needed=False)
+
+
+async def test_a_wrong_password_of_many_projects_is_tried_as_often_as_of_one(clock: HandClock) -> None:
+    times: list[float] = []
+
+    def wrong(_: Asked) -> web.Response:
+        times.append(clock.at)
+        return reply(WRONG, 401)
+
+    async with pretending(wrong, pause=0.01) as server, ProjectPool(clock, Telemetry(), {}) as pool:
+        fleet = await pool.use(settings_of_one_user(server.url, 7))
+        users = [project.credentials for project in fleet.projects.values()]
+        errors = await asyncio.gather(*(refusal(user) for user in users))
+        assert all(error.refused for error in errors), "all of the projects are to pause"
+        for _ in range(2 * 60 * 2):
+            clock.at += 30
+            tries = [user.renew(user.generation) for user in users]
+            assert all(isinstance(each, PollError) for each in await asyncio.gather(*tries, return_exceptions=True))
+        assert times[:3] == [times[0], times[0] + 30, times[0] + 390]
+        assert max(sum(at <= each < at + 900 for each in times) for at in times) <= 4
+
+        server.answer = granted(clock)
+        clock.at += 360
+        await asyncio.gather(*(user.renew(user.generation) for user in users))
+        assert len({await token(user) for user in users}) == len(users)
+
+        fleet = await pool.use(settings_of_one_user(server.url, 7, "another"))
+        assert len({await token(project.credentials) for project in fleet.projects.values()}) == 7

@@ -9,17 +9,27 @@ from hypothesis import strategies as st
 from exporter.limits.circuit_breaker import AGAIN, FEW, FIRST, PATIENCE, PROBE, CircuitBreaker, Ticket, Verdict
 
 
+def take(gate: CircuitBreaker, now: float = 0) -> bool:
+    """Let one call go and be taken; return whether that was news."""
+    ticket = gate.enter()
+    news = gate.taken(ticket)
+    gate.left(ticket, now)
+    return news
+
+
 def closed() -> CircuitBreaker:
     gate = CircuitBreaker()
-    gate.taken(gate.enter())
+    take(gate)
     return gate
 
 
-def refuse(gate: CircuitBreaker, now: float, *, other: bool = False) -> Verdict:
+def refuse(gate: CircuitBreaker, now: float, *, other: bool = False, poll: bool = True) -> Verdict:
     """Let one call go and be refused; the renewal brings *other* credentials or none."""
-    verdict = gate.refused(gate.enter(), now)
+    ticket = gate.enter()
+    verdict = gate.refused(ticket, now)
     if verdict is Verdict.RENEW:
-        gate.renewed(now, again=other)
+        gate.renewed(now, other=other, poll=poll)
+    gate.left(ticket, now)
     return verdict
 
 
@@ -59,7 +69,7 @@ def test_a_call_of_which_nothing_came_lets_a_few_go_so_that_jobs_do_not_wait_for
 
     assert not gate.free
     assert gate.refused(tickets[0], 1) is Verdict.RENEW
-    gate.renewed(1, again=True)
+    gate.renewed(1, other=True)
     gate.enter()
     assert not gate.free
 
@@ -76,7 +86,7 @@ def test_a_burst_of_refusals_is_one_event() -> None:
     verdicts = [gate.refused(ticket, 0.1 * number) for number, ticket in enumerate(tickets)]
 
     assert verdicts == [Verdict.RENEW] + [Verdict.STALE] * 31
-    gate.renewed(4, again=False)
+    gate.renewed(4, other=False)
     assert gate.probe_at == 4 + FIRST
     gate.probe()
     assert gate.taken(gate.enter())
@@ -104,7 +114,7 @@ def test_a_probe_of_which_nothing_came_leaves_the_calls_paused() -> None:
 def test_a_renewal_that_is_refused_counts_and_pauses_without_another_call() -> None:
     gate = closed()
     gate.refused(gate.enter(), 0)
-    gate.renewed(3, again=False, refused=True)
+    gate.renewed(3, other=False, refused=True)
 
     assert probe_moments(gate, 4) == [33, 93, 213, 213 + PROBE]
 
@@ -117,7 +127,7 @@ def test_after_five_refusals_in_a_row_calls_are_rare_whoever_changes_the_credent
     assert gate.probe_at == 450 + PROBE
     gate.changed(450 + PROBE)
     assert gate.free
-    gate.taken(gate.enter())
+    take(gate)
     assert gate.refused(gate.enter(), 2000) is Verdict.RENEW
 
 
@@ -135,7 +145,7 @@ def test_a_call_that_is_taken_ends_the_row() -> None:
     gate = opened()
     probe_moments(gate, 3)
     gate.probe()
-    gate.taken(gate.enter())
+    take(gate)
     refuse(gate, 1000)
 
     assert probe_moments(gate, 5) == [1030, 1090, 1210, 1450, 1450 + PROBE]
@@ -148,7 +158,7 @@ def test_a_refusal_shuts_the_gate_until_the_renewal_is_over_and_then_one_goes_al
     assert gate.refused(ticket, 0) is Verdict.RENEW
     gate.left(ticket, 0)
     assert not gate.free
-    gate.renewed(0, again=True)
+    gate.renewed(0, other=True)
     again = gate.enter()
     assert not gate.free
     assert gate.taken(again)
@@ -159,7 +169,7 @@ def test_what_was_on_its_way_says_nothing_new() -> None:
     gate = closed()
     first, late, lucky = gate.enter(), gate.enter(), gate.enter()
     gate.refused(first, 0)
-    gate.renewed(0, again=True)
+    gate.renewed(0, other=True)
     alone = gate.enter()
 
     assert gate.refused(late, 0) is Verdict.STALE
@@ -186,9 +196,57 @@ def test_credentials_that_changed_while_they_are_renewed_are_tried() -> None:
     gate = closed()
     gate.refused(gate.enter(), 0)
     gate.changed(1)
-    gate.renewed(2, again=False)
+    gate.renewed(2, other=False)
 
     assert gate.free
+
+
+def test_a_call_that_is_no_poll_is_believed_once_the_next_one_is_refused_too_and_its_refusal_counts() -> None:
+    gate = closed()
+
+    assert refuse(gate, 0, poll=False) is Verdict.RENEW
+    assert gate.free
+    assert refuse(gate, 0) is Verdict.PAUSE
+    assert gate.probe_at == 60
+    assert probe_moments(gate, 4) == [60, 180, 420, 420 + PROBE]
+
+
+def test_before_any_call_was_taken_every_refusal_is_believed() -> None:
+    gate = CircuitBreaker()
+
+    assert refuse(gate, 0, poll=False) is Verdict.RENEW
+    assert probe_moments(gate, 5) == [30, 90, 210, 450, 450 + PROBE]
+
+
+def test_calls_that_went_together_before_any_was_taken_all_count() -> None:
+    gate = opened()
+    gate.changed(10)
+    gate.left(gate.enter(), 20)
+    together = []
+    while gate.free:
+        together.append(gate.enter())
+    for ticket in together:
+        gate.refused(ticket, 30)
+
+    assert 1 + len(together) == PATIENCE
+    assert gate.probe_at == 30 + PROBE
+    gate.changed(40)
+    assert gate.probe_at == 30 + PROBE
+
+
+def test_changes_of_the_credentials_let_no_more_calls_go_than_lock_nothing() -> None:
+    gate, flying = CircuitBreaker(), []
+    for now in range(20):
+        gate.changed(now)
+        if gate.free:
+            flying.append(gate.enter())
+
+    assert len(flying) == PATIENCE
+    for ticket in flying:
+        gate.refused(ticket, 20)
+        gate.left(ticket, 20)
+    gate.changed(21)
+    assert gate.probe_at == 20 + PROBE
 
 
 class Key:
@@ -202,8 +260,11 @@ class Key:
     def fill(self) -> None:
         """Let all go that may; a refusal that would lock the key needs that any lock is over."""
         while self.gate.free and len(self.flying) < self.places:
-            assert self.row < PATIENCE or self.now - self.last >= PROBE - 1e-6
+            alone = sum(ticket.alone for ticket in self.flying)
             self.flying.append(self.gate.enter())
+            if self.flying[-1].alone and self.row + alone >= PATIENCE:
+                assert alone == 0
+                assert self.now - self.last >= PROBE - 1e-6
         assert self.flying or self.gate.probe_at is not None
 
     def step(self, cloud: str) -> None:
@@ -224,10 +285,11 @@ class Key:
 
     def refuse(self, ticket: Ticket) -> None:
         verdict = self.gate.refused(ticket, self.now)
-        if verdict is not Verdict.STALE:
+        if verdict is not Verdict.STALE or ticket.alone:
             self.row, self.last = self.row + 1, self.now
         if verdict is Verdict.RENEW:
-            self.gate.renewed(self.now, again=self.rng.random() < 0.3)
+            other, poll = self.rng.random() < 0.3, self.rng.random() < 0.5
+            self.gate.renewed(self.now, other=other, poll=poll)
 
 
 @given(
@@ -258,7 +320,7 @@ def test_a_cloud_that_refuses_everybody_for_seconds_costs_half_a_minute(hiccup: 
     gate = closed()
     for number, ticket in enumerate([gate.enter() for _ in range(13)]):
         if gate.refused(ticket, hiccup * number / 13) is Verdict.RENEW:
-            gate.renewed(0, again=False)
+            gate.renewed(0, other=False)
 
     assert gate.probe_at == FIRST
     gate.probe()

@@ -614,10 +614,8 @@ def test_who_is_refused_lists_no_more_until_a_probe_and_no_key_is_locked() -> No
         async with world(lambda cloud: cloud.add(migration(1))) as there, looking(there, RULE):
             right = there.cloud.gate.keys[there.cloud.access_key]
             there.cloud.gate.keys[right.key_id] = replace(right, secret="another")
-            await there.until(560)
-            assert 2 <= there.cloud.gate.worst(right.key_id) <= 5
             await there.until(800)
-            assert there.cloud.gate.worst(right.key_id) <= 6, "from the fifth on, one each six minutes"
+            assert 2 <= there.cloud.gate.worst(right.key_id) <= 5
             assert there.sample("project_paused", project="demo", reason="auth") == 1
             of = {"service": "cdm", "project": "demo"}  # an alert knows by these two that no look ever worked
             assert there.sample("discovery_last_success_timestamp_seconds", **of) is None

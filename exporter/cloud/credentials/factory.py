@@ -1,6 +1,6 @@
 """From the settings of a project to what proves its identity."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 
 from pydantic import SecretStr
 
@@ -11,9 +11,11 @@ from exporter.cloud.credentials.access_key import AccessKey
 from exporter.cloud.credentials.metadata import Metadata
 from exporter.cloud.credentials.password import Password
 from exporter.cloud.credentials.pod_identity import PodIdentity
+from exporter.cloud.credentials.renewable import Logins
 from exporter.cloud.credentials.token_file import TokenFile
 from exporter.config import Project, pod_env
 from exporter.config.project import AccessKey as AccessKeySettings
+from exporter.config.project import Password as PasswordSettings
 from exporter.services.clouds import iam_endpoint
 
 
@@ -24,11 +26,12 @@ def credentials_of(
     clock: Clock,
     environ: Mapping[str, str],
     identity: str = "",
+    logins: MutableMapping[PasswordSettings, Logins] | None = None,
 ) -> Credentials:
     """Return what proves a project's identity; nothing is called before its first use.
 
     *transport* is the project's own, *direct* one without a proxy. *identity* is what a key in the same files is known
-    by already: it may have been rotated since. Raises
+    by already: it may have been rotated since. *logins* are those of each user, whom projects may share. Raises
     :class:`~exporter.model.errors.SettingsError` if *environ* lacks what the kind needs.
     """
     config = project.credentials
@@ -46,6 +49,7 @@ def credentials_of(
             transport=transport,
             iam_url=iam_endpoint(project.cloud, project.region, project.endpoints),
             clock=clock,
+            logins=None if logins is None else logins.setdefault(config.password, Logins()),
         )
     if config.metadata:
         return Metadata(direct, clock)

@@ -12,7 +12,7 @@ from typing import Final
 from exporter.clock import Clock
 from exporter.cloud.client import IDENTITY_LIMIT, Client
 from exporter.cloud.credentials import Bare, Call
-from exporter.cloud.credentials.renewable import Lease, Renewable, expiry
+from exporter.cloud.credentials.renewable import Lease, Logins, Renewable, expiry
 from exporter.cloud.credentials.secret_files import one_word
 from exporter.cloud.iam import LIMIT, REMEDY
 from exporter.cloud.identity_errors import refusal
@@ -42,8 +42,8 @@ class Password(Renewable[Token]):
     """Sends a token of the project as ``X-Auth-Token``.
 
     The password is given plain or as a file, which is read again when it changes. Without *project_id* the token is
-    for the project that is called *project_name*, or else like *region*. Raises
-    :class:`~exporter.model.errors.SettingsError` unless exactly one of password and file is given.
+    for the project that is called *project_name*, or else like *region*. *logins* are those of all projects of the
+    user. Raises :class:`~exporter.model.errors.SettingsError` unless exactly one of password and file is given.
     """
 
     def __init__(
@@ -59,11 +59,12 @@ class Password(Renewable[Token]):
         password_file: Path | None = None,
         project_id: str = "",
         project_name: str = "",
+        logins: Logins | None = None,
     ) -> None:
         if bool(password) == bool(password_file):
             raise SettingsError(["password: give a password or a password_file, one of them"])
         # A wrong password that is tried again and again locks the user out.
-        super().__init__([password_file] if password_file else [], clock, lasting=(Reason.AUTH,))
+        super().__init__([password_file] if password_file else [], clock, (Reason.AUTH,), logins)
         self._user = {"name": user, "domain": {"name": domain}}
         self._identity = f"user {user} of {domain}"
         self._password = password

@@ -1,5 +1,6 @@
 """What is fetched, proves an identity for a time, and is renewed well before that is over."""
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,38 @@ class Lease(Generic[T]):
     renew_at: float
 
 
+class Logins:
+    """What became of the attempts of one identity to get a proof, whichever project made them.
+
+    The vendor counts the refused ones of all projects together, so these share one of these objects.
+    """
+
+    def __init__(self) -> None:
+        self.one_at_a_time = asyncio.Lock()
+        self._refusals = 0  # in a row
+        self._refused_at = float("-inf")
+        self._contents: tuple[str, ...] | None = None
+        self._refusal: PollError | None = None
+
+    def too_soon(self, now: float, contents: tuple[str, ...] | None) -> PollError | None:
+        """Return what was refused last, if to try once more would bring the user nearer to a lock.
+
+        *contents* are those of the files: others than were refused may be tried at once.
+        """
+        rest = REFUSED_AGAIN if self._refusals > 1 else REFUSED_ONCE
+        waits = self._refusals > 0 and contents == self._contents and now < self._refused_at + rest
+        return self._refusal if waits else None
+
+    def refused(self, now: float, contents: tuple[str, ...], refusal: PollError) -> None:
+        """Note a refused attempt."""
+        self._refusals, self._refused_at = self._refusals + 1, now
+        self._contents, self._refusal = contents, refusal
+
+    def worked(self) -> None:
+        """Note that one worked."""
+        self._refusals = 0
+
+
 class Renewable(ABC, Generic[T]):
     """Fetches a proof with what is in *files*, and anew when they change or it is time to.
 
@@ -40,14 +73,15 @@ class Renewable(ABC, Generic[T]):
     failure in *lasting* nothing is asked again until the files change or the cloud refuses what is in use.
     """
 
-    def __init__(self, files: Sequence[Path], clock: Clock, lasting: tuple[Reason, ...] = ()) -> None:
+    def __init__(
+        self, files: Sequence[Path], clock: Clock, lasting: tuple[Reason, ...] = (), logins: Logins | None = None
+    ) -> None:
         self._files = SecretFiles(files, clock.monotonic)
         self._clock = clock
         self._shared = SingleFlight(self._lease_anew, clock, lasting)
         self._lease: Lease[T] | None = None
         self._renewals = 0
-        self._refusals = 0  # in a row, of the identity that asks for a proof
-        self._refused_at = float("-inf")
+        self._logins = logins or Logins()
         self._read = 0
         """The generation of the files that the last attempt was made with."""
         self._complaint: Reason | None = None
@@ -86,17 +120,12 @@ class Renewable(ABC, Generic[T]):
         await self._files.look_again()
         if self.generation == refused:
             await self._files.contents()
-            await self._shared.ask(at_once=not self._too_soon)
+            soon = self._logins.too_soon(self._clock.monotonic(), self._files.known)
+            await self._shared.ask(at_once=soon is None)
 
     async def load(self) -> None:
         """Read the files."""
         await self._files.look_again()
-
-    @property
-    def _too_soon(self) -> bool:
-        """Whether to ask once more would bring the user nearer to a lock."""
-        rest = REFUSED_AGAIN if self._refusals > 1 else REFUSED_ONCE
-        return self._refusals > 0 and self._clock.monotonic() < self._refused_at + rest
 
     async def _proof(self) -> T:
         """Return a valid proof; raises :class:`~exporter.model.errors.PollError` if there is none to be had."""
@@ -114,21 +143,31 @@ class Renewable(ABC, Generic[T]):
             return lease.proof
 
     async def _lease_anew(self) -> Lease[T]:
-        contents = await self._files.contents()
-        self._read = self._files.generation
-        try:
-            lease = await self._fetch(contents)
-        except PollError as error:
-            if error.refused:
-                self._refusals, self._refused_at = self._refusals + 1, self._clock.monotonic()
-            raise
-        self._refusals = 0
+        async with self._logins.one_at_a_time:
+            lease = await self._attempt()
         if lease.expires_at is not None and lease.expires_at <= self._clock.now():
             sentence = f"what proves {self.identity} has expired before it came; check the clock of this machine"
             raise PollError(Reason.PAYLOAD, sentence)
         if self._lease is None or lease.proof != self._lease.proof:
             self._renewals += 1
         self._lease, self._complaint = lease, None
+        return lease
+
+    async def _attempt(self) -> Lease[T]:
+        """Fetch a proof, unless what another project was refused would be tried again too soon."""
+        contents = await self._files.contents()
+        self._read = self._files.generation
+        if (refusal := self._logins.too_soon(self._clock.monotonic(), contents)) is not None:
+            told = refusal.retold()
+            told.refused = True  # calls of this project are to pause too
+            raise told
+        try:
+            lease = await self._fetch(contents)
+        except PollError as error:
+            if error.refused:
+                self._logins.refused(self._clock.monotonic(), contents, error)
+            raise
+        self._logins.worked()
         return lease
 
     def _complain(self, error: PollError) -> None:

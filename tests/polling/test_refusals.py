@@ -1,0 +1,82 @@
+"""Hours in which a cloud refuses everybody: no key and no user is locked, whoever makes the calls."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from exporter.limits.circuit_breaker import PATIENCE, PROBE
+from exporter.model.changes import Changes
+from exporter.simulator import Answer, CdmJob, CdmRun, Cloud, DliJob, Fault, Step, SubJob, Volume
+from tests.polling.harness import PACE, World, job_of, world
+from tests.polling.looking import looking
+from tests.polling.test_credentials_over_time import by_password
+from tests.warp import START, run
+
+REFUSAL = Answer(401, b'{"error_code": "APIGW.0301", "error_msg": "Incorrect IAM authentication information"}')
+LOCK = 300.0
+"""Seconds for which the vendor locks a key."""
+HOURS = 7200.0
+CLUSTER = "6ec9a0a4-76be-4262-8697-e7af1fac7920"
+
+
+def quick(number: int) -> CdmJob:
+    """A migration of which several runs go by between two polls, so that its history is read."""
+    plan = (CdmRun((Step("RUNNING", 4, 0.0, 1.0),), rest=5, volume=Volume(rows_written=10)),)
+    return CdmJob(CLUSTER, f"quick-{number}", START - 60, plan, number=number)
+
+
+def query(number: int) -> DliJob:
+    return DliJob(f"id-{number}", f"query-{number}", START, (SubJob("save", tasks=100, seconds=1e6),))
+
+
+def refused(there: World, *, by_key: bool) -> list[float]:
+    """Return when calls of one identity were refused: signed ones, or logins and tokens."""
+    key = there.cloud.access_key
+    mine = [asked for asked in there.cloud.requests if (asked.credential == key) is by_key]
+    return [asked.at - START for asked in mine if asked.status == 401]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("begins", [0, 300])
+def test_of_polls_lists_histories_and_logins_at_most_five_are_refused_before_they_come_every_six_minutes(
+    begins: float,
+) -> None:
+    migrations, queries = [quick(number) for number in range(4)], [query(number) for number in range(8)]
+    others = [query(number) for number in range(8, 12)]
+
+    def populate(cloud: Cloud) -> None:
+        cloud.add(*migrations, *queries, *others)
+        if not begins:
+            cloud.faults.plan(Fault(answer=REFUSAL), times=None)
+
+    async def main() -> None:
+        async with (
+            world(populate, other=by_password) as there,
+            looking(there, {"service": "cdm"}),
+        ):
+            there.watch(*queries)
+            there.poller.apply(Changes(added=tuple(replace(job_of(each), project="other") for each in others)))
+            await there.until(begins)
+            if begins:
+                assert there.cloud.asked("ShowSubmissions"), "histories are read"
+                assert len(there.cloud.asked("ShowJobs")) > 2, "lists are read"
+                for token in [*there.cloud.gate.tokens]:
+                    there.cloud.gate.revoke_token(token)
+                there.cloud.faults.plan(Fault(answer=REFUSAL), times=None)
+            await there.until(begins + HOURS)
+
+            for by_key in (True, False):
+                times = refused(there, by_key=by_key)
+                waits = [later - earlier for earlier, later in pairwise(times)]
+                assert len(times) >= PATIENCE + HOURS / PROBE - 4, times
+                assert all(wait >= PROBE for wait in waits[PATIENCE - 1 :]), times
+                assert all(wait <= PROBE + 5 for wait in waits), times
+                assert max(sum(at <= each < at + LOCK for each in times) for at in times) < PATIENCE, times
+            there.cloud.faults.clear()
+            await there.until(begins + HOURS + PROBE + PACE.interval + 5)
+            records = list(there.store.records())
+            assert {"quick-0", "query-0", "query-8"} <= {record.job.key.job for record in records}
+            assert all(record.up for record in records)
+
+    run(main())
