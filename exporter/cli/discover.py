@@ -86,8 +86,8 @@ async def ask_lists(calls: CommandCalls, project: Project, adapter: Adapter, lis
     async def ask(request: Request) -> bytes:
         return await calls.call(project, request.limit, lambda: project.ask(adapter, request))
 
-    project_id, clock = await calls.project_id(project, adapter.limit), project.clock
-    return await walk(lister, rule, project_id, clock.now(), offload.asking(ask, clock.monotonic))
+    project_id = await calls.project_id(project, adapter.limit)
+    return await walk(lister, rule, project_id, project.cloud_time(), offload.asking(ask, project.clock.monotonic))
 
 
 def _lines(service: str, project: Project, adapter: Adapter, found: Found) -> Iterator[str]:

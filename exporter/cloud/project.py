@@ -20,6 +20,8 @@ KNOWN: Final = frozenset({Reason.NOT_FOUND, Reason.PERMISSION, Reason.API, Reaso
 """Failures of a service's call that the vendor sends only after it accepted the credentials."""
 SKEW_CHECK: Final = 60.0
 """Seconds between two checks of the server's clock."""
+SKEW_MOST: Final = 86_400.0
+"""Seconds by which the clocks may differ for the server's to be believed; the date may be that of a proxy."""
 SKEW_TOLD: Final = 60.0
 """Seconds by which the clocks differ at least for it to be told with a refusal; signatures are good for 900."""
 
@@ -48,6 +50,8 @@ class Project:
     skew: float | None = field(default=None, init=False)
     """Seconds that the cloud's clock is ahead of ours, once an answer said so."""
     _skew_checked: float = field(default=float("-inf"), init=False)
+    _offset: float | None = field(default=None, init=False)
+    """What the cloud's clock showed beyond the clock that never jumps."""
 
     def __post_init__(self) -> None:
         # Of refused credentials nothing is remembered: when they may be tried again is not decided here.
@@ -65,6 +69,15 @@ class Project:
                 )
             self.project_id = await self.find_project_id()
         return self.project_id
+
+    def cloud_time(self) -> float:
+        """Return the Unix time by the cloud's clock: what the cloud's own times are compared with.
+
+        Until an answer told it, and if what it told cannot be meant, it is the time by ours.
+        """
+        if self._offset is None:
+            self._offset = self.clock.now() - self.clock.monotonic()
+        return self._offset + self.clock.monotonic()
 
     @property
     def owner(self) -> tuple[str, str]:
@@ -111,6 +124,8 @@ class Project:
         if skew is not None:
             self._skew_checked = now
             self.skew = skew
+            if abs(skew) <= SKEW_MOST:
+                self._offset = self.clock.now() + skew - now
 
 
 def _clocks(skew: float | None) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import structlog
 
-from exporter.clock import Clock, rest, steady_time
+from exporter.clock import Clock, rest
 from exporter.config import Settings
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
@@ -71,7 +71,6 @@ class Discovery:
         self._store = store
         self._membership = register
         self._clock = clock
-        self._steady = steady_time(clock)
         self._telemetry = telemetry
         self._changed = asyncio.Event()
         self._log = structlog.get_logger()
@@ -149,7 +148,7 @@ class Discovery:
             self._tell(look, {"failed": [error.sentence]})
             found = None
         if found is not None:
-            missed += look.findings.take(found, self._steady(), self._settings.poll.retention)
+            missed += look.findings.take(found, self._time(search.project), self._settings.poll.retention)
             self._count(look, found)
         look.looked = True
         items = {key(each.listed): each.listed for each in found.jobs} if found is not None else {}
@@ -168,7 +167,7 @@ class Discovery:
         if self._poller.fleet.adapters[look.search.service].final:
             for name, items in found.by_name().items():
                 self._poller.listing.runs(JobKey(look.search.service, name), look.search.project, items, look.first_at)
-            look.first_at = look.first_at or self._steady()
+            look.first_at = look.first_at or self._time(look.search.project)
 
     def _target(self, name: JobKey) -> Mapping[str, str]:
         record = self._store.get(name)
@@ -184,11 +183,16 @@ class Discovery:
                 search.project, adapter.limit, patience, lambda project: project.project_id_of(), TRIES
             )
         ask = access.asking(search.project, adapter, patience, TRIES)
-        return await walk(adapter.lists, search.rule, project_id, self._clock.now(), ask)
+        return await walk(adapter.lists, search.rule, project_id, self._time(search.project), ask)
+
+    def _time(self, project: str) -> float:
+        """Return the Unix time by the clock of the cloud that a project is in; setting ours does not move it."""
+        there = self._poller.fleet.projects.get(project)
+        return self._clock.now() if there is None else there.cloud_time()  # a reload took it away
 
     def _publish(self, project: str, service: str) -> None:
         """Register what the rules for one service and project found, as one source: start times cross rules."""
-        now, retention = self._steady(), self._settings.poll.retention
+        now, retention = self._time(project), self._settings.poll.retention
         looks = [look for look in self._looks if (look.search.project, look.search.service) == (project, service)]
         replaced = [look for look in self._replaced if (look.search.project, look.search.service) == (project, service)]
         if any(look.worked_at is None for look in looks):

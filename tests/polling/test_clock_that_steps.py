@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.model.snapshot import State
+from exporter.model.snapshot import Measure, State
 from exporter.simulator import CdmJob, CdmRun, Cloud, DliJob, Step, SubJob, Volume
 from tests.polling.harness import SimulatedJob, World, world
 from tests.polling.looking import looking
@@ -68,7 +68,7 @@ def test_a_clock_that_is_set_makes_no_value_old_drops_no_job_and_moves_no_counte
             before = counted(there)
             assert before["ended"][0] == (1, 0, 0)
             clock.ahead = step
-            rows = []
+            rows = list[float]()
             for seconds in range(1000, 2000, 100):
                 await until(clock, seconds)
                 assert counted(there) == before
@@ -76,7 +76,60 @@ def test_a_clock_that_is_set_makes_no_value_old_drops_no_job_and_moves_no_counte
                 snapshot = there.record(running).snapshot
                 assert snapshot is not None
                 assert snapshot.state is State.RUNNING
-                rows.append(dict(snapshot.counts))
-            assert all(earlier != later for earlier, later in pairwise(rows))
+                rows.append(snapshot.counts[Measure("rows_written")])  # which only lists tell
+            assert all(earlier < later for earlier, later in pairwise(rows))
+
+    run(main())
+
+
+@pytest.mark.parametrize("step", [-HOUR, HOUR])
+def test_queries_that_begin_after_a_clock_was_set_are_found_and_counted_and_no_others(step: float) -> None:
+    def query(number: int, begins: float, seconds: float) -> DliJob:
+        return DliJob(f"id-{number}", f"q{number}", START + begins, (SubJob("save", tasks=9, seconds=seconds),))
+
+    before, running, short = query(1, -600, 100), query(2, 1200, 300), query(3, 1240, 5)
+
+    async def main() -> None:
+        clock = SteppingClock(asyncio.get_running_loop())
+        cloud_of: Callable[[Cloud], None] = lambda cloud: populate(cloud, [before, running, short], clock)  # noqa: E731
+        async with (
+            world(cloud_of, clock=clock, credentials=by_password) as there,
+            looking(there, {"service": "dli"}, retention="50m"),
+        ):
+            await until(clock, 900)
+            clock.ahead = step
+            await until(clock, 1350)
+            names = {each.job.key.job: each for each in there.store.records()}
+            assert set(names) == {"id-1", "id-2", "id-3"}
+            shown = names["id-2"].shown
+            assert shown is not None
+            assert shown.state is State.RUNNING
+            await until(clock, 1700)
+            runs = {each.job.key.job: each.runs for each in there.store.records()}
+            assert runs == {"id-1": (0, 0, 0), "id-2": (1, 0, 0), "id-3": (1, 0, 0)}
+
+    run(main())
+
+
+@pytest.mark.parametrize("ahead", [-HOUR, HOUR])
+def test_a_clock_that_is_wrong_all_the_time_counts_the_runs_that_began_after_the_first_look_and_no_others(
+    ahead: float,
+) -> None:
+    queries = [
+        DliJob(f"id-{number}", f"q{number}", START + begins, (SubJob("save", tasks=9, seconds=4),))
+        for number, begins in enumerate((-1800, -120, 415, 820))
+    ]
+
+    async def main() -> None:
+        clock = SteppingClock(asyncio.get_running_loop())
+        clock.ahead = ahead
+        cloud_of: Callable[[Cloud], None] = lambda cloud: populate(cloud, list(queries), clock)  # noqa: E731
+        async with (
+            world(cloud_of, clock=clock, credentials=by_password) as there,
+            looking(there, {"service": "dli"}),
+        ):
+            await until(clock, 1000)
+            runs = {each.job.key.job: each.runs for each in there.store.records()}
+            assert runs == {"id-0": (0, 0, 0), "id-1": (0, 0, 0), "id-2": (1, 0, 0), "id-3": (1, 0, 0)}
 
     run(main())
