@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -233,3 +234,14 @@ def test_jobs_that_come_when_others_are_left_out_are_left_out_before_their_first
         "huaweicloud_job_up",
         "huaweicloud_job_info",
     ]
+
+
+def test_of_an_incremental_run_no_text_says_that_it_never_ends() -> None:
+    """The vendor means jobs that a schedule starts, each run for the dates since the last: such a run ends."""
+    (incremental,) = (each for each in families(registry.declared()) if each.name == "huaweicloud_job_incremental")
+    about = [line for line in Path("docs/api.md").read_text().splitlines() if line.startswith("| `incremental`")]
+
+    assert "scheduled" in incremental.help
+    for text in (incremental.help, *about):
+        assert "most such runs end" in text
+        assert "for ever" not in text
