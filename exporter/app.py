@@ -32,7 +32,9 @@ from exporter.sources.registration import Registration, polling
 from exporter.supervise import keep_running, survive
 from exporter.threads import use_daemon_threads
 from exporter.views import Jobs, Lifecycle, Metrics
+from exporter.web.config_watch import ConfigWatch
 from exporter.web.listener import served
+from exporter.web.security import Security
 from exporter.web.server import SCRAPES, make_app
 
 STOP_WITHIN = 4.0
@@ -77,6 +79,8 @@ class App:
         self.telemetry = Telemetry(labels.service)
         self.store = JobStore(settings.metrics.max_series, registry.declared(), labels.service, labels.job)
         self.telemetry.watch(lambda: self.store.series, lambda: self.store.dropped)
+        self._security = Security(settings.web_config)
+        self._web = ConfigWatch(settings, self._security, self.clock, self.telemetry)
         self._projects = ProjectPool(self.clock, self.telemetry, os.environ if environ is None else environ)
         self._journal: Journal | None = None
         self._log = structlog.get_logger()
@@ -126,15 +130,17 @@ class App:
                 Metrics(self.store, self.telemetry),
                 Jobs(self.store, poller, self.clock, parts.discovery.waiting),
                 Lifecycle(reloader),
+                security=self._security,
             )
             loops = parts.loops() | {"reload": partial(reloader.run, hang_up)}
-            loops["authorities"] = reloader.watch_authorities
+            loops |= {"authorities": reloader.watch_authorities, "web_config": self._web.run}
             if self._path is not None:
                 loops["watch"] = reloader.watch
             if self._journal is not None:
                 self._journal.wait_for(parts.all_read)
                 loops["journal"] = self._journal.run
-            async with served(application, self.settings.web, SCRAPES_WITHIN) as address, asyncio.TaskGroup() as group:
+            door = served(application, self.settings.web, SCRAPES_WITHIN, self._security)
+            async with door as address, asyncio.TaskGroup() as group:
                 self._log.info("started", version=__version__, address=address, jobs=len(self.store.records()))
                 tasks = [group.create_task(poller.run(), name="poller")]
                 for name, work in loops.items():
@@ -156,6 +162,7 @@ class App:
         changes = parts.registration.swap(settings, fleet)
         self.store.limit(settings.metrics.max_series)
         parts.use(settings)
+        self._web.use(settings)
         if self._journal is not None:
             self._journal.retention = settings.poll.retention
         logs.configure(settings.log.level, settings.log.format, settings.log.vendor_text)

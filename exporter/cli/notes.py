@@ -37,6 +37,7 @@ def notes(settings: Settings) -> Iterator[str]:
     yield from _zones(settings)
     yield from _files(settings)
     yield from _journal(settings)
+    yield from (f"{settings.web.config_file}: warning: {sentence}" for sentence in settings.web_config.warnings)
 
 
 def _regions(settings: Settings) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Rules about what is given, checked on the tree: they hold whether or not the values can be read."""
 
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -10,44 +10,7 @@ from exporter.config.errors import Mistake, Path
 from exporter.config.project import Cloud
 from exporter.config.section import Section
 from exporter.config.settings import Settings
-from exporter.config.tree import Items, MappingNode, Node, Text, place_of
-
-
-class Unavailable(NamedTuple):
-    """A key that this version knows but cannot serve."""
-
-    path: tuple[str, ...]
-    permitted: tuple[str, ...]
-    """What may be written all the same, because it changes nothing."""
-    what: str
-
-
-UNAVAILABLE: Final = (Unavailable(("web", "config_file"), (), "the web configuration file"),)
-"""A feature that arrives deletes its row."""
-NOT_YET: Final = "is not available in this version"
-
-
-def not_yet(root: MappingNode) -> list[Mistake]:
-    """Refuse what this version cannot serve."""
-    found = []
-    for row in UNAVAILABLE:
-        for path, node in _matching(root, row.path):
-            harmless = isinstance(node, Text) and node.lower() in row.permitted
-            if not harmless and not (isinstance(node, Items) and not node) and node is not None:
-                found.append(Mistake(place_of(root, path), path, f"{row.what} {NOT_YET}"))
-    return found
-
-
-def _matching(node: Node, pattern: tuple[str, ...], path: Path = ()) -> Iterator[tuple[Path, Node]]:
-    """Yield what *pattern* leads to; a last part that is not there as ``None``."""
-    if not isinstance(node, MappingNode):
-        return
-    head, *rest = pattern
-    for key in list(node) if head == "*" else [head]:
-        if rest:
-            yield from _matching(node.get(key), tuple(rest), (*path, key))
-        else:
-            yield (*path, key), node.get(key)
+from exporter.config.tree import MappingNode, Node, place_of
 
 
 def needs_iam(project: MappingNode) -> bool:

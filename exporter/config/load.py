@@ -1,7 +1,7 @@
 """From a file and the environment to frozen settings, or to every mistake at once."""
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +10,21 @@ from pydantic import ValidationError
 from exporter.config import (
     constraints,
     explanations,
+    files,
     job_entries,
     pod_env,
     rule_entries,
     vendor_env,
     vendor_unused,
+    web_file,
     yaml_reader,
 )
 from exporter.config import env as variables
 from exporter.config.errors import ENVIRONMENT, Mistake, SourcePosition, lines
 from exporter.config.section import HOST_NAME, WRITTEN
 from exporter.config.settings import Settings
-from exporter.config.tree import MappingNode, from_plain, merge, without_halves
+from exporter.config.tree import MappingNode, Text, from_plain, merge, without_halves
+from exporter.config.web_file import WebConfig
 from exporter.model.errors import SettingsError
 from exporter.services import registry
 
@@ -42,13 +45,15 @@ def load(
     root, mistakes = _written(path, environ, base or {})
     mistakes += vendor_env.complete(root, environ)
     mistakes += without_halves(root)
-    mistakes += constraints.not_yet(root) + constraints.no_iam(root) + pod_env.mistakes(root, environ)
+    mistakes += constraints.no_iam(root) + pod_env.mistakes(root, environ)
     settings, more = _checked(root, environ, jobs_needed)
-    # what could not be read, or not be served, is reported once, without the mistakes that follow from it
+    # what could not be read is reported once, without the mistakes that follow from it
     told = {mistake.path for mistake in mistakes if mistake.path}
     mistakes += [one for one in more if not any(one.path[:length] in told for length in range(len(one.path) + 1))]
-    if mistakes or settings is None:
-        raise SettingsError(lines(mistakes))
+    web, elsewhere = _web(root)
+    if mistakes or elsewhere or settings is None:
+        raise SettingsError([*lines(mistakes), *elsewhere])
+    settings._web_config = web  # noqa: SLF001 - it is no setting
     settings._without_effect = vendor_unused.without_effect(root, environ)  # noqa: SLF001 - it is no setting
     return settings
 
@@ -74,6 +79,17 @@ def _written(
     merged = merge(over, root)
     merged.place = root.place
     return merged, mistakes + more
+
+
+def _web(root: MappingNode) -> tuple[WebConfig, Sequence[str]]:
+    """Return what the web configuration file says, and the mistakes in it."""
+    named = root.table("web").get("config_file")
+    if not isinstance(named, Text) or not named or "\0" in named:
+        return WebConfig(), ()
+    try:
+        return web_file.read(files.path(named)), ()
+    except SettingsError as error:
+        return WebConfig(), error.mistakes
 
 
 def _checked(root: MappingNode, environ: Mapping[str, str], jobs_needed: bool) -> tuple[Settings | None, list[Mistake]]:

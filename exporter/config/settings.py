@@ -13,6 +13,7 @@ from exporter.config import types
 from exporter.config.project import Project
 from exporter.config.section import HOST_NAME, WRITTEN, Section
 from exporter.config.urls import split_listen
+from exporter.config.web_file import WebConfig
 from exporter.model.job import Job
 from exporter.model.messages import Expected, shown
 from exporter.model.units import duration
@@ -83,8 +84,8 @@ class Web(Section):
     )
     config_file: types.File | None = Field(
         default=None,
-        description="The web configuration file of Prometheus exporters: TLS, client CA and users;"
-        " refused in this version.",
+        description="The web configuration file of Prometheus exporters: TLS, client certificates, users, headers and a"
+        " rate limit; read again when it, or a file that it names, changes.",
     )
     enable_lifecycle: types.Switch = Field(
         default=False, description="Whether POST /-/reload loads the configuration again."
@@ -229,11 +230,17 @@ class Settings(BaseSettings, Section):
     model_config = SettingsConfigDict(env_prefix="EXPORTER_", env_nested_delimiter="__")
 
     _without_effect: tuple[str, ...] = PrivateAttr(default=())
+    _web_config: WebConfig = PrivateAttr(default=WebConfig())
 
     @property
     def without_effect(self) -> tuple[str, ...]:
         """A sentence for each variable of the vendor's tools that is set and not honoured."""
         return self._without_effect
+
+    @property
+    def web_config(self) -> WebConfig:
+        """What ``web.config_file`` says; without one nothing is asked for."""
+        return self._web_config
 
     @classmethod
     def settings_customise_sources(

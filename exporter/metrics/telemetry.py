@@ -43,6 +43,11 @@ JOURNAL = (
     "Unix time in seconds when the journal was last written; only what is new is written; absent before, and without a"
     " journal"
 )
+WEB_CONFIG = (
+    "1 if web.config_file and the files that it names are in force as they are now, 0 if they were refused and the last"
+    " good ones stay; absent without web.config_file"
+)
+WEB_TAKEN = "Unix time in seconds when the web configuration in force was taken over; absent without web.config_file"
 
 JOURNAL_TOOK = (
     "Seconds that the last write of the journal took, or the one under way has taken so far; counters of runs show only"
@@ -83,12 +88,27 @@ class Telemetry:
             "config_last_reload_success_timestamp_seconds",
             "Unix time in seconds when the configuration in use was taken over",
         )
+        self._web_config: dict[tuple[str, ...], float] = {}
+        self._web_config_at: dict[tuple[str, ...], float] = {}
+        self._watched("web_config_last_reload_successful", WEB_CONFIG, (), lambda: self._web_config)
+        self._watched("web_config_last_reload_success_timestamp_seconds", WEB_TAKEN, (), lambda: self._web_config_at)
         self._declare_calls(service)
         self._declare_polls(service)
         self._declare_discovery(service)
         self.journal_errors = self._counter("journal_errors", "Times that the journal could not be read or written")
         self._journal_written: dict[tuple[str, ...], float] = {}
         self._watched("journal_last_write_timestamp_seconds", JOURNAL, (), lambda: self._journal_written)
+
+    def web_config_read(self, good: bool, at: float) -> None:
+        """Note whether the web configuration file that was read is in force, and since when the one that is."""
+        self._web_config[()] = float(good)
+        if good:
+            self._web_config_at[()] = at
+
+    def no_web_config(self) -> None:
+        """Note that there is no web configuration file."""
+        self._web_config.clear()
+        self._web_config_at.clear()
 
     def journal_wrote(self, at: float) -> None:
         """Note when the journal was written."""

@@ -8,6 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
+from exporter.config.web_file import WebConfig
 from exporter.model.errors import SettingsError
 from exporter.model.job import JobKey
 from exporter.model.record import Record
@@ -18,6 +19,7 @@ from exporter.web.metrics import Metrics, Scrapes, compressed, header
 from exporter.web.negotiate import gzip_ok
 from exporter.web.ports import Exposition, Jobs, Lifecycle
 from exporter.web.query import Query, QueryError, matching, nearest, page_of, parse
+from exporter.web.security import Security
 
 SCRAPES: Final = web.AppKey("scrapes", Scrapes)
 """Where the application keeps the counter of answered scrapes."""
@@ -51,12 +53,14 @@ def make_app(
     jobs: Jobs,
     lifecycle: Lifecycle | None = None,
     *,
+    security: Security | None = None,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> web.Application:
     """Return the application; *monotonic* tells seconds since some start, for the limit of readiness."""
-    application = web.Application(middlewares=[_helpful])
+    security = security or Security(WebConfig())
+    application = web.Application(middlewares=[security.middleware, _helpful])
     application[SCRAPES] = scrapes = Scrapes()
-    application.on_response_prepare.append(_dress)
+    application.on_response_prepare.append(partial(_dress, security))
     site = _Site(jobs)
     routes = [
         web.get("/metrics", Metrics(exposition, scrapes).answer),
@@ -250,7 +254,8 @@ async def _helpful(
         return _text(f"there is nothing here; there is {PLACES}\n", 404)
 
 
-async def _dress(_: web.Request, response: web.StreamResponse) -> None:
+async def _dress(security: Security, _: web.Request, response: web.StreamResponse) -> None:
     response.headers.pop("Server", None)  # it names the versions of Python and aiohttp
+    response.headers.update(security.config.headers)
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)

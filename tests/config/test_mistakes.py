@@ -89,7 +89,8 @@ JOBS = 'jobs: [{service: dli, job_id: "1"}]\n'
         ("job_files: jobs.d/*.yaml", "job_files: expected a list, not text"),
         ('job_files: [""]', "job_files[0]: expected a pattern of files such as jobs.d/*.yaml"),
         ("job_files: [[a]]", "job_files[0]: expected a pattern of files, not a list"),
-        ("web: {config_file: web.yml}", "web.config_file: the web configuration file is not available in this version"),
+        ("web: {config_file: ''}", "web.config_file: expected the path of a file"),
+        ("web: {config_file: [web.yml]}", "web.config_file: expected the path of a file, not a list"),
     ],
 )
 def test_a_setting_that_is_wrong_is_told_with_its_line(mistakes: Mistakes, line: str, expected: str) -> None:

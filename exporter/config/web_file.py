@@ -1,0 +1,194 @@
+"""The web configuration file of Prometheus exporters: TLS, client certificates, headers, users and a rate limit.
+
+The keys and what they mean are those of prometheus/exporter-toolkit. What Go can and Python's ssl cannot is
+refused with a sentence: a rule that is silently not in force is worse than none.
+"""
+
+import re
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import Field, ValidationError
+
+from exporter.config import explanations, files, types, web_tls, yaml_reader
+from exporter.config.errors import Mistake, SourcePosition, lines
+from exporter.config.section import Section
+from exporter.config.tree import MappingNode, Text, place_of, without_halves
+from exporter.config.web_tls import ClientAuth, TlsError, TlsServer
+from exporter.model.errors import SettingsError
+from exporter.model.messages import instead, shown
+
+HEADERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "Strict-Transport-Security": (),
+    "X-Content-Type-Options": ("nosniff",),
+    "X-Frame-Options": ("deny", "sameorigin"),
+    "X-XSS-Protection": (),
+    "Content-Security-Policy": (),
+}
+"""The headers that may be set, and the values that each may have; nothing is any value."""
+TLS: Final = "tls_server_config"
+HTTP: Final = "http_server_config"
+FILES: Final = ("cert_file", "key_file", "client_ca_file")
+_HASH: Final = re.compile(r"\$2[abxy]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
+
+
+def _header(name: str, text: str) -> str | None:
+    """Return what is wrong with a header."""
+    allowed = HEADERS.get(name)
+    if allowed is None:
+        return f"this header cannot be set{instead(name, HEADERS)}"
+    if allowed and text not in allowed:
+        return f"expected {' or '.join(allowed)}, not {shown(text)}"
+    if not (text.isascii() and text.isprintable()):
+        return "expected one line of printable ASCII characters"
+    return None
+
+
+def _hash(text: str) -> str:
+    # the value is not repeated: it may be a password where its hash belongs
+    if not _HASH.fullmatch(text):
+        raise ValueError("expected the bcrypt hash of the password; htpasswd -nBC 10 USER prints one")
+    return str(text)
+
+
+class HttpServer(Section):
+    """What every answer carries."""
+
+    http2: types.Switch = True
+    """Without effect: the server speaks HTTP/1.1 only."""
+    headers: Mapping[str, Annotated[str, types.reading("text", str)]] = {}
+
+
+class RateLimit(Section):
+    """How often requests are answered."""
+
+    interval: types.Duration = 0.0
+    """Seconds between two requests; 0 is no limit."""
+    burst: Annotated[int, types.reading("a whole number", types.whole)] = 0
+    """Requests that may come at once."""
+
+
+class File(Section):
+    """The whole file."""
+
+    tls_server_config: TlsServer = TlsServer()
+    http_server_config: HttpServer = HttpServer()
+    basic_auth_users: Mapping[str, Annotated[str, types.reading("a bcrypt hash", _hash)]] = Field({}, repr=False)
+    rate_limit: RateLimit = RateLimit()
+
+
+@dataclass(frozen=True)
+class WebConfig:
+    """What the file says, checked and ready for use: what was checked is what is used, no file is read again."""
+
+    tls: ssl.SSLContext | None = None
+    """``None`` is plain HTTP."""
+    allowed_sans: frozenset[str] | None = None
+    """Names of which a client's certificate must have one; ``None`` is any."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    users: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
+    """The hash of each user's password; without any, no password is asked for."""
+    rate_limit: RateLimit | None = None
+    warnings: tuple[str, ...] = ()
+    """What is allowed and most likely not meant."""
+    fingerprint: bytes = b""
+    """What tells the file, with the files that it names, from any other content of them."""
+
+
+def read(path: Path) -> WebConfig:
+    """Return what the file says; raises :class:`SettingsError` with every mistake. Call it in a thread."""
+    seen = fingerprint(path)  # before it is read: what changes meanwhile is to be noticed
+    place = _start(path)
+    try:
+        root, doubled = yaml_reader.parse(yaml_reader.decoded(yaml_reader.content(path)), place)
+    except FileNotFoundError:
+        raise SettingsError([f"{path}: there is no such file; mount it or correct web.config_file"]) from None
+    except yaml_reader.YamlError as error:
+        raise SettingsError([str(Mistake(SourcePosition(str(path), error.line), (), error.sentence))]) from None
+    mistakes = [Mistake(SourcePosition(str(path), error.line), (), error.sentence) for error in doubled]
+    if root is None:
+        root = MappingNode(place)
+    if not isinstance(root, MappingNode):
+        what = f'expected a mapping of settings at the top level, for example "{TLS}:"'
+        raise SettingsError(lines([*mistakes, Mistake(root.place, (), what)]))
+    found = None
+    try:
+        found = _checked(root, mistakes)
+    except ValidationError as error:
+        mistakes += explanations.mistakes(error, root, File)
+    except TlsError as error:
+        mistakes.append(_at(root, error.key, str(error)))
+    if mistakes or found is None:
+        raise SettingsError(lines(mistakes))
+    return replace(found, fingerprint=seen)
+
+
+def fingerprint(path: Path) -> bytes:
+    """Return what is different whenever the file or one that it names is; also if one is gone. Call it in a thread."""
+    digest = blake2b(digest_size=16)
+    try:
+        content = yaml_reader.content(path)
+        digest.update(content)
+        root, _ = yaml_reader.parse(yaml_reader.decoded(content), _start(path))
+    except (OSError, yaml_reader.YamlError) as error:
+        digest.update(repr(error).encode())
+        return digest.digest()
+    table = root.table(TLS) if isinstance(root, MappingNode) else MappingNode(_start(path))
+    for key in FILES:
+        try:
+            named = table.get(key)
+            digest.update(files.read(files.path(named)) if isinstance(named, Text) else b"")
+        except ValueError as error:
+            digest.update(str(error).encode())
+        digest.update(b"\0")
+    return digest.digest()
+
+
+def _start(path: Path) -> SourcePosition:
+    return SourcePosition(str(path), folder=path.absolute().parent)
+
+
+def _checked(root: MappingNode, mistakes: list[Mistake]) -> WebConfig:
+    """Return what is of use, and add to *mistakes*; raises ``ValidationError`` and :class:`TlsError`."""
+    mistakes += without_halves(root)
+    table = web_tls.without_blanks(root.table(TLS))
+    if isinstance(root.get(TLS), MappingNode):
+        root[TLS] = table
+    mistakes += [_at(root, key, sentence) for key, sentence in web_tls.combined_wrongly(table)]
+    for name, node in root.table(HTTP).table("headers").items():
+        if isinstance(node, Text) and (sentence := _header(name, node)) is not None:
+            path = (HTTP, "headers", name)
+            mistakes.append(Mistake(place_of(root, path), path, sentence))
+    said = File.model_validate(dict(root))
+    tls, sans = said.tls_server_config, said.tls_server_config.client_allowed_sans
+    return WebConfig(
+        tls=web_tls.context_of(tls) if web_tls.enabled(table) and not mistakes else None,
+        allowed_sans=None if sans is None else frozenset(sans),
+        headers={name: text for name, text in said.http_server_config.headers.items() if text},
+        users={name.encode(): text.encode() for name, text in said.basic_auth_users.items()},
+        rate_limit=said.rate_limit if said.rate_limit.interval else None,
+        warnings=tuple(_warnings(said, table)),
+    )
+
+
+def _warnings(said: File, table: MappingNode) -> Iterator[str]:
+    tls = said.tls_server_config
+    if table and not web_tls.enabled(table):
+        yield f"{TLS}: nothing in it turns TLS on; set cert_file and key_file"
+    if tls.client_auth_type in web_tls.VERIFIED and not (tls.client_ca or tls.client_ca_file):
+        yield f"{TLS}: without client_ca_file no client certificate is accepted, of public authorities neither"
+    if tls.client_auth_type is ClientAuth.REQUEST:
+        yield f"{TLS}: RequestClientCert verifies nothing; anybody may connect"
+    if said.basic_auth_users and not web_tls.enabled(table):
+        yield "basic_auth_users: without TLS passwords can be read on the way"
+    if said.rate_limit.interval and not said.rate_limit.burst:
+        yield "rate_limit.burst: 0 lets no request through"
+
+
+def _at(root: MappingNode, key: str, sentence: str) -> Mistake:
+    path = (TLS, key) if key else (TLS,)
+    return Mistake(place_of(root, path), path, sentence)

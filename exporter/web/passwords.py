@@ -1,0 +1,97 @@
+"""Checks passwords against bcrypt hashes, which is slow on purpose: one at a time, in a thread, and remembered."""
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import Mapping
+from hashlib import blake2b
+from hmac import compare_digest
+from random import SystemRandom
+from typing import Final
+
+NOBODY: Final = b"$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
+"""The hash for unknown users, so that the time does not tell who is known; whatever it matches is refused."""
+LONGEST: Final = 72
+"""Bytes of a password that bcrypt looks at."""
+REMEMBERED: Final = 100
+"""Wrong passwords that are refused again without a check."""
+WAITING: Final = 16
+"""Checks that may wait, or be under way."""
+OF_ONE_ADDRESS: Final = 4
+"""How many of them one address may have, so that a flood from there leaves room for others."""
+
+_random: Final = SystemRandom()
+
+
+class BusyError(Exception):
+    """So many passwords wait to be checked that this one was not."""
+
+
+class Passwords:
+    """Checks passwords, and remembers what it found by a keyed digest: no password stays in memory.
+
+    The right password of each user is remembered for as long as its hash is the same, and apart from the wrong ones: a
+    flood of those neither takes its place nor delays it.
+    """
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
+        self._right: dict[bytes, bytes] = {}
+        self._wrong: list[bytes] = []
+        self._under_way: dict[bytes, asyncio.Task[bool]] = {}
+        self._of_address: Counter[str] = Counter()
+        self._turn = asyncio.Lock()
+
+    async def accepts(self, users: Mapping[bytes, bytes], user: bytes, password: bytes, address: str) -> bool:
+        """Whether this is the user's password; raises :class:`BusyError` if too many others wait to be checked."""
+        known = user in users
+        hashed = users[user] if known else NOBODY
+        digest = self._digest(user, hashed, password[:LONGEST])
+        if known and compare_digest(self._right.get(user, b""), digest):
+            return True
+        if digest in self._wrong:
+            return False
+        task = self._under_way.get(digest)
+        if task is None:
+            if self._of_address[address] >= OF_ONE_ADDRESS or self._of_address.total() >= WAITING:
+                raise BusyError
+            self._of_address[address] += 1
+            check = self._check(user, hashed, password[:LONGEST], digest, known, address)
+            task = self._under_way[digest] = asyncio.create_task(check, name="password")
+        return await asyncio.shield(task)
+
+    async def _check(
+        self, user: bytes, hashed: bytes, password: bytes, digest: bytes, known: bool, address: str
+    ) -> bool:
+        try:
+            async with self._turn:
+                matches = await asyncio.to_thread(_matches, password, hashed)
+        finally:
+            del self._under_way[digest]
+            self._of_address[address] -= 1
+            self._of_address += Counter()  # without those that are 0
+        if matches and known:
+            self._right[user] = digest
+            return True
+        if len(self._wrong) >= REMEMBERED:
+            del self._wrong[_random.randrange(len(self._wrong))]
+        self._wrong.append(digest)
+        return False
+
+    def forget_all_but(self, users: Mapping[bytes, bytes]) -> None:
+        """Forget the passwords of users that are gone."""
+        self._right = {user: digest for user, digest in self._right.items() if user in users}
+
+    def _digest(self, user: bytes, hashed: bytes, password: bytes) -> bytes:
+        """Tell each three of user, hash and password from every other: lengths keep their borders apart."""
+        digest = blake2b(key=self._key, digest_size=32)
+        for part in (user, hashed, password):
+            digest.update(len(part).to_bytes(8, "big") + part)
+        return digest.digest()
+
+
+def _matches(password: bytes, hashed: bytes) -> bool:
+    import bcrypt  # its library is loaded only where there are users
+
+    found: bool = bcrypt.checkpw(password, hashed)
+    return found

@@ -1,0 +1,158 @@
+"""What the web configuration file asks of each connection and request; another one is in force from the next on."""
+
+import asyncio
+import base64
+import binascii
+import ssl
+import time
+from asyncio.sslproto import SSLProtocol
+from collections.abc import Awaitable, Callable
+from ipaddress import ip_address
+from typing import Any, Final
+
+from aiohttp import web
+
+from exporter.config.web_file import RateLimit, WebConfig
+from exporter.web.passwords import BusyError, Passwords
+
+HANDSHAKE_WITHIN: Final = 10
+"""Seconds in which a client must have finished its part of the handshake."""
+GOODBYE_WITHIN: Final = 1
+"""Seconds in which a client must have answered the end of a connection."""
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Security:
+    """Decides who is answered, by the configuration that is in force."""
+
+    def __init__(self, config: WebConfig, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._passwords = Passwords()
+        self._bucket: _Bucket | None = None
+        self.config = WebConfig()
+        self.use(config)
+
+    def use(self, config: WebConfig) -> None:
+        """Go on by another configuration. Connections that are open stay open."""
+        if config.rate_limit != self.config.rate_limit:
+            self._bucket = _Bucket(config.rate_limit, self._monotonic) if config.rate_limit else None
+        self.config = config
+        self._passwords.forget_all_but(config.users)
+
+    def connection(self, protocol: Callable[[], asyncio.BaseProtocol]) -> Callable[[], asyncio.BaseProtocol]:
+        """Return what makes the protocol of a new connection out of that for HTTP."""
+
+        def accept() -> asyncio.BaseProtocol:
+            config, inner = self.config, protocol()
+            if config.tls is None:
+                return inner
+            if config.allowed_sans is not None:
+                inner = _NamedClients(inner, config.allowed_sans)
+            # What asyncio itself makes of a connection when a server has one context for its whole life.
+            return SSLProtocol(
+                asyncio.get_running_loop(),
+                inner,
+                config.tls,
+                None,  # type: ignore[arg-type] # nobody waits for the handshake
+                server_side=True,
+                ssl_handshake_timeout=HANDSHAKE_WITHIN,
+                ssl_shutdown_timeout=GOODBYE_WITHIN,
+            )
+
+        return accept
+
+    @property
+    def middleware(self) -> Any:
+        """What stands before every handler."""
+
+        @web.middleware
+        async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+            refused = await self._refusal(request)
+            return await handler(request) if refused is None else refused
+
+        return guard
+
+    async def _refusal(self, request: web.Request) -> web.Response | None:
+        """Return the answer to a request that is not to be served."""
+        config = self.config
+        if config.tls is not None and not request.secure:
+            refused = _answer(400, "TLS was turned on; connect again by https\n")
+            refused.force_close()
+            return refused
+        if self._bucket is not None and not self._bucket.take():
+            return _answer(429, "too many requests\n")
+        if not config.users:
+            return None
+        given = _credentials(request.headers.get("Authorization", ""))
+        try:
+            if given is not None and await self._passwords.accepts(config.users, *given, request.remote or ""):
+                return None
+        except BusyError:
+            return _answer(503, "too many passwords wait to be checked\n", **{"Retry-After": "1"})
+        return _answer(401, "user and password are needed\n", **{"WWW-Authenticate": "Basic"})
+
+
+def _answer(status: int, text: str, **headers: str) -> web.Response:
+    return web.Response(text=text, status=status, headers={"Cache-Control": "no-store", **headers})
+
+
+def _credentials(header: str) -> tuple[bytes, bytes] | None:
+    """Read user and password; ``None`` if there are none."""
+    scheme, _, text = header.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        user, colon, password = base64.b64decode(text, validate=True).partition(b":")
+    except (binascii.Error, ValueError):
+        return None
+    return (user, password) if colon else None
+
+
+class _Bucket:
+    """A token bucket: a token each interval, at most as many as a burst."""
+
+    def __init__(self, limit: RateLimit, monotonic: Callable[[], float]) -> None:
+        self._limit = limit
+        self._monotonic = monotonic
+        self._tokens = float(limit.burst)
+        self._at = monotonic()
+
+    def take(self) -> bool:
+        """Whether there was a token."""
+        now = self._monotonic()
+        self._tokens = min(self._limit.burst, self._tokens + (now - self._at) / self._limit.interval)
+        self._at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+class _NamedClients(asyncio.Protocol):
+    """Stands in for *inner* until the handshake is over, and ends the connection of a client of another name."""
+
+    def __init__(self, inner: asyncio.BaseProtocol, allowed: frozenset[str]) -> None:
+        self._inner = inner
+        self._allowed = allowed
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Hand over to *inner*, or end it: Python cannot refuse a name within the handshake."""
+        if not isinstance(transport, asyncio.Transport):
+            return
+        if self._allowed.isdisjoint(names(transport.get_extra_info("ssl_object"))):
+            transport.abort()
+            return
+        transport.set_protocol(self._inner)
+        self._inner.connection_made(transport)
+
+
+def names(connection: ssl.SSLObject) -> set[str]:
+    """Return the alternative names of the client's certificate, if it showed one that was verified."""
+    certificate: dict[str, Any] = connection.getpeercert() or {}
+    found = set()
+    for kind, value in certificate.get("subjectAltName", ()):
+        if kind == "IP Address":
+            found.add(str(ip_address(value.strip())))
+        elif kind in ("DNS", "email", "URI"):
+            found.add(value)
+    return found

@@ -1,0 +1,242 @@
+"""Users and their passwords: who is let in, what is remembered, and that a flood of wrong ones harms nobody else."""
+
+import asyncio
+import base64
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import aiohttp
+import pytest
+
+from exporter.config.web_file import WebConfig
+from exporter.web import passwords
+from exporter.web.passwords import NOBODY, OF_ONE_ADDRESS, REMEMBERED, WAITING, BusyError, Passwords
+from tests.web.certificates import door, get
+
+bcrypt = pytest.importorskip("bcrypt", reason="needs bcrypt, as requirements/dev.txt has it: make lint installs it")
+
+
+def hashed(password: str) -> bytes:
+    found: bytes = bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).replace(b"$2b$", b"$2y$")
+    return found
+
+
+USERS = {b"alice": hashed("alice123"), b"bob:x": hashed("b"), "zoë".encode(): hashed("pässword: with ü")}
+
+
+class Checks:
+    """Counts the checks of passwords, and holds them up until it is opened."""
+
+    def __init__(self) -> None:
+        self.of: Counter[bytes] = Counter()
+        self.at_once = self.most_at_once = 0
+        self.open = threading.Event()
+        self.open.set()
+
+    def __call__(self, password: bytes, wanted: bytes) -> bool:
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        self.of[password] += 1
+        assert self.open.wait(60)
+        self.at_once -= 1
+        found: bool = bcrypt.checkpw(password, wanted)
+        return found
+
+
+@pytest.fixture
+def checks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Checks]:
+    counting = Checks()
+    monkeypatch.setattr(passwords, "_matches", counting)
+    yield counting
+    counting.open.set()
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "expected"),
+    [
+        (None, "", 401),
+        ("alice", "alice123", 200),
+        ("zoë", "pässword: with ü", 200),
+        ("alice", "alice1234", 401),
+        ("alice", "", 401),
+        ("Alice", "alice123", 401),
+        ("nobody", "alice123", 401),
+        ("", "", 401),
+    ],
+)
+async def test_who_knows_the_password_is_let_in(user: str | None, password: str, expected: int) -> None:
+    async with door(WebConfig(users=USERS)) as (address, _):
+        status, headers = await get(address, user=user, password=password)
+
+    assert status == expected
+    assert headers.get("WWW-Authenticate") == ("Basic" if expected == 401 else None)
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/metrics", "/-/healthy", "/-/ready", "/api/v1/jobs", "/static/page.css", "/none"]
+)
+async def test_every_path_asks_for_a_password(path: str) -> None:
+    async with door(WebConfig(users=USERS)) as (address, _), aiohttp.ClientSession() as session:
+        async with session.get(address + path) as answer:
+            assert answer.status == 401
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        async with session.post(f"{address}/-/reload") as answer:
+            assert answer.status == 401
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Basic",
+        "Basic !",
+        "Basic YWxpY2U=",
+        "Basic YWxpY2U6YWxpY2UxMjM",
+        "Bearer YWxpY2U6YWxpY2UxMjM=",
+        "YWxpY2U6YWxpY2UxMjM=",
+        "Basic  YWxpY2U6YWxpY2UxMjM=",
+        "Basic é",
+    ],
+)
+async def test_what_is_no_user_and_password_is_refused(header: str) -> None:
+    async with door(WebConfig(users=USERS)) as (address, _):
+        assert (await get(address, headers={"Authorization": header}))[0] == 401
+
+
+async def test_the_scheme_is_read_in_any_case() -> None:
+    async with door(WebConfig(users=USERS)) as (address, _):
+        for scheme in ("Basic", "basic", "BASIC"):
+            credentials = base64.b64encode(b"alice:alice123").decode()
+            assert (await get(address, headers={"Authorization": f"{scheme} {credentials}"}))[0] == 200
+
+
+async def test_the_password_that_unknown_users_are_compared_with_lets_nobody_in() -> None:
+    known = Passwords()
+
+    assert bcrypt.checkpw(b"fakepassword", NOBODY)
+    assert [await known.accepts(USERS, b"nobody", b"fakepassword", "a") for _ in range(2)] == [False, False]
+
+
+async def test_user_hash_and_password_cannot_be_shifted_into_each_other() -> None:
+    """As they could where a key was joined of them without their borders: CVE-2022-46146."""
+    known, wanted = Passwords(), USERS[b"alice"]
+
+    assert not await known.accepts(USERS, b"alice" + wanted, b"fakepassword", "a")
+    assert not await known.accepts(USERS, b"alice", NOBODY + b"fakepassword", "a")
+    assert await known.accepts(USERS, b"alice", b"alice123", "a")
+    assert not await known.accepts(USERS, b"alic", b"e" + wanted + b"alice123", "a")
+
+
+async def test_unknown_users_cost_the_same_check_as_known_ones(checks: Checks) -> None:
+    known = Passwords()
+    await known.accepts(USERS, b"alice", b"wrong", "a")
+    await known.accepts(USERS, b"nobody", b"guess", "a")
+
+    assert checks.of == {b"wrong": 1, b"guess": 1}
+
+
+async def test_many_logins_at_once_are_checked_once_each_and_one_after_the_other(checks: Checks) -> None:
+    async with door(WebConfig(users=USERS)) as (address, _):
+        logins = [get(address, user="alice", password=password) for password in 150 * ["alice123", "alice1234"]]
+        answers = await asyncio.gather(*logins)
+
+    found = Counter(status for status, _ in answers)
+    assert found == {200: 150, 401: 150}
+    assert checks.of == {b"alice123": 1, b"alice1234": 1}
+    assert checks.most_at_once == 1
+
+
+async def test_a_known_user_is_answered_while_wrong_passwords_are_checked(checks: Checks) -> None:
+    async with door(WebConfig(users=USERS)) as (address, _):
+        assert (await get(address, user="alice", password="alice123"))[0] == 200
+        checks.open.clear()
+        flood = [asyncio.create_task(get(address, user="alice", password=str(guess))) for guess in range(200)]
+        async with asyncio.timeout(60):
+            while sum(task.done() for task in flood) < 200 - OF_ONE_ADDRESS:
+                await asyncio.sleep(0.01)
+            assert [(await get(address, user="alice", password="alice123"))[0] for _ in range(5)] == [200] * 5
+        checks.open.set()
+        found = Counter(status for status, _ in await asyncio.gather(*flood))
+        assert found == {503: 200 - OF_ONE_ADDRESS, 401: OF_ONE_ADDRESS}
+        assert (await get(address, user="alice", password="alice123"))[0] == 200
+
+
+async def test_a_flood_from_one_address_leaves_room_for_the_first_login_from_another(checks: Checks) -> None:
+    known = Passwords()
+    checks.open.clear()
+    flood = [asyncio.create_task(known.accepts(USERS, b"alice", b"%d" % guess, "far")) for guess in range(200)]
+    await asyncio.sleep(0)
+    login = asyncio.create_task(known.accepts(USERS, b"alice", b"alice123", "near"))
+    await asyncio.sleep(0)
+    checks.open.set()
+
+    assert await login
+    found = await asyncio.gather(*flood, return_exceptions=True)
+    assert sum(isinstance(each, BusyError) for each in found) == 200 - OF_ONE_ADDRESS
+    assert found.count(False) == OF_ONE_ADDRESS
+
+
+async def test_addresses_together_have_a_bound_too_and_all_is_free_again_afterwards(checks: Checks) -> None:
+    known = Passwords()
+    checks.open.clear()
+    tasks = [
+        asyncio.create_task(known.accepts(USERS, b"alice", b"%d" % guess, f"address {guess}")) for guess in range(50)
+    ]
+    await asyncio.sleep(0)
+    checks.open.set()
+    found = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert sum(isinstance(each, BusyError) for each in found) == 50 - WAITING
+    assert await known.accepts(USERS, b"alice", b"alice123", "address 0")
+
+
+async def test_wrong_passwords_are_remembered_up_to_a_bound_and_never_in_place_of_the_right_one(
+    checks: Checks,
+) -> None:
+    known = Passwords()
+    assert await known.accepts(USERS, b"alice", b"alice123", "a")
+    for guess in range(3 * REMEMBERED):
+        assert not await known.accepts(USERS, b"alice", b"%d" % guess, "a")
+    assert await known.accepts(USERS, b"alice", b"alice123", "a")
+
+    assert checks.of[b"alice123"] == 1
+    before = checks.of.total()
+    assert not await known.accepts(USERS, b"alice", b"%d" % (3 * REMEMBERED - 1), "a")
+    assert checks.of.total() == before, "the last one is remembered"
+    assert len(known._wrong) == REMEMBERED
+
+
+async def test_a_user_that_is_taken_out_or_has_another_password_is_refused_at_once(checks: Checks) -> None:
+    async with door(WebConfig(users=USERS)) as (address, security):
+
+        async def login(password: str = "alice123") -> int:
+            return (await get(address, user="alice", password=password))[0]
+
+        assert [await login(), await login()] == [200, 200]
+        security.use(WebConfig(users={**USERS, b"alice": hashed("another")}))
+        assert [await login(), await login("another")] == [401, 200]
+        security.use(WebConfig(users={b"bob": USERS[b"bob:x"]}))
+        assert [await login("another"), await login()] == [401, 401]
+        security.use(WebConfig(users=USERS))
+        assert await login() == 200
+
+
+@pytest.mark.parametrize(("more", "accepted"), [(b"", True), (b"tail", True), (b"\0", True)])
+async def test_what_is_beyond_72_bytes_does_not_count_as_bcrypt_has_it(more: bytes, accepted: bool) -> None:
+    long = b"p" * 72
+    users: Mapping[bytes, bytes] = {b"u": bcrypt.hashpw(long, bcrypt.gensalt(4))}
+    known = Passwords()
+
+    assert await known.accepts(users, b"u", long + more, "a") is accepted
+    assert not await known.accepts(users, b"u", long[:-1], "a")
+
+
+async def test_no_password_is_kept_in_memory() -> None:
+    known = Passwords()
+    for password in (b"alice123", b"guessed-wrong"):
+        await known.accepts(USERS, b"alice", password, "a")
+
+    kept: Any = {**vars(known), "_key": None}
+    assert "alice123" not in repr(kept)
+    assert "guessed" not in repr(kept)
