@@ -40,7 +40,7 @@ def _file(text: str) -> Path:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="huaweicloud-job-exporter",
-        description="Prometheus exporter for the progress of DLI, DWS and CDM jobs.",
+        description="Prometheus exporter for the progress of jobs on Huawei Cloud.",
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

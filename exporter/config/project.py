@@ -153,8 +153,8 @@ class Project(Section):
     )
     time_zone: types.Zone | None = Field(
         default=None,
-        description="The zone of times that come without one (DWS) or with an ambiguous one (DLI's CST), "
-        "such as Asia/Shanghai; without it such times are absent.",
+        description="The zone of times that come without one, or with an ambiguous one such as CST, for example "
+        "Asia/Shanghai; without it such times are absent.",
     )
     limits: Annotated[
         Mapping[Annotated[str, _one_of("limit", limit_defaults)], types.Rate],

@@ -32,8 +32,8 @@ TAKEN: Final = frozenset(
 
 def _declared_labels() -> set[str]:
     """Return the labels of what services declare of their jobs."""
-    identity, measures = registry.declared()
-    return {*identity, *(each.label for each in measures)}
+    declared = registry.declared()
+    return {*declared.identity, *(each.label for each in declared.measures)}
 
 
 class Level(StrEnum):

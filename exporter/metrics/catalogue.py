@@ -4,6 +4,8 @@ A value that is not known gives no sample. The numbers of a run are declared by 
 exporter's own metrics are in :mod:`exporter.metrics.telemetry`.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from exporter.metrics.family import (
@@ -52,8 +54,8 @@ _FAMILIES: Final = (
     Family(
         PREFIX + "run_info",
         "gauge",
-        "Always 1; the run that is shown: run_id (CDM submission-id, else its creation-date; DLI and DWS job_id) and"
-        " native_state, the state as the vendor writes it, or other for a word that is not documented" + LAST_POLL,
+        "Always 1; the run that is shown: run_id, as the service names it, and native_state, the state as the vendor"
+        " writes it, or other for a word that is not documented" + LAST_POLL,
         run_info,
         ("run_id", "native_state"),
     ),
@@ -68,29 +70,26 @@ _FAMILIES: Final = (
     gauge(
         "progress_ratio",
         "ratio",
-        "Progress from 0 to 1, from the field progress; DLI's is of the running sub-job, so it may fall; 1 once the"
-        " run succeeded; absent where the vendor gives none",
+        "Progress from 0 to 1; 1 once the run succeeded; absent where the vendor gives none",
         shown(lambda shown: shown.progress),
     ),
     gauge(
         "incremental",
         "",
-        "1 if CDM's isIncrementing says that the run is an incremental migration, such as a scheduled one for the dates"
-        " since the last, else 0; most such runs end",
+        "1 if the run is an incremental migration, such as a scheduled one for the dates since the last, else 0; most"
+        " such runs end",
         shown(lambda shown: None if shown.incremental is None else float(shown.incremental)),
     ),
     gauge(
         "start_timestamp_seconds",
         "seconds",
-        "Unix time in seconds when the newest run began: CDM execute-date, else creation-date; DWS begin_time"
-        " (needs the project's time_zone)",
+        "Unix time in seconds when the newest run began",
         shown(lambda shown: shown.start),
     ),
     gauge(
         "end_timestamp_seconds",
         "seconds",
-        "Unix time in seconds when the newest run ended: CDM last-update-date, DWS end_time (needs the project's"
-        " time_zone); absent while it runs",
+        "Unix time in seconds when the newest run ended; absent while it runs",
         shown(lambda shown: shown.end),
     ),
     Family(
@@ -130,15 +129,15 @@ _FAMILIES: Final = (
         PREFIX + "runs_total",
         "counter",
         "Runs that ended since the job was registered, by result, each counted once; one that had ended at first sight"
-        " is not counted; runs between two polls are found in CDM's history",
+        " is not counted; runs between two polls are found where the service keeps a history",
         runs,
         ("result",),
     ),
     gauge(
         "failure_info",
         "",
-        "Always 1, only of a run that failed; code is the first vendor code in DLI message, DWS failed_code or CDM"
-        " error-summary, else other",
+        "Always 1, only of a run that failed; code is the first of the vendor's codes that the service gives as the"
+        " reason, else other",
         failure,
         labels=("code",),
     ),
@@ -155,5 +154,12 @@ def families(declared: Declared) -> tuple[Family, ...]:
         ("project", "region", *declared.identity),
         guarded=False,
     )
+    common = (_with_sources(each, declared.sources) for each in (*_FAMILIES[:3], whose, *_FAMILIES[3:]))
     totals = (total(each) for each in declared.measures if each.total)
-    return (*_FAMILIES[:3], whose, *_FAMILIES[3:], *map(count, declared.measures), *totals)
+    return (*common, *map(count, declared.measures), *totals)
+
+
+def _with_sources(family: Family, sources: Mapping[str, str]) -> Family:
+    """Add to the help from which fields the services read it."""
+    source = sources.get(family.name.removeprefix(PREFIX))
+    return replace(family, help=f"{family.help}; read from {source}") if source else family

@@ -1,6 +1,6 @@
 """What a service declares of the numbers that it reads: one metric for all measures of a name."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -48,6 +48,8 @@ class Declared(NamedTuple):
     """The fields by which entries tell one job from another: labels of ``huaweicloud_job_info``."""
     measures: tuple[MeasureFamily, ...]
     """One of a name."""
+    sources: Mapping[str, str]
+    """From which fields the services read the metrics that all jobs have, by the metric's name."""
 
 
 def united(declared: Iterable[MeasureFamily]) -> tuple[MeasureFamily, ...]:

@@ -109,6 +109,8 @@ class Adapter(ABC):
     """The service's lists of jobs, if it has any."""
     past: ClassVar[RunHistory | None] = None
     """The history of a job's runs, if the service keeps one."""
+    sources: ClassVar[Mapping[str, str]] = {}
+    """From which fields of its answers the metrics are read that all jobs have, by the metric's name: for HELP."""
     measures: ClassVar[tuple[MeasureFamily, ...]] = ()
     """The numbers that it reads of a run."""
     work: ClassVar[Work | None] = None

@@ -93,6 +93,13 @@ class Dws(Adapter):
             "DWS.9999": Reason.SERVER,
         },
     )
+    sources = {
+        "run_info": "job_id",
+        "progress_ratio": "progress",
+        "start_timestamp_seconds": "begin_time (needs the project's time_zone)",
+        "end_timestamp_seconds": "end_time (needs the project's time_zone)",
+        "failure_info": "failed_code",
+    }
     final = True
 
     def request(self, job: Job, project_id: str) -> Request:

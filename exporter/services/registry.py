@@ -35,5 +35,13 @@ def declared() -> Declared:
 @cache
 def _declared(folders: tuple[str, ...]) -> Declared:
     adapters = _load(folders).values()
+    sources: dict[str, list[str]] = {}
+    for adapter in adapters:
+        for metric, fields in adapter.sources.items():
+            sources.setdefault(metric, []).append(f"{adapter.service} {fields}")
     identity = dict.fromkeys(name for adapter in adapters for name in adapter.entry.model_fields)
-    return Declared(tuple(identity), united(each for adapter in adapters for each in adapter.measures))
+    return Declared(
+        tuple(identity),
+        united(each for adapter in adapters for each in adapter.measures),
+        {metric: "; ".join(texts) for metric, texts in sources.items()},
+    )

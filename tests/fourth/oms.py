@@ -102,6 +102,7 @@ class Copies(Adapter):
     absent = NONE
     codes = CODES
     lists = CopyLister()
+    sources = {"run_info": "copy_id", "start_timestamp_seconds": "began"}
     measures = (
         MeasureFamily("objects", "Objects, from OMS objects", label="state", values=OBJECTS, live=("waiting",)),
         MeasureFamily("objects_planned", "Objects to copy in all, from OMS planned"),

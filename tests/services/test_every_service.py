@@ -6,6 +6,7 @@ import pytest
 
 from exporter.metrics.catalogue import families
 from exporter.model.job import Job, JobKey
+from exporter.model.measures import Declared
 from exporter.services import registry
 from exporter.services.adapter import Adapter, RunHistory
 from exporter.services.codes import failure_code
@@ -68,6 +69,13 @@ def test_the_work_of_a_run_is_among_the_numbers_that_the_service_reads(adapter: 
         for measure in filter(None, (adapter.work.planned, adapter.work.done, adapter.work.skipped)):
             assert measure.label in names[measure.name]
         assert not adapter.work.parts or adapter.work.parts in names
+
+
+@SERVICES
+def test_help_is_given_for_metrics_that_there_are(adapter: Adapter) -> None:
+    common = {family.name for family in families(Declared((), (), {}))}
+
+    assert {f"huaweicloud_job_{metric}" for metric in adapter.sources} <= common
 
 
 def test_no_two_metrics_of_the_jobs_have_one_name() -> None:

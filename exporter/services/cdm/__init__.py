@@ -125,6 +125,14 @@ class Cdm(Adapter):
     lists = CdmLister()
     moved_by_list = True
     past = CdmPast()
+    sources = {
+        "run_info": "submission-id, else creation-date",
+        "progress_ratio": "progress",
+        "incremental": "isIncrementing",
+        "start_timestamp_seconds": "execute-date, else creation-date",
+        "end_timestamp_seconds": "last-update-date",
+        "failure_info": "error-summary",
+    }
     measures = MEASURES
     final = False
 

@@ -53,6 +53,13 @@ class Dli(Adapter):
     shapes = {"job_id": UUID}
     codes = CODES
     lists = DliLister()
+    sources = {
+        "run_info": "job_id",
+        "progress_ratio": "progress, which is of the running sub-job while there is one, so it may fall",
+        "start_timestamp_seconds": "start_time of the list",
+        "end_timestamp_seconds": "end_time of the list",
+        "failure_info": "message",
+    }
     measures = MEASURES
     work = WORK
     final = True
