@@ -4,15 +4,20 @@ import asyncio
 import os
 import re
 import signal
+import ssl
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
 import pytest
+import trustme
 from aiohttp.test_utils import TestServer
 from prometheus_client import Counter, Gauge
 
@@ -20,9 +25,14 @@ from exporter.app import App
 from exporter.config import load
 from exporter.simulator import Cloud, DliJob, SubJob, make_app
 
-DISK = {"open", "os.listdir", "os.scandir", "os.remove", "os.rename", "os.mkdir", "os.link", "os.chmod", "os.truncate"}
+DISK = {"open", "fcntl.flock", *(f"os.{name}" for name in (
+    "chmod", "chown", "link", "listdir", "mkdir", "remove", "rename", "rmdir", "scandir", "symlink", "truncate",
+    "utime",
+))}  # fmt: skip
 """What the interpreter reports of a disk (https://docs.python.org/3/library/audit_events.html); it reports no stat."""
-SILENT = ("stat", "lstat", "fsync", "access", "readlink")
+SILENT = ("stat", "lstat", "fsync", "fdatasync", "access", "readlink", "statvfs")
+TRUST = ("load_cert_chain", "load_default_certs", "load_verify_locations", "set_default_verify_paths")
+"""What reads certificates, in C and without a report."""
 RELOADS = 300
 guarded: list[str] | None = None
 """What the thread of the event loop did with a disk, while that is looked at."""
@@ -57,6 +67,8 @@ def looked_at(patch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     global guarded
     for name in SILENT:
         patch.setattr(os, name, silent(name, getattr(os, name)))
+    for name in TRUST:
+        patch.setattr(ssl.SSLContext, name, silent(name, getattr(ssl.SSLContext, name)))
     found: list[str] = []
     guarded = found
     try:
@@ -68,7 +80,7 @@ def looked_at(patch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 def silent(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
     def noted(*arguments: Any, **more: Any) -> Any:
         if guarded is not None and threading.current_thread() is threading.main_thread():
-            guarded.append(f"os.{name} {arguments[0]!r} in {callers()}")
+            guarded.append(f"{name} {arguments[:2]!r} in {callers()}")
         return call(*arguments, **more)
 
     return noted
@@ -84,9 +96,16 @@ class Running:
         (folder / "secret").write_text(cloud.secret_key)
 
     def configure(
-        self, *, first: int = 1, projects: int = 1, files: str = "*.jobs", rules: int = 0, journal: str = "j.json"
+        self,
+        *,
+        first: int = 1,
+        projects: int = 1,
+        files: str = "*.jobs",
+        rules: int = 0,
+        journal: str = "j.json",
+        more: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Write a configuration."""
+        """Write a configuration; *more* are further projects by name, with what they have besides the usual."""
         key = f"{{access_key: {{key_id: {self.cloud.access_key}, secret_file: secret}}}}"
         project = f"{{region: cn-north-4, project_id: {self.cloud.project_id}, credentials: {key},"
         project += f" endpoints: {{dli: '{self.url}', cdm: '{self.url}', dws: '{self.url}'}}}}"
@@ -94,6 +113,9 @@ class Running:
         lines += [f"job_files: ['{files}']", "poll: {interval: 1s, idle_interval: 2s, stale_after: 10s}", "projects:"]
         names = ["p0", *(f"p{first + number}" for number in range(projects - 1))]
         lines += [f"  {name}: {project}" for name in names]
+        usual, places = "region: cn-north-4", f"dli: '{self.url}', iam: '{self.url}'"
+        lines += [f"  {name}: {{{usual}, endpoints: {{{places}}}, {others}}}" for name, others in more.items()]
+        names += more
         job = next(iter(self.cloud.dli.values())).job_id
         lines += ["jobs:"]
         lines += [f"- {{service: dli, job_id: {job}, name: n{name[1:]}, project: {name}}}" for name in names]
@@ -115,20 +137,23 @@ class Running:
 
 
 @asynccontextmanager
-async def running(folder: Path, **configuration: Any) -> AsyncIterator[Running]:
-    """Run the program against the simulator."""
+async def running(
+    folder: Path, environ: Mapping[str, str] = MappingProxyType({}), **configuration: Any
+) -> AsyncIterator[Running]:
+    """Run the program against the simulator; nothing here touches a disk in the event loop either."""
     cloud = Cloud()
     cloud.limits.per_minute.clear()
     cloud.add(DliJob(cloud.new_uuid(), "q", cloud.started, (SubJob("save", tasks=10_000, seconds=1e6),)))
     async with TestServer(make_app(cloud)) as server:
-        there = Running(folder, cloud, str(server.make_url("")).rstrip("/"))
-        there.configure(**configuration)
+        there = await asyncio.to_thread(Running, folder, cloud, str(server.make_url("")).rstrip("/"))
+        await asyncio.to_thread(there.configure, **configuration)
 
         def read() -> Any:
-            return load(there.path, {})
+            return load(there.path, environ)
 
         started: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        app = there.app = App(await asyncio.to_thread(read), environ={}, read=read, path=there.path)
+        settings = await asyncio.to_thread(read)
+        app = there.app = await asyncio.to_thread(App, settings, environ=environ, read=read, path=there.path)
         work = asyncio.create_task(app.run(started.set_result))
         there.address = (await asyncio.wait_for(started, 60)).rstrip("/")
         try:
@@ -138,21 +163,65 @@ async def running(folder: Path, **configuration: Any) -> AsyncIterator[Running]:
             await work
 
 
+FILES = ("id", "sk", "session", "password", "token", "pod")
+"""What the credentials below are in."""
+EVERY_FILE = {
+    "keys": "project_id: p, credentials:"
+    " {access_key: {key_id_file: id, secret_file: sk, security_token_file: session}}",
+    "user": "credentials: {password: {domain: d, user: u, password_file: password}}, ca_file: ca.pem",
+    "tokens": "project_id: p, time_zone: Asia/Shanghai, credentials: {token_file: token}",
+    "pods": "project_id: p, credentials: {pod_identity: {}}",
+}
+
+
+def test_every_option_that_names_a_file_is_in_the_test_below() -> None:
+    named = {
+        line.split("`")[1].rpartition(".")[2]
+        for line in (Path(__file__).parents[1] / "docs/configuration.md").read_text().splitlines()
+        if line.startswith("| `") and re.search(r"_files?`|`journal`", line.split("|")[1])
+    }
+
+    assert named - {"config_file"} == {
+        "ca_file", "job_files", "journal", "key_id_file", "password_file", "secret_file", "security_token_file",
+        "token_file",
+    }  # fmt: skip
+
+
 async def test_the_event_loop_touches_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.jobs").write_text("[]")
-    async with running(tmp_path, rules=1) as there, aiohttp.ClientSession() as session:
-        await asyncio.sleep(3)
-        await there.samples(session)
-        with monkeypatch.context() as patch, looked_at(patch) as found:
+    for name in FILES:
+        (tmp_path / name).write_text(f"{name}0")
+    trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
+    other = trustme.CA().cert_pem.bytes()
+    time.strptime("1", "%d")  # which imports what it needs, and only the simulator uses it
+    environ = {
+        "HC_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:9/keys",
+        "HC_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(tmp_path / "pod"),
+    }
+    with monkeypatch.context() as patch, looked_at(patch) as found:
+        async with (
+            running(tmp_path, environ, rules=1, more=EVERY_FILE) as there,
+            aiohttp.ClientSession() as session,
+        ):
+            await asyncio.sleep(3)
             for number in range(4):
                 job = next(iter(there.cloud.dli.values())).job_id
                 write = (tmp_path / "a.jobs").write_text
                 await asyncio.to_thread(write, f"- {{service: dli, job_id: {job}, name: f{number}, project: p0}}\n")
                 await asyncio.to_thread((tmp_path / "secret").write_text, there.cloud.secret_key + "\n" * (number % 2))
-                await asyncio.to_thread(there.configure, projects=2 + number % 2, rules=1 + number % 2)
+                for name in FILES:
+                    await asyncio.to_thread((tmp_path / name).write_text, f"{name}{number + 1}")
+                await asyncio.to_thread((tmp_path / "ca.pem").write_bytes, other * (number + 1))
+                change = partial(there.configure, projects=2 + number % 2, rules=1 + number % 2, more=EVERY_FILE)
+                await asyncio.to_thread(change)
                 await there.reload(session)
                 await asyncio.sleep(2.5)
                 await there.samples(session)
+                for path in ("/", "/api/v1/jobs", "/jobs/dli/n0", "/static/page.css", "/-/ready"):
+                    async with session.get(f"{there.address}{path}") as answer:
+                        assert answer.status in {200, 503}, path
+            await asyncio.to_thread((tmp_path / "exporter.yaml").write_text, "nothing: of use")
+            await asyncio.sleep(2.5)
 
     assert not found, "\n".join(found)
 

@@ -130,7 +130,8 @@ class ProjectPool:
     ) -> _Built:
         transport = opened.get(way) or self._transports[way]
         known = self._known(config)
-        credentials = credentials_of(config, transport, self._direct, self._clock, self._environ, known, self._logins)
+        made = (config, transport, self._direct, self._clock, self._environ, known, self._logins)
+        credentials = await asyncio.to_thread(credentials_of, *made)  # the token of a pod is looked at, in a file
         await credentials.load()
         find = None
         if isinstance(credentials, Password):

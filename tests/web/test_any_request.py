@@ -18,7 +18,7 @@ from tests.web.fakes import FAULT, FakeExposition, FakeJobs, running
 
 PATHS = (
     "/", "/metrics", "/api/v1/jobs", "/api/v1/jobs/dli/nightly", "/api/v1/jobs/dli/none", "/jobs/dli/nightly",
-    "/jobs/dli/none", "/static/style.css", "/favicon.ico", "/-/healthy", "/-/ready", "/-/reload", "/nothing",
+    "/jobs/dli/none", "/static/page.css", "/favicon.ico", "/-/healthy", "/-/ready", "/-/reload", "/nothing",
 )  # fmt: skip
 NAMES = (
     "Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language", "Authorization", "Cache-Control", "Connection",
@@ -89,7 +89,7 @@ def answer(port: int, request: bytes) -> bytes:
 @example("GET", "/metrics", "", [("Accept", ";")])
 @example("GET", "/metrics", "", [("Accept", "text/plain,;")])
 @example("GET", "/", "", [("Accept-Encoding", ";")])
-@example("GET", "/static/style.css", "", [("If-None-Match", 'W/"'), ("Range", "bytes=9-1")])
+@example("GET", "/static/page.css", "", [("If-None-Match", 'W/"'), ("Range", "bytes=9-1")])
 @example("GET", "/metrics", "", [("Host", "\xff")])
 @example("GET", "/metrics", "", [("Expect", "\x80")])
 @example("GET", "/nothing", "", [("Expect", "\x80")])
