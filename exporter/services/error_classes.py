@@ -18,7 +18,7 @@ from exporter.model.reason import Reason
 from exporter.services.document import parsed
 from exporter.services.error_codes import ErrorCodes
 from exporter.services.json_fields import MOST_ROWS, Fields
-from exporter.services.values import clean, meaning, said
+from exporter.services.values import DOUBLED, clean, meaning, said
 
 GATEWAY: Final[Mapping[str, Reason]] = {
     **dict.fromkeys(("0101", "0103", "0104", "0105", "0106", "0310", "0607"), Reason.CONFIG),
@@ -106,6 +106,8 @@ def from_object(data: Mapping[str, Any]) -> Envelope:
             code, text = level.get(code_key), level.get(text_key)
             if isinstance(code, str | int) and not isinstance(code, bool) and said(code):
                 codes.append(clean(str(code)))
+            elif code is DOUBLED:
+                codes.append("")  # an error, whichever of both it is
             if isinstance(text, str) and clean(text):
                 texts.append(clean(text))
         if isinstance(level.get("request_id"), str):

@@ -679,3 +679,6 @@ def test_a_field_that_is_said_twice_and_differs_is_unknown_and_noted(job: MakeJo
             read(service, body, job)
         assert caught.value.reason is Reason.PAYLOAD
     assert read("dws", b'{"status":"RUNNING","status":"RUNNING"}', job).state is State.RUNNING
+    with pytest.raises(PollError) as caught:
+        read("dws", b'{"status":"RUNNING","error_code":null,"error_code":"DWS.0047"}', job)
+    assert caught.value.reason is Reason.API
