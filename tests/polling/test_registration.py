@@ -5,6 +5,7 @@ import math
 from collections.abc import MutableMapping
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,13 +17,13 @@ from exporter.model.reason import Reason
 from exporter.model.run import RunId
 from exporter.model.snapshot import State
 from exporter.services.dli import Dli
-from exporter.simulator import CdmJob, CdmRun, Cloud, DliJob, Fault, Step, SubJob
+from exporter.simulator import CdmJob, CdmRun, Cloud, DliJob, DwsJob, Fault, Step, SubJob
 from exporter.simulator.answers import gateway_error
 from exporter.sources.registration import Registration
 from tests.polling.harness import World, job_of, world
 from tests.polling.looking import settings_of
 from tests.polling.test_crashes import Crash
-from tests.warp import run
+from tests.warp import START, WarpClock, run
 
 CLUSTER = "6ec9a0a4-76be-4262-8697-e7af1fac7920"
 
@@ -372,6 +373,46 @@ def test_a_run_that_is_replaced_while_polls_fail_is_counted_when_its_end_can_be_
             before = asked(there, first)
             await there.until(4000)
             assert asked(there, first) == before
+
+    run(main())
+
+
+@pytest.mark.parametrize("service", ["dli", "dws"])
+@pytest.mark.parametrize("replaced_while_down", [False, True])
+def test_a_run_that_was_replaced_before_a_restart_is_counted_when_its_end_can_be_asked(
+    service: str, replaced_while_down: bool, tmp_path: Path
+) -> None:
+    def script(cloud: Cloud) -> tuple[DliJob | DwsJob, DliJob | DwsJob]:
+        if service == "dws":
+            short, long = (Step("RUNNING", 700),), (Step("RUNNING", 9000),)
+            return DwsJob("0" * 32, "orders", START, short), DwsJob("1" * 32, "orders", START, long)
+        return (
+            DliJob("id-1", "orders", START, (SubJob("save", tasks=9, seconds=700),)),
+            DliJob("id-2", "orders", START, (SubJob("save", tasks=9, seconds=9000),)),
+        )
+
+    async def main() -> None:
+        clock, journal = WarpClock(asyncio.get_running_loop()), tmp_path / "journal"
+        async with world(lambda cloud: cloud.add(*script(cloud)), clock=clock, journal=journal) as there:
+            first, second = map(job_of, script(there.cloud))
+            there.poller.apply(Changes(added=(first,)))
+            await asyncio.sleep(40)
+            there.cloud.faults.plan(gateway_error(500, "APIG.0201", "no"), times=None)
+            await asyncio.sleep(200)
+            if not replaced_while_down:
+                there.poller.apply(Changes(changed=(second,)))
+                await asyncio.sleep(30)
+        await asyncio.sleep(1000)
+        async with world(lambda cloud: cloud.add(*script(cloud)), clock=clock, journal=journal) as there:
+            there.poller.apply(Changes(added=(second,)))
+            await asyncio.sleep(400)
+            record = there.store.get(second.key)
+
+            assert record is not None
+            assert record.shown is not None
+            assert (record.shown.run.id, record.shown.state) == (second.target["job_id"], State.RUNNING)
+            assert record.ledger.runs == (1, 0, 0)
+            assert there.sample("history_runs_missed_total", service=service, project="demo") is None
 
     run(main())
 
