@@ -50,6 +50,7 @@ class Copying:
 
     def __init__(self) -> None:
         self.copies: dict[str, dict[str, Any]] = {}
+        self.since: list[float] = []
 
     def put(self, copy_id: str, bucket: str, state: str, **more: Any) -> None:
         self.copies[copy_id] = {"copy_id": copy_id, "bucket": bucket, "state": state, **more}
@@ -60,11 +61,16 @@ class Copying:
         if path == f"/v2/{PROJECT}/copies":
             bucket = re.search(r"bucket=([^&]+)", query)
             rows = [each for each in self.copies.values() if bucket is None or each["bucket"] == bucket[1]]
-            return 200, {"copies": rows if "page=1" in query else [], "count": len(rows)}
+            page = int(re.findall(r"\bpage=(\d+)", query)[0])
+            return 200, {"copies": rows[2 * page - 2 : 2 * page], "count": len(rows)}
         found = self.copies.get(path.removeprefix(f"/v2/{PROJECT}/copies/"))
         return (404, {"error_code": "OMS.1001", "error_msg": "no such copy"}) if found is None else (200, found)
 
     def reply(self, asked: Asked) -> web.Response:
+        assert asked.headers["workspace"] == "default"
+        assert "workspace" in asked.headers["Authorization"]
+        if since := re.search(r"since=(\d+)", asked.target):
+            self.since.append(int(since[1]) / 1000)
         status, body = self.answer(asked.target)
         return reply(body, status)
 
@@ -183,8 +189,17 @@ def test_its_rules_find_jobs_whose_runs_are_counted_and_added_up() -> None:
         assert seen['huaweicloud_job_exporter_api_budget_requests_per_second{limit="oms_list",project="prod"}'] == 10
         assert not [name for name in seen if "unknown_values_total{" in name and seen[name]]
         assert not [name for name in seen if 'job="other' in name]
+        assert copying.since[0] == pytest.approx(START - 86_400, abs=10)
+        assert copying.since[-1] == pytest.approx(START + 1800 - 86_400, abs=60)
 
     running(copying, scenario, **found)
+
+
+def test_it_is_found_in_a_partners_cloud_below_the_domain_of_that() -> None:
+    project = settings()["projects"]["prod"]
+    told = load(None, {"HW_CLOUD": "cloud.example.com"}, settings(projects={"prod": project}))
+
+    assert told.projects["prod"].endpoints["oms"] == "https://copy.cn-north-4.cloud.example.com"
 
 
 def test_a_copy_that_is_not_there_is_not_found_by_the_services_own_code() -> None:
@@ -247,7 +262,7 @@ def command(
 def test_check_counts_its_calls_and_knows_its_address_regions_and_zone(command: Callable[..., str]) -> None:
     said = command("check", own=False)
 
-    assert "project prod: 1 oms job at https://oms.cn-north-4.myhuaweicloud.com" in said
+    assert "project prod: 1 oms job at https://copy.cn-north-4.myhuaweicloud.com" in said
     assert re.search(r"prod/oms +1 +2\.0 +0\.2 +1200\.0 +fits", said)
     project = settings()["projects"]["prod"] | {"region": "cn-east-3"}
     del project["time_zone"]

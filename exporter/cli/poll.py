@@ -117,7 +117,8 @@ async def _poll(app: App, fleet: Projects, calls: CommandCalls, job: Job) -> int
     try:
         project, limit = fleet.projects[job.project], fleet.adapter(job).limit
         request = fleet.adapter(job).request(job, await calls.project_id(project, limit))
-        query = "?" + "&".join(f"{name}={value}" for name, value in request.query) if request.query else ""
+        asked = "&".join(f"{name}={value}" for name, value in request.query_at(app.clock.now()))
+        query = f"?{asked}" if asked else ""
         where = project.endpoints[job.key.service]
         print(f"request:  {request.method} {where}{request.path}{query}  ({request.operation})")
         answer = await calls.call(project, limit, lambda: fleet.ask(job))

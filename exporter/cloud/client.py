@@ -148,7 +148,7 @@ class Client:
         most: int,
     ) -> Response:
         base = base_of(base_url)
-        extra = {"X-Project-Id": project_id} if project_id else {}
+        extra = dict(request.headers) | ({"X-Project-Id": project_id} if project_id else {})
         if request.body:
             extra["Content-Type"] = "application/json"
         call = _call(base, request, self._clock.now(), extra)
@@ -243,11 +243,12 @@ def _call(base: Base, request: Request, now: float, headers: Mapping[str, str]) 
     if _DOTS.search(path):
         sentence = f"a call to {base.host} names something `.` or `..`, which no URL can say; check the job's ids"
         raise PollError(Reason.CONFIG, sentence)
-    if any(_HALF.search(part) for pair in request.query for part in pair):
+    query = request.query_at(now)
+    if any(_HALF.search(part) for pair in query for part in pair):
         sentence = f"the query of a call to {base.host} holds half a character, which no encoding can say"
         raise PollError(Reason.CONFIG, f"{sentence}; check the job's names")
     fit = {name: value.strip() for name, value in headers.items()}
-    return Call(request.method, base.authority, path, now, request.query, request.body, fit)
+    return Call(request.method, base.authority, path, now, query, request.body, fit)
 
 
 def _check(headers: Mapping[str, str], base: Base) -> None:
@@ -255,7 +256,7 @@ def _check(headers: Mapping[str, str], base: Base) -> None:
     for name, value in headers.items():
         if _UNFIT.search(value):
             sentence = f"the header {name} of a call to {base.host} holds a line break or another control character"
-            raise PollError(Reason.CONFIG, f"{sentence}; check project_id and credentials")
+            raise PollError(Reason.CONFIG, f"{sentence}; check project_id, credentials and the job's ids")
 
 
 def _refuse(response: aiohttp.ClientResponse, base: Base, way: Way) -> None:

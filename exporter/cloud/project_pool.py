@@ -59,7 +59,7 @@ class ProjectPool:
         self._clock = clock
         self._telemetry = telemetry
         self._environ = environ
-        self._direct = Client(temporary_key.TIMEOUT, proxy="")
+        self._direct = Client(temporary_key.TIMEOUT, proxy="", clock=clock)
         self._transports: dict[ConnectionOptions, Client] = {}
         self._retired: list[Client] = []  # which calls are under way on
         self._built: dict[str, _Built] = {}
@@ -86,7 +86,7 @@ class ProjectPool:
                 trusted = await asyncio.to_thread(_digest, config.ca_file)
                 way = ConnectionOptions(settings.poll.timeout, config.ca_file, config.proxy, trusted)
                 if way not in self._transports and way not in opened:
-                    transport = Client(way.timeout, ca_file=way.ca_file, proxy=way.proxy)
+                    transport = Client(way.timeout, ca_file=way.ca_file, proxy=way.proxy, clock=self._clock)
                     opened[way] = await transport.__aenter__()
                 built[name] = self._kept(name, config, way) or await self._new(name, config, way, opened)
         except SettingsError:

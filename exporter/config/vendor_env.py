@@ -25,7 +25,7 @@ from exporter.config.errors import ENVIRONMENT, Mistake, SourcePosition
 from exporter.config.project import Cloud
 from exporter.config.tree import MappingNode, Text
 from exporter.model.messages import shown
-from exporter.services import registry
+from exporter.services import clouds, registry
 from exporter.services.clouds import REGION
 
 DEFAULT: Final = "default"
@@ -175,9 +175,10 @@ def _find_hosts(project: MappingNode, environ: Mapping[str, str]) -> None:
     if endpoints is None:
         endpoints = MappingNode(SourcePosition(ENVIRONMENT))
         project.put("endpoints", endpoints.place, endpoints)
-    for service in ("iam", *registry.load()):
+    hosts = {"iam": clouds.IAM, **{service: adapter.hosts for service, adapter in registry.load().items()}}
+    for service, each in hosts.items():
         if endpoints.get(service) is None:
-            _put(endpoints, service, CLOUD, f"https://{service}.{region}.{_domain(environ)}")
+            _put(endpoints, service, CLOUD, each.below(_domain(environ), region))
 
 
 def _nowhere(project: MappingNode) -> list[Mistake]:

@@ -15,7 +15,6 @@ from exporter.model.record import Ledger, RunId
 from exporter.model.run import NAMELESS
 from exporter.model.snapshot import Snapshot
 from exporter.services.adapter import RunHistory
-from exporter.services.listing import PAGE_SIZE
 from exporter.services.pages import Paging
 from exporter.services.request import Ask
 
@@ -36,7 +35,7 @@ async def read(past: RunHistory, job: Job, project_id: str, ledger: Ledger, ask:
     found: list[Snapshot] = []
     known = (ledger.floor, *ledger.open, *(each.run for each in ledger.owed))
     goals = [run for run in known if run is not None]
-    paging = Paging(PAGE_SIZE)
+    paging = Paging(past.page_size)
     while not paging.over:
         page, _ = await ask(past.request(job, project_id, paging.number), partial(past.parse, job=job))
         found += page.runs

@@ -19,7 +19,7 @@ from exporter.model.measures import MeasureFamily, Work
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.services import json_fields
 from exporter.services.error_codes import ErrorCodes
-from exporter.services.listing import Lister
+from exporter.services.listing import PAGE_SIZE, Lister
 from exporter.services.request import Request
 from exporter.services.shapes import Shape
 
@@ -44,6 +44,10 @@ class Hosts:
     regions: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """In which regions a cloud lists the service, by cloud, as far as is known: only what ``check`` says goes by it."""
 
+    def below(self, domain: str, region: str) -> str:
+        """Return the address in a partner's cloud, which is under *domain* as this service is under the vendor's."""
+        return f"{next(iter(self.patterns.values())).partition('{')[0]}{region}.{domain}"
+
 
 @dataclass(frozen=True, slots=True)
 class PastPage:
@@ -58,6 +62,9 @@ class PastPage:
 
 class RunHistory(ABC):
     """How a service is asked for the runs of one job that were before the newest. Stateless and pure."""
+
+    page_size: ClassVar[int] = PAGE_SIZE
+    """Runs of one page that are asked for."""
 
     @abstractmethod
     def request(self, job: Job, project_id: str, page: int) -> Request:

@@ -10,7 +10,7 @@ from exporter.services.discovery_rule import Rule
 from exporter.services.request import Request
 
 PAGE_SIZE: Final = 100
-"""Rows of one page of a list: the most that the vendor gives."""
+"""Rows of one page of a list: the most that most services of the vendor give."""
 R = TypeVar("R", bound=Rule)
 
 
@@ -69,6 +69,8 @@ class Lister(ABC, Generic[R]):
 
     limit: ClassVar[str]
     """The limit class of all calls for lists."""
+    page_size: ClassVar[int] = PAGE_SIZE
+    """Rows of one page that are asked for."""
     rule: ClassVar[type[Rule]]
     """What the operator asks for under ``discovery``."""
     newest_first: ClassVar[bool] = False

@@ -17,7 +17,7 @@ from exporter.model.errors import PollError
 from exporter.model.reason import Reason
 from exporter.services import name_template
 from exporter.services.discovery_rule import Rule
-from exporter.services.listing import PAGE_SIZE, ListedJob, Lister, ListQuery, Location
+from exporter.services.listing import ListedJob, Lister, ListQuery, Location
 from exporter.services.pages import MOST_PAGES, Paging
 from exporter.services.request import Ask
 
@@ -102,7 +102,7 @@ async def pages(
     """Read the jobs of one list that are *wanted*, until *most* of them are there, or for *most_pages*."""
     found: dict[Key, ListedJob] = {}
     unknown: list[str] = []
-    paging = Paging(PAGE_SIZE, most_pages)
+    paging = Paging(lister.page_size, most_pages)
     rows = readable = 0
     while not paging.over and len(found) < most:
         page, at = await ask(lister.request(view, project_id, paging.number), partial(lister.parse, view=view))

@@ -27,6 +27,14 @@ class Request:
     method: str = "GET"
     body: bytes = field(default=b"", repr=False)
     """JSON, if there is any."""
+    times: tuple[tuple[str, float], ...] = ()
+    """More of the query: Unix milliseconds, each by how many seconds before the call it is."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Besides those that every call has; they are signed too."""
+
+    def query_at(self, now: float) -> tuple[tuple[str, str], ...]:
+        """Return the whole query of a call that is made at *now*, in Unix seconds."""
+        return (*self.query, *((name, str(round((now - before) * 1000))) for name, before in self.times))
 
 
 class Ask(Protocol):

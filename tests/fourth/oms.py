@@ -15,7 +15,7 @@ from exporter.services.adapter import Adapter, Hosts, JobEntry
 from exporter.services.codes import failure_code
 from exporter.services.discovery_rule import Rule, Text
 from exporter.services.error_codes import ErrorCodes
-from exporter.services.listing import PAGE_SIZE, ListedJob, Lister, ListQuery, Location, Page
+from exporter.services.listing import ListedJob, Lister, ListQuery, Location, Page
 from exporter.services.request import Request, segments
 
 STATES: Final = {
@@ -27,6 +27,9 @@ STATES: Final = {
 CODES: Final = ErrorCodes(("OMS", "Oms"), {"OMS.1001": Reason.NOT_FOUND})
 NONE: Final = -1
 """What a copy says that has no plan."""
+WINDOW: Final = 86_400.0
+"""Seconds before the call since when copies are listed."""
+HEADERS: Final = (("workspace", "default"),)
 OBJECTS: Final = ("copied", "failed", "waiting")
 
 
@@ -54,6 +57,7 @@ class CopyLister(Lister[CopyRule]):
     """The list of copies."""
 
     limit = "oms_list"
+    page_size = 2
     rule = CopyRule
 
     def views(self, rule: CopyRule, place: Location, now: float) -> tuple[ListQuery, ...]:
@@ -66,8 +70,9 @@ class CopyLister(Lister[CopyRule]):
 
     def request(self, view: ListQuery, project_id: str, page: int) -> Request:
         """Ask for one page."""
-        query = (("page", str(page)), ("size", str(PAGE_SIZE)), *view.query)
-        return Request("ListCopies", segments("v2", project_id, "copies"), self.limit, query)
+        query = (("page", str(page)), ("size", str(self.page_size)), *view.query)
+        path = segments("v2", project_id, "copies")
+        return Request("ListCopies", path, self.limit, query, times=(("since", WINDOW),), headers=HEADERS)
 
     def parse(self, body: bytes, view: ListQuery) -> Page:
         """Read the copies; one without its ids cannot be asked for."""
@@ -92,7 +97,7 @@ class Copies(Adapter):
     service = "oms"
     entry = CopyEntry
     hosts = Hosts(
-        {"huaweicloud": "https://oms.{region}.myhuaweicloud.com"}, regions={"huaweicloud": frozenset({"cn-north-4"})}
+        {"huaweicloud": "https://copy.{region}.myhuaweicloud.com"}, regions={"huaweicloud": frozenset({"cn-north-4"})}
     )
     limits = {"oms": 20.0, "oms_list": 10.0}
     states = STATES
@@ -114,7 +119,8 @@ class Copies(Adapter):
 
     def request(self, job: Job, project_id: str) -> Request:
         """Ask for the copy."""
-        return Request("ShowCopy", segments("v2", project_id, "copies", job.target["copy_id"]), self.limit)
+        path = segments("v2", project_id, "copies", job.target["copy_id"])
+        return Request("ShowCopy", path, self.limit, headers=HEADERS)
 
     def snapshot(self, fields: json_fields.Fields, job: Job) -> Snapshot:
         """Read what it says."""

@@ -18,7 +18,6 @@ from exporter.services.adapter import Adapter, Hosts, JobEntry, PastPage, RunHis
 from exporter.services.cdm.lists import LIMIT, CdmLister
 from exporter.services.cdm.words import CODES, NOT_APPLICABLE, REGIONS, STATES
 from exporter.services.codes import failure_code
-from exporter.services.listing import PAGE_SIZE
 from exporter.services.request import Request, segments
 from exporter.services.shapes import UUID
 from exporter.services.values import hundredth
@@ -88,7 +87,7 @@ class CdmPast(RunHistory):
     def request(self, job: Job, project_id: str, page: int) -> Request:
         """Ask for one page of the runs."""
         path = segments("v1.1", project_id, "clusters", job.target["cluster_id"], "cdm", "submissions")
-        query = (("jname", job.target["job_name"]), ("page_no", str(page)), ("page_size", str(PAGE_SIZE)))
+        query = (("jname", job.target["job_name"]), ("page_no", str(page)), ("page_size", str(self.page_size)))
         return Request("ShowSubmissions", path, LIMIT, query)
 
     def parse(self, body: bytes, job: Job) -> PastPage:

@@ -18,7 +18,7 @@ from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.services import error_classes, json_fields
 from exporter.services.cdm.words import CLUSTERS, CODES, NOT_APPLICABLE, STATES
 from exporter.services.discovery_rule import Rule, Text, one_of
-from exporter.services.listing import PAGE_SIZE, ListedJob, Lister, ListQuery, Location, Page
+from exporter.services.listing import ListedJob, Lister, ListQuery, Location, Page
 from exporter.services.request import Request, segments
 from exporter.services.values import clean, exact
 
@@ -108,7 +108,7 @@ class CdmLister(Lister[CdmRule]):
     def request(self, view: ListQuery, project_id: str, page: int) -> Request:
         """Ask for one page."""
         path = segments("v1.1", project_id, "clusters", view.place.id, "cdm", "job", "all")
-        query = (("page_no", str(page)), ("page_size", str(PAGE_SIZE)), *view.query)
+        query = (("page_no", str(page)), ("page_size", str(self.page_size)), *view.query)
         return Request("ShowJobs", path, LIMIT, query)
 
     def parse(self, body: bytes, view: ListQuery) -> Page:

@@ -18,7 +18,7 @@ from exporter.services import error_classes, json_fields
 from exporter.services.codes import failure_code
 from exporter.services.discovery_rule import Rule, Seconds, Tags, Text, one_of
 from exporter.services.dli.words import CODES, STATES, refusal
-from exporter.services.listing import PAGE_SIZE, ListedJob, Lister, ListQuery, Location, Page
+from exporter.services.listing import ListedJob, Lister, ListQuery, Location, Page
 from exporter.services.request import Request, segments
 from exporter.services.values import meaning
 
@@ -80,7 +80,7 @@ class DliLister(Lister[DliRule]):
 
     def request(self, view: ListQuery, project_id: str, page: int) -> Request:
         """Ask for one page; DLI documents no limit, so its lists draw from the same one as its polls."""
-        query = (("page-size", str(PAGE_SIZE)), ("current-page", str(page)), *view.query)
+        query = (("page-size", str(self.page_size)), ("current-page", str(page)), *view.query)
         return Request("ListSqlJobs", segments("v1.0", project_id, "jobs"), self.limit, query)
 
     def parse(self, body: bytes, view: ListQuery) -> Page:
