@@ -104,12 +104,13 @@ class Running:
         rules: int = 0,
         journal: str = "j.json",
         more: Mapping[str, str] = MappingProxyType({}),
+        web: str = "",
     ) -> None:
         """Write a configuration; *more* are further projects by name, with what they have besides the usual."""
         key = f"{{access_key: {{key_id: {self.cloud.access_key}, secret_file: secret}}}}"
         project = f"{{region: cn-north-4, project_id: {self.cloud.project_id}, credentials: {key},"
         project += f" endpoints: {{dli: '{self.url}', cdm: '{self.url}', dws: '{self.url}'}}}}"
-        lines = ["web: {listen_address: '127.0.0.1:0', enable_lifecycle: true}", f"journal: {journal}"]
+        lines = [f"web: {{listen_address: '127.0.0.1:0', enable_lifecycle: true{web}}}", f"journal: {journal}"]
         lines += [f"job_files: ['{files}']", "poll: {interval: 1s, idle_interval: 2s, stale_after: 10s}", "projects:"]
         names = ["p0", *(f"p{first + number}" for number in range(projects - 1))]
         lines += [f"  {name}: {project}" for name in names]
@@ -181,9 +182,9 @@ def test_every_option_that_names_a_file_is_in_the_test_below() -> None:
         if line.startswith("| `") and re.search(r"_files?`|`journal`", line.split("|")[1])
     }
 
-    assert named - {"config_file"} == {
-        "ca_file", "job_files", "journal", "key_id_file", "password_file", "secret_file", "security_token_file",
-        "token_file",
+    assert named == {
+        "ca_file", "config_file", "job_files", "journal", "key_id_file", "password_file", "secret_file",
+        "security_token_file", "token_file",
     }  # fmt: skip
 
 
@@ -191,8 +192,14 @@ async def test_the_event_loop_touches_no_disk(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "a.jobs").write_text("[]")
     for name in FILES:
         (tmp_path / name).write_text(f"{name}0")
-    trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
-    other = trustme.CA().cert_pem.bytes()
+    authority, other = trustme.CA(), trustme.CA().cert_pem.bytes()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(tmp_path / "served.pem")
+    served = "tls_server_config: {cert_file: served.pem, key_file: served.pem, client_ca_file: ca.pem,"
+    served += " client_auth_type: VerifyClientCertIfGiven}"
+    (tmp_path / "web.yml").write_text(served)
+    trust = ssl.create_default_context(cadata=authority.cert_pem.bytes().decode())
+    everything: dict[str, Any] = {"more": EVERY_FILE, "web": ", config_file: web.yml"}
     time.strptime("1", "%d")  # which imports what it needs, and only the simulator uses it
     environ = {
         "HC_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:9/keys",
@@ -200,8 +207,8 @@ async def test_the_event_loop_touches_no_disk(tmp_path: Path, monkeypatch: pytes
     }
     with monkeypatch.context() as patch, looked_at(patch) as found:
         async with (
-            running(tmp_path, environ, rules=1, more=EVERY_FILE) as there,
-            aiohttp.ClientSession() as session,
+            running(tmp_path, environ, rules=1, **everything) as there,
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust)) as session,
         ):
             await asyncio.sleep(3)
             for number in range(4):
@@ -212,7 +219,10 @@ async def test_the_event_loop_touches_no_disk(tmp_path: Path, monkeypatch: pytes
                 for name in FILES:
                     await asyncio.to_thread((tmp_path / name).write_text, f"{name}{number + 1}")
                 await asyncio.to_thread((tmp_path / "ca.pem").write_bytes, other * (number + 1))
-                change = partial(there.configure, projects=2 + number % 2, rules=1 + number % 2, more=EVERY_FILE)
+                again = authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.bytes()
+                await asyncio.to_thread((tmp_path / "served.pem").write_bytes, again)
+                await asyncio.to_thread((tmp_path / "web.yml").write_text, served + "\n" * number)
+                change = partial(there.configure, projects=2 + number % 2, rules=1 + number % 2, **everything)
                 await asyncio.to_thread(change)
                 await there.reload(session)
                 await asyncio.sleep(2.5)

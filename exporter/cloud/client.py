@@ -5,6 +5,7 @@ the wire is byte for byte what was signed.
 """
 
 import asyncio
+import encodings.idna  # noqa: F401 - else the first TLS connection imports it, from a disk, in the event loop
 import math
 import re
 import ssl
