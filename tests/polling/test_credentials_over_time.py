@@ -35,6 +35,7 @@ from exporter.simulator import (
     Volume,
     refused_with_200,
     server_failure,
+    too_often,
 )
 from tests.polling.harness import PACE, World, job_of, world
 from tests.warp import run
@@ -225,6 +226,23 @@ def test_keys_rotated_while_both_are_valid_lose_nothing(tmp_path: Path) -> None:
             assert not any(there.record(job).failures for job in jobs)
 
     run(main())
+
+
+def test_after_a_rotation_the_log_of_limits_names_the_key_in_use(tmp_path: Path) -> None:
+    async def main() -> list[MutableMapping[str, Any]]:
+        with capture_logs() as logs:
+            async with world(credentials=from_files(tmp_path)) as there:
+                there.watch(running(there.cloud, 1))
+                await there.until(100)
+                rotate(there.cloud, tmp_path)
+                await there.until(200)
+                there.cloud.faults.plan(too_often())
+                await there.until(300)
+        return list(logs)
+
+    (paused,) = (line for line in run(main()) if line["event"] == "limit paused")
+
+    assert paused["identity"] == (tmp_path / "ak").read_text()
 
 
 def with_password(password: str) -> Callable[[Cloud, Client, str, Clock], Password]:
