@@ -140,8 +140,9 @@ class App:
                 self._journal.wait_for(parts.all_read)
                 loops["journal"] = self._journal.run
             door = served(application, self.settings.web, SCRAPES_WITHIN, self._security)
-            async with door as address, asyncio.TaskGroup() as group:
-                self._log.info("started", version=__version__, address=address, jobs=len(self.store.records()))
+            async with door as (address, *others), asyncio.TaskGroup() as group:
+                jobs = len(self.store.records())
+                self._log.info("started", version=__version__, address=address, more_addresses=others, jobs=jobs)
                 tasks = [group.create_task(poller.run(), name="poller")]
                 for name, work in loops.items():
                     crashed = self.telemetry.crashes.labels(name).inc

@@ -22,6 +22,7 @@ TOLD: Final = 10
 """Mistakes, and names of jobs, that the log repeats."""
 FIXED: Final[dict[str, Callable[[Settings], object]]] = {
     "web.listen_address": lambda settings: settings.web.listen_address,
+    "web.systemd_socket": lambda settings: settings.web.systemd_socket,
     "journal": lambda settings: settings.journal,
     "metrics.labels": lambda settings: settings.metrics.labels,
 }

@@ -22,6 +22,9 @@ KUBERNETES: Final = re.compile(
 """Set in every pod for each Service whose name starts with "exporter". A Service's name does not end in a dash, so
 ``EXPORTER_WEB__PORT`` is none of these but a mistake of the operator."""
 
+COMMAS: Final = (("job_files",), ("web", "listen_address"))
+"""Lists that a variable may also give with commas between their items."""
+
 
 def read(environ: Mapping[str, str], projects: list[str]) -> tuple[MappingNode, list[Mistake]]:
     """Return what the variables set; *projects* are the names that the file has."""
@@ -75,7 +78,7 @@ def _value(text: str, annotation: Any, place: SourcePosition) -> Node:
     many = schema.listed(annotation)
     if not many and schema.section(annotation) is None and schema.named(annotation) is None:
         return Text(text, place)
-    if place.path == ("job_files",) and not text.lstrip().startswith("["):
+    if place.path in COMMAS and not text.lstrip().startswith("["):
         return from_plain([part.strip() for part in text.split(",") if part.strip()], place)
     return from_plain(_json(text, "[...]" if many else "{...}"), place)
 

@@ -12,7 +12,6 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from exporter.config import types
 from exporter.config.project import Project
 from exporter.config.section import HOST_NAME, WRITTEN, Section
-from exporter.config.urls import split_listen
 from exporter.config.web_file import WebConfig
 from exporter.model.job import Job
 from exporter.model.messages import Expected, shown
@@ -79,8 +78,12 @@ class Web(Section):
     """The web server."""
 
     listen_address: types.Listen = Field(
-        default="0.0.0.0:10926",
-        description="Where to listen, as host:port; [::1]:10926 and :10926 (every interface) work too.",
+        default=("0.0.0.0:10926",),
+        description="Where to listen, as host:port or a list of such; :10926 and [::]:10926 are every interface, by"
+        " IPv4 and IPv6.",
+    )
+    systemd_socket: types.Switch = Field(
+        default=False, description="Whether to listen on the sockets of a systemd socket unit instead."
     )
     config_file: types.File | None = Field(
         default=None,
@@ -94,16 +97,6 @@ class Web(Section):
         default=0.0,
         description="On SIGTERM keep serving until one more scrape was answered, at most this long (a duration).",
     )
-
-    @property
-    def host(self) -> str:
-        """The host to listen on; empty for every interface."""
-        return split_listen(self.listen_address)[0]
-
-    @property
-    def port(self) -> int:
-        """The port to listen on; 0 for any free one."""
-        return split_listen(self.listen_address)[1]
 
 
 class Poll(Section):

@@ -78,6 +78,17 @@ def _switch(text: str) -> bool:
     return SWITCH[text.lower()]
 
 
+def _addresses(value: Any) -> Any:
+    """Read one address, or a list of them."""
+    found = [value] if isinstance(value, str) else value
+    if not isinstance(found, list | tuple) or not found:
+        raise Expected("host:port, or a list of such addresses", value)
+    for each in found:
+        if not isinstance(each, str):
+            raise Expected("a list of addresses such as 127.0.0.1:10926", each)
+    return tuple(urls.listen(each) for each in found)
+
+
 def whole(text: str) -> int:
     """Read a whole number. Raises ``ValueError``."""
     if not re.fullmatch(r"[0-9]{1,9}", text):
@@ -154,7 +165,7 @@ ProjectName = Annotated[str, reading("a project name", _project_name)]
 Region = Annotated[str, reading("a region such as cn-north-4", _region)]
 Opaque = Annotated[str, reading("text", opaque)]
 PathPart = Annotated[str, reading("text", path_part)]
-Listen = Annotated[str, reading("host:port", urls.listen)]
+Listen = Annotated[tuple[str, ...], BeforeValidator(_addresses), Written(", ".join)]
 EndpointUrl = Annotated[str, reading("a URL", urls.endpoint)]
 ProxyUrl = Annotated[str, reading("a URL", urls.proxy)]
 Zone = Annotated[ZoneInfo, reading("a time zone", _zone)]

@@ -5,7 +5,7 @@ import errno
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -13,31 +13,55 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from exporter.config.settings import Web
+from exporter.config.urls import split_listen
 from exporter.config.web_file import WebConfig
 from exporter.model.errors import ExporterError
 from exporter.web.security import Security
 
 LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing is bound here
-"""Of each address that stands for all of a machine, one that answers: IPv6 sockets take no IPv4 connections."""
+"""Of each address that stands for all of a machine, one that answers."""
+EVERYWHERE: Final = ("", "::")
+"""Hosts that stand for every interface, by IPv4 and IPv6."""
+FIRST: Final = 3
+"""The descriptor of the first socket that systemd hands over."""
 
 
 @asynccontextmanager
 async def served(
     application: web.Application, settings: Web, patience: float, security: Security | None = None
-) -> AsyncIterator[str]:
-    """Serve meanwhile, and provide an address that answers; open requests get *patience* seconds to finish."""
+) -> AsyncIterator[list[str]]:
+    """Serve meanwhile, and provide the addresses that answer; open requests get *patience* seconds to finish."""
     security = security or Security(WebConfig())
     logging.getLogger("aiohttp.server").addFilter(_is_ours)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=patience)
     await runner.setup()
     try:
-        try:
-            await _Site(runner, settings, security).start()
-        except OSError as error:
-            raise ExporterError(_not_listening(settings.listen_address, error)) from error
-        yield url(runner.addresses[0], security.config.tls is not None)
+        if settings.systemd_socket:
+            for each in handed_over(os.environ):
+                await _Site(runner, security, each).start()
+        else:
+            for address in settings.listen_address:
+                try:
+                    await _Site(runner, security, address).start()
+                except OSError as error:
+                    raise ExporterError(_not_listening(address, error)) from error
+        yield [url(each, security.config.tls is not None) for each in runner.addresses]
     finally:
         await runner.cleanup()
+
+
+def handed_over(environ: Mapping[str, str]) -> list[socket.socket]:
+    """Return the sockets that systemd handed over: from descriptor 3 on, as many as it says, if it means this process.
+
+    Raises :class:`~exporter.model.errors.ExporterError` if there are none, or others than a socket unit has.
+    """
+    count = environ.get("LISTEN_FDS", "")
+    if environ.get("LISTEN_PID") != str(os.getpid()) or not count.isdigit() or not int(count):
+        raise ExporterError(
+            "web.systemd_socket is set, and systemd handed over no socket: start the exporter by a socket unit of the"
+            " same name, or take web.systemd_socket out"
+        )
+    return [_listening(descriptor) for descriptor in range(FIRST, FIRST + int(count))]
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
@@ -45,18 +69,29 @@ def _is_ours(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
-class _Site(web.BaseSite):
-    """An address to listen on, where each connection is made by what *security* asks for when it is accepted."""
+def _listening(descriptor: int) -> socket.socket:
+    try:
+        found = socket.socket(fileno=descriptor)
+        if found.type == socket.SOCK_STREAM and found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            found.set_inheritable(False)
+            return found
+    except OSError:
+        pass  # it is no socket at all
+    raise ExporterError("systemd handed over what is no listening socket; use ListenStream= and Accept=no")
 
-    def __init__(self, runner: web.AppRunner, settings: Web, security: Security) -> None:
+
+class _Site(web.BaseSite):
+    """One place to listen, where each connection is made by what *security* asks for when it is accepted."""
+
+    def __init__(self, runner: web.AppRunner, security: Security, where: str | socket.socket) -> None:
         super().__init__(runner)
-        self._settings = settings
+        self._where = where
         self._security = security
 
     @property
     def name(self) -> str:
         """What the library calls it."""
-        return self._settings.listen_address
+        return str(self._where)
 
     async def start(self) -> None:
         """Listen; raises ``OSError``."""
@@ -64,12 +99,30 @@ class _Site(web.BaseSite):
         if self._runner.server is None:
             return
         accept = self._security.connection(self._runner.server)
-        host, port = self._settings.host, self._settings.port
-        self._server = await asyncio.get_running_loop().create_server(accept, host, port, backlog=self._backlog)
+        loop = asyncio.get_running_loop()
+        host, port = ("", 0) if isinstance(self._where, socket.socket) else split_listen(self._where)
+        if isinstance(self._where, socket.socket):
+            self._server = await loop.create_server(accept, sock=self._where, backlog=self._backlog)
+        elif host in EVERYWHERE:
+            self._server = await loop.create_server(accept, sock=_every_interface(port), backlog=self._backlog)
+        else:
+            self._server = await loop.create_server(accept, host, port, backlog=self._backlog)
 
 
-def url(address: tuple[Any, ...], secure: bool = False) -> str:
-    """Return the URL of a socket's own address."""
+def _every_interface(port: int) -> socket.socket:
+    """Return a socket for IPv6 and IPv4 at once, as other exporters listen; for IPv4 where a machine has no other."""
+    try:
+        return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    except OSError as error:
+        if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+            raise
+    return socket.create_server(("0.0.0.0", port))  # noqa: S104 - as the operator said
+
+
+def url(address: tuple[Any, ...] | str, secure: bool = False) -> str:
+    """Return the URL of a socket's own address; the path of one that is a file."""
+    if isinstance(address, str):
+        return f"unix:{address}"
     host, port, *rest = address
     host = LOOPBACK.get(host, host)
     if ":" in host:

@@ -89,6 +89,22 @@ JOBS = 'jobs: [{service: dli, job_id: "1"}]\n'
         ("job_files: jobs.d/*.yaml", "job_files: expected a list, not text"),
         ('job_files: [""]', "job_files[0]: expected a pattern of files such as jobs.d/*.yaml"),
         ("job_files: [[a]]", "job_files[0]: expected a pattern of files, not a list"),
+        (
+            "web: {listen_address: []}",
+            "web.listen_address: expected host:port, or a list of such addresses, not a list",
+        ),
+        (
+            "web: {listen_address: {a: b}}",
+            "web.listen_address: expected host:port, or a list of such addresses, not a mapping",
+        ),
+        (
+            "web: {listen_address: [':1', [':2']]}",
+            "web.listen_address: expected a list of addresses such as 127.0.0.1:10926, not a list",
+        ),
+        (
+            "web: {listen_address: [':1', 'vsock://:1']}",
+            'web.listen_address: expected host:port such as 0.0.0.0:10926, [::1]:10926 or :10926, not "vsock://:1"',
+        ),
         ("web: {config_file: ''}", "web.config_file: expected the path of a file"),
         ("web: {config_file: [web.yml]}", "web.config_file: expected the path of a file, not a list"),
     ],

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from exporter import services
 from exporter.config import Cloud, load, reference
+from exporter.config.urls import split_listen
 from exporter.model.errors import SettingsError
 from exporter.model.units import UNITS, duration, rate, seconds
 
@@ -62,18 +63,32 @@ def test_a_rate_is_calls_a_second(text: str, value: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "host", "port"),
+    ("text", "expected"),
     [
-        ("0.0.0.0:10926", "0.0.0.0", 10926),
-        ("'[::1]:10926'", "::1", 10926),
-        ("':10926'", "", 10926),
-        ("localhost:0", "localhost", 0),
+        ("0.0.0.0:10926", ("0.0.0.0:10926",)),
+        ("'[::1]:10926'", ("[::1]:10926",)),
+        ("':10926'", (":10926",)),
+        ("[localhost:0, '[::1]:1']", ("localhost:0", "[::1]:1")),
     ],
 )
-def test_the_listen_address_has_a_host_and_a_port(file: File, text: str, host: str, port: int) -> None:
-    web = load(file(f"web: {{listen_address: {text}}}\n{PROJECT}jobs: [{{service: dli, job_id: a}}]"), {}).web
+def test_one_address_or_several_are_listened_on(file: File, text: str, expected: tuple[str, ...]) -> None:
+    path = file(f"web: {{listen_address: {text}}}\n{PROJECT}jobs: [{{service: dli, job_id: a}}]")
 
-    assert (web.host, web.port) == (host, port)
+    assert load(path, {}).web.listen_address == expected
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1:1,[::1]:2", " 127.0.0.1:1, [::1]:2 ,", '["127.0.0.1:1", "[::1]:2"]'])
+def test_a_variable_gives_several_addresses_with_commas_or_as_json(file: File, text: str) -> None:
+    path = file(f"{PROJECT}jobs: [{{service: dli, job_id: a}}]")
+
+    assert load(path, {"EXPORTER_WEB__LISTEN_ADDRESS": text}).web.listen_address == ("127.0.0.1:1", "[::1]:2")
+
+
+@pytest.mark.parametrize(
+    ("host", "address"), [("0.0.0.0", "0.0.0.0:10926"), ("::1", "[::1]:10926"), ("", ":10926"), ("a", "a:10926")]
+)
+def test_an_address_has_a_host_and_a_port(host: str, address: str) -> None:
+    assert split_listen(address) == (host, 10926)
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ async def door(config: WebConfig, **more: Any) -> AsyncIterator[tuple[str, Secur
     """Serve a web side on a free port by *config*, and provide its address."""
     security = Security(config, **more)
     application = make_app(FakeExposition(), FakeJobs(), security=security)
-    async with served(application, Web(listen_address="127.0.0.1:0"), 1.0, security) as address:
+    async with served(application, Web(listen_address="127.0.0.1:0"), 1.0, security) as (address,):
         yield address, security
 
 

@@ -113,7 +113,7 @@ def test_any_request_gets_an_answer(
 async def test_what_is_no_request_is_answered_and_no_error_of_ours(
     request_: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with served(make_app(FakeExposition(), FakeJobs()), Web(listen_address="127.0.0.1:0"), 1) as address:
+    async with served(make_app(FakeExposition(), FakeJobs()), Web(listen_address="127.0.0.1:0"), 1) as (address,):
         port = int(address.rpartition(":")[2])
         said = await asyncio.to_thread(answer, port, request_ + b"\r\n\r\n")
         assert said.split(b" ")[1] == b"400"
