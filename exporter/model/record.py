@@ -87,7 +87,11 @@ class Record:
     listed_at: float | None = None
     """When a list last reported the job, by the clock that never jumps."""
     by_lists: Mapping[Measure, float] = field(default_factory=_nothing)
-    """The counts of the present run that the last list reported, while it runs."""
+    """The counts that the last list reported of the present run, since it runs or since it ended."""
+    counts_from: float | None = None
+    """When a run must have begun that counts, where a list reported the job before its own first answer."""
+    unsettled: int = 0
+    """Answers about the present run, which ended, that are waited for before its numbers are taken for its last."""
 
     @property
     def newest(self) -> Snapshot | None:
@@ -106,9 +110,10 @@ class Record:
 
     @property
     def awaits(self) -> bool:
-        """Whether the newest run succeeded and the answers that are to add up what it moved are waited for."""
+        """Whether the newest run succeeded and the answers that are to tell what it moved are waited for."""
         run = None if self.snapshot is None else self.snapshot.run
-        return run is not None and any(each.run == run or each.run.same(run) for each in self.ledger.owed)
+        owed = run is not None and any(each.run == run or each.run.same(run) for each in self.ledger.owed)
+        return owed or self.unsettled > 1
 
     @property
     def by_list(self) -> bool:

@@ -12,8 +12,9 @@ from typing import Final, NamedTuple
 
 from exporter.model.packed import Packed
 from exporter.model.record import Record, RunId
-from exporter.model.snapshot import Snapshot, State
+from exporter.model.snapshot import NOTHING, Snapshot, State
 from exporter.runs import transitions
+from exporter.runs.first_seen import ROUNDED
 from exporter.runs.same_run import with_reason
 from exporter.services.adapter import Adapter
 
@@ -66,8 +67,11 @@ def _listed(
     news = before is not None and before != told(answer) and not _edited(before, told(answer))
     if record.final:
         return _completed(record, answer, adapter), False
+    if _outdated(record, answer):
+        return replace(record, listed_at=at.steady), False
     if before == told(answer) and _disputed(record, answer):
         return replace(record, listed_at=at.steady), answer.state in LIVE and record.fault is None
+    record = transitions.seen(record, answer, at.wall)
     if answer.state in LIVE:
         return _lives(record, answer, at, news=news)
     if answer.run != RunId():
@@ -78,6 +82,14 @@ def _listed(
 def _edited(before: ListReport, now: ListReport) -> bool:
     """Whether only the end of a run moved, though it had ended: somebody changed the job."""
     return before.end is not None and now.start is not None and before[:2] == now[:2] and now.state.ended
+
+
+def _outdated(record: Record, answer: Snapshot) -> bool:
+    """Whether a list that names no run is surely about one before the run that is shown: it was over before that."""
+    known, times = record.snapshot, [time for time in (answer.start, answer.end) if time is not None]
+    if known is None or record.stale or known.run.created is None or answer.run != RunId() or not times:
+        return False
+    return max(times) + ROUNDED < known.run.created
 
 
 def _disputed(record: Record, answer: Snapshot) -> bool:
@@ -99,6 +111,8 @@ def _completed(record: Record, answer: Snapshot, adapter: Adapter) -> Record:
 
 def _lives(record: Record, answer: Snapshot, at: _When, *, news: bool) -> tuple[Record, bool]:
     known, shown = record.snapshot, record.shown
+    if record.listed_at is None and known is not None and None not in (known.start, answer.start):
+        news = abs((answer.start or 0.0) - (known.start or 0.0)) > ROUNDED  # the first list is of another run
     if known is None or shown is None:
         first = record.listed_at is None or record.listed is not None
         merged = replace(answer, unknown=()) if record.listed is not None else None  # not what it told before
@@ -173,16 +187,23 @@ def _rests_unnamed(record: Record, answer: Snapshot, at: _When, *, news: bool, f
 
 
 def _with_counts(record: Record, known: Snapshot, answer: Snapshot, at: _When) -> Record:
-    """Take over what a list says that a run moved which ended, if its times show that it is that run."""
+    """Take over what a list says that a run moved which ended, if its times show that it is that run.
+
+    What the job's own answer said before it had its counters is older than this list, and not true any more.
+    """
     ours = {time for time in (known.start, known.end) if time is not None}
-    counts = {**known.counts, **answer.counts}
-    if counts == known.counts or not ours & {answer.start, answer.end}:
+    listed = answer.counts if ours & {answer.start, answer.end} else NOTHING
+    own = record.by_lists if record.awaits else known.counts
+    counts = Packed({**own, **listed})
+    if counts == known.counts:
         return record
+    moved = any(known.counts.get(measure) != value for measure, value in listed.items())
     return replace(
         record,
-        snapshot=replace(known, counts=Packed(counts), digest=b""),
+        snapshot=replace(known, counts=counts, digest=b""),
+        by_lists=listed or record.by_lists,
         seen=Packed({**record.seen, **counts}),
-        last_progress=at.wall,
+        last_progress=at.wall if moved else record.last_progress,
     )
 
 

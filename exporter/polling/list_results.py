@@ -110,8 +110,8 @@ class ListResults:
         return after, soon and (news or self._schedule.time(name) is not None)  # else it would lose its place each time
 
     def _settled(self, record: Record) -> bool:
-        """Whether the job itself has nothing to tell that the list does not: no end to count, no history to read."""
-        if record.snapshot is None or record.listed is not None or record.awaits:
+        """Whether the job itself has nothing to tell that the list does not: no end or number, no history to read."""
+        if record.snapshot is None or record.listed is not None or record.awaits or record.unsettled:
             return False
         past = self._plan.fleet.adapter(record.job).past
         return past is None or not accounting.incomplete(record.ledger, record.snapshot.run)

@@ -11,11 +11,14 @@ from typing import Any, Final
 from exporter.model.packed import Packed
 from exporter.model.record import Record
 from exporter.model.snapshot import Measure, Snapshot, State
+from exporter.runs.accounting import TRIES
 from exporter.services.adapter import Adapter
 from exporter.services.codes import OTHER
 
 LISTED_FOR: Final = 300.0
 """Seconds for which counts that only lists have are shown: after that, lists have failed for some time."""
+COUNTED_BY: Final = 600.0
+"""Seconds after the end of a run from which on its numbers are not expected to change any more."""
 CLOCKS: Final = 5.0
 """Seconds by which the clock of the service may be ahead of ours."""
 
@@ -27,7 +30,7 @@ def continued(record: Record, before: Snapshot, answer: Snapshot, steady: float,
     elif answer.start is None and before.start is not None:
         answer = replace(answer, start=before.start)
     fresh = record.listed_at is not None and steady - record.listed_at <= LISTED_FOR
-    if fresh and adapter.moved_by_list and not answer.state.ended:
+    if fresh and adapter.moved_by_list and not (before.state.ended or answer.state.ended):
         return replace(answer, counts=Packed({**record.by_lists, **answer.counts}), digest=b"")
     return answer
 
@@ -52,6 +55,29 @@ def _end(record: Record, before: Snapshot, answer: Snapshot, adapter: Adapter) -
     return None if seen is not None and answer.end > seen + CLOCKS else answer.end
 
 
+def unsettled(record: Record, answer: Snapshot, at: float, *, same: bool, adapter: Adapter) -> int:
+    """Return how many more answers are waited for before the numbers of a run that ended are taken for its last.
+
+    One that says the same confirms them; if a run succeeded and has no counters yet, several are waited for. Those of
+    a run that was over long before its first answer are settled.
+    """
+    before = record.snapshot
+    if adapter.final or not answer.state.ended:
+        return 0
+    if before is None or not same or before.state is not answer.state:
+        late = answer.end is not None and at > answer.end + COUNTED_BY
+        return 0 if late else TRIES if _silent(answer, adapter) else 1
+    if _silent(answer, adapter):
+        return max(0, record.unsettled - 1)
+    return int(any(before.counts.get(measure) != amount for measure, amount in answer.counts.items()))
+
+
+def _silent(answer: Snapshot, adapter: Adapter) -> bool:
+    """Whether a run succeeded and nothing tells what it moved, though the service has counters of it."""
+    told = any(Measure(name) in answer.counts for name in adapter.sums)
+    return bool(adapter.sums) and answer.state is State.SUCCEEDED and not told
+
+
 def with_reason(before: Snapshot, answer: Snapshot) -> Snapshot:
     """Return the answer with what the one before, of the same state, says of a failure and this one does not."""
     if answer.state is not State.FAILED:
@@ -66,11 +92,12 @@ def with_reason(before: Snapshot, answer: Snapshot) -> Snapshot:
 def counts(record: Record, answer: Snapshot, *, same: bool, adapter: Adapter) -> Mapping[Measure, float]:
     """Return the counts to show of a run that ended: each as it was last said, less those of what lives.
 
-    Of answers about the running run only the last one counts, and only where the service forgets them at the end.
+    Of answers about the running run only the last one counts, and only where the service forgets them at the end. What
+    was said before the service had its counters holds until the next answer: it may be a 0 that stands for nothing.
     """
     before = record.snapshot
     if same and before is not None and before.state is answer.state:
-        found = {**before.counts, **answer.counts}
+        found = {**(record.by_lists if record.awaits else before.counts), **answer.counts}
     else:
         found = dict(answer.counts or (record.seen if same and adapter.forgets else {}))
     return Packed({measure: value for measure, value in found.items() if measure not in adapter.live})

@@ -10,9 +10,10 @@ from dataclasses import replace
 from exporter.model.job import Job
 from exporter.model.reason import Reason
 from exporter.model.record import Fault, Ledger, Record, RunId
+from exporter.model.run import NAMELESS
 from exporter.model.snapshot import NOTHING, Snapshot, State
-from exporter.runs import accounting, estimate
-from exporter.runs.same_run import continued, counts
+from exporter.runs import accounting, estimate, first_seen
+from exporter.runs.same_run import continued, counts, unsettled
 from exporter.services.adapter import Adapter
 
 
@@ -43,7 +44,7 @@ def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter, steady
     if outdated(record, answer):
         return _counted(record, accounting.count(record.ledger, answer, at))
     if (
-        answer is record.snapshot and record.up and record.fault is None and not record.awaits
+        answer is record.snapshot and record.up and record.fault is None and not (record.awaits or record.unsettled)
     ):  # the same answer once more: only the time went on
         left = estimate.still(record, at, steady)
         return replace(record, polled_at=at, answered_at=steady, listed=None, estimate=left)
@@ -62,7 +63,8 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
     again = adapter.final and had_ended and not record.final
     confirmed, gaps = final or not adapter.final, adapter.past is not None
     seen_at = record.ended_at if final and record.ended_at is not None else at  # what confirms an end is no later end
-    ledger = accounting.count(record.ledger, answer, seen_at, confirmed=confirmed, again=again, gaps=gaps)
+    ledger = first_seen.begun(record.ledger, answer, record.counts_from, gaps=gaps)
+    ledger = accounting.count(ledger, answer, seen_at, confirmed=confirmed, again=again, gaps=gaps)
     told = record.evidence if same else b""
     durations, planned = _earlier(record, answer, ledger, told)
     evidence = estimate.follow(told, answer, adapter.work, record.answered_at, at, steady)
@@ -82,7 +84,9 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
         seen=answer.counts or last,
         seen_progress=answer.progress if answer.progress is not None or not same else record.seen_progress,
         listed=None,
-        by_lists=record.by_lists if same else NOTHING,
+        by_lists=record.by_lists if same and had_ended == answer.state.ended else NOTHING,
+        counts_from=record.counts_from if accounting.incomplete(ledger, answer.run) else None,
+        unsettled=unsettled(record, answer, at, same=same, adapter=adapter),
         estimate=estimate.forecast(evidence, answer, durations, planned, at, steady),
         evidence=evidence if ledger.runs == record.ledger.runs else b"",
         durations=durations,
@@ -101,7 +105,21 @@ def outdated(record: Record, answer: Snapshot) -> bool:
 
 def looked_back(record: Record, found: Sequence[Snapshot], at: float) -> Record:
     """Return the record after the history of its runs was read at *at*."""
-    return _counted(record, accounting.look_back(record.ledger, found, at))
+    ledger = first_seen.looked_back(record.ledger, found, record.counts_from)
+    return _counted(replace(record, counts_from=None), accounting.look_back(ledger, found, at))
+
+
+def seen(record: Record, answer: Snapshot, at: float) -> Record:
+    """Return the record after a list reported *answer* at *at*: of a job that was not asked yet it is the first look.
+
+    What a run that goes on then comes to counts, and so does each that begins later.
+    """
+    if record.snapshot is not None or record.ledger.floor is not None:
+        return record
+    if answer.run != NAMELESS:
+        return record if answer.state.ended else _counted(record, accounting.count(record.ledger, answer, at))
+    since = first_seen.counts_from(answer, at) if record.counts_from is None else record.counts_from
+    return replace(record, counts_from=since)
 
 
 def replaced(record: Record, answer: Snapshot, at: float) -> Record:

@@ -11,6 +11,7 @@ from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.polling import schedule
 from exporter.polling.list_merge import merged, told
 from exporter.runs import accounting, transitions
+from exporter.runs.same_run import COUNTED_BY
 from exporter.services.registry import load
 
 ADAPTERS = load()
@@ -122,6 +123,51 @@ def test_a_list_that_is_newer_shows_what_the_run_moved() -> None:
     record, _ = merged(record, other, ENDED + 60, CDM, before=told(other))
     assert record.snapshot is not None
     assert dict(record.snapshot.counts) == rows(1000)  # that is not the run that it is about
+
+
+def test_what_was_said_before_there_were_counters_goes_with_the_next_answer_that_does_not_say_it() -> None:
+    record = after(RUNNING, migration(1, counts={INSERTED: 0}))
+    row = Snapshot(State.SUCCEEDED, start=BEGUN, end=ENDED, counts={WRITTEN: 1000})
+    listed, _ = merged(record, row, ENDED + 50, CDM, before=told(row))
+    assert listed.shown is not None
+    assert (dict(listed.shown.counts), listed.polled_at) == ({WRITTEN: 1000}, ENDED + 50)
+
+    for silent, left in ((record, {}), (listed, {WRITTEN: 1000})):  # what a list said of the run that ended holds
+        silent = after(migration(1), record=silent, at=ENDED + 60)
+        assert silent.shown is not None
+        assert dict(silent.shown.counts) == left
+
+
+def test_a_list_of_a_running_job_tells_nothing_of_what_the_run_has_moved_in_the_end() -> None:
+    row = Snapshot(State.RUNNING, start=BEGUN, counts={WRITTEN: 5})
+    record, _ = merged(after(RUNNING), row, ENDED - 1, CDM, before=told(row))
+    record = after(migration(1), migration(1), record=record)
+    assert record.shown is not None
+    assert dict(record.shown.counts) == {}
+
+
+def test_counters_are_waited_for_though_the_run_had_ended_at_first_sight_and_add_nothing() -> None:
+    record = after(migration(1, counts={INSERTED: 0}))
+    assert (record.awaits, schedule.effective_interval(record, PACE, CDM)) == (True, PACE.interval)
+
+    record = after(migration(1, counts=rows(1000)), record=record)
+    assert record.shown is not None
+    assert (dict(record.shown.counts), record.awaits) == (rows(1000), False)
+    assert (record.runs, record.totals["rows_written"]) == ((0, 0, 0), 0)
+
+
+def test_counters_of_a_run_that_ended_long_ago_are_not_waited_for() -> None:
+    assert not after(migration(1), at=ENDED + COUNTED_BY).awaits
+
+
+@pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED])
+def test_the_numbers_of_a_run_that_ended_are_its_last_once_two_answers_say_the_same(state: State) -> None:
+    record = after(RUNNING, migration(1, state, counts=rows(1)), migration(1, state, counts=rows(2), digest=b"2"))
+    assert record.unsettled > 0
+
+    same = replace(record.snapshot, digest=b"2") if record.snapshot else RUNNING
+    record = after(same, record=replace(record, snapshot=same), at=ENDED + 9)
+    assert (record.unsettled, record.snapshot and dict(record.snapshot.counts)) == (0, rows(2))
 
 
 # --- when it began and ended

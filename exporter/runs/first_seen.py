@@ -1,0 +1,53 @@
+"""From which run on a job counts that a list reported before the job's own first answer.
+
+A list is a look at the job, though it may not tell which run is the newest: what had not ended then, and whatever began
+later, counts once its end is known. Runs are told apart by their start, which lists and answers have in common.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from exporter.model.record import Ledger, RunId
+from exporter.model.run import NAMELESS
+from exporter.model.snapshot import Snapshot, State
+
+ROUNDED: Final = 1.0
+"""Seconds by which the same time may differ in two answers of a service."""
+INSTANT: Final = 0.001
+"""Seconds: the least difference between the creations of two runs."""
+
+
+def counts_from(answer: Snapshot, at: float) -> float | None:
+    """Return when a run must have begun that counts, if a list reported *answer* at *at* (Unix seconds)."""
+    if answer.state is State.PENDING:
+        return at
+    if answer.state is State.RUNNING:
+        return None if answer.start is None else math.floor(answer.start)
+    ends = [time for time in (answer.start, answer.end) if time is not None]
+    return max(ends) + ROUNDED if ends and answer.state.ended else None
+
+
+def begun(ledger: Ledger, answer: Snapshot, since: float | None, *, gaps: bool) -> Ledger:
+    """Return the ledger before the job's own first *answer*, about a run that counts if it began after *since*.
+
+    With *gaps* there may have been others between, unless the run began at that moment: then the ledger begins with a
+    creation before all of them, and the job's history tells which they are.
+    """
+    run, start = answer.run, answer.start
+    if ledger.floor is not None or since is None or start is None or start < since or run == NAMELESS:
+        return ledger
+    if not gaps or run.created is None or start < since + 2 * ROUNDED:
+        return replace(ledger, floor=run, open=(run,))
+    return replace(ledger, floor=RunId("", min(since, run.created) - INSTANT))
+
+
+def looked_back(ledger: Ledger, found: Sequence[Snapshot], since: float | None) -> Ledger:
+    """Return the ledger before *found*, the runs of a history, are counted: those count that began after *since*."""
+    mark = ledger.floor
+    began = [run.run.created for run in found if since is not None and run.start is not None and run.start >= since]
+    created = [each for each in began if each is not None]
+    if mark is None or mark.id or mark.created is None or not created:
+        return ledger
+    return replace(ledger, floor=RunId("", min(mark.created, min(created) - INSTANT)))
