@@ -82,10 +82,8 @@ class Oracle:
     _last: dict[tuple[tuple[str, str, str], Labels], float] = field(default_factory=dict)
     _unseen: dict[tuple[str, str], float] = field(default_factory=dict)
     """Until when nothing was known of a job: a run that had ended by then was over at first sight."""
-    _seen: set[tuple[str, str]] = field(default_factory=set)
-    """Jobs of which something was known: what is shown of them may go and come."""
-    _polled: dict[tuple[str, str], float] = field(default_factory=dict)
-    """Since when its run is known, by a poll of its own: lists of CDM know no runs."""
+    _looked: dict[tuple[str, str], float] = field(default_factory=dict)
+    """When a job was first known, by a list or a poll: each run that ends later is counted."""
     _listed: float | None = None
     compared: int = 0
 
@@ -121,11 +119,9 @@ class Oracle:
             # a job of a rule is there once a list told of it, one that is registered from the start
             known = group is not None and (job.service != "dws" or bool(group.states))
             if known:
-                self._seen.add(key)
-            elif key not in self._seen:
+                self._looked.setdefault(key, scrape.at)
+            elif key not in self._looked:
                 self._unseen[key] = scrape.at - scrape.took - 0.5
-            if group is not None and group.states and _ident(job, group):
-                self._polled.setdefault(key, scrape.at)
 
     def missing(self, scrape: Scrape, by_job: Groups | None = None, *, counts: bool = True) -> list[str]:
         """Return what a quiet time later should be there and is not: every job, up, with its newest run, counted."""
@@ -139,14 +135,14 @@ class Oracle:
             elif group.states != [run.state(scrape.at)]:
                 wrong.append(f"{where}: {group.states} instead of {run.state(scrape.at)}")
             elif job.service == "cdm" and counts:
-                polled = self._polled.get(key, scrape.at)
-                wrong += [f"{where}: {text}" for text in _uncounted(job, group, scrape.at, polled)]
+                since = self._looked.get(key, scrape.at)
+                wrong += [f"{where}: {text}" for text in _uncounted(job, group, scrape.at, since)]
         return wrong
 
     def restarted(self) -> None:
         """Forget the counters: the exporter has no journal and begins anew."""
         self.began = time.time()
-        for each in (self._last, self._unseen, self._seen, self._polled):
+        for each in (self._last, self._unseen, self._looked):
             each.clear()
 
     def _falls(self, group: Group) -> Iterator[str]:
@@ -355,12 +351,9 @@ def _counted(job: Job, group: Group, now: float, unseen: float, began: float) ->
         yield f"last_run_duration {duration!r} is that of no run"
 
 
-def _uncounted(job: Job, group: Group, now: float, polled: float) -> Iterator[str]:
-    """Compare the counters over all runs: no less than there were that ended since the job was first polled.
-
-    A list is no poll of a job that runs, and that of CDM tells no run: what it alone saw is not asked for.
-    """
-    surely = [run for run in job.runs if run.ended > polled and run.ended + run.late < now - 5]
+def _uncounted(job: Job, group: Group, now: float, since: float) -> Iterator[str]:
+    """Compare the counters over all runs: no less than there were that ended since the job was first known."""
+    surely = [run for run in job.runs if run.ended > since and run.ended + run.late < now - 5]
     for result in ("succeeded", "failed"):
         count = group.values.get("runs_total", {}).get((("result", result),), 0.0)
         least = sum(run.result == result for run in surely)

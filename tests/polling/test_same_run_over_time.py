@@ -1,8 +1,11 @@
 """What polls and lists make of answers that are about an older run, and of a job that deletes itself after its run."""
 
+import json
+from typing import Any
+
 import pytest
 
-from exporter.model.snapshot import State
+from exporter.model.snapshot import Measure, State
 from exporter.simulator import Answer, CdmJob, CdmRun, Cloud, Fault, Step, Volume
 from exporter.simulator.answers import Call
 from exporter.simulator.gateway import handle
@@ -12,6 +15,12 @@ from tests.warp import START, run
 
 CLUSTER = "6ec9a0a4-76be-4262-8697-e7af1fac7920"
 HOUR = 3600.0
+
+
+def counters(written: int, skipped: int) -> dict[str, dict[str, int]]:
+    """Return what a run that succeeded moved, as CDM tells it."""
+    moved = {"ROWS_WRITTEN": written, "ROWS_WRITTEN_SKIPPED": skipped}
+    return {"org.apache.sqoop.submission.counter.SqoopCounters": moved}
 
 
 def status(cloud: Cloud, job: CdmJob) -> Answer:
@@ -53,6 +62,39 @@ def test_an_older_submission_that_is_answered_after_a_newer_one_is_no_news() -> 
             assert now.polled_at is not None
             assert now.polled_at > START + 700
             assert now.runs == (0, 1, 0)
+
+    run(main())
+
+
+@pytest.mark.parametrize("early", [{"counters": None, "write_rows": 0}, {"counters": counters(7, 1), "write_rows": 7}])
+def test_numbers_that_are_told_too_early_are_asked_for_again_though_a_list_tells_of_the_job(
+    early: dict[str, Any],
+) -> None:
+    moved = Volume(rows_written=1000, rows_skipped=5)
+    job = CdmJob(CLUSTER, "orders", START, (CdmRun((Step("RUNNING", 100, 0.0, 1.0),), volume=moved),), repeats=False)
+    other = CdmJob(CLUSTER, "other", START, (CdmRun((Step("RUNNING", 9 * HOUR, 0.0, 1.0),)),))
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(job, other)) as there, looking(there, {"service": "cdm"}):
+            await there.until(101)
+            body = json.loads(status(there.cloud, job).body)
+            body["submissions"][0] |= early
+            there.cloud.faults.plan(Answer(500, b""), times=None, operation="ShowJobStatus", job="orders")
+            await there.until(150)  # so that a list tells the end first
+            there.cloud.faults.clear()
+            there.cloud.faults.plan(
+                Answer(200, json.dumps(body).encode()), times=1, operation="ShowJobStatus", job="orders"
+            )
+            await there.until(1000)
+            shown = there.record(job).shown
+            assert shown is not None
+            counts = {
+                name: shown.counts.get(Measure(name)) for name in ("rows_inserted", "rows_written", "rows_skipped")
+            }
+            assert counts == {"rows_inserted": 1000, "rows_written": 1000, "rows_skipped": 5}
+            asked = len(there.cloud.asked("ShowJobStatus", "orders"))
+            await there.until(2500)
+            assert len(there.cloud.asked("ShowJobStatus", "orders")) == asked  # from now on the list is enough
 
     run(main())
 
