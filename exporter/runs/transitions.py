@@ -56,7 +56,7 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
     before = record.snapshot
     same = before is not None and (before.run.same(answer.run) or before.run == answer.run)
     had_ended = before is not None and same and before.state.ended
-    last = record.seen if same else {}
+    last, told = (record.seen, record.evidence) if same else (NOTHING, b"")
     if before is not None and same:
         answer = continued(record, before, answer, steady, adapter)
     final = adapter.final and had_ended and before is not None and before.state is answer.state
@@ -65,7 +65,6 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
     seen_at = record.ended_at if final and record.ended_at is not None else at  # what confirms an end is no later end
     ledger = first_seen.begun(record.ledger, answer, record.counts_from, gaps=gaps)
     ledger = accounting.count(ledger, answer, seen_at, confirmed=confirmed, again=again, gaps=gaps)
-    told = record.evidence if same else b""
     durations, planned = _earlier(record, answer, ledger, told)
     evidence = estimate.follow(told, answer, adapter.work, record.answered_at, at, steady)
     ended = replace(answer, counts=counts(record, answer, same=same, adapter=adapter)) if answer.state.ended else answer
