@@ -208,7 +208,7 @@ TREES = st.recursive(
     ),
     max_leaves=20,
 )
-LENIENT = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+LENIENT = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @LENIENT

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.model.errors import PollError
@@ -59,7 +59,6 @@ BODIES = (
 
 
 @given(body=BODIES, service=st.sampled_from(sorted(ADAPTERS)))
-@settings(max_examples=300, deadline=None)
 def test_any_bytes_become_a_snapshot_or_a_typed_error(body: bytes, service: str) -> None:
     job = Job(JobKey(service, "j"), "p", {"job_id": "j", "cluster_id": "c", "job_name": "j"})
     try:
@@ -71,7 +70,6 @@ def test_any_bytes_become_a_snapshot_or_a_typed_error(body: bytes, service: str)
 
 
 @given(body=BODIES)
-@settings(max_examples=200, deadline=None)
 def test_any_bytes_become_a_history_or_a_typed_error(body: bytes) -> None:
     for adapter in ADAPTERS.values():
         if adapter.past is None:
@@ -94,7 +92,6 @@ def _check(seen: Snapshot) -> None:
 
 
 @given(body=BODIES, status=st.integers(300, 599), service=st.sampled_from(sorted(ADAPTERS)))
-@settings(max_examples=150, deadline=None)
 def test_any_refused_answer_has_a_reason(body: bytes, status: int, service: str) -> None:
     error = error_classes.refusal(status, error_classes.envelope(body), ADAPTERS[service].codes)
 

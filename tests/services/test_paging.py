@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -337,7 +337,6 @@ BODIES = (
 
 
 @given(body=BODIES, service=st.sampled_from(sorted(ROWS)))
-@settings(max_examples=300, deadline=None)
 def test_any_bytes_become_a_page_or_a_typed_error(body: bytes, service: str) -> None:
     for parse in (lambda: read(service, body), lambda: lister(service).places(body)):
         try:
@@ -489,7 +488,6 @@ CHANGES = st.lists(st.tuples(st.booleans(), st.integers(0, 130), st.integers(0, 
 
 
 @given(changes=CHANGES)
-@settings(max_examples=100, deadline=None)
 def test_none_twice_and_none_lost_while_the_list_changes(changes: list[tuple[bool, int, int]]) -> None:
     """Jobs are added at the front, or others leave from anywhere; those that stay all the time are all listed."""
     start = [dli(number) for number in range(640)]
