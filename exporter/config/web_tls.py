@@ -191,6 +191,7 @@ def context_of(tls: TlsServer) -> ssl.SSLContext:
     """Return the context for connections; raises :class:`TlsError` if certificate, key and the rest do not fit."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["http/1.1"])
+    context.options |= ssl.OP_NO_RENEGOTIATION  # as in Go
     _limit(context, tls)
     _identify(context, tls)
     authorities = tls.client_ca_file or tls.client_ca

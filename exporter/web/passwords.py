@@ -10,7 +10,7 @@ from random import SystemRandom
 from typing import Final
 
 NOBODY: Final = b"$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
-"""The hash for unknown users, so that the time does not tell who is known; whatever it matches is refused."""
+"""The hash for unknown users, but for its cost; whatever it matches is refused."""
 LONGEST: Final = 72
 """Bytes of a password that bcrypt looks at."""
 REMEMBERED: Final = 100
@@ -45,7 +45,7 @@ class Passwords:
     async def accepts(self, users: Mapping[bytes, bytes], user: bytes, password: bytes, address: str) -> bool:
         """Whether this is the user's password; raises :class:`BusyError` if too many others wait to be checked."""
         known = user in users
-        hashed = users[user] if known else NOBODY
+        hashed = users[user] if known else self._stand_in(users, user)
         digest = self._digest(user, hashed, password[:LONGEST])
         if known and compare_digest(self._right.get(user, b""), digest):
             return True
@@ -81,6 +81,12 @@ class Passwords:
     def forget_all_but(self, users: Mapping[bytes, bytes]) -> None:
         """Forget the passwords of users that are gone."""
         self._right = {user: digest for user, digest in self._right.items() if user in users}
+
+    def _stand_in(self, users: Mapping[bytes, bytes], user: bytes) -> bytes:
+        """Return a hash for an unknown user, at the cost of some known one: so the time does not tell who is known."""
+        costs = sorted(hashed[4:6] for hashed in users.values())
+        cost = costs[int.from_bytes(self._digest(user, b"", b"")) % len(costs)] if costs else NOBODY[4:6]
+        return NOBODY[:4] + cost + NOBODY[6:]
 
     def _digest(self, user: bytes, hashed: bytes, password: bytes) -> bytes:
         """Tell each three of user, hash and password from every other: lengths keep their borders apart."""

@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 
 from exporter.model.record import Record
+from tests.web.certificates import door, make
 from tests.web.fakes import FAULT, Client, FakeJobs, running, serving
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
@@ -78,4 +80,37 @@ async def test_a_job_opens_by_its_link() -> None:
         await page.get_by_role("link", name="c1/每日 订单+x").click()
 
         await expect(page.get_by_role("heading", level=1)).to_have_text("c1/每日 订单+x")
+        assert complaints == []
+
+
+async def test_the_page_works_by_tls_for_a_user_with_a_client_certificate(tmp_path: Path) -> None:
+    pytest.importorskip("bcrypt", reason="needs bcrypt, as requirements/dev.txt has it: make lint installs it")
+    files, complaints = make(tmp_path), list[str]()
+    config = files.read(
+        "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n  client_ca_file: client_ca.pem\n"
+        "  client_auth_type: RequireAndVerifyClientCert\n"
+        "basic_auth_users: {carol: $2y$10$qRTBuFoULoYNA7AQ/F3ck.trZBPyjV64.oA4ZsSBCIWvXuvQlQTuu}\n"
+    )
+    client = str(tmp_path / "client.pem")
+    async with door(config) as (address, _), async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+        try:
+            for password, status in (("carol123", 200), ("carol124", 401)):
+                context = await browser.new_context(
+                    ignore_https_errors=True,
+                    http_credentials={"username": "carol", "password": password},
+                    client_certificates=[{"origin": address, "certPath": client, "keyPath": client}],
+                )
+                page = await context.new_page()
+                page.on("pageerror", lambda error: complaints.append(str(error)))
+                answer = await page.goto(f"{address}/")
+                assert answer is not None
+                assert answer.status == status
+                if status == 200:
+                    async with page.expect_response("**/*", timeout=PATIENCE) as refreshed:
+                        pass
+                    assert (await refreshed.value).status == 200
+                await context.close()
+        finally:
+            await browser.close()
         assert complaints == []

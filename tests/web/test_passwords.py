@@ -31,6 +31,7 @@ class Checks:
 
     def __init__(self) -> None:
         self.of: Counter[bytes] = Counter()
+        self.costs: set[bytes] = set()
         self.at_once = self.most_at_once = 0
         self.open = threading.Event()
         self.open.set()
@@ -39,6 +40,7 @@ class Checks:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         self.of[password] += 1
+        self.costs.add(wanted[4:6])
         assert self.open.wait(60)
         self.at_once -= 1
         found: bool = bcrypt.checkpw(password, wanted)
@@ -130,10 +132,14 @@ async def test_user_hash_and_password_cannot_be_shifted_into_each_other() -> Non
 
 async def test_unknown_users_cost_the_same_check_as_known_ones(checks: Checks) -> None:
     known = Passwords()
-    await known.accepts(USERS, b"alice", b"wrong", "a")
-    await known.accepts(USERS, b"nobody", b"guess", "a")
+    users = {b"alice": b"$2y$04" + NOBODY[6:], b"bob": b"$2y$05" + NOBODY[6:]}
+    await known.accepts(users, b"alice", b"wrong", "a")
+    for number in range(40):
+        await known.accepts(users, b"nobody %d" % number, b"guess %d" % number, "a")
 
-    assert checks.of == {b"wrong": 1, b"guess": 1}
+    assert checks.of[b"wrong"] == 1
+    assert checks.of.total() == 41
+    assert checks.costs == {b"04", b"05"}, "each user has one of the costs that there are, known or not"
 
 
 async def test_many_logins_at_once_are_checked_once_each_and_one_after_the_other(checks: Checks) -> None:
