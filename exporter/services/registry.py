@@ -2,7 +2,7 @@
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 
 from exporter import services
@@ -34,7 +34,11 @@ def declared() -> Declared:
 
 @cache
 def _declared(folders: tuple[str, ...]) -> Declared:
-    adapters = _load(folders).values()
+    return declared_by(_load(folders).values())
+
+
+def declared_by(adapters: Collection[Adapter]) -> Declared:
+    """Return what some services declare of their jobs."""
     sources: dict[str, list[str]] = {}
     for adapter in adapters:
         for metric, fields in adapter.sources.items():

@@ -9,6 +9,7 @@ import pytest
 
 from exporter.config import load
 from exporter.model.errors import SettingsError
+from tests.known import ENDPOINTS, LIMITS, SERVICES
 
 BASE: Mapping[str, Any] = {
     "projects": {
@@ -61,7 +62,7 @@ def test_the_environment_alone_is_enough() -> None:
     token = settings.projects["prod"].credentials.token
     assert token is not None
     assert token.get_secret_value() == "secret"
-    assert settings.projects["prod"].limits == {"cdm": 1, "cdm_list": 1.8, "dli": 5, "dws": 5}
+    assert settings.projects["prod"].limits == {**LIMITS, "cdm": 1}
 
 
 def test_a_variable_joins_the_project_of_the_file_even_if_its_name_has_a_dash() -> None:
@@ -146,16 +147,16 @@ def test_a_variable_that_resembles_nothing_is_refused_all_the_same(name: str) ->
             "expected JSON such as [...]; Expecting property name enclosed in double quotes at character 3",
         ),
         ("JOBS", "{}", "expected a list of jobs, not a mapping"),
-        ("JOBS", '[{"service": "ecs"}]', 'jobs[0].service: unknown service "ecs"; known are cdm, dli, dws'),
+        ("JOBS", '[{"service": "ecs"}]', f'jobs[0].service: unknown service "ecs"; known are {SERVICES}'),
         ("JOB_FILES", '[{"a": "b"}]', "job_files[0]: expected a pattern of files, not a mapping"),
         ("PROJECTS__PROD__REGION", "a\udcff", "expected text; this holds bytes that are not UTF-8"),
         ("PROJECTS", '{"\\ud800": 1}', "projects.\\ud800: expected text; this holds bytes that are not UTF-8"),
         ("PROJECTS", "hunter2", "expected JSON such as {...}; Expecting value at character 1"),
         ("PROJECTS__PROD__CLOUD", "aws", 'expected one of huaweicloud, otc, custom, not "aws"'),
         (
-            "PROJECTS__PROD__ENDPOINTS__OSB",
+            "PROJECTS__PROD__ENDPOINTS__NONE",
             "https://a",
-            'unknown service "osb"; known are cdm, dli, dws, iam',
+            f'unknown service "none"; known are {ENDPOINTS}',
         ),
     ],
 )

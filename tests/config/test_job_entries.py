@@ -14,6 +14,7 @@ from exporter.config.tree import MappingNode, from_plain
 from exporter.model.errors import SettingsError
 from exporter.model.job import Job, JobKey
 from exporter.services.request import FOLDERS
+from tests.known import SERVICES
 
 NO_OBJECT = 'jobs:2: expected one JSON object a line such as {"service": "dli", "job_id": "..."}'
 PROJECT = "region: cn-north-4, project_id: p, credentials: {access_key: {key_id: a, secret: b}}"
@@ -125,7 +126,7 @@ def test_the_same_name_twice_is_no_mistake_here(projects: MappingNode) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("- {service: ecs}", 'jobs:1: [0].service: unknown service "ecs"; known are cdm, dli, dws'),
+        ("- {service: ecs}", f'jobs:1: [0].service: unknown service "ecs"; known are {SERVICES}'),
         ("\njobs:\n- {service: dli}", "jobs:3: jobs[0].job_id: required but missing"),
         ("- dli", "jobs:1: [0]: expected a mapping such as {service: dli, ...}, not text"),
         ("service: dli", 'jobs:1: expected a list of jobs, each as "- {service: dli, ...}", or a mapping with jobs'),

@@ -9,6 +9,7 @@ from exporter.cli import main
 from exporter.config import files, load
 from exporter.model.errors import SettingsError
 from exporter.model.messages import nearest
+from tests.known import ENDPOINTS, SERVICES
 
 Mistakes = Callable[..., list[str]]
 
@@ -118,7 +119,7 @@ def test_a_setting_that_is_wrong_is_told_with_its_line(mistakes: Mistakes, line:
     [
         ("cloud: aws", 'cloud: expected one of huaweicloud, otc, custom, not "aws"'),
         ("endpoints: {dlii: 'https://a'}", 'endpoints.dlii: unknown service "dlii"; did you mean "dli"?'),
-        ("endpoints: {x: 'https://a'}", 'endpoints.x: unknown service "x"; known are cdm, dli, dws, iam'),
+        ("endpoints: {x: 'https://a'}", f'endpoints.x: unknown service "x"; known are {ENDPOINTS}'),
         ("endpoints: {dli: 'http://a'}", "endpoints.dli: expected https; http is for loopback addresses only"),
         ("endpoints: {dli: a}", 'endpoints.dli: expected a URL such as https://dli.example.com, not "a"'),
         (
@@ -327,7 +328,7 @@ def _denied(path: Path, most: int) -> None:
 @pytest.mark.parametrize(
     ("entry", "expected"),
     [
-        ("{service: ecs}", '[1].service: unknown service "ecs"; known are cdm, dli, dws'),
+        ("{service: ecs}", f'[1].service: unknown service "ecs"; known are {SERVICES}'),
         ("{job_id: '2'}", "[1].service: required but missing: The service that runs the job"),
         ("{service: '', job_id: '2'}", "[1].service: expected text; this is empty"),
         ("{service: [dli], job_id: '2'}", "[1].service: expected text, not a list"),
@@ -406,7 +407,7 @@ projects:
 log: {level: 7}
 """
     assert mistakes(text, {"EXPORTER_WEB__LINGER": "long", "EXPORTER_NOISE": "x"}) == [
-        'exporter.yaml:2: jobs[0].service: unknown service "ecs"; known are cdm, dli, dws',
+        f'exporter.yaml:2: jobs[0].service: unknown service "ecs"; known are {SERVICES}',
         'exporter.yaml:5: poll.intervall: unknown key; did you mean "interval"?',
         'exporter.yaml:6: poll.timeout: expected a duration with its unit, such as 5s, not "5"',
         'exporter.yaml:7: the key "poll" stands twice, first in line 4',

@@ -10,6 +10,7 @@ import pytest
 from exporter.config import Settings, load
 from exporter.services.discovery_rule import Search
 from exporter.services.registry import load as services
+from tests.known import LISTED, SERVICES
 
 File = Callable[[str], Path]
 Mistakes = Callable[..., list[str]]
@@ -128,10 +129,10 @@ def test_without_a_rule_a_job_is_needed(mistakes: Mistakes, written: str) -> Non
         ("{service: ''}", ".service: expected text; this is empty"),
         ("{service: [dli]}", ".service: expected text, not a list"),
         ("{service: dlii}", '.service: unknown service "dlii"; did you mean "dli"?'),
-        ("{service: ecs}", '.service: unknown service "ecs"; known are cdm, dli, dws'),
+        ("{service: ecs}", f'.service: unknown service "ecs"; known are {SERVICES}'),
         (
             "{service: dws}",
-            ".service: dws has no list of its jobs, so none can be found; services that have one: cdm, dli",
+            f".service: dws has no list of its jobs, so none can be found; services that have one: {LISTED}",
         ),
         ("{service: cdm, project: prood}", '.project: unknown project "prood"; did you mean "prod"?'),
         (

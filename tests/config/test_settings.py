@@ -16,6 +16,7 @@ from exporter.config import Cloud, load, reference
 from exporter.config.urls import split_listen
 from exporter.model.errors import SettingsError
 from exporter.model.units import UNITS, duration, rate, seconds
+from tests.known import ADAPTERS, LIMITS
 
 CONFIG = Path(__file__).parents[2] / "config"
 PROJECT = """\
@@ -123,7 +124,7 @@ jobs: [{{service: dli, job_id: a}}]
     assert project.ca_file == Path("ca.pem").absolute()
     assert project.proxy == "http://u:p@proxy:3128"
     assert project.time_zone == ZoneInfo("Asia/Shanghai")
-    assert project.limits == {"cdm": 2, "cdm_list": 1.8, "dli": 5, "dws": 5}
+    assert project.limits == {**LIMITS, "cdm": 2}
 
 
 def test_the_same_name_in_two_services_is_two_jobs(file: File) -> None:
@@ -162,10 +163,13 @@ def test_the_shipped_example_says_what_the_defaults_are(file: File) -> None:
 
 
 def test_the_shipped_example_has_every_key() -> None:
-    lines = [line.strip().lstrip("#- ") for line in (CONFIG / "exporter.yaml").read_text().splitlines()]
-    keys = {line.partition(":")[0] for line in lines}
+    text = (CONFIG / "exporter.yaml").read_text()
+    keys = {line.strip().lstrip("#- ").partition(":")[0] for line in text.splitlines()}
+    others = [each for name, each in ADAPTERS.items() if f"service: {name}" not in text]
+    theirs = {field for each in others for field in each.entry.model_fields}
+    theirs |= {field for each in others if each.lists for field in each.lists.rule.model_fields}
 
-    assert {row.path.rpartition(".")[2] for row in reference()} <= keys
+    assert {row.path.rpartition(".")[2] for row in reference()} - theirs <= keys
 
 
 def test_every_key_is_described_and_shows_its_default() -> None:
@@ -178,11 +182,12 @@ def test_every_key_is_described_and_shows_its_default() -> None:
     assert rows["poll.idle_interval"].default == "5m"
     assert rows["web.enable_lifecycle"].default == "false"
     assert rows["log.level"].default == "info"
-    assert rows["projects.<name>.limits"].default == "cdm: 1.8/s, cdm_list: 1.8/s, dli: 5/s, dws: 5/s"
+    assert "cdm: 1.8/s, cdm_list: 1.8/s, dli: 5/s" in rows["projects.<name>.limits"].default
     assert rows["projects.<name>.region"].default == ""
     assert {"jobs[].service", "jobs[].job_id", "jobs[].cluster_id"} <= set(rows)
 
 
+WITH_OBS = ", ".join(sorted([*ADAPTERS, "obs"]))
 SOURCE = """
 from exporter.services.adapter import Adapter, Hosts, JobEntry
 
@@ -247,7 +252,7 @@ def test_a_fourth_service_is_known_in_mistakes(file: File) -> None:
             "exporter.yaml:2: projects.prod.endpoints.obs: required but missing: cloud otc has no usual one, "
             "and jobs[1] needs it"
         ),
-        'exporter.yaml:7: jobs[0].service: unknown service "ecs"; known are cdm, dli, dws, obs',
+        f'exporter.yaml:7: jobs[0].service: unknown service "ecs"; known are {WITH_OBS}',
         "exporter.yaml:7: jobs[1].bucket: required but missing",
         'exporter.yaml:7: jobs[1].bucke: unknown key; did you mean "bucket"?',
     ]

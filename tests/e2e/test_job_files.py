@@ -16,6 +16,7 @@ from exporter.cli.demo import settings_for
 from exporter.model.job import JobKey
 from exporter.model.sharding import shard_of
 from tests.e2e.processes import eventually, exporter, fetch, serving
+from tests.known import SERVICES
 
 SOON = 2.0
 """Seconds within which a line is noticed."""
@@ -78,7 +79,7 @@ def test_check_and_poll_know_the_jobs_of_files(config: str, cloud: dict[str, Any
 
     (tmp_path / "b.jsonl").write_text('{"service": "ecs"}')
     done = exporter("check", "--config", config)
-    told = f'{tmp_path}/b.jsonl:1: [0].service: unknown service "ecs"; known are cdm, dli, dws\n'
+    told = f'{tmp_path}/b.jsonl:1: [0].service: unknown service "ecs"; known are {SERVICES}\n'
     assert (done.returncode, done.stdout, done.stderr) == (1, "", told)
     done = exporter("poll", "dli", "two", "--config", config)
     assert (done.returncode, done.stderr) == (1, f"no job 'two' of service 'dli' is registered\n{told}")

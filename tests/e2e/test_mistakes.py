@@ -12,6 +12,7 @@ import pytest
 from exporter.config import load
 from exporter.model.errors import SettingsError
 from tests.e2e.processes import eventually, exporter, fetch, serving
+from tests.known import SERVICES
 
 NOBODY = 65534
 GOOD = """\
@@ -64,7 +65,7 @@ def config(tmp_path: Path) -> Path:
         pytest.param("", "FILE: the file is empty; config/minimal.yaml is a place to start", id="an empty file"),
         pytest.param(
             GOOD.replace("service: dli", "service: ecs"),
-            'FILE:8: jobs[0].service: unknown service "ecs"; known are cdm, dli, dws',
+            f'FILE:8: jobs[0].service: unknown service "ecs"; known are {SERVICES}',
             id="a job of an unknown service",
         ),
     ],

@@ -121,7 +121,9 @@ def test_a_poll_that_says_the_same_moves_only_the_time_of_the_poll(record: Recor
 def test_a_job_that_was_never_polled_shows_only_what_is_true_of_it(job: MakeJob) -> None:
     lines = [line for line in body(board_of(Record(job("cdm"))), False).splitlines() if not line.startswith("#")]
 
-    who = 'cluster_id="c-1",job="nightly",job_id="",job_name="nightly",project="prod",region="eu-de",service="cdm"'
+    identity = dict.fromkeys(registry.declared().identity, "") | {"cluster_id": "c-1", "job_name": "nightly"}
+    labels = identity | {"job": "nightly", "project": "prod", "region": "eu-de", "service": "cdm"}
+    who = ",".join(f'{name}="{value}"' for name, value in sorted(labels.items()))
     assert lines == [
         'huaweicloud_job_poll_failures_total{job="nightly",reason="timeout",service="cdm"} 0.0',
         'huaweicloud_job_poll_failures_total{job="nightly",reason="auth",service="cdm"} 0.0',

@@ -129,8 +129,8 @@ def test_what_cannot_be_read_is_noted_and_what_is_not_said_is_not(
 
 
 def test_vendor_words_are_compared_without_regard_to_case(job: MakeJob) -> None:
-    for service, adapter in ADAPTERS.items():
-        for word, state in adapter.states.items():
+    for service in ("dli", "dws", "cdm"):
+        for word, state in ADAPTERS[service].states.items():
             body = cdm(status=word.title()) if service == "cdm" else {"status": word.title()}
             seen = read(service, body, job)
 
@@ -622,7 +622,7 @@ def test_a_percentage_becomes_the_ratio_that_a_person_would_write(percent: objec
 
 @pytest.mark.parametrize("word", ["\ufb01nished", "\u017fuccess", "runn\u0131ng", "\uff32UNNING"])
 def test_words_are_compared_as_ascii(word: str, job: MakeJob) -> None:
-    for service in ADAPTERS:
+    for service in ("dli", "dws", "cdm"):
         body = cdm(status=word) if service == "cdm" else {"status": word}
         seen = read(service, body, job)
 

@@ -18,6 +18,7 @@ from exporter.config.tree import MappingNode
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.job import Job
 from exporter.sources.job_files import JobFiles, registered
+from tests.known import SERVICES
 
 NOBODY = 65534
 PROJECT = "projects:\n  prod: {region: r, project_id: p, credentials: {access_key: {key_id: a, secret: b}}}\n"
@@ -368,7 +369,7 @@ def test_what_is_registered_now_is_told_with_every_mistake(settings: Callable[..
         ("dli", "x", "2", "file"),
         ("dws", "3", "9", "static"),
     }
-    assert mistakes[0] == f'{folder}/b.yaml:1: [0].service: unknown service "ecs"; known are cdm, dli, dws'
+    assert mistakes[0] == f'{folder}/b.yaml:1: [0].service: unknown service "ecs"; known are {SERVICES}'
     assert "the name is taken by that of the section jobs" in mistakes[1]
     assert len(mistakes) == 2
     assert registered(settings("jobs.d"))[1] == (
