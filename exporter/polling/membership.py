@@ -74,9 +74,7 @@ class Membership:
         gone.update(job.key for _, job in runs_next)
         if gone:
             self._limiter.forget(gone)
-        now = self._clock.monotonic()
-        for position, key in enumerate(due):
-            self._schedule.put(key, schedule.first_due(position, len(due), self._plan.pace, now))
+        self._results.spread(due)
         return gone
 
     def _new(self, job: Job) -> Record:

@@ -1,12 +1,14 @@
 """What follows from the outcome of a poll: the record in the store, the next due time, and the line in the log."""
 
 import random
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 
 import structlog
 
 from exporter import logs
 from exporter.clock import Clock
+from exporter.cloud.projects import Bucket
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import PollError, first_line
@@ -239,14 +241,28 @@ class Results:
 
     def resume(self, projects: Collection[str]) -> None:
         """Poll soon what failed while the calls were paused."""
-        now = self._clock.monotonic()
-        waiting = [
+        self.spread(
             record.job.key
             for record in self._store.records()
             if record.job.project in projects
             and record.fault is not None
             and record.fault.reason is Reason.AUTH
             and self._schedule.time(record.job.key) is not None
-        ]
-        for position, key in enumerate(waiting):
-            self._schedule.put(key, schedule.first_due(position, len(waiting), self._plan.pace, now))
+        )
+
+    def spread(self, keys: Iterable[JobKey]) -> None:
+        """Schedule jobs that are to be polled soon: the urgent ones of each project first, as fast as its limit allows.
+
+        Projects that share a limit so take turns: each has a job due at the same time as the others.
+        """
+        records = [record for key in keys if (record := self._store.get(key)) is not None]
+        now, pace, places = self._clock.monotonic(), self._plan.pace, Counter[tuple[str, Bucket]]()
+        for record in sorted(records, key=self._patience):
+            bucket, rate = self._plan.fleet.bucket(record.job)
+            place = record.job.project, bucket
+            due = schedule.first_due(places[place], len(records), pace, now, rate)
+            places[place] += 1
+            self._schedule.put(record.job.key, due)
+
+    def _patience(self, record: Record) -> float:
+        return schedule.patience(record, self._plan.pace, self._plan.fleet.adapter(record.job))

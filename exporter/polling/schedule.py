@@ -144,9 +144,13 @@ def backoff(record: Record, pace: Pace, adapter: Adapter, jitter: float, retry_a
     return max(wait * spread, min((retry_after or 0.0) * spread, LONGEST_WAIT))
 
 
-def first_due(position: int, count: int, pace: Pace, now: float) -> float:
-    """Return when the job at *position* of *count* jobs that are new together gets its first poll."""
-    return now + position * min(1 / FIRST_POLLS_PER_SECOND, pace.interval / max(count, 1))
+def first_due(position: int, count: int, pace: Pace, now: float, rate: float) -> float:
+    """Return when the job at *position* of its project, of *count* jobs that are new together, gets its first poll.
+
+    They are not due faster than at *rate*, the calls a second of their limit: a project that comes later would wait
+    for all of them.
+    """
+    return now + position * max(min(1 / FIRST_POLLS_PER_SECOND, pace.interval / max(count, 1)), 1 / rate)
 
 
 def stale_after(record: Record, pace: Pace, adapter: Adapter, stretch: float = 1.0) -> float | None:

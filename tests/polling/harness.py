@@ -76,7 +76,8 @@ def job_of(job: SimulatedJob, interval: float | None = None) -> Job:
     return Job(JobKey(service, job.name), "demo", {"job_id": job.job_id}, interval)
 
 
-def _access_key(cloud: Cloud, *_: object) -> AccessKey:
+def access_key(cloud: Cloud, *_: object) -> AccessKey:
+    """Return the key of the cloud's user."""
     return AccessKey(key_id=cloud.access_key, secret=cloud.secret_key)
 
 
@@ -106,7 +107,7 @@ async def world(
     store, telemetry, adapters = JobStore(10**9, registry.declared()), Telemetry(), load()
     async with TestServer(make_app(cloud)) as server, Client(timeout, clock=clock) as transport:
         url = str(server.make_url("")).rstrip("/")
-        kinds = {"demo": credentials or _access_key, **({"other": other} if other else {})}
+        kinds = {"demo": credentials or access_key, **({"other": other} if other else {})}
         projects = {
             name: Project(
                 name=name,

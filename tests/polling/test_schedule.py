@@ -133,8 +133,9 @@ def test_a_failing_job_waits_longer_each_time(
 
 
 def test_new_jobs_are_polled_soon_and_spread() -> None:
-    assert [schedule.first_due(at, 3, PACE, 10) for at in range(3)] == [10, 10.05, 10.1]
-    assert schedule.first_due(99_999, 100_000, PACE, 0) < 30
+    assert [schedule.first_due(at, 3, PACE, 10, rate=50) for at in range(3)] == [10, 10.05, 10.1]
+    assert [schedule.first_due(at, 3, PACE, 10, rate=0.5) for at in range(3)] == [10, 12, 14]
+    assert schedule.first_due(99_999, 100_000, PACE, 0, rate=1e6) < 30
 
 
 def test_values_are_stale_after_the_limit_or_three_intervals(job: MakeJob) -> None:

@@ -3,19 +3,24 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import pytest
 
+from exporter.model.changes import Changes
 from exporter.model.snapshot import State
 from exporter.polling.schedule import Pace
 from exporter.simulator import CdmJob, CdmRun, Cloud, DliJob, DwsJob, Step, SubJob, Volume
-from tests.polling.harness import SimulatedJob, World, world
+from exporter.simulator.answers import gateway_error
+from tests.polling.harness import SimulatedJob, World, access_key, job_of, world
 from tests.polling.looking import looking
 from tests.warp import START, run
 
 CLUSTER = "6ec9a0a4-76be-4262-8697-e7af1fac7920"
 PACE = Pace(interval=10, idle_interval=300, stale_after=900)
 LIMIT = 1.8
+SLOW = Pace(interval=300, idle_interval=300, stale_after=900)
+"""Running jobs are polled as rarely as others, so that first polls are seen apart."""
 HOUR = 3600.0
 
 
@@ -136,5 +141,75 @@ def test_runs_that_wait_take_only_the_calls_that_are_left_over() -> None:
             await there.until(400)
             assert there.poller.demand.stretches()["demo"] == 1
             assert min(len(there.cloud.asked(job=job.job_id)) for job in running) >= 12
+
+    run(main())
+
+
+def queries(name: str, number: int) -> list[DliJob]:
+    return [
+        DliJob(f"{name}-{at}", f"{name}{at}", START, (SubJob("save", tasks=10, seconds=HOUR),)) for at in range(number)
+    ]
+
+
+def first_polls(there: World, jobs: list[DliJob]) -> list[float]:
+    """Return when each job was polled for the first time, in seconds after the start."""
+    found: dict[str | None, float] = {}
+    for call in there.cloud.requests:
+        found.setdefault(call.job, call.at - START)
+    return [found[job.job_id] for job in jobs if job.job_id in found]
+
+
+def register(there: World, jobs: list[DliJob], project: str) -> None:
+    there.poller.apply(Changes(added=tuple(replace(job_of(job), project=project) for job in jobs)))
+
+
+def test_first_polls_of_two_projects_of_one_key_take_turns() -> None:
+    one, two = queries("one", 40), queries("two", 40)
+
+    async def main() -> None:
+        populate = lambda cloud: cloud.add(*one, *two)  # noqa: E731
+        async with world(populate, rate=0.5, other=access_key, pace=SLOW) as there:
+            both = [replace(job_of(job), project="demo") for job in one]
+            both += [replace(job_of(job), project="other") for job in two]
+            there.poller.apply(Changes(added=tuple(both)))
+            await there.until(44)
+            mine, others = len(first_polls(there, one)), len(first_polls(there, two))
+            assert mine + others >= 20
+            assert abs(mine - others) <= 1
+
+    run(main())
+
+
+def test_a_project_that_comes_later_does_not_wait_for_all_first_polls_of_another_of_its_key() -> None:
+    one, two = queries("one", 200), queries("two", 5)
+
+    async def main() -> None:
+        populate = lambda cloud: cloud.add(*one, *two)  # noqa: E731
+        async with world(populate, rate=0.5, other=access_key) as there:
+            register(there, one, "demo")
+            await there.until(10)
+            register(there, two, "other")
+            await there.until(10 + 2 * 5 * 2 + 6)
+            assert len(first_polls(there, two)) == 5
+
+    run(main())
+
+
+def test_jobs_that_are_polled_again_after_a_pause_are_those_of_each_project_in_turn() -> None:
+    one, two = queries("one", 40), queries("two", 40)
+
+    async def main() -> None:
+        populate = lambda cloud: cloud.add(*one, *two)  # noqa: E731
+        async with world(populate, rate=2, other=access_key, pace=SLOW) as there:
+            refusal = gateway_error(401, "APIGW.0301", "Incorrect IAM authentication information")
+            there.cloud.faults.plan(refusal, times=None)
+            register(there, one, "demo")
+            register(there, two, "other")
+            await there.until(20)
+            there.cloud.faults.clear()
+            before = len(there.cloud.requests)
+            await there.until(100)
+            polled = [call.job for call in [*there.cloud.requests][before : before + 40]]
+            assert 15 <= sum(job is not None and job.startswith("one") for job in polled) <= 25
 
     run(main())
