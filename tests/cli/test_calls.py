@@ -9,7 +9,7 @@ from exporter.cli.discover import ask_lists
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
 from exporter.simulator import Cloud, DliJob, Step, too_often
-from tests.polling.harness import World, _access_key, world
+from tests.polling.harness import World, access_key, world
 from tests.warp import START, run
 
 GAP = 2.0
@@ -33,7 +33,7 @@ def crowded(cloud: Cloud) -> None:
 
 def test_lists_of_all_rules_and_projects_of_one_user_share_its_limit() -> None:
     async def main() -> None:
-        async with world(crowded, rate=1 / GAP, other=_access_key) as there:
+        async with world(crowded, rate=1 / GAP, other=access_key) as there:
             calls = CommandCalls(there.fleet, there.clock)
             for project in ("demo", "other", "demo"):
                 await listed(calls, there, project, "dli")

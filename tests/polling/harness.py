@@ -50,7 +50,11 @@ class World:
 
     def record(self, job: SimulatedJob) -> Record:
         """Return what is known of a simulated job."""
-        record = self.store.get(job_of(job).key)
+        return self.record_of(job_of(job))
+
+    def record_of(self, job: Job) -> Record:
+        """Return what is known of a registered job."""
+        record = self.store.get(job.key)
         assert record is not None
         return record
 
