@@ -46,11 +46,16 @@ class Budget:
     that the sum over a minute holds whenever the minute begins. A job's deadline is when its next turn would come, so
     a running job goes before a waiting one. None waits for ever: a job that comes after another's deadline has a later
     one, so from then on at most those go before it that waited already, each once.
+
+    The process before this one may have spent all it was allowed until the moment it died, and whoever starts again
+    knows nothing of it. So the bucket is empty when the process *began*: the first call comes when one would have come
+    after a call at that moment, and no minute over a restart has more calls than any other.
     """
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, began: float = float("-inf")) -> None:
         self.configure(rate)
-        self._last = float("-inf")  # when the last call would have started without a burst
+        # when the last call would have started without a burst; a call of before counts for a minute at most
+        self._last = began + self._tolerance - max(0.0, self._gap - 60)
         self._paused_until = self._settled = float("-inf")
         self._share = 1.0
         self._waiting: dict[CircuitBreaker, list[tuple[float, float, int, Key]]] = {}
@@ -152,9 +157,13 @@ class Budget:
 
 
 class Limiter:
-    """Decides what starts: a call needs one of *places*, and room in its bucket's budget."""
+    """Decides what starts: a call needs one of *places*, and room in its bucket's budget.
 
-    def __init__(self, places: int) -> None:
+    *began* is when the process did, where another one may have drawn from the same buckets just before.
+    """
+
+    def __init__(self, places: int, began: float = float("-inf")) -> None:
+        self._began = began
         self._places = places
         self._held: dict[int, Start] = {}  # whose calls are under way
         self._budgets: dict[Hashable, Budget] = {}
@@ -165,7 +174,7 @@ class Limiter:
         """Queue a job; *rate* is the bucket's as configured now, in calls a second, *gate* its circuit breaker."""
         budget = self._budgets.get(bucket)
         if budget is None:
-            budget = self._budgets[bucket] = Budget(rate)
+            budget = self._budgets[bucket] = Budget(rate, self._began)
         elif budget.configured != rate:
             budget.configure(rate)
         budget.wait_for(key, due, deadline, gate)

@@ -59,7 +59,7 @@ class Poller:
         self._clock = clock
         self._telemetry = telemetry
         self._schedule = schedule.ScheduleQueue()
-        self._limiter = Limiter(concurrency)
+        self._limiter = Limiter(concurrency, clock.monotonic())
         self.demand = Demand(plan, self._limiter, clock.monotonic)
         self._results = Results(store, plan, clock, telemetry, self._schedule, self.demand)
         self._membership = Membership(

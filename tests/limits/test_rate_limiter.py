@@ -91,6 +91,33 @@ def test_a_minute_in_which_the_limit_changes_has_at_most_the_calls_of_the_higher
     assert most_in_a_minute(taken) <= max(1, per_minute(max(rate for rate, _, _ in steps)))
 
 
+@given(
+    rate=RATES, now=STARTED, lives=st.lists(st.tuples(st.floats(0, 90), st.integers(0, 200)), min_size=2, max_size=6)
+)
+def test_a_minute_with_restarts_has_at_most_the_calls_of_another(
+    rate: float, now: float, lives: list[tuple[float, int]]
+) -> None:
+    taken: list[float] = []
+    for seconds, calls in lives:
+        budget, ends = Budget(rate, now), now + seconds
+        for _ in range(calls):
+            if now + budget.ready_in(now) >= ends:
+                break
+            now = call(budget, now)
+            taken.append(now)
+        now = ends
+
+    assert not taken or most_in_a_minute(taken) <= max(1, per_minute(rate))
+
+
+def test_a_bucket_that_begins_long_after_the_process_is_full() -> None:
+    budget = Budget(0.5, 100)
+
+    assert budget.ready_in(100) == pytest.approx(2)
+    assert budget.ready_in(102.1) == 0
+    assert Budget(1 / 3600, 100).ready_in(100) == pytest.approx(60)
+
+
 def test_a_higher_limit_counts_at_once() -> None:
     budget = Budget(1 / 3600)
     call(budget, 0)
