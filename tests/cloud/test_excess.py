@@ -2,6 +2,8 @@
 
 import asyncio
 import gzip
+import random
+import threading
 import time
 import tracemalloc
 import zlib
@@ -10,7 +12,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from exporter.cloud.body import unpacked
+from exporter.cloud.body import SHORT, unpacked
 from exporter.cloud.client import Client
 from exporter.cloud.connection import INTERIM_LIMIT, SIZE_LIMIT, TooLongError
 from exporter.model.errors import PollError
@@ -219,6 +221,21 @@ class TestPacked:
                 await transport.send(server.url, REQUEST, Nobody())
 
         assert caught.value.reason is Reason.PAYLOAD
+
+    async def test_only_a_short_body_is_unpacked_in_the_event_loop(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        where: list[bool] = []
+
+        def noting(packed: bytes, encoding: str, limit: int) -> bytes:
+            where.append(threading.current_thread() is threading.main_thread())
+            return unpacked(packed, encoding, limit)
+
+        monkeypatch.setattr("exporter.cloud.body.unpacked", noting)
+        for body in (self.BODY, random.Random(1).randbytes(2 * SHORT)):
+            said = answer(gzip.compress(body), "Content-Encoding: gzip")
+            async with serving(said) as server, Client(LATE) as transport:
+                assert (await transport.send(server.url, REQUEST, Nobody())).body == body
+
+        assert where == [True, False]
 
     @pytest.mark.parametrize("parts", [17, 100_000])
     def test_a_thousand_parts_are_too_many(self, parts: int) -> None:

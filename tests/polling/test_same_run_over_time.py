@@ -1,5 +1,6 @@
 """What polls and lists make of answers that are about an older run, and of a job that deletes itself after its run."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.polling.harness import PACE, World, world
 from tests.polling.looking import looking
 from tests.warp import START, run
 
+SQOOP = "org.apache.sqoop.submission.counter.SqoopCounters"
 CLUSTER = "6ec9a0a4-76be-4262-8697-e7af1fac7920"
 HOUR = 3600.0
 
@@ -125,5 +127,52 @@ def test_a_job_that_deletes_itself_is_over_with_a_result_that_nobody_knows(liste
             assert record.shown is not None
             assert record.shown.state is State.UNKNOWN
             assert (record.up, record.stale, record.failures, record.runs) == (True, False, {}, (0, 0, 0))
+
+    run(main())
+
+
+@pytest.mark.parametrize("listed", [False, True])
+@pytest.mark.parametrize(
+    "late", ['"counters": null, "write_rows": 0', f'"counters": {{"{SQOOP}": {{"ROWS_WRITTEN": NaN}}}}']
+)
+def test_a_run_whose_counters_come_after_its_end_is_added_once_within_an_interval_and_then_rests(
+    late: str, listed: bool
+) -> None:
+    once = CdmRun((Step("RUNNING", 100, 0.0, 1.0),), volume=Volume(rows_written=1000))
+    job = CdmJob(CLUSTER, "orders", START, (once,), repeats=False)
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(job)) as there:
+            there.watch(job)
+            if listed:
+                async with looking(there):
+                    await over(there)
+            else:
+                await over(there)
+
+    async def over(there: World) -> None:
+        await there.until(101)
+        (run_,) = json.loads(status(there.cloud, job).body)["submissions"]
+        names = ("job-name", "submission-id", "creation-date", "execute-date", "last-update-date")
+        told = json.dumps({name: run_[name] for name in names})[1:-1]
+        early = Answer(200, f'{{"submissions": [{{"status": "SUCCEEDED", {told}, {late}}}]}}'.encode())
+        there.cloud.faults.plan(early, operation="ShowJobStatus")
+        ended = len(there.cloud.asked("ShowJobStatus"))
+        while len(there.cloud.asked("ShowJobStatus")) == ended:
+            await asyncio.sleep(0.5)
+        await asyncio.sleep(1)
+        first = there.record(job)
+        assert (first.runs, first.totals["rows_written"]) == ((1, 0, 0), 0)
+        assert first.snapshot is not None
+        assert first.snapshot.counts.get(Measure("rows_written")) in ({None, 1000} if listed else {None})
+        await asyncio.sleep(PACE.interval + 1)
+        second = there.record(job)
+        assert (second.runs, second.totals["rows_written"]) == ((1, 0, 0), 1000)
+        assert second.snapshot is not None
+        assert second.snapshot.counts[Measure("rows_written")] == 1000
+        asked = len(there.cloud.asked("ShowJobStatus"))
+        await asyncio.sleep(10 * PACE.interval)
+        assert len(there.cloud.asked("ShowJobStatus")) <= asked + 1
+        assert there.record(job).totals["rows_written"] == 1000
 
     run(main())
