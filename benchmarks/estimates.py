@@ -18,7 +18,7 @@ from exporter.model.job import Job, JobKey
 from exporter.model.record import Record, RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.runs import transitions
-from exporter.services.registry import load
+from exporter.services.registry import load_services
 from exporter.simulator import DliJob, Step, SubJob
 
 ALIKE: Final = frozenset({"steady", "unsteady", "DLI, one sub-job"})
@@ -33,7 +33,7 @@ NOISE: Final = 0.01
 WRONG: Final = 0.25
 """An estimate that is wrong by more, in parts of the duration, misleads."""
 BEGUN: Final = 1_760_000_000.0
-ADAPTERS: Final = load()
+ADAPTERS: Final = load_services()
 Curve = Callable[[float], float]
 """Progress by the part of the duration that passed, both 0 to 1."""
 

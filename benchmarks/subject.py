@@ -24,7 +24,7 @@ from exporter.config import load
 from exporter.model.changes import Changes
 from exporter.polling.poller import Poller
 from exporter.polling.schedule import Pace
-from exporter.views import Jobs, Metrics
+from exporter.views import WebView
 from exporter.web.server import make_app
 
 
@@ -112,7 +112,7 @@ async def main(path: str, rate: float) -> None:
     app = App(settings)
     async with app.fleet() as fleet:
         subject = Subject(app, fleet, rate)
-        handler = make_app(Metrics(app.store, app.telemetry), Jobs(app.store, subject.poller, app.clock))
+        handler = make_app(WebView(app.store, app.telemetry, subject.poller, app.clock))
         runner = web.AppRunner(handler, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

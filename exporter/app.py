@@ -31,7 +31,7 @@ from exporter.sources.job_files import JobFiles
 from exporter.sources.registration import Registration, polling
 from exporter.supervise import keep_running, survive
 from exporter.threads import use_daemon_threads
-from exporter.views import Jobs, Lifecycle, Metrics
+from exporter.views import WebView
 from exporter.web.config_watch import ConfigWatch
 from exporter.web.listener import served
 from exporter.web.security import Security
@@ -126,12 +126,8 @@ class App:
             await survive(parts.files.look, self.telemetry.crashes.labels("job_files").inc, "job files")
             take = partial(self._take, parts)
             reloader = Reloader(self.settings, self._read, take, self.clock, self.telemetry, self._path, self._written)
-            application = make_app(
-                Metrics(self.store, self.telemetry),
-                Jobs(self.store, poller, self.clock, parts.discovery.waiting),
-                Lifecycle(reloader),
-                security=self._security,
-            )
+            view = WebView(self.store, self.telemetry, poller, self.clock, parts.discovery.waiting, reloader)
+            application = make_app(view, security=self._security)
             loops = parts.loops() | {"reload": partial(reloader.run, hang_up)}
             loops |= {"authorities": reloader.watch_authorities, "web_config": self._web.run}
             if self._path is not None:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
-LOOK: Final = 10.0
+_LOOK: Final = 10.0
 """Seconds between two looks whether what is waited for comes sooner now."""
 
 
@@ -41,4 +41,4 @@ async def rest(clock: Clock, at_least: float, began: float, interval: Callable[[
     """Sleep until *interval* seconds, which a reload may change meanwhile, after *began*, and *at_least* so many."""
     await asyncio.sleep(at_least)
     while (left := began + interval() - clock.monotonic()) > 0:  # noqa: ASYNC110 - no event would end it sooner
-        await asyncio.sleep(min(left, LOOK))
+        await asyncio.sleep(min(left, _LOOK))

@@ -19,7 +19,7 @@ from structlog.typing import EventDict, Processor
 
 from exporter.model.masking import masked
 from exporter.model.messages import printable
-from exporter.model.units import duration
+from exporter.model.units import duration_text
 
 VENDOR_TEXTS: Final[dict[str, Callable[[str], str]]] = {"off": lambda text: "", "redacted": masked, "full": str}
 _vendor_text = VENDOR_TEXTS["off"]
@@ -75,7 +75,7 @@ def _for_people(_: object, __: str, event: EventDict) -> EventDict:
     for name in list(event):
         value = event[name]
         if name.endswith("_seconds") and isinstance(value, int | float):
-            event[name.removesuffix("_seconds")] = duration(round(value)) if value >= 60 else f"{value:.3g}s"
+            event[name.removesuffix("_seconds")] = duration_text(round(value)) if value >= 60 else f"{value:.3g}s"
             del event[name]
         elif isinstance(value, list):
             event[name] = ", ".join(map(str, value))

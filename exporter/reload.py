@@ -16,7 +16,7 @@ from exporter.metrics.telemetry import Telemetry
 from exporter.model.changes import Changes
 from exporter.model.errors import SettingsError
 
-LOOK: Final = 1.0
+_LOOK: Final = 1.0
 """Seconds between two checks of the configuration file; it is read once two checks found the same."""
 TOLD: Final = 10
 """Mistakes, and names of jobs, that the log repeats."""
@@ -100,7 +100,7 @@ class Reloader:
             if now is not None and now == before and now != self._tried:
                 await self.reload_quietly()
             before = now
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(_LOOK)
 
     async def watch_authorities(self) -> None:
         """Reload whenever a ``ca_file`` holds something else, until cancelled; secrets look after themselves."""
@@ -115,7 +115,7 @@ class Reloader:
             if others:
                 await self.reload_quietly()
             before = now
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(_LOOK)
 
     async def reload_quietly(self) -> None:
         """Reload; the outcome is in the log."""

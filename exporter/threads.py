@@ -14,7 +14,7 @@ from typing import Final, ParamSpec, TypeVar
 from exporter.supervise import resolve
 
 P = ParamSpec("P")
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 _COMPUTING: Final = ThreadPoolExecutor(4, "compute")
 
@@ -22,9 +22,9 @@ _COMPUTING: Final = ThreadPoolExecutor(4, "compute")
 class DaemonThreads(ThreadPoolExecutor):
     """An executor that starts a daemon thread for each call; shutting it down waits for none of them."""
 
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+    def submit(self, fn: Callable[P, _T], /, *args: P.args, **kwargs: P.kwargs) -> Future[_T]:
         """Start a call."""
-        future: Future[T] = Future()
+        future: Future[_T] = Future()
         Thread(target=resolve, args=(future, partial(fn, *args, **kwargs)), name="blocking call", daemon=True).start()
         return future
 
@@ -38,11 +38,11 @@ def use_daemon_threads() -> None:
     asyncio.get_running_loop().set_default_executor(DaemonThreads())
 
 
-def wait_for(work: Callable[[], T]) -> T:
+def wait_for(work: Callable[[], _T]) -> _T:
     """Run *work* in a daemon thread and wait for it; a signal is handled meanwhile, even if *work* hangs."""
     return DaemonThreads().submit(work).result()
 
 
-async def compute(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+async def compute(work: Callable[P, _T], *args: P.args, **kwargs: P.kwargs) -> _T:
     """Run *work*, which only computes, in one of a few threads: more would only take the processor from the loop."""
     return await asyncio.get_running_loop().run_in_executor(_COMPUTING, partial(work, *args, **kwargs))

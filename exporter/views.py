@@ -1,4 +1,4 @@
-"""What the web side asks of the rest: the composition root hands these to it."""
+"""What the web side reads of the exporter and may have it do (:class:`exporter.web.ports.Exporter`)."""
 
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -16,15 +16,27 @@ from exporter.polling.poller import Poller
 from exporter.reload import Reloader, difference
 
 
-class Metrics:
-    """The whole of /metrics: the jobs' lines and the exporter's own."""
+class WebView:
+    """One face of all parts; *unread* returns the rules that did not read their lists yet."""
 
-    def __init__(self, store: JobStore, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        store: JobStore,
+        telemetry: Telemetry,
+        poller: Poller,
+        clock: Clock,
+        unread: Callable[[], Collection[str]] = tuple,
+        reloader: Reloader | None = None,
+    ) -> None:
         self._store = store
         self._telemetry = telemetry
+        self._poller = poller
+        self._clock = clock
+        self._unread = unread
+        self._reloader = reloader
 
     def sections(self, openmetrics: bool, names: frozenset[str]) -> list[list[bytes]]:
-        """Return the body, a family after the other; with *names* only the samples that are called so."""
+        """Return the lines of all jobs and the exporter's own; with *names* only the samples that are called so."""
         began = time.perf_counter()
         registry = self._telemetry.registry
         own = registry.restricted_registry(names) if names else registry
@@ -32,18 +44,6 @@ class Metrics:
         sections = [*self._store.sections(openmetrics, names), [last]]
         self._telemetry.render_seconds.observe(time.perf_counter() - began)
         return sections
-
-
-class Jobs:
-    """What page and JSON ask about the jobs; *looks* tells which rules did not look for jobs yet."""
-
-    def __init__(
-        self, store: JobStore, poller: Poller, clock: Clock, looks: Callable[[], Collection[str]] = tuple
-    ) -> None:
-        self._store = store
-        self._poller = poller
-        self._looks = looks
-        self._clock = clock
 
     def records(self) -> Collection[Record]:
         """Return the record of every job."""
@@ -58,9 +58,9 @@ class Jobs:
         return self._poller.next_due(key)
 
     def waiting(self) -> Collection[str]:
-        """Return the jobs that were neither polled nor failed yet, and the rules that did not look for jobs yet."""
+        """Return the jobs that were neither polled nor failed yet, and the rules that did not read their lists."""
         jobs = (record.job.key for record in self._store.records() if record.polled_at is None and record.fault is None)
-        return [*self._looks(), *(f"{service}/{name}" for service, name in jobs)]
+        return [*self._unread(), *(f"{service}/{name}" for service, name in jobs)]
 
     def now(self) -> float:
         """Return the Unix time."""
@@ -73,18 +73,13 @@ class Jobs:
             return {}
         return {"region": project.region, "project_id": project.project_id}
 
-
-class Lifecycle:
-    """What a request can make the exporter do."""
-
-    def __init__(self, reloader: Reloader) -> None:
-        self._reloader = reloader
-
     @property
-    def enabled(self) -> bool:
-        """Whether requests may."""
-        return self._reloader.enabled
+    def may_reload(self) -> bool:
+        """Whether a request may have the configuration read again."""
+        return self._reloader is not None and self._reloader.enabled
 
     async def reload(self) -> dict[str, Any]:
         """Read the configuration again."""
+        if self._reloader is None:
+            return {}
         return difference(await self._reloader.reload())

@@ -2,7 +2,7 @@
 
 from exporter.services import registry
 
-ADAPTERS = registry.load()
+ADAPTERS = registry.load_services()
 SERVICES = ", ".join(sorted(ADAPTERS))
 ENDPOINTS = ", ".join(sorted(["iam", *ADAPTERS]))
 LISTED = ", ".join(sorted(name for name, adapter in ADAPTERS.items() if adapter.lists is not None))

@@ -11,7 +11,7 @@ SUFFIXES = re.compile(r"_(bucket|sum|count)$")
 @cache
 def existing() -> dict[str, str]:
     """Return the type of every metric that the reference names."""
-    rows = re.findall(r"^\| `(huaweicloud_job_\w+)` \| (\w+) \|", reference.render(), re.MULTILINE)
+    rows = re.findall(r"^\| `(huaweicloud_job_\w+)` \| (\w+) \|", reference.render_metrics(), re.MULTILINE)
     return dict(rows)
 
 

@@ -14,7 +14,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LONGEST_MODULE = 300
 LONGEST_SERVICE = 450
 LONGEST_FUNCTION = 40
-ADAPTERS = registry.load()
+ADAPTERS = registry.load_services()
 SERVICES = {
     word.lower()
     for adapter in ADAPTERS.values()
@@ -164,3 +164,41 @@ def test_services_do_not_know_each_other() -> None:
         own = module.relative_to(PACKAGE / "services").parts[0].removesuffix(".py")
         imported = re.findall(r"^(?:from|import) exporter\.services\.(\w+)", module.read_text(), re.MULTILINE)
         assert not {each for each in imported if each in names} - {own}, module
+
+
+ENTRY_POINTS = {"ADAPTER", "command", "main"}
+"""What is found by its name in several modules: a service, a command, the program."""
+
+
+def test_a_public_name_is_defined_once() -> None:
+    """Names at the top of a module; each service is a world of its own beside the house, as none imports another."""
+    services = {adapter.service for adapter in registry.load_services().values()}
+    homes: dict[str, dict[str, set[str]]] = {}
+    for module in MODULES:
+        parts = module.relative_to(PACKAGE).with_suffix("").parts
+        if parts[0] == "simulator":
+            continue
+        world = parts[1] if parts[0] == "services" and parts[1] in services else "house"
+        for name in {*top_level(ast.parse(module.read_text()))} - ENTRY_POINTS:
+            if not name.startswith("_"):
+                homes.setdefault(name, {}).setdefault(world, set()).add("/".join(parts))
+
+    twice = {
+        name: sorted(place for places in worlds.values() for place in places)
+        for name, worlds in homes.items()
+        if any(len(places) > 1 for places in worlds.values()) or (len(worlds) > 1 and "house" in worlds)
+    }
+    assert not twice
+
+
+def top_level(tree: ast.Module) -> Iterator[str]:
+    for node in tree.body:
+        match node:
+            case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
+                yield node.name
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                yield name
+            case ast.Assign():
+                yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+            case _:
+                pass

@@ -76,7 +76,7 @@ def test_every_reason_is_explained() -> None:
 
 
 def test_the_metric_reference_is_what_the_code_says() -> None:
-    assert (ROOT / "docs/metrics.md").read_text() == reference.render()
+    assert (ROOT / "docs/metrics.md").read_text() == reference.render_metrics()
 
 
 def test_no_link_in_the_documents_is_dead() -> None:
@@ -86,11 +86,11 @@ def test_no_link_in_the_documents_is_dead() -> None:
 
 
 def test_the_configuration_page_is_what_the_code_prints() -> None:
-    assert (ROOT / "docs/configuration.md").read_text() == configuration.render()
+    assert (ROOT / "docs/configuration.md").read_text() == configuration.render_configuration()
 
 
 def test_every_variable_of_the_configuration_page_sets_something(tmp_path: Path) -> None:
-    page = configuration.render()
+    page = configuration.render_configuration()
     known = {"EXPORTER_WEB__LINGER": "3s", "EXPORTER_POLL__LIST_INTERVAL": "50s", "EXPORTER_SHARDING__SHARDS": "2"}
     example = ROOT / "config/minimal.yaml"
 

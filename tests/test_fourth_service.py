@@ -22,7 +22,7 @@ from aiohttp import web
 from exporter import services
 from exporter.app import App
 from exporter.cli import main
-from exporter.cli.configuration import render as reference_of_settings
+from exporter.cli.configuration import render_configuration as reference_of_settings
 from exporter.config import load
 from exporter.model.errors import PollError
 from exporter.model.job import Job, JobKey
@@ -304,7 +304,7 @@ def test_the_references_describe_it(command: Callable[..., str]) -> None:
 
 
 def test_what_an_answer_is_need_not_be_said_again() -> None:
-    adapter = registry.load()["oms"]
+    adapter = registry.load_services()["oms"]
     job = Job(JobKey("oms", "nightly"), "prod", {"bucket": "backup", "copy_id": "c-1"})
 
     def seen(**fields: object) -> Snapshot:
@@ -321,7 +321,7 @@ def test_what_an_answer_is_need_not_be_said_again() -> None:
 
 
 def test_its_codes_count_in_its_errors_and_in_the_messages_of_other_services() -> None:
-    adapters = registry.load()
+    adapters = registry.load_services()
     missing = error_classes.envelope(b'{"error_code": "OMS.9999"}')
     body = json.dumps({"status": "FAILED", "message": "export failed: OMS.0042"}).encode()
 

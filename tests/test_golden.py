@@ -19,10 +19,10 @@ from exporter.model.job import Job, JobKey
 from exporter.model.record import Fault, Record
 from exporter.runs import transitions
 from exporter.services import error_classes, registry
-from exporter.services.registry import load
+from exporter.services.registry import load_services
 
 HERE = Path(__file__).parent
-ADAPTERS = load()
+ADAPTERS = load_services()
 POPULATION = {
     "orders": ("dli", "progress_launching progress_running_one_subjob"),
     "report": ("dli", "progress_running_one_subjob progress_failed progress_failed"),

@@ -20,12 +20,12 @@ from exporter.services.cdm.lists import COUNTS
 from exporter.services.dli.words import STATES
 from exporter.services.listing import Lister
 from exporter.services.paging import Found, Named, walk
-from exporter.services.registry import load
+from exporter.services.registry import load_services
 from exporter.services.request import Request
 from exporter.simulator import CdmJob, CdmRun, Cloud, DliJob, Oddity, Step, SubJob, Volume, make_app, populate
 from exporter.simulator.cdm_script import CdmCluster
 
-ADAPTERS = load()
+ADAPTERS = load_services()
 T = TypeVar("T")
 NOON = 1_762_228_800.0
 

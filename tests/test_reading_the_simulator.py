@@ -10,13 +10,13 @@ from yarl import URL
 
 from exporter.model.job import Job, JobKey
 from exporter.model.snapshot import Measure, Snapshot
-from exporter.services.registry import load
+from exporter.services.registry import load_services
 from exporter.simulator import CdmJob, CdmRun, Cloud, DliJob, DwsJob, Oddity, Step, SubJob, Truth, Volume
 from exporter.simulator.answers import Call
 from exporter.simulator.gateway import handle
 from exporter.simulator.world import SHANGHAI
 
-ADAPTERS = load()
+ADAPTERS = load_services()
 SECONDS = st.integers(1, 200).map(float)
 RATIOS = st.sampled_from([0.0, 0.25, 0.5, 1.0])
 WORDS = {service: st.sampled_from(sorted(adapter.states)) for service, adapter in ADAPTERS.items()}

@@ -10,7 +10,7 @@ from exporter.cli import reference
 from exporter.config import load
 from exporter.metrics.catalogue import families
 from exporter.services import registry
-from exporter.sources.job_files import registered
+from exporter.sources.job_files import all_jobs
 from tests.e2e.processes import exporter
 
 MINIMAL = "# One project, one job of each service. The key comes from HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK in the"
@@ -55,7 +55,7 @@ def test_every_command_it_shows_exists(minimal: Path) -> None:
 
 def test_every_metric_it_names_exists() -> None:
     names = set(re.findall(r"huaweicloud_job_\w+", README))
-    own = set(re.findall(r"`(huaweicloud_job_exporter_\w+)`", reference.render()))
+    own = set(re.findall(r"`(huaweicloud_job_exporter_\w+)`", reference.render_metrics()))
 
     assert names <= {family.name for family in families(registry.declared())} | own
 
@@ -80,7 +80,7 @@ def test_the_lines_it_writes_register_a_job_and_its_next_run(minimal: Path) -> N
     for line in lines:
         subprocess.run(["sh", "-c", line], cwd=minimal.parent, check=True)
 
-    jobs, mistakes = registered(load(minimal, {}))
+    jobs, mistakes = all_jobs(load(minimal, {}))
 
     assert mistakes == ()
     assert [(job.key, dict(job.target)) for job in jobs] == [

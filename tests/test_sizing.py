@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from exporter.model.units import seconds
-from exporter.services.registry import load
+from exporter.services.registry import load_services
 from tests.e2e.processes import exporter
 
 PAGE = (Path(__file__).parents[1] / "docs/sizing.md").read_text()
@@ -49,13 +49,13 @@ def test_the_calls_a_minute_are_right() -> None:
 
 
 def test_every_limit_has_its_row_with_its_default() -> None:
-    limits = {limit: f"{rate:g}/s" for adapter in load().values() for limit, rate in adapter.limits.items()}
+    limits = {limit: f"{rate:g}/s" for adapter in load_services().values() for limit, rate in adapter.limits.items()}
 
     assert {limit.strip("`"): default.split(",")[0].split(";")[0] for limit, _, default in table("limit")} == limits
 
 
 def test_every_service_has_its_row_with_the_call_that_is_made() -> None:
-    assert {service.lower() for service, *_ in table("service")} == set(load())
+    assert {service.lower() for service, *_ in table("service")} == set(load_services())
     calls = {call for _, call, *_ in table("service")}
     services = Path(__file__).parents[1] / "exporter/services"
     sources = "".join(module.read_text() for module in services.rglob("*.py"))

@@ -13,9 +13,9 @@ from exporter.limits.rate_limiter import Limiter
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
 
-NOTICEABLE: Final = 5.0
+_NOTICEABLE: Final = 5.0
 """Seconds of a pause from which on the user is told why nothing happens."""
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class CommandCalls:
@@ -28,12 +28,12 @@ class CommandCalls:
         self._breaker = CircuitBreaker()  # closed for good: whoever calls stops at a refusal
         self._breaker.taken(self._breaker.enter())
 
-    async def call(self, project: Project, limit: str, work: Callable[[], Awaitable[T]]) -> T:
+    async def call(self, project: Project, limit: str, work: Callable[[], Awaitable[_T]]) -> _T:
         """Make a call of a limit class once it is allowed: *work* makes it and returns what it gave."""
         bucket, rate = self._fleet.share(project, limit)
         now = self._clock.monotonic()
         pause = self._limiter.pause(bucket, now)
-        if pause > NOTICEABLE:
+        if pause > _NOTICEABLE:
             said = f"the cloud refused calls of {self._fleet.in_use(bucket)} as too many"
             print(f"project {project.name}: {said}; the limit {limit} pauses for {pause:.0f} s", file=sys.stderr)
         self._limiter.wait_for(bucket, rate, limit, now, now, self._breaker)

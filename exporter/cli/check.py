@@ -19,12 +19,12 @@ from exporter.config import Settings
 from exporter.model.errors import ExporterError, SettingsError
 from exporter.model.job import Job
 from exporter.model.sharding import shard_of
-from exporter.model.units import duration
+from exporter.model.units import duration_text
 from exporter.polling.capacity import Capacity, stretch
 from exporter.polling.schedule import Pace
 from exporter.services.clouds import endpoint
-from exporter.services.registry import load
-from exporter.sources.job_files import registered
+from exporter.services.registry import load_services
+from exporter.sources.job_files import all_jobs
 
 LISTED: Final = (
     "\nLists tell of the jobs that wait, as long as the lists hold few others; else these are asked one by one."
@@ -34,7 +34,7 @@ LISTED: Final = (
 def command(options: argparse.Namespace) -> int:
     """Check the configuration: every mistake at once, or a report of what it will do."""
     settings = load_settings(options)
-    jobs, mistakes = registered(settings)
+    jobs, mistakes = all_jobs(settings)
     if mistakes:
         raise SettingsError(mistakes)
     settings = settings.model_copy(update={"jobs": jobs})
@@ -54,7 +54,7 @@ def command(options: argparse.Namespace) -> int:
 
 def report(settings: Settings) -> list[str]:
     """Return the lines of the report: jobs by project and service, and calls a minute against each limit."""
-    adapters, jobs, found = load(), _jobs(settings), _needs(settings)
+    adapters, jobs, found = load_services(), _jobs(settings), _needs(settings)
     fits = all(need.fits_idle for need in found)
     lines = ["The configuration is valid." if fits else "The configuration asks for more than its limits allow.", ""]
     if (shards := settings.sharding.shards) > 1:
@@ -90,7 +90,7 @@ def _needs(settings: Settings) -> list[Capacity]:
     return capacity_plan(
         _jobs(settings),
         Pace(poll.interval, poll.idle_interval, poll.stale_after),
-        load(),
+        load_services(),
         {name: project.limits for name, project in settings.projects.items()},
         owners,
         settings.sharding.shards,
@@ -132,9 +132,9 @@ def _waiting(need: Capacity) -> Iterator[str]:
         f"{_name(need)}: too many jobs. {need.idle:.1f} calls a minute are needed even if all of them ({need.jobs})"
         f" wait, and {need.allowed:.1f} are allowed.{ended}"
     )
-    also = f", and poll.stale_after above it ({duration(need.pace.stale_after)} now)"
+    also = f", and poll.stale_after above it ({duration_text(need.pace.stale_after)} now)"
     above = also if need.idle_interval >= need.pace.stale_after else ""
-    yield f"  They fit while all wait with poll.idle_interval at least {duration(need.idle_interval)}{above}."
+    yield f"  They fit while all wait with poll.idle_interval at least {duration_text(need.idle_interval)}{above}."
     yield _interval(need)
 
 
@@ -156,4 +156,4 @@ def _interval(need: Capacity) -> str:
             f"  No poll.interval lets them all run at once: those with an interval of their own need {need.own:.1f}"
             " alone. Lengthen it."
         )
-    return f"  They fit even if all run at once with poll.interval at least {duration(need.interval)}."
+    return f"  They fit even if all run at once with poll.interval at least {duration_text(need.interval)}."

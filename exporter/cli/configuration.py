@@ -5,7 +5,7 @@ from typing import Final
 
 from exporter.config.reference import Row, reference
 
-INTRODUCTION: Final = """\
+_INTRODUCTION: Final = """\
 # Configuration
 
 This page is made from the code; `make docs` writes it anew. [config/exporter.yaml](../config/exporter.yaml) has every
@@ -28,12 +28,12 @@ SECTIONS: Final = {
 }
 
 
-def render() -> str:
+def render_configuration() -> str:
     """Return the reference as Markdown."""
     sections: dict[str, list[Row]] = {}
     for row in reference():
         sections.setdefault(row.path.partition(".")[0].removesuffix("[]"), []).append(row)
-    return INTRODUCTION + "".join("\n".join(["", *_section(name, rows), ""]) for name, rows in sections.items())
+    return _INTRODUCTION + "".join("\n".join(["", *_section(name, rows), ""]) for name, rows in sections.items())
 
 
 def _section(name: str, rows: Iterable[Row]) -> Iterator[str]:
@@ -57,4 +57,4 @@ def _variable(path: str) -> str:
 
 
 if __name__ == "__main__":
-    print(render(), end="")
+    print(render_configuration(), end="")

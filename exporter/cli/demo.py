@@ -18,9 +18,9 @@ from exporter import logs
 from exporter.app import App
 from exporter.config import load
 from exporter.model.errors import ExporterError
-from exporter.services.registry import load as load_services
+from exporter.services.registry import load_services
 
-ADDRESS = "127.0.0.1:10926"
+_ADDRESS = "127.0.0.1:10926"
 
 
 def command(options: argparse.Namespace) -> int:
@@ -45,7 +45,7 @@ def settings_for(cloud: dict[str, Any]) -> dict[str, Any]:
     }
     return {
         "log": {"level": "info", "format": "console"},
-        "web": {"listen_address": ADDRESS},
+        "web": {"listen_address": _ADDRESS},
         "poll": {"interval": "4s", "idle_interval": "5s", "list_interval": "5s", "timeout": "5s", "stale_after": "2m"},
         "projects": {"demo": project},
         "jobs": cloud["jobs"],

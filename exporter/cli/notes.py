@@ -8,16 +8,15 @@ from typing import Final
 from pydantic import BaseModel, SecretStr
 
 from exporter.config import Settings
-from exporter.config.patterns import matches, shown
+from exporter.config.patterns import matches, printable_path
 from exporter.config.project import Cloud
-from exporter.model.messages import nearest
-from exporter.model.messages import shown as quoted
-from exporter.model.units import duration
+from exporter.model.messages import nearest, quoted
+from exporter.model.units import duration_text
 from exporter.polling.schedule import STALE_INTERVALS
 from exporter.services import clouds, registry, shapes
 from exporter.services.json_fields import HEXADECIMAL
 
-FEW: Final = 5
+_FEW: Final = 5
 """Regions that are named."""
 MOST: Final = 10
 """Jobs that are named for one slip."""
@@ -32,7 +31,7 @@ def notes(settings: Settings) -> Iterator[str]:
     yield from _twice(settings)
     yield from _ids(settings)
     if settings.poll.interval > settings.poll.stale_after:
-        after = duration(STALE_INTERVALS * settings.poll.interval)
+        after = duration_text(STALE_INTERVALS * settings.poll.interval)
         yield f"poll: warning: interval is longer than stale_after; values grow old only after three of it ({after})"
     yield from _zones(settings)
     yield from _files(settings)
@@ -41,7 +40,7 @@ def notes(settings: Settings) -> Iterator[str]:
 
 
 def _regions(settings: Settings) -> Iterator[str]:
-    adapters = registry.load()
+    adapters = registry.load_services()
     for name, project in settings.projects.items():
         said = f"project {name}: warning: {project.region} is"
         known = clouds.regions(adapters, project.cloud)
@@ -61,9 +60,9 @@ def _without(settings: Settings, name: str) -> Iterator[str]:
     """Say of services that are asked in a region in which the cloud does not list them."""
     project = settings.projects[name]
     for service in _services(settings, name):
-        listed = registry.load()[service].hosts.regions.get(project.cloud)
+        listed = registry.load_services()[service].hosts.regions.get(project.cloud)
         if listed is not None and project.region not in listed and service not in project.endpoints:
-            where = f"it is in {', '.join(sorted(listed))}" if len(listed) <= FEW else "check the region"
+            where = f"it is in {', '.join(sorted(listed))}" if len(listed) <= _FEW else "check the region"
             yield f"a region without {service} as far as is known; {where}"
 
 
@@ -106,7 +105,8 @@ def _twice(settings: Settings) -> Iterator[str]:
         what = (job.key.service, job.project, *sorted((part, _alike(text)) for part, text in job.target.items()))
         name = first.setdefault(what, job.key.job)
         if name != job.key.job:
-            yield f"jobs: warning: {shown(name)} and {shown(job.key.job)} are the same {job.key.service} job"
+            both = f"{printable_path(name)} and {printable_path(job.key.job)}"
+            yield f"jobs: warning: {both} are the same {job.key.service} job"
 
 
 def _alike(text: str) -> str:
@@ -116,7 +116,7 @@ def _alike(text: str) -> str:
 
 def _ids(settings: Settings) -> Iterator[str]:
     """Say of ids that look like none of the vendor's."""
-    for service, adapter in registry.load().items():
+    for service, adapter in registry.load_services().items():
         odd = [
             (job, part, shape)
             for job in settings.jobs
@@ -136,7 +136,7 @@ def _remedy(shape: shapes.Shape, text: str) -> str:
 
 
 def _zones(settings: Settings) -> Iterator[str]:
-    adapters = registry.load()
+    adapters = registry.load_services()
     for name, project in settings.projects.items():
         zoneless = [service for service in _services(settings, name) if adapters[service].zoneless]
         if project.time_zone is None and zoneless:
@@ -149,7 +149,7 @@ def _zones(settings: Settings) -> Iterator[str]:
 def _files(settings: Settings) -> Iterator[str]:
     for pattern in settings.job_files:
         found = len(matches(pattern))
-        yield f"job_files: {shown(pattern)}: {found or 'no'} file{'' if found == 1 else 's'}"
+        yield f"job_files: {printable_path(pattern)}: {found or 'no'} file{'' if found == 1 else 's'}"
 
 
 def _journal(settings: Settings) -> Iterator[str]:

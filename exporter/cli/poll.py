@@ -23,27 +23,31 @@ from exporter.metrics.store import JobStore
 from exporter.model.changes import DISCOVERY, STATIC
 from exporter.model.errors import ExporterError, PollError
 from exporter.model.job import Job, JobKey
-from exporter.model.messages import instead, shown
+from exporter.model.messages import instead, quoted
 from exporter.model.packed import Packed
 from exporter.model.record import Fault, Record
 from exporter.runs import transitions
 from exporter.services import registry
 from exporter.services.adapter import Adapter
-from exporter.sources.job_files import registered
+from exporter.sources.job_files import all_jobs
 
 
 def add_ids(parser: argparse.ArgumentParser) -> None:
     """Add an option for each field that names a job in its service."""
-    for field in sorted({field for adapter in registry.load().values() for field in adapter.entry.model_fields}):
+    for field in sorted(
+        {field for adapter in registry.load_services().values() for field in adapter.entry.model_fields}
+    ):
         parser.add_argument(_option(field), metavar=field.upper(), help="poll a job that is not registered")
     parser.add_argument("--project", metavar="NAME", help="with ids: the project; may be left out with one project")
 
 
 def command(options: argparse.Namespace) -> int:
     """Poll one job once, registered, found by a rule or by its ids, and print request, answer, snapshot and samples."""
-    adapter = registry.load().get(options.service)
+    adapter = registry.load_services().get(options.service)
     if adapter is None:
-        raise ExporterError(f"unknown service {shown(options.service)}{instead(options.service, registry.load())}")
+        raise ExporterError(
+            f"unknown service {quoted(options.service)}{instead(options.service, registry.load_services())}"
+        )
     ids = {name: value for name in adapter.entry.model_fields if (value := getattr(options, name)) is not None}
     if not ids and options.job is None:
         options.wrong_usage(f"JOB or {' and '.join(map(_option, adapter.entry.model_fields))} is required")
@@ -68,7 +72,7 @@ def _by_id(settings: Settings, adapter: Adapter, options: argparse.Namespace, id
         raise ExporterError(f"a {adapter.service} job needs {' and '.join(missing)} too") from None
     project = options.project or next(iter(settings.projects))
     if project not in settings.projects:
-        raise ExporterError(f"unknown project {shown(project)}{instead(project, settings.projects)}")
+        raise ExporterError(f"unknown project {quoted(project)}{instead(project, settings.projects)}")
     if options.project is None and len(settings.projects) > 1:
         raise ExporterError(f"--project is required; one of {', '.join(sorted(settings.projects))}")
     key = JobKey(adapter.service, options.job or entry.default_name)
@@ -80,13 +84,13 @@ def _option(field: str) -> str:
 
 
 def _registered(settings: Settings, options: argparse.Namespace) -> Job | None:
-    jobs, _ = registered(settings)
+    jobs, _ = all_jobs(settings)
     return next((job for job in jobs if job.key == (options.service, options.job)), None)
 
 
 async def _found(settings: Settings, fleet: Projects, calls: CommandCalls, options: argparse.Namespace) -> Job:
     """Return the job that a rule finds now, the newest of its name; raises :class:`ExporterError` if none does."""
-    jobs, complaints = registered(settings)
+    jobs, complaints = all_jobs(settings)
     names = [job.key.job for job in jobs if job.key.service == options.service]
     rules = [search for search in settings.discovery if search.service == options.service]
     for search in rules:

@@ -7,7 +7,7 @@ from exporter.metrics.catalogue import families
 from exporter.metrics.telemetry import Telemetry
 from exporter.services import registry
 
-INTRODUCTION = """\
+_INTRODUCTION = """\
 # Metrics
 
 This page is made by `huaweicloud-job-exporter metrics`; `make docs` writes it anew.
@@ -21,7 +21,7 @@ its last answer told goes; `up` 0, the time of the last poll, the counters and t
 
 Every one of these has the labels `service` and `job`, or what `metrics.labels` calls them.
 """
-OWN = """
+_OWN = """
 ## The exporter itself
 
 Besides these there are the usual `process_*` and `python_*` metrics.
@@ -30,11 +30,11 @@ Besides these there are the usual `process_*` and `python_*` metrics.
 
 def command(options: argparse.Namespace) -> int:
     """Print the reference of all metrics."""
-    print(render(), end="")
+    print(render_metrics(), end="")
     return 0
 
 
-def render() -> str:
+def render_metrics() -> str:
     """Return the reference as Markdown."""
     telemetry = Telemetry()
     telemetry.watch(lambda: 0, lambda: 0)
@@ -44,7 +44,7 @@ def render() -> str:
     telemetry.watch_refused(dict)
     telemetry.watch_journal(dict)
     jobs = _table((family.name, family.kind, family.help, family.labels) for family in families(registry.declared()))
-    return f"{INTRODUCTION}\n{jobs}{OWN}\n{_table(telemetry.catalogue)}"
+    return f"{_INTRODUCTION}\n{jobs}{_OWN}\n{_table(telemetry.catalogue)}"
 
 
 def _table(rows: Iterable[tuple[str, str, str, tuple[str, ...]]]) -> str:

@@ -13,11 +13,11 @@ from exporter.cloud.connection import BUFFER, SIZE_LIMIT, PackedError, TooLongEr
 
 ENCODINGS: Final = "gzip, deflate"
 """What is asked for."""
-SHORT: Final = 16 * 1024
+UNPACKED_IN_LOOP: Final = 16 * 1024
 """Packed bytes that are unpacked in the event loop: 20 ms at the worst."""
-ERROR_LIMIT: Final = 64 * 1024
+_ERROR_LIMIT: Final = 64 * 1024
 """Bytes of an error's body that are read; the vendor's are a few hundred."""
-FIRST_ERROR: Final = 400
+_FIRST_ERROR: Final = 400
 MEMBERS: Final = 16
 """Packed parts that one body may have."""
 _WINDOWS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
@@ -28,10 +28,10 @@ async def read_body(response: aiohttp.ClientResponse, long: asyncio.Semaphore, l
 
     Of an error that is too long, or cannot be unpacked, the status alone counts.
     """
-    if response.status < FIRST_ERROR:
+    if response.status < _FIRST_ERROR:
         return await whole_body(response, long, limit)
     try:
-        return await whole_body(response, long, ERROR_LIMIT)
+        return await whole_body(response, long, _ERROR_LIMIT)
     except (TooLongError, PackedError):
         return b""
 
@@ -53,7 +53,7 @@ async def whole_body(response: aiohttp.ClientResponse, long: asyncio.Semaphore, 
         return packed
     if encoding not in _WINDOWS:
         raise PackedError
-    if len(packed) <= SHORT:
+    if len(packed) <= UNPACKED_IN_LOOP:
         return unpacked(packed, encoding, limit)
     return await asyncio.to_thread(unpacked, packed, encoding, limit)
 

@@ -26,7 +26,7 @@ from exporter.cloud.body import ENCODINGS, read_body
 from exporter.cloud.connection import FLIGHT, SIZE_LIMIT, Flight, open_session
 from exporter.cloud.credentials import Call, Credentials
 from exporter.cloud.credentials.signing import canonical_query
-from exporter.cloud.network_errors import CAUGHT, DROPPED, Way, failure, proxy_refusal
+from exporter.cloud.network_errors import CAUGHT, DROPPED, Way, network_error, proxy_refusal
 from exporter.cloud.response import Response, kept_headers, retry_after, server_skew
 from exporter.cloud.urls import Base, base_of, proxy_for, redirect_target
 from exporter.model.errors import PollError, SettingsError
@@ -43,7 +43,7 @@ LONG_ANSWERS: Final = 4
 """Long answers that are read at a time: together with all short ones they take a bounded memory."""
 IDENTITY_LIMIT: Final = 256 * 1024
 """Bytes of an answer about who asks, which is read in the event loop."""
-HEADERS: Final = {
+_HEADERS: Final = {
     "User-Agent": f"huaweicloud-job-exporter/{__version__}",
     "Accept": "application/json",
     "Accept-Encoding": ENCODINGS,
@@ -91,7 +91,7 @@ class Client:
         return self
 
     def _open(self) -> aiohttp.ClientSession:
-        return open_session(self._timeout, self._ssl, HEADERS)
+        return open_session(self._timeout, self._ssl, _HEADERS)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -211,7 +211,7 @@ class Client:
 
     def _failure(self, error: Exception, flight: Flight, call: Call, way: Way) -> PollError:
         """Return what a call failed with; it is not made again here, because each call needs a permit."""
-        found = failure(error, way)
+        found = network_error(error, way)
         if flight.dropped and isinstance(error, DROPPED):
             # who hung up on this one has closed the others as well, or hangs up on each that is used again
             self._trusted_since[call.host] = time.monotonic() + DISTRUST

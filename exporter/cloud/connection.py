@@ -36,11 +36,11 @@ INTERIM_LIMIT: Final = 16
 """Interim answers (1xx) to one call."""
 FRAMING_LIMIT: Final = 64 * 1024
 """Bytes that the framing of a body may take besides an eighth of it: chunks of a long one have 48 bytes or more."""
-SLICE: Final = 32 * 1024
+_SLICE: Final = 32 * 1024
 """Bytes that are parsed before the limits are looked at again."""
 LIFETIME: Final = 300.0
 """Seconds after which a connection gets no further call: the address behind a name may be another one by then."""
-FIRST_ERROR: Final = 500
+_FIRST_ERROR: Final = 500
 MISDIRECTED: Final = 421
 
 
@@ -152,8 +152,8 @@ class Connection(ResponseHandler):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, if a call is out."""
-        for start in range(0, len(data), SLICE) or (0,):
-            part = data if len(data) <= SLICE else data[start : start + SLICE]
+        for start in range(0, len(data), _SLICE) or (0,):
+            part = data if len(data) <= _SLICE else data[start : start + _SLICE]
             if not self._out:
                 if part:
                     self._give_up(UnaskedError())
@@ -174,7 +174,7 @@ class Connection(ResponseHandler):
             return  # whatever follows them
         if not interim:
             self._answer, self._head = body, self.received
-            if message.code >= FIRST_ERROR or message.code == MISDIRECTED or time.monotonic() > self._expires:
+            if message.code >= _FIRST_ERROR or message.code == MISDIRECTED or time.monotonic() > self._expires:
                 self.force_close()  # another connection may lead to a server that works
         super().feed_data(data, size)
 

@@ -9,14 +9,15 @@ from typing import Final
 from exporter.clock import Clock
 from exporter.cloud.client import IDENTITY_LIMIT, Client
 from exporter.cloud.credentials import Credentials
-from exporter.cloud.identity_errors import refusal
+from exporter.cloud.identity_errors import identity_refusal
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
 from exporter.services import error_classes, json_fields
+from exporter.services.document import json_object
 from exporter.services.request import Request
 
 REMEDY: Final = "set projects.<name>.project_id"
-LIMIT: Final = "iam"
+IAM_LIMIT: Final = "iam"
 """The limit class of calls to IAM, which are too few for a budget."""
 
 
@@ -25,7 +26,7 @@ async def find_project_id(transport: Client, iam_url: str, name: str, credential
 
     Raises :class:`PollError`, of reason ``config`` if there is not exactly one.
     """
-    request = Request("KeystoneListProjects", "/v3/projects", LIMIT, (("name", name),))
+    request = Request("KeystoneListProjects", "/v3/projects", IAM_LIMIT, (("name", name),))
     answer = await transport.send(iam_url, request, credentials, most=IDENTITY_LIMIT)
     if answer.status != 200:
         sentences = {
@@ -35,8 +36,8 @@ async def find_project_id(transport: Client, iam_url: str, name: str, credential
             Reason.THROTTLED: "IAM throttles these credentials' calls; it is asked again later",
             Reason.SERVER: "IAM failed to answer the call",
         }
-        raise refusal(answer, sentences, clock.now(), proves=True)
-    items = json_fields.Fields(json_fields.document(answer.body), []).objects("projects") or []
+        raise identity_refusal(answer, sentences, clock.now(), proves=True)
+    items = json_fields.Fields(json_object(answer.body), []).objects("projects") or []
     found = {json_fields.Fields(item or {}, []).text("id") for item in items}
     if len(found) != 1 or None in found:
         said = f"{len(found)} projects" if found - {None} else "no project"

@@ -9,11 +9,13 @@ from exporter.model.reason import Reason
 from exporter.services import error_classes
 from exporter.services.error_codes import ErrorCodes
 
-OTHERWISE: Final = Reason.API
+_OTHERWISE: Final = Reason.API
 """The reason whose sentence counts for those that have none of their own."""
 
 
-def refusal(answer: Response, sentences: Mapping[Reason, str], now: float, *, proves: bool = False) -> PollError:
+def identity_refusal(
+    answer: Response, sentences: Mapping[Reason, str], now: float, *, proves: bool = False
+) -> PollError:
     """Return the failure that *answer* is, with the sentence of its reason; *now* is Unix seconds.
 
     *proves* is whether the call proved an identity, so that a refusal counts.
@@ -32,7 +34,7 @@ def refusal(answer: Response, sentences: Mapping[Reason, str], now: float, *, pr
     named = ", ".join(part for part in (f"HTTP {answer.status}", error.code) if part)
     return PollError(
         reason,
-        f"{sentences.get(reason, sentences[OTHERWISE])} ({named})",
+        f"{sentences.get(reason, sentences[_OTHERWISE])} ({named})",
         code=error.code,
         text=error.text,
         request_id=error.request_id,

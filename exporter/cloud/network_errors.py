@@ -102,7 +102,7 @@ _TABLE: Final[tuple[tuple[tuple[type[Exception], ...], Reason, str], ...]] = (
 )
 
 
-def failure(error: Exception, way: Way) -> PollError:
+def network_error(error: Exception, way: Way) -> PollError:
     """Return what to raise ``from`` *error*, one of :data:`CAUGHT`."""
     chain = list(_chain(error))
     if isinstance(chain[0], TimeoutError):

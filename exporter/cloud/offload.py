@@ -12,16 +12,16 @@ from typing import Final, TypeVar
 
 from exporter.services.request import Ask, Request
 
-SHORT: Final = 64 * 1024
+_SHORT: Final = 64 * 1024
 """Bytes of an answer that is read in the loop: that takes 3 ms, and nearly all answers are shorter."""
 _THREAD: Final = ThreadPoolExecutor(1, thread_name_prefix="reader")
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
-async def read(body: bytes, work: Callable[[], T]) -> T:
+async def offloaded(body: bytes, work: Callable[[], _T]) -> _T:
     """Return what *work*, which reads *body*, returns."""
-    if len(body) <= SHORT:
+    if len(body) <= _SHORT:
         return work()
     return await asyncio.get_running_loop().run_in_executor(_THREAD, work)
 
@@ -29,9 +29,9 @@ async def read(body: bytes, work: Callable[[], T]) -> T:
 def asking(call: Callable[[Request], Awaitable[bytes]], now: Callable[[], float]) -> Ask:
     """Return how a list or a history is read page by page: *call* makes a call and returns the body of its answer."""
 
-    async def ask(request: Request, reader: Callable[[bytes], T], /) -> tuple[T, float]:
+    async def ask(request: Request, reader: Callable[[bytes], _T], /) -> tuple[_T, float]:
         body = await call(request)
         came = now()
-        return await read(body, partial(reader, body)), came
+        return await offloaded(body, partial(reader, body)), came
 
     return ask

@@ -23,14 +23,13 @@ from exporter.cloud.credentials.renewable import Logins
 from exporter.cloud.iam import find_project_id
 from exporter.cloud.project import Project
 from exporter.cloud.projects import Projects
-from exporter.config import Project as ProjectSettings
-from exporter.config import Settings
-from exporter.config.files import read
-from exporter.config.project import Password as PasswordSettings
+from exporter.config import ProjectSettings, Settings
+from exporter.config.files import read_file
+from exporter.config.project import PasswordSettings
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import SettingsError
 from exporter.services.clouds import endpoints, iam_endpoint
-from exporter.services.registry import load
+from exporter.services.registry import load_services
 
 
 class ConnectionOptions(NamedTuple):
@@ -102,7 +101,7 @@ class ProjectPool:
             # what may change without a call having to be made anew
             project.zone = config.time_zone
             project.limits = {limit: rate / settings.sharding.shards for limit, rate in config.limits.items()}
-        return Projects(load(), {name: each.project for name, each in built.items()})
+        return Projects(load_services(), {name: each.project for name, each in built.items()})
 
     async def close_unused(self) -> None:
         """Close the connections that no project uses any more, each pool after the last call that is under way."""
@@ -144,7 +143,7 @@ class ProjectPool:
             name=name,
             region=config.region,
             project_id=config.project_id or "",
-            endpoints=endpoints(load(), config.cloud, config.region, config.endpoints),
+            endpoints=endpoints(load_services(), config.cloud, config.region, config.endpoints),
             limits=config.limits,
             zone=config.time_zone,
             credentials=credentials,
@@ -164,6 +163,6 @@ def _who(config: ProjectSettings) -> ProjectSettings:
 def _digest(file: Path | None) -> bytes:
     """Return what tells the content of a file from another; of one that cannot be read the connections tell."""
     try:
-        return blake2b(read(file), digest_size=16).digest() if file else b""
+        return blake2b(read_file(file), digest_size=16).digest() if file else b""
     except ValueError:
         return b""

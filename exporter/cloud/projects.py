@@ -80,7 +80,7 @@ class Projects:
         """
         project, adapter = self.projects[job.project], self.adapter(job)
         body = await project.ask(adapter, await self.request(job))
-        return await offload.read(body, partial(_read, adapter, body, job, project.zone, before))
+        return await offload.offloaded(body, partial(_read, adapter, body, job, project.zone, before))
 
 
 def _read(adapter: Adapter, body: bytes, job: Job, zone: tzinfo | None, before: Snapshot | None) -> Snapshot:

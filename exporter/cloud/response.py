@@ -11,7 +11,7 @@ from exporter.model.units import LONGEST_WAIT
 
 ABSURD: Final = 3600.0
 """Seconds; no limit of the vendor's is over a longer time, so who asks to wait for longer does not mean that."""
-KEPT: Final = ("content-type", "retry-after", "date", "x-request-id")
+_KEPT: Final = ("content-type", "retry-after", "date", "x-request-id")
 """The headers that anything reads."""
 VALUE_LIMIT: Final = 200
 """Characters of a header that are kept: a request id reaches the log and the page."""
@@ -38,11 +38,11 @@ def kept_headers(headers: Mapping[str, str], keep: Iterable[str] = ()) -> dict[s
 
     *headers* finds names in any case.
     """
-    shown = {name: printable(value) for name in KEPT if (value := headers.get(name)) is not None}
+    shown = {name: _printable(value) for name in _KEPT if (value := headers.get(name)) is not None}
     return shown | {name: headers[name] for name in keep if name in headers} if keep else shown
 
 
-def printable(text: str) -> str:
+def _printable(text: str) -> str:
     """Cut what a server sent to what a log line can hold: its first 200 characters, without control characters."""
     text = text[:VALUE_LIMIT]
     return text if text.isprintable() else "".join(filter(str.isprintable, text))

@@ -11,10 +11,10 @@ from exporter.model.reason import Reason
 REST: Final = 30.0
 """Seconds after a failure in which nobody asks again: every job's poll would, and an account can get locked."""
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
-class SingleFlight(Generic[T]):
+class SingleFlight(Generic[_T]):
     """Asks by *call*, once for all who wait.
 
     A failure is raised again without a call: for :data:`REST` seconds or as long as the server asked for; one of the
@@ -23,7 +23,7 @@ class SingleFlight(Generic[T]):
 
     def __init__(
         self,
-        call: Callable[[], Awaitable[T]],
+        call: Callable[[], Awaitable[_T]],
         clock: Clock,
         lasting: Collection[Reason] = (),
         fleeting: Collection[Reason] = (),
@@ -34,7 +34,7 @@ class SingleFlight(Generic[T]):
         self._fleeting = fleeting
         self._lock = asyncio.Lock()
         self._calls = 0
-        self._outcome: T | PollError = PollError(Reason.INTERNAL, "nobody asked yet")
+        self._outcome: _T | PollError = PollError(Reason.INTERNAL, "nobody asked yet")
         self._rests_until = float("-inf")
 
     @property
@@ -42,7 +42,7 @@ class SingleFlight(Generic[T]):
         """Whether somebody is asking now."""
         return self._lock.locked()
 
-    async def ask(self, *, at_once: bool = False) -> T:
+    async def ask(self, *, at_once: bool = False) -> _T:
         """Return what the call got; *at_once* does not wait for the end of a rest.
 
         Raises :class:`~exporter.model.errors.PollError` if it failed.

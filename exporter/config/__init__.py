@@ -1,21 +1,21 @@
 """What the operator said, checked: YAML and environment in, frozen :class:`Settings` or every mistake out."""
 
 from exporter.config.load import load
-from exporter.config.project import AccessKey, Cloud, Credentials, Project
+from exporter.config.project import AccessKeySettings, Cloud, CredentialsSettings, ProjectSettings
 from exporter.config.reference import Row, reference
-from exporter.config.settings import Format, Labels, Level, Log, Metrics, Poll, Settings, Sharding, Web
+from exporter.config.settings import Format, Labels, Level, Log, MetricsSettings, Poll, Settings, Sharding, Web
 
 __all__ = [
-    "AccessKey",
+    "AccessKeySettings",
     "Cloud",
-    "Credentials",
+    "CredentialsSettings",
     "Format",
     "Labels",
     "Level",
     "Log",
-    "Metrics",
+    "MetricsSettings",
     "Poll",
-    "Project",
+    "ProjectSettings",
     "Row",
     "Settings",
     "Sharding",

@@ -35,7 +35,7 @@ def no_iam(root: MappingNode) -> list[Mistake]:
     return found
 
 
-def one_of(root: MappingNode) -> list[Mistake]:
+def exactly_one(root: MappingNode) -> list[Mistake]:
     """Refuse sets of keys of which too many or too few are given."""
     found = []
     for model, table, path in _sections(Settings, root, ()):

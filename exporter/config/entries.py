@@ -12,12 +12,12 @@ from exporter.config.section import Section
 from exporter.config.tree import Items, MappingNode, Node, Text, place_of
 from exporter.model.changes import STATIC
 from exporter.model.errors import SettingsError
-from exporter.model.messages import instead, shown
+from exporter.model.messages import instead, quoted
 from exporter.services.adapter import Adapter
 from exporter.services.clouds import REGION, endpoint
 
 
-class Reading:
+class EntryReader:
     """Reads the entries of one configuration, or of one job file; collects their mistakes.
 
     *root* is the whole file, and *source* what the jobs will call their source.
@@ -62,7 +62,7 @@ class Reading:
         if not isinstance(service, Text) or not service:
             return None  # reported already
         if service not in self._adapters:
-            self._tell((*path, "service"), f"unknown service {shown(service)}{instead(service, self._adapters)}")
+            self._tell((*path, "service"), f"unknown service {quoted(service)}{instead(service, self._adapters)}")
         return self._adapters.get(service)
 
     def _own(self, path: Path, entry: MappingNode, model: type[BaseModel]) -> BaseModel | None:
@@ -85,7 +85,7 @@ class Reading:
         try:
             return model.model_validate(given)
         except ValidationError as error:
-            self.mistakes += explanations.mistakes(error, self._root, model, path, also)
+            self.mistakes += explanations.explained(error, self._root, model, path, also)
         return None
 
     def _project(self, path: Path, entry: MappingNode) -> str:
@@ -96,7 +96,7 @@ class Reading:
         if isinstance(name, Text):
             if name in self._projects:
                 return str(name)
-            self._tell((*path, "project"), f"unknown project {shown(name)}{instead(name, self._projects)}")
+            self._tell((*path, "project"), f"unknown project {quoted(name)}{instead(name, self._projects)}")
         elif name is None and len(self._projects) == 1:
             return next(iter(self._projects))
         elif name is None:

@@ -12,7 +12,7 @@ from exporter.config.settings import Settings
 from exporter.config.tree import MappingNode, Node, Text, from_plain, merge
 from exporter.model.messages import nearest
 
-PREFIX: Final = str(Settings.model_config["env_prefix"])
+_PREFIX: Final = str(Settings.model_config["env_prefix"])
 COMMAND_LINE: Final = frozenset({"EXPORTER_CONFIG"})
 """Known, but read by the command line."""
 KUBERNETES: Final = re.compile(
@@ -26,10 +26,10 @@ COMMAS: Final = (("job_files",), ("web", "listen_address"))
 """Lists that a variable may also give with commas between their items."""
 
 
-def read(environ: Mapping[str, str], projects: list[str]) -> tuple[MappingNode, list[Mistake]]:
+def read_environment(environ: Mapping[str, str], projects: list[str]) -> tuple[MappingNode, list[Mistake]]:
     """Return what the variables set; *projects* are the names that the file has."""
     names = sorted(
-        (name for name in environ if name.startswith(PREFIX) and name not in COMMAND_LINE),
+        (name for name in environ if name.startswith(_PREFIX) and name not in COMMAND_LINE),
         # EXPORTER_POLL as JSON comes before EXPORTER_POLL__INTERVAL, which is laid over it
         key=lambda name: (name.count("__"), name),
     )
@@ -53,7 +53,7 @@ def read(environ: Mapping[str, str], projects: list[str]) -> tuple[MappingNode, 
 
 def _path(name: str, projects: list[str]) -> tuple[str, ...]:
     """Return the path that a variable names; empty if it can name none."""
-    parts = name.removeprefix(PREFIX).split("__")
+    parts = name.removeprefix(_PREFIX).split("__")
     if name != name.upper() or not all(parts):
         return ()
     path = tuple(part.lower() for part in parts)
@@ -104,7 +104,7 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _unknown(name: str, projects: list[str]) -> str:
-    parts = name.upper().removeprefix(PREFIX).split("__")
+    parts = name.upper().removeprefix(_PREFIX).split("__")
     own = [parts[1].lower()] if parts[0] == "PROJECTS" and len(parts) > 1 else []
     known = set(COMMAND_LINE)
     for row in reference():
@@ -117,4 +117,4 @@ def _unknown(name: str, projects: list[str]) -> str:
 
 
 def _variable(path: str) -> str:
-    return PREFIX + path.replace(".", "__").replace("-", "_").upper()
+    return _PREFIX + path.replace(".", "__").replace("-", "_").upper()

@@ -10,13 +10,13 @@ from exporter.config.errors import Mistake, Path
 from exporter.config.tree import Items, MappingNode, Node, place_of
 from exporter.model.messages import instead
 
-KEY: Final = "[key]"
+_KEY: Final = "[key]"
 """Pydantic's mark for a mistake in a key instead of its value."""
 MAPPINGS: Final = frozenset({"model_type", "model_attributes_type", "dict_type", "mapping_type", "dataclass_type"})
 LISTS: Final = frozenset({"list_type", "tuple_type"})
 
 
-def mistakes(
+def explained(
     error: ValidationError,
     root: Items | MappingNode,
     model: type[BaseModel],
@@ -27,8 +27,8 @@ def mistakes(
     found = []
     # neither input nor context go any further than here: they may hold secrets
     for detail in error.errors(include_url=False):
-        location = tuple(part for part in detail["loc"] if part != KEY)
-        in_key = KEY in detail["loc"] or detail["type"] == "extra_forbidden"
+        location = tuple(part for part in detail["loc"] if part != _KEY)
+        in_key = _KEY in detail["loc"] or detail["type"] == "extra_forbidden"
         place = place_of(root, (*under, *location), key=in_key)
         found.append(Mistake(place, (*under, *location), _sentence(detail, location, model, also)))
     return found

@@ -11,7 +11,7 @@ from typing import Final
 from exporter.config.tree import Text
 from exporter.local_files import NotRegularError, read_regular
 
-LARGEST: Final = 1024 * 1024
+_LARGEST: Final = 1024 * 1024
 """Bytes of one file."""
 SECRET_LIMIT: Final = 64 * 1024
 """Bytes; a secret is shorter, and a path mistyped to a device or a log must not be read whole."""
@@ -36,7 +36,7 @@ def pattern(text: str) -> str:
 
 def secret(file: Path) -> Path:
     """Return *file* if it holds a secret. Raises ``ValueError`` with the remedy."""
-    one_line(secret_text(read(file)).strip(), "the file must hold")
+    one_line(secret_text(read_file(file)).strip(), "the file must hold")
     return file
 
 
@@ -65,17 +65,17 @@ def one_line(content: str, subject: str) -> None:
 def authorities(file: Path) -> Path:
     """Return *file* if it holds certificates. Raises ``ValueError`` with the remedy."""
     try:
-        text = read(file).decode("ascii")
+        text = read_file(file).decode("ascii")
         ssl.create_default_context(cadata=text)
     except (UnicodeDecodeError, ssl.SSLError):
         raise ValueError("the file holds no certificates in PEM form; convert it to PEM") from None
     return file
 
 
-def read(file: Path) -> bytes:
+def read_file(file: Path) -> bytes:
     """Return what the file holds. Raises ``ValueError`` with the remedy."""
     try:
-        content = read_regular(file, LARGEST + 1)
+        content = read_regular(file, _LARGEST + 1)
     except NotRegularError as error:
         raise ValueError(error.sentence) from None
     except FileNotFoundError:
@@ -84,8 +84,8 @@ def read(file: Path) -> bytes:
         raise ValueError("no permission to read the file; let the exporter's user read it") from None
     except OSError as error:
         raise ValueError(f"the file cannot be read: {error.strerror}") from None
-    if len(content) > LARGEST:
-        raise ValueError(f"the file is larger than {LARGEST >> 20} MiB")
+    if len(content) > _LARGEST:
+        raise ValueError(f"the file is larger than {_LARGEST >> 20} MiB")
     if not content:
         raise ValueError("the file is empty; write into it what it is for")
     return content

@@ -3,13 +3,13 @@
 from pydantic import Field
 
 from exporter.config import types
-from exporter.config.entries import Reading
+from exporter.config.entries import EntryReader
 from exporter.config.errors import Path, path_text
 from exporter.config.section import Section
 from exporter.config.tree import MappingNode, Node, Text, place_of
 from exporter.model.changes import STATIC
 from exporter.model.job import Job, JobKey
-from exporter.model.messages import shown
+from exporter.model.messages import quoted
 from exporter.model.packed import Packed
 from exporter.services.adapter import JobEntry as AdapterEntry
 
@@ -30,7 +30,7 @@ class Entry(Section):
     )
 
 
-class Reader(Reading):
+class Reader(EntryReader):
     """Reads the jobs of one configuration, or of one job file."""
 
     common = Entry
@@ -76,4 +76,4 @@ class Reader(Reading):
             return
         where = f"{place_of(self._root, first)}: {path_text(first)}"
         at = (*path, "name") if entry.get("name") is not None else path
-        self._tell(at, f"the name {shown(key.job)} is taken among the {key.service} jobs by {where}; give it another")
+        self._tell(at, f"the name {quoted(key.job)} is taken among the {key.service} jobs by {where}; give it another")

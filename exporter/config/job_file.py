@@ -36,15 +36,15 @@ def known_projects(settings: Settings) -> MappingNode:
     return table if isinstance(table, MappingNode) else MappingNode(SourcePosition(""))
 
 
-def content(path: str, source: str) -> bytes:
+def job_file_bytes(path: str, source: str) -> bytes:
     """Return the bytes of a file; raises ``FileNotFoundError``, or :class:`SettingsError` as :func:`read` does."""
     try:
-        return yaml_reader.content(Path(path))
+        return yaml_reader.configuration_bytes(Path(path))
     except yaml_reader.YamlError as error:
         raise SettingsError([str(_mistake(SourcePosition(source), error))]) from None
 
 
-def read(data: bytes, source: str, projects: MappingNode) -> tuple[Job, ...]:
+def read_job_file(data: bytes, source: str, projects: MappingNode) -> tuple[Job, ...]:
     """Return the jobs of a file in their order; *source* is the file's name.
 
     Raises :class:`~exporter.model.errors.SettingsError` with every mistake, each with its line.
@@ -57,7 +57,7 @@ def read(data: bytes, source: str, projects: MappingNode) -> tuple[Job, ...]:
     jobs: tuple[Job, ...] = ()
     if isinstance(root, Items | MappingNode):
         mistakes += without_halves(root)
-        reader = Reader(root, projects, registry.load(), FILE)
+        reader = Reader(root, projects, registry.load_services(), FILE)
         if isinstance(root, Items):
             jobs = reader.read(root, ())
         elif "jobs" in root:
@@ -87,10 +87,10 @@ def _written(text: str, place: SourcePosition) -> tuple[Node, list[Mistake]]:
     """Return what is written. Raises :class:`YamlError` if it cannot be read."""
     rows = [(number, row) for number, row in enumerate(text.split("\n"), start=1) if row.strip() and _says(row)]
     if not rows or not (_is_object(rows[0][1]) or all(row.lstrip().startswith("{") for _, row in rows)):
-        root, doubled = yaml_reader.parse(text, place)
+        root, doubled = yaml_reader.parse_yaml(text, place)
     else:
         try:
-            root, doubled = yaml_reader.parse(text, place)
+            root, doubled = yaml_reader.parse_yaml(text, place)
         except yaml_reader.YamlError:
             root, doubled = None, []
         if not (isinstance(root, MappingNode) and "jobs" in root):
@@ -142,7 +142,7 @@ def _object(row: str) -> Any:
 def _without_quotes(row: str) -> MappingNode | None:
     """Read a line that is no JSON but as YAML has it, where text needs no quotes: ``{job_id: 0123}``."""
     try:
-        found, doubled = yaml_reader.parse(row, SourcePosition(""))
+        found, doubled = yaml_reader.parse_yaml(row, SourcePosition(""))
     except yaml_reader.YamlError:
         return None
     if doubled:

@@ -45,7 +45,7 @@ def load(
     root, mistakes = _written(path, environ, base or {})
     mistakes += vendor_env.complete(root, environ)
     mistakes += without_halves(root)
-    mistakes += constraints.no_iam(root) + pod_env.mistakes(root, environ)
+    mistakes += constraints.no_iam(root) + pod_env.pod_mistakes(root, environ)
     settings, more = _checked(root, environ, jobs_needed)
     # what could not be read is reported once, without the mistakes that follow from it
     told = {mistake.path for mistake in mistakes if mistake.path}
@@ -67,13 +67,13 @@ def _written(
     root = below if isinstance(below, MappingNode) else MappingNode(SourcePosition(""))
     if path is not None:
         try:
-            file, doubled = yaml_reader.read(path)
+            file, doubled = yaml_reader.read_configuration(path)
         except yaml_reader.YamlError as error:
             raise SettingsError([str(Mistake(SourcePosition(str(path), error.line), (), error.sentence))]) from None
         mistakes += [Mistake(SourcePosition(str(path), error.line), (), error.sentence) for error in doubled]
         root = merge(file, root)
         root.place = file.place
-    over, more = variables.read(environ, list(root.table("projects")))
+    over, more = variables.read_environment(environ, list(root.table("projects")))
     if path is None and not base:
         root.place = over.place
     merged = merge(over, root)
@@ -93,9 +93,9 @@ def _web(root: MappingNode) -> tuple[WebConfig, Sequence[str]]:
 
 
 def _checked(root: MappingNode, environ: Mapping[str, str], jobs_needed: bool) -> tuple[Settings | None, list[Mistake]]:
-    adapters = registry.load()
+    adapters = registry.load_services()
     HOST_NAME.set(environ.get("HOSTNAME") or socket.gethostname())
-    mistakes = constraints.one_of(root)
+    mistakes = constraints.exactly_one(root)
     if not root.get("projects"):
         sentence = "none is given; name one under projects"
         if root.place.source == ENVIRONMENT:
@@ -113,5 +113,5 @@ def _checked(root: MappingNode, environ: Mapping[str, str], jobs_needed: bool) -
         WRITTEN.set({**root, "jobs": found, "discovery": rules_found})
         settings = Settings()
     except ValidationError as error:
-        mistakes += explanations.mistakes(error, root, Settings)
+        mistakes += explanations.explained(error, root, Settings)
     return settings, mistakes

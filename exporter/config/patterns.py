@@ -17,6 +17,6 @@ def matches(pattern: str) -> set[str]:
     return found
 
 
-def shown(path: str) -> str:
+def printable_path(path: str) -> str:
     """Return a path as text that can be logged and be a label, whatever bytes it is."""
     return os.fsencode(path).decode("utf-8", "replace")

@@ -13,7 +13,7 @@ URI: Final = "HC_CONTAINER_CREDENTIALS_FULL_URI"
 TOKEN_FILE: Final = "HC_CONTAINER_AUTHORIZATION_TOKEN_FILE"  # noqa: S105 - the name of a variable
 
 
-def identity(environ: Mapping[str, str]) -> tuple[str, Path]:
+def pod_identity(environ: Mapping[str, str]) -> tuple[str, Path]:
     """Return where keys are handed out and the file with the pod's token.
 
     Raises :class:`~exporter.model.errors.SettingsError` if they are missing or of no use.
@@ -23,7 +23,7 @@ def identity(environ: Mapping[str, str]) -> tuple[str, Path]:
     return environ[URI], Path(environ[TOKEN_FILE])
 
 
-def mistakes(root: MappingNode, environ: Mapping[str, str]) -> list[Mistake]:
+def pod_mistakes(root: MappingNode, environ: Mapping[str, str]) -> list[Mistake]:
     """Return what is wrong with the variables, if a project needs them."""
     projects = root.table("projects")
     for name in projects:

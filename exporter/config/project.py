@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from exporter.config import types
 from exporter.config.section import Section
-from exporter.model.messages import instead, shown
+from exporter.model.messages import instead, quoted
 from exporter.services import registry
 from exporter.services.adapter import Adapter
 
@@ -21,7 +21,7 @@ class Cloud(StrEnum):
     CUSTOM = "custom"
 
 
-class AccessKey(Section):
+class AccessKeySettings(Section):
     """An access key and its secret, temporary ones with their security token."""
 
     one_of = (("key_id", "key_id_file"), ("secret", "secret_file"))
@@ -43,7 +43,7 @@ class AccessKey(Section):
     )
 
 
-class Password(Section):
+class PasswordSettings(Section):
     """An IAM user and its password."""
 
     one_of = (("password", "password_file"),)
@@ -60,15 +60,15 @@ class Empty(Section):
     """Nothing to set: that it is there says it all."""
 
 
-class Credentials(Section):
+class CredentialsSettings(Section):
     """Who the exporter is towards the cloud: exactly one kind."""
 
     one_of = (("access_key", "password", "token", "token_file", "metadata", "pod_identity"),)
 
-    access_key: AccessKey | None = Field(
+    access_key: AccessKeySettings | None = Field(
         default=None, description="An access key, which signs every call; the set is read together."
     )
-    password: Password | None = Field(default=None, description="An IAM user and its password, for a token.")
+    password: PasswordSettings | None = Field(default=None, description="An IAM user and its password, for a token.")
     token: types.Secret | None = Field(default=None, description="An IAM token, which is valid for 24 hours.")
     token_file: types.SecretFile | None = Field(
         default=None, description="A file with an IAM token that something else renews; read again when it changes."
@@ -92,9 +92,9 @@ def _one_of(what: str, names: Callable[[Mapping[str, Adapter]], Collection[str]]
     """Refuse a key that none of the services brings."""
 
     def check(key: str, info: ValidationInfo) -> str:
-        known = names(registry.load())
+        known = names(registry.load_services())
         if key not in known:
-            raise ValueError(f"unknown {what} {shown(key)}{instead(key, known)}")
+            raise ValueError(f"unknown {what} {quoted(key)}{instead(key, known)}")
         return key
 
     return AfterValidator(check)
@@ -106,17 +106,17 @@ def _given(names: Callable[[Mapping[str, Adapter]], Collection[str]]) -> BeforeV
     def drop(value: Any, info: ValidationInfo) -> Any:
         if not isinstance(value, dict):
             return value
-        known = names(registry.load())
+        known = names(registry.load_services())
         return {key: inner for key, inner in value.items() if inner is not None or key not in known}
 
     return BeforeValidator(drop)
 
 
 def _all_limits(limits: Mapping[str, float], info: ValidationInfo) -> Mapping[str, float]:
-    return {**limit_defaults(registry.load()), **limits}
+    return {**limit_defaults(registry.load_services()), **limits}
 
 
-class Project(Section):
+class ProjectSettings(Section):
     """One project of one region."""
 
     not_both = (("project_id", "project_name"),)
@@ -165,7 +165,7 @@ class Project(Section):
         description="Calls that a limit class may make, such as 1.8/s or 120/m; never more than 60 times the "
         "calls a second in any 60 s.",
     )
-    credentials: Credentials = Field(
+    credentials: CredentialsSettings = Field(
         description="Who the exporter is, exactly one of access_key, password, token, token_file, metadata and "
         "pod_identity; without it HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK count, else what other tools read."
     )

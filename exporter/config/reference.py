@@ -9,11 +9,11 @@ from pydantic_core import PydanticUndefined
 
 from exporter.config import schema
 from exporter.config.job_entries import Entry
-from exporter.config.project import Project, limit_defaults
+from exporter.config.project import ProjectSettings, limit_defaults
 from exporter.config.rule_entries import SearchEntry
 from exporter.config.settings import Settings
 from exporter.config.types import Written
-from exporter.model.units import duration
+from exporter.model.units import duration_text
 from exporter.services import registry
 from exporter.services.discovery_rule import Rule
 
@@ -44,10 +44,10 @@ def _rows(model: type[BaseModel], prefix: str) -> Iterator[Row]:
             yield from _rows(inner, f"{path}.<name>.")
         if model is Settings and name == "jobs":
             yield from _rows(Entry, f"{path}[].")
-            yield from _own_fields({name: each.entry for name, each in registry.load().items()}, f"{path}[].")
+            yield from _own_fields({name: each.entry for name, each in registry.load_services().items()}, f"{path}[].")
         if model is Settings and name == "discovery":
             yield from _rows(SearchEntry, f"{path}[].")
-            own = {name: each.lists.rule for name, each in registry.load().items() if each.lists is not None}
+            own = {name: each.lists.rule for name, each in registry.load_services().items() if each.lists is not None}
             yield from _own_fields(own, f"{path}[].")
 
 
@@ -67,8 +67,8 @@ def _own_fields(models: Mapping[str, type[BaseModel]], prefix: str) -> Iterator[
 
 
 def _default(model: type[BaseModel], name: str, field: FieldInfo) -> str:
-    if model is Project and name == "limits":
-        return ", ".join(f"{limit}: {rate:g}/s" for limit, rate in limit_defaults(registry.load()).items())
+    if model is ProjectSettings and name == "limits":
+        return ", ".join(f"{limit}: {rate:g}/s" for limit, rate in limit_defaults(registry.load_services()).items())
     value: Any = field.default
     if field.is_required() or value in (None, PydanticUndefined, ()) or isinstance(value, BaseModel | dict):
         return ""
@@ -76,7 +76,7 @@ def _default(model: type[BaseModel], name: str, field: FieldInfo) -> str:
         return (
             ", ".join(value)
             if isinstance(value, tuple)
-            else duration(value)
+            else duration_text(value)
             if isinstance(value, float)
             else str(value)
         )

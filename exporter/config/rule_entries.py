@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from exporter.config import types
-from exporter.config.entries import Reading
+from exporter.config.entries import EntryReader
 from exporter.config.errors import Path
 from exporter.config.section import Section
 from exporter.config.tree import MappingNode, Node
@@ -22,7 +22,7 @@ class SearchEntry(Section):
     )
 
 
-class Searches(Reading):
+class Searches(EntryReader):
     """Reads the rules."""
 
     common = SearchEntry

@@ -10,31 +10,31 @@ from exporter.config.errors import Path
 from exporter.config.settings import Settings
 
 
-def plain(annotation: Any) -> Any:
+def _plain(annotation: Any) -> Any:
     """Return an annotation without its metadata and without ``None``."""
     origin = get_origin(annotation)
     if origin is Annotated:
-        return plain(get_args(annotation)[0])
+        return _plain(get_args(annotation)[0])
     if origin in (Union, types.UnionType):
-        return plain(next(part for part in get_args(annotation) if part is not types.NoneType))
+        return _plain(next(part for part in get_args(annotation) if part is not types.NoneType))
     return annotation
 
 
 def section(annotation: Any) -> type[BaseModel] | None:
     """Return the model of a table with fixed keys; ``None`` for anything else."""
-    kind = plain(annotation)
+    kind = _plain(annotation)
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 
 def named(annotation: Any) -> Any:
     """Return what each value of a table with free keys is; ``None`` for anything else."""
-    kind = plain(annotation)
+    kind = _plain(annotation)
     return get_args(kind)[1] if get_origin(kind) is Mapping else None
 
 
 def listed(annotation: Any) -> bool:
     """Whether it is a list."""
-    return get_origin(plain(annotation)) is tuple
+    return get_origin(_plain(annotation)) is tuple
 
 
 def below(annotation: Any, key: str) -> Any:

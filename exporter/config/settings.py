@@ -10,12 +10,12 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from exporter.config import types
-from exporter.config.project import Project
+from exporter.config.project import ProjectSettings
 from exporter.config.section import HOST_NAME, WRITTEN, Section
 from exporter.config.web_file import WebConfig
 from exporter.model.job import Job
-from exporter.model.messages import Expected, shown
-from exporter.model.units import duration
+from exporter.model.messages import Expected, quoted
+from exporter.model.units import duration_text
 from exporter.services import registry
 from exporter.services.discovery_rule import Search
 
@@ -132,7 +132,9 @@ class Poll(Section):
     def _outlasts_a_pause(cls, value: float, info: ValidationInfo) -> float:
         idle = info.data.get("idle_interval")
         if idle is not None and value <= idle:
-            raise ValueError(f"expected longer than poll.idle_interval ({duration(idle)}), not {duration(value)}")
+            raise ValueError(
+                f"expected longer than poll.idle_interval ({duration_text(idle)}), not {duration_text(value)}"
+            )
         return value
 
 
@@ -146,13 +148,13 @@ class Labels(Section):
     @classmethod
     def _free(cls, value: str, info: ValidationInfo) -> str:
         if value in TAKEN or value in _declared_labels():
-            raise ValueError(f"another metric has a label {shown(value)} already; choose another name")
+            raise ValueError(f"another metric has a label {quoted(value)} already; choose another name")
         if info.data.get("service") == value:
-            raise ValueError(f"expected another name than metrics.labels.service, {shown(value)}")
+            raise ValueError(f"expected another name than metrics.labels.service, {quoted(value)}")
         return value
 
 
-class Metrics(Section):
+class MetricsSettings(Section):
     """What is exposed."""
 
     labels: Labels = Field(
@@ -181,7 +183,7 @@ class Sharding(Section):
         name = HOST_NAME.get()
         match = re.search(r"-([0-9]{1,9})$", name.partition(".")[0])
         if match is None:
-            raise ValueError(f"auto needs a host name that ends in its ordinal, such as exporter-3, not {shown(name)}")
+            raise ValueError(f"auto needs a host name that ends in its ordinal, such as exporter-3, not {quoted(name)}")
         return int(match[1])
 
     @field_validator("shard")
@@ -249,9 +251,9 @@ class Settings(BaseSettings, Section):
     journal: types.File | None = Field(
         default=None, description="The file in which counters and runs survive a restart."
     )
-    metrics: Metrics = Field(default=Metrics(), description="What is exposed.")
+    metrics: MetricsSettings = Field(default=MetricsSettings(), description="What is exposed.")
     sharding: Sharding = Field(default=Sharding(), description="Which part of the jobs this process polls.")
-    projects: Annotated[Mapping[types.ProjectName, Project], BeforeValidator(_projects)] = Field(
+    projects: Annotated[Mapping[types.ProjectName, ProjectSettings], BeforeValidator(_projects)] = Field(
         default={}, description="The projects of the cloud, each under a name of ours ([a-z0-9_-]+, no __)."
     )
     jobs: Annotated[tuple[Job, ...], SkipValidation] = Field(

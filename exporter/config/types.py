@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from exporter.config import files, urls
 from exporter.model import units
-from exporter.model.messages import Expected, nearest, shown
+from exporter.model.messages import Expected, nearest, quoted
 from exporter.services.clouds import REGION
 from exporter.services.request import FOLDERS
 
@@ -100,14 +100,14 @@ def _label(text: str) -> str:
     if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", text):
         raise Expected("a label name of letters, digits and underscores that starts with no digit", text)
     if text.startswith("__"):
-        raise ValueError(f"{shown(text)} starts with two underscores, which Prometheus keeps for itself")
+        raise ValueError(f"{quoted(text)} starts with two underscores, which Prometheus keeps for itself")
     return str(text)
 
 
 def _project_name(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9_-]+", text) or "__" in text:
         raise ValueError(
-            f"{shown(text)} cannot name a project; "
+            f"{quoted(text)} cannot name a project; "
             "expected small letters, digits, - and _, and no two _ beside each other"
         )
     return str(text)
@@ -129,7 +129,7 @@ def opaque(text: str) -> str:
 def path_part(text: str) -> str:
     """Return text that becomes a part of a path as it is. Raises ``ValueError`` for what no path can say."""
     if text in FOLDERS:
-        raise ValueError(f"expected a name that a URL can say; {shown(text)} means a folder there")
+        raise ValueError(f"expected a name that a URL can say; {quoted(text)} means a folder there")
     return opaque(text)
 
 
@@ -138,7 +138,7 @@ def _zone(text: str) -> ZoneInfo:
         return ZoneInfo(text)
     except (KeyError, ValueError, OSError):
         near = nearest(text, available_timezones()) or "Asia/Shanghai"
-        raise ValueError(f'unknown time zone {shown(text)}; did you mean "{near}"?') from None
+        raise ValueError(f'unknown time zone {quoted(text)}; did you mean "{near}"?') from None
 
 
 def _secret(text: str) -> SecretStr:
@@ -150,12 +150,12 @@ def _secret(text: str) -> SecretStr:
 
 SWITCH: Final = {"true": True, "false": False, "yes": True, "no": False, "on": True, "off": False}
 
-_as_duration: Final = Written(units.duration)
+_as_duration: Final = Written(units.duration_text)
 _reads_duration: Final = reading("a duration such as 30s or 5m", units.seconds)
 
 Duration = Annotated[float, _reads_duration, _as_duration]
-Timeout = Annotated[float, at_least(0.001, units.duration), _reads_duration, _as_duration]
-Interval = Annotated[float, at_least(1, units.duration), _reads_duration, _as_duration]
+Timeout = Annotated[float, at_least(0.001, units.duration_text), _reads_duration, _as_duration]
+Interval = Annotated[float, at_least(1, units.duration_text), _reads_duration, _as_duration]
 Rate = Annotated[float, reading("a rate such as 5/s or 120/m", units.rate), Written(lambda value: f"{value:g}/s")]
 Switch = Annotated[bool, reading("true or false", _switch), Written(lambda value: str(value).lower())]
 Count = Annotated[int, at_least(1), reading("a whole number", whole)]
@@ -166,7 +166,7 @@ Region = Annotated[str, reading("a region such as cn-north-4", _region)]
 Opaque = Annotated[str, reading("text", opaque)]
 PathPart = Annotated[str, reading("text", path_part)]
 Listen = Annotated[tuple[str, ...], BeforeValidator(_addresses), Written(", ".join)]
-EndpointUrl = Annotated[str, reading("a URL", urls.endpoint)]
+EndpointUrl = Annotated[str, reading("a URL", urls.endpoint_url)]
 ProxyUrl = Annotated[str, reading("a URL", urls.proxy)]
 Zone = Annotated[ZoneInfo, reading("a time zone", _zone)]
 Secret = Annotated[SecretStr, reading("text", _secret)]

@@ -31,7 +31,7 @@ def listen(text: str) -> str:
     return str(text)
 
 
-def endpoint(text: str) -> str:
+def endpoint_url(text: str) -> str:
     """Return the URL of a service without a slash at its end. Raises ``ValueError``."""
     url = _url(text, ("https", "http"), "a URL such as https://dli.example.com")
     if url.scheme == "http" and not is_loopback(url.hostname or ""):

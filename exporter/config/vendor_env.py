@@ -24,7 +24,7 @@ from exporter.config.constraints import needs_iam
 from exporter.config.errors import ENVIRONMENT, Mistake, SourcePosition
 from exporter.config.project import Cloud
 from exporter.config.tree import MappingNode, Text
-from exporter.model.messages import shown
+from exporter.model.messages import quoted
 from exporter.services import clouds, registry
 from exporter.services.clouds import REGION
 
@@ -36,7 +36,7 @@ Names = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class _Family:
     """Variables that one tool reads together."""
 
     signs: Names
@@ -46,13 +46,13 @@ class Family:
     optional: Names = field(default_factory=dict)
 
 
-def _access_key(key_id: tuple[str, ...], secret: tuple[str, ...], security_token: str) -> Family:
+def _access_key(key_id: tuple[str, ...], secret: tuple[str, ...], security_token: str) -> _Family:
     signs = {"access_key.key_id": key_id, "access_key.secret": secret}
-    return Family(signs, optional={"access_key.security_token": (security_token,)})
+    return _Family(signs, optional={"access_key.security_token": (security_token,)})
 
 
-def _password(user: str, password: str, domain: tuple[str, ...]) -> Family:
-    return Family({"password.user": (user,), "password.password": (password,)}, {"password.domain": domain})
+def _password(user: str, password: str, domain: tuple[str, ...]) -> _Family:
+    return _Family({"password.user": (user,), "password.password": (password,)}, {"password.domain": domain})
 
 
 FAMILIES: Final = (
@@ -63,8 +63,8 @@ FAMILIES: Final = (
         ("OS_SECRET_KEY", "OS_ACCESS_KEY_SECRET", "OS_SK"),
         "OS_SECURITY_TOKEN",
     ),
-    Family({"token": ("HW_AUTH_TOKEN",)}),
-    Family({"token": ("OS_TOKEN",)}),
+    _Family({"token": ("HW_AUTH_TOKEN",)}),
+    _Family({"token": ("OS_TOKEN",)}),
     _password("HW_USER_NAME", "HW_USER_PASSWORD", ("HW_DOMAIN_NAME",)),
     _password("OS_USERNAME", "OS_PASSWORD", ("OS_USER_DOMAIN_NAME", "OS_DOMAIN_NAME")),
 )
@@ -78,7 +78,7 @@ PROJECTS: Final = (
     ("project_name", ("OS_PROJECT_NAME", "OS_TENANT_NAME")),
 )
 CLOUD: Final = "HW_CLOUD"
-IAM: Final = ("HUAWEICLOUD_SDK_IAM_ENDPOINT", "HW_AUTH_URL", "OS_AUTH_URL")
+_IAM: Final = ("HUAWEICLOUD_SDK_IAM_ENDPOINT", "HW_AUTH_URL", "OS_AUTH_URL")
 CLOUDS: Final = {
     "myhuaweicloud.com": Cloud.HUAWEICLOUD.value,
     "myhuaweicloud.eu": Cloud.HUAWEICLOUD.value,
@@ -153,7 +153,7 @@ def _is_otc(url: str) -> bool:
 
 
 def _find_iam(project: MappingNode, environ: Mapping[str, str]) -> None:
-    name = _set(IAM, environ)
+    name = _set(_IAM, environ)
     endpoints = project.get("endpoints")
     if not name or not needs_iam(project) or not isinstance(endpoints, MappingNode | None):
         return
@@ -175,7 +175,7 @@ def _find_hosts(project: MappingNode, environ: Mapping[str, str]) -> None:
     if endpoints is None:
         endpoints = MappingNode(SourcePosition(ENVIRONMENT))
         project.put("endpoints", endpoints.place, endpoints)
-    hosts = {"iam": clouds.IAM, **{service: adapter.hosts for service, adapter in registry.load().items()}}
+    hosts = {"iam": clouds.IAM, **{service: adapter.hosts for service, adapter in registry.load_services().items()}}
     for service, each in hosts.items():
         if endpoints.get(service) is None:
             _put(endpoints, service, CLOUD, each.below(_domain(environ), region))
@@ -197,12 +197,12 @@ def _no_cloud(project: MappingNode) -> list[Mistake]:
     if not isinstance(cloud, Text) or cloud.place.variable != CLOUD or str(cloud) in set(Cloud):
         return []
     _put(project, "cloud", CLOUD, Cloud.HUAWEICLOUD.value)
-    sentence = f"expected the domain of a cloud such as {next(iter(CLOUDS))}, not {shown(cloud)}"
+    sentence = f"expected the domain of a cloud such as {next(iter(CLOUDS))}, not {quoted(cloud)}"
     remedy = "for any other set cloud: custom and its endpoints in the configuration"
     return [Mistake(SourcePosition(ENVIRONMENT, variable=CLOUD), (), f"{sentence}; {remedy}")]
 
 
-def _half(family: Family, environ: Mapping[str, str]) -> list[Mistake]:
+def _half(family: _Family, environ: Mapping[str, str]) -> list[Mistake]:
     """Tell what is missing in a family, by the names that belong to the one that is set."""
     wanted = [*family.signs.values(), *family.needed.values()]
     names, given = next((names, name) for names in family.signs.values() if (name := _set(names, environ)))
@@ -214,7 +214,7 @@ def _half(family: Family, environ: Mapping[str, str]) -> list[Mistake]:
     return [Mistake(SourcePosition(ENVIRONMENT, variable=missing[0]), (), sentence)]
 
 
-def _credentials(family: Family, environ: Mapping[str, str]) -> MappingNode:
+def _credentials(family: _Family, environ: Mapping[str, str]) -> MappingNode:
     credentials = MappingNode(SourcePosition(ENVIRONMENT))
     for path, names in {**family.signs, **family.needed, **family.optional}.items():
         name = _set(names, environ)

@@ -20,9 +20,9 @@ from exporter.config.section import Section
 from exporter.config.tree import MappingNode, Text, place_of, without_halves
 from exporter.config.web_tls import ClientAuth, TlsError, TlsServer
 from exporter.model.errors import SettingsError
-from exporter.model.messages import instead, shown
+from exporter.model.messages import instead, quoted
 
-HEADERS: Final[Mapping[str, tuple[str, ...]]] = {
+_HEADERS: Final[Mapping[str, tuple[str, ...]]] = {
     "Strict-Transport-Security": (),
     "X-Content-Type-Options": ("nosniff",),
     "X-Frame-Options": ("deny", "sameorigin"),
@@ -38,11 +38,11 @@ _HASH: Final = re.compile(r"\$2[abxy]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{5
 
 def _header(name: str, text: str) -> str | None:
     """Return what is wrong with a header."""
-    allowed = HEADERS.get(name)
+    allowed = _HEADERS.get(name)
     if allowed is None:
-        return f"this header cannot be set{instead(name, HEADERS)}"
+        return f"this header cannot be set{instead(name, _HEADERS)}"
     if allowed and text not in allowed:
-        return f"expected {' or '.join(allowed)}, not {shown(text)}"
+        return f"expected {' or '.join(allowed)}, not {quoted(text)}"
     if not (text.isascii() and text.isprintable()):
         return "expected one line of printable ASCII characters"
     return None
@@ -72,7 +72,7 @@ class RateLimit(Section):
     """Requests that may come at once."""
 
 
-class File(Section):
+class _File(Section):
     """The whole file."""
 
     tls_server_config: TlsServer = TlsServer()
@@ -104,7 +104,7 @@ def read(path: Path) -> WebConfig:
     seen = fingerprint(path)  # before it is read: what changes meanwhile is to be noticed
     place = _start(path)
     try:
-        root, doubled = yaml_reader.parse(yaml_reader.decoded(yaml_reader.content(path)), place)
+        root, doubled = yaml_reader.parse_yaml(yaml_reader.decoded(yaml_reader.configuration_bytes(path)), place)
     except FileNotFoundError:
         raise SettingsError([f"{path}: there is no such file; mount it or correct web.config_file"]) from None
     except yaml_reader.YamlError as error:
@@ -119,7 +119,7 @@ def read(path: Path) -> WebConfig:
     try:
         found = _checked(root, mistakes)
     except ValidationError as error:
-        mistakes += explanations.mistakes(error, root, File)
+        mistakes += explanations.explained(error, root, _File)
     except TlsError as error:
         mistakes.append(_at(root, error.key, str(error)))
     if mistakes or found is None:
@@ -131,9 +131,9 @@ def fingerprint(path: Path) -> bytes:
     """Return what is different whenever the file or one that it names is; also if one is gone. Call it in a thread."""
     digest = blake2b(digest_size=16)
     try:
-        content = yaml_reader.content(path)
+        content = yaml_reader.configuration_bytes(path)
         digest.update(content)
-        root, _ = yaml_reader.parse(yaml_reader.decoded(content), _start(path))
+        root, _ = yaml_reader.parse_yaml(yaml_reader.decoded(content), _start(path))
     except (OSError, yaml_reader.YamlError) as error:
         digest.update(repr(error).encode())
         return digest.digest()
@@ -141,7 +141,7 @@ def fingerprint(path: Path) -> bytes:
     for key in FILES:
         try:
             named = table.get(key)
-            digest.update(files.read(files.path(named)) if isinstance(named, Text) else b"")
+            digest.update(files.read_file(files.path(named)) if isinstance(named, Text) else b"")
         except ValueError as error:
             digest.update(str(error).encode())
         digest.update(b"\0")
@@ -163,7 +163,7 @@ def _checked(root: MappingNode, mistakes: list[Mistake]) -> WebConfig:
         if isinstance(node, Text) and (sentence := _header(name, node)) is not None:
             path = (HTTP, "headers", name)
             mistakes.append(Mistake(place_of(root, path), path, sentence))
-    said = File.model_validate(dict(root))
+    said = _File.model_validate(dict(root))
     tls, sans = said.tls_server_config, said.tls_server_config.client_allowed_sans
     return WebConfig(
         tls=web_tls.context_of(tls) if web_tls.enabled(table) and not mistakes else None,
@@ -175,7 +175,7 @@ def _checked(root: MappingNode, mistakes: list[Mistake]) -> WebConfig:
     )
 
 
-def _warnings(said: File, table: MappingNode) -> Iterator[str]:
+def _warnings(said: _File, table: MappingNode) -> Iterator[str]:
     tls = said.tls_server_config
     if table and not web_tls.enabled(table):
         yield f"{TLS}: nothing in it turns TLS on; set cert_file and key_file"

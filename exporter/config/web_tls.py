@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from exporter.config import files, types
 from exporter.config.section import Section
 from exporter.config.tree import MappingNode, Text
-from exporter.model.messages import instead, shown
+from exporter.model.messages import instead, quoted
 
 CIPHERS: Final = {
     "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": "ECDHE-ECDSA-AES128-GCM-SHA256",
@@ -92,7 +92,7 @@ def _authorities(content: bytes) -> bytes:
 
 def _known(word: str, what: str, known: Mapping[str, object]) -> str:
     if word not in known:
-        raise ValueError(f"unknown {what} {shown(word)}{instead(word, known)}")
+        raise ValueError(f"unknown {what} {quoted(word)}{instead(word, known)}")
     return str(word)
 
 
@@ -106,7 +106,7 @@ def _client_auth(text: str) -> ClientAuth:
     return ClientAuth(text)
 
 
-_File = Annotated[bytes, types.reading("the path of a file", lambda text: files.read(files.path(text)))]
+_File = Annotated[bytes, types.reading("the path of a file", lambda text: files.read_file(files.path(text)))]
 _Inline = Annotated[bytes, types.reading("text in PEM form", str.encode)]
 _Version = Annotated[str, types.reading("a version", lambda text: _known(text, "TLS version", VERSIONS))]
 _Cipher = Annotated[str, types.reading("a cipher suite", lambda text: _known(text, "cipher suite", CIPHERS))]

@@ -42,7 +42,7 @@ PROBLEMS: Final = {
     "found undefined tag handle": 'a YAML tag (a word after "!") means nothing here; put the text in quotes',
 }
 """What libyaml says, and what that is to who wrote the file. Nothing of the text is repeated: it may be a secret."""
-OTHERWISE: Final = "this line, or the one before it, cannot be read; check quotes, colons, brackets and indentation"
+_OTHERWISE: Final = "this line, or the one before it, cannot be read; check quotes, colons, brackets and indentation"
 # libyaml where the wheel brings it: a file of 100,000 jobs takes seconds instead of a minute
 LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -56,12 +56,12 @@ class YamlError(ValueError):
         self.line = line
 
 
-def read(path: Path) -> tuple[MappingNode, list[YamlError]]:
+def read_configuration(path: Path) -> tuple[MappingNode, list[YamlError]]:
     """Read a configuration file: its top table and the keys that stand twice in it.
 
     Raises :class:`YamlError` if it cannot be read at all.
     """
-    root, doubled = parse(read_text(path), SourcePosition(str(path), folder=path.absolute().parent))
+    root, doubled = parse_yaml(read_text(path), SourcePosition(str(path), folder=path.absolute().parent))
     if root is None:
         raise YamlError("the file is empty; config/minimal.yaml is a place to start")
     if not isinstance(root, MappingNode):
@@ -73,12 +73,12 @@ def read(path: Path) -> tuple[MappingNode, list[YamlError]]:
 def read_text(path: Path) -> str:
     """Return the text of a file; raises :class:`YamlError` with the remedy if there is none to be had."""
     try:
-        return decoded(content(path))
+        return decoded(configuration_bytes(path))
     except FileNotFoundError:
         raise YamlError("there is no such file; correct --config or EXPORTER_CONFIG") from None
 
 
-def content(path: Path) -> bytes:
+def configuration_bytes(path: Path) -> bytes:
     """Return the bytes of a file; raises ``FileNotFoundError``, else :class:`YamlError` with the remedy."""
     try:
         data = read_regular(path, LARGEST + 1)
@@ -104,7 +104,7 @@ def decoded(data: bytes) -> str:
         raise YamlError("the file is not UTF-8 text; save it as UTF-8", line) from None
 
 
-def parse(text: str, place: SourcePosition) -> tuple[Node, list[YamlError]]:
+def parse_yaml(text: str, place: SourcePosition) -> tuple[Node, list[YamlError]]:
     """Read one YAML document: its tree, and the keys that stand twice in one mapping."""
     try:
         loader = LOADER(text)
@@ -127,7 +127,7 @@ def _broken(error: yaml.YAMLError, text: str) -> YamlError:
     if mark and text[: mark.index + 1].rpartition("\n")[2].strip(" ").startswith("\t"):
         return YamlError("not valid YAML: a tab where the line begins; indent by spaces", line)
     problem = str(getattr(error, "problem", ""))
-    sentence = next((said for words, said in PROBLEMS.items() if words in problem), OTHERWISE)
+    sentence = next((said for words, said in PROBLEMS.items() if words in problem), _OTHERWISE)
     return YamlError(f"not valid YAML: {sentence}", line)
 
 

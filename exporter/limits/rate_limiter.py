@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, TypeAlias
 from exporter.limits.circuit_breaker import CircuitBreaker, Ticket
 from exporter.model.units import LONGEST_WAIT, THROTTLE_WAIT
 
-Key: TypeAlias = Hashable
+BucketKey: TypeAlias = Hashable
 """What waits for a call: a job's key, or whatever else makes calls. Keys are never compared."""
 LOWERED: Final = 0.5
 """What is left of the rate after a refusal: enough for another tool that takes as much as we do."""
@@ -33,7 +33,7 @@ class Start(NamedTuple):
     """A poll that may start."""
 
     due: float
-    key: Key
+    key: BucketKey
     ticket: Ticket
     """The right to make its call."""
     gate: CircuitBreaker
@@ -58,7 +58,7 @@ class Budget:
         self._last = began + self._tolerance - max(0.0, self._gap - 60)
         self._paused_until = self._settled = float("-inf")
         self._share = 1.0
-        self._waiting: dict[CircuitBreaker, list[tuple[float, float, int, Key]]] = {}
+        self._waiting: dict[CircuitBreaker, list[tuple[float, float, int, BucketKey]]] = {}
         self._serial = count()
 
     def configure(self, rate: float) -> None:
@@ -69,7 +69,7 @@ class Budget:
         self._gap = 60 / steady * (1 + 1e-9)  # never short of it by rounding
         self._tolerance = (burst - 1) * self._gap
 
-    def wait_for(self, key: Key, due: float, deadline: float, gate: CircuitBreaker) -> None:
+    def wait_for(self, key: BucketKey, due: float, deadline: float, gate: CircuitBreaker) -> None:
         """Queue a job; *gate* is the circuit breaker of its identity, because projects of one user share a bucket."""
         heapq.heappush(self._waiting.setdefault(gate, []), (deadline, due, next(self._serial), key))
 
@@ -93,22 +93,22 @@ class Budget:
     def _deadline(self, gate: CircuitBreaker) -> tuple[float, float]:
         return self._waiting[gate][0][:2]
 
-    def give_up(self, gate: CircuitBreaker) -> Iterator[Key]:
+    def give_up(self, gate: CircuitBreaker) -> Iterator[BucketKey]:
         """Take out and yield the jobs that wait for *gate*, without a call."""
         for _, _, _, key in sorted(self._waiting.pop(gate, ())):
             yield key
 
-    def give_up_all(self) -> Iterator[Key]:
+    def give_up_all(self) -> Iterator[BucketKey]:
         """Remove and yield every waiting key, without a call."""
         for gate in list(self._waiting):
             yield from self.give_up(gate)
 
-    def waiting(self) -> Iterator[Key]:
+    def waiting(self) -> Iterator[BucketKey]:
         """Yield every waiting key."""
         for waiting in self._waiting.values():
             yield from (each[-1] for each in waiting)
 
-    def forget(self, keys: Collection[Key]) -> None:
+    def forget(self, keys: Collection[BucketKey]) -> None:
         """Remove some keys from the queue."""
         for gate, waiting in self._waiting.items():
             self._waiting[gate] = [each for each in waiting if each[-1] not in keys]
@@ -169,7 +169,7 @@ class Limiter:
         self._budgets: dict[Hashable, Budget] = {}
 
     def wait_for(
-        self, bucket: Hashable, rate: float, key: Key, due: float, deadline: float, gate: CircuitBreaker
+        self, bucket: Hashable, rate: float, key: BucketKey, due: float, deadline: float, gate: CircuitBreaker
     ) -> None:
         """Queue a job; *rate* is the bucket's as configured now, in calls a second, *gate* its circuit breaker."""
         budget = self._budgets.get(bucket)
@@ -210,21 +210,21 @@ class Limiter:
             return None
         return min((budget.ready_in(now) for budget in self._open()), default=None)
 
-    def turn_away(self, gate: CircuitBreaker) -> Iterator[Key]:
+    def turn_away(self, gate: CircuitBreaker) -> Iterator[BucketKey]:
         """Take out and yield the jobs that wait for a call through *gate*."""
         for budget in self._budgets.values():
             yield from budget.give_up(gate)
 
-    def turn_all_away(self) -> Iterator[Key]:
+    def turn_all_away(self) -> Iterator[BucketKey]:
         """Remove and yield every waiting key."""
         for budget in self._budgets.values():
             yield from budget.give_up_all()
 
-    def waiting(self) -> set[Key]:
+    def waiting(self) -> set[BucketKey]:
         """Return every waiting key."""
         return {key for budget in self._budgets.values() for key in budget.waiting()}
 
-    def forget(self, keys: Collection[Key]) -> None:
+    def forget(self, keys: Collection[BucketKey]) -> None:
         """Remove some keys from the queues of all budgets."""
         for budget in self._budgets.values():
             budget.forget(keys)

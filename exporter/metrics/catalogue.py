@@ -12,15 +12,15 @@ from exporter.metrics.family import (
     LAST_POLL,
     PREFIX,
     Family,
-    count,
-    failure,
+    count_family,
+    failure_samples,
     failures,
     gauge,
     info,
     one,
     run_info,
     runs,
-    shown,
+    sample,
     states,
     total,
 )
@@ -71,26 +71,26 @@ _FAMILIES: Final = (
         "progress_ratio",
         "ratio",
         "Progress from 0 to 1; 1 once the run succeeded; absent where the vendor gives none",
-        shown(lambda shown: shown.progress),
+        sample(lambda sample: sample.progress),
     ),
     gauge(
         "incremental",
         "",
         "1 if the run is an incremental migration, such as a scheduled one for the dates since the last, else 0; most"
         " such runs end",
-        shown(lambda shown: None if shown.incremental is None else float(shown.incremental)),
+        sample(lambda sample: None if sample.incremental is None else float(sample.incremental)),
     ),
     gauge(
         "start_timestamp_seconds",
         "seconds",
         "Unix time in seconds when the newest run began",
-        shown(lambda shown: shown.start),
+        sample(lambda sample: sample.start),
     ),
     gauge(
         "end_timestamp_seconds",
         "seconds",
         "Unix time in seconds when the newest run ended; absent while it runs",
-        shown(lambda shown: shown.end),
+        sample(lambda sample: sample.end),
     ),
     Family(
         PREFIX + "last_progress_timestamp_seconds",
@@ -138,7 +138,7 @@ _FAMILIES: Final = (
         "",
         "Always 1, only of a run that failed; code is the first of the vendor's codes that the service gives as the"
         " reason, else other",
-        failure,
+        failure_samples,
         labels=("code",),
     ),
 )
@@ -156,7 +156,7 @@ def families(declared: Declared) -> tuple[Family, ...]:
     )
     common = (_with_sources(each, declared.sources) for each in (*_FAMILIES[:3], whose, *_FAMILIES[3:]))
     totals = (total(each) for each in declared.measures if each.total)
-    return (*common, *map(count, declared.measures), *totals)
+    return (*common, *map(count_family, declared.measures), *totals)
 
 
 def _with_sources(family: Family, sources: Mapping[str, str]) -> Family:

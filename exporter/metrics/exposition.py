@@ -37,24 +37,24 @@ class _Blocks:
 
     def empty(self, slot: int) -> bool:
         """Whether the slot holds nothing."""
-        number, at = divmod(slot, BLOCK)
-        if number >= len(self._ends) or (ends := self._ends[number]) is None:
+        _number, at = divmod(slot, BLOCK)
+        if _number >= len(self._ends) or (ends := self._ends[_number]) is None:
             return True
         return ends[at] == (ends[at - 1] if at else 0)
 
     def put(self, slot: int, chunk: bytes) -> None:
         """Put *chunk* in the place of what the slot holds."""
-        number, at = divmod(slot, BLOCK)
-        while len(self.texts) <= number:
+        _number, at = divmod(slot, BLOCK)
+        while len(self.texts) <= _number:
             self.texts.append(b"")
             self._ends.append(None)
-        text, ends = self.texts[number], self._ends[number]
+        text, ends = self.texts[_number], self._ends[_number]
         if ends is None:
-            ends = self._ends[number] = array("I", bytes(4 * BLOCK))
+            ends = self._ends[_number] = array("I", bytes(4 * BLOCK))
         start, end = ends[at - 1] if at else 0, ends[at]
         if text[start:end] == chunk:
             return
-        self.texts[number] = b"".join((text[:start], chunk, text[end:]))
+        self.texts[_number] = b"".join((text[:start], chunk, text[end:]))
         if grown := len(chunk) - (end - start):
             for later in range(at, BLOCK):
                 ends[later] += grown
@@ -92,7 +92,7 @@ class _Lines:
         return self._blocks.texts
 
     def _line(self, key: tuple[str, str], values: tuple[str, ...], value: float) -> str:
-        return self._form % (*self._order((*key, *map(escaped, values))), number(value))
+        return self._form % (*self._order((*key, *map(escaped, values))), _number(value))
 
 
 class Exposition:
@@ -176,7 +176,7 @@ def escaped(text: str) -> str:
     return text.translate(ESCAPES)
 
 
-def number(value: float) -> str:
+def _number(value: float) -> str:
     """Write a value as prometheus_client does."""
     if type(value) is int and 0 <= value < 1_000_000:
         return f"{value}.0"  # by far the most

@@ -50,7 +50,7 @@ def one(value: Callable[[Record], float | None]) -> Callable[[Record], Samples]:
     return read
 
 
-def shown(value: Callable[[Snapshot], float | None]) -> Callable[[Record], Samples]:
+def sample(value: Callable[[Snapshot], float | None]) -> Callable[[Record], Samples]:
     """Read one sample from the last answer, none where it says nothing or is too old."""
 
     return one(lambda record: None if record.shown is None else value(record.shown))
@@ -68,10 +68,10 @@ def info(identity: Sequence[str]) -> Callable[[Record], Samples]:
 
 def run_info(record: Record) -> Samples:
     """Read which run is shown and the vendor's own word for its state; nothing of a job that never ran."""
-    shown = record.shown
-    if shown is None or not (shown.run.label or shown.native_state):
+    sample = record.shown
+    if sample is None or not (sample.run.label or sample.native_state):
         return ()
-    return (((shown.run.label, shown.native_state), 1),)
+    return (((sample.run.label, sample.native_state), 1),)
 
 
 def failures(record: Record) -> Samples:
@@ -80,14 +80,14 @@ def failures(record: Record) -> Samples:
     if not record.failures:
         return _UNFAILED
     zeros = dict.fromkeys(ALWAYS_COUNTED, 0)
-    return (((reason.value,), count) for reason, count in {**zeros, **record.failures}.items())
+    return (((reason.value,), count_family) for reason, count_family in {**zeros, **record.failures}.items())
 
 
 def states(record: Record) -> Samples:
     """Read all states, 1 for the one that holds."""
 
-    shown = record.shown
-    return () if shown is None else [(labels, float(state is shown.state)) for state, labels in _STATES]
+    sample = record.shown
+    return () if sample is None else [(labels, float(state is sample.state)) for state, labels in _STATES]
 
 
 def runs(record: Record) -> Samples:
@@ -108,7 +108,7 @@ def total(declared: MeasureFamily) -> Family:
     return Family(f"{PREFIX}runs_{name}_total", "counter", text, read, unit=declared.unit)
 
 
-def failure(record: Record) -> Samples:
+def failure_samples(record: Record) -> Samples:
     """Read the code of a run that failed."""
 
     code = record.shown and record.shown.failure_code
@@ -128,7 +128,7 @@ def gauge(
     return Family(PREFIX + name, "gauge", text + LAST_POLL, read, labels, unit, measure=measure)
 
 
-def count(declared: MeasureFamily) -> Family:
+def count_family(declared: MeasureFamily) -> Family:
     """Return the metric of the measures of one name."""
     name, label = declared.name, declared.label
     read = _read_all(name)
@@ -141,10 +141,10 @@ def count(declared: MeasureFamily) -> Family:
 
 def _read_each(measures: Sequence[Measure], *, labelled: bool) -> Callable[[Record], Samples]:
     def read(record: Record) -> Samples:
-        shown = record.shown
-        if shown is None or not shown.counts:
+        sample = record.shown
+        if sample is None or not sample.counts:
             return ()
-        counts = shown.counts
+        counts = sample.counts
         return [((each.label,) if labelled else (), counts[each]) for each in measures if each in counts]
 
     return read

@@ -22,11 +22,11 @@ from exporter import __version__
 from exporter.metrics.watched import WatchedCounter, WatchedGauge
 
 M = TypeVar("M", Counter, Gauge)
-PREFIX = "huaweicloud_job_exporter"
+_PREFIX = "huaweicloud_job_exporter"
 LAG_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 CALL_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 RENDER_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
-DROPPED = "Series left out because metrics.max_series was reached, counted each time a job is left out"
+_DROPPED = "Series left out because metrics.max_series was reached, counted each time a job is left out"
 
 BUDGET = (
     "Calls a second that a limit class may make now: as configured, divided by the shards; less for a time after the"
@@ -223,8 +223,8 @@ class Telemetry:
     def watch(self, series: Callable[[], int], dropped: Callable[[], int]) -> None:
         """Read the number of the jobs' series and of those left out at every scrape."""
         self._gauge("series", "Series of the jobs on /metrics now").set_function(series)
-        self.catalogue.append((f"{PREFIX}_series_dropped_total", "counter", DROPPED, ()))
-        self.registry.register(WatchedCounter(f"{PREFIX}_series_dropped", DROPPED, dropped))
+        self.catalogue.append((f"{_PREFIX}_series_dropped_total", "counter", _DROPPED, ()))
+        self.registry.register(WatchedCounter(f"{_PREFIX}_series_dropped", _DROPPED, dropped))
 
     def watch_budgets(
         self,
@@ -270,16 +270,16 @@ class Telemetry:
     def _watched(
         self, name: str, text: str, labels: tuple[str, ...], read: Callable[[], Mapping[tuple[str, ...], float]]
     ) -> None:
-        self.catalogue.append((f"{PREFIX}_{name}", "gauge", text, labels))
-        self.registry.register(WatchedGauge(f"{PREFIX}_{name}", text, labels, read))
+        self.catalogue.append((f"{_PREFIX}_{name}", "gauge", text, labels))
+        self.registry.register(WatchedGauge(f"{_PREFIX}_{name}", text, labels, read))
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
-        self.catalogue.append((f"{PREFIX}_{name}", "gauge", text, labels))
-        return self._kept(Gauge(f"{PREFIX}_{name}", text, labels, registry=self.registry), labels)
+        self.catalogue.append((f"{_PREFIX}_{name}", "gauge", text, labels))
+        return self._kept(Gauge(f"{_PREFIX}_{name}", text, labels, registry=self.registry), labels)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        self.catalogue.append((f"{PREFIX}_{name}_total", "counter", text, labels))
-        return self._kept(Counter(f"{PREFIX}_{name}", text, labels, registry=self.registry), labels)
+        self.catalogue.append((f"{_PREFIX}_{name}_total", "counter", text, labels))
+        return self._kept(Counter(f"{_PREFIX}_{name}", text, labels, registry=self.registry), labels)
 
     def _kept(self, metric: M, labels: tuple[str, ...]) -> M:
         if "project" in labels:
@@ -287,5 +287,5 @@ class Telemetry:
         return metric
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-        self.catalogue.append((f"{PREFIX}_{name}", "histogram", text, labels))
-        return Histogram(f"{PREFIX}_{name}", text, labels, buckets=buckets, registry=self.registry)
+        self.catalogue.append((f"{_PREFIX}_{name}", "histogram", text, labels))
+        return Histogram(f"{_PREFIX}_{name}", text, labels, buckets=buckets, registry=self.registry)

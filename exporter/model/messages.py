@@ -4,10 +4,10 @@ import difflib
 from collections.abc import Iterable
 from typing import Final
 
-LONGEST: Final = 80
+_LONGEST: Final = 80
 """Characters of a value that a mistake repeats."""
 
-ALIKE: Final = 0.7
+_ALIKE: Final = 0.7
 """How much of two words is to be the same for one to be a slip of the other, 0 to 1: SELECT is no slip of DELETE."""
 
 
@@ -18,7 +18,7 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
-def shown(value: object) -> str:
+def quoted(value: object) -> str:
     """Return a value as it stands in a sentence: quoted, and cut if it is long."""
     if isinstance(value, dict):
         return "a mapping"
@@ -27,7 +27,7 @@ def shown(value: object) -> str:
     if value is None:
         return "nothing"
     text = printable(str(value))
-    return f'"{text}"' if len(text) <= LONGEST else f'"{text[:LONGEST]}..."'
+    return f'"{text}"' if len(text) <= _LONGEST else f'"{text[:_LONGEST]}..."'
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -35,7 +35,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     known = list(known)
     if begun := [name for name in known if len(word) > 2 and name.startswith(word)]:
         return begun[0]
-    if alike := difflib.get_close_matches(word, known, n=1, cutoff=ALIKE):
+    if alike := difflib.get_close_matches(word, known, n=1, cutoff=_ALIKE):
         return alike[0]
     return next((name for name in known if len(word) > 2 and _one_letter_apart(word, name)), None)
 
@@ -57,4 +57,4 @@ class Expected(ValueError):  # noqa: N818 -- the sentence starts with this word
     """A value that is not what its setting takes."""
 
     def __init__(self, what: str, value: object) -> None:
-        super().__init__(f"expected {what}, not {shown(value)}")
+        super().__init__(f"expected {what}, not {quoted(value)}")

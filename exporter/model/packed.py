@@ -5,22 +5,22 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 K = TypeVar("K", bound=Hashable)
-V = TypeVar("V")
+_V = TypeVar("_V")
 
 
-class Packed(Mapping[K, V]):
+class Packed(Mapping[K, _V]):
     """What *items* holds, frozen: a third of a dict's memory."""
 
     __slots__ = ("_places", "_values")
 
-    def __init__(self, items: Mapping[K, V]) -> None:
+    def __init__(self, items: Mapping[K, _V]) -> None:
         self._places: dict[K, int] = _places(tuple(items))
         self._values = tuple(items.values())
 
     def __repr__(self) -> str:
         return f"Packed({dict(self)!r})"
 
-    def __getitem__(self, key: K) -> V:
+    def __getitem__(self, key: K) -> _V:
         return self._values[self._places[key]]
 
     def get(self, key: K, default: Any = None) -> Any:
@@ -37,7 +37,7 @@ class Packed(Mapping[K, V]):
     def __len__(self) -> int:
         return len(self._values)
 
-    def items(self) -> ItemsView[K, V]:
+    def items(self) -> ItemsView[K, _V]:
         """Return all pairs."""
         return dict(zip(self._places, self._values, strict=True)).items()
 

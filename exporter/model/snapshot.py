@@ -34,10 +34,10 @@ class State(StrEnum):
     @property
     def ended(self) -> bool:
         """Whether a run in this state is over."""
-        return self in ENDED
+        return self in _ENDED
 
 
-ENDED: Final = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
+_ENDED: Final = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 
 
 class Measure(NamedTuple):

@@ -14,7 +14,7 @@ THROTTLE_WAIT: Final = 60.0
 
 UNITS: Final = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 """Milliseconds."""
-LONGEST: Final = 3650 * UNITS["d"]
+_LONGEST: Final = 3650 * UNITS["d"]
 _NUMBER: Final = r"([0-9]{1,12}(?:\.[0-9]{1,6})?)"
 _DURATION: Final = re.compile("".join(f"(?:{_NUMBER}{unit})?" for unit in UNITS))
 _RATE: Final = re.compile(_NUMBER + r"/([smh])")
@@ -32,12 +32,12 @@ def seconds(text: str) -> float:
         raise Expected("a duration such as 30s or 5m", text)
     parts = zip(match.groups(), UNITS.values(), strict=True)
     milliseconds = sum((Decimal(part) * unit for part, unit in parts if part is not None), Decimal(0))
-    if milliseconds > LONGEST:
+    if milliseconds > _LONGEST:
         raise Expected("a duration of at most 3650d", text)
     return float(milliseconds / 1000)
 
 
-def duration(value: float) -> str:
+def duration_text(value: float) -> str:
     """Write seconds as a duration, the longest units first; exact to the millisecond."""
     rest = round(value * 1000)
     text = ""

@@ -12,7 +12,7 @@ from exporter.cloud.project import Project
 from exporter.cloud.projects import Projects
 from exporter.limits.breakers import Breakers
 from exporter.limits.circuit_breaker import Ticket, Verdict
-from exporter.limits.rate_limiter import Key, Limiter, Start
+from exporter.limits.rate_limiter import BucketKey, Limiter, Start
 from exporter.model.errors import PollError
 from exporter.model.job import JobKey
 from exporter.model.reason import Reason
@@ -22,7 +22,7 @@ from exporter.polling.results import Results
 from exporter.services.adapter import Adapter
 from exporter.services.request import Ask, Request
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class Turn:
@@ -69,8 +69,8 @@ class Calls:
         """Jobs whose last call went into a dead connection, and put back once."""
 
     async def call(
-        self, project: str, limit: str, patience: float, work: Callable[[Project], Awaitable[T]], tries: int = 1
-    ) -> T:
+        self, project: str, limit: str, patience: float, work: Callable[[Project], Awaitable[_T]], tries: int = 1
+    ) -> _T:
         """Make a call that is no poll, in its turn: *work* makes it and returns what it gave.
 
         *patience* is for how many seconds calls that are more urgent may go first. A call that was refused leads to a
@@ -102,7 +102,7 @@ class Calls:
 
         return offload.asking(ask, self._clock.monotonic)
 
-    async def _call(self, project: str, work: Callable[[Project], Awaitable[T]], ticket: Ticket) -> T:
+    async def _call(self, project: str, work: Callable[[Project], Awaitable[_T]], ticket: Ticket) -> _T:
         await self._breakers.prepare(project, ticket)
         found = await work(self._project(project))
         self.taken(project, ticket)
@@ -149,7 +149,7 @@ class Calls:
         self._each(self._limiter.turn_away(door.gate), lambda waiting: self._turn_away(waiting, why))
         return why
 
-    def _turn_away(self, waiting: Key, why: PollError) -> None:
+    def _turn_away(self, waiting: BucketKey, why: PollError) -> None:
         if isinstance(waiting, Turn):
             if not waiting.granted.done():
                 waiting.granted.set_exception(why)
@@ -158,7 +158,7 @@ class Calls:
             self.dropped.discard(waiting)
             self._results.paused(waiting, why)
 
-    def _each(self, taken_out: Iterable[Key], handle: Callable[[Key], None]) -> None:
+    def _each(self, taken_out: Iterable[BucketKey], handle: Callable[[BucketKey], None]) -> None:
         """Handle what was taken out of the limiter; after a crash none of the rest is lost."""
         left = list(taken_out)[::-1]
         try:
@@ -177,7 +177,7 @@ class Calls:
         if not turn.granted.done():
             turn.granted.set_exception(PollError(Reason.INTERNAL, "the exporter failed to make a call"))
 
-    def fail_lost(self, waiting: Collection[Key]) -> None:
+    def fail_lost(self, waiting: Collection[BucketKey]) -> None:
         """Fail each call that nothing will ever grant; *waiting* is what the limiter knows of."""
         for turn in self._turns - set(waiting):
             self.crashed(turn)
@@ -212,7 +212,7 @@ class Calls:
             return  # a reload that changes other projects costs no call its place in the queue
         self._each(self._limiter.turn_all_away(), self._wait_anew)
 
-    def _wait_anew(self, waiting: Key) -> None:
+    def _wait_anew(self, waiting: BucketKey) -> None:
         if isinstance(waiting, JobKey):
             self._results.again(waiting)
         elif isinstance(waiting, Turn) and not waiting.granted.done():

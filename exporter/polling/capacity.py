@@ -12,7 +12,7 @@ from exporter.polling.schedule import Pace
 Intervals = Mapping[float | None, int]
 """How many jobs have which interval of their own, ``None`` for those that have none."""
 ROUNDING: Final = 1 + 1e-9
-LONGEST: Final = 10**12
+_LONGEST: Final = 10**12
 """Seconds; beyond what can be asked."""
 
 
@@ -127,4 +127,4 @@ def _idle(intervals: Intervals, pace: Pace) -> float:
 
 def _least(needed: Callable[[int], float], allowed: float) -> int:
     """Return the fewest whole seconds at which what is needed is allowed; more seconds need less."""
-    return bisect_left(range(1, LONGEST), True, key=lambda seconds: stretch(needed(seconds), allowed) == 1) + 1
+    return bisect_left(range(1, _LONGEST), True, key=lambda seconds: stretch(needed(seconds), allowed) == 1) + 1

@@ -14,7 +14,7 @@ from exporter.polling.capacity import stretch
 from exporter.polling.plan import Plan
 from exporter.polling.schedule import effective_interval
 
-NOTICEABLE = 1.05
+_NOTICEABLE = 1.05
 """The factor from which on it is logged: the calls that jobs need rise and fall a little as they start and end."""
 
 TELL = 60.0
@@ -102,7 +102,7 @@ class Demand:
             if bucket in self._lowered and self._limiter.rate(bucket, rate, self._now()) > 0.999 * rate:
                 self._lowered.discard(bucket)
                 self._log.info("limit restored", **facts, calls_a_second=rate)
-            if factor >= NOTICEABLE and not told:
+            if factor >= _NOTICEABLE and not told:
                 self._told.add(bucket)
                 needed, allowed = round(self._needed[bucket], 1), round(self._allowed(bucket, rate), 1)
                 minute = {"calls_a_minute_needed": needed, "calls_a_minute_allowed": allowed}

@@ -27,7 +27,7 @@ from exporter.runs import accounting, run_history
 from exporter.supervise import survive
 
 
-class History:
+class HistoryReader:
     """The readings under way, at most one a job."""
 
     def __init__(
@@ -83,7 +83,7 @@ class History:
         )
         project_id = self._plan.fleet.projects[job.project].project_id  # it is known, because a poll of the job worked
         try:
-            found = await run_history.read(adapter.past, job, project_id, record.ledger, ask)
+            found = await run_history.read_history(adapter.past, job, project_id, record.ledger, ask)
         except PollError as error:
             self._log.debug("history failed", **job.names, reason=error.reason.value, error=error.sentence)
             if error.reason not in {Reason.AUTH, Reason.THROTTLED}:  # these are logged for all calls alike
@@ -93,7 +93,7 @@ class History:
         self._miss(job, found)
         self.outages.worked(job.key)
 
-    def _miss(self, job: Job, found: run_history.History) -> None:
+    def _miss(self, job: Job, found: run_history.RunsRead) -> None:
         """Count and log runs that the cloud kept to itself: they are in no counter, and no other reading finds them."""
         if found.missing == 0:
             return

@@ -5,7 +5,7 @@ from typing import Any
 
 from exporter.model.job import JobKey
 from exporter.model.record import Record
-from exporter.polling.list_merge import LIVE
+from exporter.polling.list_merge import LIVE_STATES
 from exporter.services.listing import Lister, ListQuery
 
 
@@ -16,7 +16,7 @@ def views(records: Iterable[Record], lister: Lister[Any], *, moved: bool) -> dic
     """
     found: dict[ListQuery, dict[JobKey, bool]] = {}
     for record in records:
-        runs = record.newest is not None and record.newest.state in LIVE
+        runs = record.newest is not None and record.newest.state in LIVE_STATES
         if record.final or (runs and not moved):
             continue
         view = lister.covering(record.job.target)

@@ -18,7 +18,7 @@ from exporter.runs.first_seen import ROUNDED
 from exporter.runs.same_run import with_reason
 from exporter.services.adapter import Adapter
 
-LIVE: Final = frozenset({State.RUNNING, State.UNKNOWN})
+LIVE_STATES: Final = frozenset({State.RUNNING, State.UNKNOWN})
 """States of which a job's own answer tells more than a list."""
 
 
@@ -44,7 +44,7 @@ class _When(NamedTuple):
     """By the clock that never jumps: to compare."""
 
 
-def merged(
+def merged_record(
     record: Record,
     answer: Snapshot,
     at: float,
@@ -70,9 +70,9 @@ def _listed(
     if _outdated(record, answer):
         return replace(record, listed_at=at.steady), False
     if before == told(answer) and _disputed(record, answer):
-        return replace(record, listed_at=at.steady), answer.state in LIVE and record.fault is None
+        return replace(record, listed_at=at.steady), answer.state in LIVE_STATES and record.fault is None
     record = transitions.seen(record, answer, at.wall)
-    if answer.state in LIVE:
+    if answer.state in LIVE_STATES:
         return _lives(record, answer, at, news=news)
     if answer.run != RunId():
         return _rests(record, answer, at, adapter), False
@@ -97,7 +97,9 @@ def _disputed(record: Record, answer: Snapshot) -> bool:
     known = record.snapshot
     if known is None or record.listed is not None or known.state is answer.state:
         return False
-    return not ({known.state, answer.state} <= LIVE or (answer.run != RunId() and answer.state not in LIVE))
+    return not (
+        {known.state, answer.state} <= LIVE_STATES or (answer.run != RunId() and answer.state not in LIVE_STATES)
+    )
 
 
 def _completed(record: Record, answer: Snapshot, adapter: Adapter) -> Record:
@@ -115,9 +117,9 @@ def _lives(record: Record, answer: Snapshot, at: _When, *, news: bool) -> tuple[
         news = abs((answer.start or 0.0) - (known.start or 0.0)) > ROUNDED  # the first list is of another run
     if known is None or shown is None:
         first = record.listed_at is None or record.listed is not None
-        merged = replace(answer, unknown=()) if record.listed is not None else None  # not what it told before
-        return replace(record, listed=merged, listed_at=at.steady), first and record.fault is None
-    if record.listed is None and known.state in LIVE and not news:
+        merged_record = replace(answer, unknown=()) if record.listed is not None else None  # not what it told before
+        return replace(record, listed=merged_record, listed_at=at.steady), first and record.fault is None
+    if record.listed is None and known.state in LIVE_STATES and not news:
         return _added(record, known, answer, at), False
     moved = shown.state is not answer.state
     waits = record.listed is not None and told(record.listed) == told(answer)  # to be asked, since the list before

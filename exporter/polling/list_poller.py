@@ -26,7 +26,7 @@ from exporter.supervise import survive
 SOONEST: Final = 1.0
 """Seconds at least between two readings."""
 
-AGAIN: Final = 3600.0
+_AGAIN: Final = 3600.0
 """Seconds after which a list that was not worth its calls, or is not to be had, is tried again."""
 FUTILE: Final = frozenset({Reason.PERMISSION, Reason.NOT_FOUND, Reason.CONFIG, Reason.API})
 """Failures that asking again soon does not mend."""
@@ -103,7 +103,7 @@ class ListPoller:
         if reading.unread == 0 and not reading.broken:  # a job that was in it and is not any more has changed
             self._poller.listing.hurry(before & jobs.keys() - told)
         if self._worth(jobs[each] for each in told) < reading.pages:
-            self._not_before[place] = now + AGAIN
+            self._not_before[place] = now + _AGAIN
         else:
             self._told[place] = told
 
@@ -112,7 +112,7 @@ class ListPoller:
 
     def _failed(self, place: ListKey, error: PollError) -> None:
         if error.reason in FUTILE:
-            self._not_before[place] = self._clock.monotonic() + AGAIN
+            self._not_before[place] = self._clock.monotonic() + _AGAIN
         if place not in self._failing and error.reason not in HOPELESS:  # which are told for all calls alike
             self._failing.add(place)
             self._log.warning(

@@ -10,7 +10,7 @@ from exporter.model.job import JobKey
 from exporter.model.record import Record
 from exporter.model.snapshot import Snapshot
 from exporter.polling import schedule
-from exporter.polling.list_merge import ListReport, merged, told
+from exporter.polling.list_merge import ListReport, merged_record, told
 from exporter.polling.plan import Plan
 from exporter.polling.results import Results
 from exporter.runs import accounting, transitions
@@ -104,7 +104,7 @@ class ListResults:
             self._telemetry.unread(name.service, answer.unknown)
         adapter = self._plan.fleet.adapter(record.job)
         wall = self._clock.now() - (self._clock.monotonic() - at)
-        after, soon = merged(record, answer, wall, adapter, before=before, steady=at)
+        after, soon = merged_record(record, answer, wall, adapter, before=before, steady=at)
         if after is not record:
             self._results.listed(record, after)
         return after, soon and (news or self._schedule.time(name) is not None)  # else it would lose its place each time

@@ -22,10 +22,10 @@ from exporter.polling.plan import Plan
 
 GATHER: Final = (5.0, 60.0)
 """Seconds for which failures of one cause are gathered before it is logged, at least and at most."""
-SPREAD: Final = 20
+_SPREAD: Final = 20
 """A cause is logged once more if it has grown so many times beyond its first line. One outage of all jobs does not,
 where those that rest are polled ten times as rarely as those that run."""
-NAMES: Final = 10
+_NAMES: Final = 10
 """Jobs that a line names at most."""
 QUIET: Final = 1.25
 """Idle intervals without a further job, a retry's jitter included, after which the next one has a cause of its own: by
@@ -94,10 +94,10 @@ class Outages:
         cause.joined = now
         cause.affected += 1
         cause.failing[job.key] = None
-        if len(cause.names) < NAMES:
+        if len(cause.names) < _NAMES:
             cause.names.append(job.key.job)
         self._cause_of[job.key] = cause
-        if cause.gathering is None and not cause.spread and cause.affected > SPREAD * cause.told:
+        if cause.gathering is None and not cause.spread and cause.affected > _SPREAD * cause.told:
             cause.spread = True
             self._gather(cause, self._spread)
 

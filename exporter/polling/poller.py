@@ -26,7 +26,7 @@ from exporter.model.record import Record
 from exporter.polling import schedule
 from exporter.polling.calls import Calls, Turn
 from exporter.polling.demand import Demand
-from exporter.polling.history import History
+from exporter.polling.history import HistoryReader
 from exporter.polling.list_results import ListResults
 from exporter.polling.membership import Membership
 from exporter.polling.plan import Plan
@@ -73,7 +73,7 @@ class Poller:
         self._workers = 0  # who has nothing to do costs nothing
         self._wake = asyncio.Event()
         self.access = Calls(plan, clock, self._limiter, self._breakers, self._results, self.demand, self._wake.set)
-        self._history = History(store, plan, clock, telemetry, self.access, self._results)
+        self._history = HistoryReader(store, plan, clock, telemetry, self.access, self._results)
         shared = (self._schedule, self._limiter, self._results, self._asked, self._wake.set)
         self.listing = ListResults(store, plan, clock, telemetry, *shared)
         turns = (self._schedule, self._limiter, self._asked)

@@ -22,7 +22,7 @@ from exporter.polling.plan import Plan
 from exporter.polling.results import Results
 from exporter.supervise import survive
 
-TRIES: Final = 24
+_TRIES: Final = 24
 """Calls for one run at most: with the default intervals these are two hours."""
 
 
@@ -64,10 +64,10 @@ class ReplacedRuns:
         return [run for run in record.ledger.open if part and run.id and run.id != own]
 
     async def _ask(self, key: JobKey) -> None:
-        for number in range(TRIES):
+        for number in range(_TRIES):
             record = self._store.get(key)
             for run in [] if record is None else self._open(record):
-                await self._call(key, run, last=number == TRIES - 1)
+                await self._call(key, run, last=number == _TRIES - 1)
             record = self._store.get(key)
             if record is None or not self._open(record):
                 return

@@ -39,7 +39,7 @@ def _begun(sums: tuple[str, ...]) -> Ledger:
     return Ledger(totals=Packed(dict.fromkeys(sums, 0)))
 
 
-def resumed(kept: Ledger, adapter: Adapter) -> Ledger:
+def resumed_ledger(kept: Ledger, adapter: Adapter) -> Ledger:
     """Return what a journal holds as the ledger of a job of *adapter*: another version may have added up others."""
     owed = (each._replace(measures=tuple(set(each.measures) & set(adapter.sums))) for each in kept.owed)
     return replace(
@@ -49,7 +49,7 @@ def resumed(kept: Ledger, adapter: Adapter) -> Ledger:
     )
 
 
-def count(
+def accounted(
     ledger: Ledger, answer: Snapshot, at: float, *, confirmed: bool = True, again: bool = False, gaps: bool = False
 ) -> Ledger:
     """Return the ledger after an *answer* at *at* (Unix seconds).
@@ -80,7 +80,7 @@ def look_back(ledger: Ledger, found: Sequence[Snapshot], at: float) -> Ledger:
     if ledger.floor is None or not told:
         return ledger
     for each in told:
-        ledger = count(ledger, each, at)
+        ledger = accounted(ledger, each, at)
     runs = [each.run for each in told]
     for entry in ledger.owed:
         if not _among(entry.run, runs):
@@ -193,7 +193,7 @@ def _dated(ledger: Ledger, answer: Snapshot, at: float, *, turned: bool) -> Ledg
     run = answer.run
     if ledger.ended is None or not _later(ledger.ended, run):
         known = ledger.last_run_duration if ledger.ended is not None and ledger.ended.same(run) else None
-        ledger = replace(ledger, ended=run, last_run_duration=duration(answer) if known is None else known)
+        ledger = replace(ledger, ended=run, last_run_duration=run_duration(answer) if known is None else known)
     last = ledger.succeeded
     if answer.state is not State.SUCCEEDED or (last is not None and _later(last, run)):
         return ledger
@@ -212,7 +212,7 @@ def _later(run: RunId, other: RunId) -> bool:
     return run.after(other) and not other.renumbered(run)
 
 
-def duration(answer: Snapshot) -> float | None:
+def run_duration(answer: Snapshot) -> float | None:
     """Return how long the run took, by the vendor's own start and end."""
     if answer.start is None or answer.end is None or answer.end < answer.start:
         return None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from exporter.local_files import open_regular, read_regular
 
-LARGEST = 1 << 30
+_LARGEST = 1 << 30
 """Bytes of one file: far more than the journal of any number of jobs."""
 NEW = ".new"
 """The end of the name under which a file is written before it takes the place of the old one."""
@@ -21,7 +21,7 @@ class Disk:
 
     def read(self, path: Path) -> bytes:
         """Return what a file holds."""
-        return read_regular(path, LARGEST)
+        return read_regular(path, _LARGEST)
 
     def create(self, path: Path) -> int:
         """Make an empty file that its owner alone may read, in the place of one that is there."""

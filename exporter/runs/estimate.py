@@ -19,13 +19,13 @@ from exporter.model.snapshot import Snapshot, State
 
 MOVES: Final = 3
 """Changes of the work done that must have been seen."""
-SHARE: Final = 0.03
+_SHARE: Final = 0.03
 """The part of the work that must have been done before its rate tells anything."""
 SHARE_OF_PARTS: Final = 0.2
 """The same where sub-jobs are to come that earlier runs had: they are not alike."""
 PROVEN: Final = 4.0
 """Work that grew is believed to be all once the run is so many times as old as it was then."""
-PATIENCE: Final = 3.0
+_PATIENCE: Final = 3.0
 """A run that has not moved for so many of its recent pauses is stalled."""
 FORGOTTEN: Final = 0.8
 """What is left of the longest recent pause with each shorter one."""
@@ -35,7 +35,7 @@ RUNS: Final = 5
 """Earlier runs that are remembered."""
 HABIT: Final = 2
 """Earlier runs from which there is a habit."""
-SPREAD: Final = 0.25
+_SPREAD: Final = 0.25
 """How far half of the earlier runs may be from the median, in medians, so that they tell anything of the next."""
 
 
@@ -164,10 +164,10 @@ def remembered(earlier: tuple[float, ...], newest: float | None) -> tuple[float,
 def _by_rate(found: Evidence, usual: float | None, at: float) -> float | None:
     """Return when the run will be done at the rate seen; *usual* is the work that earlier runs planned in all."""
     work, done = max(found.total, usual or 0.0), found.done - found.base
-    if found.moves < MOVES or found.time <= 0 or done < SHARE * work:
+    if found.moves < MOVES or found.time <= 0 or done < _SHARE * work:
         return None
-    if found.grown > found.began or found.total < work * (1 - SPREAD):  # there is more than one sub-job
-        if usual is not None and found.total <= usual * (1 + SPREAD):
+    if found.grown > found.began or found.total < work * (1 - _SPREAD):  # there is more than one sub-job
+        if usual is not None and found.total <= usual * (1 + _SPREAD):
             ahead = (work - found.done) * (found.at - found.began) / done  # by the mean rate: sub-jobs are not alike
             return found.at + ahead if done >= SHARE_OF_PARTS * work else None
         if at - found.began < PROVEN * (found.grown - found.began):
@@ -201,7 +201,7 @@ def _moved(old: Evidence, done: float, polled_at: float | None, at: float) -> Ev
     if passed <= 0:
         return old._replace(done=done)
     idle = (polled_at or at) - old.at
-    stalled = old.moves > 0 and idle > PATIENCE * old.pause
+    stalled = old.moves > 0 and idle > _PATIENCE * old.pause
     pause = 2 * old.pause if stalled else max(passed, FORGOTTEN * old.pause + (1 - FORGOTTEN) * passed)
     fade = math.sqrt((old.at - old.began) / (at - old.began))
     return old._replace(
@@ -215,7 +215,7 @@ def _moved(old: Evidence, done: float, polled_at: float | None, at: float) -> Ev
 
 
 def _stalled(found: Evidence, at: float) -> bool:
-    return found.moves > 0 and at - found.at > PATIENCE * found.pause
+    return found.moves > 0 and at - found.at > _PATIENCE * found.pause
 
 
 def _habit(earlier: tuple[float, ...]) -> float | None:
@@ -223,7 +223,7 @@ def _habit(earlier: tuple[float, ...]) -> float | None:
         return None
     middle = statistics.median(earlier)
     spread = statistics.median(abs(each - middle) for each in earlier)
-    return middle if spread <= SPREAD * middle else None
+    return middle if spread <= _SPREAD * middle else None
 
 
 def _unpacked(raw: bytes) -> Evidence | None:

@@ -29,7 +29,7 @@ def counts_from(answer: Snapshot, at: float) -> float | None:
     return max(ends) + ROUNDED if ends and answer.state.ended else None
 
 
-def begun(ledger: Ledger, answer: Snapshot, since: float | None, *, gaps: bool) -> Ledger:
+def begun_by_list(ledger: Ledger, answer: Snapshot, since: float | None, *, gaps: bool) -> Ledger:
     """Return the ledger before the job's own first *answer*, about a run that counts if it began after *since*.
 
     With *gaps* there may have been others between, unless the run began at that moment: then the ledger begins with a
@@ -43,7 +43,7 @@ def begun(ledger: Ledger, answer: Snapshot, since: float | None, *, gaps: bool) 
     return replace(ledger, floor=RunId("", min(since, run.created) - INSTANT))
 
 
-def looked_back(ledger: Ledger, found: Sequence[Snapshot], since: float | None) -> Ledger:
+def found_by_history(ledger: Ledger, found: Sequence[Snapshot], since: float | None) -> Ledger:
     """Return the ledger before *found*, the runs of a history, are counted: those count that began after *since*."""
     mark = ledger.floor
     began = [run.run.created for run in found if since is not None and run.start is not None and run.start >= since]

@@ -23,12 +23,12 @@ from exporter.model.job import JobKey
 from exporter.model.record import Ledger, Record
 from exporter.runs import journal_format, transitions
 from exporter.runs.atomic_file import LOCK, Disk, replace_whole
-from exporter.runs.write_pace import EVERY, WritePace
+from exporter.runs.write_pace import WRITE_INTERVAL, WritePace
 from exporter.services.adapter import Adapter
 
 PARTS: Final = 1 << 16
 """Bytes that are written at once."""
-PATIENCE: Final = 10.0
+_PATIENCE: Final = 10.0
 """Seconds to wait for another process to let go of the journal: one that stops needs less."""
 
 
@@ -73,7 +73,7 @@ class Journal:
         await self._take()
         try:
             text = await asyncio.to_thread(self._disk.read, self._path)
-            entries = await asyncio.to_thread(journal_format.read, text)
+            entries = await asyncio.to_thread(journal_format.read_journal, text)
         except FileNotFoundError:
             # if there was no folder to lock it in, the folder may come with the journal of a process before
             self._in_the_way = self._lock is None
@@ -193,17 +193,17 @@ class Journal:
                     self._held.pop(record.job.key, None)  # of the next run too, or there might be no next write
                 continue
             if now.runs != record.ledger.runs or now.totals != record.ledger.totals:
-                self._store.put(transitions.shown(now, record.ledger))
+                self._store.put(transitions.with_ledger(now, record.ledger))
                 await asyncio.sleep(0)  # after a full disk it may be all of them
 
     async def _take(self) -> None:
         """Lock the file, so that no two processes undo each other's totals."""
         path = self._path.with_name(self._path.name + LOCK)
-        until = self._clock.monotonic() + PATIENCE
+        until = self._clock.monotonic() + _PATIENCE
         try:
             self._lock = await asyncio.to_thread(self._disk.lock, path)
             while self._lock is None and self._clock.monotonic() < until:
-                await asyncio.sleep(EVERY / 10)
+                await asyncio.sleep(WRITE_INTERVAL / 10)
                 self._lock = await asyncio.to_thread(self._disk.lock, path)
         except OSError as error:
             self._failed("the journal cannot be locked against another process that uses it", error)

@@ -79,7 +79,7 @@ def written(entries: Iterable[JournalEntry]) -> Iterator[bytes]:
     yield b"\n]}\n" if head == "," else f"{head}]}}\n".encode()
 
 
-def read(text: bytes) -> list[JournalEntry]:
+def read_journal(text: bytes) -> list[JournalEntry]:
     """Return what *text* holds; raises :class:`ForeignError` for whatever this version did not write."""
     try:
         journal = _Journal.model_validate_json(text)

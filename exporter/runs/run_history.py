@@ -20,7 +20,7 @@ from exporter.services.request import Ask
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class RunsRead:
     """What was read of a history."""
 
     runs: tuple[Snapshot, ...]
@@ -30,7 +30,7 @@ class History:
     than the floor; ``None`` if there may be some and it told no total."""
 
 
-async def read(past: RunHistory, job: Job, project_id: str, ledger: Ledger, ask: Ask) -> History:
+async def read_history(past: RunHistory, job: Job, project_id: str, ledger: Ledger, ask: Ask) -> RunsRead:
     """Read until the runs that the ledger knows are passed, or to the end (:mod:`exporter.services.pages`)."""
     found: list[Snapshot] = []
     known = (ledger.floor, *ledger.open, *(each.run for each in ledger.owed))
@@ -42,10 +42,10 @@ async def read(past: RunHistory, job: Job, project_id: str, ledger: Ledger, ask:
         paging.take({each.run for each in page.runs}, len(page.runs), page.total)
         newer = _newer(found, goals)
         if newer is not None:
-            return History(tuple(found), _nameless(newer))
+            return RunsRead(tuple(found), _nameless(newer))
     if found and _nameless(found) == len(found):
         raise PollError(Reason.PAYLOAD, "no run of the history can be read")
-    return History(tuple(found), None if paging.unread is None else paging.unread + _nameless(found))
+    return RunsRead(tuple(found), None if paging.unread is None else paging.unread + _nameless(found))
 
 
 def _newer(found: Sequence[Snapshot], goals: Sequence[RunId]) -> Sequence[Snapshot] | None:

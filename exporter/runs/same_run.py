@@ -89,7 +89,7 @@ def with_reason(before: Snapshot, answer: Snapshot) -> Snapshot:
     return replace(answer, failure_code=code, detail=detail)
 
 
-def counts(record: Record, answer: Snapshot, *, same: bool, adapter: Adapter) -> Mapping[Measure, float]:
+def final_counts(record: Record, answer: Snapshot, *, same: bool, adapter: Adapter) -> Mapping[Measure, float]:
     """Return the counts to show of a run that ended: each as it was last said, less those of what lives.
 
     Of answers about the running run only the last one counts, and only where the service forgets them at the end. What

@@ -13,20 +13,20 @@ from exporter.model.record import Fault, Ledger, Record, RunId
 from exporter.model.run import NAMELESS
 from exporter.model.snapshot import NOTHING, Snapshot, State
 from exporter.runs import accounting, estimate, first_seen
-from exporter.runs.same_run import continued, counts, unsettled
+from exporter.runs.same_run import continued, final_counts, unsettled
 from exporter.services.adapter import Adapter
 
 
 def registered(job: Job, adapter: Adapter, registration: int = 0) -> Record:
     """Return the record of a job that nobody asked for yet."""
     ledger = accounting.begun(adapter)
-    return shown(Record(job, ledger=ledger, registration=registration), ledger)
+    return with_ledger(Record(job, ledger=ledger, registration=registration), ledger)
 
 
 def resumed(record: Record, kept: Ledger, on_disk: Ledger | None, adapter: Adapter) -> Record:
     """Return the record of a job of which a journal kept something, and holds *on_disk* by now."""
-    record = _counted(replace(record, journaled=True), accounting.resumed(kept, adapter))
-    return record if on_disk is None else shown(record, accounting.resumed(on_disk, adapter))
+    record = _counted(replace(record, journaled=True), accounting.resumed_ledger(kept, adapter))
+    return record if on_disk is None else with_ledger(record, accounting.resumed_ledger(on_disk, adapter))
 
 
 def returned(record: Record, before: Record) -> Record:
@@ -42,10 +42,10 @@ def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter, steady
     """
     steady = at if steady is None else steady
     if outdated(record, answer):
-        return _counted(record, accounting.count(record.ledger, answer, at))
-    if (
-        answer is record.snapshot and record.up and record.fault is None and not (record.awaits or record.unsettled)
-    ):  # the same answer once more: only the time went on
+        return _counted(record, accounting.accounted(record.ledger, answer, at))
+    settled = not (record.awaits or record.unsettled)
+    if answer is record.snapshot and record.up and record.fault is None and settled:
+        # The same answer once more: only the time went on.
         left = estimate.still(record, at, steady)
         return replace(record, polled_at=at, answered_at=steady, listed=None, estimate=left)
     return _answered(record, answer, at, adapter, steady)
@@ -63,14 +63,14 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
     again = adapter.final and had_ended and not record.final
     confirmed, gaps = final or not adapter.final, adapter.past is not None
     seen_at = record.ended_at if final and record.ended_at is not None else at  # what confirms an end is no later end
-    ledger = first_seen.begun(record.ledger, answer, record.counts_from, gaps=gaps)
-    ledger = accounting.count(ledger, answer, seen_at, confirmed=confirmed, again=again, gaps=gaps)
+    ledger = first_seen.begun_by_list(record.ledger, answer, record.counts_from, gaps=gaps)
+    ledger = accounting.accounted(ledger, answer, seen_at, confirmed=confirmed, again=again, gaps=gaps)
     durations, planned = _earlier(record, answer, ledger, told)
     evidence = estimate.follow(told, answer, adapter.work, record.answered_at, at, steady)
-    ended = replace(answer, counts=counts(record, answer, same=same, adapter=adapter)) if answer.state.ended else answer
+    kept = final_counts(record, answer, same=same, adapter=adapter) if answer.state.ended else answer.counts
     return replace(
         _counted(record, ledger),
-        snapshot=ended,
+        snapshot=answer if kept is answer.counts else replace(answer, counts=kept),
         stale=False,
         up=True,
         polled_at=at,
@@ -104,7 +104,7 @@ def outdated(record: Record, answer: Snapshot) -> bool:
 
 def looked_back(record: Record, found: Sequence[Snapshot], at: float) -> Record:
     """Return the record after the history of its runs was read at *at*."""
-    ledger = first_seen.looked_back(record.ledger, found, record.counts_from)
+    ledger = first_seen.found_by_history(record.ledger, found, record.counts_from)
     return _counted(replace(record, counts_from=None), accounting.look_back(ledger, found, at))
 
 
@@ -116,14 +116,14 @@ def seen(record: Record, answer: Snapshot, at: float) -> Record:
     if record.snapshot is not None or record.ledger.floor is not None:
         return record
     if answer.run != NAMELESS:
-        return record if answer.state.ended else _counted(record, accounting.count(record.ledger, answer, at))
+        return record if answer.state.ended else _counted(record, accounting.accounted(record.ledger, answer, at))
     since = first_seen.counts_from(answer, at) if record.counts_from is None else record.counts_from
     return replace(record, counts_from=since)
 
 
 def replaced(record: Record, answer: Snapshot, at: float) -> Record:
     """Return the record after an *answer* at *at* about a run that was replaced: it only counts."""
-    return _counted(record, accounting.count(record.ledger, answer, at))
+    return _counted(record, accounting.accounted(record.ledger, answer, at))
 
 
 def given_up(record: Record, run: RunId) -> Record:
@@ -149,7 +149,7 @@ def listed_runs(record: Record, runs: Sequence[Snapshot], since: float | None, a
     ordered = ledger.floor is not None and ledger.floor.created is not None
     for each in runs:
         if each.run.created is not None and each.run.id not in registered and (ordered or _began_after(each, since)):
-            ledger = accounting.count(ledger, each, at)
+            ledger = accounting.accounted(ledger, each, at)
     return _counted(record, ledger)
 
 
@@ -157,7 +157,7 @@ def _began_after(run: Snapshot, since: float | None) -> bool:
     return since is not None and run.start is not None and run.start > since
 
 
-def shown(record: Record, ledger: Ledger) -> Record:
+def with_ledger(record: Record, ledger: Ledger) -> Record:
     """Return the record with the counters of *ledger*: what is on disk, if there is a journal."""
     return replace(record, runs=ledger.runs, totals=ledger.totals)
 
@@ -170,7 +170,7 @@ def failed(record: Record, fault: Fault, steady: float | None = None) -> Record:
     failures = {**record.failures, fault.reason: record.failures.get(fault.reason, 0) + 1}
     if fault.reason is Reason.NOT_FOUND and old is not None and old.state.ended and record.polled_at is not None:
         # forgotten by the cloud after it told the end once: no other poll will confirm it
-        record = _counted(record, accounting.count(record.ledger, old, record.polled_at))
+        record = _counted(record, accounting.accounted(record.ledger, old, record.polled_at))
     failed_at = fault.at if steady is None else steady
     return replace(record, up=False, fault=fault, failing=record.failing + 1, failures=failures, failed_at=failed_at)
 
@@ -231,7 +231,7 @@ def next_run(record: Record, job: Job, registration: int) -> Record:
     """
     old, ledger = record.snapshot, record.ledger
     if old is not None and old.state.ended and record.polled_at is not None:
-        ledger = accounting.count(ledger, old, record.polled_at)
+        ledger = accounting.accounted(ledger, old, record.polled_at)
     return replace(
         _counted(record, ledger),
         job=job,
@@ -264,7 +264,7 @@ def _earlier(
     if answer.state is not State.SUCCEEDED or (ledger.runs == record.ledger.runs and not first):
         return record.durations, record.planned
     return (
-        estimate.remembered(record.durations, accounting.duration(answer)),
+        estimate.remembered(record.durations, accounting.run_duration(answer)),
         estimate.remembered(record.planned, estimate.planned(evidence)),
     )
 
@@ -277,4 +277,4 @@ def _counted(record: Record, ledger: Ledger) -> Record:
     record = replace(
         record, ledger=ledger, last_success=ledger.last_success, last_run_duration=ledger.last_run_duration
     )
-    return record if record.journaled else shown(record, ledger)
+    return record if record.journaled else with_ledger(record, ledger)

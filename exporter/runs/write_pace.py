@@ -8,9 +8,9 @@ from typing import Final
 
 import structlog
 
-EVERY: Final = 2.0
+WRITE_INTERVAL: Final = 2.0
 """Seconds at least between two writes."""
-SHARE: Final = 20
+_SHARE: Final = 20
 """A write that took long is followed by a pause of so many times as long,"""
 LONGEST_PAUSE: Final = 10.0
 """but of so many seconds at most: what is counted meanwhile is shown only after the next write."""
@@ -22,7 +22,7 @@ class WritePace:
     """Times the writes of a *file*, one after the other, and logs when they become slow and fast again."""
 
     def __init__(self, file: str) -> None:
-        self.pause = EVERY
+        self.pause = WRITE_INTERVAL
         """Seconds until the next write."""
         self._file = file
         self._began: float | None = None
@@ -41,7 +41,7 @@ class WritePace:
             late.cancel()
             took = self._took = time.perf_counter() - self._began
             self._began = None
-            self.pause = min(max(EVERY, SHARE * took), LONGEST_PAUSE)
+            self.pause = min(max(WRITE_INTERVAL, _SHARE * took), LONGEST_PAUSE)
             if self._slow and took < SLOW:
                 self._slow = False
                 self._log.info("journal fast again", file=self._file)

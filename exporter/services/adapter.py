@@ -18,6 +18,7 @@ from exporter.model.job import Job
 from exporter.model.measures import MeasureFamily, Work
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.services import json_fields
+from exporter.services.document import json_object
 from exporter.services.error_codes import ErrorCodes
 from exporter.services.listing import PAGE_SIZE, Lister
 from exporter.services.request import Request
@@ -149,7 +150,7 @@ class Adapter(ABC):
         :class:`~exporter.model.errors.PollError` if the answer is of another job, is a failure in disguise or tells
         no state, and nothing else, whatever the bytes are.
         """
-        fields = json_fields.Fields(json_fields.document(body), zone=zone, absent=self.absent)
+        fields = json_fields.Fields(json_object(body), zone=zone, absent=self.absent)
         fields.check_job(self.names, job.target)
         return self.snapshot(fields, job)
 

@@ -11,9 +11,9 @@ from typing import Final
 from exporter.model.errors import SettingsError
 from exporter.services.adapter import Adapter, Hosts
 
-OWN: Final = {"otc": frozenset({"eu-de", "eu-nl", "eu-ch2"})}
+_OWN: Final = {"otc": frozenset({"eu-de", "eu-nl", "eu-ch2"})}
 """Regions of a cloud, whichever services it lists in them, by cloud."""
-FOREIGN: Final = {"otc": frozenset({"eu-ch2"})}
+_FOREIGN: Final = {"otc": frozenset({"eu-ch2"})}
 """Regions of a cloud that live under another domain than its pattern, by cloud."""
 
 REGION: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -57,7 +57,7 @@ def endpoints(
 
 def regions(adapters: Mapping[str, Adapter], cloud: str) -> frozenset[str]:
     """Return the regions of a cloud that are known: its own, and those in which it lists any of the services."""
-    return OWN.get(cloud, frozenset()).union(*[each.hosts.regions.get(cloud, ()) for each in adapters.values()])
+    return _OWN.get(cloud, frozenset()).union(*[each.hosts.regions.get(cloud, ()) for each in adapters.values()])
 
 
 def _endpoint(service: str, hosts: Hosts, cloud: str, region: str, overrides: Mapping[str, str]) -> str:
@@ -73,6 +73,6 @@ def _endpoint(service: str, hosts: Hosts, cloud: str, region: str, overrides: Ma
         raise SettingsError([f"{region!r} is not the name of a region, so {service} has no address; {remedy}"])
     if cloud == "huaweicloud" and region in hosts.exceptions:
         return hosts.exceptions[region].rstrip("/")
-    if region in FOREIGN.get(cloud, ()):
+    if region in _FOREIGN.get(cloud, ()):
         raise SettingsError([f"no address of {service} is known in region {region} of {cloud}; {remedy}"])
     return pattern.format(region=region).rstrip("/")

@@ -22,7 +22,7 @@ def failure_code(text: str | None) -> str:
 
 def codes_in(text: str) -> tuple[str, ...]:
     """Return all of the vendor's codes that stand in a free text."""
-    prefixes = {prefix for adapter in registry.load().values() for prefix in adapter.codes.prefixes}
+    prefixes = {prefix for adapter in registry.load_services().values() for prefix in adapter.codes.prefixes}
     return tuple(_pattern(tuple(sorted({*GATEWAY_PREFIXES, *prefixes}))).findall(text[:LONGEST_TEXT]))
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from exporter.model import units
-from exporter.model.messages import Expected, instead, shown
+from exporter.model.messages import Expected, instead, quoted
 from exporter.services import name_template
 
 MOST_JOBS: Final = 500
@@ -20,7 +20,7 @@ def _pattern(value: Any) -> Any:
     try:
         return re.compile(value)
     except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"expected a regular expression, not {shown(value)}: {error}") from None
+        raise ValueError(f"expected a regular expression, not {quoted(value)}: {error}") from None
 
 
 def _count(value: Any) -> Any:
@@ -36,7 +36,7 @@ def _window(value: Any) -> Any:
         raise Expected("a duration such as 30s or 5m", value)
     seconds = units.seconds(value)
     if seconds < 1:
-        raise ValueError(f"expected at least 1s, not {units.duration(seconds)}")
+        raise ValueError(f"expected at least 1s, not {units.duration_text(seconds)}")
     return seconds
 
 
@@ -49,7 +49,7 @@ def _filled(text: str) -> str:
 def _tags(tags: Mapping[str, str]) -> Mapping[str, str]:
     for key, value in tags.items():
         if not key or "=" in key or "," in key + value:
-            raise ValueError(f"expected tags without commas, and keys without =, not {shown(f'{key}={value}')}")
+            raise ValueError(f"expected tags without commas, and keys without =, not {quoted(f'{key}={value}')}")
     return tags
 
 
@@ -58,15 +58,15 @@ def one_of(*words: str) -> AfterValidator:
 
     def check(text: str) -> str:
         if text.upper() not in words:
-            raise ValueError(f"unknown word {shown(text)}{instead(text.upper(), words)}")
+            raise ValueError(f"unknown word {quoted(text)}{instead(text.upper(), words)}")
         return text.upper()
 
     return AfterValidator(check)
 
 
-Text = Annotated[str, AfterValidator(_filled)]
-Pattern = Annotated[re.Pattern[str], BeforeValidator(_pattern)]
-Count = Annotated[int, BeforeValidator(_count)]
+TextWord = Annotated[str, AfterValidator(_filled)]
+_Pattern = Annotated[re.Pattern[str], BeforeValidator(_pattern)]
+_Count = Annotated[int, BeforeValidator(_count)]
 Seconds = Annotated[float, BeforeValidator(_window)]
 Tags = Annotated[Mapping[str, str], AfterValidator(_tags)]
 
@@ -95,9 +95,9 @@ class Rule(BaseModel):
         default=None,
         description="Template of the jobs' names, such as {job_id}; without it the service's own.",
     )
-    match: Pattern | None = Field(default=None, description="Only jobs whose name this regular expression finds.")
-    exclude: Pattern | None = Field(default=None, description="No jobs whose name this regular expression finds.")
-    max_jobs: Count = Field(default=MOST_JOBS, description="At most so many jobs, the newest.")
+    match: _Pattern | None = Field(default=None, description="Only jobs whose name this regular expression finds.")
+    exclude: _Pattern | None = Field(default=None, description="No jobs whose name this regular expression finds.")
+    max_jobs: _Count = Field(default=MOST_JOBS, description="At most so many jobs, the newest.")
 
     @field_validator("name")
     @classmethod

@@ -19,7 +19,7 @@ LONG: Final = re.compile(rb"[0-9]{4000}")
 """Digits that Python refuses to read as a number; the rest of such an answer is as good as any."""
 
 
-def document(body: bytes) -> dict[str, Any]:
+def json_object(body: bytes) -> dict[str, Any]:
     """Return the JSON object that *body* is; anything else is a :class:`PollError` of reason ``payload``."""
     if _oversized(body):
         raise PollError(Reason.PAYLOAD, f"the answer holds more than {VALUES_LIMIT} values")

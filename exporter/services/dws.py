@@ -21,7 +21,7 @@ from exporter.services.shapes import PLAIN
 from exporter.services.values import hundredth
 
 # fmt: off
-REGIONS: Final = frozenset((
+_REGIONS: Final = frozenset((
     "ae-ad-1", "af-north-1", "af-south-1", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4",
     "ap-southeast-5", "cn-east-2", "cn-east-3", "cn-east-4", "cn-east-5", "cn-north-1", "cn-north-11",
     "cn-north-12", "cn-north-2", "cn-north-4", "cn-north-9", "cn-south-1", "cn-south-4", "cn-southwest-2",
@@ -63,7 +63,7 @@ class Dws(Adapter):
                 for region in ("ap-southeast-4", "cn-east-4", "cn-north-12", "cn-south-4", "tr-west-1")
             },
         },
-        {"huaweicloud": REGIONS, "otc": frozenset({"eu-de"})},
+        {"huaweicloud": _REGIONS, "otc": frozenset({"eu-de"})},
     )
     limits = {"dws": 5.0}
     states = {

@@ -46,7 +46,7 @@ SENTENCES: Final[Mapping[Reason, str]] = {
     Reason.PAYLOAD: "the answer tells no state",
 }
 RESULTLESS: Final = "the call was answered without a result"
-FOREIGN: Final = "this is not the cloud's answer; check the proxy and projects.<name>.endpoints"
+_FOREIGN: Final = "this is not the cloud's answer; check the proxy and projects.<name>.endpoints"
 UNSIGNED: Final = "the answer has no code of the cloud's, so a proxy may have given it"
 SHAPES: Final = (
     ("error_code", "error_msg"),
@@ -57,15 +57,15 @@ SHAPES: Final = (
 GATEWAY_CODE: Final = re.compile(r"APIGW?\.([0-9]{4})")
 PRINTABLE_CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,15}\.[A-Za-z0-9]{1,12}|[0-9]{3,6}")
 PRINTABLE_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
-ERROR_LIMIT: Final = 65_536
+_ERROR_LIMIT: Final = 65_536
 """Bytes of an error body that is read for its code; a longer one is a page or a file."""
 MOST_LEVELS: Final = 100
 """Objects of an error body that are looked at."""
 BASE64: Final = re.compile(rb"[A-Za-z0-9+/_-]{8,}={0,2}\s*")
 TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
 THROTTLE_WORDS: Final = re.compile(r"throttling threshold|over ratelimit|too many requests", re.IGNORECASE)
-Row = dict[str, Any] | None
-DEEPEST: Final = 4
+_Row = dict[str, Any] | None
+_DEEPEST: Final = 4
 """Envelopes within envelopes are read this far down; the vendor nests one or two."""
 
 
@@ -80,7 +80,7 @@ class Envelope:
 
 def envelope(body: bytes) -> Envelope:
     """Read an error body: JSON of any of the vendor's shapes, JSON in base64, HTML, text or nothing."""
-    if len(body) > ERROR_LIMIT:
+    if len(body) > _ERROR_LIMIT:
         return Envelope(text=_title(body))
     data = _json(body)
     if data is None and BASE64.fullmatch(body):
@@ -101,7 +101,7 @@ def from_object(data: Mapping[str, Any]) -> Envelope:
     codes: list[str] = []
     texts: list[str] = []
     ids: list[str] = []
-    for level in islice(_levels(data, DEEPEST), MOST_LEVELS):
+    for level in islice(_levels(data, _DEEPEST), MOST_LEVELS):
         for code_key, text_key in SHAPES:
             code, text = level.get(code_key), level.get(text_key)
             if isinstance(code, str | int) and not isinstance(code, bool) and said(code):
@@ -149,7 +149,7 @@ def refusal(
     )
 
 
-def rows(fields: Fields, name: str, codes: ErrorCodes, total: float | None = None) -> list[Row]:
+def rows(fields: Fields, name: str, codes: ErrorCodes, total: float | None = None) -> list[_Row]:
     """Read the list *name* of a 200 answer; a row that is no object stays in its place as ``None``, and is noted.
 
     An empty list beside an error is that error, and what holds no list tells nothing: it must not pass for "there are
@@ -169,7 +169,7 @@ def rows(fields: Fields, name: str, codes: ErrorCodes, total: float | None = Non
     return read
 
 
-def page(fields: Fields, name: str, total: str, codes: ErrorCodes) -> tuple[list[Row], int | None]:
+def page(fields: Fields, name: str, total: str, codes: ErrorCodes) -> tuple[list[_Row], int | None]:
     """Read one page of the list *name*, and the field *total*: how many rows all pages have together.
 
     A total that is less than the rows beside it says nothing, and is noted.
@@ -204,7 +204,7 @@ def _uncoded(status: int, reason: Reason) -> str:
     if reason is Reason.PAYLOAD:
         return RESULTLESS
     if reason is Reason.API:
-        return FOREIGN
+        return _FOREIGN
     return "" if reason is Reason.CONFIG else f"{SENTENCES[reason]}; {UNSIGNED}"
 
 

@@ -19,10 +19,9 @@ from exporter.model.errors import PollError
 from exporter.model.reason import Reason
 from exporter.model.snapshot import State
 from exporter.services import timestamps
-from exporter.services.document import document as document
 from exporter.services.values import NOT_SAID, SHORT, clean, exact, meaning, number, said
 
-LARGEST: Final = 2**63 - 1
+_LARGEST: Final = 2**63 - 1
 """The vendor's longest type is Long."""
 MOST_ROWS: Final = 3000
 """Rows of one list in one answer: sub-jobs, runs, jobs. The vendor's pages have 100."""
@@ -89,7 +88,7 @@ class Fields:
         """Whether these fields name the job that was asked for, or none."""
         return all(_same(told, target[part]) for field, part in names.items() if (told := self.text(field)) is not None)
 
-    def amount(self, name: str, *, full: float = LARGEST, suffix: str = "") -> float | None:
+    def amount(self, name: str, *, full: float = _LARGEST, suffix: str = "") -> float | None:
         """Read a number that cannot be negative nor above *full*; *suffix* may follow one that is sent as text."""
         value = self.data.get(name)
         if type(value) is int and 0 <= value <= full:
@@ -113,7 +112,7 @@ class Fields:
     def count(self, name: str) -> int | None:
         """Read how many there are of something, as :meth:`amount` does: a whole number."""
         value = self.data.get(name)
-        if type(value) is int and 0 <= value <= LARGEST:
+        if type(value) is int and 0 <= value <= _LARGEST:
             return value  # by far the most
         read = self.amount(name)
         if read is None:

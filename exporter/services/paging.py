@@ -21,7 +21,7 @@ from exporter.services.listing import ListedJob, Lister, ListQuery, Location
 from exporter.services.pages import MOST_PAGES, Paging
 from exporter.services.request import Ask
 
-Key = tuple[str, ...]
+PageKey = tuple[str, ...]
 HOPELESS: Final = frozenset({Reason.AUTH, Reason.THROTTLED})
 """Failures after which no further call of the same user makes sense now."""
 
@@ -85,7 +85,7 @@ class Found:
         return not self.hidden and place.id not in self.unsure
 
 
-def key(listed: ListedJob) -> Key:
+def key(listed: ListedJob) -> PageKey:
     """Return what tells one job of a service from the others."""
     return tuple(listed.target.values())
 
@@ -100,7 +100,7 @@ async def pages(
     most_pages: int = MOST_PAGES,
 ) -> Reading:
     """Read the jobs of one list that are *wanted*, until *most* of them are there, or for *most_pages*."""
-    found: dict[Key, ListedJob] = {}
+    found: dict[PageKey, ListedJob] = {}
     unknown: list[str] = []
     paging = Paging(lister.page_size, most_pages)
     rows = readable = 0
@@ -186,6 +186,6 @@ class _Naming:
         return self.rule.wants(text) and self.lister.fits(self.rule, listed)
 
 
-def age(listed: ListedJob) -> tuple[float, Key]:
+def age(listed: ListedJob) -> tuple[float, PageKey]:
     """Order jobs by their time, then by what tells them apart; one without a time counts as the oldest."""
     return (-1.0 if listed.since is None else listed.since, key(listed))

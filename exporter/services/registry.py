@@ -10,7 +10,7 @@ from exporter.model.measures import Declared, united
 from exporter.services.adapter import Adapter
 
 
-def load() -> Mapping[str, Adapter]:
+def load_services() -> Mapping[str, Adapter]:
     """Return the adapter of every service by the service's name."""
     return _load(tuple(services.__path__))
 

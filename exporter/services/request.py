@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 from urllib.parse import quote
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 FOLDERS: Final = frozenset({".", ".."})
 """Names that no path can say, encoded or not: every reader of URLs takes them for the folder or the one above it."""
 
@@ -40,7 +40,7 @@ class Request:
 class Ask(Protocol):
     """Makes one call and reads the body of its 200 answer."""
 
-    def __call__(self, request: Request, read: Callable[[bytes], T], /) -> Awaitable[tuple[T, float]]:
+    def __call__(self, request: Request, read: Callable[[bytes], _T], /) -> Awaitable[tuple[_T, float]]:
         """Return what *read* makes of the body, and when it came, by the clock that never jumps.
 
         Raises :class:`~exporter.model.errors.PollError` if no such answer came, or *read* does.

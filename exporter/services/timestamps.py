@@ -17,7 +17,7 @@ EARLIEST: Final = datetime(2010, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
 """What is later is a mistake, or a word for "never" (the year 9999)."""
 EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - as it is written where nobody set a time
-LONGEST: Final = 64
+_LONGEST: Final = 64
 ISO: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2})(?:[.,](\d{1,9}))?"
     r"\s?([+-]\d{2}(?::?\d{2})?|[A-Z]{1,5}(?:[+-]\d{2}:?\d{2})?)?",
@@ -49,8 +49,8 @@ def moment(value: object, zone: tzinfo | None = None, absent: float | None = Non
     """
     if isinstance(value, str):
         text = value.strip()
-        if len(text) > LONGEST:
-            raise ValueError(text[:LONGEST])
+        if len(text) > _LONGEST:
+            raise ValueError(text[:_LONGEST])
         if not NUMBER.fullmatch(text):
             return _written(text, zone)
     read = number(value)

@@ -22,7 +22,7 @@ LONGEST_TEXT: Final = 65_536
 """Characters of a text that are read. Page and JSON show 300 of them, so nobody misses the rest."""
 DOUBLED: Final = object()
 """The value of a name that one object of an answer has twice, with different values: nothing can read it."""
-V = TypeVar("V")
+_V = TypeVar("_V")
 
 
 def clean(text: str) -> str:
@@ -80,7 +80,7 @@ def hundredth(percent: float) -> float:
     return float(Decimal(repr(percent)).scaleb(-2))
 
 
-def meaning(word: str, table: Mapping[str, V]) -> V | None:
+def meaning(word: str, table: Mapping[str, _V]) -> _V | None:
     """Return what a vendor's word means by *table*, whose keys are in upper case; ``None`` if it is not in it.
 
     Only ASCII letters have two cases here: in Unicode ``ﬁnished`` (with a ligature) would become FINISHED.

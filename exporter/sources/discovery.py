@@ -21,10 +21,10 @@ from exporter.polling.list_poller import SOONEST
 from exporter.polling.poller import Poller
 from exporter.services.discovery_rule import Search
 from exporter.services.paging import Found, key, walk
-from exporter.sources.findings import Findings, merged
+from exporter.sources.findings import Findings, merged_findings
 from exporter.supervise import survive
 
-TRIES: Final = 2
+_TRIES: Final = 2
 """Calls that are made for one list if the first is refused: there may be no job yet whose poll would tell."""
 
 
@@ -180,9 +180,9 @@ class Discovery:
         project_id = fleet.projects[search.project].project_id
         if not project_id:
             project_id = await access.call(
-                search.project, adapter.limit, patience, lambda project: project.project_id_of(), TRIES
+                search.project, adapter.limit, patience, lambda project: project.project_id_of(), _TRIES
             )
-        ask = access.asking(search.project, adapter, patience, TRIES)
+        ask = access.asking(search.project, adapter, patience, _TRIES)
         return await walk(adapter.lists, search.rule, project_id, self._time(search.project), ask)
 
     def _time(self, project: str) -> float:
@@ -200,7 +200,7 @@ class Discovery:
         else:
             self._replaced = [look for look in self._replaced if look not in replaced]
         found = [look.findings.jobs(now, retention, self._store.get) for look in looks]
-        self._membership({f"discovery of {service} in {project}": tuple(merged(found))})
+        self._membership({f"discovery of {service} in {project}": tuple(merged_findings(found))})
 
     def _count(self, look: _Look, found: Found) -> None:
         search = look.search

@@ -17,13 +17,13 @@ from exporter.model.reason import Reason
 from exporter.model.record import Record
 from exporter.model.snapshot import Snapshot, State
 from exporter.services.discovery_rule import Search
-from exporter.services.paging import Found, Key, Named, age, key
+from exporter.services.paging import Found, Named, PageKey, age, key
 
-Candidate: TypeAlias = tuple[tuple[float, Key], Job]
+Candidate: TypeAlias = tuple[tuple[float, PageKey], Job]
 """A job, after what orders it among the others: the later one is the next run of one of the same name."""
 
 
-DAY: Final = 86400.0
+_DAY: Final = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class _Seen:
 
     def kept_for(self, retention: float) -> float:
         """Return the seconds for which it stays once it is over: a failure for at least a day, so that it is seen."""
-        return max(retention, DAY) if self.failed else retention
+        return max(retention, _DAY) if self.failed else retention
 
 
 class Findings:
@@ -53,7 +53,7 @@ class Findings:
         self._search = search
         self._region = region
         self._ends = ends
-        self._seen: dict[Key, _Seen] = {}
+        self._seen: dict[PageKey, _Seen] = {}
 
     def take(self, found: Found, at: float, retention: float) -> Collection[JobKey]:
         """Take over what a reading at *at* found; return the jobs that it found no more.
@@ -104,7 +104,7 @@ class Findings:
         going = (each.job.key.job for each in seen if each.listed and each.ended_at is None)
         return {name: number for name, number in Counter(going).items() if number > 1}
 
-    def _age(self, name: Key, seen: _Seen, record: Record | None, at: float, retention: float) -> None:
+    def _age(self, name: PageKey, seen: _Seen, record: Record | None, at: float, retention: float) -> None:
         """Note that a job is over, and forget one of which neither the list nor its own polls tell any more."""
         mine = record if record is not None and dict(record.job.target) == dict(seen.job.target) else None
         if (
@@ -133,7 +133,7 @@ def _end(answer: Snapshot | None, at: float) -> float | None:
     return at if answer.end is None else min(answer.end, at)
 
 
-def merged(findings: Collection[list[Candidate]]) -> Iterator[Job]:
+def merged_findings(findings: Collection[list[Candidate]]) -> Iterator[Job]:
     """Yield the jobs of several rules, each once: the one of the first rule that found it; by age."""
     found: dict[tuple[str, ...], Candidate] = {}
     for candidates in findings:

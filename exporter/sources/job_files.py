@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from exporter.config import Settings, job_file
-from exporter.config.patterns import matches, shown
+from exporter.config.patterns import matches, printable_path
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.changes import STATIC
 from exporter.model.errors import SettingsError
@@ -27,7 +27,7 @@ from exporter.model.job import Job
 from exporter.services import registry
 from exporter.sources.registry import Registry
 
-LOOK: Final = 0.5
+_LOOK: Final = 0.5
 """Seconds between two looks."""
 RESTLESS: Final = 2
 """Looks in a row after which a file that never stands still is read all the same."""
@@ -70,7 +70,7 @@ class JobFiles:
         settings: Settings,
         telemetry: Telemetry,
         register: Callable[[Mapping[str, Sequence[Job]]], None],
-        every: float = LOOK,
+        every: float = _LOOK,
     ) -> None:
         self._next: Settings | None = None  # what the next look goes by
         # of the thread that looks, and of nobody else while it does:
@@ -142,7 +142,7 @@ class JobFiles:
             paths = matches(pattern)
             if not paths and pattern not in self._unmatched:
                 self._unmatched.add(pattern)
-                self._log.info("no job file", pattern=shown(pattern))
+                self._log.info("no job file", pattern=printable_path(pattern))
             found.update(paths)
         return found
 
@@ -153,11 +153,11 @@ class JobFiles:
             self._miss(path)
             return
         except OSError as error:
-            self._judge(path, (f"{shown(path)}: the file cannot be read: {error.strerror}",))
+            self._judge(path, (f"{printable_path(path)}: the file cannot be read: {error.strerror}",))
             return
         if not stat.S_ISREG(status.st_mode):
             if glob.escape(path) in self._patterns:
-                self._judge(path, (f"{shown(path)}: {NO_FILE}",))
+                self._judge(path, (f"{printable_path(path)}: {NO_FILE}",))
             else:
                 self._miss(path)
             return
@@ -182,16 +182,19 @@ class JobFiles:
     def _read(self, path: str, file: _File) -> tuple[str, ...]:
         """Take over what a file holds; return what is wrong with it."""
         try:
-            data = job_file.content(path, shown(path))
+            data = job_file.job_file_bytes(path, printable_path(path))
         except FileNotFoundError:
             return file.mistakes  # the next look finds it missing
         except SettingsError as error:
             return error.mistakes
         digest = blake2b(data).digest()
         if digest != file.digest:
-            file.digest, file.mistakes = digest, (f"{shown(path)}: {CRASHED}",)  # unless what follows says better
+            file.digest, file.mistakes = (
+                digest,
+                (f"{printable_path(path)}: {CRASHED}",),
+            )  # unless what follows says better
             try:
-                jobs = job_file.read(data, shown(path), self._projects)
+                jobs = job_file.read_job_file(data, printable_path(path), self._projects)
             except SettingsError as error:
                 file.mistakes = error.mistakes
             else:
@@ -202,7 +205,7 @@ class JobFiles:
         """Tell how the reading went, once for each content."""
         file = self._files.setdefault(path, _File())
         file.good, file.missing = not mistakes, False
-        self._telemetry.job_files.labels(shown(path)).set(file.good)
+        self._telemetry.job_files.labels(printable_path(path)).set(file.good)
         outcome = (file.digest, mistakes)
         if outcome == file.told:
             return
@@ -210,9 +213,9 @@ class JobFiles:
         if mistakes:
             told = mistakes[:MISTAKES_TOLD]
             more = {"more": len(mistakes) - len(told)} if len(mistakes) > len(told) else {}
-            self._log.warning("job file refused", file=shown(path), mistakes=list(told), **more)
+            self._log.warning("job file refused", file=printable_path(path), mistakes=list(told), **more)
         else:
-            self._log.info("job file read", file=shown(path), jobs=file.jobs)
+            self._log.info("job file read", file=printable_path(path), jobs=file.jobs)
 
     def _miss(self, path: str) -> None:
         """Forget a file that is not there, unless it was at the last look."""
@@ -225,11 +228,11 @@ class JobFiles:
         del self._files[path]
         self._found[path] = ()
         if file.told is not None:
-            self._telemetry.job_files.remove(shown(path))
-            self._log.info("job file gone", file=shown(path))
+            self._telemetry.job_files.remove(printable_path(path))
+            self._log.info("job file gone", file=printable_path(path))
 
 
-def registered(settings: Settings) -> tuple[tuple[Job, ...], tuple[str, ...]]:
+def all_jobs(settings: Settings) -> tuple[tuple[Job, ...], tuple[str, ...]]:
     """Return all jobs that are registered at this moment, and what is wrong with the job files."""
     projects = job_file.known_projects(settings)
     found: dict[str, Sequence[Job]] = {STATIC: settings.jobs}
@@ -237,15 +240,17 @@ def registered(settings: Settings) -> tuple[tuple[Job, ...], tuple[str, ...]]:
     for path in sorted({path for pattern in settings.job_files for path in matches(pattern)}):
         try:
             if Path(path).is_file():
-                found[path] = job_file.read(job_file.content(path, shown(path)), shown(path), projects)
+                found[path] = job_file.read_job_file(
+                    job_file.job_file_bytes(path, printable_path(path)), printable_path(path), projects
+                )
             elif glob.escape(path) in settings.job_files:
-                mistakes.append(f"{shown(path)}: {NO_FILE}")
+                mistakes.append(f"{printable_path(path)}: {NO_FILE}")
         except FileNotFoundError:
             continue
         except SettingsError as error:
             mistakes += error.mistakes
         except OSError as error:
-            mistakes.append(f"{shown(path)}: cannot be read: {error.strerror}")
-    jobs = Registry(registry.load())
+            mistakes.append(f"{printable_path(path)}: cannot be read: {error.strerror}")
+    jobs = Registry(registry.load_services())
     problems = jobs.update(found).problems
     return tuple(jobs.jobs().values()), (*mistakes, *problems)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import structlog
 
 from exporter.cloud.projects import Projects
-from exporter.config import Project, Settings
+from exporter.config import ProjectSettings, Settings
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.changes import STATIC, Changes
@@ -102,6 +102,6 @@ class Registration:
             self._log.warning("job refused", problem=problem)
 
 
-def _same(project: Project, before: Project) -> bool:
+def _same(project: ProjectSettings, before: ProjectSettings) -> bool:
     """Whether a name still means the same project: nothing that another one said is known of this one's jobs."""
     return (project.cloud, project.region, project.project_id) == (before.cloud, before.region, before.project_id)

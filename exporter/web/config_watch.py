@@ -12,9 +12,9 @@ from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import SettingsError
 from exporter.web.security import Security
 
-LOOK: Final = 1.0
+_LOOK: Final = 1.0
 """Seconds between two looks at the files; they are read once two looks found the same."""
-TOLD: Final = 10
+_TOLD: Final = 10
 """Mistakes that the log repeats."""
 
 
@@ -48,7 +48,7 @@ class ConfigWatch:
                 if now == before and now != self._tried and path == self._path:
                     await self._read(path, now)
             before = now
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(_LOOK)
 
     async def _read(self, path: Path, now: bytes) -> None:
         try:
@@ -57,7 +57,7 @@ class ConfigWatch:
             if path == self._path:
                 self._tried = now
                 self._telemetry.web_config_read(False, self._clock.now())
-                told = error.mistakes[:TOLD]
+                told = error.mistakes[:_TOLD]
                 self._log.error("web configuration refused", mistakes=list(told), more=len(error.mistakes) - len(told))
             return
         if path == self._path:  # else a reload of the settings named another meanwhile

@@ -12,7 +12,7 @@ _WHOLE_UNTIL: Final = 10_000
 """Up to here a count is written out."""
 
 
-class Count(NamedTuple):
+class _Count(NamedTuple):
     """A group of counts in one short line, and the exact numbers for the one who points at it."""
 
     label: str
@@ -51,7 +51,7 @@ def percent(ratio: float) -> str:
     return f"{math.floor(ratio * 1000 + 1e-6) / 10:g} %"
 
 
-def exact(value: float) -> str:
+def exact_text(value: float) -> str:
     """Return a number with all its digits, in groups of three."""
     return f"{value:,}" if isinstance(value, int) or not value.is_integer() else f"{value:,.0f}"
 
@@ -60,15 +60,15 @@ def short(value: float, unit: str = "") -> str:
     """Return a number in at most five digits: ``9,999``, ``12.3k``, ``4.1 GB``."""
     gap = " " if unit else ""
     if abs(value) < (1000 if unit else _WHOLE_UNTIL):
-        return f"{exact(value)}{gap}{unit}"
+        return f"{exact_text(value)}{gap}{unit}"
     for size, letter in _SCALE:
         if abs(value) >= size:
             scaled = math.floor(value / size * 10) / 10
             return f"{scaled:,g}{gap}{letter}{unit}"
-    return exact(value)
+    return exact_text(value)
 
 
-def counts(groups: Mapping[str, Any]) -> list[Count]:
+def count_lines(groups: Mapping[str, Any]) -> list[_Count]:
     """Return the counts of a run in a few short lines; those of a kind that has no line of its own as they come."""
     lines = [_tasks(groups), _stages(groups), _moved(groups, "rows", "rows_read", "rows_written")]
     lines += [_moved(groups, "data", "read_bytes", "written_bytes", "B"), _files(groups)]
@@ -78,14 +78,14 @@ def counts(groups: Mapping[str, Any]) -> list[Count]:
     return [_plain(name.replace("_", " "), value) for name, value in list(groups.items())[:3]]
 
 
-def _plain(label: str, value: Any) -> Count:
+def _plain(label: str, value: Any) -> _Count:
     if not isinstance(value, Mapping):
-        return Count(label, short(value), exact(value))
+        return _Count(label, short(value), exact_text(value))
     told = [f"{short(each)} {name}" for name, each in value.items()]
-    return Count(label, ", ".join(told[:3]), ", ".join(f"{exact(each)} {name}" for name, each in value.items()))
+    return _Count(label, ", ".join(told[:3]), ", ".join(f"{exact_text(each)} {name}" for name, each in value.items()))
 
 
-def _tasks(groups: Mapping[str, Any]) -> Count | None:
+def _tasks(groups: Mapping[str, Any]) -> _Count | None:
     tasks, planned = groups.get("tasks", {}), groups.get("tasks_planned")
     if not tasks and planned is None:
         return None
@@ -96,7 +96,7 @@ def _tasks(groups: Mapping[str, Any]) -> Count | None:
     return _with_rest("tasks", text, tasks, planned)
 
 
-def _stages(groups: Mapping[str, Any]) -> Count | None:
+def _stages(groups: Mapping[str, Any]) -> _Count | None:
     stages = groups.get("stages", {})
     if not stages:
         return None
@@ -104,33 +104,33 @@ def _stages(groups: Mapping[str, Any]) -> Count | None:
     return _with_rest("stages", "" if done is None else f"{short(done)} done", stages, None)
 
 
-def _with_rest(label: str, text: str, group: Mapping[str, float], planned: float | None) -> Count:
+def _with_rest(label: str, text: str, group: Mapping[str, float], planned: float | None) -> _Count:
     """Add the states that something is in, and all numbers for the one who points at it."""
     rest = [f"{short(group[state])} {state}" for state in ("active", "failed", "killed") if group.get(state)]
-    numbers = [f"{exact(value)} {state}" for state, value in group.items()]
-    numbers += [] if planned is None else [f"{exact(planned)} planned"]
-    return Count(label, ", ".join([text, *rest] if text else rest) or "0", ", ".join(numbers))
+    numbers = [f"{exact_text(value)} {state}" for state, value in group.items()]
+    numbers += [] if planned is None else [f"{exact_text(planned)} planned"]
+    return _Count(label, ", ".join([text, *rest] if text else rest) or "0", ", ".join(numbers))
 
 
-def _moved(groups: Mapping[str, Any], label: str, read: str, written: str, unit: str = "") -> Count | None:
+def _moved(groups: Mapping[str, Any], label: str, read: str, written: str, unit: str = "") -> _Count | None:
     """Return what went in and what came out."""
     came, went = groups.get(read), groups.get(written)
     if came is None and went is None:
         return None
     names = ((name, groups[name]) for name in (read, written) if name in groups)
     ends = (UNKNOWN if value is None else short(value, unit) for value in (came, went))
-    return Count(
+    return _Count(
         label,
         " \N{RIGHTWARDS ARROW} ".join(ends),
-        ", ".join(f"{name.replace('_', ' ')}: {exact(value)}" for name, value in names),
+        ", ".join(f"{name.replace('_', ' ')}: {exact_text(value)}" for name, value in names),
     )
 
 
-def _files(groups: Mapping[str, Any]) -> Count | None:
+def _files(groups: Mapping[str, Any]) -> _Count | None:
     total, written = groups.get("files"), groups.get("files_written")
     parts = [short(value) for value in (written, total) if value is not None]
     if not parts:
         return None
     names = ("files", "files_read", "files_written", "files_skipped")
-    told = ", ".join(f"{name.replace('_', ' ')}: {exact(groups[name])}" for name in names if name in groups)
-    return Count("files", " of ".join(parts), told)
+    told = ", ".join(f"{name.replace('_', ' ')}: {exact_text(groups[name])}" for name in names if name in groups)
+    return _Count("files", " of ".join(parts), told)

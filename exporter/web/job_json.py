@@ -25,7 +25,7 @@ def standing(record: Record) -> str:
     return UNANSWERED if record.failing else WAITING
 
 
-def document(record: Record, place: Mapping[str, str], next_poll: float | None) -> dict[str, Any]:
+def job_document(record: Record, place: Mapping[str, str], next_poll: float | None) -> dict[str, Any]:
     """Return all that is known of one job, ready for JSON."""
     target, detail = record.job.target, {} if record.shown is None else record.shown.told()
     return {
@@ -82,13 +82,13 @@ def grouped(counts: Mapping[Measure, float]) -> dict[str, Any]:
     groups: dict[str, Any] = {}
     for measure, value in counts.items():
         if measure.name in labelled:
-            groups.setdefault(measure.name, {})[measure.label] = whole(value)
+            groups.setdefault(measure.name, {})[measure.label] = _whole(value)
         else:
-            groups[measure.name] = whole(value)
+            groups[measure.name] = _whole(value)
     return groups
 
 
-def whole(value: float) -> float:
+def _whole(value: float) -> float:
     """Return a number without a fraction as an integer: a count of 4000 is not 4000.0."""
     return int(value) if math.isfinite(value) and float(value).is_integer() else value
 

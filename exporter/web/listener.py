@@ -22,7 +22,7 @@ LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing 
 """Of each address that stands for all of a machine, one that answers."""
 EVERYWHERE: Final = ("", "::")
 """Hosts that stand for every interface, by IPv4 and IPv6."""
-FIRST: Final = 3
+_FIRST: Final = 3
 """The descriptor of the first socket that systemd hands over."""
 
 
@@ -61,7 +61,7 @@ def handed_over(environ: Mapping[str, str]) -> list[socket.socket]:
             "web.systemd_socket is set, and systemd handed over no socket: start the exporter by a socket unit of the"
             " same name, or take web.systemd_socket out"
         )
-    return [_listening(descriptor) for descriptor in range(FIRST, FIRST + int(count))]
+    return [_listening(descriptor) for descriptor in range(_FIRST, _FIRST + int(count))]
 
 
 def _is_ours(record: logging.LogRecord) -> bool:

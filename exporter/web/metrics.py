@@ -9,7 +9,7 @@ from aiohttp import web
 
 from exporter.threads import compute
 from exporter.web.negotiate import OPENMETRICS, TEXT, gzip_ok, openmetrics
-from exporter.web.ports import Exposition
+from exporter.web.ports import Exporter
 from exporter.web.squeeze import LEVEL, Squeezer
 
 GZIP_OVER: Final = 1024
@@ -76,8 +76,8 @@ async def compressed(content: bytes, wanted: bool) -> tuple[bytes, bool]:
 class Bodies:
     """Renders a body once for all who want the same kind while it is being made."""
 
-    def __init__(self, exposition: Exposition, scrapes: Scrapes) -> None:
-        self._exposition = exposition
+    def __init__(self, exporter: Exporter, scrapes: Scrapes) -> None:
+        self._exporter = exporter
         self._scrapes = scrapes
         self._making: dict[Kind, asyncio.Task[Body]] = {}
         self._squeezers = {False: Squeezer(), True: Squeezer()}
@@ -98,7 +98,7 @@ class Bodies:
 
     async def _make(self, kind: Kind) -> Body:
         rendering = self._scrapes.rendering()
-        sections = self._exposition.sections(kind.openmetrics, kind.names)
+        sections = self._exporter.sections(kind.openmetrics, kind.names)
         parts = [part for section in sections for part in section]
         length = sum(map(len, parts))
         zipped = kind.gzip and length > GZIP_OVER
@@ -132,8 +132,8 @@ def header(request: web.Request, name: str) -> str:
 class Metrics:
     """The handler of /metrics."""
 
-    def __init__(self, exposition: Exposition, scrapes: Scrapes) -> None:
-        self._bodies = Bodies(exposition, scrapes)
+    def __init__(self, exporter: Exporter, scrapes: Scrapes) -> None:
+        self._bodies = Bodies(exporter, scrapes)
         self._scrapes = scrapes
 
     async def answer(self, request: web.Request) -> web.StreamResponse:

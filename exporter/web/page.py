@@ -17,18 +17,18 @@ from exporter.model.job import JobKey
 from exporter.model.record import Record
 from exporter.services import registry
 from exporter.web import formatting
-from exporter.web.job_json import document, standing
-from exporter.web.ports import Jobs
+from exporter.web.job_json import job_document, standing
+from exporter.web.ports import Exporter
 from exporter.web.query import SORTS, STANDINGS, Query
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-ROWS: Final = 500
+_ROWS: Final = 500
 """Rows shown at most: more would be slow on a phone, and nobody reads them."""
 REFRESH: Final = 5
 """Seconds between two refreshes."""
-COLUMNS: Final = (
+_COLUMNS: Final = (
     ("State", "state"),
     ("Job", "name"),
     ("Service", "service"),
@@ -39,7 +39,7 @@ COLUMNS: Final = (
     ("Next poll", "next_poll"),
     ("Last error", "failing"),
 )
-STATIC: Final = {"page.css": "text/css", "page.js": "text/javascript"}
+ASSETS: Final = {"page.css": "text/css", "page.js": "text/javascript"}
 _FOLDER: Final = Path(__file__).parent / "templates"
 _STAMP: Final = "stamp_seconds"
 
@@ -62,13 +62,13 @@ def _environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(version=__version__, words=formatting, refresh=REFRESH, columns=COLUMNS, sorts=SORTS)
+    environment.globals.update(version=__version__, words=formatting, refresh=REFRESH, columns=_COLUMNS, sorts=SORTS)
     environment.globals.update(asset=lambda name: f"static/{name}?v={static(name)[1]}", tabular=tabular)
     environment.tests["moment"] = lambda name: str(name).endswith(_STAMP)
     return environment
 
 
-def render(template: str, view: Mapping[str, Any]) -> bytes:
+def render_page(template: str, view: Mapping[str, Any]) -> bytes:
     """Return a page as bytes; slow enough for a thread of its own, and it may be one: *view* is no longer shared."""
     return _environment().get_template(template).render(view).encode("utf-8", "replace")
 
@@ -78,13 +78,13 @@ def link(key: JobKey) -> str:
     return "jobs/" + "/".join(quote(part, safe="", errors="replace") for part in key)
 
 
-def row(record: Record, jobs: Jobs) -> dict[str, Any]:
+def row(record: Record, exporter: Exporter) -> dict[str, Any]:
     """Return what the templates show of a job."""
-    facts = document(record, jobs.place(record), jobs.next_due(record.job.key))
+    facts = job_document(record, exporter.place(record), exporter.next_due(record.job.key))
     return {
         **facts,
         "link": link(record.job.key),
-        "counts_short": formatting.counts(facts["counts"]),
+        "counts_short": formatting.count_lines(facts["counts"]),
         "unwritten": max(0, sum(record.ledger.runs) - sum(record.runs)),
         "old": record.polled_at is not None and not record.up and not record.final,
     }
@@ -110,12 +110,14 @@ def tally(records: Collection[Record]) -> Tally:
     )
 
 
-def listing(counted: Tally, found: Sequence[Record], query: Query, jobs: Jobs, mistake: str = "") -> dict[str, Any]:
+def listing(
+    counted: Tally, found: Sequence[Record], query: Query, exporter: Exporter, mistake: str = ""
+) -> dict[str, Any]:
     """Return the view of the table: *found* of all jobs."""
     states = counted.states
     return {
-        "now": jobs.now(),
-        "rows": [row(record, jobs) for record in found[:ROWS]],
+        "now": exporter.now(),
+        "rows": [row(record, exporter) for record in found[:_ROWS]],
         "matches": len(found),
         "total": counted.total,
         "states": [(word, states[word]) for word in STANDINGS if states[word] or word in query.states],
@@ -143,9 +145,9 @@ def address(query: Query, **changes: str) -> str:
     return "?" + urlencode(said, doseq=True, errors="replace")
 
 
-def single(record: Record, jobs: Jobs) -> dict[str, Any]:
+def single(record: Record, exporter: Exporter) -> dict[str, Any]:
     """Return the view of one job."""
-    return {"now": jobs.now(), "job": row(record, jobs), "identity": list(registry.declared().identity)}
+    return {"now": exporter.now(), "job": row(record, exporter), "identity": list(registry.declared().identity)}
 
 
 def tabular(value: object) -> list[str] | None:

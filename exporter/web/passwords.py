@@ -11,11 +11,11 @@ from typing import Final
 
 NOBODY: Final = b"$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
 """The hash for unknown users, but for its cost; whatever it matches is refused."""
-LONGEST: Final = 72
+_LONGEST: Final = 72
 """Bytes of a password that bcrypt looks at."""
 REMEMBERED: Final = 100
 """Wrong passwords that are refused again without a check."""
-WAITING: Final = 16
+MOST_WAITING: Final = 16
 """Checks that may wait, or be under way."""
 OF_ONE_ADDRESS: Final = 4
 """How many of them one address may have, so that a flood from there leaves room for others."""
@@ -46,17 +46,17 @@ class Passwords:
         """Whether this is the user's password; raises :class:`BusyError` if too many others wait to be checked."""
         known = user in users
         hashed = users[user] if known else self._stand_in(users, user)
-        digest = self._digest(user, hashed, password[:LONGEST])
+        digest = self._digest(user, hashed, password[:_LONGEST])
         if known and compare_digest(self._right.get(user, b""), digest):
             return True
         if digest in self._wrong:
             return False
         task = self._under_way.get(digest)
         if task is None:
-            if self._of_address[address] >= OF_ONE_ADDRESS or self._of_address.total() >= WAITING:
+            if self._of_address[address] >= OF_ONE_ADDRESS or self._of_address.total() >= MOST_WAITING:
                 raise BusyError
             self._of_address[address] += 1
-            check = self._check(user, hashed, password[:LONGEST], digest, known, address)
+            check = self._check(user, hashed, password[:_LONGEST], digest, known, address)
             task = self._under_way[digest] = asyncio.create_task(check, name="password")
         return await asyncio.shield(task)
 

@@ -1,4 +1,4 @@
-"""What the web side needs of the rest, in its own words; the composition root provides it."""
+"""What the web side needs of the exporter, in its own words; the composition root provides it."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, Protocol
@@ -7,32 +7,14 @@ from exporter.model.job import JobKey
 from exporter.model.record import Record
 
 
-class Exposition(Protocol):
-    """Where the bytes of /metrics come from."""
+class Exporter(Protocol):
+    """The bytes of /metrics, what is known of the registered jobs, and the reload; times are Unix seconds."""
 
     def sections(self, openmetrics: bool, names: frozenset[str]) -> list[list[bytes]]:
-        """Return the whole body, a family after the other, each in parts that never change.
+        """Return the body of /metrics, one family after the other, each in parts that never change.
 
         With *names* only the samples that are called so.
         """
-
-
-class Lifecycle(Protocol):
-    """What a request can make the exporter do."""
-
-    @property
-    def enabled(self) -> bool:
-        """Whether requests may."""
-
-    async def reload(self) -> dict[str, Any]:
-        """Read the configuration again and return what became of the jobs.
-
-        Raises :class:`~exporter.model.errors.SettingsError` if it is refused.
-        """
-
-
-class Jobs(Protocol):
-    """What is known of the registered jobs; times are Unix seconds."""
 
     def records(self) -> Collection[Record]:
         """Return the record of every job."""
@@ -51,3 +33,13 @@ class Jobs(Protocol):
 
     def place(self, record: Record) -> Mapping[str, str]:
         """Return where the job's project is: ``region`` and ``project_id``."""
+
+    @property
+    def may_reload(self) -> bool:
+        """Whether a request may have the configuration read again."""
+
+    async def reload(self) -> dict[str, Any]:
+        """Read the configuration again and return what became of the jobs.
+
+        Raises :class:`~exporter.model.errors.SettingsError` if it is refused.
+        """

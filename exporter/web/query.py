@@ -9,7 +9,7 @@ from typing import Any, Final
 from exporter.model.errors import ExporterError
 from exporter.model.job import JobKey
 from exporter.model.record import Record
-from exporter.services.registry import load
+from exporter.services.registry import load_services
 from exporter.web.job_json import STALE, UNANSWERED, WAITING, standing
 
 STANDINGS: Final = ("failed", UNANSWERED, STALE, "running", "pending", "unknown", WAITING, "cancelled", "succeeded")
@@ -33,7 +33,7 @@ CANDIDATES: Final = 2000
 """Jobs whose names are compared to find the nearest; anybody may ask, so it has to be some milliseconds of work."""
 LETTERS: Final = 64
 """Letters of a name that are compared."""
-ALIKE: Final = 0.4
+_ALIKE: Final = 0.4
 """The part of its pairs of letters that a near name shares, from 0 to 1."""
 
 
@@ -56,12 +56,12 @@ class Query:
     offset: int = 0
 
 
-def parse(pairs: Iterable[tuple[str, str]], sort: str = "name") -> Query:
+def parse_query(pairs: Iterable[tuple[str, str]], sort: str = "name") -> Query:
     """Read the query parameters; one that is empty was not said, as a form sends them. *sort* is the default."""
     said: dict[str, list[str]] = {}
     for name, value in pairs:
         said.setdefault(_known("parameter", name, _PARAMETERS), []).extend([value] if value.strip() else [])
-    services = tuple(load())
+    services = tuple(load_services())
     single = {name: values[-1].strip() for name, values in said.items() if values}
     return Query(
         q=single.get("q", ""),
@@ -93,7 +93,7 @@ def page_of(found: Sequence[Record], query: Query) -> Sequence[Record]:
     return found[query.offset : end]
 
 
-def nearest(records: Collection[Record], service: str, job: str) -> list[JobKey]:
+def nearest_jobs(records: Collection[Record], service: str, job: str) -> list[JobKey]:
     """Return up to three registered jobs whose names are like the one asked for, the likest first."""
     keys, folded = [record.job.key for record in records], job.casefold()
     found: list[tuple[float, JobKey]] = []
@@ -104,7 +104,7 @@ def nearest(records: Collection[Record], service: str, job: str) -> list[JobKey]
     if len(found) < 3:
         wanted = _pairs(folded)
         alike = ((_alike(wanted, _pairs(key.job.casefold())), key) for key in keys[:CANDIDATES])
-        found += [(share, key) for share, key in alike if share >= ALIKE]
+        found += [(share, key) for share, key in alike if share >= _ALIKE]
     found.sort(key=lambda each: (-each[0], each[1].service != service))
     return list(dict.fromkeys(key for _, key in found))[:3]
 

@@ -139,14 +139,14 @@ class _NamedClients(asyncio.Protocol):
         """Hand over to *inner*, or end it: Python cannot refuse a name within the handshake."""
         if not isinstance(transport, asyncio.Transport):
             return
-        if self._allowed.isdisjoint(names(transport.get_extra_info("ssl_object"))):
+        if self._allowed.isdisjoint(_names(transport.get_extra_info("ssl_object"))):
             transport.abort()
             return
         transport.set_protocol(self._inner)
         self._inner.connection_made(transport)
 
 
-def names(connection: ssl.SSLObject) -> set[str]:
+def _names(connection: ssl.SSLObject) -> set[str]:
     """Return the alternative names of the client's certificate, if it showed one that was verified."""
     certificate: dict[str, Any] = connection.getpeercert() or {}
     found = set()

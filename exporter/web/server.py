@@ -14,11 +14,11 @@ from exporter.model.job import JobKey
 from exporter.model.record import Record
 from exporter.threads import compute
 from exporter.web import page
-from exporter.web.job_json import document, encoded
+from exporter.web.job_json import encoded, job_document
 from exporter.web.metrics import Metrics, Scrapes, compressed, header
 from exporter.web.negotiate import gzip_ok
-from exporter.web.ports import Exposition, Jobs, Lifecycle
-from exporter.web.query import Query, QueryError, matching, nearest, page_of, parse
+from exporter.web.ports import Exporter
+from exporter.web.query import Query, QueryError, matching, nearest_jobs, page_of, parse_query
 from exporter.web.security import Security
 
 SCRAPES: Final = web.AppKey("scrapes", Scrapes)
@@ -26,10 +26,10 @@ SCRAPES: Final = web.AppKey("scrapes", Scrapes)
 READY_AFTER: Final = 60.0
 """Seconds after which the exporter is ready whatever it waits for."""
 NAMES_TOLD: Final = 5
-SLICE: Final = 500
+_SLICE: Final = 500
 """Jobs turned to JSON before the loop may serve others."""
 LIFECYCLE_OFF: Final = "lifecycle is not enabled; set web.enable_lifecycle: true\n"
-PLACES: Final = "/, /metrics, /api/v1/jobs, /api/v1/jobs/{service}/{job}, /-/healthy, /-/ready"
+_PLACES: Final = "/, /metrics, /api/v1/jobs, /api/v1/jobs/{service}/{job}, /-/healthy, /-/ready"
 ICON: Final = (
     b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="4" fill="#1d2733"/>'
     b'<rect x="3" y="6" width="10" height="4" rx="2" fill="#3d4f61"/>'
@@ -39,7 +39,7 @@ POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self';"
     " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-HEADERS: Final = {
+_HEADERS: Final = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -49,9 +49,7 @@ _JOB: Final = r"{service:[^/]+}/{job:[\s\S]+}"
 
 
 def make_app(
-    exposition: Exposition,
-    jobs: Jobs,
-    lifecycle: Lifecycle | None = None,
+    exporter: Exporter,
     *,
     security: Security | None = None,
     monotonic: Callable[[], float] = time.monotonic,
@@ -61,9 +59,9 @@ def make_app(
     application = web.Application(middlewares=[security.middleware, _helpful])
     application[SCRAPES] = scrapes = Scrapes()
     application.on_response_prepare.append(partial(_dress, security))
-    site = _Site(jobs)
+    site = _Site(exporter)
     routes = [
-        web.get("/metrics", Metrics(exposition, scrapes).answer),
+        web.get("/metrics", Metrics(exporter, scrapes).answer),
         web.get("/", site.index),
         web.get("/jobs/" + _JOB, site.job_page),
         web.get("/static/{name}", _static),
@@ -71,8 +69,8 @@ def make_app(
         web.get("/api/v1/jobs", site.listing),
         web.get("/api/v1/jobs/" + _JOB, site.job),
         web.get("/-/healthy", _healthy),
-        web.get("/-/ready", _Ready(jobs, monotonic).answer),
-        web.post("/-/reload", partial(_reload, lifecycle)),
+        web.get("/-/ready", _Ready(exporter, monotonic).answer),
+        web.post("/-/reload", partial(_reload, exporter)),
         web.route("*", "/{path:.*}", _nothing),
     ]
     for route in routes:
@@ -84,20 +82,22 @@ def make_app(
 class _Site:
     """The handlers of page and JSON."""
 
-    def __init__(self, jobs: Jobs) -> None:
-        self._jobs = jobs
+    def __init__(self, exporter: Exporter) -> None:
+        self._exporter = exporter
 
     async def listing(self, request: web.Request) -> web.StreamResponse:
         """Answer the list of jobs."""
         try:
-            query = parse(request.query.items())
+            query = parse_query(request.query.items())
         except QueryError as error:
             return await _json(request, {"error": str(error)}, 400)
         _, found = await self._found(query)
-        now, parts = self._jobs.now(), []
+        now, parts = self._exporter.now(), []
         for index, record in enumerate(page_of(found, query)):
-            parts.append(encoded(document(record, self._jobs.place(record), self._jobs.next_due(record.job.key))))
-            if index % SLICE == SLICE - 1:
+            parts.append(
+                encoded(job_document(record, self._exporter.place(record), self._exporter.next_due(record.job.key)))
+            )
+            if index % _SLICE == _SLICE - 1:
                 await asyncio.sleep(0)
         head = encoded({"now": now, "total": len(found)})
         body = b"".join((head[:-1], b',"jobs":[', b",".join(parts), b"]}"))
@@ -106,61 +106,63 @@ class _Site:
     async def job(self, request: web.Request) -> web.StreamResponse:
         """Answer one job."""
         service, name = request.match_info["service"], request.match_info["job"]
-        record = self._jobs.record(service, name)
+        record = self._exporter.record(service, name)
         if record is None:
             near = [key._asdict() for key in await self._nearest(service, name)]
             return await _json(request, {"error": _missing(service, name), "nearest": near}, 404)
-        due = self._jobs.next_due(record.job.key)
-        return await _json(request, {"now": self._jobs.now(), **document(record, self._jobs.place(record), due)})
+        due = self._exporter.next_due(record.job.key)
+        return await _json(
+            request, {"now": self._exporter.now(), **job_document(record, self._exporter.place(record), due)}
+        )
 
     async def index(self, request: web.Request) -> web.StreamResponse:
         """Answer the page."""
         mistake = ""
         try:
-            query = parse(request.query.items(), sort="state")
+            query = parse_query(request.query.items(), sort="state")
         except QueryError as error:
-            query, mistake = parse((), sort="state"), str(error)
+            query, mistake = parse_query((), sort="state"), str(error)
         records, found = await self._found(query)
-        view = page.listing(await compute(page.tally, records), found, query, self._jobs, mistake)
+        view = page.listing(await compute(page.tally, records), found, query, self._exporter, mistake)
         return await _html(request, "index.html", view, 400 if mistake else 200)
 
     async def job_page(self, request: web.Request) -> web.StreamResponse:
         """Answer the page of one job."""
         service, name = request.match_info["service"], request.match_info["job"]
-        record = self._jobs.record(service, name)
+        record = self._exporter.record(service, name)
         if record is None:
             near = [(key, page.link(key)) for key in await self._nearest(service, name)]
-            view = {"now": self._jobs.now(), "missing": _missing(service, name), "nearest": near}
+            view = {"now": self._exporter.now(), "missing": _missing(service, name), "nearest": near}
             return await _html(request, "missing.html", view, 404)
-        return await _html(request, "job.html", page.single(record, self._jobs))
+        return await _html(request, "job.html", page.single(record, self._exporter))
 
     async def _found(self, query: Query) -> tuple[Collection[Record], Sequence[Record]]:
         """Return all records and those asked for; records are frozen, so a thread may sift them."""
-        records = tuple(self._jobs.records())
+        records = tuple(self._exporter.records())
         asked = records if query.sort == "next_poll" else ()
-        due = {record.job.key: self._jobs.next_due(record.job.key) for record in asked}
+        due = {record.job.key: self._exporter.next_due(record.job.key) for record in asked}
         return records, await compute(matching, records, query, due.get)
 
     async def _nearest(self, service: str, name: str) -> list[JobKey]:
-        return await compute(nearest, tuple(self._jobs.records()), service, name)
+        return await compute(nearest_jobs, tuple(self._exporter.records()), service, name)
 
 
 class _Ready:
     """Ready once every registered job was tried, at the latest after a minute, and ready for ever then."""
 
-    def __init__(self, jobs: Jobs, monotonic: Callable[[], float]) -> None:
-        self._jobs = jobs
+    def __init__(self, exporter: Exporter, monotonic: Callable[[], float]) -> None:
+        self._exporter = exporter
         self._monotonic = monotonic
         self._until = monotonic() + READY_AFTER
         self._ready = False
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         left = self._until - self._monotonic()
-        waiting = [] if self._ready or left <= 0 else list(self._jobs.waiting())
+        waiting = [] if self._ready or left <= 0 else list(self._exporter.waiting())
         self._ready = not waiting
         if self._ready:
             return _text("ready\n")
-        names = ", ".join(plain(name) for name in waiting[:NAMES_TOLD])
+        names = ", ".join(_plain(name) for name in waiting[:NAMES_TOLD])
         more = f" and {len(waiting) - NAMES_TOLD} more" if len(waiting) > NAMES_TOLD else ""
         return _text(
             f"not ready: {len(waiting)} not tried yet: {names}{more}; ready in {left:.0f} s at the latest\n",
@@ -168,7 +170,7 @@ class _Ready:
         )
 
 
-def plain(name: str) -> str:
+def _plain(name: str) -> str:
     """Return a name in one line, whatever characters it holds."""
     return name if name.isprintable() else repr(name)
 
@@ -181,11 +183,11 @@ async def _healthy(_: web.Request) -> web.StreamResponse:
     return _text("ok\n")
 
 
-async def _reload(lifecycle: Lifecycle | None, request: web.Request) -> web.StreamResponse:
-    if lifecycle is None or not lifecycle.enabled:
+async def _reload(exporter: Exporter, request: web.Request) -> web.StreamResponse:
+    if not exporter.may_reload:
         return _text(LIFECYCLE_OFF, 404)
     try:
-        return await _json(request, await lifecycle.reload())
+        return await _json(request, await exporter.reload())
     except SettingsError as error:
         return await _json(request, {"mistakes": list(error.mistakes)}, 400)
 
@@ -212,17 +214,17 @@ async def _icon(_: web.Request) -> web.StreamResponse:
 
 async def _static(request: web.Request) -> web.StreamResponse:
     name = request.match_info["name"]
-    if name not in page.STATIC:
+    if name not in page.ASSETS:
         raise web.HTTPNotFound
     content, version = await compute(page.static, name)
     keep = "max-age=31536000, immutable" if request.query.get("v") == version else "no-cache"
-    return await _answer(request, content, page.STATIC[name], keep=keep)
+    return await _answer(request, content, page.ASSETS[name], keep=keep)
 
 
 async def _html(request: web.Request, template: str, view: dict[str, object], status: int = 200) -> web.Response:
     # The page may be served below a prefix by a proxy, so every address on it is relative to this root.
     view["root"] = "../" * (request.rel_url.raw_path.count("/") - 1) or "./"
-    return await _answer(request, await compute(page.render, template, view), "text/html", status)
+    return await _answer(request, await compute(page.render_page, template, view), "text/html", status)
 
 
 async def _json(request: web.Request, value: object, status: int = 200) -> web.Response:
@@ -251,11 +253,11 @@ async def _helpful(
     try:
         return await handler(request)
     except web.HTTPNotFound:
-        return _text(f"there is nothing here; there is {PLACES}\n", 404)
+        return _text(f"there is nothing here; there is {_PLACES}\n", 404)
 
 
 async def _dress(security: Security, _: web.Request, response: web.StreamResponse) -> None:
     response.headers.pop("Server", None)  # it names the versions of Python and aiohttp
     response.headers.update(security.config.headers)
-    for name, value in HEADERS.items():
+    for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)

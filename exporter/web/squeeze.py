@@ -15,7 +15,7 @@ HEADER: Final = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 END: Final = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS).flush(zlib.Z_FINISH)
 """An empty last block."""
 
-Section = Sequence[bytes]
+_Section = Sequence[bytes]
 """A piece of a body in parts that never change."""
 
 
@@ -23,9 +23,9 @@ class Squeezer:
     """Compresses bodies of the same sections again and again."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[Section, bytes]] = {}
+        self._known: dict[int, tuple[_Section, bytes]] = {}
 
-    def squeeze(self, sections: Sequence[Section]) -> list[bytes]:
+    def squeeze(self, sections: Sequence[_Section]) -> list[bytes]:
         """Return the gzip body in parts; may run in a thread, but only one at a time."""
         crc, length, content = 0, 0, [HEADER]
         for number, section in enumerate(sections):
@@ -41,7 +41,7 @@ class Squeezer:
         return [*content, END, trailer]
 
 
-def _deflated(section: Section) -> bytes:
+def _deflated(section: _Section) -> bytes:
     """Compress a section to whole deflate blocks."""
     compressor = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
     return b"".join([*map(compressor.compress, section), compressor.flush(zlib.Z_FULL_FLUSH)])

@@ -14,7 +14,7 @@ from exporter.polling.schedule import Pace
 from exporter.services.cdm.lists import CdmRule
 from exporter.services.discovery_rule import Search
 from exporter.services.dli.lists import DliRule
-from exporter.services.registry import load
+from exporter.services.registry import load_services
 
 PACE = Pace(interval=30, idle_interval=300, stale_after=600)
 MakeJob = Callable[..., Job]
@@ -65,8 +65,8 @@ def test_projects_of_one_user_share_the_least_limit_and_shards_divide_it(job: Ma
     limits = {"prod": {"cdm": 1.8, "dli": 5.0}, "test": {"cdm": 1.0, "dli": 9.0}}
     owners = {"prod": "user", "test": "user"}
 
-    cdm, dli = capacity_plan(jobs, PACE, load(), limits, owners, list_interval=45)
-    third, _ = capacity_plan(jobs, PACE, load(), limits, owners, shards=7, list_interval=45)
+    cdm, dli = capacity_plan(jobs, PACE, load_services(), limits, owners, list_interval=45)
+    third, _ = capacity_plan(jobs, PACE, load_services(), limits, owners, shards=7, list_interval=45)
 
     assert (cdm.projects, cdm.limit, cdm.jobs, cdm.running, cdm.allowed, cdm.ends) == (
         ("prod",),
@@ -84,7 +84,7 @@ def test_lists_stand_for_the_calls_of_jobs_that_wait_where_that_is_cheaper(job: 
     limits = {"prod": {"cdm": 1.8, "cdm_list": 1.8, "dli": 5.0}}
     jobs = [*(job("cdm", f"copy-{number}") for number in range(150)), *(job("dli", f"q-{n}") for n in range(6))]
 
-    cdm, lists, dli = capacity_plan(jobs, PACE, load(), limits, {"prod": "user"}, list_interval=45)
+    cdm, lists, dli = capacity_plan(jobs, PACE, load_services(), limits, {"prod": "user"}, list_interval=45)
 
     assert (cdm.jobs, cdm.running, cdm.idle, cdm.at_once) == (150, 300, 0, 54)
     assert (lists.limit, lists.jobs, lists.running) == ("cdm_list", 0, lists.idle)
@@ -93,7 +93,7 @@ def test_lists_stand_for_the_calls_of_jobs_that_wait_where_that_is_cheaper(job: 
 
 
 def test_a_rule_costs_its_lists_at_least() -> None:
-    services = load()
+    services = load_services()
     rules = [
         Search("cdm", "prod", CdmRule(types=("NORMAL_JOB", "BATCH_JOB"))),
         Search("dli", "prod", DliRule(queues=("a", "b", "c")), interval=60.0),

@@ -12,12 +12,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from exporter.cloud.body import SHORT, unpacked
+from exporter.cloud.body import UNPACKED_IN_LOOP, unpacked
 from exporter.cloud.client import Client
 from exporter.cloud.connection import INTERIM_LIMIT, SIZE_LIMIT, TooLongError
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
-from exporter.services.document import VALUES_LIMIT, document
+from exporter.services.document import VALUES_LIMIT, json_object
 from tests.cloud.wire import LATE, REQUEST, Connection, Nobody, Script, answer, serving
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -230,7 +230,7 @@ class TestPacked:
             return unpacked(packed, encoding, limit)
 
         monkeypatch.setattr("exporter.cloud.body.unpacked", noting)
-        for body in (self.BODY, random.Random(1).randbytes(2 * SHORT)):
+        for body in (self.BODY, random.Random(1).randbytes(2 * UNPACKED_IN_LOOP)):
             said = answer(gzip.compress(body), "Content-Encoding: gzip")
             async with serving(said) as server, Client(LATE) as transport:
                 assert (await transport.send(server.url, REQUEST, Nobody())).body == body
@@ -274,7 +274,7 @@ class TestValues:
         tracemalloc.start()
         try:
             with pytest.raises(PollError, match="values") as caught:
-                document(body)
+                json_object(body)
             _, most = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
@@ -285,14 +285,14 @@ class TestValues:
     def test_a_long_text_may_be_full_of_commas(self) -> None:
         text = '{[,\\"' * 100_000
 
-        assert document(b'{"statement": "%s"}' % text.encode())["statement"] == text.replace("\\", "")
+        assert json_object(b'{"statement": "%s"}' % text.encode())["statement"] == text.replace("\\", "")
 
     def test_as_many_values_as_are_meant_are_read(self) -> None:
         body = b'{"jobs": [' + b",".join([b'{"id": 1}'] * (VALUES_LIMIT // 2 - 2)) + b"]}"
 
-        assert len(document(body)["jobs"]) == VALUES_LIMIT // 2 - 2
+        assert len(json_object(body)["jobs"]) == VALUES_LIMIT // 2 - 2
 
     def test_a_number_of_thousands_of_digits_costs_only_itself(self) -> None:
         body = b'{"progress": %s, "text": "%s"}' % (b"9" * 4000, b"x" * 70_000)
 
-        assert document(body)["progress"] == float("inf")
+        assert json_object(body)["progress"] == float("inf")

@@ -11,7 +11,7 @@ from aiohttp import client_exceptions, http_exceptions
 from aiohttp.client_reqrep import ConnectionKey
 from yarl import URL
 
-from exporter.cloud.network_errors import CAUGHT, Way, failure, proxy_refusal
+from exporter.cloud.network_errors import CAUGHT, Way, network_error, proxy_refusal
 from exporter.model.reason import Reason
 
 WAY = Way("dli.example.com", 10, "proxy.example.com")
@@ -116,7 +116,7 @@ def test_an_exception_becomes_a_reason_and_a_sentence(kind: type[BaseException])
     error = make(kind)
 
     assert isinstance(error, CAUGHT)
-    found = failure(error, WAY)
+    found = network_error(error, WAY)
     assert found.reason is REASONS[kind]
     assert "dli.example.com" in found.sentence
     assert ";" in found.sentence
@@ -135,7 +135,7 @@ def test_the_cause_tells_the_reason(cause: Exception, reason: Reason) -> None:
     error = aiohttp.ClientError()
     error.__cause__ = cause
 
-    assert failure(error, WAY).reason is reason
+    assert network_error(error, WAY).reason is reason
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import PollError
 from exporter.model.job import Job, JobKey
 from exporter.model.reason import Reason
-from exporter.services.registry import load
+from exporter.services.registry import load_services
 from tests.cloud import wire
 from tests.cloud.pretend import Asked, HandClock, Pretend, pretending, reply
 
@@ -83,7 +83,7 @@ def fleet(server: Pretend, transport: Client, clock: HandClock, project_id: str 
         telemetry=Telemetry(),
         find_project_id=partial(find_project_id, transport, server.url, "eu-de", credentials, clock),
     )
-    return Projects(load(), {"prod": project})
+    return Projects(load_services(), {"prod": project})
 
 
 def cloud(asked: Asked) -> web.Response:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from exporter.cloud.projects import Projects
 from exporter.model.job import Job, JobKey
-from exporter.services.registry import load
+from exporter.services.registry import load_services
 
 
 def project(owner: tuple[str, str], rate: float) -> Any:
@@ -25,7 +25,7 @@ def test_projects_of_one_key_in_one_region_share_a_bucket_and_the_least_rate() -
         "c": project(("key", "eu-nl"), 9.0),
         "d": project(("other", "eu-de"), 9.0),
     }
-    fleet = Projects(load(), projects)
+    fleet = Projects(load_services(), projects)
 
     assert bucket(fleet, "a") == bucket(fleet, "b")
     assert bucket(fleet, "a")[1] == 0.5
@@ -49,7 +49,7 @@ class Saying:
 
 async def test_the_same_bytes_are_the_same_answer_and_other_bytes_are_read() -> None:
     saying: Any = Saying()
-    fleet = Projects(load(), {"p": saying})
+    fleet = Projects(load_services(), {"p": saying})
     job = Job(JobKey("dli", "nightly"), "p", {"job_id": "j"})
     saying.body = b'{"status": "RUNNING", "progress": 0.5, "sub_job_id": true}'
 
@@ -65,7 +65,7 @@ async def test_the_same_bytes_are_the_same_answer_and_other_bytes_are_read() -> 
 
 async def test_the_end_of_a_run_is_read_anew_because_more_is_kept_of_it_than_it_says() -> None:
     saying: Any = Saying()
-    fleet = Projects(load(), {"p": saying})
+    fleet = Projects(load_services(), {"p": saying})
     job = Job(JobKey("dli", "nightly"), "p", {"job_id": "j"})
     saying.body = b'{"status": "FINISHED"}'
 
@@ -78,7 +78,7 @@ async def test_the_end_of_a_run_is_read_anew_because_more_is_kept_of_it_than_it_
 
 async def test_the_same_bytes_are_read_anew_in_another_time_zone() -> None:
     saying: Any = Saying()
-    fleet = Projects(load(), {"p": saying})
+    fleet = Projects(load_services(), {"p": saying})
     job = Job(JobKey("dws", "resize"), "p", {"job_id": "j"})
     saying.body = b'{"status": "RUNNING", "begin_time": "2026-01-01T00:00:00"}'
 

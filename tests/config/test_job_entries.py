@@ -28,7 +28,7 @@ def projects(file: Callable[[str], Path]) -> MappingNode:
 
 def read(text: str | bytes, projects: MappingNode) -> list[tuple[str, dict[str, str]]]:
     data = text if isinstance(text, bytes) else text.encode()
-    return [(job.key.job, dict(job.target)) for job in job_file.read(data, "jobs", projects)]
+    return [(job.key.job, dict(job.target)) for job in job_file.read_job_file(data, "jobs", projects)]
 
 
 def refused(text: str | bytes, projects: MappingNode) -> list[str]:
@@ -112,7 +112,9 @@ def test_whatever_json_dumps_writes_is_read_back(ids: list[str]) -> None:
 
 
 def test_a_job_says_that_a_file_registers_it(projects: MappingNode) -> None:
-    (job,) = job_file.read(b'{"service": "dli", "job_id": 7, "project": null, "interval": "15s"}', "jobs", projects)
+    (job,) = job_file.read_job_file(
+        b'{"service": "dli", "job_id": 7, "project": null, "interval": "15s"}', "jobs", projects
+    )
 
     assert job == Job(JobKey("dli", "7"), "prod", {"job_id": "7"}, 15, "file", "cn-north-4")
 

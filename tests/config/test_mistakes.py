@@ -307,8 +307,8 @@ def test_a_secret_that_may_not_be_read_is_told_with_its_remedy(
             patched.setattr(files, "read_regular", _denied)
             return read(path)
 
-    read = files.read
-    monkeypatch.setattr(files, "read", refuse)
+    read = files.read_file
+    monkeypatch.setattr(files, "read_file", refuse)
     told = mistakes(
         f"projects: {{prod: {{region: r, project_id: p, credentials: {{token_file: exporter.yaml}}}}}}\n{JOBS}"
     )

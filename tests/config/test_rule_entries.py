@@ -9,7 +9,7 @@ import pytest
 
 from exporter.config import Settings, load
 from exporter.services.discovery_rule import Search
-from exporter.services.registry import load as services
+from exporter.services.registry import load_services as services
 from tests.known import LISTED, SERVICES
 
 File = Callable[[str], Path]

@@ -15,7 +15,7 @@ from exporter import services
 from exporter.config import Cloud, load, reference
 from exporter.config.urls import split_listen
 from exporter.model.errors import SettingsError
-from exporter.model.units import UNITS, duration, rate, seconds
+from exporter.model.units import UNITS, duration_text, rate, seconds
 from tests.known import ADAPTERS, LIMITS
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -47,7 +47,7 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
 
 @given(st.integers(min_value=0, max_value=3650 * UNITS["d"]).map(lambda count: count / 1000))
 def test_a_duration_survives_being_written_and_read(value: float) -> None:
-    assert seconds(duration(value)) == value
+    assert seconds(duration_text(value)) == value
 
 
 @given(st.text())

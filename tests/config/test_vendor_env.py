@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from exporter.config import Project, load, pod_env
+from exporter.config import ProjectSettings, load, pod_env
 from exporter.model.errors import SettingsError
 from exporter.services import registry
 
@@ -18,7 +18,7 @@ OS_USER = {"OS_USERNAME": "u", "OS_PASSWORD": "hunter2", "OS_USER_DOMAIN_NAME": 
 PROD: Mapping[str, Any] = {"region": "eu-de", "credentials": {"token": "T"}}
 
 
-def only(environ: Mapping[str, str], project: Mapping[str, Any] | None = None) -> Project:
+def only(environ: Mapping[str, str], project: Mapping[str, Any] | None = None) -> ProjectSettings:
     """Return the one project."""
     base = {"projects": {"prod": project}} if project is not None else None
     (made,) = load(None, {**REGION, **JOBS, **environ}, base).projects.values()
@@ -32,7 +32,7 @@ def refused(environ: Mapping[str, str], base: Mapping[str, Any] | None = None) -
     return list(caught.value.mistakes)
 
 
-def kind(project: Project) -> dict[str, Any]:
+def kind(project: ProjectSettings) -> dict[str, Any]:
     """Return the credentials with their secrets in the clear."""
 
     def plain(value: Any) -> Any:
@@ -177,7 +177,7 @@ def test_a_partners_cloud_is_looked_for_below_its_domain(written: str) -> None:
 
     assert made.cloud == "custom"
     assert made.endpoints["dws"] == "https://dws.eu-west-0.prod-cloud-ocb.orange-business.com"
-    assert set(made.endpoints) == {"iam", *registry.load()}
+    assert set(made.endpoints) == {"iam", *registry.load_services()}
 
 
 @pytest.mark.parametrize("written", ["huawei", "localhost", "a b.com", "ftp://cloud.example", "-"])
@@ -349,7 +349,7 @@ def test_a_pods_identity_is_where_its_variables_say(token: Path, uri: str) -> No
     environ = {pod_env.URI: uri, pod_env.TOKEN_FILE: str(token)}
 
     assert only(environ, POD).credentials.pod_identity is not None
-    assert pod_env.identity(environ) == (uri, token)
+    assert pod_env.pod_identity(environ) == (uri, token)
 
 
 def test_a_pod_without_an_identity_names_the_variables(token: Path) -> None:
@@ -369,7 +369,7 @@ def test_a_pod_without_an_identity_names_the_variables(token: Path) -> None:
         f"environment: {pod_env.TOKEN_FILE}: there is no such file; mount it or correct the path"
     ]
     with pytest.raises(SettingsError, match=pod_env.URI):
-        pod_env.identity({})
+        pod_env.pod_identity({})
 
 
 def test_the_metadata_of_the_node_needs_nothing_else(file: Callable[[str], Path]) -> None:

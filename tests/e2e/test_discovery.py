@@ -11,7 +11,7 @@ import yaml
 from exporter.cli.demo import settings_for
 from exporter.config import load
 from exporter.model.job import JobKey
-from exporter.services.registry import load as services
+from exporter.services.registry import load_services as services
 from tests.e2e.processes import ROOT, eventually, exporter, fetch, serving
 
 PAGE = (ROOT / "docs/discovery.md").read_text()

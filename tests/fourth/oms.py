@@ -13,7 +13,8 @@ from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.services import error_classes, json_fields
 from exporter.services.adapter import Adapter, Hosts, JobEntry
 from exporter.services.codes import failure_code
-from exporter.services.discovery_rule import Rule, Text
+from exporter.services.discovery_rule import Rule, TextWord
+from exporter.services.document import json_object
 from exporter.services.error_codes import ErrorCodes
 from exporter.services.listing import ListedJob, Lister, ListQuery, Location, Page
 from exporter.services.request import Request, segments
@@ -50,7 +51,7 @@ class CopyRule(Rule):
 
     words = ("bucket", "copy_id")
 
-    buckets: tuple[Text, ...] = Field(default=(), description="Only copies of these buckets.")
+    buckets: tuple[TextWord, ...] = Field(default=(), description="Only copies of these buckets.")
 
 
 class CopyLister(Lister[CopyRule]):
@@ -76,7 +77,7 @@ class CopyLister(Lister[CopyRule]):
 
     def parse(self, body: bytes, view: ListQuery) -> Page:
         """Read the copies; one without its ids cannot be asked for."""
-        fields = json_fields.Fields(json_fields.document(body), absent=NONE)
+        fields = json_fields.Fields(json_object(body), absent=NONE)
         rows, total = error_classes.page(fields, "copies", "count", CODES)
         found = []
         for row in (fields.apart(each) for each in rows if each is not None):

@@ -22,9 +22,9 @@ from exporter.model.record import Fault, Record, RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.runs import transitions
 from exporter.services import registry
-from exporter.services.registry import load
+from exporter.services.registry import load_services
 
-ADAPTERS = load()
+ADAPTERS = load_services()
 MakeJob = Callable[..., Job]
 TEXT = st.text(max_size=12)
 AMOUNTS = st.floats(0, allow_infinity=False) | st.integers(0, 10**20).map(float)

@@ -23,7 +23,7 @@ from exporter.polling.poller import Poller
 from exporter.polling.schedule import Pace
 from exporter.runs.journal import Journal
 from exporter.services import registry
-from exporter.services.registry import load
+from exporter.services.registry import load_services
 from exporter.simulator import CdmJob, Cloud, DliJob, DwsJob, make_app
 from tests.warp import WarpClock
 
@@ -108,7 +108,7 @@ async def world(
     clock = clock or WarpClock(asyncio.get_running_loop())
     cloud = Cloud(clock=clock.now, wall=clock.now)
     populate(cloud)
-    store, telemetry, adapters = JobStore(10**9, registry.declared()), Telemetry(), load()
+    store, telemetry, adapters = JobStore(10**9, registry.declared()), Telemetry(), load_services()
     async with TestServer(make_app(cloud)) as server, Client(timeout, clock=clock) as transport:
         url = str(server.make_url("")).rstrip("/")
         kinds = {"demo": credentials or access_key, **({"other": other} if other else {})}

@@ -9,7 +9,7 @@ from exporter.cloud import client
 from exporter.model.changes import Changes
 from exporter.model.job import Job, JobKey
 from exporter.polling.schedule import Pace
-from exporter.services.registry import load
+from exporter.services.registry import load_services
 from exporter.services.request import Request
 from tests.cloud.wire import Connection, answer, serving
 from tests.polling.harness import world
@@ -118,7 +118,7 @@ def test_a_list_or_history_whose_connection_was_dropped_waits_for_a_second_permi
 
         async with serving(script) as server, world(rate=0.5, elsewhere=server.url) as there:
             for _ in range(2):
-                ask = there.poller.access.asking("demo", load()[service], patience=0)
+                ask = there.poller.access.asking("demo", load_services()[service], patience=0)
                 body, _ = await ask(request_, bytes)
                 assert body == b"{}"
 

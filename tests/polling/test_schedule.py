@@ -17,9 +17,9 @@ from exporter.model.sharding import shard_of
 from exporter.model.snapshot import Snapshot, State
 from exporter.polling import schedule
 from exporter.polling.schedule import Pace, ScheduleQueue
-from exporter.services.registry import load
+from exporter.services.registry import load_services
 
-ADAPTERS = load()
+ADAPTERS = load_services()
 PACE = Pace(interval=30, idle_interval=300, stale_after=600)
 MakeJob = Callable[..., Job]
 

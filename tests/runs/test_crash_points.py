@@ -17,7 +17,7 @@ from exporter.model.record import Record
 from exporter.runs import run_history, transitions
 from exporter.runs.journal import Journal
 from exporter.services import registry
-from exporter.services.registry import load
+from exporter.services.registry import load_services
 from exporter.services.request import Request
 from exporter.simulator import CdmJob, CdmRun, Cloud, Step, Volume
 from exporter.simulator.answers import Call
@@ -26,7 +26,7 @@ from tests.asking import driven
 from tests.runs.disks import FlakyDisk, PowerFailure
 
 START = 1_760_000_000.0
-CDM = load()["cdm"]
+CDM = load_services()["cdm"]
 FILE = Path("/state/journal.json")
 RUNS = 32
 
@@ -119,7 +119,7 @@ class Life:
         past, project_id = CDM.past, self.world.cloud.project_id
         assert past is not None
         found, _ = driven(
-            lambda ask: run_history.read(past, record.job, project_id, record.ledger, ask), self.world.ask
+            lambda ask: run_history.read_history(past, record.job, project_id, record.ledger, ask), self.world.ask
         )
         self.store.put(transitions.looked_back(record, found.runs, self.world.clock.now()))
 

@@ -18,9 +18,9 @@ from exporter.model.record import Fault, Record, RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.runs import transitions
 from exporter.services import registry
-from exporter.services.registry import load
+from exporter.services.registry import load_services
 
-ADAPTERS = load()
+ADAPTERS = load_services()
 NAME = "huaweicloud_job_estimated_completion_timestamp_seconds"
 FAMILY = next(family for family in families(registry.declared()) if family.name == NAME)
 

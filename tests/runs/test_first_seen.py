@@ -3,11 +3,11 @@
 from exporter.model.job import Job, JobKey
 from exporter.model.record import Record, RunId
 from exporter.model.snapshot import Measure, Snapshot, State
-from exporter.polling.list_merge import merged
+from exporter.polling.list_merge import merged_record
 from exporter.runs import accounting, transitions
-from exporter.services.registry import load
+from exporter.services.registry import load_services
 
-ADAPTERS = load()
+ADAPTERS = load_services()
 ROWS = Measure("rows_written")
 NOW = 1_000_000.0
 
@@ -23,7 +23,7 @@ def row(state: State, start: float | None = None, end: float | None = None) -> S
 
 def listed(answer: Snapshot, record: Record | None = None, at: float = NOW) -> Record:
     record = record or fresh()
-    return merged(record, answer, at, ADAPTERS[record.job.key.service], before=None)[0]
+    return merged_record(record, answer, at, ADAPTERS[record.job.key.service], before=None)[0]
 
 
 def run(number: int, start: float, state: State = State.SUCCEEDED) -> Snapshot:

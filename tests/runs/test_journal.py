@@ -25,12 +25,12 @@ from exporter.runs import journal_format, transitions, write_pace
 from exporter.runs.atomic_file import Disk
 from exporter.runs.journal import Journal
 from exporter.services import registry
-from exporter.services.registry import load
+from exporter.services.registry import load_services
 from tests.polling.harness import world
 from tests.polling.test_history import ROWS, busy, counted
 from tests.warp import START, WarpClock, run
 
-ADAPTERS = load()
+ADAPTERS = load_services()
 CDM = ADAPTERS["cdm"]
 ORDERS = Job(JobKey("cdm", "orders"), "prod", {"cluster_id": "c-1", "job_name": "orders"})
 
@@ -105,7 +105,7 @@ async def test_a_total_is_shown_once_the_journal_holds_it(tmp_path: Path) -> Non
     await kept.journal.write()
 
     assert kept.rows() == 5
-    (entry,) = journal_format.read(kept.path.read_bytes())
+    (entry,) = journal_format.read_journal(kept.path.read_bytes())
     assert entry.ledger.totals[ROWS] == 5
     assert kept.path.stat().st_mode & 0o077 == 0
     await kept.journal.close()
@@ -173,7 +173,7 @@ async def test_what_cannot_be_read_is_set_aside_told_and_counted(
     aside = tmp_path / f"journal.json.{START:.0f}.aside"
     assert aside.read_bytes() == damaged
     assert [line["aside"] for line in logs if line["log_level"] == "error"] == [str(aside)]
-    assert journal_format.read(path.read_bytes())
+    assert journal_format.read_journal(path.read_bytes())
 
 
 async def test_two_files_that_are_set_aside_in_one_second_are_both_kept(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ async def test_a_file_that_can_neither_be_read_nor_set_aside_is_not_written_over
     await after.journal.close()
 
     assert [path.read_bytes() for path in tmp_path.glob("*.aside")] == [text]
-    assert journal_format.read(before.path.read_bytes())[0].ledger.runs == (0, 0, 0)
+    assert journal_format.read_journal(before.path.read_bytes())[0].ledger.runs == (0, 0, 0)
 
 
 async def test_a_folder_in_its_place_is_left_alone(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ async def test_a_folder_that_is_not_there_stops_nothing(tmp_path: Path) -> None:
 async def test_a_folder_that_comes_later_is_locked_and_what_is_in_it_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PATIENCE", 0.0)
+    monkeypatch.setattr(module, "_PATIENCE", 0.0)
     (tmp_path / "there").mkdir()
     await filled(tmp_path / "there")
     text = (tmp_path / "there" / "journal.json").read_bytes()
@@ -347,7 +347,7 @@ async def test_however_long_a_write_took_the_next_follows_within_ten_seconds(
 
 
 async def test_two_processes_cannot_share_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PATIENCE", 0.0)
+    monkeypatch.setattr(module, "_PATIENCE", 0.0)
     first, second = Kept(tmp_path), Kept(tmp_path)
     await first.journal.open()
     with pytest.raises(ExporterError, match="another process uses the journal"):
@@ -377,7 +377,7 @@ async def test_a_job_that_comes_back_in_time_goes_on_and_one_that_does_not_is_fo
     clock.time += 3700
     await last.journal.write()
 
-    assert journal_format.read(last.path.read_bytes()) == []
+    assert journal_format.read_journal(last.path.read_bytes()) == []
     await last.journal.close()
 
 
@@ -395,7 +395,7 @@ async def test_what_registered_a_job_may_be_down_for_longer_than_that_after_a_re
     kept.remove()  # what was registered since goes in its time
     clock.time += 4000
     await kept.journal.write()
-    assert journal_format.read(kept.path.read_bytes()) == []
+    assert journal_format.read_journal(kept.path.read_bytes()) == []
     await kept.journal.close()
 
 
@@ -407,11 +407,11 @@ async def test_what_nothing_registers_once_all_is_read_is_forgotten(tmp_path: Pa
     kept.journal.wait_for(lambda: read[0])
     clock.time += 4000
     await kept.journal.write()
-    assert len(journal_format.read(kept.path.read_bytes())) == 1
+    assert len(journal_format.read_journal(kept.path.read_bytes())) == 1
     read[0] = True
     clock.time += 1
     await kept.journal.write()
-    assert journal_format.read(kept.path.read_bytes()) == []
+    assert journal_format.read_journal(kept.path.read_bytes()) == []
     await kept.journal.close()
 
 
@@ -536,7 +536,7 @@ def test_what_is_written_is_read_back(ledger: Ledger, name: str) -> None:
         journal_format.JournalEntry(JobKey("cdm", name), name, {name: name}, ledger, gone) for gone in (None, 5.0)
     ]
 
-    assert journal_format.read(b"".join(journal_format.written(entries))) == entries
+    assert journal_format.read_journal(b"".join(journal_format.written(entries))) == entries
 
 
 def test_what_ran_while_nobody_looked_is_found_after_a_restart(tmp_path: Path) -> None:

@@ -12,12 +12,12 @@ from exporter.model.snapshot import Snapshot, State
 from exporter.runs import run_history
 from exporter.services.adapter import PastPage, RunHistory
 from exporter.services.pages import MOST_PAGES
-from exporter.services.registry import load
+from exporter.services.registry import load_services
 from exporter.services.request import Request
 from tests.asking import driven
 
 JOB = Job(JobKey("cdm", "订单 a+b"), "p", {"cluster_id": "c 1", "job_name": "订单 a+b"})
-CDM = load()["cdm"].past
+CDM = load_services()["cdm"].past
 
 
 class Pages(RunHistory):
@@ -50,7 +50,7 @@ def history(
         rows = pages[number - 1] if number <= len(pages) else []
         return f"{' '.join(map(str, rows))}/{'' if total is None else total}".encode()
 
-    found, asked = driven(lambda ask: run_history.read(Pages(), JOB, "p", ledger, ask), answer)
+    found, asked = driven(lambda ask: run_history.read_history(Pages(), JOB, "p", ledger, ask), answer)
     return len(asked), [int(each.run.id or -1) for each in found.runs], found.missing
 
 
@@ -135,7 +135,7 @@ def test_a_row_that_cannot_be_read_is_missing_if_it_may_be_newer_than_what_is_kn
         assert CDM is not None
         past, ledger = CDM, Ledger(floor=RunId(str(floor)))
         body = json.dumps({"submissions": rows, "total": len(rows)}).encode()
-        return driven(lambda ask: run_history.read(past, JOB, "p", ledger, ask), lambda _: body)[0].missing
+        return driven(lambda ask: run_history.read_history(past, JOB, "p", ledger, ask), lambda _: body)[0].missing
 
     assert missing(9, [*rows]) == 0
     assert missing(8, [*rows]) == 1

@@ -9,12 +9,12 @@ from exporter.model.reason import Reason
 from exporter.model.record import Fault, Record, RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.polling import schedule
-from exporter.polling.list_merge import merged, told
+from exporter.polling.list_merge import merged_record, told
 from exporter.runs import accounting, transitions
 from exporter.runs.same_run import COUNTED_BY
-from exporter.services.registry import load
+from exporter.services.registry import load_services
 
-ADAPTERS = load()
+ADAPTERS = load_services()
 CDM = ADAPTERS["cdm"]
 WRITTEN, INSERTED = Measure("rows_written"), Measure("rows_inserted")
 TARGET = {"cluster_id": "c", "job_name": "j"}
@@ -115,12 +115,12 @@ def test_counters_that_only_the_history_has_are_added_once() -> None:
 def test_a_list_that_is_newer_shows_what_the_run_moved() -> None:
     record = after(RUNNING, migration(1, counts={INSERTED: 0}))
     row = Snapshot(State.SUCCEEDED, start=BEGUN, end=ENDED, counts=rows(1000))
-    record, _ = merged(record, row, ENDED + 50, CDM, before=told(row))
+    record, _ = merged_record(record, row, ENDED + 50, CDM, before=told(row))
     assert record.shown is not None
     assert (dict(record.shown.counts), record.polled_at, record.last_progress) == (rows(1000), ENDED + 50, ENDED + 50)
 
     other = replace(row, start=BEGUN + 4000, end=ENDED + 4000, counts=rows(3))
-    record, _ = merged(record, other, ENDED + 60, CDM, before=told(other))
+    record, _ = merged_record(record, other, ENDED + 60, CDM, before=told(other))
     assert record.snapshot is not None
     assert dict(record.snapshot.counts) == rows(1000)  # that is not the run that it is about
 
@@ -128,7 +128,7 @@ def test_a_list_that_is_newer_shows_what_the_run_moved() -> None:
 def test_what_was_said_before_there_were_counters_goes_with_the_next_answer_that_does_not_say_it() -> None:
     record = after(RUNNING, migration(1, counts={INSERTED: 0}))
     row = Snapshot(State.SUCCEEDED, start=BEGUN, end=ENDED, counts={WRITTEN: 1000})
-    listed, _ = merged(record, row, ENDED + 50, CDM, before=told(row))
+    listed, _ = merged_record(record, row, ENDED + 50, CDM, before=told(row))
     assert listed.shown is not None
     assert (dict(listed.shown.counts), listed.polled_at) == ({WRITTEN: 1000}, ENDED + 50)
 
@@ -140,7 +140,7 @@ def test_what_was_said_before_there_were_counters_goes_with_the_next_answer_that
 
 def test_a_list_of_a_running_job_tells_nothing_of_what_the_run_has_moved_in_the_end() -> None:
     row = Snapshot(State.RUNNING, start=BEGUN, counts={WRITTEN: 5})
-    record, _ = merged(after(RUNNING), row, ENDED - 1, CDM, before=told(row))
+    record, _ = merged_record(after(RUNNING), row, ENDED - 1, CDM, before=told(row))
     record = after(migration(1), migration(1), record=record)
     assert record.shown is not None
     assert dict(record.shown.counts) == {}
@@ -188,8 +188,8 @@ def test_nor_does_it_over_a_restart() -> None:
 
 def test_nor_does_a_list_move_it() -> None:
     row = Snapshot(State.SUCCEEDED, start=BEGUN, end=ENDED)
-    record, _ = merged(after(RUNNING, migration(1)), row, ENDED + 50, CDM, before=told(row))
-    record, soon = merged(record, replace(row, end=ENDED + 4800), ENDED + 100, CDM, before=told(row))
+    record, _ = merged_record(after(RUNNING, migration(1)), row, ENDED + 50, CDM, before=told(row))
+    record, soon = merged_record(record, replace(row, end=ENDED + 4800), ENDED + 100, CDM, before=told(row))
     assert record.shown is not None
     assert (record.shown.end, soon) == (ENDED, False)
 
@@ -270,7 +270,7 @@ def test_the_reason_of_a_failure_is_there_as_soon_as_any_answer_has_it_and_stays
     silent, row = failure("other"), failure("DLI.0005", message="no such column")
     for at in (1, 2):
         record = transitions.worked(record, silent, at, adapter)
-    record, _ = merged(record, row, 3, adapter, before=told(row))
+    record, _ = merged_record(record, row, 3, adapter, before=told(row))
     assert record.final
     assert record.shown is not None
     assert (record.shown.failure_code, record.shown.detail["message"]) == ("DLI.0005", "no such column")
@@ -287,7 +287,9 @@ def test_a_clock_that_is_set_back_lets_lists_count_as_before() -> None:
     back = -3600.0
     record = transitions.worked(fresh(), migration(1, State.RUNNING, progress=0.1), ENDED, CDM, 100)
     row = Snapshot(State.RUNNING, start=BEGUN)
-    record, _ = merged(record, replace(row, counts=rows(5)), ENDED + 45 + back, CDM, before=told(row), steady=145)
+    record, _ = merged_record(
+        record, replace(row, counts=rows(5)), ENDED + 45 + back, CDM, before=told(row), steady=145
+    )
     record = transitions.worked(record, migration(1, State.RUNNING, progress=0.2), ENDED + 60 + back, CDM, 160)
     assert record.shown is not None
     assert (dict(record.shown.counts), record.polled_at) == (rows(5), ENDED + 60 + back)

@@ -12,9 +12,9 @@ from exporter.model.reason import Reason
 from exporter.model.record import Fault, Record, RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.runs import transitions
-from exporter.services.registry import load
+from exporter.services.registry import load_services
 
-ADAPTERS = load()
+ADAPTERS = load_services()
 TASKS = {Measure("tasks", "active"): 3.0, Measure("tasks", "completed"): 4.0, Measure("subjobs", "running"): 1.0}
 
 

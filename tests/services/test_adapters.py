@@ -13,9 +13,9 @@ from exporter.model.job import Job
 from exporter.model.reason import Reason
 from exporter.model.record import RunId
 from exporter.model.snapshot import Measure, Snapshot, State, complaint
-from exporter.services.registry import load
+from exporter.services.registry import load_services
 
-ADAPTERS = load()
+ADAPTERS = load_services()
 MakeJob = Callable[..., Job]
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 

@@ -11,9 +11,9 @@ from exporter.model.errors import PollError
 from exporter.model.job import Job, JobKey
 from exporter.model.snapshot import Snapshot
 from exporter.services import error_classes
-from exporter.services.registry import load
+from exporter.services.registry import load_services
 
-ADAPTERS = load()
+ADAPTERS = load_services()
 KEYS = re.findall(
     r"\S+",
     """

@@ -10,7 +10,7 @@ from exporter.model.job import Job
 from exporter.model.reason import Reason
 from exporter.model.snapshot import Measure, Rows, Snapshot
 from exporter.services.cdm import CdmPast
-from exporter.services.registry import load
+from exporter.services.registry import load_services
 
 MakeJob = Callable[..., Job]
 MOST_ROWS, MOST_VALUES, MOST_SHOWN = 3000, 100_000, 500
@@ -19,7 +19,7 @@ MOST_ROWS, MOST_VALUES, MOST_SHOWN = 3000, 100_000, 500
 def progress(job: MakeJob, subjobs: int) -> Snapshot:
     rows = [{"status": "RUNNING", "num_tasks": 2}] * subjobs
     body = {"is_success": True, "status": "RUNNING", "progress": 0.5, "sub_jobs": rows}
-    return load()["dli"].parse(json.dumps(body).encode(), job("dli"), None)
+    return load_services()["dli"].parse(json.dumps(body).encode(), job("dli"), None)
 
 
 def test_as_many_sub_jobs_as_are_read_are_all_summed(job: MakeJob) -> None:
@@ -53,14 +53,14 @@ def values(number: int) -> bytes:
 
 def test_an_answer_of_more_values_than_are_read_is_a_failed_poll(job: MakeJob) -> None:
     with pytest.raises(PollError) as caught:
-        load()["dli"].parse(values(MOST_VALUES), job("dli"), None)
+        load_services()["dli"].parse(values(MOST_VALUES), job("dli"), None)
     assert caught.value.reason is Reason.PAYLOAD
-    assert load()["dli"].parse(values(MOST_VALUES - 10), job("dli"), None).native_state == "RUNNING"
+    assert load_services()["dli"].parse(values(MOST_VALUES - 10), job("dli"), None).native_state == "RUNNING"
 
 
 def test_a_long_text_is_one_value_whatever_stands_in_it(job: MakeJob) -> None:
     body = {"is_success": True, "status": "RUNNING", "statement": 'a, "b" [{\\' * MOST_VALUES}
-    assert load()["dli"].parse(json.dumps(body).encode(), job("dli"), None).native_state == "RUNNING"
+    assert load_services()["dli"].parse(json.dumps(body).encode(), job("dli"), None).native_state == "RUNNING"
 
 
 @pytest.mark.parametrize("row", [{}, {"status": "SUCCEEDED"}])

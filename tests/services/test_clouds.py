@@ -6,9 +6,9 @@ import pytest
 
 from exporter.model.errors import SettingsError
 from exporter.services.clouds import endpoint, endpoints, iam_endpoint
-from exporter.services.registry import load
+from exporter.services.registry import load_services
 
-ADAPTERS = load()
+ADAPTERS = load_services()
 
 
 @pytest.mark.parametrize(

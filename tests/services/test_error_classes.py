@@ -10,9 +10,9 @@ from exporter.model.errors import PollError
 from exporter.model.reason import Reason
 from exporter.services import error_classes
 from exporter.services.error_codes import ErrorCodes
-from exporter.services.registry import load
+from exporter.services.registry import load_services
 
-ADAPTERS = load()
+ADAPTERS = load_services()
 
 
 def refused(service: str, status: int, body: bytes) -> PollError:

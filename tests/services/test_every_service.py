@@ -13,7 +13,7 @@ from exporter.services.codes import failure_code
 from exporter.services.discovery_rule import Rule
 from exporter.services.listing import Lister, Location
 
-ADAPTERS = registry.load()
+ADAPTERS = registry.load_services()
 SERVICES = pytest.mark.parametrize("adapter", ADAPTERS.values(), ids=ADAPTERS)
 LISTS = {name: (adapter, adapter.lists) for name, adapter in ADAPTERS.items() if adapter.lists is not None}
 HISTORIES = {name: (adapter, adapter.past) for name, adapter in ADAPTERS.items() if adapter.past is not None}

@@ -19,11 +19,11 @@ from exporter.services import name_template
 from exporter.services.cdm import lists as cdm_lists
 from exporter.services.listing import Lister, ListQuery, Location, Page
 from exporter.services.paging import Found, Reading, pages, walk
-from exporter.services.registry import load
+from exporter.services.registry import load_services
 from exporter.services.request import Ask, Request
 from tests import asking
 
-ADAPTERS = load()
+ADAPTERS = load_services()
 NOW = 1_760_000_000.0
 CLUSTER = Location("c-1", "etl")
 T = TypeVar("T")

@@ -15,10 +15,10 @@ from exporter.runs import transitions
 from exporter.services.discovery_rule import Search
 from exporter.services.listing import ListedJob, Location
 from exporter.services.paging import Found, Named, age
-from exporter.services.registry import load
-from exporter.sources.findings import Findings, merged
+from exporter.services.registry import load_services
+from exporter.sources.findings import Findings, merged_findings
 
-ADAPTERS = load()
+ADAPTERS = load_services()
 RETENTION = 100.0
 STATES = [State.PENDING, State.RUNNING, State.SUCCEEDED, State.FAILED]
 
@@ -93,7 +93,7 @@ class Looks:
     def fail(self, at: float) -> None:
         """Register after a look that found nothing out."""
         candidates = self.findings.jobs(at, RETENTION, self.store.records.get)
-        self.store.register(list(merged([candidates])))
+        self.store.register(list(merged_findings([candidates])))
 
     @property
     def names(self) -> set[str]:
@@ -242,7 +242,7 @@ def test_two_rules_that_find_the_same_job_register_it_once_by_the_first() -> Non
     second.look(0, named(1, State.RUNNING, place="c1", name="other"), named(2, State.RUNNING, place="c1"))
     both = [each.findings.jobs(0, RETENTION, each.store.records.get) for each in (first, second)]
 
-    assert [job.key.job for job in merged(both)] == ["mine", "j2"]
+    assert [job.key.job for job in merged_findings(both)] == ["mine", "j2"]
 
 
 # --- whatever comes and goes

@@ -17,7 +17,7 @@ from exporter.config import Settings, job_file, load
 from exporter.config.tree import MappingNode
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.job import Job
-from exporter.sources.job_files import JobFiles, registered
+from exporter.sources.job_files import JobFiles, all_jobs
 from tests.known import SERVICES
 
 NOBODY = 65534
@@ -332,14 +332,14 @@ def test_names_that_are_not_utf_8_are_fine(watched: Watched) -> None:
 
 
 def test_a_crash_over_one_file_loses_none_of_the_others(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = job_file.read
+    read = job_file.read_job_file
 
     def crash(data: bytes, source: str, projects: MappingNode) -> tuple[Job, ...]:
         if b"2" in data:
             raise RuntimeError
         return read(data, source, projects)
 
-    monkeypatch.setattr(job_file, "read", crash)
+    monkeypatch.setattr(job_file, "read_job_file", crash)
     for number in (1, 2, 3):
         (watched.folder / f"{number}.jsonl").write_text(line(str(number)))
 
@@ -363,7 +363,7 @@ def test_what_is_registered_now_is_told_with_every_mistake(settings: Callable[..
     (folder / "b.yaml").write_text("- {service: ecs}")
     (folder / "c.yaml").write_text("- {service: dli, job_id: 2, name: x}\n- {service: dws, job_id: 3}\n")
     (folder / "d").mkdir()
-    jobs, mistakes = registered(settings(rest='jobs: [{service: dws, job_id: "9", name: "3"}]'))
+    jobs, mistakes = all_jobs(settings(rest='jobs: [{service: dws, job_id: "9", name: "3"}]'))
 
     assert {(*job.key, job.target["job_id"], job.source) for job in jobs} == {
         ("dli", "x", "2", "file"),
@@ -372,7 +372,7 @@ def test_what_is_registered_now_is_told_with_every_mistake(settings: Callable[..
     assert mistakes[0] == f'{folder}/b.yaml:1: [0].service: unknown service "ecs"; known are {SERVICES}'
     assert "the name is taken by that of the section jobs" in mistakes[1]
     assert len(mistakes) == 2
-    assert registered(settings("jobs.d"))[1] == (
+    assert all_jobs(settings("jobs.d"))[1] == (
         f"{folder}: expected an ordinary file; of a directory name the files, such as jobs.d/*.yaml",
     )
 
@@ -400,20 +400,20 @@ def test_a_file_that_cannot_be_looked_at_is_a_mistake_of_check(
 
     monkeypatch.setattr(Path, "is_file", refused)
 
-    assert registered(settings())[1] == (f"{folder}/a.yaml: cannot be read: Permission denied",)
+    assert all_jobs(settings())[1] == (f"{folder}/a.yaml: cannot be read: Permission denied",)
 
 
 def test_a_reload_while_files_are_read_counts_from_the_next_look(
     settings: Callable[..., Settings], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun, go_on, content = threading.Event(), threading.Event(), job_file.content
+    begun, go_on, content = threading.Event(), threading.Event(), job_file.job_file_bytes
 
     def slowly(path: str, name: str) -> bytes:
         begun.set()
         assert go_on.wait(60)
         return content(path, name)
 
-    monkeypatch.setattr(job_file, "content", slowly)
+    monkeypatch.setattr(job_file, "job_file_bytes", slowly)
     for number in range(3):
         (folder / f"{number}.yaml").write_text(f"- {{service: dli, job_id: j{number}}}\n")
     watched = Watched(settings(), folder)

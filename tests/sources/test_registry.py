@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from exporter.model.changes import Changes
 from exporter.model.job import Job, JobKey
-from exporter.services.registry import load
+from exporter.services.registry import load_services
 from exporter.sources.registry import Registry
 
 ORDERS = JobKey("dli", "orders")
@@ -27,7 +27,7 @@ def cdm(cluster: str, source: str = "file") -> Job:
 
 @pytest.fixture
 def registry() -> Registry:
-    return Registry(load())
+    return Registry(load_services())
 
 
 def put(registry: Registry, source: str, jobs: Sequence[Job]) -> Changes:
@@ -167,7 +167,7 @@ STEPS = st.lists(
 def test_only_what_the_sources_hold_now_counts_and_the_changes_tell_it_all(
     steps: list[dict[str, Sequence[Job]]],
 ) -> None:
-    registry, held, told = Registry(load()), dict[str, Sequence[Job]](), dict[JobKey, Job]()
+    registry, held, told = Registry(load_services()), dict[str, Sequence[Job]](), dict[JobKey, Job]()
     for step in steps:
         changes = registry.update(step)
         held.update(step)
@@ -181,7 +181,7 @@ def test_only_what_the_sources_hold_now_counts_and_the_changes_tell_it_all(
             told[job.key] = job
         assert registry.jobs() == told
 
-    anew = Registry(load())
+    anew = Registry(load_services())
     for source in reversed(held):
         put(anew, source, held[source])
     assert anew.jobs() == registry.jobs()

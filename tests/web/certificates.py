@@ -17,7 +17,7 @@ from exporter.config.web_file import WebConfig, read
 from exporter.web.listener import served
 from exporter.web.security import Security
 from exporter.web.server import make_app
-from tests.web.fakes import FakeExposition, FakeJobs
+from tests.web.fakes import FakeExporter
 
 CLIENT_NAMES = ("scraper.example", "10.1.2.3", "fd00::1", "ops@example.org")
 
@@ -82,7 +82,7 @@ def make(folder: Path) -> Files:
 async def door(config: WebConfig, **more: Any) -> AsyncIterator[tuple[str, Security]]:
     """Serve a web side on a free port by *config*, and provide its address."""
     security = Security(config, **more)
-    application = make_app(FakeExposition(), FakeJobs(), security=security)
+    application = make_app(FakeExporter(), security=security)
     async with served(application, Web(listen_address="127.0.0.1:0"), 1.0, security) as (address,):
         yield address, security
 

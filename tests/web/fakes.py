@@ -12,6 +12,7 @@ from exporter.model.job import Job, JobKey
 from exporter.model.reason import Reason
 from exporter.model.record import Fault, Record, RunId
 from exporter.model.snapshot import Measure, Snapshot, State
+from exporter.web.ports import Exporter
 from exporter.web.server import make_app
 
 NOW = 1_700_000_000.0
@@ -33,13 +34,23 @@ class FakeExposition:
 
 
 @dataclass
-class FakeJobs:
+class FakeExporter:
     """The jobs that a test put in."""
 
     known: list[Record] = field(default_factory=list)
     due: dict[JobKey, float] = field(default_factory=dict)
     unpolled: list[str] = field(default_factory=list)
     time: float = NOW
+    exposition: FakeExposition = field(default_factory=FakeExposition)
+    may_reload: bool = False
+
+    def sections(self, openmetrics: bool, names: frozenset[str]) -> list[list[bytes]]:
+        """Return what the exposition does."""
+        return self.exposition.sections(openmetrics, names)
+
+    async def reload(self) -> dict[str, Any]:
+        """Say so: no test of the web side reads a configuration."""
+        return {}
 
     def records(self) -> Collection[Record]:
         """Return them."""
@@ -88,9 +99,9 @@ FAULT = Fault(Reason.THROTTLED, NOW - 5, "dli asks to slow down (429)", "APIGW.0
 
 @asynccontextmanager
 async def serving(
-    jobs: FakeJobs | None = None, exposition: FakeExposition | None = None, *, raw: bool = False, **more: Any
+    jobs: Exporter | None = None, exposition: FakeExposition | None = None, *, raw: bool = False, **more: Any
 ) -> AsyncIterator[Client]:
     """Serve the web side on a free port; *raw* leaves the answers as they were sent."""
-    application = make_app(exposition or FakeExposition(), jobs or FakeJobs(), **more)
+    application = make_app(jobs or FakeExporter(exposition=exposition or FakeExposition()), **more)
     async with TestClient(TestServer(application), auto_decompress=not raw) as client:
         yield client

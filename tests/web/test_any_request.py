@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestServer
@@ -14,7 +15,7 @@ from exporter.config.settings import Web
 from exporter.model.changes import Changes
 from exporter.web.listener import served
 from exporter.web.server import make_app
-from tests.web.fakes import FAULT, FakeExposition, FakeJobs, running
+from tests.web.fakes import FAULT, FakeExporter, running
 
 PATHS = (
     "/", "/metrics", "/api/v1/jobs", "/api/v1/jobs/dli/nightly", "/api/v1/jobs/dli/none", "/jobs/dli/nightly",
@@ -40,12 +41,12 @@ HEADERS = st.lists(st.tuples(st.sampled_from(NAMES), VALUE), max_size=4)
 QUERY = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="#"), max_size=30)
 
 
-class Quick:
-    """A lifecycle that reloads nothing."""
+class Quick(FakeExporter):
+    """An exporter that reloads nothing."""
 
-    enabled = True
+    may_reload = True
 
-    async def reload(self) -> dict[str, list[str]]:
+    async def reload(self) -> dict[str, Any]:
         """Return that nothing changed."""
         return {name: [] for name in Changes.__slots__}
 
@@ -54,12 +55,11 @@ class Quick:
 def port() -> Iterator[int]:
     """Serve in a thread of its own: hypothesis waits for each answer."""
     loop = asyncio.new_event_loop()
-    jobs = FakeJobs([running(), running("broken", fault=FAULT)])
-    exposition = FakeExposition()
-    exposition.lines = 1000
+    exporter = Quick([running(), running("broken", fault=FAULT)])
+    exporter.exposition.lines = 1000
 
     async def start() -> TestServer:
-        server = TestServer(make_app(exposition, jobs, Quick()))
+        server = TestServer(make_app(exporter))
         await server.start_server()
         return server
 
@@ -113,7 +113,7 @@ def test_any_request_gets_an_answer(
 async def test_what_is_no_request_is_answered_and_no_error_of_ours(
     request_: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with served(make_app(FakeExposition(), FakeJobs()), Web(listen_address="127.0.0.1:0"), 1) as (address,):
+    async with served(make_app(FakeExporter()), Web(listen_address="127.0.0.1:0"), 1) as (address,):
         port = int(address.rpartition(":")[2])
         said = await asyncio.to_thread(answer, port, request_ + b"\r\n\r\n")
         assert said.split(b" ")[1] == b"400"

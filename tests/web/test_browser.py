@@ -9,7 +9,7 @@ from playwright.async_api import Page, async_playwright, expect
 
 from exporter.model.record import Record
 from tests.web.certificates import door, make
-from tests.web.fakes import FAULT, Client, FakeJobs, running, serving
+from tests.web.fakes import FAULT, Client, FakeExporter, running, serving
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 ARGUMENTS += ["--disable-component-update", "--disable-sync"]
@@ -20,9 +20,9 @@ pytestmark = pytest.mark.needs("chromium")
 
 
 @asynccontextmanager
-async def browsing(*records: Record) -> AsyncIterator[tuple[Page, FakeJobs, list[str], Client]]:
+async def browsing(*records: Record) -> AsyncIterator[tuple[Page, FakeExporter, list[str], Client]]:
     """Open the page; the list takes every complaint of the browser."""
-    jobs, complaints = FakeJobs(list(records)), list[str]()
+    jobs, complaints = FakeExporter(list(records)), list[str]()
     async with serving(jobs) as client, async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
         try:

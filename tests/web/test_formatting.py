@@ -88,4 +88,4 @@ def test_a_year_that_no_calendar_has_is_no_error() -> None:
     ],
 )
 def test_counts_are_told_in_short_lines(groups: dict[str, Any], lines: list[str]) -> None:
-    assert [f"{line.label} {line.text}" for line in formatting.counts(groups)] == lines
+    assert [f"{line.label} {line.text}" for line in formatting.count_lines(groups)] == lines

@@ -2,18 +2,18 @@
 
 import pytest
 
-from tests.web.fakes import FakeJobs, running, serving
+from tests.web.fakes import FakeExporter, running, serving
 
 
 async def test_it_is_healthy_whatever_the_cloud_does() -> None:
-    async with serving(FakeJobs(unpolled=["dli/a"])) as client:
+    async with serving(FakeExporter(unpolled=["dli/a"])) as client:
         answer = await client.get("/-/healthy")
 
         assert (answer.status, await answer.text()) == (200, "ok\n")
 
 
 async def test_it_is_ready_once_every_job_was_tried_and_stays_so() -> None:
-    jobs = FakeJobs(unpolled=[f"cdm/job {number}" for number in range(7)])
+    jobs = FakeExporter(unpolled=[f"cdm/job {number}" for number in range(7)])
     async with serving(jobs, monotonic=lambda: 0.0) as client:
         before = await client.get("/-/ready")
         jobs.unpolled.clear()
@@ -28,7 +28,7 @@ async def test_it_is_ready_once_every_job_was_tried_and_stays_so() -> None:
 
 async def test_it_is_ready_after_a_minute_whatever_it_waits_for() -> None:
     time = [100.0]
-    async with serving(FakeJobs(unpolled=["dli/a"]), monotonic=lambda: time[0]) as client:
+    async with serving(FakeExporter(unpolled=["dli/a"]), monotonic=lambda: time[0]) as client:
         time[0] = 159.9
         assert (await client.get("/-/ready")).status == 503
         time[0] = 160.0
@@ -38,7 +38,7 @@ async def test_it_is_ready_after_a_minute_whatever_it_waits_for() -> None:
 
 
 async def test_a_name_cannot_forge_a_line_of_the_answer() -> None:
-    async with serving(FakeJobs(unpolled=["dli/a\nok"])) as client:
+    async with serving(FakeExporter(unpolled=["dli/a\nok"])) as client:
         assert (await (await client.get("/-/ready")).text()).count("\n") == 1
 
 
@@ -63,7 +63,7 @@ async def test_an_unknown_path_is_told_what_there_is(path: str) -> None:
     "path", ["/", "/metrics", "/api/v1/jobs", "/jobs/dli/nightly", "/jobs/dli/none", "/-/ready", "/favicon.ico", "/x"]
 )
 async def test_every_answer_is_guarded_and_says_nothing_of_its_versions(path: str) -> None:
-    async with serving(FakeJobs([running()])) as client:
+    async with serving(FakeExporter([running()])) as client:
         answer = await client.get(path)
 
         assert "Server" not in answer.headers
@@ -78,6 +78,6 @@ async def test_every_answer_is_guarded_and_says_nothing_of_its_versions(path: st
 
 @pytest.mark.parametrize("path", ["/", "/jobs/dli/nightly", "/api/v1/jobs", "/api/v1/jobs/dli/nightly", "/-/ready"])
 async def test_what_changes_is_never_stored(path: str) -> None:
-    async with serving(FakeJobs([running()])) as client:
+    async with serving(FakeExporter([running()])) as client:
         assert (await client.get(path)).headers["Cache-Control"] == "no-store"
         assert (await client.head(path)).status == 200

@@ -14,9 +14,9 @@ from exporter.model.reason import Reason
 from exporter.model.record import Record
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.services import registry
-from exporter.web.job_json import document, encoded, grouped
-from exporter.web.query import SORTS, STANDINGS, nearest
-from tests.web.fakes import FAULT, NOW, FakeJobs, in_state, job, running, serving
+from exporter.web.job_json import encoded, grouped, job_document
+from exporter.web.query import SORTS, STANDINGS, nearest_jobs
+from tests.web.fakes import FAULT, NOW, FakeExporter, in_state, job, running, serving
 
 NAMES = [
     "<script>alert(1)</script>",
@@ -33,7 +33,7 @@ NAMES = [
 
 
 def test_a_job_that_was_never_polled_has_no_zeroes() -> None:
-    facts = document(Record(job()), {}, None)
+    facts = job_document(Record(job()), {}, None)
 
     absent = {"region", "run_id", "state", "native_state", "progress", "incremental", "start", "end", "last_progress"}
     absent |= {
@@ -54,7 +54,7 @@ def test_a_job_that_was_never_polled_has_no_zeroes() -> None:
 def test_a_running_job_is_told_whole() -> None:
     counted: dict[str, Any] = {"runs": (3, 1, 0), "totals": {"rows_read": 7}}
     record = running(fault=FAULT, failing=2, failures={Reason.THROTTLED: 2}, estimate=NOW + 900, **counted)
-    facts = document(record, {"region": "eu-de", "project_id": "p-1"}, NOW + 30)
+    facts = job_document(record, {"region": "eu-de", "project_id": "p-1"}, NOW + 30)
 
     assert facts["counts"] == {"tasks": {"active": 3, "completed": 10}, "rows_read": 4000}
     assert (facts["region"], facts["job_id"], facts["run_id"]) == ("eu-de", "j-1", "r-1")
@@ -73,7 +73,9 @@ def test_a_running_job_is_told_whole() -> None:
 
 
 def test_what_is_too_old_to_be_shown_is_not_told() -> None:
-    facts = document(running(stale=True, up=False, last_progress=NOW, last_success=NOW, estimate=NOW + 900), {}, None)
+    facts = job_document(
+        running(stale=True, up=False, last_progress=NOW, last_success=NOW, estimate=NOW + 900), {}, None
+    )
 
     gone = ("state", "native_state", "progress", "start", "end", "run_id", "last_progress", "estimated_completion")
     assert {facts[name] for name in gone} == {None}
@@ -93,7 +95,7 @@ def test_json_has_no_nan_and_no_broken_text() -> None:
 
 
 async def listed(query: str, *records: Record, due: dict[JobKey, float] | None = None) -> Any:
-    async with serving(FakeJobs(list(records), due or {})) as client:
+    async with serving(FakeExporter(list(records), due or {})) as client:
         answer = await client.get("/api/v1/jobs" + query)
         assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
         return json.loads(await answer.read())
@@ -115,7 +117,7 @@ def test_every_field_is_told_in_the_documents() -> None:
     told = {name for row in re.findall(r"^\| (`.*?) \|", fields, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
 
     of_services = set(registry.declared().identity)
-    assert told - of_services == set(document(running(), {}, None)) - of_services
+    assert told - of_services == set(job_document(running(), {}, None)) - of_services
     for word in (*STANDINGS, *SORTS):
         assert f"`{word}`" in text or word in {state.value for state in State}
 
@@ -183,19 +185,19 @@ async def test_a_mistake_in_the_query_is_named(query: str, mistake: str) -> None
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_any_name_is_found_by_its_encoded_path(name: str) -> None:
-    async with serving(FakeJobs([running(name)])) as client:
+    async with serving(FakeExporter([running(name)])) as client:
         answer = await client.get(f"/api/v1/jobs/dli/{quote(name, safe='')}")
 
         assert (answer.status, (await answer.json())["job"]) == (200, name)
 
 
 async def test_slashes_in_a_name_need_no_encoding() -> None:
-    async with serving(FakeJobs([running("a/b")])) as client:
+    async with serving(FakeExporter([running("a/b")])) as client:
         assert (await client.get("/api/v1/jobs/dli/a/b")).status == 200
 
 
 async def test_an_unknown_job_is_told_the_nearest() -> None:
-    async with serving(FakeJobs([running("nightly-orders"), running("x"), running("nightly", "cdm")])) as client:
+    async with serving(FakeExporter([running("nightly-orders"), running("x"), running("nightly", "cdm")])) as client:
         answer = await client.get("/api/v1/jobs/dli/nightly")
         nobody = await client.get("/api/v1/jobs/dws/%3Cscript%3E")
 
@@ -217,5 +219,5 @@ def test_the_nearest_of_many_long_names_is_found_in_milliseconds() -> None:
     records = [running(f"{number:04}" + "ab_1" * 60) for number in range(2000)]
     began = time.process_time()
 
-    assert len(nearest(records, "dli", "x" + "ab_1" * 60)) == 3
+    assert len(nearest_jobs(records, "dli", "x" + "ab_1" * 60)) == 3
     assert time.process_time() - began < 1.0  # seconds were what it took to compare letter by letter

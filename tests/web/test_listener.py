@@ -13,7 +13,7 @@ from exporter.model.errors import ExporterError
 from exporter.web.listener import handed_over, served, url
 from exporter.web.server import make_app
 from tests.e2e.processes import fetch
-from tests.web.fakes import FakeExposition, FakeJobs
+from tests.web.fakes import FakeExporter
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ async def answered(*addresses: str) -> list[int]:
 
 async def test_every_address_of_several_answers() -> None:
     settings = Web(listen_address=("127.0.0.1:0", "[::1]:0", "127.0.0.2:0"))
-    async with served(make_app(FakeExposition(), FakeJobs()), settings, 1) as addresses:
+    async with served(make_app(FakeExporter()), settings, 1) as addresses:
         assert [each.rpartition(":")[0] for each in addresses] == [
             "http://127.0.0.1",
             "http://[::1]",
@@ -54,14 +54,14 @@ async def test_an_address_that_is_taken_is_named_and_the_others_are_let_go() -> 
         free.close()
         settings = Web(listen_address=(f"127.0.0.1:{free_port}", f"127.0.0.1:{port}"))
         with pytest.raises(ExporterError, match=f"cannot listen on 127.0.0.1:{port}: Address already in use"):
-            async with served(make_app(FakeExposition(), FakeJobs()), settings, 1):
+            async with served(make_app(FakeExporter()), settings, 1):
                 pass
         socket.create_server(("127.0.0.1", free_port)).close()
 
 
 @pytest.mark.parametrize("host", ["", "[::]"])
 async def test_every_interface_is_that_of_ipv4_and_ipv6(host: str) -> None:
-    async with served(make_app(FakeExposition(), FakeJobs()), Web(listen_address=(f"{host}:0",)), 1) as (address,):
+    async with served(make_app(FakeExporter()), Web(listen_address=(f"{host}:0",)), 1) as (address,):
         port = address.rpartition(":")[2]
 
         assert await answered(address, f"http://127.0.0.1:{port}", f"http://[::1]:{port}") == [200, 200, 200]
@@ -76,7 +76,7 @@ async def test_without_ipv6_every_interface_is_that_of_ipv4(monkeypatch: pytest.
         return create(address, **more)
 
     monkeypatch.setattr(socket, "create_server", without)
-    async with served(make_app(FakeExposition(), FakeJobs()), Web(listen_address=(":0",)), 1) as (address,):
+    async with served(make_app(FakeExporter()), Web(listen_address=(":0",)), 1) as (address,):
         assert address.startswith("http://127.0.0.1:")
         assert await answered(address) == [200]
 

@@ -8,7 +8,7 @@ import pytest
 from exporter.web.metrics import Bodies, Kind, Scrapes
 from exporter.web.negotiate import OPENMETRICS, TEXT
 from exporter.web.server import SCRAPES
-from tests.web.fakes import FakeExposition, FakeJobs, serving
+from tests.web.fakes import FakeExporter, FakeExposition, serving
 
 KIND = Kind(openmetrics=False, gzip=True, names=frozenset())
 
@@ -76,7 +76,7 @@ async def test_name_parameters_are_passed_on(query: str, names: set[str]) -> Non
 async def test_scrapes_at_once_share_one_rendering() -> None:
     exposition = FakeExposition()
     exposition.lines = 200_000
-    bodies = Bodies(exposition, Scrapes())
+    bodies = Bodies(FakeExporter(exposition=exposition), Scrapes())
 
     answers = await asyncio.gather(*(bodies.get(KIND) for _ in range(20)))
     await bodies.get(KIND)
@@ -87,7 +87,7 @@ async def test_scrapes_at_once_share_one_rendering() -> None:
 
 async def test_scrapes_of_another_kind_do_not_share() -> None:
     exposition = FakeExposition()
-    bodies = Bodies(exposition, Scrapes())
+    bodies = Bodies(FakeExporter(exposition=exposition), Scrapes())
 
     await asyncio.gather(bodies.get(KIND), bodies.get(KIND._replace(openmetrics=True)))
 
@@ -97,7 +97,7 @@ async def test_scrapes_of_another_kind_do_not_share() -> None:
 async def test_who_stops_waiting_does_not_stop_the_others() -> None:
     exposition = FakeExposition()
     exposition.lines = 200_000
-    bodies = Bodies(exposition, Scrapes())
+    bodies = Bodies(FakeExporter(exposition=exposition), Scrapes())
     first, second = (asyncio.create_task(bodies.get(KIND)) for _ in range(2))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -146,7 +146,7 @@ async def test_a_rendering_that_fails_is_a_500_and_the_next_scrape_works(caplog:
                 raise ValueError("broken")
             return super().sections(openmetrics, names)
 
-    async with serving(FakeJobs(), Broken()) as client:
+    async with serving(exposition=Broken()) as client:
         assert (await client.get("/metrics")).status == 500
         assert (await client.get("/metrics")).status == 200
     assert "broken" in caplog.text

@@ -11,12 +11,12 @@ from exporter.model.record import Ledger, Record
 from exporter.model.snapshot import Snapshot, State
 from exporter.web import formatting
 from exporter.web.query import STANDINGS
-from tests.web.fakes import FAULT, NOW, FakeJobs, in_state, job, running, serving
+from tests.web.fakes import FAULT, NOW, FakeExporter, in_state, job, running, serving
 from tests.web.test_job_json import MANY, NAMES
 
 
 async def page(path: str, *records: Record, status: int = 200) -> str:
-    async with serving(FakeJobs(list(records))) as client:
+    async with serving(FakeExporter(list(records))) as client:
         answer = await client.get(path)
         assert answer.status == status
         assert answer.headers["Content-Type"] == "text/html; charset=utf-8"

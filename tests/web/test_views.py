@@ -1,6 +1,6 @@
 """What the web side asks of the rest."""
 
-from exporter.views import Jobs
+from exporter.views import WebView
 from tests.polling.harness import world
 from tests.warp import run
 from tests.web.fakes import running, serving
@@ -14,7 +14,7 @@ def test_a_job_whose_project_was_taken_away_is_still_told_without_its_place() ->
             record = running("nightly")
             assert record.job.project not in there.fleet.projects
             there.store.put(record)
-            async with serving(Jobs(there.store, there.poller, there.clock)) as client:  # type: ignore[arg-type]
+            async with serving(WebView(there.store, there.telemetry, there.poller, there.clock)) as client:
                 for path in ("/api/v1/jobs", "/api/v1/jobs/dli/nightly", "/jobs/dli/nightly"):
                     answer = await client.get(path)
                     assert answer.status == 200, path

@@ -13,14 +13,13 @@ from exporter.cloud.credentials.password import Password
 from exporter.cloud.credentials.pod_identity import PodIdentity
 from exporter.cloud.credentials.renewable import Logins
 from exporter.cloud.credentials.token_file import TokenFile
-from exporter.config import Project, pod_env
-from exporter.config.project import AccessKey as AccessKeySettings
-from exporter.config.project import Password as PasswordSettings
+from exporter.config import ProjectSettings, pod_env
+from exporter.config.project import AccessKeySettings, PasswordSettings
 from exporter.services.clouds import iam_endpoint
 
 
 def credentials_of(
-    project: Project,
+    project: ProjectSettings,
     transport: Client,
     direct: Client,
     clock: Clock,
@@ -54,7 +53,7 @@ def credentials_of(
     if config.metadata:
         return Metadata(direct, clock)
     if config.pod_identity:
-        return PodIdentity(*pod_env.identity(environ), direct, clock)
+        return PodIdentity(*pod_env.pod_identity(environ), direct, clock)
     return TokenFile(token=_plain(config.token), token_file=config.token_file, monotonic=clock.monotonic)
 
 

@@ -6,21 +6,21 @@ from exporter.clock import Clock
 from exporter.cloud.client import Client
 from exporter.cloud.credentials.renewable import Lease
 from exporter.cloud.credentials.secret_files import one_word
-from exporter.cloud.credentials.temporary_key import LIMIT, Key, TemporaryKey
-from exporter.cloud.identity_errors import refusal
+from exporter.cloud.credentials.temporary_key import LOCAL_LIMIT, IssuedKey, TemporaryKey
+from exporter.cloud.identity_errors import identity_refusal
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
 from exporter.services.request import Request
 
-ADDRESS: Final = "http://169.254.169.254"
-SOURCE: Final = "the metadata service"
-TOKEN: Final = Request("CreateMetadataToken", "/meta-data/latest/api/token", LIMIT, method="PUT")
-KEY: Final = Request("GetSecurityKey", "/openstack/latest/securitykey", LIMIT)
+_ADDRESS: Final = "http://169.254.169.254"
+_SOURCE: Final = "the metadata service"
+_TOKEN: Final = Request("CreateMetadataToken", "/meta-data/latest/api/token", LOCAL_LIMIT, method="PUT")
+_KEY: Final = Request("GetSecurityKey", "/openstack/latest/securitykey", LOCAL_LIMIT)
 LIFE: Final = {"X-Metadata-Token-Ttl-Seconds": "21600"}
 OLD_VERSION: Final = frozenset({404, 405, 503})
 """What a metadata service answers that knows no tokens."""
 NO_AGENCY: Final = b"Please configure Cloud Service Agency first"
-SENTENCES: Final = {
+_SENTENCES: Final = {
     Reason.API: "the metadata service hands out no key; check the agency of this node",
     Reason.AUTH: "the metadata service refused its own token; it is asked again",
     Reason.CONFIG: "the metadata service knows no keys; choose an agency for this node in the ECS console",
@@ -34,30 +34,30 @@ class Metadata(TemporaryKey):
     *transport* must have no proxy; *base_url* is where the metadata service is.
     """
 
-    def __init__(self, transport: Client, clock: Clock, base_url: str = ADDRESS) -> None:
-        super().__init__(SOURCE, base_url, transport, [], clock)
+    def __init__(self, transport: Client, clock: Clock, base_url: str = _ADDRESS) -> None:
+        super().__init__(_SOURCE, base_url, transport, [], clock)
 
     @property
     def identity(self) -> str:
         """The same for all projects: a node has one agency."""
         return "agency of this node"
 
-    async def _fetch(self, contents: tuple[str, ...]) -> Lease[Key]:
+    async def _fetch(self, contents: tuple[str, ...]) -> Lease[IssuedKey]:
         del contents
-        answer = await self._ask(KEY, await self._token())
+        answer = await self._ask(_KEY, await self._token())
         if answer.status == 401 and NO_AGENCY in answer.body:
             sentence = "this node has no agency; choose one in the ECS console that may read the jobs"
             raise PollError(Reason.AUTH, f"{sentence} (HTTP 401 of the metadata service)")
         if answer.status != 200:
-            raise refusal(answer, SENTENCES, self._clock.now())
+            raise identity_refusal(answer, _SENTENCES, self._clock.now())
         return self._leased(answer.body)
 
     async def _token(self) -> dict[str, str]:
         """Return the header that the service wants where it is of the second version; a token for each key."""
-        answer = await self._ask(TOKEN, LIFE)
+        answer = await self._ask(_TOKEN, LIFE)
         if answer.status in OLD_VERSION:
             return {}
         if answer.status != 200:
-            raise refusal(answer, SENTENCES, self._clock.now())
+            raise identity_refusal(answer, _SENTENCES, self._clock.now())
         text = answer.body.decode("ascii", "replace")
         return {"X-Metadata-Token": one_word(text, "token of the metadata service", Reason.PAYLOAD)}

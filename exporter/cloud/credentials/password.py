@@ -14,19 +14,20 @@ from exporter.cloud.client import IDENTITY_LIMIT, Client
 from exporter.cloud.credentials import Bare, Call
 from exporter.cloud.credentials.renewable import Lease, Logins, Renewable, expiry
 from exporter.cloud.credentials.secret_files import one_word
-from exporter.cloud.iam import LIMIT, REMEDY
-from exporter.cloud.identity_errors import refusal
+from exporter.cloud.iam import IAM_LIMIT, REMEDY
+from exporter.cloud.identity_errors import identity_refusal
 from exporter.cloud.response import Response
 from exporter.model.errors import PollError, SettingsError
 from exporter.model.reason import Reason
 from exporter.services import json_fields
+from exporter.services.document import json_object
 from exporter.services.request import Request
 
 RENEWED_WITHIN: Final = 12 * 3600.0
 """Seconds; half the life of a token, so that IAM may be down for as long again before anything is missed."""
 UNTOLD: Final = 3600.0
 """Seconds after which a token of which nobody said when it expires is renewed."""
-TOKEN: Final = "x-subject-token"  # noqa: S105 - the name of a header
+_TOKEN: Final = "x-subject-token"  # noqa: S105 - the name of a header
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +100,15 @@ class Password(Renewable[Token]):
         identity = {"methods": ["password"], "password": {"user": {**self._user, "password": password}}}
         body = json.dumps({"auth": {"identity": identity, "scope": {"project": self._scope}}}).encode()
         request = Request(
-            "KeystoneCreateUserTokenByPassword", "/v3/auth/tokens", LIMIT, (("nocatalog", "true"),), "POST", body
+            "KeystoneCreateUserTokenByPassword", "/v3/auth/tokens", IAM_LIMIT, (("nocatalog", "true"),), "POST", body
         )
-        answer = await self._transport.send(self._iam_url, request, Bare(), keep=(TOKEN,), most=IDENTITY_LIMIT)
+        answer = await self._transport.send(self._iam_url, request, Bare(), keep=(_TOKEN,), most=IDENTITY_LIMIT)
         if answer.status != 201:
             raise self._refusal(answer, password)
-        if TOKEN not in answer.headers:
+        if _TOKEN not in answer.headers:
             raise PollError(Reason.PAYLOAD, "IAM answered without a token; check projects.<name>.endpoints.iam")
-        text = one_word(answer.headers[TOKEN], "token of IAM", Reason.PAYLOAD)
-        told = json_fields.Fields(json_fields.document(answer.body), []).object("token") or {}
+        text = one_word(answer.headers[_TOKEN], "token of IAM", Reason.PAYLOAD)
+        told = json_fields.Fields(json_object(answer.body), []).object("token") or {}
         project = json_fields.Fields(told, []).object("project") or {}
         expires_at, now = expiry(told.get("expires_at")), self._clock.now()
         life = UNTOLD if expires_at is None else (expires_at - now) / 2
@@ -123,7 +124,7 @@ class Password(Renewable[Token]):
             Reason.THROTTLED: "IAM throttles calls for tokens; it is asked again later",
             Reason.SERVER: "IAM failed to answer the call for a token",
         }
-        error = refusal(answer, sentences, self._clock.now(), proves=True)
+        error = identity_refusal(answer, sentences, self._clock.now(), proves=True)
         if password in error.text or json.dumps(password)[1:-1] in error.text:
             error.text = ""  # whatever repeats it would be on the page
         return error

@@ -8,13 +8,13 @@ from exporter.clock import Clock
 from exporter.cloud.client import Client
 from exporter.cloud.credentials.renewable import Lease
 from exporter.cloud.credentials.secret_files import one_word
-from exporter.cloud.credentials.temporary_key import LIMIT, Key, TemporaryKey
-from exporter.cloud.identity_errors import refusal
+from exporter.cloud.credentials.temporary_key import LOCAL_LIMIT, IssuedKey, TemporaryKey
+from exporter.cloud.identity_errors import identity_refusal
 from exporter.model.reason import Reason
 from exporter.services.request import Request
 
-SOURCE: Final = "the pod identity agent"
-SENTENCES: Final = {
+_SOURCE: Final = "the pod identity agent"
+_SENTENCES: Final = {
     Reason.API: "the pod identity agent hands out no key; check the pod identity association of the service account",
     Reason.AUTH: "the pod identity agent refused the pod's token; check the pod identity association of the service"
     " account",
@@ -30,18 +30,18 @@ class PodIdentity(TemporaryKey):
 
     def __init__(self, uri: str, token_file: Path, transport: Client, clock: Clock) -> None:
         url = urlsplit(uri)
-        super().__init__(SOURCE, f"{url.scheme}://{url.netloc}", transport, [token_file], clock)
+        super().__init__(_SOURCE, f"{url.scheme}://{url.netloc}", transport, [token_file], clock)
         query = tuple(parse_qsl(url.query, keep_blank_values=True))
-        self._request = Request("GetPodIdentityKey", url.path or "/", LIMIT, query, "POST", b"{}")
+        self._request = Request("GetPodIdentityKey", url.path or "/", LOCAL_LIMIT, query, "POST", b"{}")
 
     @property
     def identity(self) -> str:
         """The same for all projects: a pod has one identity."""
         return "identity of this pod"
 
-    async def _fetch(self, contents: tuple[str, ...]) -> Lease[Key]:
+    async def _fetch(self, contents: tuple[str, ...]) -> Lease[IssuedKey]:
         token = one_word(contents[0], "token of the pod")
         answer = await self._ask(self._request, {"Authorization": token})
         if answer.status not in {200, 201}:
-            raise refusal(answer, SENTENCES, self._clock.now())
+            raise identity_refusal(answer, _SENTENCES, self._clock.now())
         return self._leased(answer.body)

@@ -21,14 +21,14 @@ REFUSED_ONCE: Final = 30.0
 """Seconds until what was refused is asked for again with the same files."""
 REFUSED_AGAIN: Final = 360.0
 """Seconds once it was refused twice: five logins of a user within a quarter of an hour would lock him out."""
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Lease(Generic[T]):
+class Lease(Generic[_T]):
     """A proof and its time, in Unix seconds."""
 
-    proof: T = field(repr=False)
+    proof: _T = field(repr=False)
     expires_at: float | None
     """``None`` if nobody said."""
     renew_at: float
@@ -66,7 +66,7 @@ class Logins:
         self._refusals = 0
 
 
-class Renewable(ABC, Generic[T]):
+class Renewable(ABC, Generic[_T]):
     """Fetches a proof with what is in *files*, and anew when they change or it is time to.
 
     While a proof is valid nobody waits for a renewal that another has begun, and one that fails changes nothing. Of a
@@ -79,7 +79,7 @@ class Renewable(ABC, Generic[T]):
         self._files = SecretFiles(files, clock.monotonic)
         self._clock = clock
         self._shared = SingleFlight(self._lease_anew, clock, lasting)
-        self._lease: Lease[T] | None = None
+        self._lease: Lease[_T] | None = None
         self._renewals = 0
         self._logins = logins or Logins()
         self._read = 0
@@ -100,7 +100,7 @@ class Renewable(ABC, Generic[T]):
         return self.identity
 
     @abstractmethod
-    async def _fetch(self, contents: tuple[str, ...]) -> Lease[T]:
+    async def _fetch(self, contents: tuple[str, ...]) -> Lease[_T]:
         """Get a proof with the *contents* of the files."""
 
     @property
@@ -127,7 +127,7 @@ class Renewable(ABC, Generic[T]):
         """Read the files."""
         await self._files.look_again()
 
-    async def _proof(self) -> T:
+    async def _proof(self) -> _T:
         """Return a valid proof; raises :class:`~exporter.model.errors.PollError` if there is none to be had."""
         await self._files.contents()  # each call reports one that cannot be read; it is not remembered as a failure
         changed = self._files.generation != self._read
@@ -142,7 +142,7 @@ class Renewable(ABC, Generic[T]):
             self._complain(error)
             return lease.proof
 
-    async def _lease_anew(self) -> Lease[T]:
+    async def _lease_anew(self) -> Lease[_T]:
         async with self._logins.one_at_a_time:
             lease = await self._attempt()
         if lease.expires_at is not None and lease.expires_at <= self._clock.now():
@@ -153,7 +153,7 @@ class Renewable(ABC, Generic[T]):
         self._lease, self._complaint = lease, None
         return lease
 
-    async def _attempt(self) -> Lease[T]:
+    async def _attempt(self) -> Lease[_T]:
         """Fetch a proof, unless what another project was refused would be tried again too soon."""
         contents = await self._files.contents()
         self._read = self._files.generation

@@ -18,7 +18,7 @@ from exporter.model.reason import Reason
 
 LOOK_EVERY: Final = 1.0
 """Seconds between two checks of the files."""
-PATIENCE: Final = 1.0
+_PATIENCE: Final = 1.0
 """Seconds that a call waits for a look, from its beginning."""
 
 _Stamp = tuple[tuple[int, ...], ...]
@@ -81,7 +81,7 @@ class SecretFiles:
     async def _looked(self) -> None:
         """Return when the look that is under way is over, or has taken too long to be waited for."""
         if self._looking is not None:
-            left = self._due_at - LOOK_EVERY + PATIENCE - self._monotonic()
+            left = self._due_at - LOOK_EVERY + _PATIENCE - self._monotonic()
             await asyncio.wait({self._looking}, timeout=max(left, 0.0))
 
     def _look_if_due(self) -> None:

@@ -18,12 +18,12 @@ from exporter.cloud.credentials.signing import Signer
 from exporter.cloud.response import Response
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
-from exporter.services import json_fields
+from exporter.services.document import json_object
 from exporter.services.request import Request
 
 TIMEOUT: Final = 3.0
 """Seconds for one call: who answers is on the same machine."""
-LIMIT: Final = "local"
+LOCAL_LIMIT: Final = "local"
 """The limit class of these calls, which nobody counts."""
 EARLY: Final = 40 * 60.0
 """Seconds before its end from which on a key is renewed, as the vendor's SDK does."""
@@ -34,7 +34,7 @@ LOOK_AGAIN: Final = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class IssuedKey:
     """A temporary access key."""
 
     key_id: str
@@ -42,7 +42,7 @@ class Key:
     token: str = field(repr=False)
 
 
-class TemporaryKey(Renewable[Key]):
+class TemporaryKey(Renewable[IssuedKey]):
     """Signs with a key that *source*, in the words of a sentence, hands out over *transport* at *base_url*."""
 
     def __init__(self, source: str, base_url: str, transport: Client, files: Sequence[Path], clock: Clock) -> None:
@@ -70,13 +70,13 @@ class TemporaryKey(Renewable[Key]):
             sentence = f"{self._source} does not answer; these credentials work only where the cloud provides it"
             raise PollError(error.reason, sentence) from error
 
-    def _leased(self, body: bytes) -> Lease[Key]:
+    def _leased(self, body: bytes) -> Lease[IssuedKey]:
         """Read the key in any of its spellings."""
-        document = json_fields.document(body)
+        document = json_object(body)
         told = document.get("credential") or document.get("credentials") or document
         if not isinstance(told, dict):
             told = {}
-        key = Key(
+        key = IssuedKey(
             self._part(told, "access key id", "access", "accessKeyId", "access_key_id"),
             self._part(told, "secret", "secret", "secretAccessKey", "secret_access_key"),
             self._part(told, "security token", "securitytoken", "securityToken", "security_token"),

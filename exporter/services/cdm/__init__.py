@@ -15,17 +15,18 @@ from exporter.model.record import RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.services import error_classes, json_fields
 from exporter.services.adapter import Adapter, Hosts, JobEntry, PastPage, RunHistory
-from exporter.services.cdm.lists import LIMIT, CdmLister
+from exporter.services.cdm.lists import LIST_LIMIT, CdmLister
 from exporter.services.cdm.words import CODES, NOT_APPLICABLE, REGIONS, STATES
 from exporter.services.codes import failure_code
+from exporter.services.document import json_object
 from exporter.services.request import Request, segments
 from exporter.services.shapes import UUID
 from exporter.services.values import hundredth
 
-NAMES: Final = {"job-name": "job_name"}
+_NAMES: Final = {"job-name": "job_name"}
 """What a run repeats of the job that was asked for."""
 COUNTERS: Final = "org.apache.sqoop.submission.counter.SqoopCounters"
-ROWS: Final[Mapping[str, Measure]] = {
+_ROWS: Final[Mapping[str, Measure]] = {
     "write_rows": Measure("rows_inserted"),
     "update_rows": Measure("rows_updated"),
     "delete_rows": Measure("rows_deleted"),
@@ -52,7 +53,7 @@ def _total(name: str, field: str, what: str, done: str, unit: str = "") -> Measu
     return MeasureFamily(name, f"{what} {done} by the newest run, {told}", unit, total=f"{what} {done}, {told}")
 
 
-MEASURES: Final = (
+_MEASURES: Final = (
     _total("rows_read", "ROWS_READ", "Rows", "read"),
     _total("rows_written", "ROWS_WRITTEN", "Rows", "written"),
     _total("rows_skipped", "ROWS_WRITTEN_SKIPPED", "Rows", "skipped"),
@@ -88,14 +89,14 @@ class CdmPast(RunHistory):
         """Ask for one page of the runs."""
         path = segments("v1.1", project_id, "clusters", job.target["cluster_id"], "cdm", "submissions")
         query = (("jname", job.target["job_name"]), ("page_no", str(page)), ("page_size", str(self.page_size)))
-        return Request("ShowSubmissions", path, LIMIT, query)
+        return Request("ShowSubmissions", path, LIST_LIMIT, query)
 
     def parse(self, body: bytes, job: Job) -> PastPage:
         """Read the runs of one page, and how many there are: the service may heed neither number nor size of a page.
 
         The row of a run of another job stays in its place without saying anything.
         """
-        answer = json_fields.Fields(json_fields.document(body), absent=NOT_APPLICABLE)
+        answer = json_fields.Fields(json_object(body), absent=NOT_APPLICABLE)
         total = answer.count("total")
         rows = _rows(answer)
         own = _own([answer.apart(row or {}) for row in rows], job)
@@ -132,7 +133,7 @@ class Cdm(Adapter):
         "end_timestamp_seconds": "last-update-date",
         "failure_info": "error-summary",
     }
-    measures = MEASURES
+    measures = _MEASURES
     final = False
 
     def request(self, job: Job, project_id: str) -> Request:
@@ -169,9 +170,9 @@ def _own(rows: list[json_fields.Fields], job: Job) -> list[json_fields.Fields | 
 
     A job that makes others run may be answered with their runs besides its own.
     """
-    own = [row if row.of_job(NAMES, job.target) else None for row in rows]
+    own = [row if row.of_job(_NAMES, job.target) else None for row in rows]
     if rows and not any(own):
-        rows[0].check_job(NAMES, job.target)
+        rows[0].check_job(_NAMES, job.target)
     return own
 
 
@@ -223,7 +224,7 @@ def _age(submission: json_fields.Fields) -> tuple[float, float]:
 def _counts(fields: json_fields.Fields) -> dict[Measure, float]:
     moved = fields.within("counters", "counters.").within(COUNTERS)
     amounts = {
-        **{measure: fields.count(name) for name, measure in ROWS.items()},
+        **{measure: fields.count(name) for name, measure in _ROWS.items()},
         **{measure: moved.count(name) for name, measure in MOVED.items()},
     }
     return {measure: amount for measure, amount in amounts.items() if amount is not None}

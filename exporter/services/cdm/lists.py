@@ -17,13 +17,14 @@ from exporter.model.reason import Reason
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.services import error_classes, json_fields
 from exporter.services.cdm.words import CLUSTERS, CODES, NOT_APPLICABLE, STATES
-from exporter.services.discovery_rule import Rule, Text, one_of
+from exporter.services.discovery_rule import Rule, TextWord, one_of
+from exporter.services.document import json_object
 from exporter.services.listing import ListedJob, Lister, ListQuery, Location, Page
 from exporter.services.request import Request, segments
 from exporter.services.values import clean, exact
 
-TYPES: Final = ("NORMAL_JOB", "BATCH_JOB", "SCENARIO_JOB")
-LIMIT: Final = "cdm_list"
+_TYPES: Final = ("NORMAL_JOB", "BATCH_JOB", "SCENARIO_JOB")
+LIST_LIMIT: Final = "cdm_list"
 """The vendor counts clusters, job lists and links together, and apart from the polls."""
 NORMAL: Final = "200"
 """The status of a cluster that answers for its jobs; 100 creating, 300 failed, 800 frozen, 900 off, ..."""
@@ -61,28 +62,28 @@ class CdmRule(Rule):
 
     words = ("cluster_id", "cluster_name", "job_name", "job_type", "group_name")
 
-    clusters: Annotated[tuple[Text, ...], BeforeValidator(_clusters)] = Field(
+    clusters: Annotated[tuple[TextWord, ...], BeforeValidator(_clusters)] = Field(
         default=(), description="The clusters whose jobs to find: a list of names or ids, or all."
     )
-    types: Annotated[tuple[Annotated[str, one_of(*TYPES)], ...], BeforeValidator(_some)] = Field(
-        default=TYPES[:1], description="Only jobs of these types: one more call for each."
+    types: Annotated[tuple[Annotated[str, one_of(*_TYPES)], ...], BeforeValidator(_some)] = Field(
+        default=_TYPES[:1], description="Only jobs of these types: one more call for each."
     )
 
 
 class CdmLister(Lister[CdmRule]):
     """The lists of clusters and of jobs."""
 
-    limit = LIMIT
+    limit = LIST_LIMIT
     rule = CdmRule
     matched = "job_name"
 
     def places_request(self, project_id: str) -> Request | None:
         """Ask for the clusters: one that is off would make all calls for its jobs fail."""
-        return Request("ListClusters", segments("v1.1", project_id, "clusters"), LIMIT)
+        return Request("ListClusters", segments("v1.1", project_id, "clusters"), LIST_LIMIT)
 
     def places(self, body: bytes) -> tuple[Location, ...]:
         """Read the clusters; of one without an id nothing is known but that there is one."""
-        fields = json_fields.Fields(json_fields.document(body))
+        fields = json_fields.Fields(json_object(body))
         rows = error_classes.rows(fields, "clusters", CODES)
         places = [_place(fields.apart(row or {})) for row in rows]
         if places and not any(place.id for place in places):
@@ -103,17 +104,17 @@ class CdmLister(Lister[CdmRule]):
 
     def covering(self, target: Mapping[str, str]) -> ListQuery | None:
         """Return the list of the cluster's ordinary jobs; one of another type is not in it."""
-        return ListQuery(Location(target["cluster_id"]), (("jobType", TYPES[0]),))
+        return ListQuery(Location(target["cluster_id"]), (("jobType", _TYPES[0]),))
 
     def request(self, view: ListQuery, project_id: str, page: int) -> Request:
         """Ask for one page."""
         path = segments("v1.1", project_id, "clusters", view.place.id, "cdm", "job", "all")
         query = (("page_no", str(page)), ("page_size", str(self.page_size)), *view.query)
-        return Request("ShowJobs", path, LIMIT, query)
+        return Request("ShowJobs", path, LIST_LIMIT, query)
 
     def parse(self, body: bytes, view: ListQuery) -> Page:
         """Read the jobs."""
-        fields = json_fields.Fields(json_fields.document(body), absent=NOT_APPLICABLE)
+        fields = json_fields.Fields(json_object(body), absent=NOT_APPLICABLE)
         rows, total = error_classes.page(fields, "jobs", "total", CODES)
         listed = [_listed(fields.apart(row), view.place, fields.unknown) for row in rows if row is not None]
         return Page(len(rows), tuple(item for item in listed if item is not None), total, tuple(fields.unknown))

@@ -17,7 +17,7 @@ from exporter.services.adapter import Adapter, Hosts, JobEntry
 from exporter.services.codes import failure_code
 from exporter.services.dli.lists import DliLister
 from exporter.services.dli.subjobs import MEASURES, WORK, Subjobs
-from exporter.services.dli.words import CODES, REGIONS, STATES, refusal
+from exporter.services.dli.words import CODES, REGIONS, STATES, refusal_in_body
 from exporter.services.request import Request, segments
 from exporter.services.shapes import UUID
 
@@ -74,7 +74,7 @@ class Dli(Adapter):
         """Read table 2 and, while the job runs, table 3."""
         word = fields.word("status")
         if word is None:
-            raise refusal(fields)
+            raise refusal_in_body(fields)
         state, native = fields.state("status", word, self.states)
         progress = fields.amount("progress", full=1)
         subjobs = Subjobs(fields)

@@ -16,23 +16,24 @@ from exporter.model.record import RunId
 from exporter.model.snapshot import Snapshot, State
 from exporter.services import error_classes, json_fields
 from exporter.services.codes import failure_code
-from exporter.services.discovery_rule import Rule, Seconds, Tags, Text, one_of
-from exporter.services.dli.words import CODES, STATES, refusal
+from exporter.services.discovery_rule import Rule, Seconds, Tags, TextWord, one_of
+from exporter.services.dli.words import CODES, STATES, refusal_in_body
+from exporter.services.document import json_object
 from exporter.services.listing import ListedJob, Lister, ListQuery, Location, Page
 from exporter.services.request import Request, segments
 from exporter.services.values import meaning
 
-TYPES: Final = (
+_TYPES: Final = (
     *("DDL", "DCL", "IMPORT", "EXPORT", "QUERY", "INSERT", "DATA_MIGRATION", "UPDATE", "DELETE"),
     *("RESTART_QUEUE", "SCALE_QUEUE"),
 )
-STATUSES: Final = (
+_STATUSES: Final = (
     *("LAUNCHING", "RUNNING", "SCALING", "FINISHED", "FAILED", "CANCELLED"),
     *("COMPUTED", "SUSPENDED", "ACTIVE", "DELETED", "CREATING"),
 )
 """What ``job-status`` takes; some of these words no job is known to have."""
 WORDS: Final = ("job_id", "job_type", "queue_name", "owner", "database_name")
-DAY: Final = 86400.0
+_DAY: Final = 86400.0
 
 
 class DliRule(Rule):
@@ -40,14 +41,14 @@ class DliRule(Rule):
 
     words = (*WORDS, "tags.")
 
-    queues: tuple[Text, ...] = Field(default=(), description="Only jobs of these queues.")
+    queues: tuple[TextWord, ...] = Field(default=(), description="Only jobs of these queues.")
     tags: Tags = Field(default_factory=dict, description="Only jobs that have all these tags.")
-    types: tuple[Annotated[str, one_of(*TYPES)], ...] = Field(default=(), description="Only jobs of these types.")
-    owner: Text | None = Field(default=None, description="Only jobs of this user.")
-    states: tuple[Annotated[str, one_of(*STATUSES)], ...] = Field(
+    types: tuple[Annotated[str, one_of(*_TYPES)], ...] = Field(default=(), description="Only jobs of these types.")
+    owner: TextWord | None = Field(default=None, description="Only jobs of this user.")
+    states: tuple[Annotated[str, one_of(*_STATUSES)], ...] = Field(
         default=(), description="Only jobs in these states, in DLI's words."
     )
-    window: Seconds = Field(default=DAY, description="Only jobs that started at most so long ago (a duration).")
+    window: Seconds = Field(default=_DAY, description="Only jobs that started at most so long ago (a duration).")
 
 
 class DliLister(Lister[DliRule]):
@@ -85,9 +86,9 @@ class DliLister(Lister[DliRule]):
 
     def parse(self, body: bytes, view: ListQuery) -> Page:
         """Read table 4; ``is_success: false`` is a failure whatever stands beside it."""
-        fields = json_fields.Fields(json_fields.document(body))
+        fields = json_fields.Fields(json_object(body))
         if fields.flag("is_success") is False:
-            raise refusal(fields)
+            raise refusal_in_body(fields)
         rows, total = error_classes.page(fields, "jobs", "job_count", CODES)
         items = tuple(item for row in rows if row is not None and (item := _listed(row, fields.unknown)) is not None)
         return Page(len(rows), items, total, tuple(fields.unknown))

@@ -30,7 +30,7 @@ SUMS: Final[Mapping[str, Measure]] = {
 KILLED: Final = list(SUMS).index("num_killed_tasks")
 ACTIVE: Final = frozenset({"num_active_tasks", "num_active_stages"})
 """What a sub-job that ended has none of, whatever figure came last: Spark is known to say -2 then."""
-KEPT: Final = "; after the run ended, as last seen while it ran: a lower bound"
+_KEPT: Final = "; after the run ended, as last seen while it ran: a lower bound"
 SUBJOB_STATES: Final = {
     "RUNNING": "running",
     "SUCCEEDED": "succeeded",
@@ -41,40 +41,40 @@ SUBJOB_STATES: Final = {
 MEASURES: Final = (
     MeasureFamily(
         "tasks",
-        "Spark tasks by state, summed over the sub-jobs of the answer, from DLI num_*_tasks" + KEPT,
+        "Spark tasks by state, summed over the sub-jobs of the answer, from DLI num_*_tasks" + _KEPT,
         label="state",
         values=("active", "completed", "skipped", "failed", "killed"),
         live=("active",),
     ),
-    MeasureFamily("tasks_planned", "Spark tasks planned, summed over the sub-jobs, from DLI num_tasks" + KEPT),
+    MeasureFamily("tasks_planned", "Spark tasks planned, summed over the sub-jobs, from DLI num_tasks" + _KEPT),
     MeasureFamily(
         "stages",
-        "Spark stages by state, summed over the sub-jobs, from DLI num_*_stages" + KEPT,
+        "Spark stages by state, summed over the sub-jobs, from DLI num_*_stages" + _KEPT,
         label="state",
         values=("active", "completed", "skipped", "failed"),
         live=("active",),
     ),
     MeasureFamily(
         "completed_indices",
-        "Spark completed indices, summed over the sub-jobs, from DLI num_completed_indices" + KEPT,
+        "Spark completed indices, summed over the sub-jobs, from DLI num_completed_indices" + _KEPT,
     ),
     MeasureFamily(
         "killed_tasks",
         "Killed Spark tasks by reason, from DLI killed_tasks_summary: the 10 greatest reasons, the rest as other"
-        + KEPT,
+        + _KEPT,
         label="reason",
         values=(),
     ),
     MeasureFamily(
         "subjobs",
-        "Sub-jobs of the answer by their status, from DLI sub_jobs" + KEPT,
+        "Sub-jobs of the answer by their status, from DLI sub_jobs" + _KEPT,
         label="state",
         values=tuple(SUBJOB_STATES.values()),
         live=("running",),
     ),
 )
 WORK: Final = Work(Measure("tasks_planned"), Measure("tasks", "completed"), Measure("tasks", "skipped"), "subjobs")
-COLUMNS: Final = (
+_COLUMNS: Final = (
     *("id", "name", "description", "submission_time", "submission_timestamp_seconds"),
     *("completion_time", "completion_timestamp_seconds", "stage_ids", "job_group", "status"),
     *SUMS,
@@ -82,7 +82,7 @@ COLUMNS: Final = (
 )
 """What page and JSON show of a sub-job: table 3."""
 SUBJOBS: Final = tuple(Measure("subjobs", state) for state in SUBJOB_STATES.values())
-ENDED: Final = frozenset({"succeeded", "failed"})
+_ENDED: Final = frozenset({"succeeded", "failed"})
 MOST_SHOWN: Final = 500
 """Sub-jobs that page and JSON show; how many more there are is shown too, and all of them are summed."""
 MOST_REASONS: Final = 100
@@ -97,7 +97,7 @@ class Subjob:
     def __init__(self, data: dict[str, Any] | None, answer: json_fields.Fields) -> None:
         self._fields = fields = answer.row(data or {}, "sub_jobs.")
         self.state = self._state(fields)
-        ended = self.state in ENDED
+        ended = self.state in _ENDED
         self.numbers = tuple([0 if ended and name in ACTIVE else fields.count(name) for name in SUMS])
         self.killed = self._killed(fields)
 
@@ -157,7 +157,7 @@ class Subjobs:
     def __init__(self, answer: json_fields.Fields) -> None:
         self._all = [Subjob(item, answer) for item in answer.objects("sub_jobs") or []]
         shown = self._all[:MOST_SHOWN]
-        self.table = Rows(COLUMNS, tuple([subjob.row() for subjob in shown])) if shown else None
+        self.table = Rows(_COLUMNS, tuple([subjob.row() for subjob in shown])) if shown else None
         """Of the first :data:`MOST_SHOWN`."""
         self.left_out = len(self._all) - len(shown)
 

@@ -40,7 +40,7 @@ CODES: Final = ErrorCodes(
 )
 
 
-def refusal(fields: json_fields.Fields) -> PollError:
+def refusal_in_body(fields: json_fields.Fields) -> PollError:
     """Return the failure that an answer without what it should tell is: 200 does not mean that the call worked."""
     found = error_classes.from_object(fields.data)
     if fields.flag("is_success") is False:
