@@ -5,11 +5,16 @@ import tracemalloc
 from collections import Counter
 from collections.abc import Iterable
 
+import pytest
+
 from exporter.metrics import exposition
+from exporter.metrics.store import JobStore
 from exporter.model import packed
 from exporter.model.job import JobKey
+from exporter.model.snapshot import Snapshot, State
 from exporter.polling.schedule import Pace
 from exporter.services import values
+from exporter.services.listing import ListedJob
 from exporter.simulator import Cloud, DliJob, Step, SubJob
 from tests.polling.harness import World, world
 from tests.polling.looking import looking
@@ -115,3 +120,21 @@ def test_memory_is_flat_over_a_hundred_looks_at_the_same_jobs() -> None:
         run(main())
     finally:
         tracemalloc.stop()
+
+
+def test_a_list_looks_up_its_jobs_and_walks_over_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with world(rate=1e6) as there:
+            jobs = [query(number, number) for number in range(300)]
+            there.watch(*jobs)
+            asked, other = jobs[7], jobs[8]
+            running = Snapshot(State.RUNNING)
+            item = ListedJob({"job_id": asked.job_id}, snapshot=running, at=there.clock.monotonic())
+            with monkeypatch.context() as patch:
+                patch.setattr(JobStore, "records", lambda _: pytest.fail("all jobs were walked over"))
+                found = there.poller.listing.take("demo", "dli", [item])
+            assert [(name.service, name.job) for name in found] == [("dli", asked.name)]
+            assert there.record(asked).listed_at is not None
+            assert there.record(other).listed_at is None
+
+    run(main())
