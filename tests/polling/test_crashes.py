@@ -184,3 +184,22 @@ def test_a_crash_at_the_end_of_a_list_costs_no_place(monkeypatch: pytest.MonkeyP
             assert polls(there, job) > 0
 
     run(main())
+
+
+def test_a_job_that_is_nowhere_is_found_and_polled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconcile, "EVERY", 5.0)
+
+    async def main() -> None:
+        jobs: list[SimulatedJob] = []
+        async with world(lambda cloud: jobs.extend(population(cloud)), pace=PACE) as there:
+            there.watch(*jobs)
+            await asyncio.sleep(10)
+            for job in jobs:
+                while places(there, job) != ["scheduled"]:
+                    await asyncio.sleep(0.1)
+                there.poller._schedule.remove(job_of(job).key)
+            before = {job.name: polls(there, job) for job in jobs}
+            await asyncio.sleep(20)
+            assert [job.name for job in jobs if polls(there, job) == before[job.name]] == []
+
+    run(main())

@@ -421,13 +421,20 @@ def test_a_reload_while_files_are_read_counts_from_the_next_look(
     async def main() -> list[str]:
         looking = asyncio.ensure_future(watched.files.look())
         await asyncio.to_thread(begun.wait, 60)
-        watched.files.use(settings("jobs.d/0.yaml"))
+        text = PROJECT.replace("region: r", "region: s") + "job_files: [jobs.d/0.yaml, jobs.d/1.yaml]\n"
+        (folder.parent / "exporter.yaml").write_text(text)
+        watched.files.use(load(folder.parent / "exporter.yaml", {}))
         go_on.set()
         await looking
+        assert regions(watched) == {"r"}
         return watched.ids()
 
+    def regions(there: Watched) -> set[str]:
+        return {job.region for jobs in there.held.values() for job in jobs}
+
     assert asyncio.run(main()) == ["j0", "j1", "j2"]
-    assert watched.look(2) == ["j0"]
+    assert watched.look(2) == ["j0", "j1"]
+    assert regions(watched) == {"s"}
 
 
 def test_what_was_found_is_registered_at_the_next_look_if_that_crashed(
