@@ -41,6 +41,7 @@ class Passwords:
         self._under_way: dict[bytes, asyncio.Task[bool]] = {}
         self._of_address: Counter[str] = Counter()
         self._turn = asyncio.Lock()
+        self._turns: dict[str, asyncio.Lock] = {}
 
     async def accepts(self, users: Mapping[bytes, bytes], user: bytes, password: bytes, address: str) -> bool:
         """Whether this is the user's password; raises :class:`BusyError` if too many others wait to be checked."""
@@ -64,12 +65,14 @@ class Passwords:
         self, user: bytes, hashed: bytes, password: bytes, digest: bytes, known: bool, address: str
     ) -> bool:
         try:
-            async with self._turn:
+            # of each address one waits for the turn of all, so that a flood from one comes between no two of others
+            async with self._turns.setdefault(address, asyncio.Lock()), self._turn:
                 matches = await asyncio.to_thread(_matches, password, hashed)
         finally:
             del self._under_way[digest]
             self._of_address[address] -= 1
-            self._of_address += Counter()  # without those that are 0
+            if not self._of_address[address]:
+                del self._of_address[address], self._turns[address]
         if matches and known:
             self._right[user] = digest
             return True

@@ -173,11 +173,13 @@ async def test_a_flood_from_one_address_leaves_room_for_the_first_login_from_ano
     checks.open.clear()
     flood = [asyncio.create_task(known.accepts(USERS, b"alice", b"%d" % guess, "far")) for guess in range(200)]
     await asyncio.sleep(0)
+    await asyncio.sleep(0)
     login = asyncio.create_task(known.accepts(USERS, b"alice", b"alice123", "near"))
     await asyncio.sleep(0)
     checks.open.set()
 
     assert await login
+    assert list(checks.of).index(b"alice123") == 1, "after the one guess that was under way, before those that waited"
     found = await asyncio.gather(*flood, return_exceptions=True)
     assert sum(isinstance(each, BusyError) for each in found) == 200 - OF_ONE_ADDRESS
     assert found.count(False) == OF_ONE_ADDRESS
@@ -195,6 +197,7 @@ async def test_addresses_together_have_a_bound_too_and_all_is_free_again_afterwa
 
     assert sum(isinstance(each, BusyError) for each in found) == 50 - MOST_WAITING
     assert await known.accepts(USERS, b"alice", b"alice123", "address 0")
+    assert (dict(known._of_address), known._turns, known._under_way) == ({}, {}, {})
 
 
 async def test_wrong_passwords_are_remembered_up_to_a_bound_and_never_in_place_of_the_right_one(
