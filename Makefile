@@ -22,10 +22,10 @@ demo: $(VENV)/runtime
 	$(RUN)python -m exporter demo
 
 test: lint
-	$(RUN)python -m pytest --numprocesses=auto
+	$(RUN)python -m pytest --numprocesses=auto --dist=worksteal
 
 test-fast: $(VENV)/dev
-	$(RUN)python -m pytest --numprocesses=auto -m "not slow"
+	$(RUN)python -m pytest --numprocesses=auto --dist=worksteal -m "not slow"
 
 test-deploy: $(VENV)/dev $(VENV)/kubernetes-tools/fetched
 	$(RUN)python -m pytest tests/deploy
