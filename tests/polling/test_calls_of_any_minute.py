@@ -1,0 +1,174 @@
+"""The most calls that arrive in any 60 seconds, against what the limit allows: a table, printed by ``pytest -s``."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import cycle
+
+import pytest
+
+from exporter.cloud.projects import Projects
+from exporter.model.changes import Changes
+from exporter.model.job import Job, JobKey
+from exporter.polling.schedule import Pace
+from tests.cloud.wire import Connection, RawServer, answer, serving
+from tests.polling.harness import World, access_key, world
+from tests.warp import WarpClock, run
+
+RATE = 2.0
+ALLOWED = 60 * RATE
+LASTS = 150.0
+JOBS = 20
+PACE = Pace(1, 60, 600)
+"""With so many jobs and so short an interval ten times as many calls are wanted as are allowed."""
+ODD = (
+    *("Retry-After: 0", "Retry-After: -5", "Retry-After: soon", "Retry-After: 1000000000000"),
+    *("Retry-After: Mon, 01 Jan 1990 00:00:00 GMT", "Retry-After: Fri, 31 Dec 9999 23:59:59 GMT", "X-Nothing: 0"),
+)
+ROWS: dict[str, int] = {}
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", autouse=True)
+def table() -> Iterator[None]:
+    yield
+    print("\n\n| trouble | most calls in any 60 s | limit |\n|---|---|---|")  # noqa: T201 - it is the table
+    for name, most in ROWS.items():
+        print(f"| {name} | {most} | {ALLOWED:.0f} |")  # noqa: T201
+
+
+@dataclass
+class Peer:
+    """A cloud that counts what arrives, and goes wrong as *trouble* says."""
+
+    trouble: str = ""
+    times: list[float] = field(default_factory=list)
+    refusals: list[float] = field(default_factory=list)
+    _used: set[Connection] = field(default_factory=set)
+    _odd: Iterator[str] = field(default_factory=lambda: cycle(ODD))
+
+    @asynccontextmanager
+    async def serve(self) -> AsyncIterator[RawServer]:
+        async def script(to: Connection) -> None:
+            self.times.append(asyncio.get_running_loop().time())
+            await self._answer(to, server.heads[-1])
+
+        async with serving(script) as server:
+            yield server
+
+    async def _answer(self, to: Connection, head: bytes) -> None:
+        number, reused = len(self.times), to in self._used
+        self._used.add(to)
+        if self.trouble == "drop" and reused:
+            to.writer.close()
+        elif self.trouble == "reset" and number % 2:
+            to.reset()
+        elif self.trouble == "throttle" and number % 40 == 0:
+            self.refusals.append(self.times[-1])
+            await to.say(answer(b'{"error_code": "APIGW.0308"}', next(self._odd), status="429 Too Many Requests"))
+        else:
+            job_id = head.split(b"/jobs/")[1].split(b"/")[0]
+            await to.say(answer(b'{"is_success": true, "job_id": "%s", "status": "RUNNING"}' % job_id))
+
+    def check(self, name: str, share: float = 0.9) -> None:
+        """Note the most calls of any minute, which are those of the limit, and not less than a *share* of them."""
+        most = max(sum(begin <= each < begin + 60 for each in self.times) for begin in self.times)
+        ROWS[name] = most
+        assert share * ALLOWED <= most <= ALLOWED
+
+
+def watch(there: World, project: str = "demo") -> None:
+    names = [f"{project}-{number}" for number in range(JOBS)]
+    there.poller.apply(Changes(added=tuple(Job(JobKey("dli", name), project, {"job_id": name}) for name in names)))
+
+
+@pytest.mark.parametrize("trouble", ["", "drop", "reset"])
+def test_a_peer_that_hangs_up_gets_no_call_more(trouble: str) -> None:
+    async def main() -> None:
+        peer = Peer(trouble)
+        async with peer.serve() as server, world(pace=PACE, rate=RATE, elsewhere=server.url) as there:
+            watch(there)
+            await there.until(LASTS)
+        peer.check({"": "none", "drop": "closes when a connection is used again", "reset": "resets"}[trouble])
+
+    run(main())
+
+
+def test_a_storm_of_429_with_an_odd_retry_after_pauses_each_time_for_one_to_ten_minutes() -> None:
+    async def main() -> None:
+        peer = Peer("throttle")
+        async with peer.serve() as server, world(pace=PACE, rate=RATE, elsewhere=server.url) as there:
+            watch(there)
+            await there.until(1500)
+        peer.check("429 with an odd Retry-After", share=0.3)
+        assert len(peer.refusals) > len(ODD)
+        for refused in peer.refusals[:-1]:
+            later = [at - refused for at in peer.times if at > refused + 0.2]
+            assert 59.9 <= min(later) <= 61 + 10 / RATE
+
+    run(main())
+
+
+def test_a_storm_of_reloads_takes_no_call_more() -> None:
+    async def main() -> None:
+        peer = Peer()
+        async with peer.serve() as server, world(pace=PACE, rate=RATE, elsewhere=server.url) as there:
+            watch(there)
+            for number in range(int(LASTS / 0.3)):
+                await asyncio.sleep(0.3)
+                projects = {name: replace(project) for name, project in there.poller.fleet.projects.items()}
+                there.poller.use(Projects(there.fleet.adapters, projects), replace(PACE, interval=1 + number % 2), 32)
+        peer.check("a reload each 0.3 s")
+
+    run(main())
+
+
+@pytest.mark.parametrize("lives", [0.7, 8.0])
+def test_restarts_take_no_call_more(lives: float) -> None:
+    """A process that ends at any moment leaves nothing to the next one, which asks the same cloud."""
+
+    async def main() -> None:
+        peer, clock = Peer(), WarpClock(asyncio.get_running_loop())
+        begins = clock.now()
+        async with peer.serve() as server:
+            while clock.now() < begins + LASTS:
+                ends = clock.now() + lives
+                async with world(pace=PACE, rate=RATE, elsewhere=server.url, clock=clock) as there:
+                    watch(there)
+                    await asyncio.sleep(max(0.0, ends - clock.now()))
+        peer.check(f"a restart each {lives:g} s", share=0.4)
+
+    run(main())
+
+
+def test_two_projects_of_one_key_share_the_limit() -> None:
+    async def main() -> None:
+        peer = Peer()
+        async with (
+            peer.serve() as server,
+            world(pace=PACE, rate=RATE, elsewhere=server.url, other=access_key) as there,
+        ):
+            for project in there.fleet.projects:
+                watch(there, project)
+            await there.until(LASTS)
+        peer.check("two projects of one key")
+
+    run(main())
+
+
+def test_shards_of_one_key_share_the_limit() -> None:
+    """Each of two exporters may make half of the calls, as ``sharding`` sets it."""
+
+    async def main() -> None:
+        peer = Peer()
+        async with peer.serve() as server, AsyncExitStack() as stack:
+            shard = partial(world, pace=PACE, rate=RATE / 2, elsewhere=server.url)
+            both = [await stack.enter_async_context(shard()) for _ in range(2)]
+            for there in both:
+                watch(there)
+            await both[0].until(LASTS)
+        peer.check("two shards of one key")
+
+    run(main())
