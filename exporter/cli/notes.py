@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr
 
@@ -27,6 +28,7 @@ def notes(settings: Settings) -> Iterator[str]:
     """Yield sentences for the operator."""
     yield from (f"environment: warning: {sentence}" for sentence in settings.without_effect)
     yield from _regions(settings)
+    yield from _two_clouds(settings)
     yield from _secrets(settings)
     yield from _twice(settings)
     yield from _ids(settings)
@@ -64,6 +66,26 @@ def _without(settings: Settings, name: str) -> Iterator[str]:
         if listed is not None and project.region not in listed and service not in project.endpoints:
             where = f"it is in {', '.join(sorted(listed))}" if len(listed) <= _FEW else "check the region"
             yield f"a region without {service} as far as is known; {where}"
+
+
+def _two_clouds(settings: Settings) -> Iterator[str]:
+    """Say of an address of IAM that is in another domain than the services, which get its tokens."""
+    for name, project in settings.projects.items():
+        iam, adapters = project.endpoints.get("iam", ""), registry.load_services()
+        usual = [service for service in _services(settings, name) if service not in project.endpoints]
+        if not iam or not usual:
+            continue
+        host = clouds.endpoint(adapters[usual[0]], project.cloud, project.region, {})
+        if _owner(iam) and _owner(iam) != _owner(host):
+            remedy = f"set projects.{name}.cloud: custom and its endpoints, or HW_CLOUD"
+            said = f"project {name}: warning: IAM is at {iam}, and {usual[0]} at {host}"
+            yield f"{said}: are these one cloud? Else {remedy}"
+
+
+def _owner(url: str) -> str:
+    """Return what a domain is called below its top level; empty for an address and a name without a domain."""
+    *_, name, top = ["", "", *(urlsplit(url).hostname or "").split(".")]
+    return name if top.isalpha() else ""
 
 
 def _services(settings: Settings, name: str) -> list[str]:

@@ -77,6 +77,27 @@ def test_that_times_without_a_zone_stay_absent_is_told_of_the_services_that_send
     assert told({"time_zone": "Asia/Shanghai"}, jobs=[job]) == []
 
 
+@pytest.mark.parametrize(
+    ("project", "told_of"),
+    [
+        ({"endpoints": {"iam": "https://iam.eu-west-0.prod-cloud-ocb.orange-business.com"}}, True),
+        ({"endpoints": {"iam": "https://iam.cn-north-4.myhuaweicloud.com"}}, False),
+        ({"endpoints": {"iam": "https://iam.eu-west-101.myhuaweicloud.eu"}}, False),
+        ({"endpoints": {"iam": "https://10.1.2.3:8443"}}, False),
+        ({"endpoints": {"iam": "https://[fd00::1]"}}, False),
+        ({"endpoints": {"iam": "https://iam.corp.example", "dli": "https://dli.corp.example"}}, False),
+        (
+            {"region": "eu-de", "cloud": "otc", "endpoints": {"iam": "https://iam-pub.eu-ch2.sc.otc.t-systems.com"}},
+            False,
+        ),
+    ],
+)
+def test_an_iam_of_another_cloud_than_the_services_is_told(project: dict[str, Any], told_of: bool) -> None:
+    sentences = told(project)
+
+    assert [("are these one cloud?" in each) for each in sentences] == [True] * told_of
+
+
 def test_a_secret_that_everybody_may_write_is_told(tmp_path: Path) -> None:
     file = tmp_path / "sk"
     file.write_text("SK")
