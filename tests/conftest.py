@@ -24,14 +24,17 @@ settings.register_profile("some", max_examples=60, deadline=None)  # a machine t
 settings.register_profile("many", settings.get_profile("some"), max_examples=2000)  # pytest --hypothesis-profile=many
 settings.load_profile("some")
 
-SLOW_FOLDERS = {"e2e", "grafana", "hostile", "prometheus", "simulator"}
-"""Folders whose tests start processes."""
+SLOW = {"e2e", "grafana", "hostile", "polling", "prometheus", "simulator", "test_browser.py", "test_crash_points.py"}
+"""Folders and files whose tests start processes or a browser, or simulate hours."""
+QUICK = {"test_schedule.py", "test_list_merge.py", "test_registration.py"}
+"""Files in those folders that do neither."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark whole folders as slow."""
+    """Mark whole folders and files as slow."""
     for item in items:
-        if SLOW_FOLDERS & set(item.path.relative_to(Path(__file__).parent).parts):
+        parts = set(item.path.relative_to(Path(__file__).parent).parts)
+        if SLOW & parts and not QUICK & parts:
             item.add_marker(pytest.mark.slow)
 
 
