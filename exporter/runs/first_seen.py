@@ -15,6 +15,8 @@ from exporter.model.snapshot import Snapshot, State
 
 ROUNDED: Final = 1.0
 """Seconds by which the same time may differ in two answers of a service."""
+SOON: Final = 5.0
+"""Seconds: a run that waits in a list may have begun before the list came; no run before it did in so short a time."""
 INSTANT: Final = 0.001
 """Seconds: the least difference between the creations of two runs."""
 
@@ -22,7 +24,7 @@ INSTANT: Final = 0.001
 def counts_from(answer: Snapshot, at: float) -> float | None:
     """Return when a run must have begun that counts, if a list reported *answer* at *at* (Unix seconds)."""
     if answer.state is State.PENDING:
-        return at
+        return at - SOON
     if answer.state is State.RUNNING:
         return None if answer.start is None else math.floor(answer.start)
     ends = [time for time in (answer.start, answer.end) if time is not None]

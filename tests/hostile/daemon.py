@@ -12,9 +12,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from tests.e2e.processes import PATIENCE, ROOT, environment
+from tests.hostile.counted import FILE
 from tests.hostile.truth import World
 
 POLL = {"interval": "1s", "idle_interval": "2s", "list_interval": "2s", "timeout": "2s", "stale_after": "12s"}
@@ -127,6 +128,24 @@ def _unescaped(text: str) -> str:
     return re.sub(r"\\(.)", lambda found: "\n" if found[1] == "n" else found[1], text)
 
 
+class Answered(NamedTuple):
+    """A request that was made of an exporter."""
+
+    path: str
+    seconds: float
+    own: float
+    """Seconds without those in which the exporter, or who asked it, was ready to run and other processes did."""
+    status: int
+
+
+def waited(*processes: int) -> float:
+    """Return the seconds that the first threads of these processes were ready and did not run: the machine's load."""
+    try:
+        return sum(int(Path(f"/proc/{each}/schedstat").read_text().split()[1]) for each in processes) / 1e9
+    except OSError:
+        return 0.0  # a kernel that does not tell
+
+
 @dataclass
 class Exporter:
     """A running exporter."""
@@ -136,12 +155,12 @@ class Exporter:
     log: Path
     began: float
     """Before the process began (Unix seconds): nothing was seen by it then."""
-    answers: list[tuple[str, float, int]] = field(default_factory=list)
-    """Path, seconds and status of every request that was made of it."""
+    answers: list[Answered] = field(default_factory=list)
+    """Every request that was made of it."""
 
     async def get(self, path: str, method: str = "GET", patience: float = 15.0) -> tuple[int, str, float]:
         """Ask the exporter, by hand, and return status, body and seconds; status 0 if there is no answer."""
-        began = time.monotonic()
+        began, load = time.monotonic(), waited(self.process.pid, os.getpid())
         status, body = 0, ""
         try:
             async with asyncio.timeout(patience):
@@ -149,7 +168,8 @@ class Exporter:
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             pass
         took = time.monotonic() - began
-        self.answers.append((path.partition("?")[0], took, status))
+        own = max(0.0, took - (waited(self.process.pid, os.getpid()) - load))
+        self.answers.append(Answered(path.partition("?")[0], took, own, status))
         return status, body, took
 
     async def _get(self, path: str, method: str) -> tuple[int, str]:
@@ -189,6 +209,16 @@ class Exporter:
         """Return how many threads it has."""
         return len(list(Path(f"/proc/{self.process.pid}/task").iterdir()))
 
+    async def tasks(self) -> int:
+        """Return how many asyncio tasks it has."""
+        file = self.log.with_suffix(".tasks")
+        file.unlink(missing_ok=True)
+        self.process.send_signal(signal.SIGUSR2)
+        async with asyncio.timeout(PATIENCE):
+            while not file.exists():
+                await asyncio.sleep(0.02)
+        return int(file.read_text())
+
     def events(self) -> list[dict[str, Any]]:
         """Return the log."""
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
@@ -212,9 +242,9 @@ async def running(config: str, folder: Path, patience: float = 60.0) -> AsyncIte
     log = folder / f"log-{os.urandom(3).hex()}.txt"
     with log.open("w") as out:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "exporter", "run", "--config", str(folder / "exporter.yaml")),
+            *(sys.executable, "-m", "tests.hostile.counted", "run", "--config", str(folder / "exporter.yaml")),
             cwd=ROOT,
-            env=environment(),
+            env=environment(**{FILE: str(log.with_suffix(".tasks"))}),
             stdout=out,
             stderr=out,
         )

@@ -121,7 +121,8 @@ class Oracle:
             if known:
                 self._looked.setdefault(key, scrape.at)
             elif key not in self._looked:
-                self._unseen[key] = scrape.at - scrape.took - 0.5
+                # a list is taken over when all its pages are read: what it saw is older than what follows from it
+                self._unseen[key] = scrape.at - scrape.took - self.slack
 
     def missing(self, scrape: Scrape, by_job: Groups | None = None, *, counts: bool = True) -> list[str]:
         """Return what a quiet time later should be there and is not: every job, up, with its newest run, counted."""

@@ -14,7 +14,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.hostile.aside import aside
 from tests.hostile.daemon import Exporter, configuration, running
@@ -27,6 +27,24 @@ POLL = {"interval": "3s", "idle_interval": "6s", "list_interval": "5s", "timeout
 LIMITS = {"dli": 15, "dws": 15, "cdm": 20, "cdm_list": 10}
 WINDOW = 59.0
 """A second less than the minute that is promised: a call is counted where it arrives, a little after it left."""
+
+
+class Used(NamedTuple):
+    """What the exporter has at a moment, or the most of each."""
+
+    memory: float = 0.0
+    """In MiB."""
+    sockets: int = 0
+    threads: int = 0
+    tasks: int = 0
+
+    def or_more(self, other: "Used") -> "Used":
+        """Return the greater of each."""
+        (memory, *mine), (more, *theirs) = self, other
+        return Used(max(memory, more), *(max(pair) for pair in zip(mine, theirs, strict=True)))
+
+
+NOTHING = Used()
 
 
 @dataclass
@@ -42,14 +60,17 @@ class Report:
     missing: list[str] = field(default_factory=list)
     came_back_after: float = 0.0
     unanswered: list[str] = field(default_factory=list)
-    p99: float = 0.0
-    slowest: float = 0.0
+    took: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+    """Seconds of the median, the 99th of a hundred and the slowest request, by path."""
+    own: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+    """The same without what the load of the machine cost."""
+    fell: int = 0
+    """How often a counter fell."""
     busiest: dict[str, int] = field(default_factory=dict)
     crashes: float = 0.0
-    before: tuple[float, int, int] = (0.0, 0, 0)
-    most: tuple[float, int, int] = (0.0, 0, 0)
-    after: tuple[float, int, int] = (0.0, 0, 0)
-    """Memory in MiB, sockets and threads before, at the most, and after."""
+    before: Used = NOTHING
+    most: Used = NOTHING
+    after: Used = NOTHING
 
 
 def busiest(calls: Iterable[Call], window: float = WINDOW) -> dict[str, int]:
@@ -66,9 +87,15 @@ def busiest(calls: Iterable[Call], window: float = WINDOW) -> dict[str, int]:
     return most
 
 
-def used(exporter: Exporter) -> tuple[float, int, int]:
-    """Return memory in MiB, sockets and threads of the exporter."""
-    return round(exporter.memory(), 1), exporter.sockets(), exporter.threads()
+async def used(exporter: Exporter) -> Used:
+    """Return what the exporter has now."""
+    return Used(round(exporter.memory(), 1), exporter.sockets(), exporter.threads(), await exporter.tasks())
+
+
+def spread(seconds: Iterable[float]) -> tuple[float, float, float]:
+    """Return the median, the 99th of a hundred, and the greatest."""
+    order = sorted(seconds)
+    return round(order[len(order) // 2], 3), round(order[len(order) * 99 // 100], 3), round(order[-1], 3)
 
 
 async def watch(exporter: Exporter, oracle: Oracle, report: Report, until: float, *, whole: bool = False) -> float:
@@ -77,7 +104,7 @@ async def watch(exporter: Exporter, oracle: Oracle, report: Report, until: float
         await exporter.get("/-/healthy")
         scrape = await exporter.scrape()
         oracle.look(scrape)
-        report.most = max(report.most, used(exporter))
+        report.most = report.most.or_more(await used(exporter))
         report.missing = oracle.missing(scrape) if whole else []
         if whole and not report.missing and scrape.status == 200:
             break
@@ -119,22 +146,25 @@ async def storm(
         async with running(config, folder) as exporter:
             oracle = Oracle(world, slack=4.0, promised=25.0, list_age=20.0, began=exporter.began)
             await warmed(exporter, oracle, time.time() + warm)
-            report.before = used(exporter)
+            report.before = await used(exporter)
             until = time.time() + seconds
             clouds.misbehave(until - seconds, until)
             await watch(exporter, oracle, report, until)
             report.came_back_after = await watch(exporter, oracle, report, until + quiet, whole=True) - until
             await asyncio.sleep(3)
-            report.after = used(exporter)
+            report.after = await used(exporter)
             scrape = await exporter.scrape()
             report.crashes = sum(scrape.all(f"{OWN}crashes_total").values())
         report.faults, report.compared = oracle.faults, oracle.compared
     calls = clouds.each["hostile"].seen.calls
     report.calls, report.did = len(calls), dict(Counter(call.did for call in calls).most_common())
     report.busiest = busiest(calls)
-    took = sorted(seconds for _, seconds, _ in exporter.answers)
-    report.p99, report.slowest = took[len(took) * 99 // 100], took[-1]
-    report.unanswered = [f"{path} {status}" for path, _, status in exporter.answers if status != 200]
+    for path in ("/metrics", "/-/healthy"):
+        answers = [each for each in exporter.answers if each.path == path]
+        report.took[path] = spread(each.seconds for each in answers)
+        report.own[path] = spread(each.own for each in answers)
+    report.unanswered = [f"{each.path} {each.status}" for each in exporter.answers if each.status != 200]
+    report.fell = sum(" fell from " in text for text in report.faults)
     return report
 
 

@@ -85,6 +85,10 @@ def test_of_a_job_that_waited_or_rested_when_a_list_saw_it_all_later_runs_count(
         assert counted(record) == ((2, 0, 0), 15)
 
 
+def test_a_run_that_began_while_the_list_that_told_of_it_was_on_its_way_counts() -> None:
+    assert counted(polled(listed(row(State.PENDING)), run(7, NOW - 1))) == ((1, 0, 0), 7)
+
+
 def test_where_a_list_tells_no_times_or_an_answer_no_start_nobody_knows_and_nothing_counts() -> None:
     assert counted(polled(listed(row(State.RUNNING)), run(7, NOW - 40))) == ((0, 0, 0), 0)
     silent = Snapshot(State.SUCCEEDED, run=RunId("7", NOW - 43), counts={ROWS: 7})
