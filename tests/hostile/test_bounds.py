@@ -1,0 +1,109 @@
+"""Answers as large as are read at all, to the real daemon: it serves as before, in little more memory."""
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.hostile.daemon import Exporter, configuration, running
+from tests.hostile.exchange import Answer
+from tests.hostile.honest import Question
+from tests.hostile.storm import spread
+from tests.hostile.truth import Author, Script
+from tests.hostile.wire import Cloud, Exchange
+
+SIZE = 8 << 20
+"""Bytes of the longest answer that is read."""
+ROWS = 100_000
+LASTS = 8.0
+MEMORY = 64.0
+"""MiB that answers may cost in all."""
+SLOWEST = 0.5
+"""Seconds of the exporter's own for /-/healthy: an answer may cost the loop 50 ms, and several may be in a row."""
+
+
+def full(name: str, said: dict[str, object], row: bytes) -> bytes:
+    """Return an answer that says this and has as many rows of a kind as there is room for."""
+    head = json.dumps(said).encode()[:-1] + f', "{name}": ['.encode()
+    return head + b",".join([row] * ((SIZE - len(head) - 2) // (len(row) + 1))) + b"]}"
+
+
+def history(row: Callable[[int], bytes]) -> bytes:
+    """Return a history of a hundred thousand runs in one page, whatever page was asked for."""
+    return b'{"total": %d, "submissions": [' % ROWS + b",".join(map(row, range(ROWS))) + b"]}"
+
+
+PROGRESS = {"is_success": True, "status": "RUNNING", "progress": 0.5}
+HISTORIES = {
+    "empty": history(lambda _: b"{}"),
+    "short": history(lambda number: b'{"submission-id": %d, "status": "SUCCEEDED"}' % (10**6 - number)),
+}
+
+
+class Full:
+    """Answers calls of some operations with bodies of this size, others honestly."""
+
+    def __init__(self, bodies: dict[str, Callable[[Question], bytes]]) -> None:
+        self.bodies = bodies
+        self.did = 0
+        self.on = False
+
+    def choose(self, stage: str, asked: Question | None, _now: float) -> str | None:
+        """Return whether a call is one of them."""
+        return "full" if self.on and stage == "call" and asked is not None and asked.operation in self.bodies else None
+
+    async def run(self, _name: str, exchange: Exchange) -> None:
+        """Answer so."""
+        self.did += 1
+        await exchange.say(Answer(200, self.bodies[exchange.asked.operation](exchange.asked)))
+
+
+@asynccontextmanager
+async def facing(full: Full, script: Script, folder: Path) -> AsyncIterator[Exporter]:
+    """Run the daemon before a cloud that gives such answers from now on."""
+    rng = random.Random(5)
+    world = Author(rng, time.time(), script).write()
+    async with Cloud(world, full, full, rng) as cloud, running(configuration({"hostile": cloud}), folder) as exporter:
+        async with asyncio.timeout(60):
+            while sum((await exporter.scrape()).all("huaweicloud_job_up").values()) < len(world.jobs):
+                await asyncio.sleep(0.3)
+        exporter.answers.clear()
+        full.on = True
+        yield exporter
+
+
+async def used(exporter: Exporter) -> tuple[float, tuple[float, float, float]]:
+    """Return MiB that were needed at the most beyond those before, and the spread of the exporter's own seconds."""
+    before, most, until = exporter.memory(), 0.0, time.monotonic() + LASTS
+    while time.monotonic() < until:
+        status, _, _ = await exporter.get("/-/healthy")
+        assert status == 200
+        most = max(most, exporter.memory())
+        await asyncio.sleep(0.01)
+    return most - before, spread(each.own for each in exporter.answers)
+
+
+@pytest.mark.parametrize("row", [b"{}", b'{"status": "RUNNING", "num_tasks": 1}'])
+async def test_answers_full_of_sub_jobs_hold_up_nothing(row: bytes, tmp_path: Path) -> None:
+    body = full("sub_jobs", PROGRESS, row)
+    plan = Full({"dli.progress": lambda _: body})
+    async with facing(plan, Script(2, 0, 0, 1, 600, 300, 500), tmp_path) as exporter:
+        memory, own = await used(exporter)
+
+    assert plan.did > 5
+    assert (memory < MEMORY, own[1] < SLOWEST) == (True, True), (memory, own)
+
+
+@pytest.mark.parametrize("kind", sorted(HISTORIES))
+async def test_a_history_of_a_hundred_thousand_runs_holds_up_nothing(kind: str, tmp_path: Path) -> None:
+    plan = Full({"cdm.submissions": lambda _: HISTORIES[kind]})
+    async with facing(plan, Script(0, 0, 4, 1, 60, 3, 4), tmp_path) as exporter:
+        memory, own = await used(exporter)
+
+    assert plan.did > 2
+    assert (memory < MEMORY, own[1] < SLOWEST) == (True, True), (memory, own)
