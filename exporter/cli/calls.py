@@ -26,7 +26,7 @@ class CommandCalls:
         self._clock = clock
         self._limiter = Limiter(1)
         self._breaker = CircuitBreaker()  # closed for good: whoever calls stops at a refusal
-        self._breaker.taken(self._breaker.enter())
+        self._breaker.accepted(self._breaker.enter())
 
     async def call(self, project: Project, limit: str, work: Callable[[], Awaitable[_T]]) -> _T:
         """Make a call of a limit class once it is allowed: *work* makes it and returns what it gave."""

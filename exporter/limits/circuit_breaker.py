@@ -3,7 +3,7 @@
 More than five signatures in a row that fail lock a key for five minutes, for all who use it. And a cloud that refuses
 everybody for a second must not blind us for longer than that takes to see. So::
 
-    half-open --taken--> closed: all calls go
+    half-open --accepted--> closed: all calls go
     closed --refused--> half-open at once if the renewal brought another key or token, or no poll was refused, else open
     half-open --refused, or nothing came of the probe--> open: no call goes
     open --time--> half-open: one call goes, the probe
@@ -30,32 +30,32 @@ PROBE: Final = 360.0
 PATIENCE: Final = 5
 """Refusals in a row that lock nothing yet; the next one would."""
 FEW: Final = 4
-"""Calls that may go at a time before one was taken, once one ended without an answer: a cloud that hangs must not let
-the jobs wait for each other, and so few that are refused lock nothing."""
+"""Calls that may go at a time before one was accepted, once one ended without an answer: a cloud that hangs must not
+let the jobs wait for each other, and so few that are refused lock nothing."""
 
 
 _EPOCHS: Final = count()
 
 
-class Ticket(NamedTuple):
+class Permit(NamedTuple):
     """The right to make one call."""
 
     epoch: int
-    """Between two changes of a gate, no two gates have the same; what a call of an earlier one met says nothing of
-    now."""
+    """Between two changes of a circuit, no two circuits have the same; what a call of an earlier one met says
+    nothing of now."""
     alone: bool
-    """Whether it goes before one was taken."""
+    """Whether it goes before one was accepted."""
     probe: bool = False
     """Whether it tries what was refused before."""
 
 
-class Verdict(Enum):
+class Decision(Enum):
     """What a refused call means."""
 
     STALE = auto()
     """Nothing new: it was on its way when another one was refused."""
     RENEW = auto()
-    """The credentials are to be renewed; the gate is shut until :meth:`Gate.renewed`."""
+    """The credentials are to be renewed; the circuit is shut until :meth:`CircuitBreaker.renewed`."""
     PAUSE = auto()
     """No more calls for a while."""
 
@@ -66,13 +66,13 @@ class CircuitBreaker:
     def __init__(self) -> None:
         self._epoch = next(_EPOCHS)
         self._closed = False
-        self._alone = 0  # calls of this epoch on their way before one was taken
+        self._alone = 0  # calls of this epoch on their way before one was accepted
         self._flying = 0  # such calls of all epochs
         self._width = 1  # how many of them there may be
         self._shut = False  # a renewal is under way
         self._again = False  # whether a refused call that is no poll may be followed by another one at once
         self._probing = False
-        self._refusals = 0  # since the last call that was taken; of a burst only the first
+        self._refusals = 0  # since the last call that was accepted; of a burst only the first
         self._events = 0  # the same, where calls that went together count as one
         self._refused_at = float("-inf")
         self.probe_at: float | None = None
@@ -102,46 +102,46 @@ class CircuitBreaker:
             return PROBE
         return min(FIRST * 2.0 ** max(self._events - 1, 0), PROBE)
 
-    def enter(self) -> Ticket:
+    def enter(self) -> Permit:
         """Let one call go; it ends with :meth:`left`, after what is known of it was told."""
         alone = not self._closed
         self._alone += alone
         self._flying += alone
-        return Ticket(self._epoch, alone, self._probing)
+        return Permit(self._epoch, alone, self._probing)
 
-    def taken(self, ticket: Ticket) -> bool:
+    def accepted(self, permit: Permit) -> bool:
         """Note that the cloud knew who asked; return whether that is news."""
-        if ticket.epoch != self._epoch:
+        if permit.epoch != self._epoch:
             return False
         self._refusals = self._events = 0
         news, self._closed = not self._closed, True
         self._probing = False
         return news
 
-    def refused(self, ticket: Ticket, now: float) -> Verdict:
+    def refused(self, permit: Permit, now: float) -> Decision:
         """Note that the cloud refused who asked."""
-        stale = ticket.epoch != self._epoch
-        if stale and not ticket.alone:
-            return Verdict.STALE
+        stale = permit.epoch != self._epoch
+        if stale and not permit.alone:
+            return Decision.STALE
         self._refusals += 1  # each of those that went alone is known to have been one of a row
         self._refused_at = now
         if stale:
             self._wait_longer(now)
-            return Verdict.STALE
+            return Decision.STALE
         self._events += 1
         self._again, first = self._closed, self._refusals == 1
         self._begin()
         if not first:
             self.probe_at = now + self.wait
-            return Verdict.PAUSE
+            return Decision.PAUSE
         self._shut = True
-        return Verdict.RENEW
+        return Decision.RENEW
 
     def renewed(self, now: float, *, other: bool, poll: bool = True, refused: bool = False) -> None:
         """Note that the renewal is over: it brought *other* credentials, which are tried at once, or none.
 
-        A refusal of what is no *poll* is not believed before another call is refused too, where calls were taken until
-        then. If the renewal itself was *refused* that counts as one more refusal.
+        A refusal of what is no *poll* is not believed before another call is refused too, where calls were accepted
+        until then. If the renewal itself was *refused* that counts as one more refusal.
         """
         if refused:
             self._refusals += 1
@@ -154,21 +154,21 @@ class CircuitBreaker:
         self._shut = False
         self._wait_longer(now)
 
-    def left(self, ticket: Ticket, now: float) -> None:
+    def left(self, permit: Permit, now: float) -> None:
         """Note that a call is over."""
-        self._flying -= ticket.alone
-        if ticket.epoch != self._epoch or not ticket.alone or self._shut:
+        self._flying -= permit.alone
+        if permit.epoch != self._epoch or not permit.alone or self._shut:
             return
         self._alone = max(0, self._alone - 1)
         if self._closed:
             return
-        if ticket.probe:
+        if permit.probe:
             self._begin()
             self.probe_at = now + AGAIN
         self._width = FEW
 
     def probe(self) -> None:
-        """Let one call try, although calls are paused; unless it is taken they are again."""
+        """Let one call try, although calls are paused; unless it is accepted they are again."""
         self._begin()
         self._probing = True
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Hashable, Iterable, Iterator
 from itertools import count
 from typing import Final, NamedTuple, TypeAlias
 
-from exporter.limits.circuit_breaker import CircuitBreaker, Ticket
+from exporter.limits.circuit_breaker import CircuitBreaker, Permit
 from exporter.model.units import LONGEST_WAIT, THROTTLE_WAIT
 
 BucketKey: TypeAlias = Hashable
@@ -34,9 +34,9 @@ class Start(NamedTuple):
 
     due: float
     key: BucketKey
-    ticket: Ticket
+    permit: Permit
     """The right to make its call."""
-    gate: CircuitBreaker
+    circuit: CircuitBreaker
 
 
 class Budget:
@@ -69,9 +69,9 @@ class Budget:
         self._gap = 60 / steady * (1 + 1e-9)  # never short of it by rounding
         self._tolerance = (burst - 1) * self._gap
 
-    def wait_for(self, key: BucketKey, due: float, deadline: float, gate: CircuitBreaker) -> None:
-        """Queue a job; *gate* is the circuit breaker of its identity, because projects of one user share a bucket."""
-        heapq.heappush(self._waiting.setdefault(gate, []), (deadline, due, next(self._serial), key))
+    def wait_for(self, key: BucketKey, due: float, deadline: float, circuit: CircuitBreaker) -> None:
+        """Queue a job; *circuit* is that of its identity, because projects of one user share a bucket."""
+        heapq.heappush(self._waiting.setdefault(circuit, []), (deadline, due, next(self._serial), key))
 
     @property
     def wanted(self) -> bool:
@@ -80,28 +80,30 @@ class Budget:
 
     @property
     def open(self) -> bool:
-        """Whether a job waits that its gate would let through."""
-        return any(waiting and gate.free for gate, waiting in self._waiting.items())
+        """Whether a job waits that its circuit would let through."""
+        return any(waiting and circuit.free for circuit, waiting in self._waiting.items())
 
     def nearest(self) -> float:
-        """Return the nearest deadline of the jobs that their gates would let through."""
+        """Return the nearest deadline of the jobs that their circuits would let through."""
         return self._waiting[self._first()][0][0]
 
     def _first(self) -> CircuitBreaker:
-        return min((gate for gate, waiting in self._waiting.items() if waiting and gate.free), key=self._deadline)
+        return min(
+            (circuit for circuit, waiting in self._waiting.items() if waiting and circuit.free), key=self._deadline
+        )
 
-    def _deadline(self, gate: CircuitBreaker) -> tuple[float, float]:
-        return self._waiting[gate][0][:2]
+    def _deadline(self, circuit: CircuitBreaker) -> tuple[float, float]:
+        return self._waiting[circuit][0][:2]
 
-    def give_up(self, gate: CircuitBreaker) -> Iterator[BucketKey]:
-        """Take out and yield the jobs that wait for *gate*, without a call."""
-        for _, _, _, key in sorted(self._waiting.pop(gate, ())):
+    def give_up(self, circuit: CircuitBreaker) -> Iterator[BucketKey]:
+        """Take out and yield the jobs that wait for *circuit*, without a call."""
+        for _, _, _, key in sorted(self._waiting.pop(circuit, ())):
             yield key
 
     def give_up_all(self) -> Iterator[BucketKey]:
         """Remove and yield every waiting key, without a call."""
-        for gate in list(self._waiting):
-            yield from self.give_up(gate)
+        for circuit in list(self._waiting):
+            yield from self.give_up(circuit)
 
     def waiting(self) -> Iterator[BucketKey]:
         """Yield every waiting key."""
@@ -110,9 +112,9 @@ class Budget:
 
     def forget(self, keys: Collection[BucketKey]) -> None:
         """Remove some keys from the queue."""
-        for gate, waiting in self._waiting.items():
-            self._waiting[gate] = [each for each in waiting if each[-1] not in keys]
-            heapq.heapify(self._waiting[gate])
+        for circuit, waiting in self._waiting.items():
+            self._waiting[circuit] = [each for each in waiting if each[-1] not in keys]
+            heapq.heapify(self._waiting[circuit])
 
     def throttled(self, now: float, retry_after: float | None) -> None:
         """Lower the rate, because a call was refused as too many; *retry_after* is how long the vendor asks to wait.
@@ -149,11 +151,11 @@ class Budget:
         return left if left > NOISE else 0.0
 
     def take(self, now: float) -> Start:
-        """Spend a call on the job with the nearest deadline of those that their gates let through."""
+        """Spend a call on the job with the nearest deadline of those that their circuits let through."""
         self._last = max(now, self._free_at(now))
-        gate = self._first()
-        _, due, _, key = heapq.heappop(self._waiting[gate])
-        return Start(due, key, gate.enter(), gate)
+        circuit = self._first()
+        _, due, _, key = heapq.heappop(self._waiting[circuit])
+        return Start(due, key, circuit.enter(), circuit)
 
 
 class Limiter:
@@ -169,15 +171,15 @@ class Limiter:
         self._budgets: dict[Hashable, Budget] = {}
 
     def wait_for(
-        self, bucket: Hashable, rate: float, key: BucketKey, due: float, deadline: float, gate: CircuitBreaker
+        self, bucket: Hashable, rate: float, key: BucketKey, due: float, deadline: float, circuit: CircuitBreaker
     ) -> None:
-        """Queue a job; *rate* is the bucket's as configured now, in calls a second, *gate* its circuit breaker."""
+        """Queue a job; *rate* is the bucket's as configured now, in calls a second, *circuit* its circuit breaker."""
         budget = self._budgets.get(bucket)
         if budget is None:
             budget = self._budgets[bucket] = Budget(rate, self._began)
         elif budget.configured != rate:
             budget.configure(rate)
-        budget.wait_for(key, due, deadline, gate)
+        budget.wait_for(key, due, deadline, circuit)
 
     def throttled(self, bucket: Hashable, now: float, retry_after: float | None) -> None:
         """Lower the rate of a bucket, because the vendor refused one of its calls as too many."""
@@ -210,10 +212,10 @@ class Limiter:
             return None
         return min((budget.ready_in(now) for budget in self._open()), default=None)
 
-    def turn_away(self, gate: CircuitBreaker) -> Iterator[BucketKey]:
-        """Take out and yield the jobs that wait for a call through *gate*."""
+    def turn_away(self, circuit: CircuitBreaker) -> Iterator[BucketKey]:
+        """Take out and yield the jobs that wait for a call through *circuit*."""
         for budget in self._budgets.values():
-            yield from budget.give_up(gate)
+            yield from budget.give_up(circuit)
 
     def turn_all_away(self) -> Iterator[BucketKey]:
         """Remove and yield every waiting key."""
@@ -244,7 +246,7 @@ class Limiter:
     def leave(self, start: Start, now: float) -> None:
         """Give the place of a call back that is over; once more is fine."""
         if id(start) in self._held:
-            start.gate.left(start.ticket, now)
+            start.circuit.left(start.permit, now)
             del self._held[id(start)]
 
     def recover(self, under_way: Iterable[Start], now: float) -> None:

@@ -1,4 +1,4 @@
-"""Who may call, and what follows from how a call ended, for polls and for lists alike: one budget, one gate."""
+"""Who may call, and what follows from how a call ended, for polls and for lists alike: one budget, one circuit."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable
@@ -11,7 +11,7 @@ from exporter.cloud import offload
 from exporter.cloud.project import Project
 from exporter.cloud.projects import Projects
 from exporter.limits.breakers import Breakers
-from exporter.limits.circuit_breaker import Ticket, Verdict
+from exporter.limits.circuit_breaker import Decision, Permit
 from exporter.limits.rate_limiter import BucketKey, Limiter, Start
 from exporter.model.errors import PollError
 from exporter.model.job import JobKey
@@ -25,7 +25,7 @@ from exporter.services.request import Ask, Request
 _T = TypeVar("_T")
 
 
-class Turn:
+class PendingCall:
     """What waits, *since* some time, for a call that is no poll of a job, and is to have it by *deadline*."""
 
     def __init__(self, project: str, limit: str, since: float, deadline: float) -> None:
@@ -60,7 +60,7 @@ class Calls:
         self._demand = demand
         self._wake = wake
         self._log = structlog.get_logger()
-        self._turns: set[Turn] = set()  # that wait
+        self._turns: set[PendingCall] = set()  # that wait
         self.under_way: dict[int, Start] = {}
         """The permits that were granted and not given back, by identity."""
         self.refused: set[JobKey] = set()
@@ -82,12 +82,12 @@ class Calls:
         while True:
             start = await self._turn(project, limit, patience)
             try:
-                return await self._call(project, work, start.ticket)
+                return await self._call(project, work, start.permit)
             except PollError as error:
                 if error.dropped and not dropped:
                     dropped = True
                     continue
-                why = await self._failed(project, limit, start.ticket, error)
+                why = await self._failed(project, limit, start.permit, error)
                 refusals += 1
                 if why is not None or not error.refused or refusals == tries:
                     raise why or error from None
@@ -102,55 +102,55 @@ class Calls:
 
         return offload.asking(ask, self._clock.monotonic)
 
-    async def _call(self, project: str, work: Callable[[Project], Awaitable[_T]], ticket: Ticket) -> _T:
-        await self._breakers.prepare(project, ticket)
+    async def _call(self, project: str, work: Callable[[Project], Awaitable[_T]], permit: Permit) -> _T:
+        await self._breakers.prepare(project, permit)
         found = await work(self._project(project))
-        self.taken(project, ticket)
+        self.accepted(project, permit)
         return found
 
-    async def _failed(self, project: str, limit: str, ticket: Ticket, error: PollError) -> PollError | None:
+    async def _failed(self, project: str, limit: str, permit: Permit, error: PollError) -> PollError | None:
         if error.refused:
-            return await self.was_refused(project, ticket, error, poll=False)
-        self.knew(project, limit, ticket, error)
+            return await self.was_refused(project, permit, error, poll=False)
+        self.knew(project, limit, permit, error)
         return None
 
-    def knew(self, project: str, limit: str, ticket: Ticket, error: PollError) -> None:
+    def knew(self, project: str, limit: str, permit: Permit, error: PollError) -> None:
         """Take over a failure that is no refusal: it may tell that the cloud knew who asked, and that it was too much.
 
         Nothing of a project that a reload took away meanwhile.
         """
         if not error.known:
             return
-        self.taken(project, ticket)
+        self.accepted(project, permit)
         there = self._plan.fleet.projects.get(project)
         if error.reason is Reason.THROTTLED and there is not None:
             bucket, rate = self._plan.fleet.share(there, limit)
             self._limiter.throttled(bucket, self._clock.monotonic(), error.retry_after)
             self._demand.throttled(bucket, rate)
 
-    def taken(self, project: str, ticket: Ticket) -> None:
+    def accepted(self, project: str, permit: Permit) -> None:
         """Note that the cloud knew who asked."""
-        door = self._breakers.taken(project, ticket)
-        if door is not None:
-            self._results.resume(door.projects)
+        breaker = self._breakers.accepted(project, permit)
+        if breaker is not None:
+            self._results.resume(breaker.projects)
             self._wake()
 
     async def was_refused(
-        self, project: str, ticket: Ticket, error: PollError, *, poll: bool = True
+        self, project: str, permit: Permit, error: PollError, *, poll: bool = True
     ) -> PollError | None:
         """Do what follows from a refusal; return what calls of the project fail with, if they are paused by it."""
-        verdict = await self._breakers.refused(project, ticket, error, poll=poll)
+        decision = await self._breakers.refused(project, permit, error, poll=poll)
         if project not in self._plan.fleet.projects:
             return error  # a reload took it away meanwhile
-        door = self._breakers.of(project)
-        if door.why is None or not (verdict is Verdict.PAUSE or door.gate.paused):
+        breaker = self._breakers.of(project)
+        if breaker.why is None or not (decision is Decision.PAUSE or breaker.circuit.paused):
             return None
-        why = door.why
-        self._each(self._limiter.turn_away(door.gate), lambda waiting: self._turn_away(waiting, why))
+        why = breaker.why
+        self._each(self._limiter.turn_away(breaker.circuit), lambda waiting: self._turn_away(waiting, why))
         return why
 
     def _turn_away(self, waiting: BucketKey, why: PollError) -> None:
-        if isinstance(waiting, Turn):
+        if isinstance(waiting, PendingCall):
             if not waiting.granted.done():
                 waiting.granted.set_exception(why)
         elif isinstance(waiting, JobKey):
@@ -159,7 +159,7 @@ class Calls:
             self._results.paused(waiting, why)
 
     def _each(self, taken_out: Iterable[BucketKey], handle: Callable[[BucketKey], None]) -> None:
-        """Handle what was taken out of the limiter; after a crash none of the rest is lost."""
+        """Handle what was accepted out of the limiter; after a crash none of the rest is lost."""
         left = list(taken_out)[::-1]
         try:
             while left:
@@ -169,10 +169,10 @@ class Calls:
             for each in left:
                 if isinstance(each, JobKey):
                     self._results.again(each)
-                elif isinstance(each, Turn):
+                elif isinstance(each, PendingCall):
                     self.crashed(each)
 
-    def crashed(self, turn: Turn) -> None:
+    def crashed(self, turn: PendingCall) -> None:
         """Fail a call that was not made through a fault of ours."""
         if not turn.granted.done():
             turn.granted.set_exception(PollError(Reason.INTERNAL, "the exporter failed to make a call"))
@@ -185,7 +185,7 @@ class Calls:
     async def _turn(self, project: str, limit: str, patience: float) -> Start:
         """Return once a call may be made; raises :class:`PollError` if calls are paused."""
         now = self._clock.monotonic()
-        turn = Turn(project, limit, now, now + patience)
+        turn = PendingCall(project, limit, now, now + patience)
         self._queue(turn)
         self._turns.add(turn)
         try:
@@ -199,12 +199,12 @@ class Calls:
         finally:
             self._turns.discard(turn)
 
-    def _queue(self, turn: Turn) -> None:
+    def _queue(self, turn: PendingCall) -> None:
         bucket, rate = self._plan.fleet.share(self._project(turn.project), turn.limit)
-        door = self._breakers.of(turn.project)
-        if door.gate.paused and door.why is not None:
-            raise door.why
-        self._limiter.wait_for(bucket, rate, turn, turn.since, turn.deadline, door.gate)
+        breaker = self._breakers.of(turn.project)
+        if breaker.circuit.paused and breaker.why is not None:
+            raise breaker.why
+        self._limiter.wait_for(bucket, rate, turn, turn.since, turn.deadline, breaker.circuit)
 
     def queue_anew(self, before: Projects) -> None:
         """Requeue every waiting call under the new plan: other credentials have another limit and circuit breaker."""
@@ -215,7 +215,7 @@ class Calls:
     def _wait_anew(self, waiting: BucketKey) -> None:
         if isinstance(waiting, JobKey):
             self._results.again(waiting)
-        elif isinstance(waiting, Turn) and not waiting.granted.done():
+        elif isinstance(waiting, PendingCall) and not waiting.granted.done():
             try:
                 self._queue(waiting)
             except PollError as error:
@@ -227,7 +227,7 @@ class Calls:
             raise PollError(Reason.CONFIG, f"the project {name} is not configured any more")
         return found
 
-    def grant(self, turn: Turn, start: Start) -> None:
+    def grant(self, turn: PendingCall, start: Start) -> None:
         """Give a waiting call its permit; one that was cancelled gives the place back."""
         if turn.granted.done():
             self._leave(start)

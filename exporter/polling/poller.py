@@ -1,6 +1,6 @@
 """The poll loop: takes what is due, calls, reads, and puts the new record into the store.
 
-One task decides what starts (the schedule says when, the budgets whether, the gates if at all), a few workers do the
+One task decides what starts (the schedule says when, the budgets whether, the circuits if at all), a few workers do the
 calls. A job is put back on the schedule only when its poll is over, so no job is ever polled twice at a time.
 """
 
@@ -15,7 +15,7 @@ import structlog
 from exporter.clock import Clock
 from exporter.cloud.projects import Projects
 from exporter.limits.breakers import Breakers
-from exporter.limits.circuit_breaker import Ticket
+from exporter.limits.circuit_breaker import Permit
 from exporter.limits.rate_limiter import Limiter, Start
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
@@ -24,7 +24,7 @@ from exporter.model.errors import PollError
 from exporter.model.job import JobKey
 from exporter.model.record import Record
 from exporter.polling import schedule
-from exporter.polling.calls import Calls, Turn
+from exporter.polling.calls import Calls, PendingCall
 from exporter.polling.demand import Demand
 from exporter.polling.history import HistoryReader
 from exporter.polling.list_results import ListResults
@@ -161,10 +161,10 @@ class Poller:
         while True:
             self._wake.clear()
             now = self._clock.monotonic()
-            for door in self._breakers.changed(now):
-                self._results.resume(door.projects)
-            for door in self._breakers.due(now):
-                self._results.try_one(door.projects, now)
+            for breaker in self._breakers.changed(now):
+                self._results.resume(breaker.projects)
+            for breaker in self._breakers.due(now):
+                self._results.try_one(breaker.projects, now)
             for due, key in self._schedule.due(now):
                 with contained(partial(self._not_queued, key), "dispatch"):
                     self._queue(due, key)
@@ -186,7 +186,7 @@ class Poller:
         if isinstance(start.key, JobKey):
             self._asked.pop(start.key, None)
             self._results.crashed(start.key)
-        elif isinstance(start.key, Turn):
+        elif isinstance(start.key, PendingCall):
             self.access.crashed(start.key)
         self._limiter.leave(start, self._clock.monotonic())
 
@@ -194,7 +194,7 @@ class Poller:
         if isinstance(start.key, JobKey):
             self._asked[start.key] = start
             self._started.put_nowait((start, self._store.get(start.key)))
-        elif isinstance(start.key, Turn):
+        elif isinstance(start.key, PendingCall):
             self.access.grant(start.key, start)
 
     def _pause(self, now: float) -> float:
@@ -209,12 +209,12 @@ class Poller:
         record = self._store.get(key)
         if record is None:
             return
-        door = self._breakers.of(record.job.project)
-        if door.gate.paused and door.why is not None:
-            self._results.paused(key, door.why)
+        breaker = self._breakers.of(record.job.project)
+        if breaker.circuit.paused and breaker.why is not None:
+            self._results.paused(key, breaker.why)
             return
         patience = schedule.patience(record, self._plan.pace, self._plan.fleet.adapter(record.job))
-        self._limiter.wait_for(*self._plan.fleet.bucket(record.job), key, due, due + patience, door.gate)
+        self._limiter.wait_for(*self._plan.fleet.bucket(record.job), key, due, due + patience, breaker.circuit)
 
     async def _work(self) -> None:
         while True:
@@ -239,27 +239,27 @@ class Poller:
             self._wake.set()
 
     async def _poll(self, record: Record, start: Start) -> None:
-        key, ticket = record.job.key, start.ticket
+        key, permit = record.job.key, start.permit
         adapter, started = self._plan.fleet.adapter(record.job), self._clock.monotonic()
         interval = schedule.effective_interval(record, self._plan.pace, adapter)
         self._telemetry.poll_lag.observe(max(0.0, started - start.due))
         self._log.debug("poll started", **record.job.names, waited_seconds=round(max(0.0, started - start.due), 3))
         self._results.skipped("busy", schedule.turns_missed(start.due, started, interval))
         try:
-            await self._breakers.prepare(record.job.project, ticket)
+            await self._breakers.prepare(record.job.project, permit)
             answer = await self._plan.fleet.ask(record.job, None if record.stale else record.snapshot)
         except PollError as error:
             if error.refused:
-                await self._was_refused(record, ticket, error)
+                await self._was_refused(record, permit, error)
                 return
             if error.dropped and self._polled_again(record):
                 return
             self._forget_repeats(key)
-            self.access.knew(record.job.project, adapter.limit, ticket, error)
+            self.access.knew(record.job.project, adapter.limit, permit, error)
             if self._results.counts(record):
                 self._results.failed(key, error)
         else:
-            self.access.taken(record.job.project, ticket)
+            self.access.accepted(record.job.project, permit)
             if self._results.counts(record):
                 self._forget_repeats(key)
                 self._results.worked(key, answer)
@@ -279,9 +279,9 @@ class Poller:
         self.access.refused.discard(key)
         self.access.dropped.discard(key)
 
-    async def _was_refused(self, record: Record, ticket: Ticket, error: PollError) -> None:
+    async def _was_refused(self, record: Record, permit: Permit, error: PollError) -> None:
         """Poll once more what was refused, after the credentials were renewed; fail if that is refused too."""
-        why, key = await self.access.was_refused(record.job.project, ticket, error), record.job.key
+        why, key = await self.access.was_refused(record.job.project, permit, error), record.job.key
         if not self._results.counts(record) or record.job.project not in self._plan.fleet.projects:
             return  # it is gone, or a reload took its project away
         if why is not None:

@@ -21,12 +21,12 @@ STARTED = st.floats(0, 1e7)
 
 
 def _open() -> CircuitBreaker:
-    gate = CircuitBreaker()
-    gate.taken(gate.enter())
-    return gate
+    circuit = CircuitBreaker()
+    circuit.accepted(circuit.enter())
+    return circuit
 
 
-GATE = _open()
+CIRCUIT = _open()
 """Of one whom the cloud knows."""
 
 
@@ -36,7 +36,7 @@ def most_in_a_minute(times: Sequence[float]) -> int:
 
 def call(budget: Budget, now: float) -> float:
     """Make a call as soon as one is allowed, and return when that was."""
-    budget.wait_for(KEY, now, now, GATE)
+    budget.wait_for(KEY, now, now, CIRCUIT)
     now += budget.ready_in(now)
     assert budget.ready_in(now) == 0, "the moment that was told has come, and nothing can start"
     budget.take(now)
@@ -193,7 +193,7 @@ def test_a_lowered_rate_spaces_the_calls() -> None:
 def test_the_earliest_deadline_goes_first_whatever_the_keys_are(deadlines: list[float]) -> None:
     budget, numbers = Budget(1e6), range(len(deadlines))
     for number in numbers:
-        budget.wait_for(object(), -deadlines[number] // 100, deadlines[number], GATE)
+        budget.wait_for(object(), -deadlines[number] // 100, deadlines[number], CIRCUIT)
 
     served = []
     for at in numbers:
@@ -220,7 +220,7 @@ def test_every_job_is_served_at_the_latest_when_each_other_was_served_once_after
             now = max(now, min(due.values()))
         for key in [key for key, time in due.items() if time <= now]:
             waiting[key] = due.pop(key) + intervals[int(key.job)]
-            budget.wait_for(key, now, waiting[key], GATE)
+            budget.wait_for(key, now, waiting[key], CIRCUIT)
         now += budget.ready_in(now)
         served = budget.take(now).key
         assert isinstance(served, JobKey)
@@ -238,7 +238,7 @@ def test_one_bucket_gives_way_and_the_others_go_on() -> None:
     limiter = Limiter(places=9)
     for bucket in ("cdm", "dli"):
         for turn in range(2):
-            limiter.wait_for(bucket, 2, JobKey(bucket, "same"), 0, 30 + turn, GATE)
+            limiter.wait_for(bucket, 2, JobKey(bucket, "same"), 0, 30 + turn, CIRCUIT)
     limiter.throttled("cdm", 0, 75)
     limiter.throttled("a bucket of before a reload", 0, 75)
 
@@ -253,9 +253,9 @@ def test_one_bucket_gives_way_and_the_others_go_on() -> None:
 
 def test_a_bucket_takes_over_the_limit_that_a_reload_brings() -> None:
     limiter = Limiter(places=9)
-    limiter.wait_for("cdm", 2, KEY, 0, 30, GATE)
+    limiter.wait_for("cdm", 2, KEY, 0, 30, CIRCUIT)
     limiter.throttled("cdm", 0, 0)
-    limiter.wait_for("cdm", 4, KEY, 0, 30, GATE)
+    limiter.wait_for("cdm", 4, KEY, 0, 30, CIRCUIT)
 
     assert limiter.rate("cdm", 4, 0) == 2
     assert limiter.rate("cdm", 4, RECOVERY) == 4
@@ -273,7 +273,7 @@ def test_a_moment_that_is_told_is_one_at_which_something_starts(
     limiter = Limiter(places=1000)
     for bucket, rate in enumerate(rates):
         for _ in range(jobs):
-            limiter.wait_for(bucket, rate, KEY, now, now, GATE)
+            limiter.wait_for(bucket, rate, KEY, now, now, CIRCUIT)
     for bucket, retry_after in refusals:
         limiter.throttled(bucket, now, retry_after)
 
@@ -289,10 +289,10 @@ def test_a_moment_that_is_told_is_one_at_which_something_starts(
 
 def test_who_is_forgotten_waits_no_more_and_the_others_keep_their_order() -> None:
     keys = [JobKey("cdm", str(number)) for number in range(6)]
-    limiter, gate = Limiter(9), CircuitBreaker()
+    limiter, circuit = Limiter(9), CircuitBreaker()
     for number, key in enumerate(keys):
-        limiter.wait_for("bucket", 1000, key, 0, 10 - number, gate)
+        limiter.wait_for("bucket", 1000, key, 0, 10 - number, circuit)
     limiter.forget({keys[1], keys[2], keys[5]})
 
-    assert list(limiter.turn_away(gate)) == [keys[4], keys[3], keys[0]]
+    assert list(limiter.turn_away(circuit)) == [keys[4], keys[3], keys[0]]
     assert not limiter.wanted

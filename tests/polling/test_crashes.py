@@ -148,7 +148,7 @@ def test_a_crash_at_the_end_of_a_call_costs_no_place(
         async with world(lambda cloud: jobs.extend(population(cloud)), pace=PACE, concurrency=1) as there:
             there.watch(*jobs)
             await asyncio.sleep(10)
-            owner: Any = there.poller._limiter if part == "_limiter" else there.poller._breakers.of("demo").gate
+            owner: Any = there.poller._limiter if part == "_limiter" else there.poller._breakers.of("demo").circuit
             name = "leave" if part == "_limiter" else "left"
             for number in range(3):
                 crash = Crash(getattr(owner, name), number, after=after)

@@ -25,9 +25,9 @@ MakeJob = Callable[..., Job]
 
 
 def _open() -> CircuitBreaker:
-    gate = CircuitBreaker()
-    gate.taken(gate.enter())
-    return gate
+    circuit = CircuitBreaker()
+    circuit.accepted(circuit.enter())
+    return circuit
 
 
 GATE = _open()
