@@ -216,9 +216,7 @@ def _limit(context: ssl.SSLContext, tls: TlsServer) -> None:
         context.set_ciphers(":".join(names))
     context.minimum_version = VERSIONS[least]
     context.maximum_version = VERSIONS[max(least, tls.max_version)]
-    if tls.prefer_server_cipher_suites:
-        context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
-    else:
+    if not tls.prefer_server_cipher_suites:
         context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     if len(set(tls.curve_preferences)) == 1:
         context.set_ecdh_curve(CURVES[tls.curve_preferences[0]])

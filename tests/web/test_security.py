@@ -152,7 +152,9 @@ class TestTls:
         client = with_suites(files.trusting(), "ECDHE-RSA-AES256-SHA")
 
         assert await status(files, PAIR + SUITES + TLS12, client) == 0
-        assert await status(files, PAIR + "  cipher_suites: [TLS_AES_128_GCM_SHA256]\n", client) == 0
+        usual, alone = files.trusting(maximum_version=ssl.TLSVersion.TLSv1_2), "[TLS_AES_128_GCM_SHA256]"
+        assert await status(files, f"{PAIR}  cipher_suites: {alone}\n", usual) == 0, "none is left for TLS 1.2"
+        assert await status(files, f"{PAIR}  cipher_suites: {alone}\n", files.trusting()) == 200
 
     async def test_without_a_common_curve_there_is_no_connection(self, files: Files) -> None:
         text = PAIR + "  min_version: TLS13\n  curve_preferences: [CurveP521]\n"
