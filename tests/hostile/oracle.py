@@ -72,7 +72,7 @@ class Oracle:
     slack: float = 3.0
     promised: float = 15.0
     list_age: float = 6.0
-    """Seconds before a list was read well at which a run must have begun to be among its rows."""
+    """Seconds before a list is begun to be read at which a run must have begun to be among its rows in any case."""
     prefix: str = ""
     """Of the jobs that are in this world, where one exporter watches several."""
     project: str = "hostile"
@@ -85,6 +85,8 @@ class Oracle:
     _looked: dict[tuple[str, str], float] = field(default_factory=dict)
     """When a job was first known, by a list or a poll: each run that ends later is counted."""
     _listed: float | None = None
+    """When the lists of DLI were last read well, which may have taken long, and when the time before."""
+    _listed_before: float | None = None
     compared: int = 0
 
     def __post_init__(self) -> None:
@@ -109,9 +111,9 @@ class Oracle:
 
     def _notice(self, scrape: Scrape, by_job: Groups) -> None:
         """Note what is known since when."""
-        self._listed = scrape.value(
-            f"{OWN}discovery_last_success_timestamp_seconds", service="dli", project=self.project
-        )
+        listed = scrape.value(f"{OWN}discovery_last_success_timestamp_seconds", service="dli", project=self.project)
+        if listed is not None and listed != self._listed:
+            self._listed_before, self._listed = self._listed, listed
         if scrape.status != 200:
             return
         for key, job in self._jobs.items():
@@ -145,6 +147,7 @@ class Oracle:
         self.began = time.time()
         for each in (self._last, self._unseen, self._looked):
             each.clear()
+        self._listed = self._listed_before = None
 
     def _falls(self, group: Group) -> Iterator[str]:
         for metric, values in group.values.items():
@@ -204,8 +207,9 @@ class Oracle:
     def _newest(self, job: Job, run: Run, since: float, now: float) -> Iterator[str]:
         if job.service == "dws":
             return
-        # A final run is never stale: that of DLI stays until a list that was read well tells the next.
-        earliest = since if job.service == "cdm" else min(self._listed or 0.0, now) - self.list_age
+        # A final run is never stale: that of DLI stays until a list that was read well tells the next. The last reading
+        # began after the one before had ended.
+        earliest = since if job.service == "cdm" else min(self._listed_before or 0.0, now) - self.list_age
         index = job.runs.index(run)
         after = job.runs[index + 1] if index + 1 < len(job.runs) else None
         if after is not None and after.created < earliest:
