@@ -4,14 +4,18 @@ import re
 
 import pytest
 
+from exporter.config.job_entries import Reader
+from exporter.config.settings import TAKEN
 from exporter.metrics.catalogue import families
 from exporter.model.job import Job, JobKey
 from exporter.model.measures import Declared
+from exporter.model.record import Record
 from exporter.services import registry
 from exporter.services.adapter import Adapter, RunHistory
 from exporter.services.codes import failure_code
 from exporter.services.discovery_rule import Rule
 from exporter.services.listing import Lister, Location
+from exporter.web.job_json import job_document
 
 ADAPTERS = registry.load_services()
 SERVICES = pytest.mark.parametrize("adapter", ADAPTERS.values(), ids=ADAPTERS)
@@ -28,6 +32,23 @@ def job(adapter: Adapter) -> Job:
 def test_a_service_is_called_as_it_may_be_written_everywhere(adapter: Adapter) -> None:
     assert re.fullmatch(r"[a-z][a-z0-9_]*", adapter.service)
     assert all(re.fullmatch(r"[a-z][a-z0-9_]*", field) for field in adapter.entry.model_fields)
+
+
+@SERVICES
+def test_what_tells_its_jobs_apart_clashes_with_nothing_that_every_job_has(adapter: Adapter) -> None:
+    asked, fields = job(adapter), set(adapter.entry.model_fields)
+    told = job_document(Record(asked), {}, None)
+    labels = ["service", "job", "project", "region", *registry.declared().identity]
+
+    assert {name: told[name] for name in fields} == asked.target
+    assert not fields & {*Reader.common.model_fields, *TAKEN}
+    assert len(labels) == len(set(labels))
+
+
+def test_a_limit_that_services_share_is_the_same_in_all_of_them() -> None:
+    rates = {(limit, rate) for adapter in ADAPTERS.values() for limit, rate in adapter.limits.items()}
+
+    assert len(rates) == len({limit for limit, _ in rates})
 
 
 @SERVICES
