@@ -42,6 +42,13 @@ class Projects:
         """Return by project how far the cloud's clock is ahead of ours."""
         return {name: project.skew for name, project in self.projects.items()}
 
+    def named(self, project: str) -> Project:
+        """Return a project; raises :class:`PollError` if a reload took it away."""
+        found = self.projects.get(project)
+        if found is None:
+            raise PollError(Reason.CONFIG, f"the project {project} is not configured any more")
+        return found
+
     def adapter(self, job: Job) -> Adapter:
         """Return the adapter of the job's service."""
         return self.adapters[job.key.service]
@@ -78,7 +85,7 @@ class Projects:
         If the answer is byte for byte the one that *before* was read from, *before* itself is returned: most polls
         find nothing new, and reading costs more than the call's own share.
         """
-        project, adapter = self.projects[job.project], self.adapter(job)
+        project, adapter = self.named(job.project), self.adapter(job)
         body = await project.ask(adapter, await self.request(job))
         return await offload.offloaded(body, partial(_read, adapter, body, job, project.zone, before))
 

@@ -118,9 +118,9 @@ class Breakers:
             self._unpause(breaker)
         return not breaker.circuit.paused
 
-    async def prepare(self, project: str, permit: Permit) -> None:
-        """Renew what a call is to try that was refused before; raises :class:`PollError` if that fails."""
-        if permit.probe and project in self._by_project:
+    async def prepare(self, project: str) -> None:
+        """Renew what a probe is to try that was refused before; raises :class:`PollError` if that fails."""
+        if project in self._by_project:
             await self._renew(self._by_project[project], project)
 
     def accepted(self, project: str, permit: Permit) -> Breaker | None:

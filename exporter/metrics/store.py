@@ -1,6 +1,6 @@
 """The newest record of every job, and its rendered lines: what /metrics, the page and the schedule read."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import fields
 from operator import attrgetter
 from typing import TypeAlias
@@ -14,6 +14,8 @@ from exporter.model.record import Record
 
 Target: TypeAlias = tuple[str, ...]
 """A project, a service, and what tells one job of it from the others."""
+Listener: TypeAlias = Callable[[Record | None, Record | None], None]
+"""Takes a job's record before and after a change; ``None`` is a job that was not there, or is gone."""
 
 _REST = attrgetter(
     *[each.name for each in fields(Record) if each.name not in {"polled_at", "answered_at", "listed_at"}]
@@ -32,6 +34,11 @@ class JobStore:
         self._by_target: dict[Target, dict[JobKey, None]] = {}
         self._exposition = Exposition(families(declared), service, job)
         self._series_limit = SeriesLimit(max_series)
+        self._listeners: list[Listener] = []
+
+    def subscribe(self, listener: Listener) -> None:
+        """Call *listener* after each change of a record, in the order of subscription."""
+        self._listeners.append(listener)
 
     @property
     def series(self) -> int:
@@ -60,13 +67,33 @@ class JobStore:
         """Return the records of the jobs that are *target*, the values that tell one job of a service from another."""
         return [self._records[key] for key in self._by_target.get((project, service, *target), ())]
 
+    def update(self, asked: Record, change: Callable[[Record], Record]) -> tuple[Record, Record] | None:
+        """Change the newest record of the job that was *asked*; return it before and after.
+
+        Return ``None`` if the job is not registered any more, or its name stands for another run.
+        """
+        before = self._records.get(asked.job.key)
+        if before is None or before.registration != asked.registration:
+            return None
+        after = change(before)
+        self._put(before, after)
+        return before, after
+
     def put(self, record: Record) -> None:
-        """Take the newest record of a job; its lines are rendered only as far as they change."""
-        key = record.job.key
-        before = self._records.get(key)
-        self._records[key] = record
+        """Take the newest record of a job."""
+        self._put(self._records.get(record.job.key), record)
+
+    def _put(self, before: Record | None, record: Record) -> None:
+        self._records[record.job.key] = record
         if before is None or before.job is not record.job:
             self._index(None if before is None else before.job, record.job)
+        self._render(before, record)
+        for listener in self._listeners:
+            listener(before, record)
+
+    def _render(self, before: Record | None, record: Record) -> None:
+        """Render the lines of a job as far as they change."""
+        key = record.job.key
         if _only_polled_again(before, record):
             self._exposition.put_poll(record, whole=self._series_limit.whole(key))
             return
@@ -84,6 +111,8 @@ class JobStore:
             self._exposition.remove(key)
             self._series_limit.remove(key)
             self._fit()
+            for listener in self._listeners:
+                listener(record, None)
 
     def sections(self, openmetrics: bool, names: frozenset[str] = frozenset()) -> Iterator[list[bytes]]:
         """Yield the lines of the jobs, a family after the other, each in parts that never change."""

@@ -1,7 +1,8 @@
-"""Who may call, and what follows from how a call ended, for polls and for lists alike: one budget, one circuit."""
+"""One permit for polls, lists and histories alike: who may call, and what follows from how a call ended."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable
+from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
@@ -9,7 +10,7 @@ import structlog
 from exporter.clock import Clock
 from exporter.cloud import offload
 from exporter.cloud.project import Project
-from exporter.cloud.projects import Projects
+from exporter.cloud.projects import Bucket, Projects
 from exporter.limits.breakers import Breakers
 from exporter.limits.circuit_breaker import Decision, Permit
 from exporter.limits.rate_limiter import BucketKey, Limiter, Start
@@ -36,8 +37,28 @@ class PendingCall:
         self.granted: asyncio.Future[Start] = asyncio.get_running_loop().create_future()
 
 
+@dataclass(slots=True)
+class Tries:
+    """What a call may be made once more for, each time under another permit."""
+
+    refusals: int
+    """How many refusals are left that do not fail it: the credentials were renewed since."""
+    drops: int = 1
+    """How many dead connections it may still go into."""
+
+    def once_more(self, error: PollError) -> bool:
+        """Whether a call that failed by *error* is to be made once more."""
+        if error.dropped and self.drops:
+            self.drops -= 1
+            return True
+        if error.refused and self.refusals:
+            self.refusals -= 1
+            return True
+        return False
+
+
 class Calls:
-    """Lets calls wait for their turn, and takes over what they tell of credentials and limits.
+    """Lets calls wait for their permit, makes them, and takes over what they tell of credentials and limits.
 
     *wake* makes the dispatcher check again.
     """
@@ -62,11 +83,9 @@ class Calls:
         self._log = structlog.get_logger()
         self._turns: set[PendingCall] = set()  # that wait
         self.under_way: dict[int, Start] = {}
-        """The permits that were granted and not given back, by identity."""
-        self.refused: set[JobKey] = set()
-        """Jobs whose last call was refused, and put back once."""
-        self.dropped: set[JobKey] = set()
-        """Jobs whose last call went into a dead connection, and put back once."""
+        """The permits of lists and histories that were not given back, by identity."""
+        self.tries: dict[JobKey, Tries] = {}
+        """Of jobs whose poll is to be made once more."""
 
     async def call(
         self, project: str, limit: str, patience: float, work: Callable[[Project], Awaitable[_T]], tries: int = 1
@@ -78,21 +97,37 @@ class Calls:
         whether the cloud knows us, and a refusal of both tries pauses all calls. One that went into a dead connection
         is made once more, in another turn. Raises :class:`PollError`.
         """
-        refusals, dropped = 0, False
+
+        async def made() -> _T:
+            return await work(self._plan.fleet.named(project))
+
+        left = Tries(tries - 1)
         while True:
             start = await self._turn(project, limit, patience)
             try:
-                return await self._call(project, work, start.permit)
+                return await self.make(start, project, limit, made)
             except PollError as error:
-                if error.dropped and not dropped:
-                    dropped = True
-                    continue
-                why = await self._failed(project, limit, start.permit, error)
-                refusals += 1
-                if why is not None or not error.refused or refusals == tries:
-                    raise why or error from None
-            finally:
-                self._leave(start)
+                if not left.once_more(error):
+                    raise
+
+    async def make(
+        self, start: Start, project: str, limit: str, work: Callable[[], Awaitable[_T]], *, poll: bool = False
+    ) -> _T:
+        """Make the one call that *permit* allows, take over what its outcome tells, and give the permit back.
+
+        Raises :class:`PollError`: the call's own, or why all calls of the project are paused by it.
+        """
+        try:
+            if start.permit.probe:
+                await self._breakers.prepare(project)
+            found = await work()
+        except PollError as error:
+            raise await self._failed(project, limit, start.permit, error, poll=poll) from None
+        else:
+            self._accepted(project, start.permit)
+            return found
+        finally:
+            self.release(start)
 
     def asking(self, project: str, adapter: Adapter, patience: float, tries: int = 1) -> Ask:
         """Return how the pages of a list or a history are asked for: each in its turn, as :meth:`call` does."""
@@ -102,60 +137,48 @@ class Calls:
 
         return offload.asking(ask, self._clock.monotonic)
 
-    async def _call(self, project: str, work: Callable[[Project], Awaitable[_T]], permit: Permit) -> _T:
-        await self._breakers.prepare(project, permit)
-        found = await work(self._project(project))
-        self.accepted(project, permit)
-        return found
-
-    async def _failed(self, project: str, limit: str, permit: Permit, error: PollError) -> PollError | None:
+    async def _failed(self, project: str, limit: str, permit: Permit, error: PollError, *, poll: bool) -> PollError:
+        """Do what follows from a failed call; return what it fails with."""
         if error.refused:
-            return await self.was_refused(project, permit, error, poll=False)
-        self.knew(project, limit, permit, error)
-        return None
-
-    def knew(self, project: str, limit: str, permit: Permit, error: PollError) -> None:
-        """Take over a failure that is no refusal: it may tell that the cloud knew who asked, and that it was too much.
-
-        Nothing of a project that a reload took away meanwhile.
-        """
-        if not error.known:
-            return
-        self.accepted(project, permit)
+            return await self._was_refused(project, permit, error, poll=poll)
         there = self._plan.fleet.projects.get(project)
-        if error.reason is Reason.THROTTLED and there is not None:
+        if error.known:  # the cloud knew who asked
+            self._accepted(project, permit)
+        if error.known and error.reason is Reason.THROTTLED and there is not None:
             bucket, rate = self._plan.fleet.share(there, limit)
             self._limiter.throttled(bucket, self._clock.monotonic(), error.retry_after)
             self._demand.throttled(bucket, rate)
+        return error
 
-    def accepted(self, project: str, permit: Permit) -> None:
+    def _accepted(self, project: str, permit: Permit) -> None:
         """Note that the cloud knew who asked."""
         breaker = self._breakers.accepted(project, permit)
         if breaker is not None:
             self._results.resume(breaker.projects)
             self._wake()
 
-    async def was_refused(
-        self, project: str, permit: Permit, error: PollError, *, poll: bool = True
-    ) -> PollError | None:
-        """Do what follows from a refusal; return what calls of the project fail with, if they are paused by it."""
+    async def _was_refused(self, project: str, permit: Permit, error: PollError, *, poll: bool) -> PollError:
+        """Do what follows from a refusal; return why calls of the project are paused, if they are by it."""
         decision = await self._breakers.refused(project, permit, error, poll=poll)
         if project not in self._plan.fleet.projects:
             return error  # a reload took it away meanwhile
         breaker = self._breakers.of(project)
         if breaker.why is None or not (decision is Decision.PAUSE or breaker.circuit.paused):
-            return None
+            return error
         why = breaker.why
         self._each(self._limiter.turn_away(breaker.circuit), lambda waiting: self._turn_away(waiting, why))
         return why
+
+    def paused(self, project: str, error: PollError) -> bool:
+        """Whether *error* is that calls of the project are paused, which the log tells for all of them at once."""
+        return error is self._breakers.of(project).why
 
     def _turn_away(self, waiting: BucketKey, why: PollError) -> None:
         if isinstance(waiting, PendingCall):
             if not waiting.granted.done():
                 waiting.granted.set_exception(why)
         elif isinstance(waiting, JobKey):
-            self.refused.discard(waiting)
-            self.dropped.discard(waiting)
+            self.tries.pop(waiting, None)
             self._results.paused(waiting, why)
 
     def _each(self, taken_out: Iterable[BucketKey], handle: Callable[[BucketKey], None]) -> None:
@@ -193,18 +216,27 @@ class Calls:
             return await turn.granted
         except asyncio.CancelledError:
             if turn.granted.done() and not turn.granted.cancelled() and turn.granted.exception() is None:
-                self._leave(turn.granted.result())
+                self.release(turn.granted.result())
             self._limiter.forget({turn})
             raise
         finally:
             self._turns.discard(turn)
 
     def _queue(self, turn: PendingCall) -> None:
-        bucket, rate = self._plan.fleet.share(self._project(turn.project), turn.limit)
-        breaker = self._breakers.of(turn.project)
+        bucket, rate = self._plan.fleet.share(self._plan.fleet.named(turn.project), turn.limit)
+        why = self.queue(turn, turn.project, bucket, rate, turn.since, turn.deadline)
+        if why is not None:
+            raise why
+
+    def queue(
+        self, waiting: BucketKey, project: str, bucket: Bucket, rate: float, due: float, deadline: float
+    ) -> PollError | None:
+        """Have a call wait for its permit, unless calls of the project are paused: return why they are."""
+        breaker = self._breakers.of(project)
         if breaker.circuit.paused and breaker.why is not None:
-            raise breaker.why
-        self._limiter.wait_for(bucket, rate, turn, turn.since, turn.deadline, breaker.circuit)
+            return breaker.why
+        self._limiter.wait_for(bucket, rate, waiting, due, deadline, breaker.circuit)
+        return None
 
     def queue_anew(self, before: Projects) -> None:
         """Requeue every waiting call under the new plan: other credentials have another limit and circuit breaker."""
@@ -221,23 +253,21 @@ class Calls:
             except PollError as error:
                 waiting.granted.set_exception(error)
 
-    def _project(self, name: str) -> Project:
-        found = self._plan.fleet.projects.get(name)
-        if found is None:
-            raise PollError(Reason.CONFIG, f"the project {name} is not configured any more")
-        return found
-
     def grant(self, turn: PendingCall, start: Start) -> None:
-        """Give a waiting call its permit; one that was cancelled gives the place back."""
-        if turn.granted.done():
-            self._leave(start)
+        """Let a call go on that waited; one that was cancelled gives the permit back."""
+        if turn.granted.done():  # it was cancelled
+            self.release(start)
         else:
             waited = round(self._clock.monotonic() - turn.since, 3)
             self._log.debug("call allowed", project=turn.project, limit=turn.limit, waited_seconds=waited)
             self.under_way[id(start)] = start
             turn.granted.set_result(start)
 
-    def _leave(self, start: Start) -> None:
+    def release(self, start: Start) -> None:
+        """Give a permit back; once more is fine."""
         self.under_way.pop(id(start), None)
         self._limiter.leave(start, self._clock.monotonic())
-        self._wake()
+        if self._limiter.wanted or isinstance(
+            start.key, PendingCall
+        ):  # what a list met may have opened the circuit breaker
+            self._wake()

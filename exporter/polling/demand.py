@@ -3,16 +3,20 @@
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping
+from typing import NamedTuple
 
 import structlog
 
 from exporter.cloud.project import Project
 from exporter.cloud.projects import Bucket
 from exporter.limits.rate_limiter import Limiter, per_minute
+from exporter.metrics.store import JobStore
+from exporter.model.job import JobKey
 from exporter.model.record import Record
+from exporter.polling import schedule
 from exporter.polling.capacity import stretch
 from exporter.polling.plan import Plan
-from exporter.polling.schedule import effective_interval
+from exporter.services.adapter import Adapter
 
 _NOTICEABLE = 1.05
 """The factor from which on it is logged: the calls that jobs need rise and fall a little as they start and end."""
@@ -21,43 +25,93 @@ TELL = 60.0
 """Seconds between two looks whether intervals became longer than configured."""
 
 
-class Demand:
-    """Counts, by bucket, the jobs of each interval; *now* is the clock that never goes back."""
+class Need(NamedTuple):
+    """What the polls of one job need, as long as its record says what it says."""
 
-    def __init__(self, plan: Plan, limiter: Limiter, now: Callable[[], float]) -> None:
+    project: str
+    adapter: Adapter
+    bucket: Bucket
+    rate: float
+    """Calls a second that the operator allows the bucket."""
+    interval: float
+    """Seconds between two polls, as long as they work."""
+    patience: float
+    """Seconds for which a poll may wait for its call, by which the more urgent go first."""
+    counted: float | None
+    """The interval that is counted: none for a job that needs no polls of its own."""
+
+
+class Demand:
+    """Knows what each job needs, and counts, by bucket, the jobs of each interval.
+
+    *now* is the clock that never goes back.
+    """
+
+    def __init__(self, store: JobStore, plan: Plan, limiter: Limiter, now: Callable[[], float]) -> None:
+        store.subscribe(self.changed)
+        self._store = store
         self._plan = plan
         self._limiter = limiter
         self._now = now
+        self._needs: dict[JobKey, Need] = {}
+        self._alike: dict[Need, Need] = {}  # one for all jobs that need the same
         self._jobs: defaultdict[Bucket, Counter[float]] = defaultdict(Counter)
         self._needed: dict[Bucket, float] = {}  # calls a minute: asked for at each poll, and seldom another number
         self._told: set[Bucket] = set()
         self._lowered: set[Bucket] = set()  # whose rate is less than configured, because the cloud refused calls
         self._log = structlog.get_logger()
 
-    def moved(self, before: Record | None, after: Record | None) -> None:
-        """Take over what a job needs now instead of *before*; ``None`` is a job that was not there, or is gone."""
-        if before is not None and after is not None and _alike(before, after):
+    def changed(self, before: Record | None, after: Record | None) -> None:
+        """Take over what a job needs now."""
+        if after is None:
+            if before is not None:
+                self._count(self._needs.pop(before.job.key, None), None)
             return
-        old, new, record = self._interval(before), self._interval(after), after or before
-        if old == new or record is None:
+        key, old = after.job.key, self._needs.get(after.job.key)
+        if old is not None and before is not None and _alike(before, after):
             return
-        bucket = self._plan.fleet.bucket(record.job)[0]
-        jobs = self._jobs[bucket]
-        for interval, change in ((old, -1), (new, 1)):
-            if interval is not None:
-                jobs[interval] += change
-        self._needed[bucket] = sum(60 * number / interval for interval, number in jobs.items())
+        new = self._need(after, old)
+        new = self._alike.setdefault(new, new)
+        self._needs[key] = new
+        self._count(old, new)
+
+    def _count(self, old: Need | None, new: Need | None) -> None:
+        if old is new:
+            return
+        for need, change in ((old, -1), (new, 1)):
+            if need is not None and need.counted is not None:
+                jobs = self._jobs[need.bucket]
+                jobs[need.counted] += change
+                self._needed[need.bucket] = sum(60 * number / interval for interval, number in jobs.items())
 
     def recount(self, records: Collection[Record]) -> None:
         """Count anew, because the plan is another one."""
-        self._jobs.clear()
-        self._needed.clear()
+        for known in (self._needs, self._alike, self._jobs, self._needed):
+            known.clear()
         for record in records:
-            self.moved(None, record)
+            self.changed(None, record)
+
+    def of(self, key: JobKey) -> Need | None:
+        """Return what a job needs; ``None`` if it is not registered."""
+        if key not in self._needs and (record := self._store.get(key)) is not None:  # a crash kept it from being noted
+            self.changed(None, record)
+        return self._needs.get(key)
+
+    def interval(self, key: JobKey) -> float:
+        """Return the seconds between two polls of a job, as long as they work."""
+        need = self.of(key)
+        return self._plan.pace.interval if need is None else need.interval
+
+    def timing(self, key: JobKey) -> tuple[float, float]:
+        """Return the job's interval, and the factor by which it is longer than configured; 1 if all calls fit."""
+        need = self.of(key)
+        if need is None:
+            return self._plan.pace.interval, 1.0
+        return need.interval, self._factor(need.bucket, need.rate)
 
     def stretch(self, record: Record) -> float:
-        """Return the factor by which the job's intervals are longer than configured; 1 if all calls fit."""
-        return self._factor(*self._plan.fleet.bucket(record.job))
+        """Return the factor by which the job's intervals are longer than configured."""
+        return self.timing(record.job.key)[1]
 
     def allowed(self) -> Mapping[tuple[str, ...], float]:
         """Return the calls a second that are allowed now, by project and limit class."""
@@ -118,12 +172,19 @@ class Demand:
         projects = self._plan.fleet.projects
         return [(name, project, limit) for name, project in projects.items() for limit in project.limits]
 
-    def _interval(self, record: Record | None) -> float | None:
-        if record is None or record.final or record.by_list:
-            return None
-        interval = effective_interval(record, self._plan.pace, self._plan.fleet.adapter(record.job))
-        # Whether a job runs is not known before its first poll, for which one call is enough.
-        return max(interval, self._plan.pace.idle_interval) if record.polled_at is None else interval
+    def _need(self, record: Record, old: Need | None) -> Need:
+        pace, fleet, job = self._plan.pace, self._plan.fleet, record.job
+        if old is not None and old.project == job.project:
+            adapter, bucket, rate = old.adapter, old.bucket, old.rate
+        else:
+            adapter, (bucket, rate) = fleet.adapter(job), fleet.bucket(job)
+        interval = schedule.effective_interval(record, pace, adapter)
+        counted: float | None = interval
+        if record.final or record.by_list:
+            counted = None
+        elif record.polled_at is None:  # one call is enough to know whether it runs
+            counted = max(interval, pace.idle_interval)
+        return Need(job.project, adapter, bucket, rate, interval, schedule.patience(record, interval, pace), counted)
 
     def _factor(self, bucket: Bucket, rate: float) -> float:
         needed = self._needed.get(bucket)

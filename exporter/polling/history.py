@@ -24,6 +24,7 @@ from exporter.polling.plan import Plan
 from exporter.polling.replaced_runs import ReplacedRuns
 from exporter.polling.results import Results
 from exporter.runs import accounting, run_history
+from exporter.services.adapter import Adapter
 from exporter.supervise import survive
 
 
@@ -49,15 +50,15 @@ class HistoryReader:
         """Whether a history is being read."""
         return bool(self._readings)
 
-    def want(self, key: JobKey, group: asyncio.TaskGroup | None) -> None:
+    def want(self, record: Record, adapter: Adapter, group: asyncio.TaskGroup | None) -> None:
         """Read a job's history, if its ledger has a gap, in a task of *group*; ask for runs that were replaced."""
-        self._replaced.want(key, group)
-        record = self._store.get(key)
-        if record is None or record.snapshot is None or key in self._readings or group is None:
+        key = record.job.key
+        self._replaced.want(record, adapter, group)
+        if record.snapshot is None or key in self._readings or group is None:
             return
         if not accounting.incomplete(record.ledger, record.snapshot.run):
             return
-        if self._plan.fleet.adapter(record.job).past is None:
+        if adapter.past is None:
             return
         reading = survive(partial(self._read, record), self._crashed, "history")
         task = self._readings[key] = group.create_task(reading, name="history")

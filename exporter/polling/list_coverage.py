@@ -1,28 +1,60 @@
 """Where a list is worth its calls: it reports many registered jobs at once, each of which would cost one. Pure."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeAlias
 
-from exporter.model.job import JobKey
+from exporter.metrics.store import JobStore
+from exporter.model.job import Job, JobKey
 from exporter.model.record import Record
 from exporter.polling.list_merge import LIVE_STATES
-from exporter.services.listing import Lister, ListQuery
+from exporter.services.adapter import Adapter
+from exporter.services.listing import ListQuery
+
+ListKey: TypeAlias = tuple[str, str, ListQuery]
+"""A project, a service and one of its lists."""
 
 
-def views(records: Iterable[Record], lister: Lister[Any], *, moved: bool) -> dict[ListQuery, dict[JobKey, bool]]:
-    """Return the lists that would tell of *records*, and of each the jobs, with whether they run.
+class ListCoverage:
+    """Which registered jobs each list would report: those that are polled, kept in step with the store."""
 
-    *moved* is whether the lists tell of a job that runs more than its own answer does.
-    """
-    found: dict[ListQuery, dict[JobKey, bool]] = {}
-    for record in records:
-        runs = record.newest is not None and record.newest.state in LIVE_STATES
-        if record.final or (runs and not moved):
-            continue
-        view = lister.covering(record.job.target)
-        if view is not None:
-            found.setdefault(view, {})[record.job.key] = runs
-    return found
+    def __init__(self, store: JobStore, adapters: Mapping[str, Adapter]) -> None:
+        self._store = store
+        self._adapters = adapters
+        self._jobs: dict[ListKey, dict[JobKey, None]] = {}
+        for record in store.records():
+            self.changed(None, record)
+        store.subscribe(self.changed)
+
+    def changed(self, before: Record | None, after: Record | None) -> None:
+        """Take over that a job came, went, moved, or is not polled any more."""
+        if before is not None and after is not None and before.job is after.job and before.final == after.final:
+            return
+        if before is not None and (place := self._list_of(before.job)) in self._jobs:
+            self._jobs[place].pop(before.job.key, None)
+            if not self._jobs[place]:
+                del self._jobs[place]
+        if after is not None and not after.final and (place := self._list_of(after.job)) is not None:
+            self._jobs.setdefault(place, {})[after.job.key] = None
+
+    def lists(self) -> list[ListKey]:
+        """Return the lists that would report any job."""
+        return list(self._jobs)
+
+    def jobs(self, place: ListKey) -> Iterator[tuple[Record, bool]]:
+        """Yield the jobs that a list is to report, each with whether it runs.
+
+        One that runs is left to its own polls, unless the list tells more of it than they do.
+        """
+        for key in self._jobs.get(place, ()):
+            record = self._store.get(key)
+            runs = record is not None and record.newest is not None and record.newest.state in LIVE_STATES
+            if record is not None and (not runs or self._adapters[key.service].moved_by_list):
+                yield record, runs
+
+    def _list_of(self, job: Job) -> ListKey | None:
+        lister = self._adapters[job.key.service].lists
+        view = None if lister is None else lister.covering(job.target)
+        return None if view is None else (job.project, job.key.service, view)
 
 
 def pages_worth(jobs: Iterable[bool], every: float, idle: float) -> int:

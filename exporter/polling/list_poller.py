@@ -5,7 +5,7 @@ A list of which too much is about other jobs is not read again for an hour.
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Final
 
 import structlog
 
@@ -16,10 +16,8 @@ from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import PollError
 from exporter.model.job import JobKey
 from exporter.model.reason import Reason
-from exporter.model.record import Record
-from exporter.polling.list_coverage import pages_worth, views
+from exporter.polling.list_coverage import ListCoverage, ListKey, pages_worth
 from exporter.polling.poller import Poller
-from exporter.services.listing import ListQuery
 from exporter.services.paging import HOPELESS, Reading, pages
 from exporter.supervise import survive
 
@@ -32,8 +30,6 @@ FUTILE: Final = frozenset({Reason.PERMISSION, Reason.NOT_FOUND, Reason.CONFIG, R
 """Failures that asking again soon does not mend."""
 LATELY: Final = 2.5
 """Readings by a rule within which it must have reported a job that is left to it."""
-ListKey: TypeAlias = tuple[str, str, ListQuery]
-"""A project, a service and one of its lists."""
 
 
 class ListPoller:
@@ -42,7 +38,7 @@ class ListPoller:
     def __init__(self, settings: Settings, poller: Poller, store: JobStore, clock: Clock, telemetry: Telemetry) -> None:
         self._settings = settings
         self._poller = poller
-        self._store = store
+        self._coverage = ListCoverage(store, poller.fleet.adapters)
         self._clock = clock
         self._telemetry = telemetry
         self._not_before: dict[ListKey, float] = {}
@@ -71,18 +67,20 @@ class ListPoller:
     def _places(self) -> dict[ListKey, dict[JobKey, bool]]:
         """Return the lists that would report jobs that no rule reports, with these jobs, and whether they run."""
         found: dict[ListKey, dict[JobKey, bool]] = {}
-        mine = frozenset[JobKey]().union(*self._told.values())
-        lately = self._clock.monotonic() - LATELY * self._settings.poll.list_interval
-        groups: dict[tuple[str, str], list[Record]] = {}
-        for record in self._store.records():
-            if record.job.key in mine or record.listed_at is None or record.listed_at < lately:
-                groups.setdefault((record.job.project, record.job.key.service), []).append(record)
-        for (project, service), records in groups.items():
-            adapter = self._poller.fleet.adapters[service]
+        mine, now = frozenset[JobKey]().union(*self._told.values()), self._clock.monotonic()
+        lately = now - LATELY * self._settings.poll.list_interval
+        for place in self._coverage.lists():
+            project = self._poller.fleet.projects.get(place[0])
             # the id of a project is known once any of its jobs was polled
-            if adapter.lists is not None and self._poller.fleet.projects[project].project_id:
-                for view, jobs in views(records, adapter.lists, moved=adapter.moved_by_list).items():
-                    found[project, service, view] = jobs
+            if project is None or not project.project_id or now < self._not_before.get(place, now):
+                continue
+            jobs = {
+                record.job.key: runs
+                for record, runs in self._coverage.jobs(place)
+                if record.job.key in mine or record.listed_at is None or record.listed_at < lately
+            }
+            if jobs:
+                found[place] = jobs
         return found
 
     async def _visit(self, place: ListKey, jobs: dict[JobKey, bool]) -> None:
@@ -90,7 +88,7 @@ class ListPoller:
         if place[0] not in self._poller.fleet.projects:
             return
         worth, before, now = self._worth(jobs.values()), self._told.pop(place, frozenset()), self._clock.monotonic()
-        if not worth or now < self._not_before.get(place, now):
+        if not worth:
             return
         try:
             reading = await self._read(place, worth)

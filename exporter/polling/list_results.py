@@ -75,7 +75,7 @@ class ListResults:
         told = [item.snapshot for item in items if item.snapshot is not None]
         after = transitions.listed_runs(record, told, since, self._clock.now())
         if after is not record:
-            self._results.put(record, after)
+            self._store.put(after)
 
     def hurry(self, keys: Collection[JobKey]) -> None:
         """Make jobs due now, unless their poll is under way, or they are never polled again."""

@@ -116,7 +116,7 @@ class Membership:
             self._schedule.put(job.key, min(due, self._clock.monotonic() + interval))
 
     def _put(self, before: Record | None, record: Record) -> None:
-        self._results.put(before, record)
+        self._store.put(record)
         if before is not None:
             self._registered(before.job).dec()
         self._registered(record.job).inc()

@@ -18,6 +18,7 @@ from exporter.metrics.store import JobStore
 from exporter.model.errors import PollError
 from exporter.model.job import Job, JobKey
 from exporter.model.reason import Reason
+from exporter.model.record import Record
 from exporter.polling.plan import Plan
 
 GATHER: Final = (5.0, 60.0)
@@ -63,6 +64,16 @@ class Outages:
         self._cause_of: dict[JobKey, _Cause] = {}
         self._open: dict[tuple[str, str, Reason], _Cause] = {}  # the newest of each
         self._log = structlog.get_logger()
+
+    def changed(self, before: Record | None, after: Record | None) -> None:
+        """Note that a job's polls work again, or that its name stands for another run, or for none."""
+        if before is None:
+            return
+        if after is None or after.registration != before.registration:
+            self.forget({before.job.key})
+        elif before.fault is not None and after.fault is None:
+            self.worked(before.job.key)
+            self._log.debug("poll works again", **before.job.names, was=before.fault.reason.value)
 
     def failed(self, job: Job, error: PollError) -> None:
         """Note that a job's call failed."""

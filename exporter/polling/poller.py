@@ -15,7 +15,6 @@ import structlog
 from exporter.clock import Clock
 from exporter.cloud.projects import Projects
 from exporter.limits.breakers import Breakers
-from exporter.limits.circuit_breaker import Permit
 from exporter.limits.rate_limiter import Limiter, Start
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
@@ -24,7 +23,7 @@ from exporter.model.errors import PollError
 from exporter.model.job import JobKey
 from exporter.model.record import Record
 from exporter.polling import schedule
-from exporter.polling.calls import Calls, PendingCall
+from exporter.polling.calls import Calls, PendingCall, Tries
 from exporter.polling.demand import Demand
 from exporter.polling.history import HistoryReader
 from exporter.polling.list_results import ListResults
@@ -32,6 +31,7 @@ from exporter.polling.membership import Membership
 from exporter.polling.plan import Plan
 from exporter.polling.reconcile import Reconciler
 from exporter.polling.results import Results
+from exporter.runs import transitions
 from exporter.runs.journal import Journal
 from exporter.supervise import contained, keep_running, survive
 
@@ -60,7 +60,7 @@ class Poller:
         self._telemetry = telemetry
         self._schedule = schedule.ScheduleQueue()
         self._limiter = Limiter(concurrency, clock.monotonic())
-        self.demand = Demand(plan, self._limiter, clock.monotonic)
+        self.demand = Demand(store, plan, self._limiter, clock.monotonic)
         self._results = Results(store, plan, clock, telemetry, self._schedule, self.demand)
         self._membership = Membership(
             store, plan, clock, telemetry, self._schedule, self._limiter, self._results, journal
@@ -84,10 +84,9 @@ class Poller:
     def apply(self, changes: Changes) -> None:
         """Register what came, forget what is gone, and poll the next run of a job instead of the one before."""
         gone = self._membership.apply(changes)
-        self.access.refused -= gone
-        self.access.dropped -= gone
+        for key in gone:
+            self.access.tries.pop(key, None)
         self._history.forget(gone)
-        self._results.forget(gone)
         self.listing.forget(gone)
         self._wake.set()
 
@@ -101,8 +100,8 @@ class Poller:
         before, self._plan.fleet, self._plan.pace = self._plan.fleet, fleet, pace
         self._breakers.use(fleet.projects)
         self.access.queue_anew(before)
-        self._results.pace_changed()
         self.demand.recount(self._store.records())
+        self._results.pace_changed()
         self._limiter.resize(concurrency - self._concurrency)
         self._concurrency = concurrency
         self._hire()
@@ -188,7 +187,7 @@ class Poller:
             self._results.crashed(start.key)
         elif isinstance(start.key, PendingCall):
             self.access.crashed(start.key)
-        self._limiter.leave(start, self._clock.monotonic())
+        self.access.release(start)
 
     def _hand_over(self, start: Start) -> None:
         if isinstance(start.key, JobKey):
@@ -206,93 +205,73 @@ class Poller:
 
     def _queue(self, due: float, key: JobKey) -> None:
         """Queue a job that is due for its permit, or skip it if calls are paused."""
-        record = self._store.get(key)
-        if record is None:
+        need = self.demand.of(key)
+        if need is None:
             return
-        breaker = self._breakers.of(record.job.project)
-        if breaker.circuit.paused and breaker.why is not None:
-            self._results.paused(key, breaker.why)
-            return
-        patience = schedule.patience(record, self._plan.pace, self._plan.fleet.adapter(record.job))
-        self._limiter.wait_for(*self._plan.fleet.bucket(record.job), key, due, due + patience, breaker.circuit)
+        why = self.access.queue(key, need.project, need.bucket, need.rate, due, due + need.patience)
+        if why is not None:
+            self._results.paused(key, why)
 
     async def _work(self) -> None:
         while True:
             start, record = await self._started.get()
             try:
-                if record is not None and self._results.counts(record):
+                if record is not None:
                     await survive(partial(self._poll, record, start), partial(self._crashed, record), "poll")
             finally:
                 self._over(start, record)
-                self._limiter.leave(start, self._clock.monotonic())
-
-    def _over(self, start: Start, record: Record | None) -> None:
-        """Let the next ones go, and see that the job has another turn even if taking over its answer crashed."""
-        if isinstance(start.key, JobKey) and self._asked.get(start.key) is start:  # else the next run's is
-            del self._asked[start.key]
-        if record is not None and self._results.counts(record):
-            key, now = record.job.key, self._store.get(record.job.key)
-            if now is not None and not now.final and self._schedule.time(key) is None:
-                self._schedule.put(key, self._clock.monotonic() + self._plan.pace.interval)
-        first = self._schedule.first()
-        if self._limiter.wanted or (first is not None and first < self._awake_at):
-            self._wake.set()
+                self.access.release(start)
 
     async def _poll(self, record: Record, start: Start) -> None:
-        key, permit = record.job.key, start.permit
-        adapter, started = self._plan.fleet.adapter(record.job), self._clock.monotonic()
-        interval = schedule.effective_interval(record, self._plan.pace, adapter)
-        self._telemetry.poll_lag.observe(max(0.0, started - start.due))
-        self._log.debug("poll started", **record.job.names, waited_seconds=round(max(0.0, started - start.due), 3))
-        self._results.skipped("busy", schedule.turns_missed(start.due, started, interval))
+        """Poll one job: all that happens to it from its permit to its next due time."""
+        job, began, need = record.job, self._clock.monotonic(), self.demand.of(record.job.key)
+        if need is None:
+            return  # it is gone
+        adapter, pace, tries = need.adapter, self._plan.pace, self.access.tries.pop(job.key, None) or Tries(refusals=1)
+        self._results.began(record, start.due, began, need.interval)
+        ask = partial(self._plan.fleet.ask, job, None if record.stale else record.snapshot)
         try:
-            await self._breakers.prepare(record.job.project, permit)
-            answer = await self._plan.fleet.ask(record.job, None if record.stale else record.snapshot)
+            answer = await self.access.make(start, job.project, need.bucket.limit, ask, poll=True)
         except PollError as error:
-            if error.refused:
-                await self._was_refused(record, permit, error)
-                return
-            if error.dropped and self._polled_again(record):
-                return
-            self._forget_repeats(key)
-            self.access.knew(record.job.project, adapter.limit, permit, error)
-            if self._results.counts(record):
-                self._results.failed(key, error)
-        else:
-            self.access.accepted(record.job.project, permit)
-            if self._results.counts(record):
-                self._forget_repeats(key)
-                self._results.worked(key, answer)
-                self._history.want(key, self._group)
-        self._results.skipped("slow", schedule.turns_missed(started, self._clock.monotonic(), interval))
+            self._failed(record, error, tries)
+            return
+        now, at = self._clock.monotonic(), self._clock.now()
+        change = self._store.update(record, lambda known: transitions.worked(known, answer, at, adapter, now))
+        if change is None:
+            return  # it is gone, or its name stands for the next run
+        before, after = change
+        interval, stretch = self.demand.timing(job.key)
+        first = before.polled_at is None
+        due = schedule.next_due(after, interval, pace, adapter, now, stretch=stretch, first=first)
+        if due is not None:
+            self._schedule.put(job.key, due)
+        slow = schedule.turns_missed(began, now, need.interval)
+        self._results.worked(before, after, answer, None if due is None else due - now, slow)
+        self._history.want(after, adapter, self._group)
 
-    def _polled_again(self, record: Record) -> bool:
-        """Requeue a job whose call went into a dead connection, once: the second call needs a permit of its own."""
+    def _failed(self, record: Record, error: PollError, tries: Tries) -> None:
+        """Take over a poll that failed, or poll once more: under another permit, at once."""
         key = record.job.key
-        if key in self.access.dropped or not self._results.counts(record):
-            return False
-        self.access.dropped.add(key)
-        self._schedule.put(key, self._clock.monotonic())
-        return True
-
-    def _forget_repeats(self, key: JobKey) -> None:
-        self.access.refused.discard(key)
-        self.access.dropped.discard(key)
-
-    async def _was_refused(self, record: Record, permit: Permit, error: PollError) -> None:
-        """Poll once more what was refused, after the credentials were renewed; fail if that is refused too."""
-        why, key = await self.access.was_refused(record.job.project, permit, error), record.job.key
-        if not self._results.counts(record) or record.job.project not in self._plan.fleet.projects:
-            return  # it is gone, or a reload took its project away
-        if why is not None:
-            self.access.refused.discard(key)
-            self._results.failed(key, why, told=True)
-        elif key in self.access.refused:
-            self.access.refused.discard(key)
-            self._results.failed(key, error)
-        else:
-            self.access.refused.add(key)
+        if not self._results.counts(record):
+            return
+        if tries.once_more(error):
+            self.access.tries[key] = tries
             self._schedule.put(key, self._clock.monotonic())
+        else:
+            self._results.failed(key, error, told=self.access.paused(record.job.project, error))
+
+    def _over(self, start: Start, record: Record | None) -> None:
+        """See that the job has another turn even if taking over its answer crashed."""
+        key = start.key
+        if isinstance(key, JobKey) and self._asked.get(key) is start:  # else the next run's is
+            del self._asked[key]
+        if record is not None and self._schedule.time(record.job.key) is None and record.job.key not in self._asked:
+            known = self._store.get(record.job.key)
+            if known is not None and known.registration == record.registration and not known.final:
+                self._schedule.put(record.job.key, self._clock.monotonic() + self._plan.pace.interval)
+        first = self._schedule.first()
+        if first is not None and first < self._awake_at:
+            self._wake.set()
 
     def _crashed(self, record: Record) -> None:
         self._telemetry.crashes.labels("poll").inc()

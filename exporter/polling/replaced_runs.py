@@ -20,6 +20,7 @@ from exporter.model.run import RunId
 from exporter.polling.calls import Calls
 from exporter.polling.plan import Plan
 from exporter.polling.results import Results
+from exporter.services.adapter import Adapter
 from exporter.supervise import survive
 
 _TRIES: Final = 24
@@ -38,10 +39,10 @@ class ReplacedRuns:
         self._results = results
         self._asking: dict[JobKey, asyncio.Task[None]] = {}
 
-    def want(self, key: JobKey, group: asyncio.TaskGroup | None) -> None:
+    def want(self, record: Record, adapter: Adapter, group: asyncio.TaskGroup | None) -> None:
         """Ask for the runs of a name that were replaced before their end was seen, in a task of *group*."""
-        record = self._store.get(key)
-        if record is None or group is None or key in self._asking or not self._open(record):
+        key = record.job.key
+        if group is None or key in self._asking or not _open(record, adapter):
             return
         asking = survive(partial(self._ask, key), self._crashed, "replaced runs")
         task = self._asking[key] = group.create_task(asking, name="replaced runs")
@@ -57,22 +58,18 @@ class ReplacedRuns:
         if self._asking.get(key) is task:
             del self._asking[key]
 
-    def _open(self, record: Record) -> list[RunId]:
-        """Return the runs whose end is not known and that the job's own polls do not tell of."""
-        part = self._plan.fleet.adapter(record.job).run_part
-        own = record.job.target[part] if part else ""
-        return [run for run in record.ledger.open if part and run.id and run.id != own]
-
     async def _ask(self, key: JobKey) -> None:
         for number in range(_TRIES):
-            record = self._store.get(key)
-            for run in [] if record is None else self._open(record):
+            for run in self._wanted(key):
                 await self._call(key, run, last=number == _TRIES - 1)
-            record = self._store.get(key)
-            if record is None or not self._open(record):
+            if not self._wanted(key):
                 return
             pace = self._plan.pace
             await asyncio.sleep(min(pace.interval * 2.0**number, max(pace.interval, pace.idle_interval)))
+
+    def _wanted(self, key: JobKey) -> list[RunId]:
+        record = self._store.get(key)
+        return [] if record is None else _open(record, self._plan.fleet.adapter(record.job))
 
     async def _call(self, key: JobKey, run: RunId, *, last: bool) -> None:
         record = self._store.get(key)
@@ -97,3 +94,10 @@ class ReplacedRuns:
         """Let go of a run of which nothing tells how it ended."""
         self._missed.labels(job.key.service, job.project).inc()
         self._results.given_up(job.key, run)
+
+
+def _open(record: Record, adapter: Adapter) -> list[RunId]:
+    """Return the runs whose end is not known and that the job's own polls do not tell of."""
+    part = adapter.run_part
+    own = record.job.target[part] if part else ""
+    return [run for run in record.ledger.open if part and run.id and run.id != own]

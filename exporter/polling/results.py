@@ -45,36 +45,24 @@ class Results:
         self._demand = demand
         self.ages = Staleness(store, plan, clock, demand.stretch)
         self.outages = Outages("poll", store, plan, clock)
+        store.subscribe(self.outages.changed)
         self._unread: dict[JobKey, bytes] = {}  # which bytes were counted last, where some of them cannot be read
         self._log = structlog.get_logger()
 
-    def worked(self, key: JobKey, answer: Snapshot) -> None:
-        """Take over a poll that worked."""
-        before = self._store.get(key)
-        if before is None:
-            return
-        adapter = self._plan.fleet.adapter(before.job)
-        now = self._clock.monotonic()
-        outdated = transitions.outdated(before, answer)
-        record = transitions.worked(before, answer, self._clock.now(), adapter, now)
-        self.put(before, record)
-        self._count_unread(key, answer)
-        if not outdated:
-            self.ages.worked(before, record, now)
-        due = schedule.next_due(
-            record, self._plan.pace, adapter, now, stretch=self._demand.stretch(record), first=before.polled_at is None
-        )
-        if due is not None:
-            self._schedule.put(key, due)
-        self._log.debug(
-            "poll worked",
-            **record.job.names,
-            state=answer.state.value,
-            next_poll_seconds=None if due is None else round(due - now, 1),
-        )
+    def began(self, record: Record, due: float, now: float, interval: float) -> None:
+        """Note that a poll leaves that was *due* some time ago."""
+        late = max(0.0, now - due)
+        self._telemetry.poll_lag.observe(late)
+        self._log.debug("poll started", **record.job.names, waited_seconds=round(late, 3))
+        self.skipped("busy", schedule.turns_missed(due, now, interval))
+
+    def worked(self, before: Record, record: Record, answer: Snapshot, wait: float | None, slow: int) -> None:
+        """Note what a poll told that worked; the next one is in *wait* seconds, and *slow* turns passed meanwhile."""
+        self.skipped("slow", slow)
+        self._count_unread(record.job.key, answer)
+        wait = None if wait is None else round(wait, 1)
+        self._log.debug("poll worked", **record.job.names, state=answer.state.value, next_poll_seconds=wait)
         self.ended(before, record, answer)
-        if not outdated:
-            self._worked_again(before)
 
     def _count_unread(self, key: JobKey, answer: Snapshot) -> None:
         """Count what could not be read of an answer: of the same bytes once, however often they come."""
@@ -95,39 +83,30 @@ class Results:
         else:
             self._log.info("run ended", **facts)
 
-    def _worked_again(self, before: Record) -> None:
-        if before.fault is not None:
-            self.outages.worked(before.job.key)
-            self._log.debug("poll works again", **before.job.names, was=before.fault.reason.value)
-
     def listed(self, before: Record, record: Record) -> None:
         """Take over what a list told of a job."""
-        self.put(before, record)
-        if record.by_list and not record.final:
-            self.ages.worked(before, record, self._clock.monotonic())
-        if record.fault is None:
-            self._worked_again(before)
+        self._store.put(record)
         self.ended(before, record, record.snapshot)
 
     def looked_back(self, key: JobKey, found: Sequence[Snapshot]) -> None:
         """Take over the history of a job."""
         before = self._store.get(key)
         if before is not None:
-            self.put(before, transitions.looked_back(before, found, self._clock.now()))
+            self._store.put(transitions.looked_back(before, found, self._clock.now()))
 
     def replaced(self, key: JobKey, answer: Snapshot) -> None:
         """Take over how a run ended that was replaced under its name."""
         before = self._store.get(key)
         if before is not None:
             record = transitions.replaced(before, answer, self._clock.now())
-            self.put(before, record)
+            self._store.put(record)
             self.ended(before, record, answer)
 
     def given_up(self, key: JobKey, run: RunId) -> None:
         """Wait no longer for the end of a run."""
         before = self._store.get(key)
         if before is not None:
-            self.put(before, transitions.given_up(before, run))
+            self._store.put(transitions.given_up(before, run))
             self._log.warning("history incomplete", **before.job.names, missing=1)
 
     def counts(self, asked: Record) -> bool:
@@ -140,9 +119,8 @@ class Results:
         before = self._store.get(key)
         if before is None:
             return
-        self.put(before, transitions.paused(before, self._fault(why)))
-        interval = schedule.effective_interval(before, self._plan.pace, self._plan.fleet.adapter(before.job))
-        self._schedule.put(key, self._clock.monotonic() + interval)
+        self._store.put(transitions.paused(before, self._fault(why)))
+        self._schedule.put(key, self._clock.monotonic() + self._demand.interval(key))
         self.skipped("paused", 1)
 
     def failed(self, key: JobKey, error: PollError, *, told: bool = False) -> None:
@@ -153,13 +131,14 @@ class Results:
         adapter = self._plan.fleet.adapter(before.job)
         fault = self._fault(error)
         record = transitions.failed(before, fault, self._clock.monotonic())
-        self.put(before, record)
+        self._store.put(record)
         self.ended(before, record, before.snapshot)
         jitter = random.random()  # noqa: S311 - spreads load, keeps no secret
         wait = schedule.backoff(record, self._plan.pace, adapter, jitter, error.retry_after)
         self._schedule.put(key, self._clock.monotonic() + wait)
-        if record.fault is None:
-            self._disposed(before)
+        if record.fault is None:  # it was deleted after its run
+            if not before.final:
+                self._log.info("job deleted after its run", **before.job.names)
             return
         throttled = error.reason is Reason.THROTTLED and error.known  # the limit that pauses is logged
         if not told and not throttled:
@@ -178,19 +157,9 @@ class Results:
     def _fault(self, error: PollError) -> Fault:
         return Fault(error.reason, self._clock.now(), error.sentence, error.code, error.request_id, error.text)
 
-    def _disposed(self, before: Record) -> None:
-        """Log that a job was deleted after its run, once."""
-        self._worked_again(before)
-        if not before.final:
-            self._log.info("job deleted after its run", **before.job.names)
-
     def crashed(self, key: JobKey) -> None:
         """Take over a poll that failed through a fault of ours."""
         self.failed(key, PollError(Reason.INTERNAL, "the exporter failed to handle the answer; its log says where"))
-
-    def forget(self, keys: Collection[JobKey]) -> None:
-        """Note that jobs are gone, or another run: what failed before is not theirs."""
-        self.outages.forget(keys)
 
     def again(self, key: JobKey) -> None:
         """Make a job due again that was waiting for its permit."""
@@ -214,20 +183,12 @@ class Results:
         if turns:
             self._telemetry.polls_skipped.labels(reason).inc(turns)
 
-    def put(self, before: Record | None, record: Record) -> None:
-        """Take over the newest record of a job."""
-        self._store.put(record)
-        self._demand.moved(before, record)
-
     def remove(self, record: Record) -> None:
         """Forget a job: its series, its turn, and all that is remembered of it."""
         key = record.job.key
         self._store.remove(key)
         self._schedule.remove(key)
-        self.ages.forget(key)
-        self.outages.forget({key})
         self._unread.pop(key, None)
-        self._demand.moved(record, None)
 
     def try_one(self, projects: Collection[str], now: float) -> None:
         """Poll the job of a paused identity that would be next, to see if its calls are taken again."""
@@ -255,14 +216,9 @@ class Results:
 
         Projects that share a limit so take turns: each has a job due at the same time as the others.
         """
-        records = [record for key in keys if (record := self._store.get(key)) is not None]
+        needs = [(need.patience, key, need) for key in keys if (need := self._demand.of(key)) is not None]
         now, pace, places = self._clock.monotonic(), self._plan.pace, Counter[tuple[str, Bucket]]()
-        for record in sorted(records, key=self._patience):
-            bucket, rate = self._plan.fleet.bucket(record.job)
-            place = record.job.project, bucket
-            due = schedule.first_due(places[place], len(records), pace, now, rate)
+        for _, key, need in sorted(needs, key=lambda each: each[0]):
+            place = need.project, need.bucket
+            self._schedule.put(key, schedule.first_due(places[place], len(needs), pace, now, need.rate))
             places[place] += 1
-            self._schedule.put(record.job.key, due)
-
-    def _patience(self, record: Record) -> float:
-        return schedule.patience(record, self._plan.pace, self._plan.fleet.adapter(record.job))

@@ -55,14 +55,14 @@ def effective_interval(record: Record, pace: Pace, adapter: Adapter) -> float:
     return max(running, pace.idle_interval)
 
 
-def turn_interval(record: Record, pace: Pace, adapter: Adapter) -> float:
-    """Return the seconds to the next turn: those of :func:`effective_interval`, but for a run that waits to begin.
+def turn_interval(record: Record, interval: float, pace: Pace, adapter: Adapter) -> float:
+    """Return the seconds to the next turn: *interval*, the effective one, but for a run that waits to begin.
 
     Most wait for seconds, and some for hours. So its turns come as often as those of one that runs, and half as often
     each time that it has waited for twice as long: its begin is seen late by a part of the time that it waited. These
     calls are made where the limits leave room: no other job's interval is stretched for them, and others go first.
     """
-    interval, waits = effective_interval(record, pace, adapter), record.newest
+    waits = record.newest
     if waits is None or waits.state is not State.PENDING or record.polled_at is None or record.fault is not None:
         return interval
     if waits.run == NAMELESS or waits.native_state.upper() in adapter.unstarted:
@@ -74,24 +74,34 @@ def turn_interval(record: Record, pace: Pace, adapter: Adapter) -> float:
     return min(turn, interval)
 
 
-def patience(record: Record, pace: Pace, adapter: Adapter) -> float:
+def patience(record: Record, interval: float, pace: Pace) -> float:
     """Return the seconds after its turn within which a job is to have its call: the fewer, the sooner it goes.
 
-    Jobs that nobody knows to run do not go before those that do, however many are new; a job of which a list told that
-    it changed, or at its first look that it runs, goes like one that runs.
+    They are those of *interval*, the effective one. Jobs that nobody knows to run do not go before those that do,
+    however many are new; a job of which a list told that it changed, or at its first look that it runs, goes like one
+    that runs.
     """
     running = record.job.interval or pace.interval
     if record.newest is None:  # what a list tells first of a job that rests is shown, of one that runs it is not
         return max(running, pace.idle_interval) if record.listed_at is None else running
     if record.listed is not None and record.snapshot is not None:
         return running
-    return effective_interval(record, pace, adapter)
+    return interval
 
 
 def next_due(
-    record: Record, pace: Pace, adapter: Adapter, now: float, *, stretch: float = 1.0, first: bool = False
+    record: Record,
+    interval: float,
+    pace: Pace,
+    adapter: Adapter,
+    now: float,
+    *,
+    stretch: float = 1.0,
+    first: bool = False,
 ) -> float | None:
     """Return when a job whose poll just worked is due again, ``None`` if never; *first* is its first poll.
+
+    *interval* is the effective one.
 
     *stretch* is the factor by which intervals are longer than configured, where the calls would not fit. It changes
     too often for the jobs to keep their phases; they keep their distances. It may fall again before a turn that is put
@@ -99,7 +109,7 @@ def next_due(
     """
     if record.final:
         return None
-    interval = turn_interval(record, pace, adapter)
+    interval = turn_interval(record, interval, pace, adapter)
     if stretch > 1:
         return now + interval * min(stretch, 2.0)
     return next_turn(record.job.key, interval, now, TOO_SOON if first else 0.0)

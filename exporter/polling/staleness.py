@@ -9,7 +9,6 @@ import structlog
 
 from exporter.clock import Clock
 from exporter.metrics.store import JobStore
-from exporter.model.job import JobKey
 from exporter.model.record import Record
 from exporter.polling import schedule
 from exporter.polling.plan import Plan
@@ -28,35 +27,36 @@ class Staleness:
         self._clock = clock
         self._stretch = stretch
         self._agenda = schedule.ScheduleQueue()
-        self._worked_at: dict[JobKey, float] = {}  # by the clock that never goes back: age is no matter of wall time
         self._looks_at = 0.0  # when it checks again by itself
         self._sooner = asyncio.Event()
         self._log = structlog.get_logger()
+        store.subscribe(self.changed)
 
-    def worked(self, before: Record, record: Record, now: float) -> None:
-        """Note a poll that worked."""
-        self._worked_at[record.job.key] = now
-        if before.polled_at is None or before.stale or self._agenda.time(record.job.key) is None:
-            self._watch(record, now)
-        elif record.estimate is not None and record.estimate != before.estimate:
-            passes, look = self._passes(record, now), self._agenda.time(record.job.key)
-            if look is None or passes < look:
-                self._agenda.put(record.job.key, passes)
+    def changed(self, before: Record | None, after: Record | None) -> None:
+        """Watch the values of a job that was just polled, or that a list reported instead, as long as they may age."""
+        if after is None:
+            if before is not None:
+                self._agenda.remove(before.job.key)
+            return
+        if before is None or after.answered_at is None or after.answered_at == before.answered_at:
+            return
+        key, now, look = after.job.key, self._clock.monotonic(), self._agenda.time(after.job.key)
+        if look is None or before.stale:
+            again = self._look_at(after, now)
+        elif after.estimate is not None and after.estimate != before.estimate:
+            again = min(look, self._passes(after, now))
         else:
             return
-        if (self._agenda.time(record.job.key) or math.inf) < self._looks_at:
-            self._sooner.set()
-
-    def forget(self, key: JobKey) -> None:
-        """Note that a job is gone."""
-        self._worked_at.pop(key, None)
-        self._agenda.remove(key)
+        if again is not None and again != look:
+            self._agenda.put(key, again)
+            if again < self._looks_at:
+                self._sooner.set()
 
     def pace_changed(self, now: float) -> None:
         """Look at all jobs again, because values may be too old sooner than before."""
-        for key in self._worked_at:
-            if self._agenda.time(key) is not None:
-                self._agenda.put(key, now)
+        for record in self._store.records():
+            if self._agenda.time(record.job.key) is not None:
+                self._agenda.put(record.job.key, now)
         self._sooner.set()
 
     async def run(self) -> None:
@@ -84,7 +84,6 @@ class Staleness:
         for record in self._store.records():
             key = record.job.key
             if record.polled_at is not None and not (record.final or record.stale) and self._agenda.time(key) is None:
-                self._worked_at.setdefault(key, now)
                 self._agenda.put(key, now)
 
     def _watch(self, record: Record, now: float) -> None:
@@ -93,17 +92,26 @@ class Staleness:
         if in_time is not record:
             self._store.put(in_time)
             record = in_time
-        job, adapter = record.job, self._plan.fleet.adapter(record.job)
-        limit = schedule.stale_after(record, self._plan.pace, adapter, self._stretch(record))
-        if limit is None:
+        again = self._look_at(record, now)
+        if again is None:
             return
-        left = self._worked_at[job.key] + limit - now
-        if left > 0:
-            again = now + min(left, self._plan.pace.stale_after)  # the limit may shrink meanwhile
-            self._agenda.put(job.key, max(min(again, self._passes(record, now)), now + CHECK))
+        if again > now:
+            self._agenda.put(record.job.key, again)
             return
         self._store.put(transitions.aged(record))
-        self._log.debug("values stale", **job.names, last_poll_at=record.polled_at)
+        self._log.debug("values stale", **record.job.names, last_poll_at=record.polled_at)
+
+    def _look_at(self, record: Record, now: float) -> float | None:
+        """Return when to check a record again: *now* if it is too old, ``None`` if it does not age."""
+        adapter = self._plan.fleet.adapter(record.job)
+        limit = schedule.stale_after(record, self._plan.pace, adapter, self._stretch(record))
+        if limit is None or record.answered_at is None:
+            return None
+        left = record.answered_at + limit - now
+        if left <= 0:
+            return now
+        again = now + min(left, self._plan.pace.stale_after)  # the limit may shrink meanwhile
+        return max(min(again, self._passes(record, now)), now + CHECK)
 
     def _passes(self, record: Record, now: float) -> float:
         """Return the time, by the clock that never goes back, just before the estimate passes."""

@@ -5,7 +5,7 @@ import inspect
 import math
 import random
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import pytest
@@ -132,6 +132,35 @@ def test_a_crash_of_any_step_loses_no_job(owner: str, *, after: bool, monkeypatc
                 left = [job for job in jobs if polls(there, job) == before[job.name] and not there.record(job).by_list]
                 assert not left, name
             assert raised > 0
+
+    run(main())
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before its work", "after its work"])
+def test_a_crash_of_what_listens_to_changed_records_loses_no_job(
+    *, after: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "EVERY", 5.0)
+
+    async def main() -> None:
+        jobs: list[SimulatedJob] = []
+        async with world(lambda cloud: jobs.extend(population(cloud)), pace=PACE, concurrency=64) as there:
+            listeners = there.store._listeners
+            for number, listener in enumerate(list(listeners)):
+                crash = Crash(listener, 0, after=after)
+                listeners[number] = crash
+                if number == 0:
+                    with suppress(RuntimeError):
+                        there.watch(*jobs[:1])
+                    there.watch(*jobs[1:])
+                await asyncio.sleep(12)
+                listeners[number] = listener
+                assert crash.raised
+                await asyncio.sleep(reconcile.EVERY + 2)
+                before = {job.name: polls(there, job) for job in jobs}
+                await asyncio.sleep(TOGETHER)
+                assert [job.name for job in jobs if polls(there, job) == before[job.name]] == []
+            assert len(listeners) >= 3
 
     run(main())
 

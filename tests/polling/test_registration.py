@@ -438,7 +438,7 @@ def test_a_run_that_is_replaced_and_of_which_nothing_tells_its_end_is_counted_as
 @pytest.mark.parametrize("after", [False, True], ids=["before its work", "after its work"])
 @pytest.mark.parametrize("number", range(4))
 @pytest.mark.parametrize(
-    "step", ["poller.apply", "poller._membership.apply", "poller._results.put", "poller._results.remove", "store.put"]
+    "step", ["poller.apply", "poller._membership.apply", "poller._results.remove", "store.put", "store._render"]
 )
 def test_what_a_crash_kept_from_being_registered_is_registered_with_the_next_news(
     step: str, number: int, *, after: bool, monkeypatch: pytest.MonkeyPatch

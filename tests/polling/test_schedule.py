@@ -75,7 +75,7 @@ def test_a_job_that_is_not_found_is_asked_at_the_idle_interval(job: MakeJob) -> 
 
 
 def test_a_final_job_is_never_due(job: MakeJob) -> None:
-    assert schedule.next_due(record(job("dli"), State.SUCCEEDED, final=True), PACE, ADAPTERS["dli"], 5) is None
+    assert schedule.next_due(record(job("dli"), State.SUCCEEDED, final=True), 30, PACE, ADAPTERS["dli"], 5) is None
 
 
 @given(name=st.text(), interval=st.floats(1, 3600), now=st.floats(0, 1e7))
