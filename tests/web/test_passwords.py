@@ -5,12 +5,13 @@ import base64
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from exporter.config.web_file import WebConfig
+from exporter.config.web_file import WebConfig, read
 from exporter.web import passwords
 from exporter.web.passwords import MOST_WAITING, NOBODY, OF_ONE_ADDRESS, REMEMBERED, BusyError, Passwords
 from tests.web.certificates import door, get
@@ -241,6 +242,16 @@ async def test_what_is_beyond_72_bytes_does_not_count_as_bcrypt_has_it(more: byt
 
     assert await known.accepts(users, b"u", long + more, "a") is accepted
     assert not await known.accepts(users, b"u", long[:-1], "a")
+
+
+@pytest.mark.parametrize("last", ["O", "P", "d"])
+async def test_a_hash_whose_salt_has_bits_to_spare_is_taken_as_others_take_it(tmp_path: Path, last: str) -> None:
+    whole = bcrypt.hashpw(b"right", b"$2b$04$" + b"." * 21 + b"O").decode()
+    file = tmp_path / "web.yml"
+    file.write_text(f"basic_auth_users: {{joe: '{whole[:28]}{last}{whole[29:]}'}}")
+    async with door(read(file)) as (address, _):
+        assert (await get(address, user="joe", password="right"))[0] == 200
+        assert (await get(address, user="joe", password="wrong"))[0] == 401
 
 
 async def test_no_password_is_kept_in_memory() -> None:
