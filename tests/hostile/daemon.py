@@ -235,7 +235,7 @@ class Exporter:
 
 
 @asynccontextmanager
-async def running(config: str, folder: Path, patience: float = 60.0) -> AsyncIterator[Exporter]:
+async def running(config: str, folder: Path, patience: float = 120.0) -> AsyncIterator[Exporter]:
     """Run the real command with a configuration until the block ends."""
     (folder / "exporter.yaml").write_text(config)
     began = time.time()
