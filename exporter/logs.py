@@ -1,37 +1,35 @@
 """Logging: one event a line, JSON for machines or console for people.
 
 What may stand in a line is decided where it is logged: names, reasons, codes and request ids, never a secret. The
-vendor's text goes through :func:`vendor_text`. What libraries log goes the same way, without what an exception says,
+vendor's text goes through :func:`vendor_text`. What libraries log is masked, and is without what an exception says,
 because that may quote an answer.
 """
 
 import logging
 import sys
 import traceback
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Final, TextIO, cast
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.dev import BRIGHT, CYAN, DIM, RESET_ALL, Column, KeyValueColumnFormatter, LogLevelColumnFormatter
 from structlog.typing import EventDict, Processor
 
-from exporter.model.masking import masked
+from exporter.model.masking import VendorText, masked, repeated
 from exporter.model.messages import printable
 from exporter.model.units import duration_text
 
-VENDOR_TEXTS: Final[dict[str, Callable[[str], str]]] = {"off": lambda text: "", "redacted": masked, "full": str}
-_vendor_text = VENDOR_TEXTS["off"]
+_vendor_text = VendorText.OFF
 
 
-def configure(level: str, form: str, vendor: str = "off") -> None:
+def configure(level: str, form: str, vendor: VendorText = VendorText.OFF) -> None:
     """Set up logging to standard error for the whole process.
 
-    *form* is ``json`` or ``console``; *vendor* is how the vendor's text is logged: ``off``, ``redacted`` or ``full``.
+    *form* is ``json`` or ``console``; *vendor* is how much of the vendor's own text is logged.
     """
     global _vendor_text
-    _vendor_text = VENDOR_TEXTS[vendor]
+    _vendor_text = vendor
     threshold = logging.getLevelNamesMapping()[level.upper()]
     processors: list[Processor] = [structlog.stdlib.add_log_level, _without_empty, _with_times]
     if form == "json":
@@ -51,7 +49,7 @@ def configure(level: str, form: str, vendor: str = "off") -> None:
 
 def vendor_text(text: str) -> str:
     """Return of a text of the vendor's what the configuration allows to log, perhaps nothing."""
-    return _vendor_text(text)
+    return repeated(text, _vendor_text)
 
 
 def _without_empty(_: object, __: str, event: EventDict) -> EventDict:
@@ -138,4 +136,4 @@ class _Libraries(logging.Handler):
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
             said |= {"exception": type(error).__name__, "traceback": places(error)}
-        structlog.get_logger().log(record.levelno, record.getMessage().partition("\n")[0], **said)
+        structlog.get_logger().log(record.levelno, masked(record.getMessage().partition("\n")[0]), **said)

@@ -15,6 +15,7 @@ from exporter.local_files import read_regular
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.changes import Changes
 from exporter.model.errors import SettingsError
+from exporter.model.masking import VendorText
 
 _LOOK: Final = 1.0
 """Seconds between two checks of the configuration file; it is read once two checks found the same."""
@@ -61,6 +62,11 @@ class Reloader:
     def enabled(self) -> bool:
         """Whether a request may reload."""
         return self._settings.web.enable_lifecycle
+
+    @property
+    def vendor_text(self) -> VendorText:
+        """Return how much of the vendor's own text page and JSON repeat."""
+        return self._settings.web.vendor_text
 
     async def reload(self) -> Changes:
         """Take over what is written now; raises :class:`SettingsError` with every mistake, and then nothing changed."""

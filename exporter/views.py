@@ -11,6 +11,7 @@ from exporter.clock import Clock
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.job import JobKey
+from exporter.model.masking import VendorText
 from exporter.model.record import Record
 from exporter.polling.poller import Poller
 from exporter.reload import Reloader, difference
@@ -72,6 +73,11 @@ class WebView:
         if project is None:  # an answer that is being written holds a job whose project a reload took away
             return {}
         return {"region": project.region, "project_id": project.project_id}
+
+    @property
+    def vendor_text(self) -> VendorText:
+        """Return how much of the vendor's own text page and JSON repeat."""
+        return VendorText.REDACTED if self._reloader is None else self._reloader.vendor_text
 
     @property
     def may_reload(self) -> bool:

@@ -7,6 +7,7 @@ import pytest
 import structlog
 
 from exporter import logs
+from exporter.model.masking import VendorText
 
 
 @pytest.fixture(autouse=True)
@@ -65,9 +66,10 @@ def test_json_leaves_out_what_is_empty_and_writes_times_as_times(capsys: pytest.
 
 
 @pytest.mark.parametrize(
-    ("how", "expected"), [("off", ""), ("redacted", "no user '***'"), ("full", "no user 'Smith'")], ids=str
+    ("how", "expected"),
+    [(VendorText.OFF, ""), (VendorText.REDACTED, "no user '***'"), (VendorText.FULL, "no user 'Smith'")],
 )
-def test_the_vendors_text_is_logged_as_the_configuration_allows(how: str, expected: str) -> None:
+def test_the_vendors_text_is_logged_as_the_configuration_allows(how: VendorText, expected: str) -> None:
     assert logs.vendor_text("no user 'Smith'") == ""
     logs.configure("info", "json", how)
 

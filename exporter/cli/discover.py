@@ -18,6 +18,7 @@ from exporter.cloud import offload
 from exporter.cloud.project import Project
 from exporter.config import load
 from exporter.model.errors import ExporterError, PollError
+from exporter.model.masking import masked
 from exporter.model.messages import printable
 from exporter.services.adapter import Adapter
 from exporter.services.discovery_rule import Rule
@@ -129,4 +130,4 @@ def _comment(job: Named) -> str:
     start = listed.snapshot.start if listed.snapshot else None  # of the run, not of the job's definition
     if start is not None:
         parts.append(f"since {datetime.fromtimestamp(start, UTC):%Y-%m-%d %H:%M:%S} UTC")
-    return printable(", ".join(parts))
+    return printable(masked(", ".join(parts)))

@@ -23,6 +23,7 @@ from exporter.metrics.store import JobStore
 from exporter.model.changes import DISCOVERY, STATIC
 from exporter.model.errors import ExporterError, PollError
 from exporter.model.job import Job, JobKey
+from exporter.model.masking import VendorText, repeated, repeated_fields
 from exporter.model.messages import instead, quoted
 from exporter.model.packed import Packed
 from exporter.model.record import Fault, Record
@@ -116,7 +117,7 @@ async def _found(settings: Settings, fleet: Projects, calls: CommandCalls, optio
 
 
 async def _poll(app: App, fleet: Projects, calls: CommandCalls, job: Job) -> int:
-    began = time.perf_counter()
+    began, how = time.perf_counter(), app.settings.web.vendor_text
     record, failure = transitions.registered(job, fleet.adapter(job)), None
     try:
         project, limit = fleet.projects[job.project], fleet.adapter(job).limit
@@ -134,20 +135,20 @@ async def _poll(app: App, fleet: Projects, calls: CommandCalls, job: Job) -> int
     print(f"answer:   {'ok' if failure is None else failure.reason.value} in {time.perf_counter() - began:.3f} s")
     if failure is not None:
         print(f"          {failure.sentence}")
-        print(
-            f"          code {failure.code or '-'}, request id {failure.request_id or '-'}, text {failure.text or '-'}"
-        )
-    print(f"snapshot: {_snapshot(record)}")
+        text = repeated(failure.text, how) or "-"
+        print(f"          code {failure.code or '-'}, request id {failure.request_id or '-'}, text {text}")
+    print(f"snapshot: {_snapshot(record, how)}")
     print("samples:")
     print(_samples(record), end="")
     return 0 if failure is None else 1
 
 
-def _snapshot(record: Record) -> str:
+def _snapshot(record: Record, how: VendorText) -> str:
     if record.snapshot is None:
         return "none"
     counts = {".".join(part for part in each if part): value for each, value in record.snapshot.counts.items()}
-    told = {**asdict(record.snapshot), "counts": counts, "detail": record.snapshot.told()}
+    detail = repeated_fields(record.snapshot.told(), how)
+    told = {**asdict(record.snapshot), "counts": counts, "detail": detail}
     del told["digest"]
     return json.dumps(told, ensure_ascii=False, indent=2, default=str)
 

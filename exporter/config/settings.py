@@ -14,6 +14,7 @@ from exporter.config.project import ProjectSettings
 from exporter.config.section import HOST_NAME, WRITTEN, Section
 from exporter.config.web_file import WebConfig
 from exporter.model.job import Job
+from exporter.model.masking import VendorText
 from exporter.model.messages import Expected, quoted
 from exporter.model.units import duration_text
 from exporter.services import registry
@@ -51,14 +52,6 @@ class Format(StrEnum):
     CONSOLE = "console"
 
 
-class VendorText(StrEnum):
-    """How much of the vendor's own text is repeated."""
-
-    OFF = "off"
-    REDACTED = "redacted"
-    FULL = "full"
-
-
 class Log(Section):
     """The log, which goes to standard error."""
 
@@ -89,6 +82,11 @@ class Web(Section):
         default=None,
         description="The web configuration file of Prometheus exporters: TLS, client certificates, users, headers and a"
         " rate limit; read again when it, or a file that it names, changes.",
+    )
+    vendor_text: Annotated[VendorText, types.choice(VendorText)] = Field(
+        default=VendorText.REDACTED,
+        description="The vendor's own texts on page and JSON, and in what the command poll prints: off, redacted"
+        " (secrets and literals masked, no statements) or full.",
     )
     enable_lifecycle: types.Switch = Field(
         default=False, description="Whether POST /-/reload loads the configuration again."

@@ -1,12 +1,26 @@
-"""Masks, in a text of the vendor's, what looks like a secret or like data. Pure.
+"""How much of the vendor's own text is repeated; what looks like a secret or like data is masked. Pure.
 
 It goes by how things look, so it masks too much rather than too little: keys and tokens, what stands after the name of
 a password, connection strings, and the literals of SQL. Names of jobs and tables, ids, codes and paths stay.
 """
 
 import re
-from collections.abc import Callable
-from typing import Final, TypeAlias
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
+
+
+class VendorText(StrEnum):
+    """How much of the vendor's own text is repeated."""
+
+    OFF = "off"
+    REDACTED = "redacted"
+    FULL = "full"
+
+
+STATEMENTS: Final = frozenset({"description"})
+"""Fields of an answer that hold a whole statement of SQL: its names and its structure are data, too."""
 
 MASK: Final = "***"
 Step: TypeAlias = tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]
@@ -46,10 +60,51 @@ _SQL_STEPS: Final[tuple[Step, ...]] = (
     (re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)', re.DOTALL), f'"{MASK}"'),
     (re.compile(r"(?<![\w.:/-])[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?![\w.:/-])"), MASK),
 )
+_PLAIN: Final = re.compile(r"[0-9a-f :.+-]{0,39}|(?!eyJ)[\w.-]{0,15}")
+"""Ids, times and words: too short for a key, and without a sign that something follows."""
 
 
+@lru_cache(maxsize=1024)
 def masked(text: str) -> str:
     """Return *text* with what looks like a secret, a connection string or a literal of SQL masked."""
+    if _PLAIN.fullmatch(text):
+        return text
     for pattern, mask in _STEPS + (_SQL_STEPS if _SQL.search(text) else ()):
         text = pattern.sub(mask, text)
     return text
+
+
+def repeated(text: str, how: VendorText) -> str:
+    """Return what may be repeated of a text of the vendor's, perhaps nothing."""
+    if how is VendorText.REDACTED:
+        return masked(text)
+    return text if how is VendorText.FULL else ""
+
+
+def repeated_fields(fields: Mapping[str, Any], how: VendorText) -> dict[str, Any]:
+    """Return what may be repeated of the fields of an answer: numbers, flags and times whatever *how* says.
+
+    A text of which nothing may be repeated is left out, and unless all may be, so are :data:`STATEMENTS`.
+    """
+    told: dict[str, Any] = {}
+    for name, value in fields.items():
+        if how is not VendorText.FULL and name in STATEMENTS:
+            continue
+        left = _repeated_value(value, how)
+        if left == "" and value != "":
+            continue
+        key = name if how is VendorText.FULL else masked(name)
+        while key in told:  # two names that differ in nothing but what is masked
+            key += MASK
+        told[key] = left
+    return told
+
+
+def _repeated_value(value: Any, how: VendorText) -> Any:
+    if isinstance(value, str):
+        return repeated(value, how)
+    if isinstance(value, Mapping):
+        return repeated_fields(value, how)
+    if isinstance(value, list | tuple):
+        return [_repeated_value(each, how) for each in value]
+    return value

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
+from exporter.model.masking import VendorText, repeated, repeated_fields
 from exporter.model.record import Fault, Record
 from exporter.model.snapshot import RESULTS, Measure, complaint
 from exporter.services import registry
@@ -25,8 +26,10 @@ def standing(record: Record) -> str:
     return UNANSWERED if record.failing else WAITING
 
 
-def job_document(record: Record, place: Mapping[str, str], next_poll: float | None) -> dict[str, Any]:
-    """Return all that is known of one job, ready for JSON."""
+def job_document(
+    record: Record, place: Mapping[str, str], next_poll: float | None, how: VendorText = VendorText.REDACTED
+) -> dict[str, Any]:
+    """Return all that is known of one job, ready for JSON; *how* is how much of the vendor's own text it repeats."""
     target, detail = record.job.target, {} if record.shown is None else record.shown.told()
     return {
         "service": record.job.key.service,
@@ -46,12 +49,12 @@ def job_document(record: Record, place: Mapping[str, str], next_poll: float | No
         "stale": standing(record) == STALE,
         "final": record.final,
         "failing": record.failing,
-        "error": _error(record.fault),
+        "error": _error(record.fault, how),
         "failures": {reason.value: times for reason, times in record.failures.items()},
         "runs": {result.value: times for result, times in zip(RESULTS, record.runs, strict=True)},
         "totals": dict(record.totals),
-        "complaint": complaint(detail) or None,
-        "detail": detail,
+        "complaint": repeated(complaint(detail), how) or None,
+        "detail": repeated_fields(detail, how),
     }
 
 
@@ -93,7 +96,7 @@ def _whole(value: float) -> float:
     return int(value) if math.isfinite(value) and float(value).is_integer() else value
 
 
-def _error(fault: Fault | None) -> dict[str, Any] | None:
+def _error(fault: Fault | None, how: VendorText) -> dict[str, Any] | None:
     if fault is None:
         return None
     return {
@@ -101,7 +104,7 @@ def _error(fault: Fault | None) -> dict[str, Any] | None:
         "code": fault.code or None,
         "request_id": fault.request_id or None,
         "sentence": fault.sentence,
-        "text": fault.text or None,
+        "text": repeated(fault.text, how) or None,
         "at": fault.at,
     }
 

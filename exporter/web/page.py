@@ -80,7 +80,8 @@ def link(key: JobKey) -> str:
 
 def row(record: Record, exporter: Exporter) -> dict[str, Any]:
     """Return what the templates show of a job."""
-    facts = job_document(record, exporter.place(record), exporter.next_due(record.job.key))
+    due = exporter.next_due(record.job.key)
+    facts = job_document(record, exporter.place(record), due, exporter.vendor_text)
     return {
         **facts,
         "link": link(record.job.key),

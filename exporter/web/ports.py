@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
 from exporter.model.job import JobKey
+from exporter.model.masking import VendorText
 from exporter.model.record import Record
 
 
@@ -33,6 +34,10 @@ class Exporter(Protocol):
 
     def place(self, record: Record) -> Mapping[str, str]:
         """Return where the job's project is: ``region`` and ``project_id``."""
+
+    @property
+    def vendor_text(self) -> VendorText:
+        """Return how much of the vendor's own text page and JSON repeat."""
 
     @property
     def may_reload(self) -> bool:

@@ -94,9 +94,7 @@ class _Site:
         _, found = await self._found(query)
         now, parts = self._exporter.now(), []
         for index, record in enumerate(page_of(found, query)):
-            parts.append(
-                encoded(job_document(record, self._exporter.place(record), self._exporter.next_due(record.job.key)))
-            )
+            parts.append(encoded(self._document(record)))
             if index % _SLICE == _SLICE - 1:
                 await asyncio.sleep(0)
         head = encoded({"now": now, "total": len(found)})
@@ -110,10 +108,11 @@ class _Site:
         if record is None:
             near = [key._asdict() for key in await self._nearest(service, name)]
             return await _json(request, {"error": _missing(service, name), "nearest": near}, 404)
+        return await _json(request, {"now": self._exporter.now(), **self._document(record)})
+
+    def _document(self, record: Record) -> dict[str, object]:
         due = self._exporter.next_due(record.job.key)
-        return await _json(
-            request, {"now": self._exporter.now(), **job_document(record, self._exporter.place(record), due)}
-        )
+        return job_document(record, self._exporter.place(record), due, self._exporter.vendor_text)
 
     async def index(self, request: web.Request) -> web.StreamResponse:
         """Answer the page."""

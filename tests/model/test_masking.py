@@ -1,12 +1,13 @@
 """What may be secret or data is masked in the vendor's text; what an operator needs to find the fault stays."""
 
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.model.masking import masked
+from exporter.model.masking import VendorText, masked, repeated_fields
 
 
 @pytest.mark.parametrize(
@@ -58,6 +59,37 @@ def test_what_may_be_secret_or_data_is_masked(text: str, expected: str) -> None:
 )
 def test_what_tells_of_the_fault_stays(text: str) -> None:
     assert masked(text) == text
+
+
+FIELDS = {
+    "message": "no user 'Smith'",
+    "progress": 0.5,
+    "sub_jobs": [{"id": 1, "name": "save at Job.scala:7", "description": "select card from people"}],
+    "killed": {"password=a": 2, "password=b": 3},
+}
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        (VendorText.FULL, FIELDS),
+        (
+            VendorText.REDACTED,
+            {
+                "message": "no user '***'",
+                "progress": 0.5,
+                "sub_jobs": [{"id": 1, "name": "save at Job.scala:7"}],
+                "killed": {"password=***": 2, "password=******": 3},
+            },
+        ),
+        (
+            VendorText.OFF,
+            {"progress": 0.5, "sub_jobs": [{"id": 1}], "killed": {"password=***": 2, "password=******": 3}},
+        ),
+    ],
+)
+def test_a_statement_is_repeated_only_whole_and_a_number_always(how: VendorText, expected: dict[str, Any]) -> None:
+    assert repeated_fields(FIELDS, how) == expected
 
 
 @given(st.text(max_size=300))

@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from exporter.model.job import Job, JobKey
+from exporter.model.masking import VendorText
 from exporter.model.reason import Reason
 from exporter.model.record import Fault, Record, RunId
 from exporter.model.snapshot import Measure, Snapshot, State
@@ -43,6 +44,7 @@ class FakeExporter:
     time: float = NOW
     exposition: FakeExposition = field(default_factory=FakeExposition)
     may_reload: bool = False
+    vendor_text: VendorText = VendorText.REDACTED
 
     def sections(self, openmetrics: bool, names: frozenset[str]) -> list[list[bytes]]:
         """Return what the exposition does."""

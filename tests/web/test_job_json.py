@@ -11,8 +11,9 @@ from urllib.parse import quote
 import pytest
 
 from exporter.model.job import JobKey
+from exporter.model.masking import VendorText
 from exporter.model.reason import Reason
-from exporter.model.record import Record
+from exporter.model.record import Fault, Record
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.services import registry
 from exporter.web.job_json import encoded, grouped, job_document
@@ -81,6 +82,26 @@ def test_what_is_too_old_to_be_shown_is_not_told() -> None:
     gone = ("state", "native_state", "progress", "start", "end", "run_id", "last_progress", "estimated_completion")
     assert {facts[name] for name in gone} == {None}
     assert (facts["stale"], facts["counts"], facts["last_poll"], facts["last_success"]) == (True, {}, NOW - 12, NOW)
+
+
+@pytest.mark.parametrize(
+    ("how", "text"), [(VendorText.OFF, None), (VendorText.REDACTED, "password=***"), (VendorText.FULL, "password=x1")]
+)
+async def test_the_vendors_text_is_repeated_as_the_configuration_allows(how: VendorText, text: str | None) -> None:
+    said = Fault(Reason.API, NOW, "the cloud refused the call", text="password=x1")
+    failed = Snapshot(State.FAILED, failure_code="DWS.5127", detail={"failed_detail": "password=x1"})
+    exporter = FakeExporter([Record(job(), failed, fault=said, failing=1, up=False)], vendor_text=how)
+    async with serving(exporter) as client:
+        listed = (await (await client.get("/api/v1/jobs")).json())["jobs"][0]
+        alone = await (await client.get("/api/v1/jobs/dli/nightly")).json()
+        pages = [await (await client.get(path)).text() for path in ("/", "/jobs/dli/nightly")]
+
+    for facts in (listed, alone):
+        assert (facts["error"]["text"], facts["complaint"], facts["detail"].get("failed_detail")) == (text,) * 3
+        assert facts["error"]["sentence"] == "the cloud refused the call"
+    for html in pages:
+        assert (text is not None and text in html) or "password" not in html
+        assert ("x1" in html) is (how is VendorText.FULL)
 
 
 def test_a_count_with_and_without_a_label_is_one_group() -> None:

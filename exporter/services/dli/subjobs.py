@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from exporter.model.errors import first_line
+from exporter.model.masking import masked
 from exporter.model.measures import MeasureFamily, Work
 from exporter.model.snapshot import Measure, Rows
 from exporter.services import json_fields
@@ -188,7 +189,10 @@ def _killed(subjobs: list[Subjob]) -> dict[Measure, float]:
             name, before = reason[:REASON_LENGTH], by_reason.get(reason[:REASON_LENGTH], 0)
             by_reason[name] = None if amount is None or before is None else before + amount
     said = sorted(((-amount, name) for name, amount in by_reason.items() if amount is not None))
-    counts = {Measure("killed_tasks", name): -amount for amount, name in said[:REASONS_SHOWN]}
+    counts: dict[Measure, float] = {}
+    for amount, reason in said[:REASONS_SHOWN]:
+        measure = Measure("killed_tasks", masked(reason))  # a reason may quote what it was that failed
+        counts[measure] = counts.get(measure, 0) - amount
     if rest := said[REASONS_SHOWN:]:
         other = Measure("killed_tasks", "other")
         counts[other] = counts.get(other, 0) - sum(amount for amount, _ in rest)
