@@ -3,22 +3,16 @@
 import asyncio
 import base64
 import binascii
-import ssl
 import time
-from asyncio.sslproto import SSLProtocol
 from collections.abc import Awaitable, Callable
-from ipaddress import ip_address
-from typing import Any, Final
+from typing import Any
 
 from aiohttp import web
 
 from exporter.config.web_file import RateLimit, WebConfig
 from exporter.web.passwords import BusyError, Passwords
+from exporter.web.tls import NamedClients, TlsConnection
 
-HANDSHAKE_WITHIN: Final = 10
-"""Seconds in which a client must have finished its part of the handshake."""
-GOODBYE_WITHIN: Final = 1
-"""Seconds in which a client must have answered the end of a connection."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -47,17 +41,8 @@ class Security:
             if config.tls is None:
                 return inner
             if config.allowed_sans is not None:
-                inner = _NamedClients(inner, config.allowed_sans)
-            # What asyncio itself makes of a connection when a server has one context for its whole life.
-            return SSLProtocol(
-                asyncio.get_running_loop(),
-                inner,
-                config.tls,
-                None,  # type: ignore[arg-type] # nobody waits for the handshake
-                server_side=True,
-                ssl_handshake_timeout=HANDSHAKE_WITHIN,
-                ssl_shutdown_timeout=GOODBYE_WITHIN,
-            )
+                inner = NamedClients(inner, config.allowed_sans)
+            return TlsConnection(inner, config.tls)
 
         return accept
 
@@ -126,33 +111,3 @@ class _Bucket:
             return False
         self._tokens -= 1
         return True
-
-
-class _NamedClients(asyncio.Protocol):
-    """Stands in for *inner* until the handshake is over, and ends the connection of a client of another name."""
-
-    def __init__(self, inner: asyncio.BaseProtocol, allowed: frozenset[str]) -> None:
-        self._inner = inner
-        self._allowed = allowed
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Hand over to *inner*, or end it: Python cannot refuse a name within the handshake."""
-        if not isinstance(transport, asyncio.Transport):
-            return
-        if self._allowed.isdisjoint(_names(transport.get_extra_info("ssl_object"))):
-            transport.abort()
-            return
-        transport.set_protocol(self._inner)
-        self._inner.connection_made(transport)
-
-
-def _names(connection: ssl.SSLObject) -> set[str]:
-    """Return the alternative names of the client's certificate, if it showed one that was verified."""
-    certificate: dict[str, Any] = connection.getpeercert() or {}
-    found = set()
-    for kind, value in certificate.get("subjectAltName", ()):
-        if kind == "IP Address":
-            found.add(str(ip_address(value.strip())))
-        elif kind in ("DNS", "email", "URI"):
-            found.add(value)
-    return found

@@ -124,6 +124,29 @@ def test_what_needs_a_restart_is_refused_by_name(config: Config) -> None:
         assert reload(address) == (400, {"mistakes": ["metrics.labels: another value needs a restart"]})
 
 
+def test_a_web_configuration_file_comes_into_force_with_the_settings_that_name_it(config: Config) -> None:
+    web = config.path.with_name("web.yml")
+    with serving("run", "--config", str(config.path)) as (_, address):
+        named = {"web": config.settings["web"] | {"config_file": "web.yml"}}
+        web.write_text("basic_auth_users: {joe: secret}")
+        config.write(config.jobs[:6], **named)
+        status, answer = reload(address)
+
+        assert (status, [each.partition(": ")[0] for each in answer["mistakes"]]) == (400, [f"{web}:1"])
+        assert "\nhuaweicloud_job_exporter_web_config" not in metrics(address)
+        assert fetch(f"{address}/-/healthy")[0] == 200
+
+        web.write_text("basic_auth_users: {joe: $2y$10$qRTBuFoULoYNA7AQ/F3ck.trZBPyjV64.oA4ZsSBCIWvXuvQlQTuu}")
+        assert reload(address)[0] == 200
+        assert fetch(f"{address}/-/healthy")[0] == 401
+        web.write_text("")
+        eventually(lambda: fetch(f"{address}/-/healthy")[0] == 200, "the change of the file alone is heeded")
+        assert own(address, "web_config_last_reload_successful") == 1
+        config.write(config.jobs[:6])
+        assert reload(address)[0] == 200
+        assert "\nhuaweicloud_job_exporter_web_config" not in metrics(address)
+
+
 def test_the_file_and_the_signal_reload_too_and_a_request_only_where_it_may(config: Config) -> None:
     config.settings["web"] = {"listen_address": "127.0.0.1:0"}
     config.write(config.jobs[:3])

@@ -10,12 +10,13 @@ from typing import Any
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
 from exporter.clock import SystemClock
 from exporter.config import load
 from exporter.config.web_file import WebConfig
 from exporter.metrics.telemetry import Telemetry
-from exporter.web import security as security_module
+from exporter.web import tls as tls_module
 from exporter.web.config_watch import ConfigWatch
 from exporter.web.security import Security
 from tests.web.certificates import Files, door, get, make
@@ -118,6 +119,25 @@ class TestTls:
 
         assert await status(files, text, files.trusting("client.pem")) == 0
 
+    @pytest.mark.parametrize(
+        ("certificate", "more", "why"),
+        [
+            (None, "", "PEER_DID_NOT_RETURN_A_CERTIFICATE"),
+            ("other.pem", "", "unable to get local issuer certificate"),
+            ("expired.pem", "", "certificate has expired"),
+            ("client.pem", "  client_allowed_sans: [one]\n", "the certificate has none of client_allowed_sans"),
+        ],
+    )
+    async def test_why_a_client_is_refused_is_in_the_log(
+        self, files: Files, certificate: str | None, more: str, why: str
+    ) -> None:
+        with capture_logs() as log:
+            assert await status(files, VERIFY + more, files.trusting(certificate)) == 0
+
+        refused = {"event": "connection refused", "client": "127.0.0.1", "error": why, "log_level": "debug"}
+        assert refused in log
+        assert [each for each in log if each != refused] == []
+
     async def test_an_old_version_is_refused_and_a_new_one_as_the_file_says(self, files: Files) -> None:
         old = files.trusting(maximum_version=ssl.TLSVersion.TLSv1_2)
 
@@ -178,7 +198,7 @@ class TestTls:
     async def test_a_client_that_never_finishes_its_handshake_is_cut_off_and_nobody_waits_for_it(
         self, files: Files, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(security_module, "HANDSHAKE_WITHIN", 1)
+        monkeypatch.setattr(tls_module, "HANDSHAKE_WITHIN", 1)
         async with door(files.read(PAIR)) as (address, _):
             port = int(address.rsplit(":", 1)[1])
             silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(50)]

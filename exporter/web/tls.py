@@ -1,0 +1,88 @@
+"""Connections by TLS: each has the context that is in force when it is accepted; the log tells why one is refused."""
+
+import asyncio
+import ssl
+from asyncio.sslproto import SSLProtocol
+from contextlib import suppress
+from ipaddress import ip_address
+from typing import Any, Final
+
+import structlog
+
+HANDSHAKE_WITHIN: Final = 10
+"""Seconds in which a client must have finished its part of the handshake."""
+GOODBYE_WITHIN: Final = 1
+"""Seconds in which a client must have answered the end of a connection."""
+
+
+class TlsConnection(SSLProtocol):
+    """What asyncio itself makes of a connection, there with one context for the whole life of a server."""
+
+    def __init__(self, inner: asyncio.BaseProtocol, context: ssl.SSLContext) -> None:
+        loop = asyncio.get_running_loop()
+        self._client = ""
+        outcome = loop.create_future()
+        outcome.add_done_callback(self._report)
+        super().__init__(
+            loop,
+            inner,
+            context,
+            outcome,
+            server_side=True,
+            ssl_handshake_timeout=HANDSHAKE_WITHIN,
+            ssl_shutdown_timeout=GOODBYE_WITHIN,
+        )
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin the handshake."""
+        self._client = client_of(transport)
+        super().connection_made(transport)
+
+    def _report(self, outcome: asyncio.Future[None]) -> None:
+        """Log why there is no connection: the client is closed on without a word, so nothing else says it."""
+        error = None if outcome.cancelled() else outcome.exception()
+        if error is not None:
+            why = getattr(error, "verify_message", None) or getattr(error, "reason", None) or str(error)
+            _refused(self._client, str(why) or type(error).__name__)
+
+
+class NamedClients(asyncio.Protocol):
+    """Stands in for *inner* until the handshake is over, and ends the connection of a client of another name."""
+
+    def __init__(self, inner: asyncio.BaseProtocol, allowed: frozenset[str]) -> None:
+        self._inner = inner
+        self._allowed = allowed
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Hand over to *inner*, or end it: Python cannot refuse a name within the handshake."""
+        if not isinstance(transport, asyncio.Transport):
+            return
+        if self._allowed.isdisjoint(_names(transport.get_extra_info("ssl_object"))):
+            _refused(client_of(transport), "the certificate has none of client_allowed_sans")
+            transport.abort()
+            return
+        transport.set_protocol(self._inner)
+        self._inner.connection_made(transport)
+
+
+def client_of(transport: asyncio.BaseTransport) -> str:
+    """Return the address of whoever connects; empty for a socket that is a file."""
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, tuple) else ""
+
+
+def _refused(client: str, why: str) -> None:
+    structlog.get_logger().debug("connection refused", client=client, error=why)
+
+
+def _names(connection: ssl.SSLObject) -> set[str]:
+    """Return the alternative names of the client's certificate, if it showed one that was verified."""
+    certificate: dict[str, Any] = connection.getpeercert() or {}
+    found = set()
+    for kind, value in certificate.get("subjectAltName", ()):
+        if kind == "IP Address":
+            with suppress(ValueError):  # the library writes "<invalid>" for what is none
+                found.add(str(ip_address(value.strip())))
+        elif kind in ("DNS", "email", "URI"):
+            found.add(value)
+    return found
