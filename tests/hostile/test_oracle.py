@@ -110,6 +110,26 @@ def test_a_run_that_ended_after_first_sight_and_does_not_count_is_missed() -> No
     ]
 
 
+def test_a_run_that_the_exporter_says_it_misses_is_not_asked_for() -> None:
+    judge = oracle()
+    judge.look(shown(NOW - 61, last_poll_timestamp_seconds=NOW - 62))
+    later = shown(runs_total__succeeded=0, runs_rows_written_total=0)
+    labels: Labels = (("project", "hostile"), ("service", "cdm"))
+
+    samples = {**later.samples, ("huaweicloud_job_exporter_history_runs_missed_total", labels): 1.0}
+
+    assert judge.missing(Scrape(NOW, 0.0, 200, samples)) == []
+
+
+def test_values_may_be_older_while_intervals_are_longer_than_configured() -> None:
+    labels: Labels = (("project", "hostile"),)
+    name = "huaweicloud_job_exporter_poll_interval_stretch_ratio"
+    old = shown(last_poll_timestamp_seconds=NOW - 22, progress_ratio=0.18)
+
+    assert any("progress_ratio 0.18" in each for each in oracle().look(old))
+    assert oracle().look(Scrape(NOW, 0.0, 200, {**old.samples, (name, labels): 2.0})) == []
+
+
 def test_values_that_are_older_than_their_age_allows_are_wrong() -> None:
     """The first run, as it was, long after the second began: it should be gone, or marked by `up`."""
     scrape = parsed(
