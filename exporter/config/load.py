@@ -87,7 +87,7 @@ def _web(root: MappingNode) -> tuple[WebConfig, Sequence[str]]:
     if not isinstance(named, Text) or not named or "\0" in named:
         return WebConfig(), ()
     try:
-        return web_file.read(files.path(named)), ()
+        return web_file.read_web_config(files.path(named)), ()
     except SettingsError as error:
         return WebConfig(), error.mistakes
 

@@ -31,9 +31,9 @@ _HEADERS: Final[Mapping[str, tuple[str, ...]]] = {
     "Content-Security-Policy": (),
 }
 """The headers that may be set, and the values that each may have; nothing is any value."""
-TLS: Final = "tls_server_config"
-HTTP: Final = "http_server_config"
-FILES: Final = ("cert_file", "key_file", "client_ca_file")
+_TLS: Final = "tls_server_config"
+_HTTP: Final = "http_server_config"
+_FILES: Final = ("cert_file", "key_file", "client_ca_file")
 _LETTERS: Final = "./" + string.ascii_uppercase + string.ascii_lowercase + string.digits
 """The digits of bcrypt's base 64."""
 _SALT_ENDS: Final = 28
@@ -104,7 +104,7 @@ class WebConfig:
     """What tells the file, with the files that it names, from any other content of them."""
 
 
-def read(path: Path) -> WebConfig:
+def read_web_config(path: Path) -> WebConfig:
     """Return what the file says; raises :class:`SettingsError` with every mistake. Call it in a thread."""
     seen = fingerprint(path)  # before it is read: what changes meanwhile is to be noticed
     place = _start(path)
@@ -118,7 +118,7 @@ def read(path: Path) -> WebConfig:
     if root is None:
         root = MappingNode(place)
     if not isinstance(root, MappingNode):
-        what = f'expected a mapping of settings at the top level, for example "{TLS}:"'
+        what = f'expected a mapping of settings at the top level, for example "{_TLS}:"'
         raise SettingsError(lines([*mistakes, Mistake(root.place, (), what)]))
     found = None
     try:
@@ -142,8 +142,8 @@ def fingerprint(path: Path) -> bytes:
     except (OSError, yaml_reader.YamlError) as error:
         digest.update(repr(error).encode())
         return digest.digest()
-    table = root.table(TLS) if isinstance(root, MappingNode) else MappingNode(_start(path))
-    for key in FILES:
+    table = root.table(_TLS) if isinstance(root, MappingNode) else MappingNode(_start(path))
+    for key in _FILES:
         try:
             named = table.get(key)
             digest.update(files.read_file(files.path(named)) if isinstance(named, Text) else b"")
@@ -160,13 +160,13 @@ def _start(path: Path) -> SourcePosition:
 def _checked(root: MappingNode, mistakes: list[Mistake]) -> WebConfig:
     """Return what is of use, and add to *mistakes*; raises ``ValidationError`` and :class:`TlsError`."""
     mistakes += without_halves(root)
-    table = web_tls.without_blanks(root.table(TLS))
-    if isinstance(root.get(TLS), MappingNode):
-        root[TLS] = table
+    table = web_tls.without_blanks(root.table(_TLS))
+    if isinstance(root.get(_TLS), MappingNode):
+        root[_TLS] = table
     mistakes += [_at(root, key, sentence) for key, sentence in web_tls.combined_wrongly(table)]
-    for name, node in root.table(HTTP).table("headers").items():
+    for name, node in root.table(_HTTP).table("headers").items():
         if isinstance(node, Text) and (sentence := _header(name, node)) is not None:
-            path = (HTTP, "headers", name)
+            path = (_HTTP, "headers", name)
             mistakes.append(Mistake(place_of(root, path), path, sentence))
     said = _File.model_validate(dict(root))
     tls, sans = said.tls_server_config, said.tls_server_config.client_allowed_sans
@@ -183,11 +183,11 @@ def _checked(root: MappingNode, mistakes: list[Mistake]) -> WebConfig:
 def _warnings(said: _File, table: MappingNode) -> Iterator[str]:
     tls = said.tls_server_config
     if table and not web_tls.enabled(table):
-        yield f"{TLS}: nothing in it turns TLS on; set cert_file and key_file"
+        yield f"{_TLS}: nothing in it turns TLS on; set cert_file and key_file"
     if tls.client_auth_type in web_tls.VERIFIED and not (tls.client_ca or tls.client_ca_file):
-        yield f"{TLS}: without client_ca_file no client certificate is accepted, of public authorities neither"
+        yield f"{_TLS}: without client_ca_file no client certificate is accepted, of public authorities neither"
     if tls.client_auth_type is ClientAuth.REQUEST:
-        yield f"{TLS}: RequestClientCert verifies nothing; anybody may connect"
+        yield f"{_TLS}: RequestClientCert verifies nothing; anybody may connect"
     if said.basic_auth_users and not web_tls.enabled(table):
         yield "basic_auth_users: without TLS passwords can be read on the way"
     if said.rate_limit.interval and not said.rate_limit.burst:
@@ -195,5 +195,5 @@ def _warnings(said: _File, table: MappingNode) -> Iterator[str]:
 
 
 def _at(root: MappingNode, key: str, sentence: str) -> Mistake:
-    path = (TLS, key) if key else (TLS,)
+    path = (_TLS, key) if key else (_TLS,)
     return Mistake(place_of(root, path), path, sentence)

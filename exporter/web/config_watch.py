@@ -52,7 +52,7 @@ class ConfigWatch:
 
     async def _read(self, path: Path, now: bytes) -> None:
         try:
-            config = await asyncio.to_thread(web_file.read, path)
+            config = await asyncio.to_thread(web_file.read_web_config, path)
         except SettingsError as error:
             if path == self._path:
                 self._tried = now

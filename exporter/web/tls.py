@@ -35,7 +35,7 @@ class TlsConnection(SSLProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the handshake."""
-        self._client = client_of(transport)
+        self._client = _client_of(transport)
         super().connection_made(transport)
 
     def _report(self, outcome: asyncio.Future[None]) -> None:
@@ -58,14 +58,14 @@ class NamedClients(asyncio.Protocol):
         if not isinstance(transport, asyncio.Transport):
             return
         if self._allowed.isdisjoint(_names(transport.get_extra_info("ssl_object"))):
-            _refused(client_of(transport), "the certificate has none of client_allowed_sans")
+            _refused(_client_of(transport), "the certificate has none of client_allowed_sans")
             transport.abort()
             return
         transport.set_protocol(self._inner)
         self._inner.connection_made(transport)
 
 
-def client_of(transport: asyncio.BaseTransport) -> str:
+def _client_of(transport: asyncio.BaseTransport) -> str:
     """Return the address of whoever connects; empty for a socket that is a file."""
     peer = transport.get_extra_info("peername")
     return str(peer[0]) if isinstance(peer, tuple) else ""

@@ -13,7 +13,7 @@ import aiohttp
 import trustme
 
 from exporter.config.settings import Web
-from exporter.config.web_file import WebConfig, read
+from exporter.config.web_file import WebConfig, read_web_config
 from exporter.web.listener import served
 from exporter.web.security import Security
 from exporter.web.server import make_app
@@ -64,7 +64,7 @@ class Files:
 
     def read(self, text: str) -> WebConfig:
         """Write a web configuration file and read it."""
-        return read(self.write(text))
+        return read_web_config(self.write(text))
 
 
 def make(folder: Path) -> Files:

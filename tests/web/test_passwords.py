@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from exporter.config.web_file import WebConfig, read
+from exporter.config.web_file import WebConfig, read_web_config
 from exporter.web import passwords
 from exporter.web.passwords import MOST_WAITING, NOBODY, OF_ONE_ADDRESS, REMEMBERED, BusyError, Passwords
 from tests.web.certificates import door, get
@@ -249,7 +249,7 @@ async def test_a_hash_whose_salt_has_bits_to_spare_is_taken_as_others_take_it(tm
     whole = bcrypt.hashpw(b"right", b"$2b$04$" + b"." * 21 + b"O").decode()
     file = tmp_path / "web.yml"
     file.write_text(f"basic_auth_users: {{joe: '{whole[:28]}{last}{whole[29:]}'}}")
-    async with door(read(file)) as (address, _):
+    async with door(read_web_config(file)) as (address, _):
         assert (await get(address, user="joe", password="right"))[0] == 200
         assert (await get(address, user="joe", password="wrong"))[0] == 401
 

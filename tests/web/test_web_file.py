@@ -11,7 +11,7 @@ import trustme
 
 from exporter.cli import main
 from exporter.config import load
-from exporter.config.web_file import fingerprint, read
+from exporter.config.web_file import fingerprint, read_web_config
 from exporter.config.web_tls import CIPHERS, CURVES
 from exporter.model.errors import SettingsError
 from tests.web.certificates import Files, make
@@ -311,7 +311,7 @@ def test_check_and_run_tell_the_mistakes_of_the_file_beside_their_own(
 
 def test_a_file_that_is_not_there_is_told(files: Files) -> None:
     with pytest.raises(SettingsError, match=r"none\.yml: there is no such file; mount it or correct web\.config_file"):
-        read(files.folder / "none.yml")
+        read_web_config(files.folder / "none.yml")
 
 
 @pytest.mark.parametrize(
@@ -345,7 +345,7 @@ def test_inline_texts_serve_as_files_do_and_files_win(files: Files) -> None:
 def test_the_fingerprint_tells_every_file_from_what_it_was(files: Files) -> None:
     path = files.write(PAIR + "  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: client_ca.pem\n")
     seen = {fingerprint(path)}
-    assert read(path).fingerprint in seen
+    assert read_web_config(path).fingerprint in seen
     for name in ("server.crt", "server.key", "client_ca.pem"):
         before = (files.folder / name).read_bytes()
         (files.folder / name).unlink()
