@@ -30,7 +30,7 @@ def test_check_prints_what_the_page_shows(output: int, jobs: int, poll: str, cod
     assert "  # and so on to table-500\n" in YAML[0]
     entries = [first.replace("table-1}", f"table-{number}}}") for number in range(1, jobs + 1)]
     if code:  # each in a cluster of its own
-        entries = [each.replace("e7af1fac", f"{number}-") for number, each in enumerate(entries)]
+        entries = [each.replace("e7af1fac", f"{number:08x}") for number, each in enumerate(entries)]
     path.write_text(YAML[0].replace(first, "".join(entries)) + poll)
 
     done = exporter("check", "--config", str(path))
