@@ -26,6 +26,8 @@ LONG = {"throttled", "unauthorized_for_a_while"}
 
 HIDING = {"shifting_pages", "unreadable_row"}
 """These keep a run from a list that is well otherwise: nobody can know it before the next."""
+HIDDEN_FOR = 60.0
+"""Seconds: what they hide at the first look is newer than the newest run that was known then, and counts."""
 RARE = {"reset_after_accept", "short_pages", "history_cut", "older_submission", "only_what_must_be", "shifting_pages"}
 """These concern calls that are few, or happen before there is a call to be counted."""
 
@@ -64,7 +66,7 @@ async def _watched(clouds: Clouds, folder: Path) -> dict[str, Outcome]:
                 prefix=f"{name}.",
                 project=name,
                 list_age=90.0 if name in LONG else 30.0 if name in HIDING else 6.0,
-                began=exporter.began,
+                began=exporter.began - (HIDDEN_FOR if name in HIDING else 0),
             )
             for name, cloud in clouds.each.items()
         }
