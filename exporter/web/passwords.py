@@ -102,5 +102,4 @@ class Passwords:
 def _matches(password: bytes, hashed: bytes) -> bool:
     import bcrypt  # its library is loaded only where there are users
 
-    found: bool = bcrypt.checkpw(password, hashed)
-    return found
+    return bcrypt.checkpw(password, hashed)

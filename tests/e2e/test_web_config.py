@@ -18,7 +18,6 @@ from tests.web.certificates import Files, make
 
 NAME = "huaweicloud-job-exporter"
 PAGE = (ROOT / "docs/security.md").read_text()
-pytest.importorskip("bcrypt", reason="needs bcrypt, as requirements/dev.txt has it: make lint installs it")
 
 
 def block(first_line: str) -> str:

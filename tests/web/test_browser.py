@@ -84,7 +84,6 @@ async def test_a_job_opens_by_its_link() -> None:
 
 
 async def test_the_page_works_by_tls_for_a_user_with_a_client_certificate(tmp_path: Path) -> None:
-    pytest.importorskip("bcrypt", reason="needs bcrypt, as requirements/dev.txt has it: make lint installs it")
     files, complaints = make(tmp_path), list[str]()
     config = files.read(
         "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n  client_ca_file: client_ca.pem\n"

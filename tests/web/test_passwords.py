@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import bcrypt
 import pytest
 
 from exporter.config.web_file import WebConfig, read_web_config
@@ -16,12 +17,9 @@ from exporter.web import passwords
 from exporter.web.passwords import MOST_WAITING, NOBODY, OF_ONE_ADDRESS, REMEMBERED, BusyError, Passwords
 from tests.web.certificates import door, get
 
-bcrypt = pytest.importorskip("bcrypt", reason="needs bcrypt, as requirements/dev.txt has it: make lint installs it")
-
 
 def hashed(password: str) -> bytes:
-    found: bytes = bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).replace(b"$2b$", b"$2y$")
-    return found
+    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).replace(b"$2b$", b"$2y$")
 
 
 USERS = {b"alice": hashed("alice123"), b"bob:x": hashed("b"), "zoë".encode(): hashed("pässword: with ü")}
@@ -44,8 +42,7 @@ class Checks:
         self.costs.add(wanted[4:6])
         assert self.open.wait(60)
         self.at_once -= 1
-        found: bool = bcrypt.checkpw(password, wanted)
-        return found
+        return bcrypt.checkpw(password, wanted)
 
 
 @pytest.fixture
