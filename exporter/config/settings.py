@@ -108,7 +108,8 @@ class Poll(Section):
         description="Time between two polls of a job that waits, or ended and may run again (a duration).",
     )
     list_interval: types.Interval = Field(
-        default=45.0, description="Time between two list calls, which tell many jobs at once (a duration)."
+        default=45.0,
+        description="Time from one reading of a list, which tells many jobs at once, to the next (a duration).",
     )
     timeout: types.Timeout = Field(
         default=10.0, description="Time that one call may take, its whole answer included (a duration)."
@@ -121,8 +122,8 @@ class Poll(Section):
     )
     retention: types.Duration = Field(
         default=86400.0,
-        description="Time that the newest run of a name which a rule found is kept once it ended, if no other follows; "
-        "one that failed for at least a day (a duration).",
+        description="How long a DLI job that a rule found stays after its end, unless the next run of its name comes "
+        "first; at least a day if it failed (a duration). What the journal has of jobs that are gone stays as long.",
     )
 
     @field_validator("stale_after")

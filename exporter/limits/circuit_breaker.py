@@ -41,8 +41,8 @@ class Permit(NamedTuple):
     """The right to make one call."""
 
     epoch: int
-    """Between two changes of a circuit, no two circuits have the same; what a call of an earlier one met says
-    nothing of now."""
+    """Number of the circuit's phase, unique over all circuits: it changes with the state. The outcome of a call of an
+    earlier phase is ignored."""
     alone: bool
     """Whether it goes before one was accepted."""
     probe: bool = False

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, TypeAlias
 from exporter.limits.circuit_breaker import CircuitBreaker, Permit
 from exporter.model.units import LONGEST_WAIT, THROTTLE_WAIT
 
-BucketKey: TypeAlias = Hashable
+Caller: TypeAlias = Hashable
 """What waits for a call: a job's key, or whatever else makes calls. Keys are never compared."""
 LOWERED: Final = 0.5
 """What is left of the rate after a refusal: enough for another tool that takes as much as we do."""
@@ -30,10 +30,10 @@ NOISE: Final = 1e-8
 
 
 class Start(NamedTuple):
-    """A poll that may start."""
+    """A call of a poll, list or history that may leave now."""
 
     due: float
-    key: BucketKey
+    key: Caller
     permit: Permit
     """The right to make its call."""
     circuit: CircuitBreaker
@@ -58,7 +58,7 @@ class Budget:
         self._last = began + self._tolerance - max(0.0, self._gap - 60)
         self._paused_until = self._settled = float("-inf")
         self._share = 1.0
-        self._waiting: dict[CircuitBreaker, list[tuple[float, float, int, BucketKey]]] = {}
+        self._waiting: dict[CircuitBreaker, list[tuple[float, float, int, Caller]]] = {}
         self._serial = count()
 
     def configure(self, rate: float) -> None:
@@ -69,7 +69,7 @@ class Budget:
         self._gap = 60 / steady * (1 + 1e-9)  # never short of it by rounding
         self._tolerance = (burst - 1) * self._gap
 
-    def wait_for(self, key: BucketKey, due: float, deadline: float, circuit: CircuitBreaker) -> None:
+    def wait_for(self, key: Caller, due: float, deadline: float, circuit: CircuitBreaker) -> None:
         """Queue a job; *circuit* is that of its identity, because projects of one user share a bucket."""
         heapq.heappush(self._waiting.setdefault(circuit, []), (deadline, due, next(self._serial), key))
 
@@ -95,22 +95,22 @@ class Budget:
     def _deadline(self, circuit: CircuitBreaker) -> tuple[float, float]:
         return self._waiting[circuit][0][:2]
 
-    def give_up(self, circuit: CircuitBreaker) -> Iterator[BucketKey]:
+    def give_up(self, circuit: CircuitBreaker) -> Iterator[Caller]:
         """Take out and yield the jobs that wait for *circuit*, without a call."""
         for _, _, _, key in sorted(self._waiting.pop(circuit, ())):
             yield key
 
-    def give_up_all(self) -> Iterator[BucketKey]:
+    def give_up_all(self) -> Iterator[Caller]:
         """Remove and yield every waiting key, without a call."""
         for circuit in list(self._waiting):
             yield from self.give_up(circuit)
 
-    def waiting(self) -> Iterator[BucketKey]:
+    def waiting(self) -> Iterator[Caller]:
         """Yield every waiting key."""
         for waiting in self._waiting.values():
             yield from (each[-1] for each in waiting)
 
-    def forget(self, keys: Collection[BucketKey]) -> None:
+    def forget(self, keys: Collection[Caller]) -> None:
         """Remove some keys from the queue."""
         for circuit, waiting in self._waiting.items():
             self._waiting[circuit] = [each for each in waiting if each[-1] not in keys]
@@ -171,7 +171,7 @@ class Limiter:
         self._budgets: dict[Hashable, Budget] = {}
 
     def wait_for(
-        self, bucket: Hashable, rate: float, key: BucketKey, due: float, deadline: float, circuit: CircuitBreaker
+        self, bucket: Hashable, rate: float, key: Caller, due: float, deadline: float, circuit: CircuitBreaker
     ) -> None:
         """Queue a job; *rate* is the bucket's as configured now, in calls a second, *circuit* its circuit breaker."""
         budget = self._budgets.get(bucket)
@@ -212,21 +212,21 @@ class Limiter:
             return None
         return min((budget.ready_in(now) for budget in self._open()), default=None)
 
-    def turn_away(self, circuit: CircuitBreaker) -> Iterator[BucketKey]:
+    def turn_away(self, circuit: CircuitBreaker) -> Iterator[Caller]:
         """Take out and yield the jobs that wait for a call through *circuit*."""
         for budget in self._budgets.values():
             yield from budget.give_up(circuit)
 
-    def turn_all_away(self) -> Iterator[BucketKey]:
+    def turn_all_away(self) -> Iterator[Caller]:
         """Remove and yield every waiting key."""
         for budget in self._budgets.values():
             yield from budget.give_up_all()
 
-    def waiting(self) -> set[BucketKey]:
+    def waiting(self) -> set[Caller]:
         """Return every waiting key."""
         return {key for budget in self._budgets.values() for key in budget.waiting()}
 
-    def forget(self, keys: Collection[BucketKey]) -> None:
+    def forget(self, keys: Collection[Caller]) -> None:
         """Remove some keys from the queues of all budgets."""
         for budget in self._budgets.values():
             budget.forget(keys)

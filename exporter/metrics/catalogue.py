@@ -46,8 +46,7 @@ _FAMILIES: Final = (
     Family(
         PREFIX + "poll_failures_total",
         "counter",
-        "Polls of this job that failed, by reason; while calls are paused every turn counts as auth, though no call is"
-        " made",
+        "Polls of this job that failed, by reason; polls that are skipped while calls are paused are not among them",
         failures,
         ("reason",),
     ),

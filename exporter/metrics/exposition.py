@@ -37,24 +37,24 @@ class _Blocks:
 
     def empty(self, slot: int) -> bool:
         """Whether the slot holds nothing."""
-        _number, at = divmod(slot, BLOCK)
-        if _number >= len(self._ends) or (ends := self._ends[_number]) is None:
+        block, at = divmod(slot, BLOCK)
+        if block >= len(self._ends) or (ends := self._ends[block]) is None:
             return True
         return ends[at] == (ends[at - 1] if at else 0)
 
     def put(self, slot: int, chunk: bytes) -> None:
         """Put *chunk* in the place of what the slot holds."""
-        _number, at = divmod(slot, BLOCK)
-        while len(self.texts) <= _number:
+        block, at = divmod(slot, BLOCK)
+        while len(self.texts) <= block:
             self.texts.append(b"")
             self._ends.append(None)
-        text, ends = self.texts[_number], self._ends[_number]
+        text, ends = self.texts[block], self._ends[block]
         if ends is None:
-            ends = self._ends[_number] = array("I", bytes(4 * BLOCK))
+            ends = self._ends[block] = array("I", bytes(4 * BLOCK))
         start, end = ends[at - 1] if at else 0, ends[at]
         if text[start:end] == chunk:
             return
-        self.texts[_number] = b"".join((text[:start], chunk, text[end:]))
+        self.texts[block] = b"".join((text[:start], chunk, text[end:]))
         if grown := len(chunk) - (end - start):
             for later in range(at, BLOCK):
                 ends[later] += grown

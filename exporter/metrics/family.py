@@ -80,7 +80,7 @@ def failures(record: Record) -> Samples:
     if not record.failures:
         return _UNFAILED
     zeros = dict.fromkeys(ALWAYS_COUNTED, 0)
-    return (((reason.value,), count_family) for reason, count_family in {**zeros, **record.failures}.items())
+    return (((reason.value,), number) for reason, number in {**zeros, **record.failures}.items())
 
 
 def states(record: Record) -> Samples:

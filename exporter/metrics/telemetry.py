@@ -76,7 +76,7 @@ class Telemetry:
         )
         self.job_files = self._gauge(
             "job_file_last_read_successful",
-            "1 if a job file was read as it is now, 0 if the jobs of its last good content count instead, or none",
+            "1 if a job file was read as it is now, 0 if it has a mistake; the jobs of its last good content stay",
             "file",
         )
         self._service = service
@@ -171,8 +171,8 @@ class Telemetry:
         )
         self.history_missed = self._counter(
             "history_runs_missed",
-            "Runs that may be in no counter, at most: a job's history told of them and did not give them, or their rows"
-            " cannot be read; 1 for a history that is cut short and tells no total, or a run that was replaced unseen",
+            "Upper bound of runs that no counter has: in the total of a job's history but not in its rows, in rows that"
+            " cannot be read, or replaced before their end was seen; 1 for a history that is cut and has no total",
             service,
             "project",
         )

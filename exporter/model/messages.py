@@ -41,7 +41,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def _one_letter_apart(word: str, name: str) -> bool:
-    """Whether the two differ in one letter: too little is the same of short words for :data:`ALIKE`."""
+    """Whether the two differ in one letter: too little is the same of short words for :data:`_ALIKE`."""
     return len(word) == len(name) and sum(ours != theirs for ours, theirs in zip(word, name, strict=True)) == 1
 
 

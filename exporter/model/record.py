@@ -51,7 +51,7 @@ class Record:
     ended_at: float | None = None
     """When the newest run was first seen ended, in Unix seconds."""
     final: bool = False
-    """A run that ended, was confirmed, and is never asked for again."""
+    """A run that ended and was confirmed. A job that was deleted after its run is final too, but still asked for."""
     fault: Fault | None = None
     """The last failed poll, while the one after it has not worked."""
     failing: int = 0

@@ -111,8 +111,7 @@ class Ledger:
     """The run up to which nothing is left to count but what is open; ``None`` before the first poll that worked, and
     without a name if there was no run then."""
     beyond: tuple[RunId, ...] = ()
-    """Other runs that are known: newer ones, while between them and the floor there may be some that are not, and those
-    that nothing puts in order."""
+    """Known runs above the floor: there may be unknown runs between them and it, or nothing puts them in order."""
     open: tuple[RunId, ...] = ()
     """Known runs whose end is still to be counted."""
     owed: tuple[Owed, ...] = ()

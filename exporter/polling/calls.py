@@ -13,7 +13,7 @@ from exporter.cloud.project import Project
 from exporter.cloud.projects import Bucket, Projects
 from exporter.limits.breakers import Breakers
 from exporter.limits.circuit_breaker import Decision, Permit
-from exporter.limits.rate_limiter import BucketKey, Limiter, Start
+from exporter.limits.rate_limiter import Caller, Limiter, Start
 from exporter.model.errors import PollError
 from exporter.model.job import JobKey
 from exporter.model.reason import Reason
@@ -113,7 +113,7 @@ class Calls:
     async def make(
         self, start: Start, project: str, limit: str, work: Callable[[], Awaitable[_T]], *, poll: bool = False
     ) -> _T:
-        """Make the one call that *permit* allows, take over what its outcome tells, and give the permit back.
+        """Make the one call that *start* allows, take over what its outcome tells, and give the permit back.
 
         Raises :class:`PollError`: the call's own, or why all calls of the project are paused by it.
         """
@@ -173,7 +173,7 @@ class Calls:
         """Whether *error* is that calls of the project are paused, which the log tells for all of them at once."""
         return error is self._breakers.of(project).why
 
-    def _turn_away(self, waiting: BucketKey, why: PollError) -> None:
+    def _turn_away(self, waiting: Caller, why: PollError) -> None:
         if isinstance(waiting, PendingCall):
             if not waiting.granted.done():
                 waiting.granted.set_exception(why)
@@ -181,7 +181,7 @@ class Calls:
             self.tries.pop(waiting, None)
             self._results.paused(waiting, why)
 
-    def _each(self, taken_out: Iterable[BucketKey], handle: Callable[[BucketKey], None]) -> None:
+    def _each(self, taken_out: Iterable[Caller], handle: Callable[[Caller], None]) -> None:
         """Handle what was accepted out of the limiter; after a crash none of the rest is lost."""
         left = list(taken_out)[::-1]
         try:
@@ -200,7 +200,7 @@ class Calls:
         if not turn.granted.done():
             turn.granted.set_exception(PollError(Reason.INTERNAL, "the exporter failed to make a call"))
 
-    def fail_lost(self, waiting: Collection[BucketKey]) -> None:
+    def fail_lost(self, waiting: Collection[Caller]) -> None:
         """Fail each call that nothing will ever grant; *waiting* is what the limiter knows of."""
         for turn in self._turns - set(waiting):
             self.crashed(turn)
@@ -229,7 +229,7 @@ class Calls:
             raise why
 
     def queue(
-        self, waiting: BucketKey, project: str, bucket: Bucket, rate: float, due: float, deadline: float
+        self, waiting: Caller, project: str, bucket: Bucket, rate: float, due: float, deadline: float
     ) -> PollError | None:
         """Have a call wait for its permit, unless calls of the project are paused: return why they are."""
         breaker = self._breakers.of(project)
@@ -244,7 +244,7 @@ class Calls:
             return  # a reload that changes other projects costs no call its place in the queue
         self._each(self._limiter.turn_all_away(), self._wait_anew)
 
-    def _wait_anew(self, waiting: BucketKey) -> None:
+    def _wait_anew(self, waiting: Caller) -> None:
         if isinstance(waiting, JobKey):
             self._results.again(waiting)
         elif isinstance(waiting, PendingCall) and not waiting.granted.done():

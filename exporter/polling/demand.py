@@ -38,7 +38,7 @@ class Need(NamedTuple):
     patience: float
     """Seconds for which a poll may wait for its call, by which the more urgent go first."""
     counted: float | None
-    """The interval that is counted: none for a job that needs no polls of its own."""
+    """The interval by which the job counts in the demand; ``None`` if it is final or a list tells enough of it."""
 
 
 class Demand:

@@ -15,7 +15,6 @@ from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import PollError
 from exporter.model.job import Job, JobKey
-from exporter.model.reason import Reason
 from exporter.model.record import Record
 from exporter.polling import schedule
 from exporter.polling.calls import Calls
@@ -25,6 +24,7 @@ from exporter.polling.replaced_runs import ReplacedRuns
 from exporter.polling.results import Results
 from exporter.runs import accounting, run_history
 from exporter.services.adapter import Adapter
+from exporter.services.paging import HOPELESS
 from exporter.supervise import survive
 
 
@@ -87,7 +87,7 @@ class HistoryReader:
             found = await run_history.read_history(adapter.past, job, project_id, record.ledger, ask)
         except PollError as error:
             self._log.debug("history failed", **job.names, reason=error.reason.value, error=error.sentence)
-            if error.reason not in {Reason.AUTH, Reason.THROTTLED}:  # these are logged for all calls alike
+            if error.reason not in HOPELESS:  # these are logged for all calls alike
                 self.outages.failed(job, error)
             return
         self._results.looked_back(job.key, found.runs)

@@ -3,8 +3,8 @@
 A list counts as a poll of a job that does not run. Of one that runs it tells neither the progress nor, in some
 services, which run it is; so that one is asked itself, at once if it just began, and the list only adds to its answer.
 Where the list does not tell which run it is, what it tells is shown until the job was asked itself, and nothing is
-counted by it. A job that was asked itself after a list told something is believed, as long as the list says the same:
-a job that was stopped may be a failed one to the list.
+counted by it. Where the job's own answer differs from the list, its own answer holds until the list changes: CDM's
+list, for example, shows a stopped job as failed.
 """
 
 from dataclasses import replace
@@ -117,8 +117,8 @@ def _lives(record: Record, answer: Snapshot, at: _When, *, news: bool) -> tuple[
         news = abs((answer.start or 0.0) - (known.start or 0.0)) > ROUNDED  # the first list is of another run
     if known is None or shown is None:
         first = record.listed_at is None or record.listed is not None
-        merged_record = replace(answer, unknown=()) if record.listed is not None else None  # not what it told before
-        return replace(record, listed=merged_record, listed_at=at.steady), first and record.fault is None
+        listed = replace(answer, unknown=()) if record.listed is not None else None  # not what it told before
+        return replace(record, listed=listed, listed_at=at.steady), first and record.fault is None
     if record.listed is None and known.state in LIVE_STATES and not news:
         return _added(record, known, answer, at), False
     moved = shown.state is not answer.state

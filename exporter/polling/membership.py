@@ -50,7 +50,7 @@ class Membership:
         self._left: dict[JobKey, tuple[Record, float]] = {}  # jobs that may come back, by when they went
 
     def apply(self, changes: Changes) -> set[JobKey]:
-        """Take over what changed; return the names whose polls under way, if any, count no more."""
+        """Take over what changed; return the jobs of which a poll that is still under way is to be ignored."""
         gone, new = set(changes.removed), list(changes.added)
         runs_next: list[tuple[Record, Job]] = []
         for job in changes.changed:

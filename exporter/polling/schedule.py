@@ -24,8 +24,8 @@ AUTH_WAIT: Final = 60.0
 """Seconds to wait at least after refused credentials: more than five failures in a row lock the key."""
 STALE_INTERVALS: Final = 3
 TOO_SOON: Final = 0.25
-"""The part of an interval that passes at least between a job's first two polls: the first come by place and not by
-phase, and would make half as many calls again in the first minutes."""
+"""The part of an interval that passes at least between a job's first two polls. First polls are spread in the order of
+registration and not by phase; without this gap the first minutes would have 1.5 times the calls."""
 SLACK: Final = 64
 """Times that count no more, of which so many may be kept in any case."""
 WAITED: Final = 5

@@ -24,8 +24,8 @@ from exporter.services.adapter import Adapter
 TRIES: Final = 10
 """Answers about a run that succeeded in which its counters are waited for: CDM may tell them later than the end."""
 KEPT: Final = 64
-"""Runs of one job that are remembered one by one, so that a journal stays small. If a history cannot be read for
-longer, what was between the oldest of them is given up: it is not counted, rather than counted twice."""
+"""Runs of one job that are remembered one by one, so that a journal stays small. With one more the oldest becomes the
+floor, and unknown runs below it are never counted: not counted, rather than counted twice."""
 
 
 def begun(adapter: Adapter) -> Ledger:

@@ -33,7 +33,7 @@ _PATIENCE: Final = 10.0
 
 
 class Journal:
-    """Keeps the ledgers of the board's jobs in the file *path*.
+    """Keeps the ledgers of the store's jobs in the file *path*.
 
     What it holds of a job that nothing registers any more is kept for *retention* seconds, so that a job which comes
     back goes on where it was, and the file does not grow for ever.

@@ -1,7 +1,6 @@
-"""Reading the history of a job as far back as its ledger needs: pure; who calls feeds the answers in.
+"""Reads the history of a job as far back as its ledger needs. Pure: it is handed *ask*, which makes a call.
 
-As in :mod:`exporter.services.paging`, the generator yields a request and is sent the body of its 200 answer. A failed
-call ends it: whoever asks begins anew another time, because meanwhile the history went on.
+A failed call ends the reading. The next one begins anew, because the history went on meanwhile.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Data Warehouse Service: tasks of a cluster (resize, restart, bind an address, ...).
+"""Data Warehouse Service: tasks of a cluster (start, stop, scale in, bind an address, ...).
 
 Source: DWS API reference, "Querying the Task Progress" (ListJobDetails), table 2: eight fields, all of them text, none
 marked mandatory. The words of ``status`` are the SDK's list; FAILED and ERROR are known from clients in use.

@@ -3,7 +3,7 @@
 A job that runs again stays for as long as the list has it: two readings in a row without it remove it. One that runs
 once stays, also when the list has it no more, until it was over for some time, or until the next run of its name. Where
 a list could not be read nothing is known to be gone; only a place that is off, and a job that its own call does not
-find either, is no longer asked for after that time.
+find either, is no longer asked for after ``poll.retention``.
 """
 
 from collections import Counter
