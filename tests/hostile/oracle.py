@@ -129,8 +129,14 @@ class Oracle:
             if known:
                 self._looked.setdefault(key, scrape.at)
             elif key not in self._looked:
-                # a list is taken over when all its pages are read: what it saw is older than what follows from it
-                self._unseen[key] = scrape.at - scrape.took - self.slack
+                self._unseen[key] = min(self._round_before(scrape, job), scrape.at - scrape.took - 0.5)
+
+    def _round_before(self, scrape: Scrape, job: Job) -> float:
+        """Return when the lists were last read without a job: the next reading began after that, and may take long."""
+        if job.service == "dws":
+            return scrape.at
+        name = f"{OWN}discovery_last_success_timestamp_seconds"
+        return scrape.value(name, service=job.service, project=self.project) or self.began
 
     @property
     def _age(self) -> float:

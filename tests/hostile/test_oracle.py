@@ -91,7 +91,8 @@ def test_a_run_that_counts_twice_is_wrong() -> None:
 
 def test_a_run_that_had_ended_at_first_sight_must_not_count() -> None:
     judge = oracle()
-    nothing: dict[tuple[str, Labels], float] = {}
+    read: Labels = (("project", "hostile"), ("service", "cdm"))
+    nothing = {("huaweicloud_job_exporter_discovery_last_success_timestamp_seconds", read): NOW - 51}
 
     judge.look(Scrape(NOW - 50, 0.0, 200, nothing))
 
