@@ -19,7 +19,6 @@ def dli(seed: int) -> dict[str, Any]:
     return {
         "is_success": True,
         "message": "",
-        "job_id": "3b0f6f57-6f1e-4f0e-9a55-0a9d3a2c7e11",
         "status": "RUNNING",
         "sub_job_id": count - 1,
         "progress": round(numbers.random(), 4),
@@ -58,7 +57,6 @@ def cdm(seed: int, *, running: bool) -> dict[str, Any]:
     files = numbers.randrange(1, 5000)
     submission: dict[str, Any] = {
         "isIncrementing": False,
-        "job-name": "mysql2dws",
         "submission-id": 41,
         "isStopingIncrement": "",
         "is-execute-auto": False,
@@ -97,7 +95,6 @@ def dws(seed: int) -> dict[str, Any]:
     return {
         "status": "RUNNING",
         "progress": f"{random.Random(seed).randrange(100)}%",
-        "job_id": "2c9080d08cc99d28018ccd139e942498",
         "job_name": "ecfClusterRestartJob",
         "begin_time": "2024-03-05T08:10:00",
         "end_time": None,
@@ -107,7 +104,10 @@ def dws(seed: int) -> dict[str, Any]:
 
 
 def files() -> dict[str, bytes]:
-    """Return every answer by the name of its file: the kind of job and the number of the variant."""
+    """Return every answer by the name of its file: the kind of job and the number of the variant.
+
+    None names its job, because all jobs of a kind get it: an answer that names another job is a failed poll.
+    """
     found: dict[str, Any] = {"dli-fixed": dli(1), "dli-list": DLI_LIST, "cdm-list": CDM_LIST}
     for seed in range(VARIANTS):
         found[f"dli-{seed}"] = dli(seed)
