@@ -84,6 +84,13 @@ def test_what_is_below_the_level_is_not_logged(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().err == ""
 
 
+def test_what_a_library_says_is_masked(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", "json")
+    logging.getLogger("aiohttp").warning("odd answer of https://etl:hunter2@proxy:3128/?token=abc")
+
+    assert json.loads(capsys.readouterr().err)["event"] == "odd answer of https://***@proxy:3128/?token=***"
+
+
 def test_a_librarys_exception_is_told_without_its_words(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "json")
     try:
