@@ -188,6 +188,26 @@ def test_a_job_that_runs_no_more_by_the_list_has_no_estimate() -> None:
     assert (record.may_end, after.may_end, ask) == (500, None, True)
 
 
+def test_a_list_that_is_surely_about_a_run_before_the_one_that_is_known_is_no_news() -> None:
+    known = own(registered("cdm"), Snapshot(State.RUNNING, run=RunId("2", 100.0), start=103.0), 110)
+    for old in (Snapshot(State.FAILED, start=20.0, end=90.0), Snapshot(State.RUNNING, start=20.0)):
+        record, ask = List()(known, old, 120)
+        assert (record.shown, record.polled_at, ask) == (known.snapshot, 110, False)
+
+    record, ask = List()(transitions.aged(known), Snapshot(State.FAILED, start=20.0, end=90.0), 800)
+    assert (record.shown is not None, ask) == (True, True)  # nothing else came for long: it is believed
+
+
+def test_the_first_list_adds_its_counts_to_no_other_run() -> None:
+    known = own(registered("cdm"), Snapshot(State.RUNNING, run=RunId("1", 100.0), start=103.0), 110)
+
+    record, ask = List()(known, Snapshot(State.RUNNING, start=150.0, counts={WRITTEN: 7}), 160)
+    assert (record.snapshot, ask) == (known.snapshot, True)
+
+    record, ask = List()(known, Snapshot(State.RUNNING, start=103.0, counts={WRITTEN: 7}), 160)
+    assert (record.snapshot and dict(record.snapshot.counts), ask) == ({WRITTEN: 7}, False)
+
+
 # --- any order
 
 
