@@ -10,6 +10,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
+from exporter.model.errors import TEXT_LIMIT
+
 
 class VendorText(StrEnum):
     """How much of the vendor's own text is repeated."""
@@ -75,9 +77,12 @@ def masked(text: str) -> str:
 
 
 def repeated(text: str, how: VendorText) -> str:
-    """Return what may be repeated of a text of the vendor's, perhaps nothing."""
+    """Return what may be repeated of a text of the vendor's, perhaps nothing.
+
+    The last word of a text that was cut goes: the beginning of a key does not look like one.
+    """
     if how is VendorText.REDACTED:
-        return masked(text)
+        return masked(text if len(text) != TEXT_LIMIT else f"{text.rpartition(' ')[0]} {MASK}")
     return text if how is VendorText.FULL else ""
 
 

@@ -26,7 +26,7 @@ SCRAPES: Final = web.AppKey("scrapes", Scrapes)
 READY_AFTER: Final = 60.0
 """Seconds after which the exporter is ready whatever it waits for."""
 NAMES_TOLD: Final = 5
-_SLICE: Final = 500
+_SLICE: Final = 100
 """Jobs turned to JSON before the loop may serve others."""
 LIFECYCLE_OFF: Final = "lifecycle is not enabled; set web.enable_lifecycle: true\n"
 _PLACES: Final = "/, /metrics, /api/v1/jobs, /api/v1/jobs/{service}/{job}, /-/healthy, /-/ready"

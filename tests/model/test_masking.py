@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.model.masking import VendorText, masked, repeated_fields
+from exporter.model.errors import first_line
+from exporter.model.masking import VendorText, masked, repeated, repeated_fields
 
 
 @pytest.mark.parametrize(
@@ -90,6 +91,15 @@ FIELDS = {
 )
 def test_a_statement_is_repeated_only_whole_and_a_number_always(how: VendorText, expected: dict[str, Any]) -> None:
     assert repeated_fields(FIELDS, how) == expected
+
+
+@pytest.mark.parametrize("left", range(1, 42))
+def test_a_key_that_was_cut_is_masked_too(left: int) -> None:
+    key = "Zm9vYmFyMTIzNDU2Nzg5MEFCQ0RFRkdISUpLTE1O"
+    text = first_line("no such key, ".rjust(300 - left, "a") + key)
+
+    assert key[:3] not in repeated(text, VendorText.REDACTED)
+    assert repeated(text, VendorText.FULL) == text
 
 
 @given(st.text(max_size=300))
