@@ -53,12 +53,12 @@ class Probe:
 class Subject:
     """The exporter and the commands it takes; *rate* is how many polls a second it is to make."""
 
-    def __init__(self, app: App, fleet: Projects, rate: float) -> None:
+    def __init__(self, app: App, projects: Projects, rate: float) -> None:
         self._app = app
         settings = app.settings
         interval = max(0.001, len(settings.jobs) / rate)
         pace = Pace(interval, interval, settings.poll.stale_after)
-        self.poller = Poller(app.store, fleet, pace, settings.poll.concurrency, app.clock, app.telemetry)
+        self.poller = Poller(app.store, projects, pace, settings.poll.concurrency, app.clock, app.telemetry)
         self._probe = Probe()
         self._probing: asyncio.Task[None] | None = None
 
@@ -110,8 +110,8 @@ async def main(path: str, rate: float) -> None:
     logs.configure(settings.log.level, settings.log.format)
     spare_the_collector()
     app = App(settings)
-    async with app.fleet() as fleet:
-        subject = Subject(app, fleet, rate)
+    async with app.projects() as projects:
+        subject = Subject(app, projects, rate)
         handler = make_app(WebView(app.store, app.telemetry, subject.poller, app.clock))
         runner = web.AppRunner(handler, access_log=None)
         await runner.setup()

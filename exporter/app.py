@@ -86,7 +86,7 @@ class App:
         self._log = structlog.get_logger()
 
     @asynccontextmanager
-    async def fleet(self) -> AsyncIterator[Projects]:
+    async def projects(self) -> AsyncIterator[Projects]:
         """Open the connections that the projects share, and close them at the end."""
         use_daemon_threads()
         async with self._projects as projects:
@@ -114,11 +114,11 @@ class App:
                 await work
 
     async def _run(self, stop: asyncio.Event, hang_up: asyncio.Event, started: Callable[[str], None]) -> None:
-        async with self.fleet() as fleet, self._journaled():
-            poller = Poller(self.store, fleet, *polling(self.settings), self.clock, self.telemetry, self._journal)
+        async with self.projects() as projects, self._journaled():
+            poller = Poller(self.store, projects, *polling(self.settings), self.clock, self.telemetry, self._journal)
             self.telemetry.watch_budgets(poller.demand.allowed, poller.demand.stretches)
-            self.telemetry.watch_expiry(lambda: poller.fleet.expiries())
-            self.telemetry.watch_skew(lambda: poller.fleet.skews())
+            self.telemetry.watch_expiry(lambda: poller.projects.expiries())
+            self.telemetry.watch_skew(lambda: poller.projects.skews())
             self._name_shard()
             parts = _Parts(self, poller)
             parts.registration.register({STATIC: self.settings.jobs})
@@ -152,11 +152,11 @@ class App:
 
     async def _take(self, parts: "_Parts", settings: Settings) -> Changes:
         """Go on with other settings; raises :class:`~exporter.model.errors.SettingsError` before anything changed."""
-        fleet = await self._projects.use(settings)
+        projects = await self._projects.use(settings)
         # Nothing else runs from here to the end: no poll and no scrape sees half of it.
         gone = set(self.settings.projects) - set(settings.projects)
         self.settings = settings
-        changes = parts.registration.swap(settings, fleet)
+        changes = parts.registration.swap(settings, projects)
         self.store.limit(settings.metrics.max_series)
         parts.use(settings)
         self._web.use(settings)
@@ -213,11 +213,11 @@ class _Parts:
         register = self.registration.register
         self.files = JobFiles(settings, telemetry, register)
         self.discovery = Discovery(settings, poller, store, register, clock, telemetry)
-        self.survey = ListPoller(settings, poller, store, clock, telemetry)
+        self.list_poller = ListPoller(settings, poller, store, clock, telemetry)
 
     def use(self, settings: Settings) -> None:
         """Go by other settings."""
-        for part in (self.files, self.discovery, self.survey):
+        for part in (self.files, self.discovery, self.list_poller):
             part.use(settings)
 
     def all_read(self) -> bool:
@@ -226,4 +226,4 @@ class _Parts:
 
     def loops(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """Return what is to run, by name."""
-        return {"job_files": self.files.run, "discovery": self.discovery.run, "survey": self.survey.run}
+        return {"job_files": self.files.run, "discovery": self.discovery.run, "list_poller": self.list_poller.run}

@@ -69,7 +69,7 @@ class WebView:
 
     def place(self, record: Record) -> Mapping[str, str]:
         """Return where the job's project is."""
-        project = self._poller.fleet.projects.get(record.job.project)
+        project = self._poller.projects.by_name.get(record.job.project)
         if project is None:  # an answer that is being written holds a job whose project a reload took away
             return {}
         return {"region": project.region, "project_id": project.project_id}

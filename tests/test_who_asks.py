@@ -51,12 +51,12 @@ async def test_a_poll_without_a_project_id_finds_it(kind: str) -> None:
             "token": cloud.new_token(3600).text,
         }
         app = App(settings({kind: kinds[kind]}, **where))
-        async with app.fleet() as fleet:
-            project = fleet.projects[next(iter(fleet.projects))]
+        async with app.projects() as projects:
+            project = projects.by_name[next(iter(projects.by_name))]
             app.telemetry.watch_expiry(lambda: {"prod": project.credentials.expires_at})
             assert f"\n{EXPIRY}{{" not in generate_latest(app.telemetry.registry).decode()
             assert project.project_id == ""
-            await fleet.ask(app.settings.jobs[0])
+            await projects.ask(app.settings.jobs[0])
 
             assert project.project_id == cloud.project_id
             told = generate_latest(app.telemetry.registry).decode()
@@ -94,10 +94,10 @@ async def test_a_project_that_comes_after_its_key_was_rotated_shares_the_budget_
 
     async with ProjectPool(SystemClock(), Telemetry(), {}) as projects:
         before = await projects.use(with_projects(one=one))
-        assert before.projects["one"].credentials.identity == "FIRST"
+        assert before.by_name["one"].credentials.identity == "FIRST"
         (tmp_path / "id").write_text("SECOND")
         after = await projects.use(with_projects(one=one, two=one | {"project_id": "2"}))
-        shares = {after.share(project, "cdm")[0] for project in after.projects.values()}
+        shares = {after.share(project, "cdm")[0] for project in after.by_name.values()}
 
     assert {share.identity for share in shares} == {"FIRST"}
     assert len(shares) == 1

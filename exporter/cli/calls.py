@@ -19,10 +19,10 @@ _T = TypeVar("_T")
 
 
 class CommandCalls:
-    """Makes calls to the projects of *fleet*; those that share a user and region share its limits, as polls do."""
+    """Makes calls to the projects of *projects*; those that share a user and region share its limits, as polls do."""
 
-    def __init__(self, fleet: Projects, clock: Clock) -> None:
-        self._fleet = fleet
+    def __init__(self, projects: Projects, clock: Clock) -> None:
+        self._projects = projects
         self._clock = clock
         self._limiter = Limiter(1)
         self._breaker = CircuitBreaker()  # closed for good: whoever calls stops at a refusal
@@ -30,11 +30,11 @@ class CommandCalls:
 
     async def call(self, project: Project, limit: str, work: Callable[[], Awaitable[_T]]) -> _T:
         """Make a call of a limit class once it is allowed: *work* makes it and returns what it gave."""
-        bucket, rate = self._fleet.share(project, limit)
+        bucket, rate = self._projects.share(project, limit)
         now = self._clock.monotonic()
         pause = self._limiter.pause(bucket, now)
         if pause > _NOTICEABLE:
-            said = f"the cloud refused calls of {self._fleet.in_use(bucket)} as too many"
+            said = f"the cloud refused calls of {self._projects.in_use(bucket)} as too many"
             print(f"project {project.name}: {said}; the limit {limit} pauses for {pause:.0f} s", file=sys.stderr)
         self._limiter.wait_for(bucket, rate, limit, now, now, self._breaker)
         while (permit := next(self._limiter.start(self._clock.monotonic()), None)) is None:  # noqa: ASYNC110 - time alone

@@ -39,14 +39,14 @@ def command(options: argparse.Namespace) -> int:
 async def _discover(app: App, *, rules: bool) -> int:
     failed = False
     print("jobs:")
-    async with app.fleet() as fleet:
-        calls = CommandCalls(fleet, app.clock)
-        for project in fleet.projects.values():
+    async with app.projects() as projects:
+        calls = CommandCalls(projects, app.clock)
+        for project in projects.by_name.values():
             try:
                 for search in app.settings.discovery if rules else ():
                     if search.project == project.name:
-                        failed |= await _service(calls, project, fleet.adapters[search.service], search.rule)
-                for adapter in () if rules else fleet.adapters.values():
+                        failed |= await _service(calls, project, projects.adapters[search.service], search.rule)
+                for adapter in () if rules else projects.adapters.values():
                     if adapter.service in project.endpoints:
                         failed |= await _service(calls, project, adapter)
             except PollError as error:  # the other services would be refused too, and the key locked

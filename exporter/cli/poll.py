@@ -58,10 +58,10 @@ def command(options: argparse.Namespace) -> int:
 
 
 async def _command(app: App, adapter: Adapter, options: argparse.Namespace, ids: Mapping[str, str]) -> int:
-    async with app.fleet() as fleet:
+    async with app.projects() as projects:
         job = _by_id(app.settings, adapter, options, ids) if ids else _registered(app.settings, options)
-        calls = CommandCalls(fleet, app.clock)
-        return await _poll(app, fleet, calls, job or await _found(app.settings, fleet, calls, options))
+        calls = CommandCalls(projects, app.clock)
+        return await _poll(app, projects, calls, job or await _found(app.settings, projects, calls, options))
 
 
 def _by_id(settings: Settings, adapter: Adapter, options: argparse.Namespace, ids: Mapping[str, str]) -> Job:
@@ -89,13 +89,13 @@ def _registered(settings: Settings, options: argparse.Namespace) -> Job | None:
     return next((job for job in jobs if job.key == (options.service, options.job)), None)
 
 
-async def _found(settings: Settings, fleet: Projects, calls: CommandCalls, options: argparse.Namespace) -> Job:
+async def _found(settings: Settings, projects: Projects, calls: CommandCalls, options: argparse.Namespace) -> Job:
     """Return the job that a rule finds now, the newest of its name; raises :class:`ExporterError` if none does."""
     jobs, complaints = all_jobs(settings)
     names = [job.key.job for job in jobs if job.key.service == options.service]
     rules = [search for search in settings.discovery if search.service == options.service]
     for search in rules:
-        project, adapter = fleet.projects[search.project], fleet.adapters[search.service]
+        project, adapter = projects.by_name[search.project], projects.adapters[search.service]
         assert adapter.lists is not None  # noqa: S101 - the settings have no rule for another service
         try:
             found = await ask_lists(calls, project, adapter, adapter.lists, search.rule)
@@ -116,18 +116,18 @@ async def _found(settings: Settings, fleet: Projects, calls: CommandCalls, optio
     raise ExporterError("\n".join((sentence, *complaints)))
 
 
-async def _poll(app: App, fleet: Projects, calls: CommandCalls, job: Job) -> int:
+async def _poll(app: App, projects: Projects, calls: CommandCalls, job: Job) -> int:
     began, how = time.perf_counter(), app.settings.web.vendor_text
-    record, failure = transitions.registered(job, fleet.adapter(job)), None
+    record, failure = transitions.registered(job, projects.adapter(job)), None
     try:
-        project, limit = fleet.projects[job.project], fleet.adapter(job).limit
-        request = fleet.adapter(job).request(job, await calls.project_id(project, limit))
+        project, limit = projects.by_name[job.project], projects.adapter(job).limit
+        request = projects.adapter(job).request(job, await calls.project_id(project, limit))
         asked = "&".join(f"{name}={value}" for name, value in request.query_at(app.clock.now()))
         query = f"?{asked}" if asked else ""
         where = project.endpoints[job.key.service]
         print(f"request:  {request.method} {where}{request.path}{query}  ({request.operation})")
-        answer = await calls.call(project, limit, lambda: fleet.ask(job))
-        record = transitions.worked(record, answer, app.clock.now(), fleet.adapter(job))
+        answer = await calls.call(project, limit, lambda: projects.ask(job))
+        record = transitions.worked(record, answer, app.clock.now(), projects.adapter(job))
     except PollError as error:
         failure = error
         fault = Fault(error.reason, app.clock.now(), error.sentence, error.code, error.request_id, error.text)

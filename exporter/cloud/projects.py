@@ -31,20 +31,20 @@ class Projects:
     """Brings each job together with its service's adapter and its project."""
 
     adapters: Mapping[str, Adapter]
-    projects: Mapping[str, Project]
+    by_name: Mapping[str, Project]
     _buckets: dict[tuple[str, str], tuple[Bucket, float]] = field(default_factory=dict, init=False)
 
     def expiries(self) -> dict[str, float | None]:
         """Return by project when its credentials expire."""
-        return {name: project.credentials.expires_at for name, project in self.projects.items()}
+        return {name: project.credentials.expires_at for name, project in self.by_name.items()}
 
     def skews(self) -> dict[str, float | None]:
         """Return by project how far the cloud's clock is ahead of ours."""
-        return {name: project.skew for name, project in self.projects.items()}
+        return {name: project.skew for name, project in self.by_name.items()}
 
     def named(self, project: str) -> Project:
         """Return a project; raises :class:`PollError` if a reload took it away."""
-        found = self.projects.get(project)
+        found = self.by_name.get(project)
         if found is None:
             raise PollError(Reason.CONFIG, f"the project {project} is not configured any more")
         return found
@@ -55,7 +55,7 @@ class Projects:
 
     async def request(self, job: Job) -> Request:
         """Return the call that tells the state of *job*; raises :class:`PollError` if its project is not found."""
-        return self.adapter(job).request(job, await self.projects[job.project].project_id_of())
+        return self.adapter(job).request(job, await self.by_name[job.project].project_id_of())
 
     def share(self, project: Project, limit: str) -> tuple[Bucket, float]:
         """Return what a project's calls of one limit class are counted by, and the calls a second it allows.
@@ -63,19 +63,19 @@ class Projects:
         Projects of one user in one region share a bucket, because the vendor counts by user; the least of their
         limits counts. A key that is renewed does not begin a new bucket: its user is the same.
         """
-        rates = [each.limits[limit] for each in self.projects.values() if each.owner == project.owner]
+        rates = [each.limits[limit] for each in self.by_name.values() if each.owner == project.owner]
         return Bucket(*project.owner, limit), min(rates)
 
     def in_use(self, bucket: Bucket) -> str:
         """Return what proves now who draws from *bucket*, for people: its key may have been rotated."""
-        owners = (each for each in self.projects.values() if each.owner == (bucket.identity, bucket.region))
+        owners = (each for each in self.by_name.values() if each.owner == (bucket.identity, bucket.region))
         return next((each.credentials.in_use for each in owners), bucket.identity)
 
     def bucket(self, job: Job) -> tuple[Bucket, float]:
-        """Return the share that the calls for *job* draw from."""
+        """Return the bucket that the calls for *job* draw from, and the calls a second that it allows."""
         found = self._buckets.get((job.project, job.key.service))
         if found is None:
-            share = self.share(self.projects[job.project], self.adapter(job).limit)
+            share = self.share(self.by_name[job.project], self.adapter(job).limit)
             found = self._buckets[job.project, job.key.service] = share
         return found
 

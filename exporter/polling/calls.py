@@ -99,7 +99,7 @@ class Calls:
         """
 
         async def made() -> _T:
-            return await work(self._plan.fleet.named(project))
+            return await work(self._plan.projects.named(project))
 
         left = Tries(tries - 1)
         while True:
@@ -141,11 +141,11 @@ class Calls:
         """Do what follows from a failed call; return what it fails with."""
         if error.refused:
             return await self._was_refused(project, permit, error, poll=poll)
-        there = self._plan.fleet.projects.get(project)
+        there = self._plan.projects.by_name.get(project)
         if error.known:  # the cloud knew who asked
             self._accepted(project, permit)
         if error.known and error.reason is Reason.THROTTLED and there is not None:
-            bucket, rate = self._plan.fleet.share(there, limit)
+            bucket, rate = self._plan.projects.share(there, limit)
             self._limiter.throttled(bucket, self._clock.monotonic(), error.retry_after)
             self._demand.throttled(bucket, rate)
         return error
@@ -160,7 +160,7 @@ class Calls:
     async def _was_refused(self, project: str, permit: Permit, error: PollError, *, poll: bool) -> PollError:
         """Do what follows from a refusal; return why calls of the project are paused, if they are by it."""
         decision = await self._breakers.refused(project, permit, error, poll=poll)
-        if project not in self._plan.fleet.projects:
+        if project not in self._plan.projects.by_name:
             return error  # a reload took it away meanwhile
         breaker = self._breakers.of(project)
         if breaker.why is None or not (decision is Decision.PAUSE or breaker.circuit.paused):
@@ -223,7 +223,7 @@ class Calls:
             self._turns.discard(turn)
 
     def _queue(self, turn: PendingCall) -> None:
-        bucket, rate = self._plan.fleet.share(self._plan.fleet.named(turn.project), turn.limit)
+        bucket, rate = self._plan.projects.share(self._plan.projects.named(turn.project), turn.limit)
         why = self.queue(turn, turn.project, bucket, rate, turn.since, turn.deadline)
         if why is not None:
             raise why
@@ -240,7 +240,7 @@ class Calls:
 
     def queue_anew(self, before: Projects) -> None:
         """Requeue every waiting call under the new plan: other credentials have another limit and circuit breaker."""
-        if all(self._plan.fleet.projects.get(name) is project for name, project in before.projects.items()):
+        if all(self._plan.projects.by_name.get(name) is project for name, project in before.by_name.items()):
             return  # a reload that changes other projects costs no call its place in the queue
         self._each(self._limiter.turn_all_away(), self._wait_anew)
 

@@ -117,15 +117,15 @@ class Demand:
         """Return the calls a second that are allowed now, by project and limit class."""
         now = self._now()
         return {
-            (name, limit): self._limiter.rate(*self._plan.fleet.share(project, limit), now)
+            (name, limit): self._limiter.rate(*self._plan.projects.share(project, limit), now)
             for name, project, limit in self._classes()
         }
 
     def stretches(self) -> Mapping[str, float]:
         """Return the greatest factor of each project's buckets."""
-        found = dict.fromkeys(self._plan.fleet.projects, 1.0)
+        found = dict.fromkeys(self._plan.projects.by_name, 1.0)
         for name, project, limit in self._classes():
-            found[name] = max(found[name], self._factor(*self._plan.fleet.share(project, limit)))
+            found[name] = max(found[name], self._factor(*self._plan.projects.share(project, limit)))
         return found
 
     def throttled(self, bucket: Bucket, rate: float) -> None:
@@ -148,7 +148,7 @@ class Demand:
 
     def tell(self) -> None:
         """Log once when intervals become longer than configured, and once when they are not any more."""
-        shares = dict(self._plan.fleet.share(project, limit) for _, project, limit in self._classes())
+        shares = dict(self._plan.projects.share(project, limit) for _, project, limit in self._classes())
         self._lowered &= shares.keys()
         for bucket, rate in shares.items():
             factor, told = self._factor(bucket, rate), bucket in self._told
@@ -166,18 +166,18 @@ class Demand:
                 self._log.info("intervals restored", **facts)
 
     def _facts(self, bucket: Bucket) -> dict[str, str]:
-        return {"identity": self._plan.fleet.in_use(bucket), "region": bucket.region, "limit": bucket.limit}
+        return {"identity": self._plan.projects.in_use(bucket), "region": bucket.region, "limit": bucket.limit}
 
     def _classes(self) -> list[tuple[str, Project, str]]:
-        projects = self._plan.fleet.projects
+        projects = self._plan.projects.by_name
         return [(name, project, limit) for name, project in projects.items() for limit in project.limits]
 
     def _need(self, record: Record, old: Need | None) -> Need:
-        pace, fleet, job = self._plan.pace, self._plan.fleet, record.job
+        pace, projects, job = self._plan.pace, self._plan.projects, record.job
         if old is not None and old.project == job.project:
             adapter, bucket, rate = old.adapter, old.bucket, old.rate
         else:
-            adapter, (bucket, rate) = fleet.adapter(job), fleet.bucket(job)
+            adapter, (bucket, rate) = projects.adapter(job), projects.bucket(job)
         interval = schedule.effective_interval(record, pace, adapter)
         counted: float | None = interval
         if record.final or record.by_list:

@@ -32,15 +32,15 @@ class HistoryReader:
     """The readings under way, at most one a job."""
 
     def __init__(
-        self, store: JobStore, plan: Plan, clock: Clock, telemetry: Telemetry, access: Calls, results: Results
+        self, store: JobStore, plan: Plan, clock: Clock, telemetry: Telemetry, calls: Calls, results: Results
     ) -> None:
         self._store = store
         self._plan = plan
         self._missed = telemetry.history_missed
         self._crashed = telemetry.crashes.labels("history").inc
-        self._access = access
+        self._calls = calls
         self._results = results
-        self._replaced = ReplacedRuns(store, plan, telemetry, access, results)
+        self._replaced = ReplacedRuns(store, plan, telemetry, calls, results)
         self._readings: dict[JobKey, asyncio.Task[None]] = {}
         self.outages = Outages("history", store, plan, clock)
         self._log = structlog.get_logger()
@@ -77,12 +77,13 @@ class HistoryReader:
             del self._readings[key]
 
     async def _read(self, record: Record) -> None:
-        job, adapter = record.job, self._plan.fleet.adapter(record.job)
+        job, adapter = record.job, self._plan.projects.adapter(record.job)
         assert adapter.past is not None  # noqa: S101 - no history would be read
-        ask = self._access.asking(
+        ask = self._calls.asking(
             job.project, adapter, patience=schedule.effective_interval(record, self._plan.pace, adapter)
         )
-        project_id = self._plan.fleet.projects[job.project].project_id  # it is known, because a poll of the job worked
+        # It is known, because a poll of the job worked.
+        project_id = self._plan.projects.by_name[job.project].project_id
         try:
             found = await run_history.read_history(adapter.past, job, project_id, record.ledger, ask)
         except PollError as error:

@@ -38,7 +38,7 @@ class ListPoller:
     def __init__(self, settings: Settings, poller: Poller, store: JobStore, clock: Clock, telemetry: Telemetry) -> None:
         self._settings = settings
         self._poller = poller
-        self._coverage = ListCoverage(store, poller.fleet.adapters)
+        self._coverage = ListCoverage(store, poller.projects.adapters)
         self._clock = clock
         self._telemetry = telemetry
         self._not_before: dict[ListKey, float] = {}
@@ -59,10 +59,10 @@ class ListPoller:
             await rest(self._clock, SOONEST, began, lambda: self._settings.poll.list_interval)
 
     async def _look(self) -> None:
-        crashed, found = self._telemetry.crashes.labels("survey").inc, self._places()
+        crashed, found = self._telemetry.crashes.labels("list_poller").inc, self._places()
         self._told = {place: told for place, told in self._told.items() if place in found}
         for place, jobs in found.items():
-            await survive(partial(self._visit, place, jobs), crashed, "survey")
+            await survive(partial(self._visit, place, jobs), crashed, "list_poller")
 
     def _places(self) -> dict[ListKey, dict[JobKey, bool]]:
         """Return the lists that would report jobs that no rule reports, with these jobs, and whether they run."""
@@ -70,7 +70,7 @@ class ListPoller:
         mine, now = frozenset[JobKey]().union(*self._told.values()), self._clock.monotonic()
         lately = now - LATELY * self._settings.poll.list_interval
         for place in self._coverage.lists():
-            project = self._poller.fleet.projects.get(place[0])
+            project = self._poller.projects.by_name.get(place[0])
             # the id of a project is known once any of its jobs was polled
             if project is None or not project.project_id or now < self._not_before.get(place, now):
                 continue
@@ -85,7 +85,7 @@ class ListPoller:
 
     async def _visit(self, place: ListKey, jobs: dict[JobKey, bool]) -> None:
         """Read one list if it is worth it, and if no reload took its project away."""
-        if place[0] not in self._poller.fleet.projects:
+        if place[0] not in self._poller.projects.by_name:
             return
         worth, before, now = self._worth(jobs.values()), self._told.pop(place, frozenset()), self._clock.monotonic()
         if not worth:
@@ -97,9 +97,9 @@ class ListPoller:
             return
         self._failing.discard(place)
         project, service, _ = place
-        told = frozenset(self._poller.listing.take(project, service, reading.items)) & jobs.keys()
+        told = frozenset(self._poller.list_results.take(project, service, reading.items)) & jobs.keys()
         if reading.unread == 0 and not reading.broken:  # a job that was in it and is not any more has changed
-            self._poller.listing.hurry(before & jobs.keys() - told)
+            self._poller.list_results.hurry(before & jobs.keys() - told)
         if self._worth(jobs[each] for each in told) < reading.pages:
             self._not_before[place] = now + _AGAIN
         else:
@@ -119,8 +119,8 @@ class ListPoller:
 
     async def _read(self, place: ListKey, most_pages: int) -> Reading:
         project, service, view = place
-        adapter, patience = self._poller.fleet.adapters[service], self._settings.poll.list_interval
+        adapter, patience = self._poller.projects.adapters[service], self._settings.poll.list_interval
         assert adapter.lists is not None  # noqa: S101 - there would be no such place
-        project_id = self._poller.fleet.projects[project].project_id
-        ask = self._poller.access.asking(project, adapter, patience)
+        project_id = self._poller.projects.by_name[project].project_id
+        ask = self._poller.calls.asking(project, adapter, patience)
         return await pages(adapter.lists, view, project_id, ask, most_pages=most_pages)

@@ -102,7 +102,7 @@ class ListResults:
         news = before != now
         if news:
             self._telemetry.unread(name.service, answer.unknown)
-        adapter = self._plan.fleet.adapter(record.job)
+        adapter = self._plan.projects.adapter(record.job)
         wall = self._clock.now() - (self._clock.monotonic() - at)
         after, soon = merged_record(record, answer, wall, adapter, before=before, steady=at)
         if after is not record:
@@ -113,7 +113,7 @@ class ListResults:
         """Whether the job itself has nothing to tell that the list does not: no end or number, no history to read."""
         if record.snapshot is None or record.listed is not None or record.awaits or record.unsettled:
             return False
-        past = self._plan.fleet.adapter(record.job).past
+        past = self._plan.projects.adapter(record.job).past
         return past is None or not accounting.incomplete(record.ledger, record.snapshot.run)
 
     def _longest(self, record: Record) -> float:

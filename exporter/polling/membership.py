@@ -79,7 +79,7 @@ class Membership:
 
     def _new(self, job: Job) -> Record:
         """Return the record of a job that was not there, with what the journal holds of it."""
-        adapter = self._plan.fleet.adapter(job)
+        adapter = self._plan.projects.adapter(job)
         record = transitions.registered(job, adapter, next(self._numbers))
         if self._journal is not None:
             record = self._journal.resume(record, adapter)
@@ -104,7 +104,7 @@ class Membership:
         """Whether it is another job, not the next run of the same: nothing that was counted is its own."""
         if before.project != job.project:
             return True
-        return before.target != job.target and not self._plan.fleet.adapter(job).final
+        return before.target != job.target and not self._plan.projects.adapter(job).final
 
     def _keep(self, before: Record, job: Job) -> None:
         """Take over what changes neither the job nor its run: its interval, or who registered it."""
@@ -112,7 +112,7 @@ class Membership:
         self._put(before, record)
         due = self._schedule.time(job.key)
         if due is not None and not record.failing and before.job.interval != job.interval:
-            interval = schedule.effective_interval(record, self._plan.pace, self._plan.fleet.adapter(job))
+            interval = schedule.effective_interval(record, self._plan.pace, self._plan.projects.adapter(job))
             self._schedule.put(job.key, min(due, self._clock.monotonic() + interval))
 
     def _put(self, before: Record | None, record: Record) -> None:

@@ -10,5 +10,5 @@ from exporter.polling.schedule import Pace
 class Plan:
     """The projects to ask, and the intervals."""
 
-    fleet: Projects
+    projects: Projects
     pace: Pace

@@ -47,7 +47,7 @@ class Poller:
     def __init__(
         self,
         store: JobStore,
-        fleet: Projects,
+        projects: Projects,
         pace: schedule.Pace,
         concurrency: int,
         clock: Clock,
@@ -55,7 +55,7 @@ class Poller:
         journal: Journal | None = None,
     ) -> None:
         self._store = store
-        self._plan = plan = Plan(fleet, pace)
+        self._plan = plan = Plan(projects, pace)
         self._clock = clock
         self._telemetry = telemetry
         self._schedule = schedule.ScheduleQueue()
@@ -65,19 +65,19 @@ class Poller:
         self._membership = Membership(
             store, plan, clock, telemetry, self._schedule, self._limiter, self._results, journal
         )
-        self._breakers = Breakers(fleet.projects, clock, telemetry)
+        self._breakers = Breakers(projects.by_name, clock, telemetry)
         self._asked: dict[JobKey, Start] = {}  # whose poll is under way, from the moment it may start
         self._started: asyncio.Queue[tuple[Start, Record | None]] = asyncio.Queue()
         self._concurrency = concurrency
         self._group: asyncio.TaskGroup | None = None
         self._workers = 0  # who has nothing to do costs nothing
         self._wake = asyncio.Event()
-        self.access = Calls(plan, clock, self._limiter, self._breakers, self._results, self.demand, self._wake.set)
-        self._history = HistoryReader(store, plan, clock, telemetry, self.access, self._results)
+        self.calls = Calls(plan, clock, self._limiter, self._breakers, self._results, self.demand, self._wake.set)
+        self._history = HistoryReader(store, plan, clock, telemetry, self.calls, self._results)
         shared = (self._schedule, self._limiter, self._results, self._asked, self._wake.set)
-        self.listing = ListResults(store, plan, clock, telemetry, *shared)
+        self.list_results = ListResults(store, plan, clock, telemetry, *shared)
         turns = (self._schedule, self._limiter, self._asked)
-        self._reconciler = Reconciler(store, clock, *turns, self.access, self._results, self._wake.set)
+        self._reconciler = Reconciler(store, clock, *turns, self.calls, self._results, self._wake.set)
         self._log = structlog.get_logger()
         self._awake_at = 0.0  # when the dispatcher will look by itself
 
@@ -85,21 +85,21 @@ class Poller:
         """Register what came, forget what is gone, and poll the next run of a job instead of the one before."""
         gone = self._membership.apply(changes)
         for key in gone:
-            self.access.tries.pop(key, None)
+            self.calls.tries.pop(key, None)
         self._history.forget(gone)
-        self.listing.forget(gone)
+        self.list_results.forget(gone)
         self._wake.set()
 
     @property
-    def fleet(self) -> Projects:
+    def projects(self) -> Projects:
         """The projects that are asked."""
-        return self._plan.fleet
+        return self._plan.projects
 
-    def use(self, fleet: Projects, pace: schedule.Pace, concurrency: int) -> None:
+    def use(self, projects: Projects, pace: schedule.Pace, concurrency: int) -> None:
         """Go on with other projects and intervals; no job of a project that is gone may be registered any more."""
-        before, self._plan.fleet, self._plan.pace = self._plan.fleet, fleet, pace
-        self._breakers.use(fleet.projects)
-        self.access.queue_anew(before)
+        before, self._plan.projects, self._plan.pace = self._plan.projects, projects, pace
+        self._breakers.use(projects.by_name)
+        self.calls.queue_anew(before)
         self.demand.recount(self._store.records())
         self._results.pace_changed()
         self._limiter.resize(concurrency - self._concurrency)
@@ -118,7 +118,7 @@ class Poller:
         """Poll until cancelled."""
         async with asyncio.TaskGroup() as group:
             self._spawn(group, "dispatch", self._dispatch)
-            self._spawn(group, "age", self._results.ages.run)
+            self._spawn(group, "age", self._results.staleness.run)
             self._spawn(group, "tell", self.demand.run)
             self._spawn(group, "reconcile", self._reconciler.run)
             self._group = group
@@ -186,15 +186,15 @@ class Poller:
             self._asked.pop(start.key, None)
             self._results.crashed(start.key)
         elif isinstance(start.key, PendingCall):
-            self.access.crashed(start.key)
-        self.access.release(start)
+            self.calls.crashed(start.key)
+        self.calls.release(start)
 
     def _hand_over(self, start: Start) -> None:
         if isinstance(start.key, JobKey):
             self._asked[start.key] = start
             self._started.put_nowait((start, self._store.get(start.key)))
         elif isinstance(start.key, PendingCall):
-            self.access.grant(start.key, start)
+            self.calls.grant(start.key, start)
 
     def _pause(self, now: float) -> float:
         """Return the seconds until the dispatcher has to check again by itself."""
@@ -208,7 +208,7 @@ class Poller:
         need = self.demand.of(key)
         if need is None:
             return
-        why = self.access.queue(key, need.project, need.bucket, need.rate, due, due + need.patience)
+        why = self.calls.queue(key, need.project, need.bucket, need.rate, due, due + need.patience)
         if why is not None:
             self._results.paused(key, why)
 
@@ -220,18 +220,18 @@ class Poller:
                     await survive(partial(self._poll, record, start), partial(self._crashed, record), "poll")
             finally:
                 self._over(start, record)
-                self.access.release(start)
+                self.calls.release(start)
 
     async def _poll(self, record: Record, start: Start) -> None:
         """Poll one job: all that happens to it from its permit to its next due time."""
         job, began, need = record.job, self._clock.monotonic(), self.demand.of(record.job.key)
         if need is None:
             return  # it is gone
-        adapter, pace, tries = need.adapter, self._plan.pace, self.access.tries.pop(job.key, None) or Tries(refusals=1)
+        adapter, pace, tries = need.adapter, self._plan.pace, self.calls.tries.pop(job.key, None) or Tries(refusals=1)
         self._results.began(record, start.due, began, need.interval)
-        ask = partial(self._plan.fleet.ask, job, None if record.stale else record.snapshot)
+        ask = partial(self._plan.projects.ask, job, None if record.stale else record.snapshot)
         try:
-            answer = await self.access.make(start, job.project, need.bucket.limit, ask, poll=True)
+            answer = await self.calls.make(start, job.project, need.bucket.limit, ask, poll=True)
         except PollError as error:
             self._failed(record, error, tries)
             return
@@ -255,10 +255,10 @@ class Poller:
         if not self._results.counts(record):
             return
         if tries.once_more(error):
-            self.access.tries[key] = tries
+            self.calls.tries[key] = tries
             self._schedule.put(key, self._clock.monotonic())
         else:
-            self._results.failed(key, error, told=self.access.paused(record.job.project, error))
+            self._results.failed(key, error, told=self.calls.paused(record.job.project, error))
 
     def _over(self, start: Start, record: Record | None) -> None:
         """See that the job has another turn even if taking over its answer crashed."""

@@ -32,7 +32,7 @@ class Reconciler:
         turns: ScheduleQueue,
         limiter: Limiter,
         asked: Mapping[JobKey, Start],
-        access: Calls,
+        calls: Calls,
         results: Results,
         wake: Callable[[], None],
     ) -> None:
@@ -41,7 +41,7 @@ class Reconciler:
         self._schedule = turns
         self._limiter = limiter
         self._asked = asked
-        self._access = access
+        self._calls = calls
         self._results = results
         self._wake = wake
         self._log = structlog.get_logger()
@@ -60,7 +60,7 @@ class Reconciler:
             if not (record.final or key in waiting or key in self._asked) and self._schedule.time(key) is None:
                 self._log.error("job requeued", **record.job.names, problem="a crash took it off the schedule")
                 self._schedule.put(key, now)
-        self._access.fail_lost(waiting)
-        self._limiter.recover((*self._asked.values(), *self._access.under_way.values()), now)
-        self._results.ages.watch_lost()
+        self._calls.fail_lost(waiting)
+        self._limiter.recover((*self._asked.values(), *self._calls.under_way.values()), now)
+        self._results.staleness.watch_lost()
         self._wake()

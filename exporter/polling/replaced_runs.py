@@ -30,12 +30,12 @@ _TRIES: Final = 24
 class ReplacedRuns:
     """The runs that are asked for, in one task a job."""
 
-    def __init__(self, store: JobStore, plan: Plan, telemetry: Telemetry, access: Calls, results: Results) -> None:
+    def __init__(self, store: JobStore, plan: Plan, telemetry: Telemetry, calls: Calls, results: Results) -> None:
         self._store = store
         self._plan = plan
         self._missed = telemetry.history_missed
         self._crashed = telemetry.crashes.labels("history").inc
-        self._access = access
+        self._calls = calls
         self._results = results
         self._asking: dict[JobKey, asyncio.Task[None]] = {}
 
@@ -69,17 +69,17 @@ class ReplacedRuns:
 
     def _wanted(self, key: JobKey) -> list[RunId]:
         record = self._store.get(key)
-        return [] if record is None else _open(record, self._plan.fleet.adapter(record.job))
+        return [] if record is None else _open(record, self._plan.projects.adapter(record.job))
 
     async def _call(self, key: JobKey, run: RunId, *, last: bool) -> None:
         record = self._store.get(key)
         if record is None:
             return
-        fleet, adapter = self._plan.fleet, self._plan.fleet.adapter(record.job)
+        projects, adapter = self._plan.projects, self._plan.projects.adapter(record.job)
         job = replace(record.job, target={**record.job.target, adapter.run_part: run.id})
         try:
-            answer = await self._access.call(
-                job.project, adapter.limit, self._plan.pace.idle_interval, lambda _: fleet.ask(job, None)
+            answer = await self._calls.call(
+                job.project, adapter.limit, self._plan.pace.idle_interval, lambda _: projects.ask(job, None)
             )
         except PollError as error:
             if last or error.reason is Reason.NOT_FOUND:

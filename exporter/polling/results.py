@@ -43,7 +43,7 @@ class Results:
         self._telemetry = telemetry
         self._schedule = turns
         self._demand = demand
-        self.ages = Staleness(store, plan, clock, demand.stretch)
+        self.staleness = Staleness(store, plan, clock, demand.stretch)
         self.outages = Outages("poll", store, plan, clock)
         store.subscribe(self.outages.changed)
         self._unread: dict[JobKey, bytes] = {}  # which bytes were counted last, where some of them cannot be read
@@ -128,7 +128,7 @@ class Results:
         before = self._store.get(key)
         if before is None:
             return
-        adapter = self._plan.fleet.adapter(before.job)
+        adapter = self._plan.projects.adapter(before.job)
         fault = self._fault(error)
         record = transitions.failed(before, fault, self._clock.monotonic())
         self._store.put(record)
@@ -170,13 +170,13 @@ class Results:
         """Bring turns and ages in line with the intervals as they are now: none has to sit out a longer one."""
         now, pace = self._clock.monotonic(), self._plan.pace
         for record in list(self._store.records()):
-            due, adapter = self._schedule.time(record.job.key), self._plan.fleet.adapter(record.job)
+            due, adapter = self._schedule.time(record.job.key), self._plan.projects.adapter(record.job)
             interval = schedule.effective_interval(record, pace, adapter)
             if record.failing or record.by_list:
                 interval = max(interval, pace.idle_interval)
             if due is not None and due > now + interval:
                 self._schedule.put(record.job.key, schedule.next_turn(record.job.key, interval, now))
-        self.ages.pace_changed(now)
+        self.staleness.pace_changed(now)
 
     def skipped(self, reason: str, turns: int) -> None:
         """Count turns that passed without a poll."""

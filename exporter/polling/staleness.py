@@ -103,7 +103,7 @@ class Staleness:
 
     def _look_at(self, record: Record, now: float) -> float | None:
         """Return when to check a record again: *now* if it is too old, ``None`` if it does not age."""
-        adapter = self._plan.fleet.adapter(record.job)
+        adapter = self._plan.projects.adapter(record.job)
         limit = schedule.stale_after(record, self._plan.pace, adapter, self._stretch(record))
         if limit is None or record.answered_at is None:
             return None

@@ -69,7 +69,7 @@ class Discovery:
         self._settings = settings
         self._poller = poller
         self._store = store
-        self._membership = register
+        self._register = register
         self._clock = clock
         self._telemetry = telemetry
         self._changed = asyncio.Event()
@@ -87,7 +87,7 @@ class Discovery:
             same = next((look for look in before if (look.search, look.region) == (search, region)), None)
             if same is not None:
                 before.remove(same)
-            ends = self._poller.fleet.adapters[search.service].final
+            ends = self._poller.projects.adapters[search.service].final
             self._looks.append(same or _Look(search, region, ends=ends))
         for look in before:
             if look.task is not None:
@@ -152,21 +152,23 @@ class Discovery:
             self._count(look, found)
         look.looked = True
         items = {key(each.listed): each.listed for each in found.jobs} if found is not None else {}
-        listing = self._poller.listing
+        list_results = self._poller.list_results
         # before the next runs of some of these jobs are registered, or the ends of theirs would never be seen
-        for name in listing.take(search.project, search.service, items.values()):
+        for name in list_results.take(search.project, search.service, items.values()):
             items.pop(tuple(self._target(name).values()), None)
         self._publish(search.project, search.service)
         if found is not None:
             self._count_runs(look, found)
-        listing.take(search.project, search.service, items.values())
-        listing.hurry(missed)
+        list_results.take(search.project, search.service, items.values())
+        list_results.hurry(missed)
 
     def _count_runs(self, look: _Look, found: Found) -> None:
         """Have all runs counted that a look found of one name: only the newest of them is registered."""
-        if self._poller.fleet.adapters[look.search.service].final:
+        if self._poller.projects.adapters[look.search.service].final:
             for name, items in found.by_name().items():
-                self._poller.listing.runs(JobKey(look.search.service, name), look.search.project, items, look.first_at)
+                self._poller.list_results.runs(
+                    JobKey(look.search.service, name), look.search.project, items, look.first_at
+                )
             look.first_at = look.first_at or self._time(look.search.project)
 
     def _target(self, name: JobKey) -> Mapping[str, str]:
@@ -174,20 +176,20 @@ class Discovery:
         return {} if record is None else record.job.target
 
     async def _find(self, search: Search) -> Found:
-        fleet, patience = self._poller.fleet, search.interval or self._settings.poll.list_interval
-        adapter, access = fleet.adapters[search.service], self._poller.access
+        projects, patience = self._poller.projects, search.interval or self._settings.poll.list_interval
+        adapter, calls = projects.adapters[search.service], self._poller.calls
         assert adapter.lists is not None  # noqa: S101 - the settings have no rule for another service
-        project_id = fleet.projects[search.project].project_id
+        project_id = projects.by_name[search.project].project_id
         if not project_id:
-            project_id = await access.call(
+            project_id = await calls.call(
                 search.project, adapter.limit, patience, lambda project: project.project_id_of(), _TRIES
             )
-        ask = access.asking(search.project, adapter, patience, _TRIES)
+        ask = calls.asking(search.project, adapter, patience, _TRIES)
         return await walk(adapter.lists, search.rule, project_id, self._time(search.project), ask)
 
     def _time(self, project: str) -> float:
         """Return the Unix time by the clock of the cloud that a project is in; setting ours does not move it."""
-        there = self._poller.fleet.projects.get(project)
+        there = self._poller.projects.by_name.get(project)
         return self._clock.now() if there is None else there.cloud_time()  # a reload took it away
 
     def _publish(self, project: str, service: str) -> None:
@@ -200,7 +202,7 @@ class Discovery:
         else:
             self._replaced = [look for look in self._replaced if look not in replaced]
         found = [look.findings.jobs(now, retention, self._store.get) for look in looks]
-        self._membership({f"discovery of {service} in {project}": tuple(merged_findings(found))})
+        self._register({f"discovery of {service} in {project}": tuple(merged_findings(found))})
 
     def _count(self, look: _Look, found: Found) -> None:
         search = look.search

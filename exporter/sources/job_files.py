@@ -77,7 +77,7 @@ class JobFiles:
         self._patterns = settings.job_files
         self._projects = job_file.known_projects(settings)
         self._telemetry = telemetry
-        self._membership = register
+        self._register = register
         self._every = every
         self._files: dict[str, _File] = {}
         self._unmatched: set[str] = set()  # patterns that were logged as matching nothing
@@ -112,7 +112,7 @@ class JobFiles:
         await asyncio.wait({looking})
         self._all_read = all(file.good for file in self._files.values())
         if self._found:
-            self._membership(self._found)
+            self._register(self._found)
             self._found = {}
         await looking  # it may have crashed
 

@@ -31,7 +31,7 @@ class Registration:
         self._settings = settings
         self._store = store
         self._poller = poller
-        self._registry = Registry(poller.fleet.adapters)
+        self._registry = Registry(poller.projects.adapters)
         self._sources: dict[str, Sequence[Job]] = {}
         self._behind = False  # whether a crash may have kept changes from the poller
         self._log = structlog.get_logger()
@@ -55,7 +55,7 @@ class Registration:
             sources = list(contents)[:TOLD]
             self._log.info("jobs registered", sources=sources, **numbers(changes), **names(changes))
 
-    def swap(self, settings: Settings, fleet: Projects) -> Changes:
+    def swap(self, settings: Settings, projects: Projects) -> Changes:
         """Use other settings and projects, all at once; what other sources hold stays.
 
         The problems of what is returned are all there are, those that were logged before too.
@@ -67,7 +67,7 @@ class Registration:
         same = {name for name, project in settings.projects.items() if name in before and _same(project, before[name])}
         gone = {record.job.key for record in self._store.records() if record.job.project not in same}
         self._poller.apply(Changes(removed=tuple({*changes.removed, *gone})))
-        self._poller.use(fleet, *polling(settings))
+        self._poller.use(projects, *polling(settings))
         new = {job.key for job in changes.added}
         moved = tuple(job for key, job in self._registry.jobs().items() if key in gone and key not in new)
         stays = tuple(job for job in changes.changed if job.key not in gone)

@@ -22,9 +22,9 @@ def made(there: World) -> list[float]:
 
 
 async def listed(calls: CommandCalls, there: World, project: str, service: str) -> None:
-    adapter = there.fleet.adapters[service]
+    adapter = there.projects.adapters[service]
     assert adapter.lists is not None
-    await ask_lists(calls, there.fleet.projects[project], adapter, adapter.lists, adapter.lists.rule())
+    await ask_lists(calls, there.projects.by_name[project], adapter, adapter.lists, adapter.lists.rule())
 
 
 def crowded(cloud: Cloud) -> None:
@@ -34,7 +34,7 @@ def crowded(cloud: Cloud) -> None:
 def test_lists_of_all_rules_and_projects_of_one_user_share_its_limit() -> None:
     async def main() -> None:
         async with world(crowded, rate=1 / GAP, other=access_key) as there:
-            calls = CommandCalls(there.fleet, there.clock)
+            calls = CommandCalls(there.projects, there.clock)
             for project in ("demo", "other", "demo"):
                 await listed(calls, there, project, "dli")
             assert len(made(there)) == 9
@@ -46,14 +46,14 @@ def test_lists_of_all_rules_and_projects_of_one_user_share_its_limit() -> None:
 def test_looking_up_a_project_counts_as_a_call_and_a_known_one_needs_none() -> None:
     async def main() -> None:
         async with world(rate=1 / GAP) as there:
-            project, looked_up = there.fleet.projects["demo"], list[float]()
+            project, looked_up = there.projects.by_name["demo"], list[float]()
 
             async def look_up() -> str:
                 looked_up.append(there.clock.now() - START)
                 return there.cloud.project_id
 
             project.project_id, project.find_project_id = "", look_up
-            calls = CommandCalls(there.fleet, there.clock)
+            calls = CommandCalls(there.projects, there.clock)
             for _ in range(2):
                 await listed(calls, there, "demo", "dli")
             assert len(looked_up) == 1
@@ -69,7 +69,7 @@ def test_after_a_refusal_as_too_many_no_call_of_the_limit_is_made_for_a_minute(
 ) -> None:
     async def main() -> None:
         async with world(rate=10) as there:
-            calls = CommandCalls(there.fleet, there.clock)
+            calls = CommandCalls(there.projects, there.clock)
             there.cloud.faults.plan(too_often(retry_after=1), operation="ListSqlJobs")
             with pytest.raises(PollError) as caught:
                 await listed(calls, there, "demo", "dli")

@@ -424,8 +424,8 @@ async def test_a_wrong_password_of_many_projects_is_tried_as_often_as_of_one(clo
         return reply(WRONG, 401)
 
     async with pretending(wrong, pause=0.01) as server, ProjectPool(clock, Telemetry(), {}) as pool:
-        fleet = await pool.use(settings_of_one_user(server.url, 7))
-        users = [project.credentials for project in fleet.projects.values()]
+        projects = await pool.use(settings_of_one_user(server.url, 7))
+        users = [project.credentials for project in projects.by_name.values()]
         errors = await asyncio.gather(*(refusal(user) for user in users))
         assert all(error.refused for error in errors), "all of the projects are to pause"
         for _ in range(2 * 60 * 2):
@@ -440,5 +440,5 @@ async def test_a_wrong_password_of_many_projects_is_tried_as_often_as_of_one(clo
         await asyncio.gather(*(user.renew(user.generation) for user in users))
         assert len({await token(user) for user in users}) == len(users)
 
-        fleet = await pool.use(settings_of_one_user(server.url, 7, "another"))
-        assert len({await token(project.credentials) for project in fleet.projects.values()}) == 7
+        projects = await pool.use(settings_of_one_user(server.url, 7, "another"))
+        assert len({await token(project.credentials) for project in projects.by_name.values()}) == 7

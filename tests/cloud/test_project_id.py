@@ -68,7 +68,7 @@ async def test_anything_but_one_project_is_told(answer: Callable[[], web.Respons
         assert "set projects.<name>.project_id" in caught.value.sentence
 
 
-def fleet(server: Pretend, transport: Client, clock: HandClock, project_id: str = "") -> Projects:
+def projects(server: Pretend, transport: Client, clock: HandClock, project_id: str = "") -> Projects:
     credentials = TokenFile(token="T")
     project = Project(
         name="prod",
@@ -92,7 +92,7 @@ def cloud(asked: Asked) -> web.Response:
 
 async def test_fifty_polls_at_once_look_it_up_once() -> None:
     async with pretending(cloud, pause=0.02) as server, Client(wire.LATE) as transport:
-        polled = fleet(server, transport, HandClock())
+        polled = projects(server, transport, HandClock())
         polled.bucket(JOB)
         assert server.asked == []
         await asyncio.gather(*(polled.ask(JOB) for _ in range(50)))
@@ -100,12 +100,12 @@ async def test_fifty_polls_at_once_look_it_up_once() -> None:
     targets = [asked.target for asked in server.asked]
     assert targets == ["/v3/projects?name=eu-de"] + ["/v1.0/0123/job/j"] * 50
     assert {asked.headers.get("X-Project-Id") for asked in server.asked[1:]} == {"0123"}
-    assert polled.projects["prod"].project_id == "0123"
+    assert polled.by_name["prod"].project_id == "0123"
 
 
 async def test_an_id_that_was_given_is_never_looked_up() -> None:
     async with pretending(cloud) as server, Client(wire.LATE) as transport:
-        await fleet(server, transport, HandClock(), "given").ask(JOB)
+        await projects(server, transport, HandClock(), "given").ask(JOB)
 
     assert [asked.target for asked in server.asked] == ["/v1.0/given/job/j"]
 
@@ -113,7 +113,7 @@ async def test_an_id_that_was_given_is_never_looked_up() -> None:
 async def test_a_failed_lookup_rests_before_the_next() -> None:
     clock = HandClock()
     async with pretending(lambda _: reply({}, 500)) as server, Client(wire.LATE) as transport:
-        polled = fleet(server, transport, clock)
+        polled = projects(server, transport, clock)
         for _ in range(5):
             with pytest.raises(PollError):
                 await polled.ask(JOB)
@@ -125,7 +125,7 @@ async def test_a_failed_lookup_rests_before_the_next() -> None:
 
 async def test_a_project_that_nobody_can_find_names_the_remedy() -> None:
     async with pretending(cloud) as server, Client(wire.LATE) as transport:
-        polled = fleet(server, transport, HandClock())
-        polled.projects["prod"].find_project_id = None
+        polled = projects(server, transport, HandClock())
+        polled.by_name["prod"].find_project_id = None
         with pytest.raises(PollError, match=r"set projects\.prod\.project_id"):
             await polled.ask(JOB)

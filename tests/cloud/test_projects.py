@@ -14,22 +14,22 @@ def project(owner: tuple[str, str], rate: float) -> Any:
     return SimpleNamespace(owner=owner, project_id="p", limits={"dli": rate})
 
 
-def bucket(fleet: Projects, name: str) -> Any:
-    return fleet.bucket(Job(JobKey("dli", name), name, {"job_id": "j"}))
+def bucket(projects: Projects, name: str) -> Any:
+    return projects.bucket(Job(JobKey("dli", name), name, {"job_id": "j"}))
 
 
 def test_projects_of_one_key_in_one_region_share_a_bucket_and_the_least_rate() -> None:
-    projects = {
+    each = {
         "a": project(("key", "eu-de"), 2.0),
         "b": project(("key", "eu-de"), 0.5),
         "c": project(("key", "eu-nl"), 9.0),
         "d": project(("other", "eu-de"), 9.0),
     }
-    fleet = Projects(load_services(), projects)
+    projects = Projects(load_services(), each)
 
-    assert bucket(fleet, "a") == bucket(fleet, "b")
-    assert bucket(fleet, "a")[1] == 0.5
-    assert len({bucket(fleet, name)[0] for name in projects}) == 3
+    assert bucket(projects, "a") == bucket(projects, "b")
+    assert bucket(projects, "a")[1] == 0.5
+    assert len({bucket(projects, name)[0] for name in each}) == 3
 
 
 class Saying:
@@ -49,14 +49,14 @@ class Saying:
 
 async def test_the_same_bytes_are_the_same_answer_and_other_bytes_are_read() -> None:
     saying: Any = Saying()
-    fleet = Projects(load_services(), {"p": saying})
+    projects = Projects(load_services(), {"p": saying})
     job = Job(JobKey("dli", "nightly"), "p", {"job_id": "j"})
     saying.body = b'{"status": "RUNNING", "progress": 0.5, "sub_job_id": true}'
 
-    first = await fleet.ask(job)
-    again = await fleet.ask(job, first)
+    first = await projects.ask(job)
+    again = await projects.ask(job, first)
     saying.body = b'{"status": "RUNNING", "progress": 0.75}'
-    other = await fleet.ask(job, first)
+    other = await projects.ask(job, first)
 
     assert again is first
     assert first.unknown == ("sub_job_id",)
@@ -65,12 +65,12 @@ async def test_the_same_bytes_are_the_same_answer_and_other_bytes_are_read() -> 
 
 async def test_the_end_of_a_run_is_read_anew_because_more_is_kept_of_it_than_it_says() -> None:
     saying: Any = Saying()
-    fleet = Projects(load_services(), {"p": saying})
+    projects = Projects(load_services(), {"p": saying})
     job = Job(JobKey("dli", "nightly"), "p", {"job_id": "j"})
     saying.body = b'{"status": "FINISHED"}'
 
-    first = await fleet.ask(job)
-    again = await fleet.ask(job, first)
+    first = await projects.ask(job)
+    again = await projects.ask(job, first)
 
     assert again is not first
     assert again == first
@@ -78,14 +78,14 @@ async def test_the_end_of_a_run_is_read_anew_because_more_is_kept_of_it_than_it_
 
 async def test_the_same_bytes_are_read_anew_in_another_time_zone() -> None:
     saying: Any = Saying()
-    fleet = Projects(load_services(), {"p": saying})
+    projects = Projects(load_services(), {"p": saying})
     job = Job(JobKey("dws", "resize"), "p", {"job_id": "j"})
     saying.body = b'{"status": "RUNNING", "begin_time": "2026-01-01T00:00:00"}'
 
-    first = await fleet.ask(job)
+    first = await projects.ask(job)
     saying.zone = ZoneInfo("Asia/Shanghai")
-    second = await fleet.ask(job, first)
+    second = await projects.ask(job, first)
     saying.zone = UTC
-    third = await fleet.ask(job, second)
+    third = await projects.ask(job, second)
 
     assert (first.start, second.start, third.start) == (None, 1767196800, 1767225600)

@@ -90,7 +90,7 @@ class TestTls:
 
             used: list[Projects] = []
             await take(read())
-            assert (await refusal(used[-1].projects["prod"].transport, new.url)).reason is Reason.TLS
+            assert (await refusal(used[-1].by_name["prod"].transport, new.url)).reason is Reason.TLS
             reloader = Reloader(read(), read, take, SystemClock(), Telemetry())
             watching = asyncio.create_task(reloader.watch_authorities())
             await asyncio.sleep(1.5)  # so that it has seen the first
@@ -98,7 +98,7 @@ class TestTls:
             async with asyncio.timeout(30):
                 while len(used) == 1:
                     await asyncio.sleep(0.05)
-            transport = used[-1].projects["prod"].transport
+            transport = used[-1].by_name["prod"].transport
 
             assert (await transport.send(new.url, REQUEST, Nobody())).body == b"{}"
             assert (await refusal(transport, old.url)).reason is Reason.TLS

@@ -42,7 +42,7 @@ class World:
     store: JobStore
     telemetry: Telemetry
     poller: Poller
-    fleet: Projects
+    projects: Projects
 
     def watch(self, *jobs: SimulatedJob, interval: float | None = None) -> None:
         """Register simulated jobs."""
@@ -112,7 +112,7 @@ async def world(
     async with TestServer(make_app(cloud)) as server, Client(timeout, clock=clock) as transport:
         url = str(server.make_url("")).rstrip("/")
         kinds = {"demo": credentials or access_key, **({"other": other} if other else {})}
-        projects = {
+        each = {
             name: Project(
                 name=name,
                 region="cn-north-4",
@@ -127,14 +127,14 @@ async def world(
             )
             for name, kind in kinds.items()
         }
-        fleet = Projects(adapters, projects)
+        projects = Projects(adapters, each)
         kept = None if journal is None else Journal(journal, 3600, store, clock, telemetry)
         if kept is not None:
             await kept.open()
-        poller = Poller(store, fleet, pace, concurrency, clock, telemetry, kept)
+        poller = Poller(store, projects, pace, concurrency, clock, telemetry, kept)
         running = [asyncio.create_task(each.run()) for each in (poller, kept) if each is not None]
         try:
-            yield World(clock, cloud, store, telemetry, poller, fleet)
+            yield World(clock, cloud, store, telemetry, poller, projects)
         finally:
             for task in running:
                 task.cancel()

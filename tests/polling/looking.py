@@ -28,20 +28,20 @@ class Looking:
         self.discovery = Discovery(
             settings, there.poller, there.store, self.registration.register, there.clock, there.telemetry
         )
-        self.survey = ListPoller(settings, there.poller, there.store, there.clock, there.telemetry)
+        self.list_poller = ListPoller(settings, there.poller, there.store, there.clock, there.telemetry)
 
     def use(self, settings: Settings, there: World) -> None:
         """Go by other settings, as a reload does."""
-        self.registration.swap(settings, there.fleet)
+        self.registration.swap(settings, there.projects)
         self.discovery.use(settings)
-        self.survey.use(settings)
+        self.list_poller.use(settings)
 
 
 @asynccontextmanager
 async def looking(there: World, *rules: dict[str, Any], **poll: str) -> AsyncIterator[Looking]:
     """Let *rules* look for jobs, and lists tell of those that are registered."""
     found = Looking(there, settings_of(*rules, **poll))
-    tasks = [asyncio.create_task(found.discovery.run()), asyncio.create_task(found.survey.run())]
+    tasks = [asyncio.create_task(found.discovery.run()), asyncio.create_task(found.list_poller.run())]
     try:
         yield found
     finally:

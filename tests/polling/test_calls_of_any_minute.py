@@ -118,8 +118,10 @@ def test_a_storm_of_reloads_takes_no_call_more() -> None:
             watch(there)
             for number in range(int(LASTS / 0.3)):
                 await asyncio.sleep(0.3)
-                projects = {name: replace(project) for name, project in there.poller.fleet.projects.items()}
-                there.poller.use(Projects(there.fleet.adapters, projects), replace(PACE, interval=1 + number % 2), 32)
+                projects = {name: replace(project) for name, project in there.poller.projects.by_name.items()}
+                there.poller.use(
+                    Projects(there.projects.adapters, projects), replace(PACE, interval=1 + number % 2), 32
+                )
         peer.check("a reload each 0.3 s")
 
     run(main())
@@ -150,7 +152,7 @@ def test_two_projects_of_one_key_share_the_limit() -> None:
             peer.serve() as server,
             world(pace=PACE, rate=RATE, elsewhere=server.url, other=access_key) as there,
         ):
-            for project in there.fleet.projects:
+            for project in there.projects.by_name:
                 watch(there, project)
             await there.until(LASTS)
         peer.check("two projects of one key")

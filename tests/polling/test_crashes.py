@@ -23,15 +23,15 @@ TOGETHER = 18.0
 OWNERS: dict[str, Callable[[Any], Any]] = {
     "poller": lambda poller: poller,
     "results": lambda poller: poller._results,
-    "staleness": lambda poller: poller._results.ages,
+    "staleness": lambda poller: poller._results.staleness,
     "outages": lambda poller: poller._results.outages,
     "schedule": lambda poller: poller._schedule,
     "limiter": lambda poller: poller._limiter,
     "breakers": lambda poller: poller._breakers,
-    "calls": lambda poller: poller.access,
+    "calls": lambda poller: poller.calls,
     "demand": lambda poller: poller.demand,
     "history": lambda poller: poller._history,
-    "lists": lambda poller: poller.listing,
+    "lists": lambda poller: poller.list_results,
     "store": lambda poller: poller._store,
 }
 LOOPS = {"run", "_work", "_dispatch"}
@@ -207,7 +207,7 @@ def test_a_crash_at_the_end_of_a_list_costs_no_place(monkeypatch: pytest.MonkeyP
             with monkeypatch.context() as patch:
                 patch.setattr(there.poller._limiter, "leave", crash)
                 with pytest.raises(RuntimeError):
-                    await there.poller.access.call("demo", "dli", 1, work)
+                    await there.poller.calls.call("demo", "dli", 1, work)
             there.watch(job)
             await asyncio.sleep(20)
             assert polls(there, job) > 0

@@ -432,7 +432,7 @@ def test_a_lookup_that_was_refused_is_made_again_with_other_credentials(tmp_path
 
     async def main() -> None:
         async with world(credentials=from_file) as there:
-            project = there.fleet.projects["demo"]
+            project = there.projects.by_name["demo"]
             project.project_id = ""
             project.find_project_id = partial(
                 find_project_id,
@@ -461,8 +461,8 @@ def test_a_refusal_that_comes_after_a_reload_took_its_project_away_crashes_nothi
             there.poller.apply(Changes(added=(bad,)))
             await there.until(2)  # the login that will be refused is on its way
             there.poller.apply(Changes(removed=(bad.key,)))
-            projects = {"demo": there.fleet.projects["demo"]}
-            there.poller.use(Projects(there.fleet.adapters, projects), PACE, 32)
+            projects = {"demo": there.projects.by_name["demo"]}
+            there.poller.use(Projects(there.projects.adapters, projects), PACE, 32)
             await there.until(60)
 
             assert len(there.cloud.asked("KeystoneCreateUserTokenByPassword")) == 1

@@ -579,7 +579,7 @@ def test_a_list_that_comes_while_a_poll_is_handed_over_does_not_start_another(mo
 
     def followed(poller: Poller, start: Start) -> None:
         hand_over(poller, start)
-        poller.listing.hurry([job_of(job).key])
+        poller.list_results.hurry([job_of(job).key])
 
     async def main() -> None:
         async with world(lambda cloud: cloud.add(job)) as there:
@@ -759,11 +759,11 @@ def test_a_list_looks_only_at_the_jobs_that_it_tells_of(monkeypatch: pytest.Monk
 
             with monkeypatch.context() as patched:
                 patched.setattr(there.store, "records", every)
-                told = there.poller.listing.take("demo", "dli", [item])
+                told = there.poller.list_results.take("demo", "dli", [item])
                 assert set(told) == {job_of(job).key, named_twice.key}
                 there.poller.apply(Changes(removed=(named_twice.key,)))
-                assert there.poller.listing.take("demo", "dli", [item]) == [job_of(job).key]
-                assert there.poller.listing.take("other", "dli", [item]) == []
+                assert there.poller.list_results.take("demo", "dli", [item]) == [job_of(job).key]
+                assert there.poller.list_results.take("other", "dli", [item]) == []
 
     run(main())
 
@@ -827,7 +827,7 @@ def test_an_older_page_takes_back_nothing_that_was_told_since() -> None:
             there.watch(job)
             await there.until(100)
             assert state(there, job) is State.SUCCEEDED
-            listing, now, target = there.poller.listing, there.clock.monotonic(), there.record(job).job.target
+            listing, now, target = there.poller.list_results, there.clock.monotonic(), there.record(job).job.target
 
             def told(state: State, at: float) -> None:
                 snapshot = Snapshot(state, start=START - HOUR, end=START - HOUR + 600)
@@ -858,7 +858,7 @@ def test_a_project_that_a_reload_takes_away_while_lists_are_read_crashes_nothing
         async with world(lambda cloud: cloud.add(*here, *elsewhere), other=lambda cloud, *_: _key(cloud)) as there:
             registered = [job_of(job) for job in here] + [replace(job_of(job), project="other") for job in elsewhere]
             there.poller.apply(Changes(added=tuple(registered)))
-            transport, begun = there.fleet.projects["demo"].transport, asyncio.Event()
+            transport, begun = there.projects.by_name["demo"].transport, asyncio.Event()
             send = transport.send
 
             async def slowly(base: str, request: Request, *arguments: Any, **more: Any) -> Response:
@@ -872,8 +872,8 @@ def test_a_project_that_a_reload_takes_away_while_lists_are_read_crashes_nothing
                 await begun.wait()
                 await asyncio.sleep(1)
                 there.poller.apply(Changes(removed=tuple(job.key for job in registered if job.project == "other")))
-                there.poller.use(Projects(there.fleet.adapters, {"demo": there.fleet.projects["demo"]}), PACE, 32)
+                there.poller.use(Projects(there.projects.adapters, {"demo": there.projects.by_name["demo"]}), PACE, 32)
                 await asyncio.sleep(20)
-                assert not there.sample("crashes_total", task="survey")
+                assert not there.sample("crashes_total", task="list_poller")
 
     run(main())

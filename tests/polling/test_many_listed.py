@@ -132,7 +132,7 @@ def test_a_list_looks_up_its_jobs_and_walks_over_no_others(monkeypatch: pytest.M
             item = ListedJob({"job_id": asked.job_id}, snapshot=running, at=there.clock.monotonic())
             with monkeypatch.context() as patch:
                 patch.setattr(JobStore, "records", lambda _: pytest.fail("all jobs were walked over"))
-                found = there.poller.listing.take("demo", "dli", [item])
+                found = there.poller.list_results.take("demo", "dli", [item])
             assert [(name.service, name.job) for name in found] == [("dli", asked.name)]
             assert there.record(asked).listed_at is not None
             assert there.record(other).listed_at is None

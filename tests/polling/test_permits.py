@@ -118,7 +118,7 @@ def test_a_list_or_history_whose_connection_was_dropped_waits_for_a_second_permi
 
         async with serving(script) as server, world(rate=0.5, elsewhere=server.url) as there:
             for _ in range(2):
-                ask = there.poller.access.asking("demo", load_services()[service], patience=0)
+                ask = there.poller.calls.asking("demo", load_services()[service], patience=0)
                 body, _ = await ask(request_, bytes)
                 assert body == b"{}"
 

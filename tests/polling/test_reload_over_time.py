@@ -21,8 +21,8 @@ from tests.warp import START, run
 
 def use(there: World, key: AccessKey, pace: Pace = PACE) -> None:
     """Go on with another key, as a reload does."""
-    project = replace(there.fleet.projects["demo"], credentials=key)
-    there.poller.use(Projects(there.fleet.adapters, {"demo": project}), pace, 32)
+    project = replace(there.projects.by_name["demo"], credentials=key)
+    there.poller.use(Projects(there.projects.adapters, {"demo": project}), pace, 32)
 
 
 @pytest.mark.parametrize("typo", [False, True], ids=["good", "typo"])
@@ -56,7 +56,7 @@ def test_no_job_is_lost_that_waited_behind_a_probe_of_the_old_key(monkeypatch: p
             await there.until(600)
             change_at_the_vendor(there.cloud, "another")
             await there.until(700)
-            transport, begun = there.fleet.projects["demo"].transport, asyncio.Event()
+            transport, begun = there.projects.by_name["demo"].transport, asyncio.Event()
             send = transport.send
 
             async def slowly(*arguments: Any, **named: Any) -> Response:
@@ -93,7 +93,7 @@ def test_an_answer_to_the_old_key_proves_nothing_of_the_new_one() -> None:
             refused = [call for call in there.cloud.requests if call.status == 401]
             there.watch(*jobs)
             for job in jobs:
-                there.poller.listing.hurry([JobKey("cdm", job.name)])  # all at once
+                there.poller.list_results.hurry([JobKey("cdm", job.name)])  # all at once
             await there.until(400)
 
             assert len([call for call in there.cloud.requests if call.status == 401]) - len(refused) <= 2
@@ -110,15 +110,15 @@ def test_shorter_intervals_and_ages_count_at_once() -> None:
         async with world(pace=rare) as there:
             there.watch(*[running(there.cloud, number) for number in range(20)])
             await there.until(3000)
-            there.poller.use(there.fleet, PACE, 32)
+            there.poller.use(there.projects, PACE, 32)
             at = there.clock.now()
             await there.until(3000 + PACE.interval + 1)
             assert all(record.polled_at is not None and record.polled_at > at for record in there.store.records())
 
-            there.poller.use(there.fleet, rare, 32)
+            there.poller.use(there.projects, rare, 32)
             await there.until(4000)
             there.cloud.faults.plan(Fault(closes=True), times=None)
-            there.poller.use(there.fleet, replace(rare, stale_after=600, interval=100), 32)
+            there.poller.use(there.projects, replace(rare, stale_after=600, interval=100), 32)
             await there.until(5000)
             assert all(record.stale for record in there.store.records())
 

@@ -12,7 +12,7 @@ def test_a_job_whose_project_was_taken_away_is_still_told_without_its_place() ->
     async def main() -> None:
         async with world() as there:
             record = running("nightly")
-            assert record.job.project not in there.fleet.projects
+            assert record.job.project not in there.projects.by_name
             there.store.put(record)
             async with serving(WebView(there.store, there.telemetry, there.poller, there.clock)) as client:
                 for path in ("/api/v1/jobs", "/api/v1/jobs/dli/nightly", "/jobs/dli/nightly"):
