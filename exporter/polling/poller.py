@@ -121,7 +121,7 @@ class Poller:
             self._spawn(group, "age", self._results.staleness.run)
             self._spawn(group, "tell", self.demand.run)
             self._spawn(group, "reconcile", self._reconciler.run)
-            self._group = group
+            self._group, self._workers = group, 0
             self._hire()
             try:
                 await asyncio.Event().wait()
