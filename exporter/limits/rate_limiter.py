@@ -8,6 +8,7 @@ is known to end near what they leave (it is how TCP shares a line).
 
 import heapq
 import math
+from collections import deque
 from collections.abc import Collection, Hashable, Iterable, Iterator
 from itertools import count
 from typing import Final, NamedTuple, TypeAlias
@@ -25,6 +26,8 @@ RECOVERY: Final = 600.0
 """Seconds from nothing to the configured rate: a tenth more each minute, which is the span that the vendor counts."""
 SETTLE: Final = 10.0
 """Seconds in which refusals are of calls that were under way at the first one; a call has as long by default."""
+MINUTE: Final = 60 * (1 + 1e-9)
+"""Seconds after its end in which a call counts; never short of 60 by rounding."""
 NOISE: Final = 1e-8
 """Seconds that rounding may cost; a minute's gaps are longer by more than that."""
 
@@ -37,6 +40,8 @@ class Start(NamedTuple):
     permit: Permit
     """The right to make its call."""
     circuit: CircuitBreaker
+    budget: "Budget"
+    """What the call counts against."""
 
 
 class Budget:
@@ -47,9 +52,17 @@ class Budget:
     a running job goes before a waiting one. None waits for ever: a job that comes after another's deadline has a later
     one, so from then on at most those go before it that waited already, each once.
 
+    A call reaches the vendor some time after it was granted: a connection that is slow to open, a token to be renewed,
+    and what was granted meanwhile arrives all at once. When it arrives nobody here can tell, only that it does before
+    the call is over. So a call counts from its grant until a minute after its end, and one more is granted only while
+    fewer than a minute's calls count. All calls that arrive in the same 60 seconds count when the last of them is
+    granted, so they are never more than that, whatever each one took on its way. Short calls cost nothing by it: a
+    minute of calls of 50 ms becomes one of 60.05 s.
+
     The process before this one may have spent all it was allowed until the moment it died, and whoever starts again
     knows nothing of it. So the bucket is empty when the process *began*: the first call comes when one would have come
-    after a call at that moment, and no minute over a restart has more calls than any other.
+    after a call at that moment, and no minute over a restart has more calls than any other. Only those calls of the
+    dead process that were late are not known: as many may come on top, once.
     """
 
     def __init__(self, rate: float, began: float = float("-inf")) -> None:
@@ -58,6 +71,8 @@ class Budget:
         self._last = began + self._tolerance - max(0.0, self._gap - 60)
         self._paused_until = self._settled = float("-inf")
         self._share = 1.0
+        self._under_way = 0
+        self._ended: deque[float] = deque()  # when calls did, those of the last minute
         self._waiting: dict[CircuitBreaker, list[tuple[float, float, int, Caller]]] = {}
         self._serial = count()
 
@@ -66,6 +81,7 @@ class Budget:
         burst = max(1.0, rate // 10)
         steady = per_minute(rate) - (burst if burst > 1 else 0)
         self.configured = rate
+        self._most = max(1, int(per_minute(rate)))
         self._gap = 60 / steady * (1 + 1e-9)  # never short of it by rounding
         self._tolerance = (burst - 1) * self._gap
 
@@ -146,16 +162,34 @@ class Budget:
         return self._last + self._gap / self._share_at(now)
 
     def ready_in(self, now: float) -> float:
-        """Return the seconds until the next call is certainly allowed, 0 if it is now."""
-        left = max(self._free_at(now) - self._tolerance, self._paused_until) - now
+        """Return the seconds until the next call is certainly allowed, 0 if it is now.
+
+        Infinity if one has to end before: then it takes a minute more from there.
+        """
+        left = max(self._free_at(now) - self._tolerance, self._paused_until, self._uncounted_at()) - now
         return left if left > NOISE else 0.0
+
+    def _uncounted_at(self) -> float:
+        """Return when fewer than a minute's calls count."""
+        over = self._under_way + len(self._ended) - self._most
+        if over < 0:
+            return float("-inf")
+        return self._ended[over] + MINUTE if over < len(self._ended) else float("inf")
 
     def take(self, now: float) -> Start:
         """Spend a call on the job with the nearest deadline of those that their circuits let through."""
         self._last = max(now, self._free_at(now))
+        self._under_way += 1
         circuit = self._first()
         _, due, _, key = heapq.heappop(self._waiting[circuit])
-        return Start(due, key, circuit.enter(), circuit)
+        return Start(due, key, circuit.enter(), circuit, self)
+
+    def ended(self, now: float) -> None:
+        """Note that a call is over, whether it left or not: nothing here knows."""
+        self._under_way -= 1
+        while self._ended and self._ended[0] + MINUTE <= now:
+            self._ended.popleft()
+        self._ended.append(now)
 
 
 class Limiter:
@@ -210,7 +244,8 @@ class Limiter:
         """Return the seconds until the next job may start, ``None`` if that needs more than time to pass."""
         if len(self._held) >= self._places:
             return None
-        return min((budget.ready_in(now) for budget in self._open()), default=None)
+        left = min((budget.ready_in(now) for budget in self._open()), default=math.inf)
+        return None if left == math.inf else left
 
     def turn_away(self, circuit: CircuitBreaker) -> Iterator[Caller]:
         """Take out and yield the jobs that wait for a call through *circuit*."""
@@ -247,6 +282,7 @@ class Limiter:
         """Give the place of a call back that is over; once more is fine."""
         if id(start) in self._held:
             start.circuit.left(start.permit, now)
+            start.budget.ended(now)
             del self._held[id(start)]
 
     def recover(self, under_way: Iterable[Start], now: float) -> None:

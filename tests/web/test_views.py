@@ -1,5 +1,7 @@
 """What the web side asks of the rest."""
 
+from exporter.metrics.store import JobStore
+from exporter.services import registry
 from exporter.views import WebView
 from tests.polling.harness import world
 from tests.warp import run
@@ -11,10 +13,10 @@ def test_a_job_whose_project_was_taken_away_is_still_told_without_its_place() ->
 
     async def main() -> None:
         async with world() as there:
-            record = running("nightly")
+            record, store = running("nightly"), JobStore(10**9, registry.declared())
             assert record.job.project not in there.projects.by_name
-            there.store.put(record)
-            async with serving(WebView(there.store, there.telemetry, there.poller, there.clock)) as client:
+            store.put(record)
+            async with serving(WebView(store, there.telemetry, there.poller, there.clock)) as client:
                 for path in ("/api/v1/jobs", "/api/v1/jobs/dli/nightly", "/jobs/dli/nightly"):
                     answer = await client.get(path)
                     assert answer.status == 200, path
