@@ -1,5 +1,6 @@
 """Budgets that give way, tested without waiting: whatever comes, the vendor's minute is never overspent."""
 
+import heapq
 import itertools
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.limits.circuit_breaker import CircuitBreaker
-from exporter.limits.rate_limiter import LEAST, RECOVERY, SETTLE, Budget, Limiter, per_minute
+from exporter.limits.rate_limiter import LEAST, RECOVERY, SETTLE, Budget, Limiter, Start, per_minute
 from exporter.model.job import JobKey
 
 KEY = JobKey("cdm", "copy")
@@ -39,7 +40,7 @@ def call(budget: Budget, now: float) -> float:
     budget.wait_for(KEY, now, now, CIRCUIT)
     now += budget.ready_in(now)
     assert budget.ready_in(now) == 0, "the moment that was told has come, and nothing can start"
-    budget.take(now)
+    budget.take(now).budget.ended(now)
     return now
 
 
@@ -64,6 +65,83 @@ def test_whatever_comes_no_minute_has_more_calls_than_configured_and_no_pause_ha
             assert now >= paused_until - 1e-7
 
     assert most_in_a_minute(taken) <= max(1, per_minute(rate))
+
+
+class Traffic:
+    """Calls of one bucket that wait without end, each with its own times of arrival and of its end."""
+
+    def __init__(self, rate: float, now: float, places: int = 1000) -> None:
+        self.limiter = Limiter(places)
+        self.rate = rate
+        self.now = now
+        self.arrived: list[float] = []
+        self._under_way: list[tuple[float, int, Start]] = []
+
+    def call(self, way: float, back: float) -> None:
+        """Make one more call once it is granted; it arrives *way* seconds later and is over *back* seconds after."""
+        self.limiter.wait_for("bucket", self.rate, KEY, self.now, self.now, CIRCUIT)
+        while (start := next(self.limiter.start(self.now), None)) is None:
+            left, ends = self.limiter.ready_in(self.now), self._under_way[0][0] if self._under_way else float("inf")
+            self.now = min(float("inf") if left is None else self.now + left, ends)
+            while self._under_way and self._under_way[0][0] <= self.now:
+                self.limiter.leave(heapq.heappop(self._under_way)[2], self.now)
+        self.arrived.append(self.now + way)
+        heapq.heappush(self._under_way, (self.now + way + back, len(self.arrived), start))
+
+
+@given(
+    rate=RATES,
+    now=STARTED,
+    places=st.integers(1, 40),
+    stretches=st.lists(
+        st.tuples(st.integers(1, 100), st.floats(0, 30), st.floats(0, 1), st.floats(0, 5)), min_size=1, max_size=8
+    ),
+)
+def test_however_long_calls_take_to_arrive_no_minute_has_more_of_them_than_configured(
+    rate: float, now: float, places: int, stretches: list[tuple[int, float, float, float]]
+) -> None:
+    """Each stretch is some calls, how late the first arrives, how much of that the last one does, and the answers."""
+    traffic = Traffic(rate, now, places)
+    for calls, late, rest, answered in stretches:
+        for number in range(calls):
+            traffic.call(late * (1 - (1 - rest) * number / calls), answered)
+
+    assert most_in_a_minute(sorted(traffic.arrived)) <= max(1, per_minute(rate))
+
+
+@pytest.mark.parametrize("rate", [1 / 60, 1, 1.8, 5, 50])
+@pytest.mark.parametrize("held", [8.5, 30])
+def test_calls_that_were_held_and_arrive_at_once_are_made_up_for(rate: float, held: float) -> None:
+    traffic = Traffic(rate, 0)
+    while traffic.now < 200:
+        until = 60 + held - traffic.now
+        traffic.call(until if 0 < until <= held else 0.01, 0.04)
+
+    assert most_in_a_minute(sorted(traffic.arrived)) <= per_minute(rate)
+
+
+@pytest.mark.parametrize("rate", [0.5, 1, 1.8, 5, 50])
+def test_calls_that_arrive_soon_and_are_answered_soon_use_the_whole_limit(rate: float) -> None:
+    traffic = Traffic(rate, 0)
+    while traffic.now < 1800:
+        traffic.call(0.01 + 0.01 * (len(traffic.arrived) % 3), 0.03)
+
+    assert len(traffic.arrived) >= 0.99 * 30 * per_minute(rate)
+
+
+def test_when_a_minutes_calls_are_under_way_the_next_comes_a_minute_after_the_first_end() -> None:
+    limiter, waiting = Limiter(9), [JobKey("cdm", str(number)) for number in range(3)]
+    for key in waiting:
+        limiter.wait_for("cdm", 2 / 60, key, 0, 30, CIRCUIT)
+    first, second = next(limiter.start(0)), next(limiter.start(31))
+
+    assert limiter.ready_in(90) is None
+    limiter.leave(second, 100)
+    assert limiter.ready_in(100) == pytest.approx(60)
+    limiter.leave(first, 130)
+    limiter.leave(first, 131)
+    assert limiter.ready_in(130) == pytest.approx(30)
+    assert len(list(limiter.start(160.1))) == 1
 
 
 @pytest.mark.parametrize("rate", [19.99, 20, 29.99, 50, 111.1])
@@ -198,7 +276,7 @@ def test_the_earliest_deadline_goes_first_whatever_the_keys_are(deadlines: list[
     served = []
     for at in numbers:
         served.append(budget.nearest())
-        budget.take(at)
+        budget.take(at).budget.ended(at)
     assert served == sorted(deadlines)
 
 
@@ -223,6 +301,7 @@ def test_every_job_is_served_at_the_latest_when_each_other_was_served_once_after
             budget.wait_for(key, now, waiting[key], CIRCUIT)
         now += budget.ready_in(now)
         served = budget.take(now).key
+        budget.ended(now)
         assert isinstance(served, JobKey)
         slow = 1 if turn < refused_at else 2
         assert now <= waiting.pop(served) + len(intervals) * gap * slow + (60 if turn >= refused_at else 0)
@@ -230,8 +309,12 @@ def test_every_job_is_served_at_the_latest_when_each_other_was_served_once_after
 
 
 def started(limiter: Limiter, now: float) -> list[JobKey]:
-    """Return what starts."""
-    return [cast(JobKey, start.key) for start in limiter.start(now)]
+    """Return what starts, and is over at once."""
+    keys = []
+    for start in limiter.start(now):
+        keys.append(cast(JobKey, start.key))
+        limiter.leave(start, now)
+    return keys
 
 
 def test_one_bucket_gives_way_and_the_others_go_on() -> None:

@@ -1,11 +1,13 @@
 """The most calls that arrive in any 60 seconds, against what the limit allows: a table, printed by ``pytest -s``."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import cycle
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,7 @@ from exporter.model.job import Job, JobKey
 from exporter.polling.schedule import Pace
 from tests.cloud.wire import Connection, RawServer, answer, serving
 from tests.polling.harness import World, access_key, world
-from tests.warp import WarpClock, run
+from tests.warp import WarpClock, WarpLoop, run
 
 RATE = 2.0
 ALLOWED = 60 * RATE
@@ -70,7 +72,8 @@ class Peer:
             await to.say(answer(b'{"error_code": "APIGW.0308"}', next(self._odd), status="429 Too Many Requests"))
         else:
             job_id = head.split(b"/jobs/")[1].split(b"/")[0]
-            await to.say(answer(b'{"is_success": true, "job_id": "%s", "status": "RUNNING"}' % job_id))
+            ends = ("Connection: close",) if self.trouble == "close" else ()
+            await to.say(answer(b'{"is_success": true, "job_id": "%s", "status": "RUNNING"}' % job_id, *ends))
 
     def check(self, name: str, share: float = 0.9) -> None:
         """Note the most calls of any minute, which are those of the limit, and not less than a *share* of them."""
@@ -93,6 +96,32 @@ def test_a_peer_that_hangs_up_gets_no_call_more(trouble: str) -> None:
             await there.until(LASTS)
         peer.check({"": "none", "drop": "closes when a connection is used again", "reset": "resets"}[trouble])
 
+    run(main())
+
+
+def test_calls_whose_connections_were_slow_to_open_arrive_at_once_and_are_no_call_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """For 8.5 seconds no connection opens, then all that were begun meanwhile do."""
+    connect, held = WarpLoop.sock_connect, 0
+
+    async def slow(loop: WarpLoop, sock: socket.socket, address: Any) -> None:
+        nonlocal held
+        left = 8.5 - loop.time() % 47
+        if left > 0:
+            held += 1
+            await asyncio.sleep(left)
+        await connect(loop, sock, address)
+
+    async def main() -> None:
+        peer = Peer("close")
+        async with peer.serve() as server, world(pace=PACE, timeout=10, rate=RATE, elsewhere=server.url) as there:
+            watch(there)
+            await there.until(LASTS)
+        peer.check("a connection is slow to open", share=0.8)
+        assert held > 2 * 8.5 * RATE * 0.8
+
+    monkeypatch.setattr(WarpLoop, "sock_connect", slow)
     run(main())
 
 

@@ -183,7 +183,7 @@ def test_a_budget_never_allows_more_than_its_rate_in_any_minute(rate: float, del
         now += delay
         budget.wait_for(JobKey("cdm", "j"), now, now, GATE)
         now += budget.ready_in(now)
-        budget.take(now)
+        budget.take(now).budget.ended(now)
         taken.append(now)
 
     for first in range(len(taken)):
@@ -222,7 +222,7 @@ def test_a_budget_allows_every_whole_call_of_its_minute(rate: float, calls: floa
     while now < 3600:
         budget.wait_for(JobKey("cdm", "j"), now, now, GATE)
         now += budget.ready_in(now)
-        budget.take(now)
+        budget.take(now).budget.ended(now)
         taken += now < 3600
 
     assert per_minute(rate) == calls
