@@ -91,12 +91,12 @@ class HistoryReader:
             if error.reason not in HOPELESS:  # these are logged for all calls alike
                 self.outages.failed(job, error)
             return
-        self._results.looked_back(job.key, found.runs)
+        await self._results.looked_back(job.key, found.runs)
         self._miss(job, found)
         self.outages.worked(job.key)
 
     def _miss(self, job: Job, found: run_history.RunsRead) -> None:
-        """Count and log runs that the cloud kept to itself: they are in no counter, and no other reading finds them."""
+        """Count and log runs that were not read: they are in no counter, and no other reading finds them."""
         if found.missing == 0:
             return
         self._missed.labels(job.key.service, job.project).inc(1 if found.missing is None else found.missing)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 import structlog
 
-from exporter import logs
+from exporter import logs, threads
 from exporter.clock import Clock
 from exporter.cloud.projects import Bucket
 from exporter.metrics.store import JobStore
@@ -88,11 +88,13 @@ class Results:
         self._store.put(record)
         self.ended(before, record, record.snapshot)
 
-    def looked_back(self, key: JobKey, found: Sequence[Snapshot]) -> None:
-        """Take over the history of a job."""
-        before = self._store.get(key)
-        if before is not None:
-            self._store.put(transitions.looked_back(before, found, self._clock.now()))
+    async def looked_back(self, key: JobKey, found: Sequence[Snapshot]) -> None:
+        """Take over the history of a job. To count many runs takes long, so that a poll may end meanwhile."""
+        while (before := self._store.get(key)) is not None:
+            record = await threads.compute(transitions.looked_back, before, found, self._clock.now())
+            if self._store.get(key) is before:
+                self._store.put(record)
+                return
 
     def replaced(self, key: JobKey, answer: Snapshot) -> None:
         """Take over how a run ended that was replaced under its name."""

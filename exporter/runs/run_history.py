@@ -1,11 +1,13 @@
 """Reads the history of a job as far back as its ledger needs. Pure: it is handed *ask*, which makes a call.
 
-A failed call ends the reading. The next one begins anew, because the history went on meanwhile.
+A failed call ends the reading. The next one begins anew, because the history went on meanwhile. A reading has a bound:
+of a history that is longer the newest runs are read, and the others are missing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 from exporter.model.errors import PollError
 from exporter.model.job import Job
@@ -17,6 +19,9 @@ from exporter.services.adapter import RunHistory
 from exporter.services.pages import Paging
 from exporter.services.request import Ask
 
+MOST_RUNS: Final = 2000
+"""Runs of one reading: 20 pages."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunsRead:
@@ -25,43 +30,83 @@ class RunsRead:
     runs: tuple[Snapshot, ...]
     """Those that began since the ledger's floor, and those that are open; some of them twice, and older ones too."""
     missing: int | None = 0
-    """Runs at most that the cloud told of and did not give, or that cannot be told from others, and that may be newer
-    than the floor; ``None`` if there may be some and it told no total."""
+    """Runs at most that the cloud told of and that were not read, or that cannot be told from others, and that may be
+    newer than the floor; ``None`` if there may be some and it told no total."""
 
 
 async def read_history(past: RunHistory, job: Job, project_id: str, ledger: Ledger, ask: Ask) -> RunsRead:
-    """Read until the runs that the ledger knows are passed, or to the end (:mod:`exporter.services.pages`)."""
-    found: list[Snapshot] = []
-    known = (ledger.floor, *ledger.open, *(each.run for each in ledger.owed))
-    goals = [run for run in known if run is not None]
-    paging = Paging(past.page_size)
-    while not paging.over:
-        page, _ = await ask(past.request(job, project_id, paging.number), partial(past.parse, job=job))
-        found += page.runs
-        paging.take({each.run for each in page.runs}, len(page.runs), page.total)
-        newer = _newer(found, goals)
-        if newer is not None:
-            return RunsRead(tuple(found), _nameless(newer))
-    if found and _nameless(found) == len(found):
-        raise PollError(Reason.PAYLOAD, "no run of the history can be read")
-    return RunsRead(tuple(found), None if paging.unread is None else paging.unread + _nameless(found))
+    """Read until the runs that the ledger knows are passed, to the end (:mod:`exporter.services.pages`), or the bound.
 
-
-def _newer(found: Sequence[Snapshot], goals: Sequence[RunId]) -> Sequence[Snapshot] | None:
-    """Return the runs before the last of the *goals* was passed, if all were, and the order is from new to old.
-
-    Nobody promised that order, but it can be seen.
+    A history that is not told from new to old is read to its end, and its newest runs are kept.
     """
-    seen = list(dict.fromkeys(each.run for each in found if each.run != NAMELESS))
-    orders = [run.order for run in seen]
-    if orders != sorted(orders, reverse=True):
-        return None
-    passed = [next((run for run in seen if not run.newer(goal)), None) for goal in goals]
-    if None in passed:
-        return None
-    last = max((index for index, each in enumerate(found) if each.run in passed), default=-1)
-    return found[: last + 1]
+    known = (ledger.floor, *ledger.open, *(each.run for each in ledger.owed))
+    found = _Found([run for run in known if run is not None])
+    paging = Paging(past.page_size)
+    while not (paging.over or found.full):
+        page, _ = await ask(past.request(job, project_id, paging.number), partial(past.parse, job=job))
+        paging.take({each.run for each in page.runs}, len(page.runs), page.total)
+        found.take(page.runs)
+        if found.passed:
+            return RunsRead(tuple(found.runs), found.nameless_before)
+    if found.nameless and not found.runs:
+        raise PollError(Reason.PAYLOAD, "no run of the history can be read")
+    unread = paging.unread
+    return RunsRead(tuple(found.runs), None if unread is None else unread + found.cut + found.nameless)
 
 
-def _nameless(runs: Sequence[Snapshot]) -> int:
-    return sum(each.run == NAMELESS for each in runs)
+class _Found:
+    """The rows that were read so far, as far back as the last of the *goals*.
+
+    Nobody promised that they come from new to old, but it can be seen.
+    """
+
+    def __init__(self, goals: Iterable[RunId]) -> None:
+        self._goals = sorted(goals, key=lambda run: run.order)  # the next one is last
+        self._passed: set[RunId] = set()
+        self._seen: set[RunId] = set()
+        self._oldest: tuple[float, float] | None = None
+        self._descending = True
+        self.runs: list[Snapshot] = []
+        """Those with a name."""
+        self.cut = 0
+        """Rows that are beyond the bound."""
+        self.nameless = 0
+        """Rows that cannot be told from others."""
+        self.nameless_before = 0
+        """Those of them before the last of the goals was passed."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether all goals were passed, and whatever follows is older."""
+        return self._descending and not self._goals
+
+    @property
+    def full(self) -> bool:
+        """Whether no row that follows is wanted."""
+        return self._descending and len(self.runs) >= MOST_RUNS
+
+    def take(self, page: Sequence[Snapshot]) -> None:
+        """Take over a page: a constant effort for each of its rows, because there may be many."""
+        for row, each in enumerate(page):
+            if self.full:
+                self.cut += len(page) - row
+                return
+            if each.run == NAMELESS:
+                self.nameless += 1
+                continue
+            self.runs.append(each)
+            if self._descending and each.run not in self._seen:
+                self._follow(each.run)
+            if each.run in self._passed:
+                self.nameless_before = self.nameless
+        if len(self.runs) > MOST_RUNS:
+            self.cut += len(self.runs) - MOST_RUNS
+            self.runs = sorted(self.runs, key=lambda each: each.run.order, reverse=True)[:MOST_RUNS]
+
+    def _follow(self, run: RunId) -> None:
+        self._seen.add(run)
+        self._descending = self._oldest is None or run.order <= self._oldest
+        self._oldest = run.order
+        while self._goals and not run.newer(self._goals[-1]):
+            self._goals.pop()
+            self._passed.add(run)

@@ -1,6 +1,8 @@
 """What the poll loop does about runs that went by unseen."""
 
 import asyncio
+import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +11,10 @@ from structlog.testing import capture_logs
 
 from exporter.model.changes import Changes
 from exporter.model.reason import Reason
+from exporter.model.record import Record
+from exporter.model.snapshot import Snapshot
 from exporter.polling.schedule import Pace
+from exporter.runs import transitions
 from exporter.services.cdm import CdmPast
 from exporter.services.request import Request
 from exporter.simulator import CdmJob, CdmRun, Cloud, Fault, Step, Volume, server_failure, too_often
@@ -212,3 +217,37 @@ def test_a_key_that_only_the_history_refuses_fails_no_poll_and_is_not_locked() -
             assert there.record(job).totals[ROWS] > 0
 
     run(main())
+
+
+def test_runs_are_counted_outside_the_event_loop_and_what_a_poll_tells_meanwhile_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    count = transitions.looked_back
+    threads: list[threading.Thread] = []
+
+    async def main() -> None:
+        async with world(pace=PACE) as there:
+            job, loop = busy(there.cloud), asyncio.get_running_loop()
+
+            def counting(record: Record, found: Sequence[Snapshot], at: float) -> Record:
+                threads.append(threading.current_thread())
+                if len(threads) == 1:
+                    polled = threading.Event()
+
+                    def poll() -> None:
+                        there.store.put(replace(there.record(job), planned=(7.0,)))
+                        polled.set()
+
+                    loop.call_soon_threadsafe(poll)
+                    assert polled.wait(60)
+                return count(record, found, at)
+
+            monkeypatch.setattr(transitions, "looked_back", counting)
+            there.watch(job)
+            await there.until(400)
+            await counted(there, job)
+            assert there.record(job).planned == (7.0,)
+
+    run(main())
+    assert len(threads) >= 2
+    assert threading.main_thread() not in threads

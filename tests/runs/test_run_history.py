@@ -101,6 +101,45 @@ def test_no_history_is_read_without_end() -> None:
     assert read(Ledger(floor=run(1)), pages)[0] == MOST_PAGES
 
 
+def test_of_a_history_that_is_too_long_the_newest_runs_are_read_and_the_others_are_missing() -> None:
+    hundreds = [list(range(top, top - 100, -1)) for top in range(9990, 90, -100)]
+    newest = list(range(9990, 9990 - run_history.MOST_RUNS, -1))
+
+    assert history(Ledger(floor=run(1)), hundreds, total=9990) == (20, newest, 9990 - len(newest))
+    assert history(Ledger(floor=run(1)), hundreds) == (20, newest, None)
+
+
+def test_the_bound_holds_where_a_page_has_more_rows_than_were_asked_for() -> None:
+    page = list(range(3000, 0, -1))
+
+    assert history(Ledger(floor=run(-5)), [page], total=9000) == (1, page[: run_history.MOST_RUNS], 7000)
+    asked, found, missing = history(Ledger(floor=run(1)), [page], total=3000)
+    assert (asked, found, missing) == (1, page[: run_history.MOST_RUNS], 1000)
+
+
+def test_of_a_long_history_in_another_order_the_newest_runs_are_kept() -> None:
+    pages = [list(range(first, first + 100)) for first in range(1, 4901, 100)]
+    _, found, missing = history(Ledger(floor=run(-5)), pages, total=4900)
+
+    assert found == list(range(4900, 4900 - run_history.MOST_RUNS, -1))
+    assert missing == 4900 - run_history.MOST_RUNS
+
+
+def test_the_effort_for_a_row_does_not_grow_with_the_rows_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared, newer = [0], RunId.newer
+
+    def counting(self: RunId, other: RunId) -> bool:
+        compared[0] += 1
+        return newer(self, other)
+
+    monkeypatch.setattr(RunId, "newer", counting)
+    goals = tuple(run(number) for number in range(1, 65))
+    hundreds = [list(range(top, top - 100, -1)) for top in range(1900, 0, -100)]
+
+    assert history(Ledger(floor=run(64), open=goals), hundreds)[2] == 0
+    assert compared[0] <= 1900 + len(goals) + 1
+
+
 def test_the_call_names_job_and_page() -> None:
     assert CDM is not None
     request = CDM.request(JOB, "p", 3)
