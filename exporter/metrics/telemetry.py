@@ -201,8 +201,9 @@ class Telemetry:
         )
         self.discovery_left_out = self._gauge(
             "discovery_jobs_left_out",
-            "Jobs that lists have and that are left out now: more than max_jobs, or hidden by a newer one of the same"
-            " name though they go on; absent until every rule has read its lists once",
+            "Jobs that lists have and that are left out now: more than max_jobs, hidden by a newer one of the same name"
+            " though they go on, or in rows that were not read, whether a rule asks for them or not; absent until every"
+            " rule has read its lists once",
             service,
             "project",
         )

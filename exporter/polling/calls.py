@@ -144,7 +144,7 @@ class Calls:
         there = self._plan.projects.by_name.get(project)
         if error.known:  # the cloud knew who asked
             self._accepted(project, permit)
-        if error.known and error.reason is Reason.THROTTLED and there is not None:
+        if error.reason is Reason.THROTTLED and there is not None:  # whoever asks to slow down, a proxy too
             bucket, rate = self._plan.projects.share(there, limit)
             self._limiter.throttled(bucket, self._clock.monotonic(), error.retry_after)
             self._demand.throttled(bucket, rate)
@@ -182,7 +182,7 @@ class Calls:
             self._results.paused(waiting, why)
 
     def _each(self, taken_out: Iterable[Caller], handle: Callable[[Caller], None]) -> None:
-        """Handle what was accepted out of the limiter; after a crash none of the rest is lost."""
+        """Handle what was taken out of the limiter; after a crash none of the rest is lost."""
         left = list(taken_out)[::-1]
         try:
             while left:

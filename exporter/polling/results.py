@@ -142,7 +142,7 @@ class Results:
             if not before.final:
                 self._log.info("job deleted after its run", **before.job.names)
             return
-        throttled = error.reason is Reason.THROTTLED and error.known  # the limit that pauses is logged
+        throttled = error.reason is Reason.THROTTLED  # the limit that pauses is logged
         if not told and not throttled:
             self.outages.failed(before.job, error)
         self._log.debug(
