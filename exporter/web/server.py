@@ -185,10 +185,20 @@ async def _healthy(_: web.Request) -> web.StreamResponse:
 async def _reload(exporter: Exporter, request: web.Request) -> web.StreamResponse:
     if not exporter.may_reload:
         return _text(LIFECYCLE_OFF, 404)
+    if _of_another_site(request):
+        return _text("a page of another site may not reload the configuration\n", 403)
     try:
         return await _json(request, await exporter.reload())
     except SettingsError as error:
         return await _json(request, {"mistakes": list(error.mistakes)}, 400)
+
+
+def _of_another_site(request: web.Request) -> bool:
+    """Whether a browser sends this for a page of another site. What is no browser says neither header."""
+    if request.headers.get("Sec-Fetch-Site", "none") not in {"same-origin", "none"}:
+        return True
+    origin = request.headers.get("Origin")
+    return origin is not None and origin.partition("://")[2].lower() != request.headers.get("Host", "").lower()
 
 
 async def _nothing(request: web.Request) -> web.StreamResponse:

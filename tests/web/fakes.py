@@ -44,6 +44,7 @@ class FakeExporter:
     time: float = NOW
     exposition: FakeExposition = field(default_factory=FakeExposition)
     may_reload: bool = False
+    reloads: int = 0
     vendor_text: VendorText = VendorText.REDACTED
 
     def sections(self, openmetrics: bool, names: frozenset[str]) -> list[list[bytes]]:
@@ -52,6 +53,7 @@ class FakeExporter:
 
     async def reload(self) -> dict[str, Any]:
         """Say so: no test of the web side reads a configuration."""
+        self.reloads += 1
         return {}
 
     def records(self) -> Collection[Record]:

@@ -50,6 +50,32 @@ async def test_reload_is_off_and_get_is_not_its_method() -> None:
         assert (get.status, get.headers["Allow"]) == (405, "POST")
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "http://{host}"}, 200),
+        ({"Sec-Fetch-Site": "none"}, 200),
+        ({"Origin": "http://{host}"}, 200),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Origin": "http://elsewhere.example"}, 403),
+        ({"Origin": "http://127.0.0.1:1"}, 403),
+        ({"Origin": "null"}, 403),
+    ],
+)
+async def test_a_page_of_another_site_cannot_reload(headers: dict[str, str], status: int) -> None:
+    exporter = FakeExporter(may_reload=True)
+    async with serving(exporter) as client:
+        host = f"{client.host}:{client.port}"
+        answer = await client.post(
+            "/-/reload", headers={name: text.format(host=host) for name, text in headers.items()}
+        )
+
+        assert answer.status == status
+        assert exporter.reloads == (status == 200)
+
+
 @pytest.mark.parametrize("path", ["/nothing", "/static/../server.py", "/static/index.html", "/api/v1/", "/jobs/dli/"])
 async def test_an_unknown_path_is_told_what_there_is(path: str) -> None:
     async with serving() as client:
