@@ -5,16 +5,18 @@ The body is unpacked here and not by the library, which would do it in the event
 
 import asyncio
 import zlib
+from functools import partial
 from typing import Final
 
 import aiohttp
 
+from exporter.cloud import offload
 from exporter.cloud.connection import BUFFER, SIZE_LIMIT, PackedError, TooLongError
 
 ENCODINGS: Final = "gzip, deflate"
 """What is asked for."""
 UNPACKED_IN_LOOP: Final = 16 * 1024
-"""Packed bytes that are unpacked in the event loop: 20 ms at the worst."""
+"""Packed bytes that are unpacked in the event loop, unless they become a long answer."""
 _ERROR_LIMIT: Final = 64 * 1024
 """Bytes of an error's body that are read; the vendor's are a few hundred."""
 _FIRST_ERROR: Final = 400
@@ -23,59 +25,79 @@ MEMBERS: Final = 16
 _WINDOWS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 
 
-async def read_body(response: aiohttp.ClientResponse, long: asyncio.Semaphore, limit: int) -> bytes:
-    """Return the body as :func:`whole_body` does.
+async def read_body(response: aiohttp.ClientResponse, limit: int, seconds: float) -> bytes:
+    """Return the body as :func:`whole_body` does, or raise ``TimeoutError`` after *seconds*.
 
     Of an error that is too long, or cannot be unpacked, the status alone counts.
     """
-    if response.status < _FIRST_ERROR:
-        return await whole_body(response, long, limit)
-    try:
-        return await whole_body(response, long, _ERROR_LIMIT)
-    except (TooLongError, PackedError):
-        return b""
+    async with asyncio.timeout(seconds):  # the library's own deadline does not see the wait for a place
+        if response.status < _FIRST_ERROR:
+            return await whole_body(response, limit)
+        try:
+            return await whole_body(response, _ERROR_LIMIT)
+        except (TooLongError, PackedError):
+            return b""
 
 
-async def whole_body(response: aiohttp.ClientResponse, long: asyncio.Semaphore, limit: int) -> bytes:
-    """Return the body, unpacked, of *limit* bytes at most; *long* is for how many long ones there is room.
+async def whole_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """Return the body, unpacked, of *limit* bytes at most.
 
-    Raises what the library raises, :class:`TooLongError` and :class:`PackedError`.
+    A long one waits for its place among the long answers, and keeps it for who parses it. Raises what the library
+    raises, :class:`TooLongError` and :class:`PackedError`.
     """
-    content = response.content
-    if content.is_eof() and content.exception() is None:  # it came together with the headers, as a short one does
-        packed = content.read_nowait(-1)
-        if len(packed) > limit:
-            raise TooLongError
-    else:
-        packed = await _packed(response, long, limit)
+    place = offload.current()
+    if place is None:
+        async with offload.Place() as place:
+            return await _whole(response, place, limit)
+    body = None
+    try:
+        body = await _whole(response, place, limit)
+        return body
+    finally:
+        if body is None:  # the call may be made once more, in another turn
+            place.leave()
+
+
+async def _whole(response: aiohttp.ClientResponse, place: offload.Place, limit: int) -> bytes:
+    packed = await _packed(response, place, limit)
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
-    if not encoding or encoding == "identity" or not packed:
+    if not packed or encoding in ("", "identity"):
+        if len(packed) > offload.UNPLACED:
+            await place.take()
         return packed
     if encoding not in _WINDOWS:
         raise PackedError
     if len(packed) <= UNPACKED_IN_LOOP:
-        return unpacked(packed, encoding, limit)
-    return await asyncio.to_thread(unpacked, packed, encoding, limit)
+        try:
+            return unpacked(packed, encoding, min(limit, offload.UNPLACED))
+        except TooLongError:
+            if limit <= offload.UNPLACED:
+                raise
+    await place.take()
+    return await offload.in_thread(partial(unpacked, packed, encoding, limit))
 
 
-async def _packed(response: aiohttp.ClientResponse, long: asyncio.Semaphore, limit: int) -> bytes:
+async def _packed(response: aiohttp.ClientResponse, place: offload.Place, limit: int) -> bytes:
+    content = response.content
     if (response.content_length or 0) > limit:
         raise TooLongError
+    if content.is_eof() and content.exception() is None:  # it came together with the headers, as a short one does
+        packed = content.read_nowait(-1)
+        if len(packed) > limit:
+            raise TooLongError
+        return packed
     body = bytearray()
     try:
-        while len(body) <= BUFFER and (part := await response.content.readany()):
+        while part := await content.readany():
             body += part
-        if len(body) <= BUFFER:
-            return bytes(body)
-        async with long:
-            while part := await response.content.readany():
-                body += part
-                if len(body) > limit:
-                    raise TooLongError
-            return bytes(body)
+            if len(body) > limit:
+                raise TooLongError
+            if len(body) > BUFFER:
+                await place.take()
     except RuntimeError as error:
         # What the reader raises if the connection is gone before it begins to wait.
         raise aiohttp.ClientPayloadError from error
+    return bytes(body)
 
 
 def unpacked(packed: bytes, encoding: str, limit: int = SIZE_LIMIT) -> bytes:

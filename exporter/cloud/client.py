@@ -39,8 +39,6 @@ __all__ = ["SIZE_LIMIT", "Client", "Response", "retry_after", "server_skew"]
 
 DISTRUST: Final = 60.0
 """Seconds in which no connection to a host is used again after the host hung up on one that was."""
-LONG_ANSWERS: Final = 4
-"""Long answers that are read at a time: together with all short ones they take a bounded memory."""
 IDENTITY_LIMIT: Final = 256 * 1024
 """Bytes of an answer about who asks, which is read in the event loop."""
 _HEADERS: Final = {
@@ -82,7 +80,6 @@ class Client:
         self._under_way = 0
         self._retired = False
         self._ended = False
-        self._long = asyncio.Semaphore(LONG_ANSWERS)
         self._trusted_since: dict[str, float] = {}
 
     async def __aenter__(self) -> Self:
@@ -197,7 +194,7 @@ class Client:
                 ) as response:
                     answered = True
                     _refuse(response, base, way)
-                    body = await read_body(response, self._long, most)
+                    body = await read_body(response, most, self._timeout - (time.perf_counter() - began))
             except CAUGHT as error:
                 left = self._timeout - (time.perf_counter() - began)
                 if flight.unsent and left > 0:  # nothing left this process, so it counts as no call

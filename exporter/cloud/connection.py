@@ -24,7 +24,7 @@ from aiohttp.streams import StreamReader
 
 SIZE_LIMIT: Final = 8 * 1024 * 1024
 """Bytes of one answer's body, packed and unpacked; the vendor's greatest page is far below."""
-BUFFER: Final = 512 * 1024
+BUFFER: Final = 64 * 1024
 """Bytes that are read of any answer at once; of longer ones only a few are read at a time."""
 HEADER_LIMIT: Final = 64 * 1024
 """Bytes of one header; the vendor's tokens are several thousand long."""

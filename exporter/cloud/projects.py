@@ -86,8 +86,10 @@ class Projects:
         find nothing new, and reading costs more than the call's own share.
         """
         project, adapter = self.named(job.project), self.adapter(job)
-        body = await project.ask(adapter, await self.request(job))
-        return await offload.offloaded(body, partial(_read, adapter, body, job, project.zone, before))
+        request = await self.request(job)
+        async with offload.Place():
+            body = await project.ask(adapter, request)
+            return await offload.offloaded(body, partial(_read, adapter, body, job, project.zone, before))
 
 
 def _read(adapter: Adapter, body: bytes, job: Job, zone: tzinfo | None, before: Snapshot | None) -> Snapshot:

@@ -1,6 +1,7 @@
 """Answers as large as are read at all, to the real daemon: it serves as before, in little more memory."""
 
 import asyncio
+import gzip
 import json
 import random
 import time
@@ -60,7 +61,9 @@ class Full:
     async def run(self, _name: str, exchange: Exchange) -> None:
         """Answer so."""
         self.did += 1
-        await exchange.say(Answer(200, self.bodies[exchange.asked.operation](exchange.asked)))
+        body = self.bodies[exchange.asked.operation](exchange.asked)
+        packed = {"Content-Encoding": "gzip"} if body.startswith(b"\x1f\x8b") else {}
+        await exchange.say(Answer(200, body, packed))
 
 
 @asynccontextmanager
@@ -106,4 +109,22 @@ async def test_a_history_of_a_hundred_thousand_runs_holds_up_nothing(kind: str, 
         memory, own = await used(exporter)
 
     assert plan.did > 1
+    assert (memory < MEMORY, own[1] < SLOWEST) == (True, True), (memory, own)
+
+
+PACKED = gzip.compress(b'{"status":"RUNNING","job_name":"%s"}' % (b", " * ((SIZE - 200) // 2)), 9)
+
+
+async def test_thirty_two_packed_answers_at_once_take_the_room_of_a_few_and_give_it_back(tmp_path: Path) -> None:
+    assert len(PACKED) < 16_384
+    plan = Full({"dws.job": lambda _: PACKED})
+    async with facing(plan, Script(0, 64, 0, 1, 600, 300, 500), tmp_path) as exporter:
+        before = exporter.memory()
+        memory, own = await used(exporter)
+        plan.on = False
+        async with asyncio.timeout(30):
+            while exporter.memory() - before > MEMORY / 4:
+                await asyncio.sleep(0.2)
+
+    assert plan.did > 32
     assert (memory < MEMORY, own[1] < SLOWEST) == (True, True), (memory, own)
