@@ -172,8 +172,8 @@ class Telemetry:
         self.history_missed = self._counter(
             "history_runs_missed",
             "Upper bound of runs that no counter has: in the total of a job's history but not in its rows, or beyond"
-            " its 2000 newest ones, in rows that cannot be read, or replaced before their end was seen; 1 for a history"
-            " that is cut and has no total",
+            " its 2000 newest ones, in rows that cannot be read, or replaced by a run after which nothing told"
+            " their end; 1 for a history that is cut and has no total",
             service,
             "project",
         )

@@ -103,9 +103,18 @@ class Owed(NamedTuple):
     """What is still to be added."""
 
 
+class Unended(NamedTuple):
+    """A run whose end the history did not tell yet, though a newer one began."""
+
+    run: RunId
+    readings: int
+    """How often the history was read for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """What was counted over the runs of one job, and which runs count no more. All of it survives a restart."""
+    """What was counted over the runs of one job, and which runs count no more. A restart keeps all but what says
+    so."""
 
     floor: RunId | None = None
     """The run up to which nothing is left to count but what is open; ``None`` before the first poll that worked, and
@@ -127,3 +136,7 @@ class Ledger:
     """What the runs that succeeded moved, by measure."""
     last_success: float | None = None
     last_run_duration: float | None = None
+    unended: tuple[Unended, ...] = ()
+    """Of the open runs those that newer ones followed; a restart begins anew."""
+    lost: int = 0
+    """Runs whose end will never be known, since the last restart."""

@@ -36,12 +36,14 @@ class HistoryReader:
     ) -> None:
         self._store = store
         self._plan = plan
+        self._clock = clock
         self._missed = telemetry.history_missed
         self._crashed = telemetry.crashes.labels("history").inc
         self._calls = calls
         self._results = results
         self._replaced = ReplacedRuns(store, plan, telemetry, calls, results)
         self._readings: dict[JobKey, asyncio.Task[None]] = {}
+        self._due: dict[JobKey, float] = {}  # when to read again for ends alone
         self.outages = Outages("history", store, plan, clock)
         self._log = structlog.get_logger()
 
@@ -56,9 +58,10 @@ class HistoryReader:
         self._replaced.want(record, adapter, group)
         if record.snapshot is None or key in self._readings or group is None:
             return
-        if not accounting.incomplete(record.ledger, record.snapshot.run):
+        newest = record.snapshot.run
+        if adapter.past is None or not accounting.incomplete(record.ledger, newest):
             return
-        if adapter.past is None:
+        if not accounting.gap(record.ledger, newest) and self._clock.monotonic() < self._due.get(key, 0.0):
             return
         reading = survive(partial(self._read, record), self._crashed, "history")
         task = self._readings[key] = group.create_task(reading, name="history")
@@ -69,6 +72,7 @@ class HistoryReader:
         self.outages.forget(keys)
         self._replaced.forget(keys)
         for key in keys:
+            self._due.pop(key, None)
             if (task := self._readings.pop(key, None)) is not None:
                 task.cancel()
 
@@ -91,13 +95,23 @@ class HistoryReader:
             if error.reason not in HOPELESS:  # these are logged for all calls alike
                 self.outages.failed(job, error)
             return
-        await self._results.looked_back(job.key, found.runs)
-        self._miss(job, found)
+        lost = await self._results.looked_back(job.key, found.runs)
+        self._miss(job, found.missing, lost)
+        self._wait(job.key)
         self.outages.worked(job.key)
 
-    def _miss(self, job: Job, found: run_history.RunsRead) -> None:
-        """Count and log runs that were not read: they are in no counter, and no other reading finds them."""
-        if found.missing == 0:
+    def _wait(self, key: JobKey) -> None:
+        """Give runs that newer ones followed some time to end before the history is read again for them alone."""
+        record, pace = self._store.get(key), self._plan.pace
+        self._due.pop(key, None)
+        if record is not None and record.ledger.unended:
+            readings = min(each.readings for each in record.ledger.unended)
+            wait = min(pace.interval * 2.0 ** (readings - 1), max(pace.interval, pace.idle_interval))
+            self._due[key] = self._clock.monotonic() + wait
+
+    def _miss(self, job: Job, unread: int | None, lost: int) -> None:
+        """Count and log runs that are in no counter, and that no reading finds; the *lost* may be *unread* ones."""
+        if unread == 0 and not lost:
             return
-        self._missed.labels(job.key.service, job.project).inc(1 if found.missing is None else found.missing)
-        self._log.warning("history incomplete", **job.names, missing=found.missing)
+        self._missed.labels(job.key.service, job.project).inc(max(1 if unread is None else unread, lost))
+        self._log.warning("history incomplete", **job.names, missing=None if unread is None else max(unread, lost))

@@ -88,13 +88,17 @@ class Results:
         self._store.put(record)
         self.ended(before, record, record.snapshot)
 
-    async def looked_back(self, key: JobKey, found: Sequence[Snapshot]) -> None:
-        """Take over the history of a job. To count many runs takes long, so that a poll may end meanwhile."""
+    async def looked_back(self, key: JobKey, found: Sequence[Snapshot]) -> int:
+        """Take over the history of a job; return how many runs are lost, because it will never tell their ends.
+
+        To count many runs takes long, so that a poll may end meanwhile.
+        """
         while (before := self._store.get(key)) is not None:
             record = await threads.compute(transitions.looked_back, before, found, self._clock.now())
             if self._store.get(key) is before:
                 self._store.put(record)
-                return
+                return record.ledger.lost - before.ledger.lost
+        return 0
 
     def replaced(self, key: JobKey, answer: Snapshot) -> None:
         """Take over how a run ended that was replaced under its name."""

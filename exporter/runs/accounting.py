@@ -19,6 +19,7 @@ from exporter.model.packed import Packed
 from exporter.model.record import Ledger, RunId
 from exporter.model.run import NAMELESS, Owed
 from exporter.model.snapshot import RESULTS, Measure, Snapshot, State
+from exporter.runs import unended
 from exporter.services.adapter import Adapter
 
 TRIES: Final = 10
@@ -77,23 +78,26 @@ def look_back(ledger: Ledger, found: Sequence[Snapshot], at: float) -> Ledger:
     named = [each for each in found if each.run != NAMELESS]
     # one that has no id yet may be any of those that have one: it counts once its id is known
     told = sorted([each for each in named if each.run.id] or named, key=lambda each: each.run.order)
-    if ledger.floor is None or not told:
+    if ledger.floor is None:
         return ledger
     for each in told:
         ledger = accounted(ledger, each, at)
     runs = [each.run for each in told]
     for entry in ledger.owed:
-        if not _among(entry.run, runs):
+        if told and not _among(entry.run, runs):
             ledger = replace(ledger, owed=_waited(ledger.owed, entry, entry.measures))
     floor = ledger.floor or NAMELESS
     for run in runs:
         floor = floor.raised(run) if run.newer(floor) else floor
-    return replace(
+    absent = [run for run in ledger.open if told and floor.newer(run) and not _among(run, runs)]
+    ledger = replace(
         ledger,
         floor=floor,
         beyond=tuple(run for run in ledger.beyond if run.newer(floor) or run.doubtful(floor)),
-        open=tuple(run for run in ledger.open if not floor.newer(run) or _among(run, runs)),
+        open=tuple(run for run in ledger.open if run not in absent),
+        lost=ledger.lost + sum(run != NAMELESS for run in absent),
     )
+    return unended.read_again(ledger)
 
 
 def dated(ledger: Ledger, runs: Sequence[RunId]) -> Ledger:
@@ -185,6 +189,12 @@ def owes(ledger: Ledger, run: RunId) -> Owed | None:
 
 def incomplete(ledger: Ledger, newest: RunId) -> bool:
     """Whether the history may say what the job's own answer, about the *newest* run, does not."""
+    others = (run for run in ledger.open if run != NAMELESS)
+    return gap(ledger, newest) or any(not (run == newest or run.same(newest)) for run in others)
+
+
+def gap(ledger: Ledger, newest: RunId) -> bool:
+    """Whether the history is to be read at once: for more than the ends of runs before the *newest* one."""
     return bool(ledger.beyond) or any(not (each.run == newest or each.run.same(newest)) for each in ledger.owed)
 
 
@@ -220,7 +230,13 @@ def run_duration(answer: Snapshot) -> float | None:
 
 
 def _opened(ledger: Ledger, run: RunId) -> Ledger:
-    return ledger if _among(run, ledger.open) else replace(ledger, open=(*ledger.open, run)[-KEPT:])
+    if _among(run, ledger.open):
+        return ledger
+    runs = (*ledger.open, run)
+    if len(runs) <= KEPT:
+        return replace(ledger, open=runs)
+    oldest = next((each for each in runs if any(other.after(each) for other in runs)), runs[0])
+    return replace(ledger, open=tuple(each for each in runs if each != oldest), lost=ledger.lost + 1)
 
 
 def _fuller(ledger: Ledger, run: RunId) -> Ledger:

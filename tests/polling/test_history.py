@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,11 +10,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from exporter.model.changes import Changes
+from exporter.model.job import Job
 from exporter.model.reason import Reason
 from exporter.model.record import Record
-from exporter.model.snapshot import Snapshot
+from exporter.model.snapshot import Snapshot, State
 from exporter.polling.schedule import Pace
-from exporter.runs import transitions
+from exporter.runs import transitions, unended
+from exporter.services.adapter import PastPage
 from exporter.services.cdm import CdmPast
 from exporter.services.request import Request
 from exporter.simulator import CdmJob, CdmRun, Cloud, Fault, Step, Volume, server_failure, too_often
@@ -251,3 +253,82 @@ def test_runs_are_counted_outside_the_event_loop_and_what_a_poll_tells_meanwhile
     run(main())
     assert len(threads) >= 2
     assert threading.main_thread() not in threads
+
+
+Rows = Callable[[int, tuple[Snapshot, ...]], tuple[Snapshot, ...]]
+"""What a history answers the first, second... time, instead of the rows as they are."""
+
+
+def history_says(monkeypatch: pytest.MonkeyPatch, rows: Rows) -> None:
+    parse, answers = CdmPast.parse, [0]
+
+    def other(self: CdmPast, body: bytes, job: Job) -> PastPage:
+        answers[0] += 1
+        page = parse(self, body, job)
+        return replace(page, runs=rows(answers[0], page.runs))
+
+    monkeypatch.setattr(CdmPast, "parse", other)
+
+
+def three_runs(cloud: Cloud) -> CdmJob:
+    """Return a job of which a run begins when the one before ends: polls see each of them run."""
+    plan = tuple(CdmRun((Step("RUNNING", 100, 0.0, 1.0),), rest=1, volume=Volume(rows_written=1)) for _ in range(3))
+    job = CdmJob("c-1", "orders", START, plan, repeats=False)
+    cloud.add(job)
+    return job
+
+
+def test_a_run_that_was_seen_and_that_the_history_lacks_is_counted_as_missed_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    history_says(monkeypatch, lambda _, rows: tuple(row for row in rows if row.run.id != "1"))
+
+    async def main() -> None:
+        async with world(pace=PACE) as there:
+            job = three_runs(there.cloud)
+            there.watch(job)
+            await there.until(6000)
+            assert sum(there.record(job).runs) == 2
+            assert there.sample("history_runs_missed_total", service="cdm", project="demo") == 1
+
+    with capture_logs() as logs:
+        run(main())
+    assert [entry["missing"] for entry in logs if entry["event"] == "history incomplete"] == [1]
+
+
+def test_a_history_that_lags_is_read_again_until_it_tells_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(answers: int, rows: tuple[Snapshot, ...]) -> tuple[Snapshot, ...]:
+        return tuple(replace(row, state=State.RUNNING) if answers <= 4 else row for row in rows)
+
+    history_says(monkeypatch, late)
+
+    async def main() -> None:
+        async with world(pace=PACE) as there:
+            job = three_runs(there.cloud)
+            there.watch(job)
+            await there.until(6000)
+            assert there.record(job).runs == (3, 0, 0)
+            assert there.record(job).totals[ROWS] == 3
+            assert there.sample("history_runs_missed_total", service="cdm", project="demo") in {None, 0}
+
+    run(main())
+
+
+def test_a_run_without_an_end_is_read_for_so_often_and_then_counted_as_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def without(_: int, rows: tuple[Snapshot, ...]) -> tuple[Snapshot, ...]:
+        return tuple(replace(row, state=State.UNKNOWN) if row.run.id == "1" else row for row in rows)
+
+    history_says(monkeypatch, without)
+
+    async def main() -> None:
+        async with world(pace=PACE) as there:
+            job = three_runs(there.cloud)
+            there.watch(job)
+            await there.until(1500)
+            assert there.sample("history_runs_missed_total", service="cdm", project="demo") in {None, 0}
+            await there.until(20_000)
+            assert asked(there) == unended.READINGS
+            assert there.record(job).runs == (2, 0, 0)
+            assert there.sample("history_runs_missed_total", service="cdm", project="demo") == 1
+
+    run(main())

@@ -1,0 +1,29 @@
+"""Runs that newer ones followed before their end was seen: how long the history of a job is read for them. Pure."""
+
+from dataclasses import replace
+from typing import Final
+
+from exporter.model.record import Ledger, RunId
+from exporter.model.run import NAMELESS, Unended
+
+READINGS: Final = 24
+"""Readings of the history for one run at most: with the default intervals these are two hours, unless runs that follow
+open gaps meanwhile, for which it is read anyway."""
+
+
+def read_again(ledger: Ledger) -> Ledger:
+    """Return the ledger after a reading; a run that was read for often enough is lost: no reading goes back to it."""
+    marks = [run for run in (ledger.floor, *ledger.beyond, *ledger.open) if run is not None]
+    followed = [run for run in ledger.open if run != NAMELESS and any(each.after(run) for each in marks)]
+    read = [Unended(run, _readings(ledger, run) + 1) for run in followed]
+    lost = [each.run for each in read if each.readings >= READINGS]
+    return replace(
+        ledger,
+        open=tuple(run for run in ledger.open if run not in lost),
+        unended=tuple(each for each in read if each.readings < READINGS),
+        lost=ledger.lost + len(lost),
+    )
+
+
+def _readings(ledger: Ledger, run: RunId) -> int:
+    return next((each.readings for each in ledger.unended if each.run == run or each.run.same(run)), 0)
