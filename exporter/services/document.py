@@ -15,6 +15,10 @@ VALUES_LIMIT: Final = 100_000
 """Values, objects and lists in one answer; three thousand sub-jobs have 80,000."""
 LARGE: Final = 65_536
 """Bytes from which an answer may hold enough of anything to cost much time."""
+WIDE_LIMIT: Final = 4 * 1024 * 1024
+"""Bytes of an answer with a character beyond U+FFFF: each character of its text takes four bytes in memory."""
+_WIDE_LEADS: Final = tuple(bytes([lead]) for lead in range(0xF0, 0xF5))
+_WIDE_ESCAPE: Final = re.compile(rb"\\u[dD][89abAB]")
 LONG: Final = re.compile(rb"[0-9]{4000}")
 """Digits that Python refuses to read as a number; the rest of such an answer is as good as any."""
 
@@ -23,6 +27,8 @@ def json_object(body: bytes) -> dict[str, Any]:
     """Return the JSON object that *body* is; anything else is a :class:`PollError` of reason ``payload``."""
     if _oversized(body):
         raise PollError(Reason.PAYLOAD, f"the answer holds more than {VALUES_LIMIT} values")
+    if len(body) > WIDE_LIMIT and _wide(body):
+        raise PollError(Reason.PAYLOAD, f"the answer has more than {WIDE_LIMIT} bytes, and characters beyond U+FFFF")
     try:
         data = parsed(body)
     except ValueError as error:
@@ -72,6 +78,10 @@ def _oversized(body: bytes) -> bool:
     if bare.count(b'"') > 4 * VALUES_LIMIT:
         return True
     return _parts(b"".join(bare.split(b'"')[::2])) > VALUES_LIMIT  # a long SQL text holds commas, too
+
+
+def _wide(body: bytes) -> bool:
+    return any(lead in body for lead in _WIDE_LEADS) or _WIDE_ESCAPE.search(body) is not None
 
 
 def _parts(body: bytes) -> int:

@@ -287,6 +287,20 @@ class TestValues:
 
         assert json_object(b'{"statement": "%s"}' % text.encode())["statement"] == text.replace("\\", "")
 
+    @pytest.mark.parametrize("wide", ["\U0001f600", "\\ud83d\\ude00", "\\uD83D\\uDE00"])
+    def test_a_text_of_wide_characters_takes_a_bounded_memory(self, wide: str) -> None:
+        body = b'{"job_name": "%s%s"}' % (wide.encode(), b"a" * (SIZE_LIMIT - 100))
+        tracemalloc.start()
+        try:
+            with pytest.raises(PollError, match=r"beyond U\+FFFF"):
+                json_object(body)
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+        assert most < SIZE_LIMIT
+        assert json_object(b'{"job_name": "%s"}' % (wide.encode() * 50_000))["job_name"] == "\U0001f600" * 50_000
+
     def test_as_many_values_as_are_meant_are_read(self) -> None:
         body = b'{"jobs": [' + b",".join([b'{"id": 1}'] * (VALUES_LIMIT // 2 - 2)) + b"]}"
 
