@@ -8,13 +8,15 @@ import time
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from contextvars import Context
 
 import pytest
 
 from exporter.cloud.body import UNPACKED_IN_LOOP, unpacked
 from exporter.cloud.client import Client
 from exporter.cloud.connection import INTERIM_LIMIT, SIZE_LIMIT, TooLongError
+from exporter.cloud.offload import LONG_ANSWERS, UNPLACED, Place
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
 from exporter.services.document import VALUES_LIMIT, json_object
@@ -310,3 +312,17 @@ class TestValues:
         body = b'{"progress": %s, "text": "%s"}' % (b"9" * 4000, b"x" * 70_000)
 
         assert json_object(body)["progress"] == float("inf")
+
+
+async def test_a_short_answer_does_not_wait_for_the_long_ones_and_a_long_one_only_until_its_deadline() -> None:
+    short, long = answer(gzip.compress(b"{}"), "Content-Encoding: gzip"), answer(b"x" * 2 * UNPLACED)
+    async with serving(long) as server, serving(short) as other, Client(2) as transport, AsyncExitStack() as taken:
+        for _ in range(LONG_ANSWERS):
+            await (await taken.enter_async_context(Place())).take()
+        assert (await transport.send(other.url, REQUEST, Nobody())).body == b"{}"
+        with pytest.raises(PollError) as caught:
+            await asyncio.create_task(transport.send(server.url, REQUEST, Nobody()), context=Context())
+        await taken.aclose()
+        assert len((await transport.send(server.url, REQUEST, Nobody())).body) == 2 * UNPLACED
+
+    assert caught.value.reason is Reason.TIMEOUT
