@@ -265,7 +265,8 @@ def history_says(monkeypatch: pytest.MonkeyPatch, rows: Rows) -> None:
     def other(self: CdmPast, body: bytes, job: Job) -> PastPage:
         answers[0] += 1
         page = parse(self, body, job)
-        return replace(page, runs=rows(answers[0], page.runs))
+        runs = rows(answers[0], page.runs)
+        return replace(page, runs=runs, total=len(runs))
 
     monkeypatch.setattr(CdmPast, "parse", other)
 
