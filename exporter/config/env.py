@@ -78,7 +78,8 @@ def _value(text: str, annotation: Any, place: SourcePosition) -> Node:
     many = schema.listed(annotation)
     if not many and schema.section(annotation) is None and schema.named(annotation) is None:
         return Text(text, place)
-    if place.path in COMMAS and not text.lstrip().startswith("["):
+    brackets = text.strip()[:1] + text.strip()[-1:]
+    if place.path in COMMAS and brackets != "[]":  # [::]:9999 and [a-z]*.yaml begin like JSON
         return from_plain([part.strip() for part in text.split(",") if part.strip()], place)
     return from_plain(_json(text, "[...]" if many else "{...}"), place)
 

@@ -85,6 +85,21 @@ def test_a_variable_gives_several_addresses_with_commas_or_as_json(file: File, t
     assert load(path, {"EXPORTER_WEB__LISTEN_ADDRESS": text}).web.listen_address == ("127.0.0.1:1", "[::1]:2")
 
 
+@pytest.mark.parametrize("text", ["[::]:9999", " [::1]:1, [::1]:2"])
+def test_a_variable_gives_an_address_that_begins_with_a_bracket(file: File, text: str) -> None:
+    path = file(f"{PROJECT}jobs: [{{service: dli, job_id: a}}]")
+
+    found = load(path, {"EXPORTER_WEB__LISTEN_ADDRESS": text}).web.listen_address
+    assert found == tuple(part.strip() for part in text.split(","))
+
+
+def test_a_variable_gives_a_pattern_that_begins_with_a_bracket(file: File) -> None:
+    path = file(f"{PROJECT}jobs: [{{service: dli, job_id: a}}]")
+
+    (found,) = load(path, {"EXPORTER_JOB_FILES": "[a-z]*.yaml"}).job_files
+    assert found.endswith("[a-z]*.yaml")
+
+
 @pytest.mark.parametrize(
     ("host", "address"), [("0.0.0.0", "0.0.0.0:10926"), ("::1", "[::1]:10926"), ("", ":10926"), ("a", "a:10926")]
 )
