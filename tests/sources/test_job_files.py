@@ -33,9 +33,9 @@ class Watched:
         self.held: dict[str, Sequence[Job]] = {}
         self.changes = 0
         self.log: list[MutableMapping[str, Any]] = []
-        self.files = JobFiles(settings, self.telemetry, self._membership, every=0.05)
+        self.files = JobFiles(settings, self.telemetry, self._register, every=0.05)
 
-    def _membership(self, contents: Mapping[str, Sequence[Job]]) -> None:
+    def _register(self, contents: Mapping[str, Sequence[Job]]) -> None:
         self.changes += 1
         self.held.update(contents)
 
@@ -443,7 +443,7 @@ def test_what_was_found_is_registered_at_the_next_look_if_that_crashed(
     (folder / "a.yaml").write_text("- {service: dli, job_id: j1}\n")
     watched = Watched(settings(), folder)
     with monkeypatch.context() as patch:
-        patch.setattr(watched.files, "_membership", lambda contents: 1 / 0)
+        patch.setattr(watched.files, "_register", lambda contents: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             watched.look()
 
