@@ -14,7 +14,7 @@ from exporter.model.errors import PollError
 from exporter.model.reason import Reason
 
 _NOTICEABLE: Final = 5.0
-"""Seconds of a pause from which on the user is told why nothing happens."""
+"""Seconds: a pause that lasts longer is explained to the user."""
 _T = TypeVar("_T")
 
 

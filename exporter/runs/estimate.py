@@ -176,7 +176,7 @@ def _by_rate(found: Evidence, usual: float | None, at: float) -> float | None:
 
 
 def _told(answer: Snapshot, work: Work | None) -> tuple[float, float, float] | None:
-    """Return whether the service's own work is told, the work done and the work planned."""
+    """Return whether the answer has the service's own count of work, and the work done and planned by it."""
     counts = answer.counts
     planned, done = (counts.get(work.planned), counts.get(work.done)) if work else (None, None)
     if work is not None and planned is not None and done is not None:

@@ -1,7 +1,7 @@
 """From which run on a job counts that a list reported before the job's own first answer.
 
-A list is a look at the job, though it may not tell which run is the newest: what had not ended then, and whatever began
-later, counts once its end is known. Runs are told apart by their start, which lists and answers have in common.
+A list shows that the job was known at that time. A run that had not ended then counts once its end is known, and so
+does every later run. A list may not have the run's id, so runs are told apart by their start, which both have.
 """
 
 import math

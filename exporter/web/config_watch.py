@@ -13,7 +13,7 @@ from exporter.model.errors import SettingsError
 from exporter.web.security import Security
 
 _LOOK: Final = 1.0
-"""Seconds between two looks at the files; they are read once two looks found the same."""
+"""Seconds between two checks of the files. A change is taken over when two checks in a row find the same content."""
 _TOLD: Final = 10
 """Mistakes that the log repeats."""
 
