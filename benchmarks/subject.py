@@ -112,7 +112,7 @@ async def main(path: str, rate: float) -> None:
     app = App(settings)
     async with app.projects() as projects:
         subject = Subject(app, projects, rate)
-        handler = make_app(WebView(app.store, app.telemetry, subject.poller, app.clock))
+        handler = make_app(WebView(app.store, app.telemetry, subject.poller, app.clock, app.timelines))
         runner = web.AppRunner(handler, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

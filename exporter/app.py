@@ -23,7 +23,9 @@ from exporter.model.changes import STATIC, Changes
 from exporter.polling.list_poller import ListPoller
 from exporter.polling.poller import Poller
 from exporter.reload import Reloader, digest
+from exporter.runs.history_file import HistoryFile
 from exporter.runs.journal import Journal
+from exporter.runs.timelines import Timelines
 from exporter.services import registry
 from exporter.signals import signalled
 from exporter.sources.discovery import Discovery
@@ -79,10 +81,15 @@ class App:
         self.telemetry = Telemetry(labels.service)
         self.store = JobStore(settings.metrics.max_series, registry.declared(), labels.service, labels.job)
         self.telemetry.watch(lambda: self.store.series, lambda: self.store.dropped)
+        self.timelines = Timelines(settings.web.history, self.clock.now)
+        self.store.subscribe(self.timelines.changed)
+        self.store.subscribe_runs(self.timelines.runs_read)
+        self.telemetry.watch_history(lambda: self.timelines.size)
         self._security = Security(settings.web_config)
         self._web = ConfigWatch(settings, self._security, self.clock, self.telemetry)
         self._projects = ProjectPool(self.clock, self.telemetry, os.environ if environ is None else environ)
         self._journal: Journal | None = None
+        self._history_file: HistoryFile | None = None
         self._log = structlog.get_logger()
 
     @asynccontextmanager
@@ -126,7 +133,8 @@ class App:
             await survive(parts.files.look, self.telemetry.crashes.labels("job_files").inc, "job files")
             take = partial(self._take, parts)
             reloader = Reloader(self.settings, self._read, take, self.clock, self.telemetry, self._path, self._written)
-            view = WebView(self.store, self.telemetry, poller, self.clock, parts.discovery.waiting, reloader)
+            waiting = parts.discovery.waiting
+            view = WebView(self.store, self.telemetry, poller, self.clock, self.timelines, waiting, reloader)
             application = make_app(view, security=self._security)
             loops = parts.loops() | {"reload": partial(reloader.run, hang_up)}
             loops |= {"authorities": reloader.watch_authorities, "web_config": self._web.run}
@@ -135,6 +143,8 @@ class App:
             if self._journal is not None:
                 self._journal.wait_for(parts.all_read)
                 loops["journal"] = self._journal.run
+            if self._history_file is not None:
+                loops["history_file"] = self._history_file.run
             door = served(application, self.settings.web, SCRAPES_WITHIN, self._security)
             async with door as (address, *others), asyncio.TaskGroup() as group:
                 jobs = len(self.store.records())
@@ -158,6 +168,7 @@ class App:
         self.settings = settings
         changes = parts.registration.swap(settings, projects)
         self.store.limit(settings.metrics.max_series)
+        self.timelines.limit(settings.web.history)
         parts.use(settings)
         self._web.use(settings)
         if self._journal is not None:
@@ -184,10 +195,15 @@ class App:
             return
         self._journal = Journal(path, retention, self.store, self.clock, self.telemetry)
         await self._journal.open()
+        self._history_file = HistoryFile(path, self.timelines, self.clock)
+        await self._history_file.open()
         try:
             yield
         finally:
-            await self._journal.close()
+            try:
+                await self._journal.close()
+            finally:
+                await self._history_file.write()
 
     async def _linger(self, application: Application, poller: Poller) -> None:
         """Let one more scrape see the end of the jobs, for at most ``web.linger``."""

@@ -68,6 +68,11 @@ class Reloader:
         """Return how much of the vendor's own text page and JSON repeat."""
         return self._settings.web.vendor_text
 
+    def cloud(self, project: str) -> str:
+        """Return which cloud a project is in, empty if there is none of that name."""
+        there = self._settings.projects.get(project)
+        return "" if there is None else str(there.cloud)
+
     async def reload(self) -> Changes:
         """Take over what is written now; raises :class:`SettingsError` with every mistake, and then nothing changed."""
         async with self._lock:

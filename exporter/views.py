@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Mapping
+from datetime import tzinfo
 from typing import Any
 
 from prometheus_client import generate_latest
@@ -15,6 +16,9 @@ from exporter.model.masking import VendorText
 from exporter.model.record import Record
 from exporter.polling.poller import Poller
 from exporter.reload import Reloader, difference
+from exporter.runs.past import JobPast, Watch
+from exporter.runs.timelines import Timelines
+from exporter.services import registry
 
 
 class WebView:
@@ -26,6 +30,7 @@ class WebView:
         telemetry: Telemetry,
         poller: Poller,
         clock: Clock,
+        timelines: Timelines,
         unread: Callable[[], Collection[str]] = tuple,
         reloader: Reloader | None = None,
     ) -> None:
@@ -33,6 +38,7 @@ class WebView:
         self._telemetry = telemetry
         self._poller = poller
         self._clock = clock
+        self._timelines = timelines
         self._unread = unread
         self._reloader = reloader
 
@@ -62,6 +68,35 @@ class WebView:
         """Return the jobs that were neither polled nor failed yet, and the rules that did not read their lists."""
         jobs = (record.job.key for record in self._store.records() if record.polled_at is None and record.fault is None)
         return [*self._unread(), *(f"{service}/{name}" for service, name in jobs)]
+
+    def past(self, key: JobKey) -> JobPast | None:
+        """Return what is kept of a job's past."""
+        return self._timelines.past(key)
+
+    def last_failure(self, key: JobKey) -> float | None:
+        """Return when the last run of a job ended that failed."""
+        return self._timelines.last_failure(key)
+
+    def lines(self, key: JobKey) -> bytes:
+        """Return the lines of a job."""
+        return self._store.lines(key)
+
+    def zone(self, project: str) -> tzinfo | None:
+        """Return the time zone of a project's cloud."""
+        there = self._poller.projects.by_name.get(project)
+        return None if there is None else there.zone
+
+    def console(self, record: Record) -> str:
+        """Return the address of the vendor's own page of the job's service."""
+        job = record.job
+        cloud = "" if self._reloader is None else self._reloader.cloud(job.project)
+        pattern = registry.load_services()[job.key.service].consoles.get(cloud, "")
+        return pattern.format(region=job.region) if job.region else ""
+
+    @property
+    def watch(self) -> Watch:
+        """Return since when the jobs are watched, and what changed."""
+        return Watch(self._timelines.since, self._timelines.away, tuple(self._timelines.changes))
 
     def now(self) -> float:
         """Return the Unix time."""

@@ -13,6 +13,7 @@ from typing import Any
 import exporter
 from exporter.metrics.store import JobStore
 from exporter.polling.schedule import effective_interval
+from exporter.runs.timelines import Timelines
 from exporter.simulator import Cloud, DliJob, Step, SubJob
 from exporter.views import WebView
 from exporter.web.metrics import Bodies, Kind, Scrapes
@@ -141,7 +142,8 @@ def test_a_poll_looks_its_record_up_once_and_works_its_interval_out_once() -> No
 def test_a_scrape_returns_to_two_modules_at_most() -> None:
     async def main() -> None:
         _, there, job = await one_poll()
-        bodies = Bodies(WebView(there.store, there.telemetry, there.poller, there.clock), Scrapes())
+        view = WebView(there.store, there.telemetry, there.poller, there.clock, Timelines(0, there.clock.now))
+        bodies = Bodies(view, Scrapes())
         with traced() as trace:
             body = await bodies.get(Kind(openmetrics=False, gzip=False, names=frozenset()))
         asked = "metrics/watched.py"  # the exporter's own metrics ask each for their values

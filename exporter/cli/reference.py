@@ -43,6 +43,7 @@ def render_metrics() -> str:
     telemetry.watch_skew(dict)
     telemetry.watch_refused(dict)
     telemetry.watch_journal(dict)
+    telemetry.watch_history(lambda: 0)
     jobs = _table((family.name, family.kind, family.help, family.labels) for family in families(registry.declared()))
     return f"{_INTRODUCTION}\n{jobs}{_OWN}\n{_table(telemetry.catalogue)}"
 

@@ -88,6 +88,12 @@ class Web(Section):
         description="The vendor's own texts on page and JSON, and in what the command poll prints: off, redacted"
         " (secrets and literals masked, no statements) or full.",
     )
+    history: types.Bytes = Field(
+        default=32 << 20,
+        description="The most memory for what page and JSON tell of the past (a size such as 32MiB), at most 1.2 KiB a"
+        " job; above it the jobs that ended longest ago lose theirs first, 0 keeps none. With a journal it survives a"
+        " restart, in a file beside it.",
+    )
     enable_lifecycle: types.Switch = Field(
         default=False, description="Whether POST /-/reload loads the configuration again."
     )

@@ -42,6 +42,13 @@ class _Blocks:
             return True
         return ends[at] == (ends[at - 1] if at else 0)
 
+    def get(self, slot: int) -> bytes:
+        """Return what the slot holds."""
+        block, at = divmod(slot, BLOCK)
+        if block >= len(self._ends) or (ends := self._ends[block]) is None:
+            return b""
+        return self.texts[block][ends[at - 1] if at else 0 : ends[at]]
+
     def put(self, slot: int, chunk: bytes) -> None:
         """Put *chunk* in the place of what the slot holds."""
         block, at = divmod(slot, BLOCK)
@@ -86,6 +93,10 @@ class _Lines:
     def remove(self, slot: int) -> None:
         """Take the lines of one job out."""
         self._blocks.put(slot, b"")
+
+    def of(self, slot: int) -> bytes:
+        """Return the lines of one job."""
+        return self._blocks.get(slot)
 
     def parts(self) -> list[bytes]:
         """Return the lines of all jobs."""
@@ -144,6 +155,11 @@ class Exposition:
         self._free[key.service].append(slot)
         for lines in self._lines:
             lines.remove(slot)
+
+    def lines(self, key: JobKey) -> bytes:
+        """Return the lines of a job, a family after the other."""
+        slot = self._slots.get(key)
+        return b"" if slot is None else b"".join(lines.of(slot) for lines in self._lines)
 
     def sections(self, openmetrics: bool, names: frozenset[str] = frozenset()) -> Iterator[list[bytes]]:
         """Yield the body, a family after the other, each in parts that never change.

@@ -1,6 +1,6 @@
 """The newest record of every job, and its rendered lines: what /metrics, the page and the schedule read."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import fields
 from operator import attrgetter
 from typing import TypeAlias
@@ -11,11 +11,14 @@ from exporter.metrics.series_limit import SeriesLimit
 from exporter.model.job import Job, JobKey
 from exporter.model.measures import Declared
 from exporter.model.record import Record
+from exporter.model.snapshot import Snapshot
 
 Target: TypeAlias = tuple[str, ...]
 """A project, a service, and what tells one job of it from the others."""
 Listener: TypeAlias = Callable[[Record | None, Record | None], None]
 """Takes a job's record before and after a change; ``None`` is a job that was not there, or is gone."""
+RunsListener: TypeAlias = Callable[[Record, Sequence[Snapshot]], None]
+"""Takes a job's record and runs of it that its own answers did not tell of, or not all of."""
 
 _REST = attrgetter(
     *[each.name for each in fields(Record) if each.name not in {"polled_at", "answered_at", "listed_at"}]
@@ -35,10 +38,22 @@ class JobStore:
         self._exposition = Exposition(families(declared), service, job)
         self._series_limit = SeriesLimit(max_series)
         self._listeners: list[Listener] = []
+        self._runs_listeners: list[RunsListener] = []
 
     def subscribe(self, listener: Listener) -> None:
         """Call *listener* after each change of a record, in the order of subscription."""
         self._listeners.append(listener)
+
+    def subscribe_runs(self, listener: RunsListener) -> None:
+        """Call *listener* whenever a history or a list told of runs of a job."""
+        self._runs_listeners.append(listener)
+
+    def runs_read(self, key: JobKey, runs: Sequence[Snapshot]) -> None:
+        """Say that a history or a list told of *runs* of a job."""
+        record = self._records.get(key)
+        if record is not None:
+            for listener in self._runs_listeners:
+                listener(record, runs)
 
     @property
     def series(self) -> int:
@@ -113,6 +128,10 @@ class JobStore:
             self._fit()
             for listener in self._listeners:
                 listener(record, None)
+
+    def lines(self, key: JobKey) -> bytes:
+        """Return the lines of a job."""
+        return self._exposition.lines(key)
 
     def sections(self, openmetrics: bool, names: frozenset[str] = frozenset()) -> Iterator[list[bytes]]:
         """Yield the lines of the jobs, a family after the other, each in parts that never change."""

@@ -49,6 +49,7 @@ WEB_CONFIG = (
 )
 WEB_TAKEN = "Unix time in seconds when the web configuration in force was taken over; absent without web.config_file"
 
+HISTORY = "Bytes that the past of all jobs takes, as page and JSON tell it; web.history is the most"
 JOURNAL_TOOK = (
     "Seconds that the last write of the journal took, or the one under way has taken so far; counters of runs show only"
     " what is written, so they stand still for as long; absent before, and without a journal"
@@ -264,6 +265,10 @@ class Telemetry:
             ("project",),
             lambda: {(project,): skew for project, skew in skews().items() if skew is not None},
         )
+
+    def watch_history(self, size: Callable[[], int]) -> None:
+        """Read how much memory the past of the jobs takes, at every scrape."""
+        self._gauge("history_bytes", HISTORY).set_function(size)
 
     def watch_journal(self, seconds: Callable[[], Mapping[tuple[str, ...], float]]) -> None:
         """Read how long the last write of the journal took, at every scrape."""

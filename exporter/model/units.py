@@ -1,4 +1,4 @@
-"""Durations and rates as people write them: ``1h30m`` is 5400 seconds, ``120/m`` is 2 calls a second."""
+"""Durations, rates and sizes as people write them: ``1h30m`` is 5400 seconds, ``120/m`` is 2 calls a second."""
 
 import re
 from decimal import Decimal
@@ -15,6 +15,8 @@ THROTTLE_WAIT: Final = 60.0
 UNITS: Final = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 """Milliseconds."""
 _LONGEST: Final = 3650 * UNITS["d"]
+SIZES: Final = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "B": 1}
+_SIZE: Final = re.compile(r"([0-9]{1,9})(GiB|MiB|KiB|B)")
 _NUMBER: Final = r"([0-9]{1,12}(?:\.[0-9]{1,6})?)"
 _DURATION: Final = re.compile("".join(f"(?:{_NUMBER}{unit})?" for unit in UNITS))
 _RATE: Final = re.compile(_NUMBER + r"/([smh])")
@@ -53,3 +55,17 @@ def rate(text: str) -> float:
     if match is None or not (count := Decimal(match[1])):
         raise Expected("a rate such as 5/s or 120/m", text)
     return float(count * 1000 / UNITS[match[2]])
+
+
+def size(text: str) -> int:
+    """Read a size in bytes. Raises ``ValueError`` with what was expected."""
+    match = _SIZE.fullmatch(text)
+    if match is None and text != "0":
+        raise Expected("a size such as 32MiB", text)
+    return 0 if match is None else int(match[1]) * SIZES[match[2]]
+
+
+def size_text(value: int) -> str:
+    """Write a size in the largest unit of which it is a whole number."""
+    unit = next(unit for unit, size in SIZES.items() if value % size == 0)
+    return f"{value // SIZES[unit]}{unit}" if value else "0"

@@ -76,6 +76,7 @@ class ListResults:
         after = transitions.listed_runs(record, told, since, self._clock.now())
         if after is not record:
             self._store.put(after)
+        self._store.runs_read(name, told)
 
     def hurry(self, keys: Collection[JobKey]) -> None:
         """Make jobs due now, unless their poll is under way, or they are never polled again."""

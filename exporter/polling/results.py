@@ -97,6 +97,7 @@ class Results:
             record = await threads.compute(transitions.looked_back, before, found, self._clock.now())
             if self._store.get(key) is before:
                 self._store.put(record)
+                self._store.runs_read(key, found)
                 return record.ledger.lost - before.ledger.lost
         return 0
 
@@ -106,6 +107,7 @@ class Results:
         if before is not None:
             record = transitions.replaced(before, answer, self._clock.now())
             self._store.put(record)
+            self._store.runs_read(key, [answer])
             self.ended(before, record, answer)
 
     def given_up(self, key: JobKey, run: RunId) -> None:

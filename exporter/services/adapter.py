@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from exporter.model.job import Job
-from exporter.model.measures import MeasureFamily, Work
+from exporter.model.measures import MeasureFamily, Parts, Work
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.services import json_fields
 from exporter.services.document import json_object
@@ -97,6 +97,12 @@ class Adapter(ABC):
     """Fields of an answer that repeat which job was asked for, and the part of :attr:`Job.target` that each repeats."""
     run_part: ClassVar[str] = ""
     """The part of :attr:`Job.target` that is the id of a run, so that any run can be asked for; empty if none is."""
+    place_part: ClassVar[str] = ""
+    """The part of :attr:`Job.target` that says where a job runs, which many jobs share; empty if none does."""
+    parts: ClassVar[Parts | None] = None
+    """Where its answers tell of the parts of a run, if they do."""
+    consoles: ClassVar[Mapping[str, str]] = {}
+    """The address of the vendor's own page for the service by cloud, with ``{region}`` in it."""
     shapes: ClassVar[Mapping[str, Shape]] = {}
     """What parts of :attr:`Job.target` look like, as far as the vendor shows any; none is refused for another look."""
     zoneless: ClassVar[bool] = False

@@ -65,6 +65,7 @@ class Dws(Adapter):
         },
         {"huaweicloud": _REGIONS, "otc": frozenset({"eu-de"})},
     )
+    consoles = {"huaweicloud": "https://console.huaweicloud.com/dws/?region={region}"}
     limits = {"dws": 5.0}
     states = {
         "INIT": State.PENDING,

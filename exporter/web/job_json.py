@@ -8,22 +8,11 @@ from typing import Any, Final
 from exporter.model.masking import VendorText, repeated, repeated_fields
 from exporter.model.record import Fault, Record
 from exporter.model.snapshot import RESULTS, Measure, complaint
+from exporter.model.standing import STALE, standing
 from exporter.services import registry
 
-WAITING: Final = "waiting"
-UNANSWERED: Final = "unanswered"
-STALE: Final = "stale"
 TIMES: Final = ("start", "end", "last_progress", "estimated_completion")
 """Of the newest run."""
-
-
-def standing(record: Record) -> str:
-    """Return the job's state, or why none is known: ``waiting`` (not asked yet), ``unanswered``, ``stale``."""
-    if record.shown is not None:
-        return record.shown.state.value
-    if record.snapshot is not None or record.polled_at is not None:
-        return STALE
-    return UNANSWERED if record.failing else WAITING
 
 
 def job_document(

@@ -1,11 +1,13 @@
 """What the web side needs of the exporter, in its own words; the composition root provides it."""
 
 from collections.abc import Collection, Mapping
+from datetime import tzinfo
 from typing import Any, Protocol
 
 from exporter.model.job import JobKey
 from exporter.model.masking import VendorText
 from exporter.model.record import Record
+from exporter.runs.past import JobPast, Watch
 
 
 class Exporter(Protocol):
@@ -28,6 +30,25 @@ class Exporter(Protocol):
 
     def waiting(self) -> Collection[str]:
         """Return what was not tried yet: jobs that were not polled, and rules that did not read their lists."""
+
+    def past(self, key: JobKey) -> JobPast | None:
+        """Return what is kept of a job's past; ``None`` if it had to go."""
+
+    def last_failure(self, key: JobKey) -> float | None:
+        """Return when the last run of a job ended that failed, as far as is known."""
+
+    def lines(self, key: JobKey) -> bytes:
+        """Return the lines of a job on /metrics."""
+
+    def zone(self, project: str) -> tzinfo | None:
+        """Return the time zone of a project's cloud, if the configuration says it."""
+
+    def console(self, record: Record) -> str:
+        """Return the address of the vendor's own page of the job's service, empty if it is not known."""
+
+    @property
+    def watch(self) -> Watch:
+        """Return since when the jobs are watched, and what changed."""
 
     def now(self) -> float:
         """Return the time."""

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from typing import Any
 
 from aiohttp import web
@@ -13,6 +14,7 @@ from exporter.model.masking import VendorText
 from exporter.model.reason import Reason
 from exporter.model.record import Fault, Record, RunId
 from exporter.model.snapshot import Measure, Snapshot, State
+from exporter.runs.past import Change, JobPast, Watch
 from exporter.web.ports import Exporter
 from exporter.web.server import make_app
 
@@ -46,6 +48,11 @@ class FakeExporter:
     may_reload: bool = False
     reloads: int = 0
     vendor_text: VendorText = VendorText.REDACTED
+    pasts: dict[JobKey, JobPast] = field(default_factory=dict)
+    zones: dict[str, tzinfo] = field(default_factory=dict)
+    console_address: str = ""
+    since: float = NOW - 7200
+    changes: tuple[Change, ...] = ()
 
     def sections(self, openmetrics: bool, names: frozenset[str]) -> list[list[bytes]]:
         """Return what the exposition does."""
@@ -71,6 +78,32 @@ class FakeExporter:
     def waiting(self) -> Collection[str]:
         """Return what the test said."""
         return self.unpolled
+
+    def past(self, key: JobKey) -> JobPast | None:
+        """Return what the test said."""
+        return self.pasts.get(key)
+
+    def last_failure(self, key: JobKey) -> float | None:
+        """Return when the last run failed of what the test said."""
+        past = self.pasts.get(key)
+        return max((run.at for run in past.runs if run.result == "failed"), default=None) if past else None
+
+    def lines(self, key: JobKey) -> bytes:
+        """Return a line."""
+        return f'huaweicloud_job_up{{job="{key.job}",service="{key.service}"}} 1.0\n'.encode("utf-8", "replace")
+
+    def zone(self, project: str) -> tzinfo | None:
+        """Return what the test said."""
+        return self.zones.get(project)
+
+    def console(self, record: Record) -> str:
+        """Return what the test said."""
+        return self.console_address
+
+    @property
+    def watch(self) -> Watch:
+        """Return what the test said."""
+        return Watch(self.since, None, self.changes)
 
     def now(self) -> float:
         """Return the time by hand."""

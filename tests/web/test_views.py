@@ -1,6 +1,7 @@
 """What the web side asks of the rest."""
 
 from exporter.metrics.store import JobStore
+from exporter.runs.timelines import Timelines
 from exporter.services import registry
 from exporter.views import WebView
 from tests.polling.harness import world
@@ -16,7 +17,8 @@ def test_a_job_whose_project_was_taken_away_is_still_told_without_its_place() ->
             record, store = running("nightly"), JobStore(10**9, registry.declared())
             assert record.job.project not in there.projects.by_name
             store.put(record)
-            async with serving(WebView(store, there.telemetry, there.poller, there.clock)) as client:
+            timelines = Timelines(0, there.clock.now)
+            async with serving(WebView(store, there.telemetry, there.poller, there.clock, timelines)) as client:
                 for path in ("/api/v1/jobs", "/api/v1/jobs/dli/nightly", "/jobs/dli/nightly"):
                     answer = await client.get(path)
                     assert answer.status == 200, path

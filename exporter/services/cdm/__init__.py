@@ -119,6 +119,7 @@ class Cdm(Adapter):
     limits = {"cdm": 1.8, "cdm_list": 1.8}
     states = STATES
     unstarted = frozenset({"NEW", "NEVER_EXECUTED"})
+    place_part = "cluster_id"
     shapes = {"cluster_id": UUID}
     absent = NOT_APPLICABLE
     codes = CODES

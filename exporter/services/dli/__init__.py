@@ -16,7 +16,7 @@ from exporter.services import json_fields
 from exporter.services.adapter import Adapter, Hosts, JobEntry
 from exporter.services.codes import failure_code
 from exporter.services.dli.lists import DliLister
-from exporter.services.dli.subjobs import MEASURES, WORK, Subjobs
+from exporter.services.dli.subjobs import MEASURES, SUBJOB_PARTS, WORK, Subjobs
 from exporter.services.dli.words import CODES, REGIONS, STATES, refusal_in_body
 from exporter.services.request import Request, segments
 from exporter.services.shapes import UUID
@@ -46,6 +46,7 @@ class Dli(Adapter):
         {"eu-west-101": "https://dli.eu-west-101.myhuaweicloud.eu"},
         {"huaweicloud": REGIONS, "otc": frozenset({"eu-de"})},
     )
+    consoles = {"huaweicloud": "https://console.huaweicloud.com/dli/?region={region}"}
     limits = {"dli": 5.0}
     states = STATES
     names = {"job_id": "job_id"}
@@ -62,6 +63,7 @@ class Dli(Adapter):
     }
     measures = MEASURES
     work = WORK
+    parts = SUBJOB_PARTS
     final = True
     forgets = True
 

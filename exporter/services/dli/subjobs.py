@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from exporter.model.errors import first_line
 from exporter.model.masking import masked
-from exporter.model.measures import MeasureFamily, Work
+from exporter.model.measures import MeasureFamily, Parts, Work
 from exporter.model.snapshot import Measure, Rows
 from exporter.services import json_fields
 from exporter.services.values import clean, meaning
@@ -75,6 +75,20 @@ MEASURES: Final = (
     ),
 )
 WORK: Final = Work(Measure("tasks_planned"), Measure("tasks", "completed"), Measure("tasks", "skipped"), "subjobs")
+SUBJOB_PARTS: Final = Parts(
+    word="sub-job",
+    field="sub_jobs",
+    left_out="sub_jobs_left_out",
+    current="sub_job_id",
+    id="id",
+    name="name",
+    status="status",
+    began="submission_timestamp_seconds",
+    ended="completion_timestamp_seconds",
+    planned="num_tasks",
+    done="num_completed_tasks",
+    failed="num_failed_tasks",
+)
 _COLUMNS: Final = (
     *("id", "name", "description", "submission_time", "submission_timestamp_seconds"),
     *("completion_time", "completion_timestamp_seconds", "stage_ids", "job_group", "status"),

@@ -1,0 +1,235 @@
+"""The past of all jobs, as their records change: what page and JSON tell of it, within a bound of memory.
+
+Where the bound is reached, jobs that are gone lose theirs first, then those that ended longest ago.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from typing import Final
+
+import structlog
+
+from exporter.model.job import Job, JobKey
+from exporter.model.record import Record
+from exporter.model.run import NAMELESS
+from exporter.model.snapshot import Snapshot
+from exporter.model.standing import BLIND, WAITING, standing
+from exporter.runs.codes import Codes
+from exporter.runs.past import Change, JobPast
+from exporter.runs.timeline import RUNS_KEPT, Kept, Timeline
+
+CHANGES_KEPT: Final = 500
+"""Changes of all jobs that are kept."""
+_TOGETHER: Final = 60.0
+"""Seconds within which jobs that turn blind, or are seen again, are told as one change: it may be all of them."""
+_LOOKED_AT: Final = 16
+"""Changes among which such a one is looked for."""
+_LEFT_FOR: Final = 86_400.0
+"""Seconds for which the past of a job is kept that is not registered any more: lists fail, and clusters are off."""
+
+
+class Timelines:
+    """The timelines of all jobs, *most* bytes of them; *now* tells the Unix time."""
+
+    def __init__(self, most: int, now: Callable[[], float]) -> None:
+        self.codes = Codes()
+        self.changes: deque[Change] = deque(maxlen=CHANGES_KEPT)
+        """The newest last."""
+        self.since = now()
+        """When jobs began to be watched."""
+        self.away: tuple[float, float] | None = None
+        """From when to when nobody watched, the last time."""
+        self.revision = 0
+        """How often anything changed that is worth a place on a disk."""
+        self.size = 0
+        """The bytes of all of them."""
+        self._most = most
+        self._now = now
+        self._kept: dict[JobKey, Kept] = {}
+        self._left: dict[JobKey, tuple[Kept, float]] = {}
+        self._ended: dict[JobKey, None] = {}  # those whose run is over, the longest ended first
+        self._full = False
+        self._log = structlog.get_logger()
+
+    def limit(self, most: int) -> None:
+        """Keep at most so many bytes from now on."""
+        self._most, self._full = most, False
+        self._fit()
+
+    def past(self, key: JobKey) -> JobPast | None:
+        """Return what is known of a job's past; ``None`` if nothing is kept of it."""
+        kept = self._kept.get(key)
+        return None if kept is None else kept.timeline.told(self.codes)
+
+    def last_failure(self, key: JobKey) -> float | None:
+        """Return when the last run of a job ended that failed, or was seen so."""
+        kept = self._kept.get(key)
+        return None if kept is None else kept.timeline.last_failure()
+
+    def kept(self) -> list[Kept]:
+        """Return the past of all jobs, of those that left too."""
+        return [*self._kept.values(), *(kept for kept, _ in self._left.values())]
+
+    def resume(self, kept: Iterable[Kept], codes: Codes, changes: Iterable[Change], since: float, saved: float) -> None:
+        """Go on from what was kept before a restart, at *saved*: jobs take theirs over as they are registered."""
+        self.codes = codes
+        self.changes.extendleft(reversed(tuple(changes)))
+        now = self._now()
+        self.since, self.away = min(since, now), (min(saved, now), self.since)
+        for each in kept:
+            self._left[each.key] = each, now
+            self.size += each.timeline.size
+        self._fit()
+
+    def changed(self, before: Record | None, after: Record | None) -> None:
+        """Note what became of a job: a listener of the store."""
+        if before is not None and after is not None:
+            if (
+                after.snapshot is before.snapshot
+                and after.listed is before.listed
+                and after.fault is before.fault
+                and after.stale is before.stale
+                and after.up is before.up
+                and after.job is before.job
+            ):
+                return
+            self._note(before, after)
+        elif after is not None:
+            self._register(after)
+        elif before is not None:
+            self._leave(before.job.key)
+
+    def runs_read(self, record: Record, found: Sequence[Snapshot]) -> None:
+        """Note runs that a history or a list told of, whether or not the job's own answers did."""
+        ended = [each for each in found if each.state.ended and each.run.label]
+        if not ended or not self._most:
+            return
+        now = self._now()
+        ended.sort(key=lambda each: now if each.end is None else each.end)
+        kept = self._of(record.job)
+        size = kept.timeline.size
+        for each in ended[-RUNS_KEPT:]:
+            kept.timeline.ended(each, now, self.codes)
+        self._grown(kept, size)
+
+    def _register(self, record: Record) -> None:
+        job = record.job
+        left, _ = self._left.pop(job.key, (None, 0.0))
+        if left is not None:
+            self.size -= left.timeline.size
+            if left.of(job):
+                self._keep(left._replace(target=job.target))
+                if left.timeline.runs:
+                    self._ended[job.key] = None
+        if record.snapshot is not None:
+            self._note(Record(job), record)
+
+    def _note(self, before: Record, after: Record) -> None:
+        if not self._most:
+            return
+        kept = self._of(after.job)
+        timeline, size, now = kept.timeline, kept.timeline.size, self._now()
+        if after.fault is not None and after.fault is not before.fault and after.failing > before.failing:
+            fault = after.fault
+            timeline.failed(fault.at, fault.reason, self.codes.number(fault.code), fault.request_id)
+        newest, old = after.shown, before.newest
+        ended = False
+        if newest is not None and newest is not old:
+            ended = self._follow(kept, newest, old, now)
+        self._turn(kept, after, ended=ended, now=now)
+        self._grown(kept, size)
+
+    def _follow(self, kept: Kept, newest: Snapshot, old: Snapshot | None, now: float) -> bool:
+        """Note what an answer says of the newest run; return whether it tells the end of another run."""
+        timeline, key = kept.timeline, kept.key
+        same = old is not None and (old.run == newest.run or old.run.same(newest.run))
+        had_ended = old is not None and same and old.state.ended
+        new = False
+        self._ended.pop(key, None)
+        if newest.state.ended:
+            self._ended[key] = None
+            new = timeline.ended(newest, now, self.codes, old.run if had_ended and old is not None else None)
+        elif had_ended:
+            timeline.goes_on(newest.run)
+        if newest.progress is not None:
+            timeline.moved(newest.run, now, newest.progress)
+        # at first sight after a restart nothing tells a run without a name from the one before
+        return new and (old is not None or newest.run != NAMELESS)
+
+    def _turn(self, kept: Kept, after: Record, *, ended: bool, now: float) -> None:
+        """Note what the job turned into, if it did; of the next run under its name nothing is known yet."""
+        turned, was = standing(after), kept.timeline.last()
+        if turned == WAITING or (turned == was and not ended):
+            return
+        code, took = "", None
+        if turned in BLIND:
+            code = "" if after.fault is None else after.fault.reason.value
+        elif after.shown is not None:
+            code = after.shown.failure_code or ""
+            took = kept.timeline.took(after.shown.run) if ended else None
+        kept.timeline.turned(now, was or WAITING, turned, self.codes.number(code))
+        self.revision += 1
+        if was is not None:  # how a job is found at first sight is no news
+            self._tell(Change(now, kept.key, kept.project, was, turned, code, took))
+
+    def _tell(self, change: Change) -> None:
+        """Add a change; many jobs that turn blind, or are seen again, are one change."""
+        for back, each in enumerate(islice(reversed(self.changes), _LOOKED_AT), start=1):
+            if _together(each, change):
+                self.changes[-back] = each._replace(jobs=each.jobs + 1, took=None)
+                return
+        self.changes.append(change)
+
+    def _of(self, job: Job) -> Kept:
+        kept = self._kept.get(job.key)
+        if kept is None:
+            kept = Kept(job.key, job.project, job.target, Timeline(int(self._now())))
+        elif kept.target is not job.target:
+            self.size -= kept.timeline.size
+            kept = kept._replace(project=job.project, target=job.target)
+        else:
+            return kept
+        self._keep(kept)
+        return kept
+
+    def _keep(self, kept: Kept) -> None:
+        self._kept[kept.key] = kept
+        self.size += kept.timeline.size
+
+    def _leave(self, key: JobKey) -> None:
+        kept, now = self._kept.pop(key, None), self._now()
+        self._ended.pop(key, None)
+        if kept is not None:
+            self._left.pop(key, None)
+            self._left[key] = kept, now
+        while self._left and now - next(iter(self._left.values()))[1] > _LEFT_FOR:
+            self._drop(next(iter(self._left)))
+        self.revision += 1
+
+    def _grown(self, kept: Kept, before: int) -> None:
+        self.size += kept.timeline.size - before
+        if self.size > self._most:
+            self._fit()
+
+    def _fit(self) -> None:
+        while self.size > self._most and (self._left or self._kept):
+            if not self._full:
+                self._full = True
+                self._log.warning("history full", bytes=self._most, jobs=len(self._kept))
+            self._drop(next(iter(self._left or self._ended or self._kept)))
+
+    def _drop(self, key: JobKey) -> None:
+        left, _ = self._left.pop(key, (None, 0.0))
+        kept = left or self._kept.pop(key)
+        if left is None:
+            self._ended.pop(key, None)
+        self.size -= kept.timeline.size
+
+
+def _together(one: Change, other: Change) -> bool:
+    if not (one.now == other.now and one.code == other.code and abs(one.at - other.at) < _TOGETHER):
+        return False
+    if (one.key.service, one.project) != (other.key.service, other.project):
+        return False
+    return one.now in BLIND or (one.was in BLIND and other.was in BLIND)

@@ -1,0 +1,494 @@
+"""What is kept of the past of jobs, and what is not made up."""
+
+import itertools
+import json
+import time
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from exporter.metrics.store import JobStore
+from exporter.model.job import Job, JobKey
+from exporter.model.reason import Reason
+from exporter.model.record import Fault, Record
+from exporter.model.run import NAMELESS, RunId
+from exporter.model.snapshot import Measure, Snapshot, State
+from exporter.runs import transitions
+from exporter.runs.history_file import HistoryFile
+from exporter.runs.past import JobPast
+from exporter.runs.timeline import FAILURES_KEPT, MOST_BYTES, RUNS_KEPT, SAMPLES_KEPT, TURNS_KEPT, Kept, Timeline
+from exporter.runs.timelines import CHANGES_KEPT, Timelines
+from exporter.services import registry
+from exporter.services.registry import load_services
+from tests.polling.harness import job_of, world
+from tests.polling.test_history import PACE, busy
+from tests.warp import START, run
+
+NOW = 1_700_000_000.0
+ADAPTERS = load_services()
+
+
+class Watched:
+    """A store whose jobs are watched, and a clock that is set by hand."""
+
+    def __init__(self, most: int = 1 << 25) -> None:
+        self.time = NOW
+        self.store = JobStore(10**9, registry.declared())
+        self.timelines = Timelines(most, lambda: self.time)
+        self.store.subscribe(self.timelines.changed)
+        self.store.subscribe_runs(self.timelines.runs_read)
+
+    def register(self, name: str = "j", service: str = "cdm", target: str = "1") -> JobKey:
+        job = Job(JobKey(service, name), "p", {"job_id": target})
+        self.store.put(transitions.registered(job, ADAPTERS[service]))
+        return job.key
+
+    def answer(self, key: JobKey, *answers: Snapshot | Reason, every: float = 10.0) -> None:
+        """Let polls end, one every so many seconds."""
+        for answer in answers:
+            self.time += every
+            record = self.store.get(key)
+            assert record is not None
+            if isinstance(answer, Reason):
+                fault = Fault(answer, self.time, "no", "APIG.0308", f"req-{self.time:.0f}")
+                self.store.put(transitions.failed(record, fault))
+            else:
+                self.store.put(transitions.worked(record, answer, self.time, ADAPTERS[key.service]))
+
+    def change(self, key: JobKey, change: Callable[[Record], Record]) -> None:
+        record = self.store.get(key)
+        assert record is not None
+        self.store.put(change(record))
+
+    def past(self, key: JobKey) -> JobPast:
+        past = self.timelines.past(key)
+        assert past is not None
+        return past
+
+
+def seen(state: State, number: int = 1, **fields: object) -> Snapshot:
+    return Snapshot(state, state.name, RunId(str(number), NOW - 100 + number), **fields)  # type: ignore[arg-type]
+
+
+def ended(number: int, took: float = 60.0, **fields: object) -> Snapshot:
+    start = NOW + 1000 * number
+    return seen(State.SUCCEEDED, number, start=start, end=start + took, **fields)
+
+
+def test_a_run_is_kept_with_what_the_cloud_said_of_it() -> None:
+    there = Watched()
+    key = there.register()
+    run = Snapshot(
+        State.FAILED,
+        run=RunId("7", NOW + 5),
+        start=NOW + 9,
+        end=NOW + 129.25,
+        failure_code="Cdm.0901",
+        counts={Measure("rows_written"): 18_422_911.0},
+    )
+    there.answer(key, seen(State.RUNNING), run)
+
+    (kept,) = there.past(key).runs
+    assert kept._asdict() == {
+        "result": "failed",
+        "at": NOW + 129,
+        "seen": False,
+        "start": NOW + 9,
+        "took": 120.25,
+        "waited": 4.0,
+        "rows": 18_422_911.0,
+        "code": "Cdm.0901",
+    }
+
+
+def test_what_the_cloud_did_not_say_of_a_run_is_not_known() -> None:
+    there = Watched()
+    key = there.register("q", "dli")
+    there.answer(key, Snapshot(State.RUNNING, run=RunId("a")), Snapshot(State.SUCCEEDED, run=RunId("a")))
+
+    (kept,) = there.past(key).runs
+    assert (kept.at, kept.seen) == (NOW + 20, True), "only when it was seen is known"
+    assert (kept.start, kept.took, kept.waited, kept.rows) == (None, None, None, None)
+
+
+def test_a_start_that_repeats_the_creation_is_no_wait_of_zero() -> None:
+    there = Watched()
+    key = there.register()
+    there.answer(key, Snapshot(State.SUCCEEDED, run=RunId("1", NOW - 50), start=NOW - 50, end=NOW))
+
+    assert there.past(key).runs[0].waited is None
+
+
+def test_a_run_is_kept_once_however_often_it_is_told() -> None:
+    there = Watched()
+    key = there.register()
+    bare = replace(ended(1), end=None)
+    told = replace(ended(1), counts={Measure("rows_written"): 5.0})
+    there.answer(key, seen(State.RUNNING), bare, bare, told, told)
+    record = there.store.get(key)
+    assert record is not None
+    there.store.runs_read(key, [ended(1), ended(2)])
+
+    runs = there.past(key).runs
+    assert [each.at for each in runs] == [NOW + 1060, NOW + 2060]
+    assert (runs[0].seen, runs[0].took, runs[0].rows) == (False, 60.0, 5.0)
+
+
+def test_a_run_that_lives_after_all_did_not_end() -> None:
+    there = Watched()
+    key = there.register("q", "dli")
+    run = RunId("a", opaque=True)
+    there.answer(
+        key, Snapshot(State.RUNNING, run=run), Snapshot(State.FAILED, run=run), Snapshot(State.RUNNING, run=run)
+    )
+
+    assert there.past(key).runs == ()
+
+
+def test_the_last_twenty_runs_are_kept_the_newest_last() -> None:
+    there = Watched()
+    key = there.register()
+    for number in range(1, 31):
+        there.answer(key, seen(State.RUNNING, number), ended(number))
+
+    assert [each.at for each in there.past(key).runs] == [NOW + 1000 * n + 60 for n in range(11, 31)]
+    assert len(there.past(key).runs) == RUNS_KEPT
+
+
+def test_runs_of_a_history_are_kept_in_their_order() -> None:
+    there = Watched()
+    key = there.register()
+    there.answer(key, ended(9))
+    there.store.runs_read(key, [seen(State.RUNNING, 10), ended(8), ended(3), seen(State.UNKNOWN, 2)])
+
+    assert [each.at for each in there.past(key).runs] == [NOW + 1000 * n + 60 for n in (3, 8, 9)]
+
+
+def test_the_progress_of_the_newest_run_alone_is_kept() -> None:
+    there = Watched()
+    key = there.register()
+    there.answer(key, *[seen(State.RUNNING, 1, progress=each) for each in (0.1, 0.1, 0.5)])
+    assert there.past(key).progress == ((NOW + 10, 0.1), (NOW + 30, 0.5))
+
+    there.answer(key, seen(State.RUNNING, 2, progress=0.0))
+    assert there.past(key).progress == ((NOW + 40, 0.0),)
+
+
+def test_a_long_run_is_thinned_and_keeps_its_first_and_last_progress() -> None:
+    there = Watched()
+    key = there.register()
+    for number in range(1000):
+        there.answer(key, seen(State.RUNNING, progress=number / 1000), every=7200.0)
+
+    samples = there.past(key).progress
+    assert 16 <= len(samples) <= SAMPLES_KEPT
+    assert [samples[0][1], samples[-1][1]] == [0.0, 0.999]
+    assert abs(samples[-1][0] - there.time) < 600
+    assert [at for at, _ in samples] == sorted(at for at, _ in samples)
+
+
+def test_a_job_that_turns_blind_and_is_seen_again_is_told() -> None:
+    there = Watched()
+    key = there.register()
+    there.answer(key, seen(State.RUNNING), Reason.SERVER)
+    there.change(key, transitions.aged)
+    there.answer(key, seen(State.RUNNING, progress=0.5), ended(1))
+
+    told = [(each.was, each.now, each.code) for each in there.past(key).turns]
+    assert told == [
+        ("waiting", "running", ""),
+        ("running", "stale", "server"),
+        ("stale", "running", ""),
+        ("running", "succeeded", ""),
+    ]
+    assert [(each.was, each.now, each.took) for each in there.timelines.changes] == [
+        ("running", "stale", None),
+        ("stale", "running", None),
+        ("running", "succeeded", 60.0),
+    ], "how a job is found at first sight is no news"
+
+
+def test_the_next_run_is_told_though_the_state_is_the_same() -> None:
+    there = Watched()
+    key = there.register()
+    there.answer(key, ended(1), ended(1), ended(2))
+
+    assert [(each.was, each.now) for each in there.timelines.changes] == [("succeeded", "succeeded")]
+    assert len(there.past(key).turns) == 2
+
+
+def test_the_next_run_under_a_name_is_not_taken_for_blind() -> None:
+    there = Watched()
+    key = there.register("q", "dli", "a")
+    there.answer(key, Snapshot(State.RUNNING, run=RunId("a", opaque=True)), Snapshot(State.SUCCEEDED, run=RunId("a")))
+    there.change(key, lambda record: transitions.next_run(record, replace(record.job, target={"job_id": "b"}), 2))
+    there.answer(key, Snapshot(State.RUNNING, run=RunId("b", opaque=True)))
+
+    assert [each.now for each in there.past(key).turns] == ["running", "succeeded", "running"]
+    assert len(there.past(key).runs) == 1
+
+
+def test_failed_polls_are_kept_with_their_request_ids() -> None:
+    there = Watched()
+    key = there.register()
+    there.answer(key, *[Reason.THROTTLED] * 7)
+    there.change(key, lambda record: transitions.paused(record, Fault(Reason.AUTH, there.time, "paused")))
+
+    failures = there.past(key).failures
+    assert [each.at for each in failures] == [NOW + 10 * n for n in range(3, 8)]
+    assert failures[-1]._asdict() == {
+        "at": NOW + 70,
+        "reason": "throttled",
+        "code": "APIG.0308",
+        "request_id": "req-1700000070",
+    }
+    assert len(failures) == FAILURES_KEPT
+
+
+def test_many_jobs_that_turn_blind_together_are_one_change() -> None:
+    there = Watched()
+    keys = [there.register(f"j{number}") for number in range(2 * CHANGES_KEPT)]
+    for key in keys:
+        there.answer(key, seen(State.RUNNING), every=0)
+    there.answer(keys[0], ended(1), seen(State.RUNNING, 2))
+    for key in keys:
+        there.answer(key, Reason.AUTH, every=0)
+        there.change(key, transitions.aged)
+
+    first, second, blind = there.timelines.changes
+    assert [first.now, second.now] == ["succeeded", "running"]
+    assert (blind.now, blind.code, blind.project, blind.jobs) == ("stale", "auth", "p", 2 * CHANGES_KEPT)
+
+
+def test_the_changes_of_all_jobs_are_the_last_five_hundred() -> None:
+    there = Watched()
+    key = there.register()
+    for number in range(CHANGES_KEPT):
+        there.answer(key, seen(State.RUNNING, number), ended(number))
+
+    assert len(there.timelines.changes) == CHANGES_KEPT
+    assert len(there.past(key).turns) == TURNS_KEPT
+
+
+def full(there: Watched, key: JobKey) -> None:
+    """Let a job have all that can be kept of one."""
+    for number in range(1, 25):
+        there.answer(key, seen(State.RUNNING, number), replace(ended(number), failure_code=f"DWS.{number}"))
+    for number in range(70):
+        there.answer(key, seen(State.RUNNING, 99, progress=number / 70))
+    for _ in range(6):
+        there.answer(key, Reason.SERVER)
+    record = there.store.get(key)
+    assert record is not None
+    for _ in range(6):
+        fault = Fault(Reason.API, there.time, "no", "X.1", "r" * 64)
+        there.change(key, lambda record, fault=fault: transitions.failed(record, fault))  # type: ignore[misc]
+
+
+def test_a_job_takes_twelve_hundred_bytes_at_most() -> None:
+    there = Watched()
+    key = there.register()
+    full(there, key)
+    past = there.past(key)
+    assert (len(past.runs), len(past.turns)) == (RUNS_KEPT, TURNS_KEPT)
+    assert len(past.failures) >= 1
+    assert len(past.progress) >= 8
+    (kept,) = there.timelines.kept()
+    assert there.timelines.size == kept.timeline.size <= MOST_BYTES
+
+    jobs = 2000
+    keys = [JobKey("cdm", f"j{number}") for number in range(jobs)]
+    packed = [getattr(kept.timeline, name) for name in ("runs", "progress", "turns", "failures")]
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    ended: dict[JobKey, None] = {}
+    timelines: dict[JobKey, Kept] = {}
+    for each in keys:
+        timeline = Timeline(int(NOW) + len(ended), *(bytes(bytearray(text)) for text in packed))
+        timelines[each] = Kept(each, kept.project, kept.target, timeline)
+        ended[each] = None
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (after - before) / jobs <= MOST_BYTES
+
+
+def test_above_its_bound_the_jobs_that_ended_longest_ago_lose_theirs_first_and_it_is_logged() -> None:
+    there = Watched()
+    old, new, alive = (there.register(name) for name in ("old", "new", "alive"))
+    there.answer(alive, seen(State.RUNNING))
+    there.answer(old, ended(1))
+    there.answer(new, ended(1))
+
+    with capture_logs() as log:
+        there.timelines.limit(there.timelines.size - 1)
+        assert there.timelines.past(old) is None
+        assert len(there.past(new).runs) == 1
+        there.timelines.limit(there.timelines.size - 1)
+
+    assert there.timelines.past(new) is None
+    assert there.past(alive).turns
+    assert {each["event"] for each in log} == {"history full"}
+    assert there.timelines.size == sum(kept.timeline.size for kept in there.timelines.kept())
+
+
+def test_nothing_is_kept_where_nothing_may_be() -> None:
+    there = Watched(0)
+    key = there.register()
+    there.answer(key, seen(State.RUNNING), Reason.SERVER, ended(1))
+    there.store.runs_read(key, [ended(2)])
+
+    assert there.timelines.past(key) is None
+    assert there.timelines.size == 0
+
+
+def test_a_job_that_comes_back_has_its_past_and_another_of_its_name_has_not() -> None:
+    there = Watched()
+    key = there.register("a")
+    there.answer(key, seen(State.RUNNING), ended(1))
+    there.store.remove(key)
+    there.register("a")
+    assert len(there.past(key).runs) == 1
+
+    there.store.remove(key)
+    there.register("a", target="2")
+    there.answer(key, seen(State.RUNNING, 5))
+    assert there.past(key).runs == ()
+    assert there.timelines.size == sum(kept.timeline.size for kept in there.timelines.kept())
+
+
+def test_an_unchanged_poll_costs_next_to_nothing() -> None:
+    there = Watched()
+    key = there.register()
+    there.answer(key, seen(State.RUNNING, progress=0.5))
+    record = there.store.get(key)
+    assert record is not None
+    again = replace(record, polled_at=there.time + 30)
+    changed = there.timelines.changed
+    times = 20_000
+    began = time.process_time()
+    for _ in range(times):
+        changed(record, again)
+    idle = (time.process_time() - began) / times
+    answers = [replace(record, snapshot=seen(State.RUNNING, progress=(number % 100) / 100)) for number in range(2000)]
+    began = time.process_time()
+    for before, after in itertools.pairwise(answers):
+        changed(before, after)
+    moving = (time.process_time() - began) / len(answers)
+
+    assert idle < 5e-6
+    assert moving < 100e-6  # some microseconds on an idle machine
+
+
+async def test_the_past_survives_a_restart(tmp_path: Path) -> None:
+    there = Watched()
+    key = there.register("每日")
+    there.answer(key, seen(State.RUNNING, 1, progress=0.5), ended(1), Reason.SERVER)
+    clock = FixedClock(there.time)
+    await HistoryFile(tmp_path / "journal", there.timelines, clock).write()
+    before = there.past(key)
+
+    again = Watched()
+    again.time = there.time + 600
+    again.timelines.since = again.time
+    await HistoryFile(tmp_path / "journal", again.timelines, clock).open()
+    again.register("每日")
+
+    assert again.past(key) == before
+    assert list(again.timelines.changes) == list(there.timelines.changes)
+    assert (again.timelines.since, again.timelines.away) == (NOW, (there.time, there.time + 600))
+    again.answer(key, replace(ended(1), end=None))
+    assert len(again.past(key).runs) == 1
+    assert len(again.timelines.changes) == len(there.timelines.changes), "the run had been told before the restart"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{}",
+        b"\xff",
+        b'{"format": "huaweicloud-job-exporter history", "version": 2, "jobs": 0}\n{"changes": []}\n',
+    ],
+)
+async def test_a_file_that_cannot_be_read_is_set_aside_and_told(tmp_path: Path, text: bytes) -> None:
+    file = tmp_path / "journal.history"
+    file.write_bytes(text)
+    there = Watched()
+    with capture_logs() as log:
+        await HistoryFile(tmp_path / "journal", there.timelines, FixedClock(NOW)).open()
+
+    assert [each["event"] for each in log] == ["history file failed"]
+    assert (tmp_path / "journal.history.unreadable").read_bytes() == text
+    assert not file.exists()
+
+
+async def test_a_file_with_any_line_damaged_is_not_half_read(tmp_path: Path) -> None:
+    there = Watched()
+    key = there.register()
+    there.answer(key, seen(State.RUNNING, 1, progress=0.5), ended(1), Reason.SERVER)
+    await HistoryFile(tmp_path / "journal", there.timelines, FixedClock(NOW)).write()
+    file = tmp_path / "journal.history"
+    head, line, tail = file.read_text().splitlines()
+    packed = json.loads(line)
+    broken = [
+        *({**packed, name: packed[name][:-4]} for name in ("runs", "progress", "turns", "failures")),
+        {**packed, "runs": 5},
+        {name: value for name, value in packed.items() if name != "target"},
+        {**packed, "turns": "////////////"},
+    ]
+    for each in broken:
+        file.write_text("\n".join([head, json.dumps(each), tail]))
+        with capture_logs() as log:
+            again = Watched()
+            await HistoryFile(tmp_path / "journal", again.timelines, FixedClock(NOW)).open()
+        assert log, each
+        assert again.timelines.kept() == []
+
+
+class FixedClock:
+    """A clock that stands."""
+
+    def __init__(self, at: float) -> None:
+        self._at = at
+
+    def now(self) -> float:
+        return self._at
+
+    def monotonic(self) -> float:
+        return self._at
+
+
+def test_the_runs_that_the_history_tells_of_are_kept_too() -> None:
+    async def main() -> None:
+        async with world(pace=PACE) as there:
+            timelines = Timelines(1 << 25, there.clock.now)
+            there.store.subscribe(timelines.changed)
+            there.store.subscribe_runs(timelines.runs_read)
+            job = busy(there.cloud)
+            there.watch(job)
+            await there.until(2000)
+            past = timelines.past(job_of(job).key)
+            assert past is not None
+            true = [moment.ended_at for moment in job.runs(there.clock.now()) if moment.ended_at is not None]
+            told = [each.at for each in past.runs if not each.seen]
+            assert len(told) == RUNS_KEPT
+            assert {int(at) for at in told} <= {int(at) for at in true}
+            assert max(told) > START + 1500
+            assert told == sorted(told)
+            assert all(later - earlier < 61 for earlier, later in itertools.pairwise(told)), "none is missing"
+
+    run(main())
+
+
+def test_a_run_without_a_name_is_kept() -> None:
+    there = Watched()
+    key = there.register()
+    there.answer(key, Snapshot(State.RUNNING), Snapshot(State.SUCCEEDED), Snapshot(State.SUCCEEDED))
+    there.answer(key, Snapshot(State.RUNNING), Snapshot(State.FAILED, failure_code="other"))
+
+    assert [each.result for each in there.past(key).runs] == ["succeeded", "failed"]
+    assert NAMELESS.label == ""
