@@ -41,6 +41,27 @@ class Work:
     """The name of the measures that count the parts of a run, if it plans its work part by part."""
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Where an answer tells of the parts of a run, by the names of its detail; the last ones are names in each part."""
+
+    word: str
+    """What the service calls a part."""
+    field: str
+    left_out: str
+    """How many parts are told of beyond those in the field."""
+    current: str
+    """Which part runs."""
+    id: str
+    name: str
+    status: str
+    began: str
+    ended: str
+    planned: str
+    done: str
+    failed: str
+
+
 class Declared(NamedTuple):
     """What the services declare of their jobs, as far as metrics show it."""
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Final, NamedTuple
 
 UNKNOWN: Final = "\N{EN DASH}"
@@ -44,6 +44,25 @@ def utc(at: float) -> str:
         return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
     except (OverflowError, OSError, ValueError):  # a year that no calendar has
         return f"{at:.0f} s"
+
+
+def iso(at: float) -> str:
+    """Return a moment as machines read it."""
+    try:
+        return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    except (OverflowError, OSError, ValueError):
+        return ""
+
+
+def clock(at: float, now: float, zone: tzinfo | None = None) -> str:
+    """Return a moment by the clock of *zone*, else of UTC: with its day if that is not today's."""
+    try:
+        there, today = (datetime.fromtimestamp(each, zone or UTC) for each in (at, now))
+    except (OverflowError, OSError, ValueError):
+        return utc(at)
+    if there.date() == today.date():
+        return f"{there:%H:%M:%S}"
+    return f"{there:%d %b %H:%M}" if there.year == today.year else f"{there:%d %b %Y}"
 
 
 def percent(ratio: float) -> str:

@@ -1,45 +1,30 @@
-"""The page: the jobs as a table that refreshes itself, and one job with everything that is known of it.
+"""The page as bytes: a template, and what it shows.
 
 The template engine and the templates are loaded at the first view, so that a start is not slowed by a page that
 nobody may open.
 """
 
 import hashlib
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from urllib.parse import quote, urlencode
+from typing import TYPE_CHECKING, Any, Final
 
 from exporter import __version__
-from exporter.model.job import JobKey
-from exporter.model.record import Record
-from exporter.services import registry
-from exporter.web import formatting
-from exporter.web.job_json import job_document, standing
-from exporter.web.ports import Exporter
-from exporter.web.query import SORTS, STANDINGS, Query
+from exporter.web import charts, formatting
+from exporter.web.list_page import zone_name
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-_ROWS: Final = 500
-"""Rows shown at most: more would be slow on a phone, and nobody reads them."""
 REFRESH: Final = 5
 """Seconds between two refreshes."""
-_COLUMNS: Final = (
-    ("State", "state"),
-    ("Job", "name"),
-    ("Service", "service"),
-    ("Project", "project"),
-    ("Progress", "progress"),
-    ("Counts", ""),
-    ("Last poll", "last_poll"),
-    ("Next poll", "next_poll"),
-    ("Last error", "failing"),
-)
 ASSETS: Final = {"page.css": "text/css", "page.js": "text/javascript"}
+ICON: Final = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="4" fill="#1d2733"/>'
+    b'<rect x="3" y="6" width="10" height="4" rx="2" fill="#3d4f61"/>'
+    b'<rect x="3" y="6" width="6" height="4" rx="2" fill="#4cc2a6"/></svg>'
+)
 _FOLDER: Final = Path(__file__).parent / "templates"
 _STAMP: Final = "stamp_seconds"
 
@@ -62,7 +47,9 @@ def _environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(version=__version__, words=formatting, refresh=REFRESH, columns=_COLUMNS, sorts=SORTS)
+    environment.globals.update(
+        version=__version__, words=formatting, refresh=REFRESH, charts=charts, zone_name=zone_name
+    )
     environment.globals.update(asset=lambda name: f"static/{name}?v={static(name)[1]}", tabular=tabular)
     environment.tests["moment"] = lambda name: str(name).endswith(_STAMP)
     return environment
@@ -71,84 +58,6 @@ def _environment() -> "Environment":
 def render_page(template: str, view: Mapping[str, Any]) -> bytes:
     """Return a page as bytes; slow enough for a thread of its own, and it may be one: *view* is no longer shared."""
     return _environment().get_template(template).render(view).encode("utf-8", "replace")
-
-
-def link(key: JobKey) -> str:
-    """Return the address of a job's page, relative to the root."""
-    return "jobs/" + "/".join(quote(part, safe="", errors="replace") for part in key)
-
-
-def row(record: Record, exporter: Exporter) -> dict[str, Any]:
-    """Return what the templates show of a job."""
-    due = exporter.next_due(record.job.key)
-    facts = job_document(record, exporter.place(record), due, exporter.vendor_text)
-    return {
-        **facts,
-        "link": link(record.job.key),
-        "counts_short": formatting.count_lines(facts["counts"]),
-        "unwritten": max(0, sum(record.ledger.runs) - sum(record.runs)),
-        "old": record.polled_at is not None and not record.up and not record.final,
-    }
-
-
-class Tally(NamedTuple):
-    """How many of all jobs are what."""
-
-    total: int
-    states: Counter[str]
-    services: Counter[str]
-    failing: int
-    """Jobs whose last poll failed."""
-
-
-def tally(records: Collection[Record]) -> Tally:
-    """Count the jobs."""
-    return Tally(
-        len(records),
-        Counter(standing(record) for record in records),
-        Counter(record.job.key.service for record in records),
-        sum(record.fault is not None for record in records),
-    )
-
-
-def listing(
-    counted: Tally, found: Sequence[Record], query: Query, exporter: Exporter, mistake: str = ""
-) -> dict[str, Any]:
-    """Return the view of the table: *found* of all jobs."""
-    states = counted.states
-    return {
-        "now": exporter.now(),
-        "rows": [row(record, exporter) for record in found[:_ROWS]],
-        "matches": len(found),
-        "total": counted.total,
-        "states": [(word, states[word]) for word in STANDINGS if states[word] or word in query.states],
-        "all_states": STANDINGS,
-        "services": sorted(counted.services.items()),
-        "failing": counted.failing,
-        "query": query,
-        "href": lambda **changes: address(query, **changes),
-        "mistake": mistake,
-    }
-
-
-def address(query: Query, **changes: str) -> str:
-    """Return the query string of *query* with some parameters changed; an empty one is left out."""
-    pairs = {
-        "q": query.q,
-        "service": sorted(query.services),
-        "state": sorted(query.states),
-        "error": "1" if query.error else "",
-        "sort": "" if query.sort == "state" else query.sort,
-        "order": "desc" if query.descending else "",
-        **changes,
-    }
-    said = {name: value for name, value in pairs.items() if value}
-    return "?" + urlencode(said, doseq=True, errors="replace")
-
-
-def single(record: Record, exporter: Exporter) -> dict[str, Any]:
-    """Return the view of one job."""
-    return {"now": exporter.now(), "job": row(record, exporter), "identity": list(registry.declared().identity)}
 
 
 def tabular(value: object) -> list[str] | None:
@@ -160,3 +69,17 @@ def tabular(value: object) -> list[str] | None:
         return None
     names = list(dict.fromkeys(str(name) for item in value for name in item))
     return [name for name in names if f"{name}{_STAMP}" not in names]
+
+
+def icon(failed: int, blind: int) -> bytes:
+    """Return the icon of the page, with how many jobs failed, or else are blind."""
+    number, color = (failed, "#bf2a2f") if failed else (blind, "#925b00")
+    if not number:
+        return ICON
+    text = str(number) if number < 100 else "99+"
+    size = 11 if len(text) == 1 else 9 if len(text) == 2 else 7
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="4"'
+        f' fill="{color}"/><text x="8" y="{8 + size * 0.36:.1f}" font-family="sans-serif" font-weight="700"'
+        f' font-size="{size}" text-anchor="middle" fill="#fff">{text}</text></svg>'
+    ).encode()

@@ -1,22 +1,36 @@
 """Which jobs a reader wants, and in which order: the query parameters of the list and of the page. Pure."""
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from exporter.model.errors import ExporterError
 from exporter.model.job import JobKey
+from exporter.model.masking import VendorText, repeated
 from exporter.model.record import Record
-from exporter.services.registry import load_services
-from exporter.web.job_json import STALE, UNANSWERED, WAITING, standing
-
-STANDINGS: Final = ("failed", UNANSWERED, STALE, "running", "pending", "unknown", WAITING, "cancelled", "succeeded")
-"""Every state and every reason why none is known, what needs a person first."""
+from exporter.model.snapshot import State, complaint
+from exporter.model.standing import STANDINGS, standing
+from exporter.services import registry
 
 NextDue = Callable[[JobKey], float | None]
-_PARAMETERS: Final = ("q", "service", "state", "error", "sort", "order", "limit", "offset")
+_PARAMETERS: Final = (
+    *("q", "service", "state", "error", "failed", "group", "sort", "order", "limit", "offset", "clock"),
+)
+_PREFIX: Final = re.compile(r"[-_./:\s]")
+FAILED: Final[Mapping[str, float]] = {"1h": 3600.0, "8h": 28_800.0, "24h": 86_400.0, "7d": 604_800.0}
+"""Within how many seconds the last failed run of a job ended."""
+_CLOCKS: Final = ("utc", "cloud")
+"""By which clock the page tells times: UTC, or that of the project's time zone."""
+_GROUPS: Final[Mapping[str, Callable[[Record], str]]] = {
+    "project": lambda record: record.job.project,
+    "service": lambda record: record.job.key.service,
+    "cluster": lambda record: record.job.target.get(registry.load_services()[record.job.key.service].place_part, ""),
+    "prefix": lambda record: _PREFIX.split(record.job.key.job, maxsplit=1)[0],
+}
+GROUPS: Final = tuple(_GROUPS)
 _SORTS: Final[Mapping[str, Callable[[Record], Any]]] = {
     "name": lambda record: record.job.key.job.casefold(),
     "service": lambda record: record.job.key.service,
@@ -24,6 +38,7 @@ _SORTS: Final[Mapping[str, Callable[[Record], Any]]] = {
     "state": lambda record: STANDINGS.index(standing(record)),
     "progress": lambda record: record.shown.progress if record.shown else None,
     "start": lambda record: record.shown.start if record.shown else None,
+    "end": lambda record: record.shown.end if record.shown else None,
     "last_poll": lambda record: record.polled_at,
     "last_progress": lambda record: record.last_progress if record.shown else None,
     "failing": lambda record: record.failing,
@@ -50,10 +65,25 @@ class Query:
     states: frozenset[str] = frozenset()
     error: bool = False
     """Only jobs whose last poll failed."""
+    failed: str = ""
+    """Only jobs of which a run failed so lately, one of :data:`FAILED`."""
+    group: str = ""
     sort: str = "name"
     descending: bool = False
     limit: int | None = None
     offset: int = 0
+    clock: str = "utc"
+
+
+class Asking(NamedTuple):
+    """What is to be known of the exporter to find the jobs."""
+
+    now: float
+    next_due: NextDue = lambda key: None
+    last_failure: NextDue = lambda key: None
+    """When the last run of a job that failed ended."""
+    vendor_text: VendorText = VendorText.REDACTED
+    """How much of the vendor's own text is searched: as much as is shown."""
 
 
 def parse_query(pairs: Iterable[tuple[str, str]], sort: str = "name") -> Query:
@@ -61,13 +91,16 @@ def parse_query(pairs: Iterable[tuple[str, str]], sort: str = "name") -> Query:
     said: dict[str, list[str]] = {}
     for name, value in pairs:
         said.setdefault(_known("parameter", name, _PARAMETERS), []).extend([value] if value.strip() else [])
-    services = tuple(load_services())
+    services = tuple(registry.load_services())
     single = {name: values[-1].strip() for name, values in said.items() if values}
     return Query(
         q=single.get("q", ""),
         services=frozenset(_known("service", service, services) for service in said.get("service", ())),
         states=frozenset(_known("state", state, STANDINGS) for state in said.get("state", ())),
         error=_known("error", single.get("error", "0"), ("0", "1")) == "1",
+        failed=_known("failed", single.get("failed", ""), ("", *FAILED)),
+        group=_known("group", single.get("group", ""), ("", *GROUPS)),
+        clock=_known("clock", single.get("clock", "utc"), _CLOCKS),
         sort=_known("sort", single.get("sort", sort), SORTS),
         descending=_known("order", single.get("order", "asc"), ("asc", "desc")) == "desc",
         limit=_number("limit", single["limit"]) if "limit" in single else None,
@@ -75,16 +108,27 @@ def parse_query(pairs: Iterable[tuple[str, str]], sort: str = "name") -> Query:
     )
 
 
-def matching(records: Iterable[Record], query: Query, next_due: NextDue) -> list[Record]:
-    """Return the jobs that *query* asks for, in its order; what is not known comes last in either order."""
-    needle = query.q.casefold()
-    found = [record for record in records if _matches(record, query, needle)]
+def matching(records: Iterable[Record], query: Query, asking: Asking) -> list[Record]:
+    """Return the jobs that *query* asks for, in its order; what is not known comes last in either order.
+
+    Groups stand together in the order of their names.
+    """
+    words = query.q.casefold().split()
+    found = [record for record in records if _matches(record, query, words, asking)]
     found.sort(key=_name)
-    read: Callable[[Record], Any] = _SORTS.get(query.sort) or (lambda record: next_due(record.job.key))
+    read: Callable[[Record], Any] = _SORTS.get(query.sort) or (lambda record: asking.next_due(record.job.key))
     known = [record for record in found if read(record) is not None]
     unknown = [record for record in found if read(record) is None] if len(known) < len(found) else []
     known.sort(key=read, reverse=query.descending)
-    return known + unknown
+    found = known + unknown
+    if query.group:
+        found.sort(key=_GROUPS[query.group])
+    return found
+
+
+def group_of(record: Record, query: Query) -> str:
+    """Return the group that a job is in."""
+    return _GROUPS[query.group](record)
 
 
 def page_of(found: Sequence[Record], query: Query) -> Sequence[Record]:
@@ -125,14 +169,34 @@ def _name(record: Record) -> str:
     return f"{key.job.casefold()}\0{key.job}\0{key.service}"
 
 
-def _matches(record: Record, query: Query, needle: str) -> bool:
+def _matches(record: Record, query: Query, words: Sequence[str], asking: Asking) -> bool:
     if query.services and record.job.key.service not in query.services:
         return False
     if query.error and record.fault is None:
         return False
     if query.states and standing(record) not in query.states:
         return False
-    return not needle or any(needle in text.casefold() for text in (*record.job.key, record.job.project))
+    if query.failed:
+        failed_at = asking.last_failure(record.job.key)
+        if failed_at is None or failed_at < asking.now - FAILED[query.failed]:
+            return False
+    if not words:
+        return True
+    text = _text(record, asking.vendor_text)
+    return all(word in text for word in words)
+
+
+def _text(record: Record, how: VendorText) -> str:
+    """Return all that a job may be found by: what is shown of it, and what an alert tells."""
+    job, shown, fault = record.job, record.shown, record.fault
+    texts = [*job.key, job.project, job.region, standing(record), *job.target.values()]
+    if shown is not None:
+        texts += [shown.run.label, shown.native_state, shown.failure_code or ""]
+        if shown.state is State.FAILED:
+            texts.append(repeated(complaint(shown.told()), how))
+    if fault is not None:
+        texts += [fault.reason.value, fault.code, fault.request_id, fault.sentence, repeated(fault.text, how)]
+    return "\n".join(texts).casefold()
 
 
 def _known(what: str, word: str, words: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -14,11 +14,15 @@ from exporter.model.job import JobKey
 from exporter.model.record import Record
 from exporter.threads import compute
 from exporter.web import page
+from exporter.web.answers import body_answer, json_answer, text_answer
 from exporter.web.job_json import encoded, job_document
-from exporter.web.metrics import Metrics, Scrapes, compressed, header
-from exporter.web.negotiate import gzip_ok
+from exporter.web.job_page import single
+from exporter.web.list_page import Listing, link, listing
+from exporter.web.metrics import Metrics, Scrapes
+from exporter.web.openapi import description
+from exporter.web.past_json import changes_document, runs_document
 from exporter.web.ports import Exporter
-from exporter.web.query import Query, QueryError, matching, nearest_jobs, page_of, parse_query
+from exporter.web.query import Asking, Query, QueryError, matching, nearest_jobs, page_of, parse_query
 from exporter.web.security import Security
 
 SCRAPES: Final = web.AppKey("scrapes", Scrapes)
@@ -29,12 +33,11 @@ NAMES_TOLD: Final = 5
 _SLICE: Final = 100
 """Jobs turned to JSON before the loop may serve others."""
 LIFECYCLE_OFF: Final = "lifecycle is not enabled; set web.enable_lifecycle: true\n"
-_PLACES: Final = "/, /metrics, /api/v1/jobs, /api/v1/jobs/{service}/{job}, /-/healthy, /-/ready"
-ICON: Final = (
-    b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="4" fill="#1d2733"/>'
-    b'<rect x="3" y="6" width="10" height="4" rx="2" fill="#3d4f61"/>'
-    b'<rect x="3" y="6" width="6" height="4" rx="2" fill="#4cc2a6"/></svg>'
+_PLACES: Final = (
+    "/, /metrics, /api/v1/jobs, /api/v1/jobs/{service}/{job}, /api/v1/jobs/{service}/{job}/runs, /api/v1/changes,"
+    " /api/v1/openapi.json, /-/healthy, /-/ready"
 )
+_RUNS: Final = "/runs"
 POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self';"
     " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -64,10 +67,14 @@ def make_app(
         web.get("/metrics", Metrics(exporter, scrapes).answer),
         web.get("/", site.index),
         web.get("/jobs/" + _JOB, site.job_page),
+        web.get("/job", site.job_page),
         web.get("/static/{name}", _static),
         web.get("/favicon.ico", _icon),
+        web.get("/favicon.svg", _icon),
         web.get("/api/v1/jobs", site.listing),
         web.get("/api/v1/jobs/" + _JOB, site.job),
+        web.get("/api/v1/changes", site.changes),
+        web.get("/api/v1/openapi.json", _openapi),
         web.get("/-/healthy", _healthy),
         web.get("/-/ready", _Ready(exporter, monotonic).answer),
         web.post("/-/reload", partial(_reload, exporter)),
@@ -90,8 +97,8 @@ class _Site:
         try:
             query = parse_query(request.query.items())
         except QueryError as error:
-            return await _json(request, {"error": str(error)}, 400)
-        _, found = await self._found(query)
+            return await json_answer(request, {"error": str(error)}, 400)
+        found = await self._found(query)
         now, parts = self._exporter.now(), []
         for index, record in enumerate(page_of(found, query)):
             parts.append(encoded(self._document(record)))
@@ -99,16 +106,34 @@ class _Site:
                 await asyncio.sleep(0)
         head = encoded({"now": now, "total": len(found)})
         body = b"".join((head[:-1], b',"jobs":[', b",".join(parts), b"]}"))
-        return await _answer(request, body, "application/json")
+        return await body_answer(request, body, "application/json")
 
     async def job(self, request: web.Request) -> web.StreamResponse:
-        """Answer one job."""
+        """Answer one job, or its past.
+
+        What is asked for ends in ``/runs`` either way where that is a part of the job's own name. A slash that is
+        encoded is part of the name. One that is not may be: then the job without ``/runs`` comes first.
+        """
         service, name = request.match_info["service"], request.match_info["job"]
+        if request.rel_url.raw_path.endswith(_RUNS) and name.endswith(_RUNS):
+            shorter = name.removesuffix(_RUNS)
+            if self._exporter.record(service, shorter) is not None:
+                return await self._runs(request, JobKey(service, shorter))
+            if self._exporter.record(service, name) is None:
+                name = shorter
         record = self._exporter.record(service, name)
         if record is None:
             near = [key._asdict() for key in await self._nearest(service, name)]
-            return await _json(request, {"error": _missing(service, name), "nearest": near}, 404)
-        return await _json(request, {"now": self._exporter.now(), **self._document(record)})
+            return await json_answer(request, {"error": _missing(service, name), "nearest": near}, 404)
+        return await json_answer(request, {"now": self._exporter.now(), **self._document(record)})
+
+    async def _runs(self, request: web.Request, key: JobKey) -> web.StreamResponse:
+        past = runs_document(key, self._exporter.past(key), self._exporter.watch)
+        return await json_answer(request, {"now": self._exporter.now(), **past})
+
+    async def changes(self, request: web.Request) -> web.StreamResponse:
+        """Answer what changed of all jobs."""
+        return await json_answer(request, {"now": self._exporter.now(), **changes_document(self._exporter.watch)})
 
     def _document(self, record: Record) -> dict[str, object]:
         due = self._exporter.next_due(record.job.key)
@@ -121,26 +146,26 @@ class _Site:
             query = parse_query(request.query.items(), sort="state")
         except QueryError as error:
             query, mistake = parse_query((), sort="state"), str(error)
-        records, found = await self._found(query)
-        view = page.listing(await compute(page.tally, records), found, query, self._exporter, mistake)
-        return await _html(request, "index.html", view, 400 if mistake else 200)
+        asked = Listing(tuple(self._exporter.records()), query, self._exporter, mistake)
+        return await _html(request, "index.html", partial(listing, asked), 400 if mistake else 200)
 
     async def job_page(self, request: web.Request) -> web.StreamResponse:
         """Answer the page of one job."""
-        service, name = request.match_info["service"], request.match_info["job"]
+        said = request.match_info if "job" in request.match_info else request.query
+        service, name = said.get("service", ""), said.get("job", "")
         record = self._exporter.record(service, name)
         if record is None:
-            near = [(key, page.link(key)) for key in await self._nearest(service, name)]
+            near = [(key, link(*key)) for key in await self._nearest(service, name)]
             view = {"now": self._exporter.now(), "missing": _missing(service, name), "nearest": near}
-            return await _html(request, "missing.html", view, 404)
-        return await _html(request, "job.html", page.single(record, self._exporter))
+            return await _html(request, "missing.html", lambda: view, 404)
+        clock = "cloud" if request.query.get("clock") == "cloud" else "utc"
+        return await _html(request, "job.html", partial(single, record, self._exporter, clock))
 
-    async def _found(self, query: Query) -> tuple[Collection[Record], Sequence[Record]]:
-        """Return all records and those asked for; records are frozen, so a thread may sift them."""
-        records = tuple(self._exporter.records())
-        asked = records if query.sort == "next_poll" else ()
-        due = {record.job.key: self._exporter.next_due(record.job.key) for record in asked}
-        return records, await compute(matching, records, query, due.get)
+    async def _found(self, query: Query) -> Sequence[Record]:
+        """Return the jobs that are asked for; records are frozen, so a thread may sift them."""
+        there, records = self._exporter, tuple(self._exporter.records())
+        asking = Asking(there.now(), there.next_due, there.last_failure, there.vendor_text)
+        return await compute(matching, records, query, asking)
 
     async def _nearest(self, service: str, name: str) -> list[JobKey]:
         return await compute(nearest_jobs, tuple(self._exporter.records()), service, name)
@@ -160,10 +185,10 @@ class _Ready:
         waiting = [] if self._ready or left <= 0 else list(self._exporter.waiting())
         self._ready = not waiting
         if self._ready:
-            return _text("ready\n")
+            return text_answer("ready\n")
         names = ", ".join(_plain(name) for name in waiting[:NAMES_TOLD])
         more = f" and {len(waiting) - NAMES_TOLD} more" if len(waiting) > NAMES_TOLD else ""
-        return _text(
+        return text_answer(
             f"not ready: {len(waiting)} not tried yet: {names}{more}; ready in {left:.0f} s at the latest\n",
             503,
         )
@@ -179,18 +204,18 @@ def _missing(service: str, name: str) -> str:
 
 
 async def _healthy(_: web.Request) -> web.StreamResponse:
-    return _text("ok\n")
+    return text_answer("ok\n")
 
 
 async def _reload(exporter: Exporter, request: web.Request) -> web.StreamResponse:
     if not exporter.may_reload:
-        return _text(LIFECYCLE_OFF, 404)
+        return text_answer(LIFECYCLE_OFF, 404)
     if _of_another_site(request):
-        return _text("a page of another site may not reload the configuration\n", 403)
+        return text_answer("a page of another site may not reload the configuration\n", 403)
     try:
-        return await _json(request, await exporter.reload())
+        return await json_answer(request, await exporter.reload())
     except SettingsError as error:
-        return await _json(request, {"mistakes": list(error.mistakes)}, 400)
+        return await json_answer(request, {"mistakes": list(error.mistakes)}, 400)
 
 
 def _of_another_site(request: web.Request) -> bool:
@@ -217,8 +242,18 @@ async def _answer_at_once(_: web.Request) -> None:
     """
 
 
-async def _icon(_: web.Request) -> web.StreamResponse:
-    return web.Response(body=ICON, content_type="image/svg+xml", headers={"Cache-Control": "max-age=86400"})
+async def _icon(request: web.Request) -> web.StreamResponse:
+    failed, blind = (_small(request.query.get(name, "")) for name in ("failed", "blind"))
+    headers = {"Cache-Control": "max-age=86400"}
+    return web.Response(body=page.icon(failed, blind), content_type="image/svg+xml", headers=headers)
+
+
+def _small(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
+
+
+async def _openapi(request: web.Request) -> web.StreamResponse:
+    return await json_answer(request, description())
 
 
 async def _static(request: web.Request) -> web.StreamResponse:
@@ -227,32 +262,16 @@ async def _static(request: web.Request) -> web.StreamResponse:
         raise web.HTTPNotFound
     content, version = await compute(page.static, name)
     keep = "max-age=31536000, immutable" if request.query.get("v") == version else "no-cache"
-    return await _answer(request, content, page.ASSETS[name], keep=keep)
+    return await body_answer(request, content, page.ASSETS[name], keep=keep)
 
 
-async def _html(request: web.Request, template: str, view: dict[str, object], status: int = 200) -> web.Response:
-    # The page may be served below a prefix by a proxy, so every address on it is relative to this root.
-    view["root"] = "../" * (request.rel_url.raw_path.count("/") - 1) or "./"
-    return await _answer(request, await compute(page.render_page, template, view), "text/html", status)
-
-
-async def _json(request: web.Request, value: object, status: int = 200) -> web.Response:
-    return await _answer(request, encoded(value), "application/json", status)
-
-
-async def _answer(
-    request: web.Request, body: bytes, kind: str, status: int = 200, keep: str = "no-store"
+async def _html(
+    request: web.Request, template: str, make: Callable[[], dict[str, object]], status: int = 200
 ) -> web.Response:
-    content, zipped = await compressed(body, gzip_ok(header(request, "Accept-Encoding")))
-    headers = {"Content-Type": f"{kind}; charset=utf-8", "Cache-Control": keep, "Vary": "Accept-Encoding"}
-    if zipped:
-        headers["Content-Encoding"] = "gzip"
-    return web.Response(body=content, status=status, headers=headers)
-
-
-def _text(text: str, status: int = 200) -> web.Response:
-    headers = {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"}
-    return web.Response(body=text.encode("utf-8", "replace"), status=status, headers=headers)
+    # The page may be served below a prefix by a proxy, so every address on it is relative to this root.
+    root = "../" * (request.rel_url.raw_path.count("/") - 1) or "./"
+    body = await compute(lambda: page.render_page(template, {**make(), "root": root}))
+    return await body_answer(request, body, "text/html", status)
 
 
 @web.middleware
@@ -262,7 +281,7 @@ async def _helpful(
     try:
         return await handler(request)
     except web.HTTPNotFound:
-        return _text(f"there is nothing here; there is {_PLACES}\n", 404)
+        return text_answer(f"there is nothing here; there is {_PLACES}\n", 404)
 
 
 async def _dress(security: Security, _: web.Request, response: web.StreamResponse) -> None:

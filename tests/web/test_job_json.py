@@ -15,9 +15,10 @@ from exporter.model.masking import VendorText
 from exporter.model.reason import Reason
 from exporter.model.record import Fault, Record
 from exporter.model.snapshot import Measure, Snapshot, State
+from exporter.model.standing import STANDINGS
 from exporter.services import registry
 from exporter.web.job_json import encoded, grouped, job_document
-from exporter.web.query import SORTS, STANDINGS, nearest_jobs
+from exporter.web.query import SORTS, nearest_jobs
 from tests.web.fakes import FAULT, NOW, FakeExporter, in_state, job, running, serving
 
 NAMES = [

@@ -9,8 +9,8 @@ import pytest
 
 from exporter.model.record import Ledger, Record
 from exporter.model.snapshot import Snapshot, State
+from exporter.model.standing import STANDINGS
 from exporter.web import formatting
-from exporter.web.query import STANDINGS
 from tests.web.fakes import FAULT, NOW, FakeExporter, in_state, job, running, serving
 from tests.web.test_job_json import MANY, NAMES
 
@@ -84,8 +84,8 @@ async def test_trouble_stands_first_and_the_filter_works_by_parameters() -> None
     assert names(await page("/?q=eta&sort=name&order=desc", *MANY)) == ["zeta", "Beta"]
     html = await page("/?state=running&service=cdm", *MANY)
     assert names(html) == ["alpha"]
-    assert "1 of 6 jobs" in html
-    assert "<option selected>running</option>" in html
+    assert "1 to 1 of 1 that match, of 6 jobs" in html
+    assert re.search(r'class="is-running" href="[^"]*" aria-current="true"', html)
 
 
 async def test_a_mistake_is_shown_and_all_jobs_with_it() -> None:
@@ -95,11 +95,33 @@ async def test_a_mistake_is_shown_and_all_jobs_with_it() -> None:
     assert len(names(html)) == 6
 
 
-async def test_no_more_than_five_hundred_rows_are_shown_and_the_rest_is_told() -> None:
-    html = await page("/", *(in_state(State.RUNNING, f"j{number}") for number in range(1503)))
+async def test_every_job_of_many_is_on_some_page() -> None:
+    jobs = [in_state(State.RUNNING, f"j{number}") for number in range(703)]
+    seen: list[str] = []
+    address, pages, html = "/?sort=name", 0, ""
+    while address:
+        html = unescape(await page(address, *jobs))
+        seen += names(html)
+        pages += 1
+        following = re.search(r'aria-current="page">\d+</a> (?:<span>…</span> )?<a href="([^"]*)"', html)
+        address = "/" + following[1] if following else ""
 
-    assert len(names(html)) == 500
-    assert "the first 500 are shown, 1,003 more match" in html
+    assert pages == 8
+    assert sorted(seen) == sorted(record.job.key.job for record in jobs)
+    assert "701 to 703 of 703 jobs" in html
+
+
+async def test_a_page_beyond_the_last_one_is_the_last_one() -> None:
+    html = await page("/?offset=9000", *(in_state(State.RUNNING, f"j{number}") for number in range(130)))
+
+    assert len(names(html)) == 30
+
+
+async def test_as_many_rows_are_shown_as_are_asked_for_up_to_five_hundred() -> None:
+    jobs = [in_state(State.RUNNING, f"j{number}") for number in range(703)]
+
+    assert len(names(await page("/?limit=7&offset=3", *jobs))) == 7
+    assert len(names(await page("/?limit=600", *jobs))) == 500
 
 
 @pytest.mark.parametrize("path", ["/", "/?q=nothing"])
@@ -118,7 +140,7 @@ async def test_any_name_is_shown_as_it_is_and_its_link_leads_to_it(name: str) ->
     assert "<script>alert" not in html
     inner = await page("/" + unescape(link[1]), running(name))
     assert "<script>alert" not in inner
-    assert f"<h1>{name}</h1>" in unescape(inner)
+    assert f'<h1 dir="auto">{name}</h1>' in unescape(inner)
     assert 'href="../../static/page.css' in inner
 
 

@@ -7,8 +7,10 @@ const form = document.getElementById("filter");
 const status = document.getElementById("status");
 const news = document.getElementById("news");
 const clock = { offset: Number(document.body.dataset.now) - Date.now() / 1000, shown: Number(document.body.dataset.now) };
+const hiddenEvery = 60000;
 let timer = 0;
 let running = null;
+document.documentElement.classList.add("scripted");
 
 function keyed(nodes) {
   const map = new Map();
@@ -85,7 +87,32 @@ function tick() {
     let text = at < now ? `${span(now - at)} ago` : `in ${span(at - now)}`;
     if (Math.abs(at - now) < 1) text = "now";
     if (time.dataset.due && at <= now) text = "due";
+    if (time.dataset.form === "for") text = span(now - at);
+    if (time.dataset.form === "clock") {
+      time.dataset.said = time.dataset.said || time.firstChild.data;
+      text = local.on ? local.text(at, now) : time.dataset.said;
+    }
     if (time.firstChild.data !== text) time.firstChild.data = text;
+  }
+}
+
+// The reader's own clock: what the server wrote stays beside it, to go back to.
+const local = {
+  on: stored() === "local",
+  text(at, now) {
+    const [there, today] = [new Date(at * 1000), new Date(now * 1000)];
+    const time = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
+    if (there.toDateString() === today.toDateString()) return there.toLocaleTimeString("en-GB", time);
+    return there.toLocaleString("en-GB", { day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  },
+};
+
+function stored(value) {
+  try {
+    if (value !== undefined) localStorage.setItem("clock", value);
+    return localStorage.getItem("clock");
+  } catch {
+    return value || null;
   }
 }
 
@@ -104,13 +131,23 @@ function show(fresh) {
   document.body.classList.remove("lost");
   clock.shown = Number(fresh.body.dataset.now);
   clock.offset = clock.shown - Date.now() / 1000;
-  document.title = fresh.title;
+  if (document.title !== fresh.title) document.title = fresh.title;
+  const icon = fresh.getElementById("icon").getAttribute("href");
+  if (document.getElementById("icon").getAttribute("href") !== icon) document.getElementById("icon").setAttribute("href", icon);
   status.textContent = `as of ${utc(clock.shown)}`;
   for (const part of document.querySelectorAll("[data-live]")) {
     const newer = fresh.getElementById(part.id);
     if (newer) patch(part, newer);
+    else part.replaceChildren(gone());
   }
   tick();
+}
+
+function gone() {
+  const text = document.createElement("p");
+  text.className = "empty";
+  text.textContent = "This job is not registered any more.";
+  return text;
 }
 
 async function refresh() {
@@ -120,7 +157,7 @@ async function refresh() {
   const deadline = setTimeout(() => mine.abort(), 10000);
   try {
     const answer = await fetch(location.href, { signal: mine.signal, cache: "no-store" });
-    if (!answer.ok) throw new Error(String(answer.status));
+    if (!answer.ok && answer.status !== 404) throw new Error(String(answer.status));
     const text = await answer.text();
     if (running === mine) show(new DOMParser().parseFromString(text, "text/html"));
   } catch (error) {
@@ -129,7 +166,7 @@ async function refresh() {
     clearTimeout(deadline);
     if (running === mine) {
       running = null;
-      if (!document.hidden) timer = setTimeout(refresh, every);
+      timer = setTimeout(refresh, document.hidden ? hiddenEvery : every);
     }
   }
 }
@@ -146,9 +183,54 @@ if (every) {
   setInterval(tick, 1000);
   document.addEventListener("visibilitychange", () => {
     clearTimeout(timer);
-    if (!document.hidden) refresh();
+    if (document.hidden) timer = setTimeout(refresh, hiddenEvery);
+    else refresh();
   });
 }
+
+const button = document.getElementById("local");
+if (button) {
+  const press = () => {
+    button.setAttribute("aria-pressed", String(local.on));
+    tick();
+  };
+  button.addEventListener("click", () => {
+    local.on = !local.on;
+    stored(local.on ? "local" : "");
+    press();
+  });
+  press();
+}
+
+document.addEventListener("click", async (event) => {
+  const copy = event.target.closest("button.copy");
+  if (!copy) return;
+  let text = copy.dataset.copy;
+  const path = /^(curl ')([^']*)'$/.exec(text); // where this page is, other tools find it too
+  if (path) text = `${path[1]}${new URL(path[2], location.href).href.replaceAll("'", "%27")}'`;
+  try {
+    await navigator.clipboard.writeText(text);
+    news.textContent = "copied";
+  } catch {
+    // without TLS there is no clipboard: what is to be copied is selected
+    const code = copy.previousElementSibling;
+    if (code) getSelection().selectAllChildren(code);
+    news.textContent = "selected; copy it by Ctrl+C";
+  }
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.nodeName)) return;
+  if (event.key === "/" && form) {
+    event.preventDefault();
+    form.elements.q.focus();
+  }
+  if (event.key !== "j" && event.key !== "k") return;
+  const links = [...document.querySelectorAll("#rows .c-job a")];
+  const at = links.indexOf(document.activeElement.closest("tr") && document.activeElement.closest("tr").querySelector(".c-job a"));
+  const next = links[event.key === "j" ? at + 1 : at < 0 ? links.length - 1 : at - 1];
+  if (next) next.focus();
+});
 
 if (form && every) {
   let typing = 0;

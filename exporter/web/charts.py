@@ -1,0 +1,182 @@
+"""Pictures as coordinates: the last day of a job, its present run, and its last runs. Pure.
+
+Nothing is drawn that was not told: where nobody watched is a shape of its own, and a progress holds until the next one
+was told, because how it went in between is not known.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from exporter.model.standing import BLIND
+from exporter.runs.past import JobPast, PastRun, Watch
+from exporter.web import formatting
+
+DAY: Final = 86_400.0
+STRIP: Final = 240.0
+"""Units that a day is wide: six minutes each."""
+_LEAST: Final = 1.6
+"""Units that a run is wide at least, so that it can be seen."""
+PLOT: Final = (600.0, 120.0)
+BARS: Final = 60.0
+"""Units that the longest run is high."""
+USUAL: Final = 5
+"""Runs that succeeded of which at least the length has to be known, for anything to be slower than usual."""
+
+
+class Mark(NamedTuple):
+    """A part of a strip."""
+
+    x: float
+    width: float
+    kind: str
+    """A result, ``running``, ``blind``, or ``unwatched``."""
+
+
+class Strip(NamedTuple):
+    """The last 24 hours of a job."""
+
+    marks: tuple[Mark, ...]
+    words: str
+    """The same for those who do not see it."""
+
+
+class Live(NamedTuple):
+    """The run that is under way."""
+
+    start: float | None
+    at: float
+    """When it was last known to run."""
+
+
+def strip(past: JobPast | None, live: Live | None, watch: Watch, now: float) -> Strip:
+    """Return the last 24 hours of a job, from left to right."""
+    if past is None:
+        return Strip((Mark(0.0, STRIP, "unwatched"),), "the last 24 hours are not kept")
+    marks: list[Mark] = []
+    if past.since > now - DAY:
+        marks.append(_mark(now - DAY, past.since, "unwatched", now))
+    if watch.away is not None and watch.away[1] > now - DAY:
+        marks.append(_mark(*watch.away, "unwatched", now))
+    turns = (*past.turns, None)
+    for turn, after in itertools.pairwise(turns):
+        if turn is not None and turn.now in BLIND:
+            marks.append(_mark(turn.at, now if after is None else after.at, "blind", now))
+    runs = [run for run in past.runs if run.at > now - DAY]
+    marks += [_mark(run.at if run.start is None else run.start, run.at, run.result, now) for run in runs]
+    if live is not None:
+        marks.append(_mark(live.at if live.start is None else live.start, live.at, "running", now))
+    return Strip(tuple(each for each in marks if each.width > 0), _in_words(runs, live, past, now))
+
+
+def _mark(begin: float, end: float, kind: str, now: float) -> Mark:
+    left = min(max((begin - now + DAY) / DAY, 0.0), 1.0) * STRIP
+    right = min(max((end - now + DAY) / DAY, 0.0), 1.0) * STRIP
+    least = 0.0 if kind in {"blind", "unwatched"} else _LEAST
+    width = max(right - left, least)
+    return Mark(round(min(left, STRIP - width), 2), round(width, 2), kind)
+
+
+def _in_words(runs: Sequence[PastRun], live: Live | None, past: JobPast, now: float) -> str:
+    results = [run.result for run in runs]
+    told = [f"{results.count(result)} {result}" for result in dict.fromkeys(results)]
+    told += ["1 running"] if live is not None else []
+    since = f", watched since {formatting.utc(past.since)}" if past.since > now - DAY else ""
+    return f"runs of the last 24 hours: {', '.join(told) or 'none known'}{since}"
+
+
+class Usual(NamedTuple):
+    """How long the runs of a job take that succeed."""
+
+    runs: int
+    p50: float
+    p90: float
+
+
+def usual(past: JobPast | None) -> Usual | None:
+    """Return it, unless too few are known."""
+    took = sorted(run.took for run in (past.runs if past else ()) if run.took is not None and run.result == "succeeded")
+    if len(took) < USUAL:
+        return None
+    return Usual(len(took), *(took[math.ceil(share * len(took)) - 1] for share in (0.5, 0.9)))
+
+
+class Bar(NamedTuple):
+    """One run among the last."""
+
+    x: float
+    height: float | None
+    """``None`` if it is not known how long the run took."""
+    kind: str
+    words: str
+
+
+class Bars(NamedTuple):
+    """The last runs side by side, the newest on the right."""
+
+    bars: tuple[Bar, ...]
+    lines: tuple[tuple[str, float], ...]
+    """Names of lengths, and how high they are."""
+    longest: float | None
+    width: float
+
+
+def bars(past: JobPast, running: float | None) -> Bars:
+    """Return the last runs; *running* is for how long the present one has been running so far."""
+    took = [run.took for run in past.runs if run.took is not None]
+    longest = max([*took, running or 0.0], default=0.0)
+    scale = BARS / longest if longest else 0.0
+    drawn = [
+        Bar(
+            index * 14.0,
+            None if run.took is None else round(max(run.took * scale, 2.0), 1),
+            run.result,
+            _run_words(run),
+        )
+        for index, run in enumerate(past.runs)
+    ]
+    if running is not None:
+        words = f"running for {formatting.span(running)}"
+        drawn.append(Bar(len(drawn) * 14.0, round(max(running * scale, 2.0), 1), "running", words))
+    known = usual(past)
+    lines = () if known is None else (("p50", round(known.p50 * scale, 1)), ("p90", round(known.p90 * scale, 1)))
+    return Bars(tuple(drawn), lines, longest or None, max(len(drawn), 20) * 14.0)
+
+
+def _run_words(run: PastRun) -> str:
+    took = "took an unknown time" if run.took is None else f"took {formatting.span(run.took)}"
+    when = "seen ended" if run.seen else "ended"
+    return f"{run.result}{f' {run.code}' if run.code else ''}, {took}, {when} {formatting.utc(run.at)}"
+
+
+class Plot(NamedTuple):
+    """The progress of a run over time."""
+
+    path: str
+    """What was told, as steps."""
+    expected: tuple[float, float, float] | None
+    """Where the line to the expected end begins, and when that is."""
+    begin: float
+    end: float
+    words: str
+
+
+def plot(past: JobPast, start: float | None, until: float, expected: float | None) -> Plot | None:
+    """Return the progress of the newest run up to *until*, and when it is *expected* to end."""
+    if not past.progress:
+        return None
+    first = past.progress[0][0]
+    begin = first if start is None or start > first else start
+    end = max(until, expected or until, past.progress[-1][0])
+    wide, high = PLOT
+    across = wide / max(end - begin, 1.0)
+    steps = [((at - begin) * across, high - ratio * high) for at, ratio in past.progress]
+    path = f"M{steps[0][0]:.1f} {steps[0][1]:.1f}" + "".join(f"H{x:.1f}V{y:.1f}" for x, y in steps[1:])
+    path += f"H{(max(until, past.progress[-1][0]) - begin) * across:.1f}"
+    after = None
+    if expected is not None and expected > until:
+        after = (round((until - begin) * across, 1), round(steps[-1][1], 1), round((expected - begin) * across, 1))
+    told = f"{formatting.percent(past.progress[0][1])} at {formatting.utc(first)}"
+    last = f"{formatting.percent(past.progress[-1][1])} since {formatting.utc(past.progress[-1][0])}"
+    return Plot(path, after, begin, end, f"progress of the newest run: {told}, {last}")

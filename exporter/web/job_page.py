@@ -1,0 +1,114 @@
+"""What the page of one job shows: all that is known of it, its past, and what to copy. Its work is one for a thread."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from exporter.model.record import Record
+from exporter.model.snapshot import State
+from exporter.runs.past import Failure, JobPast, Turn
+from exporter.services import registry
+from exporter.web import charts
+from exporter.web.job_json import job_document
+from exporter.web.list_page import job_row, live_run, service_of
+from exporter.web.ports import Exporter
+
+
+class Part(NamedTuple):
+    """A part of a run, such as a sub-job."""
+
+    number: str
+    name: str
+    status: str
+    planned: float | None
+    done: float | None
+    failed: float | None
+    began: float | None
+    ended: float | None
+    current: bool
+
+    @property
+    def ratio(self) -> float | None:
+        """How much of it is done, by its own counts."""
+        if not self.planned or self.done is None or self.done > self.planned:
+            return None
+        return self.done / self.planned
+
+
+class JobEvent(NamedTuple):
+    """Something that happened to a job."""
+
+    at: float
+    turn: Turn | None = None
+    failure: Failure | None = None
+
+
+def single(record: Record, exporter: Exporter, clock: str = "utc") -> dict[str, Any]:
+    """Return the view of one job."""
+    past, now = exporter.past(record.job.key), exporter.now()
+    row = job_row(record, exporter, past, clock)
+    newest = record.newest
+    until = record.polled_at if row["end"] is None or row["stale"] else row["end"]
+    start = None if newest is None else newest.start
+    live = live_run(record)
+    lines = exporter.lines(record.job.key).decode("utf-8", "replace").splitlines()
+    return {
+        "now": now,
+        "job": row,
+        "clock": clock,
+        "identity": list(registry.declared().identity),
+        "past": past,
+        "watch": exporter.watch,
+        "plot": _plot(past, start, until, row["estimated_completion"]),
+        "bars": None if past is None else charts.bars(past, None if live is None else row["elapsed"]),
+        "usual": charts.usual(past),
+        "parts": _parts(record, row["detail"]),
+        "parts_word": "" if service_of(record).parts is None else service_of(record).parts.word,  # type: ignore[union-attr]
+        "rest": _rest(record, row["detail"]),
+        "events": _events(past),
+        "lines": [(line, line.rpartition(" ")[0]) for line in lines],
+        "console": exporter.console(record),
+        "failed_run": newest is not None and newest.state is State.FAILED,
+    }
+
+
+def _plot(past: JobPast | None, start: float | None, until: float | None, expected: float | None) -> charts.Plot | None:
+    if past is None or until is None:
+        return None
+    return charts.plot(past, start, until, expected)
+
+
+def _parts(record: Record, detail: Mapping[str, Any]) -> list[Part]:
+    declared = service_of(record).parts
+    if declared is None:
+        return []
+    current = detail.get(declared.current)
+    return [
+        Part(
+            number=str(part.get(declared.id, "")).removesuffix(".0"),
+            name=str(part.get(declared.name) or ""),
+            status=str(part.get(declared.status) or ""),
+            planned=part.get(declared.planned),
+            done=part.get(declared.done),
+            failed=part.get(declared.failed),
+            began=part.get(declared.began),
+            ended=part.get(declared.ended),
+            current=current is not None and part.get(declared.id) == current,
+        )
+        for part in detail.get(declared.field) or []
+    ]
+
+
+def _rest(record: Record, detail: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what else the service said: what is not shown in another form."""
+    job = job_document(record, {}, None)
+    shown = {str(each) for each in (*record.job.target.values(), job["run_id"]) if each}
+    return {name: value for name, value in detail.items() if not (isinstance(value, str) and value in shown)}
+
+
+def _events(past: JobPast | None) -> list[JobEvent]:
+    """Return what happened to the job, the newest first."""
+    if past is None:
+        return []
+    events = [JobEvent(turn.at, turn=turn) for turn in past.turns]
+    events += [JobEvent(failure.at, failure=failure) for failure in past.failures]
+    return sorted(events, key=lambda each: each.at, reverse=True)

@@ -1,0 +1,135 @@
+"""A description of the JSON for programs, by OpenAPI 3.1: what is asked for, and which fields an answer has.
+
+It is made from the tables below, and a test compares them with what is answered. Pure.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from exporter import __version__
+from exporter.model.standing import STANDINGS
+from exporter.services import registry
+from exporter.web.query import SORTS
+
+_Schema = dict[str, Any]
+
+_TEXT: Final[_Schema] = {"type": "string"}
+_NUMBER: Final[_Schema] = {"type": "number"}
+_COUNT: Final[_Schema] = {"type": "integer"}
+_FLAG: Final[_Schema] = {"type": "boolean"}
+_ANYTHING: Final[_Schema] = {"type": "object", "additionalProperties": True}
+
+
+def _maybe(schema: _Schema) -> _Schema:
+    """Return the schema of what may be unknown."""
+    return {**schema, "type": [schema["type"], "null"]}
+
+
+def _object(fields: Mapping[str, _Schema]) -> _Schema:
+    return {"type": "object", "properties": dict(fields), "required": list(fields), "additionalProperties": False}
+
+
+def _array(fields: Mapping[str, _Schema]) -> _Schema:
+    return {"type": "array", "items": _object(fields)}
+
+
+def _of(names: Iterable[str], schema: _Schema) -> dict[str, _Schema]:
+    return dict.fromkeys(names, schema)
+
+
+_ERROR: Final = {
+    "reason": _TEXT, "code": _maybe(_TEXT), "request_id": _maybe(_TEXT), "sentence": _TEXT, "text": _maybe(_TEXT),
+    "at": _NUMBER,
+}  # fmt: skip
+_AWAY: Final[_Schema] = {"type": ["array", "null"], "items": _NUMBER, "minItems": 2, "maxItems": 2}
+_RUN: Final[Mapping[str, _Schema]] = {
+    "result": _TEXT, **_of(("start", "end", "seen_ended", "took", "waited", "rows_written"), _maybe(_NUMBER)),
+    "code": _maybe(_TEXT),
+}  # fmt: skip
+_RUNS: Final[Mapping[str, _Schema]] = {
+    "now": _NUMBER, "service": _TEXT, "job": _TEXT, "since": _maybe(_NUMBER), "away": _AWAY,
+    "runs": _array(_RUN),
+    "progress": _array({"at": _NUMBER, "ratio": _NUMBER}),
+    "turns": _array({"at": _NUMBER, "was": _TEXT, "now": _TEXT, "code": _maybe(_TEXT)}),
+    "failures": _array({"at": _NUMBER, "reason": _TEXT, "code": _maybe(_TEXT), "request_id": _maybe(_TEXT)}),
+}  # fmt: skip
+_CHANGES: Final[Mapping[str, _Schema]] = {
+    "now": _NUMBER, "since": _NUMBER, "away": _AWAY,
+    "changes": _array({
+        "at": _NUMBER, "service": _TEXT, "job": _TEXT, "project": _TEXT, "was": _TEXT, "now": _TEXT,
+        "code": _maybe(_TEXT), "took": _maybe(_NUMBER), "jobs": _COUNT,
+    }),
+}  # fmt: skip
+
+
+def job_fields() -> dict[str, _Schema]:
+    """Return the fields of one job."""
+    return {
+        **_of(("service", "job", "project"), _TEXT),
+        **_of(("region", "project_id", *registry.declared().identity), _maybe(_TEXT)),
+        "source": _TEXT,
+        "standing": {"type": "string", "enum": list(STANDINGS)},
+        **_of(("run_id", "state", "native_state", "failure_code", "complaint"), _maybe(_TEXT)),
+        "progress": _maybe(_NUMBER),
+        "incremental": _maybe(_FLAG),
+        **_of(("counts", "failures", "runs", "totals", "detail"), _ANYTHING),
+        **_of(("start", "end", "last_progress", "estimated_completion"), _maybe(_NUMBER)),
+        **_of(("last_success", "last_run_duration", "last_poll", "next_poll"), _maybe(_NUMBER)),
+        "up": _maybe(_FLAG),
+        **_of(("stale", "final"), _FLAG),
+        "failing": _COUNT,
+        "error": _maybe(_object(_ERROR)),
+    }
+
+
+def description() -> dict[str, Any]:
+    """Return the whole description."""
+    services = {"type": "string", "enum": list(registry.load_services())}
+    words = {
+        "q": _TEXT, "service": services, "state": {"type": "string", "enum": list(STANDINGS)},
+        "error": {"type": "string", "enum": ["0", "1"]}, "sort": {"type": "string", "enum": list(SORTS)},
+        "order": {"type": "string", "enum": ["asc", "desc"]}, "limit": {"type": "integer", "minimum": 0},
+        "offset": {"type": "integer", "minimum": 0},
+    }  # fmt: skip
+    query = [{"name": name, "in": "query", "schema": schema} for name, schema in words.items()]
+    which = [{"name": name, "in": "path", "required": True, "schema": _TEXT} for name in ("service", "job")]
+    jobs = _object({"now": _NUMBER, "total": _COUNT, "jobs": {"type": "array", "items": _job()}})
+    one = _object({"now": _NUMBER, **job_fields()})
+    missing = _object(
+        {"error": _TEXT, "nearest": {"type": "array", "items": _object({"service": _TEXT, "job": _TEXT})}}
+    )
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "huaweicloud-job-exporter", "version": __version__},
+        "paths": {
+            "/api/v1/jobs": _get("Jobs that match", jobs, query, {"400": _object({"error": _TEXT})}),
+            "/api/v1/jobs/{service}/{job}": _get("One job", one, which, {"404": missing}),
+            "/api/v1/jobs/{service}/{job}/runs": _get("Its past", _object(_RUNS), which, {"404": missing}),
+            "/api/v1/changes": _get("What changed of all jobs", _object(_CHANGES), [], {}),
+            "/api/v1/openapi.json": _get("This description", _ANYTHING, [], {}),
+        },
+        "components": {"schemas": {"Job": _object(job_fields())}},
+    }
+
+
+def _job() -> _Schema:
+    return {"$ref": "#/components/schemas/Job"}
+
+
+def _get(
+    what: str, answer: _Schema, parameters: list[dict[str, Any]], refusals: Mapping[str, _Schema]
+) -> dict[str, Any]:
+    answers = {"200": answer, **refusals}
+    return {
+        "get": {
+            "summary": what,
+            "parameters": parameters,
+            "responses": {
+                status: {
+                    "description": "OK" if status == "200" else "refused, and why",
+                    "content": {"application/json": {"schema": schema}},
+                }
+                for status, schema in answers.items()
+            },
+        }
+    }
