@@ -18,6 +18,12 @@ PREFIX = "huaweicloud_job_"
 OWN = f"{PREFIX}exporter_"
 STRETCHED_FOR = 60.0
 """Seconds for which an age that was allowed once is allowed."""
+BELIEVED_FOR = 6.0
+"""Seconds until a job that was stale is polled again: until then it may show an older run of CDM, because what was
+known of the newest one was given up."""
+SEEN_LATE = {"dli": 300.0}
+"""Seconds for which a run that another one replaced under its name is asked how it ended, by service: one whose answer
+tells no end succeeded when that was seen."""
 STATES = ("pending", "running", "succeeded", "failed", "cancelled", "unknown")
 COUNTS = ("_total", "_sum", "_count", "_bucket")
 
@@ -90,6 +96,8 @@ class Oracle:
     """When the lists of DLI were last read well, which may have taken long, and when the time before."""
     _listed_before: float | None = None
     compared: int = 0
+    _stale: dict[tuple[str, str], float] = field(default_factory=dict)
+    """When a job was last there without any state."""
     _stretched: list[tuple[float, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -187,9 +195,10 @@ class Oracle:
         polled = group.one("last_poll_timestamp_seconds")
         if polled is not None and polled > now + 1:
             yield f"the last poll is in the future: {polled}"
-        state = group.states[0] if group.states else None
-        if state is None:
+        if not group.states:
+            self._stale[group.service, group.name] = now
             return
+        state = group.states[0]
         ident = _ident(job, group)
         runs = [job.run(ident)] if ident else list(self._candidates(job, polled, now))
         if ident and runs == [None]:
@@ -211,7 +220,7 @@ class Oracle:
         if run.created > now:
             yield f"run {run.ident} has not begun yet"
         since = self._since(job, run, group.states[0], polled, now)
-        yield from self._newest(job, run, since, now)
+        yield from self._newest(job, run, group, since, now)
         for text in _values(job, run, group, since, now, now - self._age - self.slack):
             yield f"{text}; run {run.ident} in {now - since:.1f} s ({_when(run, now)})"
 
@@ -221,8 +230,13 @@ class Oracle:
             return min(now, run.ended + 1) - self.slack
         return max(now - self._age, polled or 0.0) - self.slack if polled else now - self._age - self.slack
 
-    def _newest(self, job: Job, run: Run, since: float, now: float) -> Iterator[str]:
+    def _newest(self, job: Job, run: Run, group: Group, since: float, now: float) -> Iterator[str]:
         if job.service == "dws":
+            return
+        if (
+            job.service == "cdm"
+            and now <= self._stale.get((group.service, group.name), 0.0) + BELIEVED_FOR + self.slack
+        ):
             return
         # A final run is never stale: that of DLI stays until a list that was read well tells the next. The last reading
         # began after the one before had ended.
@@ -362,7 +376,7 @@ def _counted(job: Job, group: Group, now: float, unseen: float, began: float) ->
             yield f"{metric} {rows:g}, there were {most_rows}"
     success = group.one("last_success_timestamp_seconds")
     if success is not None and not any(
-        run.ended - 1 <= success <= run.ended + 60
+        run.ended - 1 <= success <= run.ended + SEEN_LATE.get(job.service, 60.0)
         for run in job.runs
         if run.result == "succeeded" and run.ended <= now + 1
     ):

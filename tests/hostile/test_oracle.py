@@ -1,5 +1,7 @@
 """The oracle itself: given a truth and a scrape, it says what is wrong with it, and nothing of what is right."""
 
+from dataclasses import replace
+
 from tests.hostile.daemon import Labels, Scrape, parsed
 from tests.hostile.oracle import Oracle
 from tests.hostile.truth import Cluster, Job, Run, World
@@ -158,3 +160,31 @@ def test_a_run_or_a_job_that_there_is_not_is_wrong() -> None:
 
 def test_a_job_that_is_not_up_when_all_is_quiet_is_missed() -> None:
     assert oracle().missing(shown(up=0)) == ["cdm/north/copy: up is 0.0"]
+
+
+def test_an_older_run_is_believed_only_after_what_was_known_was_given_up() -> None:
+    older = [
+        _line('run_info{run_id="1001",native_state="SUCCEEDED"}', 1),
+        _line('state{state="succeeded"}', 1),
+        _line("last_poll_timestamp_seconds", NOW - 1),
+    ]
+    scrape = Scrape(NOW, 0.0, 200, parsed("\n".join(older)))
+    stale = Scrape(NOW - 3, 0.0, 200, parsed("\n".join((_line("up", 0), older[2]))))
+    judge = oracle()
+
+    assert any("run 1001 is shown, but 1002 began" in each for each in judge.look(scrape))
+    judge.look(stale)
+    assert judge.look(scrape) == []
+
+
+def test_a_success_is_seen_late_only_where_the_answer_tells_no_end() -> None:
+    late = shown(last_success_timestamp_seconds=NOW + 30)
+    judge = Oracle(replace(WORLD, jobs=(replace(WORLD.jobs[0], service="dli", name="north/copy"),)))
+    by_dli = Scrape(NOW + 40, 0.0, 200, {(n, _dli(labels)): v for (n, labels), v in late.samples.items()})
+
+    assert any("is the end of no run" in each for each in oracle().look(replace(late, at=NOW + 40)))
+    assert not any("is the end of no run" in each for each in judge.look(by_dli))
+
+
+def _dli(labels: Labels) -> Labels:
+    return tuple((name, "dli" if name == "service" else value) for name, value in labels)
