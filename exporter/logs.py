@@ -21,6 +21,7 @@ from exporter.model.messages import printable
 from exporter.model.units import duration_text
 
 _vendor_text = VendorText.OFF
+_debug = True
 
 
 def configure(level: str, form: str, vendor: VendorText = VendorText.OFF) -> None:
@@ -28,9 +29,9 @@ def configure(level: str, form: str, vendor: VendorText = VendorText.OFF) -> Non
 
     *form* is ``json`` or ``console``; *vendor* is how much of the vendor's own text is logged.
     """
-    global _vendor_text
-    _vendor_text = vendor
+    global _vendor_text, _debug
     threshold = logging.getLevelNamesMapping()[level.upper()]
+    _vendor_text, _debug = vendor, threshold <= logging.DEBUG
     processors: list[Processor] = [structlog.stdlib.add_log_level, _without_empty, _with_times]
     if form == "json":
         stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
@@ -45,6 +46,11 @@ def configure(level: str, form: str, vendor: VendorText = VendorText.OFF) -> Non
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[_Libraries()], level=max(threshold, logging.WARNING), force=True)
+
+
+def debug_enabled() -> bool:
+    """Whether lines of level ``debug`` are written: what each poll would log is not even put together otherwise."""
+    return _debug
 
 
 def vendor_text(text: str) -> str:

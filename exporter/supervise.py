@@ -5,9 +5,8 @@ words, because they may quote what the vendor sent, and its owner counts it as `
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
-from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -18,20 +17,26 @@ PAUSE = 1.0
 """Seconds before a loop that crashed is started again."""
 
 
-@contextmanager
-def contained(crashed: Callable[[], None], name: str) -> Iterator[None]:
-    """Run a block; if it crashes, log where, and tell its owner."""
+def attempt(work: Callable[[], None], crashed: Callable[[], None], name: str) -> None:
+    """Call *work*; if it crashes, log where, and tell its owner."""
     try:
-        yield
-    except Exception as error:  # noqa: BLE001 - the one place, see above
-        structlog.get_logger().error("crashed", task=name, exception=type(error).__name__, traceback=places(error))
+        work()
+    except Exception as error:  # noqa: BLE001 - see above
+        _log_crash(error, name)
         crashed()
 
 
 async def survive(work: Callable[[], Awaitable[None]], crashed: Callable[[], None], name: str) -> None:
     """Run *work* once; if it crashes, log where, and tell its owner."""
-    with contained(crashed, name):
+    try:
         await work()
+    except Exception as error:  # noqa: BLE001 - see above
+        _log_crash(error, name)
+        crashed()
+
+
+def _log_crash(error: Exception, name: str) -> None:
+    structlog.get_logger().error("crashed", task=name, exception=type(error).__name__, traceback=places(error))
 
 
 async def keep_running(work: Callable[[], Awaitable[None]], crashed: Callable[[], None], name: str) -> None:

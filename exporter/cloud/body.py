@@ -30,6 +30,8 @@ async def read_body(response: aiohttp.ClientResponse, limit: int, seconds: float
 
     Of an error that is too long, or cannot be unpacked, the status alone counts.
     """
+    if (whole := _came_whole(response, limit)) is not None:
+        return whole
     async with asyncio.timeout(seconds):  # the library's own deadline does not see the wait for a place
         if response.status < _FIRST_ERROR:
             return await whole_body(response, limit)
@@ -37,6 +39,16 @@ async def read_body(response: aiohttp.ClientResponse, limit: int, seconds: float
             return await whole_body(response, _ERROR_LIMIT)
         except (TooLongError, PackedError):
             return b""
+
+
+def _came_whole(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
+    """Return a body that came together with the headers and needs neither a place nor unpacking, as nearly all do."""
+    content = response.content
+    if not content.is_eof() or content.exception() is not None or content.total_bytes > min(limit, offload.UNPLACED):
+        return None
+    if response.headers.get("Content-Encoding", "").strip().lower() not in ("", "identity"):
+        return None
+    return content.read_nowait(-1)
 
 
 async def whole_body(response: aiohttp.ClientResponse, limit: int) -> bytes:

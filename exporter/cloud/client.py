@@ -11,7 +11,6 @@ import re
 import ssl
 import time
 from collections.abc import Iterable, Mapping
-from logging import DEBUG
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -20,7 +19,7 @@ import aiohttp
 import structlog
 from yarl import URL
 
-from exporter import __version__
+from exporter import __version__, logs
 from exporter.clock import Clock, SystemClock
 from exporter.cloud.body import ENCODINGS, read_body
 from exporter.cloud.connection import FLIGHT, SIZE_LIMIT, Flight, open_session
@@ -156,11 +155,11 @@ class Client:
         try:
             answer = await self._send(base, call, headers, keep, most)
         except PollError as error:
-            if self._log.is_enabled_for(DEBUG):
+            if logs.debug_enabled():
                 facts = _facts(base, call, began)
                 self._log.debug("request failed", **facts, reason=error.reason.value, error=error.sentence)
             raise
-        if self._log.is_enabled_for(DEBUG):
+        if logs.debug_enabled():
             request_id = answer.headers.get("x-request-id", "")
             self._log.debug("request", **_facts(base, call, began), status=answer.status, request_id=request_id)
         return answer

@@ -278,12 +278,14 @@ class Limiter:
         """Add places, or take some away once their calls are over."""
         self._places += more
 
-    def leave(self, start: Start, now: float) -> None:
-        """Give the place of a call back that is over; once more is fine."""
-        if id(start) in self._held:
-            start.circuit.left(start.permit, now)
-            start.budget.ended(now)
-            del self._held[id(start)]
+    def leave(self, start: Start, now: float) -> bool:
+        """Give the place of a call back that is over; once more is fine, and ``False``."""
+        if id(start) not in self._held:
+            return False
+        start.circuit.left(start.permit, now)
+        start.budget.ended(now)
+        del self._held[id(start)]
+        return True
 
     def recover(self, under_way: Iterable[Start], now: float) -> None:
         """Take back the places of calls that are not *under_way*: a crash lost them."""

@@ -266,8 +266,8 @@ class Calls:
     def release(self, start: Start) -> None:
         """Give a permit back; once more is fine."""
         self.under_way.pop(id(start), None)
-        self._limiter.leave(start, self._clock.monotonic())
-        if self._limiter.wanted or isinstance(
-            start.key, PendingCall
-        ):  # what a list met may have opened the circuit breaker
+        if not self._limiter.leave(start, self._clock.monotonic()):
+            return
+        # what a list met may have opened the circuit breaker
+        if self._limiter.wanted or isinstance(start.key, PendingCall):
             self._wake()

@@ -33,7 +33,7 @@ from exporter.polling.reconcile import Reconciler
 from exporter.polling.results import Results
 from exporter.runs import transitions
 from exporter.runs.journal import Journal
-from exporter.supervise import contained, keep_running, survive
+from exporter.supervise import attempt, keep_running, survive
 
 TOGETHER = 0.005
 """Seconds by which what is due may wait, so that polls of many jobs start together."""
@@ -165,11 +165,9 @@ class Poller:
             for breaker in self._breakers.due(now):
                 self._results.try_one(breaker.projects, now)
             for due, key in self._schedule.due(now):
-                with contained(partial(self._not_queued, key), "dispatch"):
-                    self._queue(due, key)
+                attempt(partial(self._queue, due, key), partial(self._not_queued, key), "dispatch")
             for start in self._limiter.start(now):
-                with contained(partial(self._not_started, start), "dispatch"):
-                    self._hand_over(start)
+                attempt(partial(self._hand_over, start), partial(self._not_started, start), "dispatch")
             pause = self._pause(now)
             self._awake_at = now + pause
             with suppress(TimeoutError):  # something is due then

@@ -53,15 +53,17 @@ class Results:
         """Note that a poll leaves that was *due* some time ago."""
         late = max(0.0, now - due)
         self._telemetry.poll_lag.observe(late)
-        self._log.debug("poll started", **record.job.names, waited_seconds=round(late, 3))
+        if logs.debug_enabled():
+            self._log.debug("poll started", **record.job.names, waited_seconds=round(late, 3))
         self.skipped("busy", schedule.turns_missed(due, now, interval))
 
     def worked(self, before: Record, record: Record, answer: Snapshot, wait: float | None, slow: int) -> None:
         """Note what a poll told that worked; the next one is in *wait* seconds, and *slow* turns passed meanwhile."""
         self.skipped("slow", slow)
         self._count_unread(record.job.key, answer)
-        wait = None if wait is None else round(wait, 1)
-        self._log.debug("poll worked", **record.job.names, state=answer.state.value, next_poll_seconds=wait)
+        if logs.debug_enabled():
+            wait = None if wait is None else round(wait, 1)
+            self._log.debug("poll worked", **record.job.names, state=answer.state.value, next_poll_seconds=wait)
         self.ended(before, record, answer)
 
     def _count_unread(self, key: JobKey, answer: Snapshot) -> None:

