@@ -71,12 +71,12 @@ class Timeline:
 
         *replaces* is the name that the answer before had for it.
         """
-        keys = ({_key(answer.run)} - {0}) | (set() if replaces is None else {_key(replaces)})
-        rows = list(_rows(self.runs))
-        place = next((at for at in reversed(range(len(rows))) if rows[at][4] in keys), None)
         row = _packed_run(answer, seen_at, codes)
+        keys = _keys(answer.run) | (set() if replaces is None else _keys(replaces) or {0})
+        rows = list(_rows(self.runs))
+        place = next((at for at in reversed(range(len(rows))) if rows[at][4] in keys or _alike(rows[at], row)), None)
         if place is not None:
-            row = _merged(rows.pop(place), row)
+            row = _merged(rows.pop(place), row, named=bool(answer.run.id))
         rows.append(row)
         rows.sort(key=lambda each: each[0])
         self.runs = b"".join(_RUN.pack(*each) for each in rows[-RUNS_KEPT:])
@@ -85,14 +85,14 @@ class Timeline:
 
     def goes_on(self, run: RunId) -> None:
         """Take back that a run ended; one without a name may be another one."""
-        key = _key(run)
-        self.runs = b"".join(_RUN.pack(*row) for row in _rows(self.runs) if row[4] != key or not key)
+        keys = _keys(run)
+        self.runs = b"".join(_RUN.pack(*row) for row in _rows(self.runs) if row[4] not in keys)
 
-    def moved(self, run: RunId, at: float, ratio: float) -> None:
-        """Note the progress of the newest run; that of another one goes."""
+    def moved(self, run: RunId, at: float, ratio: float, *, same: bool) -> None:
+        """Note the progress of the newest run; that of another one goes, unless it is the *same* as before."""
         key, now = _key(run), _moment(at)
         value = math.floor(min(max(ratio, 0.0), 1.0) * _WHOLE + 1e-6)
-        if not self.progress or _HEAD.unpack_from(self.progress)[0] != key:
+        if not self.progress or not (same or _HEAD.unpack_from(self.progress)[0] in _keys(run)):
             self.progress = _HEAD.pack(key, now, 1) + _SAMPLE.pack(0, value)
             self._fit()
             return
@@ -134,8 +134,8 @@ class Timeline:
 
     def took(self, run: RunId) -> float | None:
         """Return how long a run took that ended."""
-        key = _key(run)
-        return next((_told_run(row, "").took for row in _rows(self.runs) if row[4] == key), None)
+        keys = _keys(run)
+        return next((_told_run(row, "").took for row in _rows(self.runs) if row[4] in keys), None)
 
     def last_failure(self) -> float | None:
         """Return when the last run ended that failed."""
@@ -213,6 +213,17 @@ def _key(run: RunId) -> int:
     return crc32(run.label.encode("utf-8", "replace")) or 1 if run.label else 0
 
 
+def _keys(run: RunId) -> set[int]:
+    """Return the numbers by which a run may be kept: an answer may tell its id, its creation, or both."""
+    by_creation = RunId("", run.created)
+    return {_key(each) for each in (run, by_creation) if each.label}
+
+
+def _alike(row: _Row, other: _Row) -> bool:
+    """Whether both ended at the same second, by the cloud's word, in the same way: they are one run."""
+    return not row[6] & _OUR_TIME and (row[0], row[6]) == (other[0], other[6])
+
+
 def _moment(at: float) -> int:
     return min(max(int(at), 0), _LATEST) if math.isfinite(at) else 0
 
@@ -229,8 +240,11 @@ def _packed_run(answer: Snapshot, seen_at: float, codes: Codes) -> _Row:
     return _moment(end), span, waited, math.nan if rows is None else rows, _key(answer.run), code, flags
 
 
-def _merged(old: _Row, new: _Row) -> _Row:
-    """Return what is known of a run by two answers: the later one, and what only the one before said."""
+def _merged(old: _Row, new: _Row, *, named: bool) -> _Row:
+    """Return what is known of a run by two answers: the later one, and what only the one before said.
+
+    The run is kept by its id once that is known; *named* is an answer that tells it.
+    """
     ours, was_ours = new[6] & _OUR_TIME, old[6] & _OUR_TIME
     first = ours and (not was_ours or old[0] < new[0])  # the end was known better before, or seen earlier
     end, end_flag = (old[0], was_ours) if first else (new[0], ours)
@@ -238,7 +252,15 @@ def _merged(old: _Row, new: _Row) -> _Row:
     span = new[1] if not first and not math.isnan(new[1]) else end - begun
     waited, rows = (old[at] if math.isnan(new[at]) else new[at] for at in (2, 3))
     flags = (new[6] & ~_OUR_TIME) | end_flag
-    return end, span if span >= 0 else math.nan, waited, rows, new[4] or old[4], new[5] or old[5], flags
+    return (
+        end,
+        span if span >= 0 else math.nan,
+        waited,
+        rows,
+        new[4] if named else old[4] or new[4],
+        new[5] or old[5],
+        flags,
+    )
 
 
 def _told_run(row: _Row, code: str) -> PastRun:

@@ -153,7 +153,7 @@ class Timelines:
         elif had_ended:
             timeline.goes_on(newest.run)
         if newest.progress is not None:
-            timeline.moved(newest.run, now, newest.progress)
+            timeline.moved(newest.run, now, newest.progress, same=same)
         # at first sight after a restart nothing tells a run without a name from the one before
         return new and (old is not None or newest.run != NAMELESS)
 

@@ -136,13 +136,12 @@ def _moved(groups: Mapping[str, Any], label: str, read: str, written: str, unit:
     came, went = groups.get(read), groups.get(written)
     if came is None and went is None:
         return None
-    names = ((name, groups[name]) for name in (read, written) if name in groups)
-    ends = (UNKNOWN if value is None else short(value, unit) for value in (came, went))
-    return _Count(
-        label,
-        " \N{RIGHTWARDS ARROW} ".join(ends),
-        ", ".join(f"{name.replace('_', ' ')}: {exact_text(value)}" for name, value in names),
-    )
+    names = [(name, groups[name]) for name in (read, written) if groups.get(name) is not None]
+    exact = ", ".join(f"{name.replace('_', ' ')}: {exact_text(value)}" for name, value in names)
+    if came is None or went is None:
+        name, value = names[0]
+        return _Count(label, f"{short(value, unit)} {'written' if name == written else 'read'}", exact)
+    return _Count(label, f"{short(came, unit)} \N{RIGHTWARDS ARROW} {short(went, unit)}", exact)
 
 
 def _files(groups: Mapping[str, Any]) -> _Count | None:

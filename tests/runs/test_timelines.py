@@ -138,6 +138,38 @@ def test_a_run_is_kept_once_however_often_it_is_told() -> None:
     assert (runs[0].seen, runs[0].took, runs[0].rows) == (False, 60.0, 5.0)
 
 
+def test_a_run_that_a_list_tells_by_its_creation_alone_is_kept_once() -> None:
+    there = Watched()
+    key = there.register()
+    mine = ended(1, counts={Measure("rows_written"): 5.0})
+    listed = replace(ended(1), run=RunId("", ended(1).run.created))
+    there.answer(key, seen(State.RUNNING, progress=0.2), seen(State.RUNNING, progress=0.3))
+    there.change(key, lambda record: replace(record, listed=replace(seen(State.RUNNING, progress=0.4), run=listed.run)))
+    there.answer(key, seen(State.RUNNING, progress=0.5))
+    assert [ratio for _, ratio in there.past(key).progress] == [0.2, 0.3, 0.4, 0.5]
+
+    for turns in (False, True):
+        there.answer(key, mine, mine if turns else seen(State.RUNNING, 2), ended(1, 60.5))
+        there.change(key, lambda record: replace(record, listed=listed))
+        there.answer(key, replace(mine, counts={}), mine)
+
+    assert [(each.at, each.rows) for each in there.past(key).runs] == [(NOW + 1060, 5.0)]
+
+
+def test_a_run_that_is_first_told_by_a_list_after_a_restart_is_not_told_twice() -> None:
+    there = Watched()
+    key = there.register()
+    there.answer(key, seen(State.RUNNING), ended(1))
+    there.store.remove(key)
+    there.register()
+    listed = replace(ended(1), run=RunId("", ended(1).run.created))
+    there.change(key, lambda record: replace(record, listed=listed))
+    there.answer(key, ended(1))
+
+    assert len(there.past(key).runs) == 1
+    assert len(there.timelines.changes) == 1
+
+
 def test_a_run_that_lives_after_all_did_not_end() -> None:
     there = Watched()
     key = there.register("q", "dli")
