@@ -20,8 +20,9 @@ from exporter.model.masking import VendorText, masked, repeated
 from exporter.model.messages import printable
 from exporter.model.units import duration_text
 
+debugging = True
+"""Whether lines of level ``debug`` are written: what each poll would log is not even put together otherwise."""
 _vendor_text = VendorText.OFF
-_debug = True
 
 
 def configure(level: str, form: str, vendor: VendorText = VendorText.OFF) -> None:
@@ -29,9 +30,9 @@ def configure(level: str, form: str, vendor: VendorText = VendorText.OFF) -> Non
 
     *form* is ``json`` or ``console``; *vendor* is how much of the vendor's own text is logged.
     """
-    global _vendor_text, _debug
+    global _vendor_text, debugging
     threshold = logging.getLevelNamesMapping()[level.upper()]
-    _vendor_text, _debug = vendor, threshold <= logging.DEBUG
+    _vendor_text, debugging = vendor, threshold <= logging.DEBUG
     processors: list[Processor] = [structlog.stdlib.add_log_level, _without_empty, _with_times]
     if form == "json":
         stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
@@ -46,11 +47,6 @@ def configure(level: str, form: str, vendor: VendorText = VendorText.OFF) -> Non
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[_Libraries()], level=max(threshold, logging.WARNING), force=True)
-
-
-def debug_enabled() -> bool:
-    """Whether lines of level ``debug`` are written: what each poll would log is not even put together otherwise."""
-    return _debug
 
 
 def vendor_text(text: str) -> str:

@@ -155,11 +155,11 @@ class Client:
         try:
             answer = await self._send(base, call, headers, keep, most)
         except PollError as error:
-            if logs.debug_enabled():
+            if logs.debugging:
                 facts = _facts(base, call, began)
                 self._log.debug("request failed", **facts, reason=error.reason.value, error=error.sentence)
             raise
-        if logs.debug_enabled():
+        if logs.debugging:
             request_id = answer.headers.get("x-request-id", "")
             self._log.debug("request", **_facts(base, call, began), status=answer.status, request_id=request_id)
         return answer

@@ -53,7 +53,7 @@ class Results:
         """Note that a poll leaves that was *due* some time ago."""
         late = max(0.0, now - due)
         self._telemetry.poll_lag.observe(late)
-        if logs.debug_enabled():
+        if logs.debugging:
             self._log.debug("poll started", **record.job.names, waited_seconds=round(late, 3))
         self.skipped("busy", schedule.turns_missed(due, now, interval))
 
@@ -61,7 +61,7 @@ class Results:
         """Note what a poll told that worked; the next one is in *wait* seconds, and *slow* turns passed meanwhile."""
         self.skipped("slow", slow)
         self._count_unread(record.job.key, answer)
-        if logs.debug_enabled():
+        if logs.debugging:
             wait = None if wait is None else round(wait, 1)
             self._log.debug("poll worked", **record.job.names, state=answer.state.value, next_poll_seconds=wait)
         self.ended(before, record, answer)
