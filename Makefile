@@ -7,13 +7,14 @@ VENV ?= .venv
 RUN := $(VENV)/bin/
 CHART := deploy/helm/huaweicloud-job-exporter
 
-.PHONY: help demo test test-fast test-deploy lint bench docs lock clean
+.PHONY: help demo test test-fast test-deploy torture lint bench docs lock clean
 
 help:
 	@echo "make demo   live metrics of all three services from the built-in simulator, and a page to look at"
 	@echo "make test   linters, types, import rules and all tests"
 	@echo "make test-fast  only the fast tests: no processes, no browser, no hours of simulated time"
 	@echo "make test-deploy  builds the image, runs it, and checks all that deploy/ ships; wants root and Debian's podman"
+	@echo "make torture    the whole exporter in simulated worlds of random seeds, for MINUTES=10; see docs/reliability.md"
 	@echo "make bench  measure it against its peers on this machine (half an hour); see docs/performance.md"
 	@echo "make docs   generate what is made from the code: metrics, configuration, alerts, dashboards"
 	@echo "make lock   pin the newest versions of all dependencies, with hashes, in requirements/"
@@ -29,6 +30,10 @@ test-fast: $(VENV)/dev
 
 test-deploy: $(VENV)/dev $(VENV)/kubernetes-tools/fetched
 	$(RUN)python -m pytest tests/deploy
+
+MINUTES ?= 10
+torture: $(VENV)/dev
+	$(RUN)python -m tests.world --minutes $(MINUTES) --shrink
 
 lint: $(VENV)/dev
 	$(RUN)ruff check .

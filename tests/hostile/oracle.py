@@ -211,7 +211,7 @@ class Oracle:
     def _candidates(self, job: Job, polled: float | None, now: float) -> Iterator[Run]:
         """Return the runs that may be meant where a CDM list told no id: the newest ones of the time."""
         since = max(now - self._age, polled or 0.0) - self.slack
-        for run, after in zip(job.runs, [*job.runs[1:], None], strict=True):
+        for run, after in zip(job.runs, [*job.runs[1:], None], strict=False):
             if run.created <= now and (after is None or after.created >= since):
                 yield run
 
@@ -301,7 +301,10 @@ def _values(job: Job, run: Run, group: Group, since: float, now: float, listed: 
     expected["end_timestamp_seconds"] = {run.ended} if now >= run.ended else set()
     if job.service == "cdm":
         expected |= _rows(job, run, state, since, now)
-        if state == "running":  # the counts of a run that goes on are those of the last list, not of the last poll
+        if state in (
+            "running",
+            "unknown",
+        ):  # the counts of a run that goes on are those of the last list, not of the last poll
             expected |= dict.fromkeys(("rows_read", "rows_written"), Once(run, listed, now, run.rows_done))
     if job.service == "dli":
         yield from _tasks(run, group, state, since, now)
@@ -344,16 +347,27 @@ def _rows(job: Job, run: Run, state: str, since: float, now: float) -> dict[str,
 
 
 def _tasks(run: Run, group: Group, state: str, since: float, now: float) -> Iterator[str]:
+    tasks = group.values.get("tasks", {})
+    if not tasks:
+        return
     over = state not in ("pending", "running")
-    done = Once(run, run.started if over else since, now, run.share)
-    for labels, value in group.values.get("tasks", {}).items():
+    done = _shares(run, run.started if over else since, now)
+    active = {100 - each for each in done}
+    for labels, value in tasks.items():
         kind = dict(labels)["state"]
         if kind == "active" and over:
             yield f"{value} tasks are active in state {state}"
-        active = (100 - each for each in done)
-        right = done if kind == "completed" else active if kind == "active" else {0.0}
+        right = done if kind == "completed" else active if kind == "active" else {0}
         if not _is(value, right):
             yield f"{value} tasks are {kind}"
+
+
+def _shares(run: Run, since: float, now: float) -> set[float]:
+    """Return every share that was done in a window; of a long run each per cent was."""
+    if run.ended - run.started < 100 * STEP:
+        return set(Once(run, since, now, run.share))
+    until = min(now, run.ended - STEP)
+    return {*range(run.share(since), run.share(until) + 1), run.share(now)}
 
 
 def _counted(job: Job, group: Group, now: float, unseen: float, began: float) -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""The whole exporter in a simulated world: clock, network, disk, cloud and operators under one seed."""

@@ -1,0 +1,180 @@
+"""What must hold in every world, whatever happens in it."""
+
+from collections import Counter, deque
+from typing import TYPE_CHECKING, Any
+
+from tests.hostile.daemon import Scrape
+from tests.hostile.oracle import Groups, Oracle
+from tests.hostile.truth import World as Truth
+from tests.world.machine import POLLERS
+from tests.world.story import Shape
+
+if TYPE_CHECKING:
+    from tests.world.simulation import Simulation
+
+STRANGE_FOR = 200.0
+"""Seconds for which a state may stay unknown that was."""
+COUNTED_WITHIN = 100.0
+"""Seconds after a scrape showed a run that was seen alive to have ended, within which it is counted."""
+RUNNING_WITHIN = 60.0
+"""Seconds after the lists told that a job runs within which it was asked itself, however many others are new."""
+PAUSED = (12.0, 58.0)
+"""From when to when after a refusal for too many calls no call of the same limit may arrive."""
+MOST_CONNECTIONS = 80
+MOST_TASKS = 160
+LATE = 75.0
+"""Seconds in which a job without a next poll must have one again."""
+
+
+def oracle(truth: Truth, shape: Shape, began: float) -> Oracle:
+    """Return who compares what is shown with what is true."""
+    return Oracle(
+        truth,
+        slack=shape.timeout + 3,
+        promised=max(shape.stale, 3 * shape.idle) + 25,
+        list_age=2 * shape.lists + 30,
+        began=began,
+    )
+
+
+class Laws:
+    """Looks at each scrape, and at the exporter's own bookkeeping."""
+
+    def __init__(self, sim: "Simulation") -> None:
+        self._sim = sim
+        self._lost: dict[Any, float] = {}
+        self._told: set[str] = set()
+        self._strange = 0.0  # when the cloud last said a state that nobody knows
+        self._alive: set[tuple[str, str, str]] = set()
+        self._over: dict[tuple[str, str, str], float] = {}
+
+    def restarted(self, *, kept: bool) -> None:
+        """Begin anew what goes with a process: all that is counted, unless a journal has *kept* the runs."""
+        oracle = self._sim.oracle
+        for key in [key for key in oracle._last if key[0][2] == "poll_failures_total"]:
+            del oracle._last[key]
+        if not kept:
+            self._alive.clear()
+            self._over.clear()
+            oracle.restarted()
+            oracle.began = self._sim.now()
+
+    def logged(self, text: str, tags: dict[str, Any]) -> None:
+        """Look at a line of the log."""
+        for bad in ("crashed", "job requeued") if not self._sim.bugs else ():
+            if f" {bad} " in f"{text} "[:60]:
+                self._sim.found("log", [f"{text} {tags.get('traceback', '')}"])
+
+    def look(self, scrape: Scrape, by_job: Groups) -> None:
+        """Compare a scrape."""
+        sim = self._sim
+        wrong = sim.oracle.look(scrape, by_job)
+        words = {name for trouble in sim.troubles.active.values() for name in trouble.weights}
+        self._strange = scrape.at if "unknown_state" in words else self._strange
+        if scrape.at - self._strange < STRANGE_FOR:
+            wrong = [text for text in wrong if " state unknown" not in text]
+        new = [text for text in wrong if text not in self._told]
+        self._told.update(new)
+        sim.found("truth", new)
+        self._counted(scrape, by_job)
+        self._running_first(scrape, by_job)
+        self._next_polls()
+        self._bounds()
+
+    def _counted(self, scrape: Scrape, by_job: Groups) -> None:
+        """Each run that a scrape showed alive counts soon after one showed that it ended."""
+        sim = self._sim
+        if sim.machine.disk.problem is not None or sim.machine.disk.slow:
+            self._over = dict.fromkeys(self._over, scrape.at)  # nothing is counted that is not on the disk
+        for (service, name), group in by_job.items():
+            ident, states = group.label("run_info", "run_id"), group.states
+            if not ident or len(states) != 1 or service != "cdm":
+                continue
+            key = service, name, ident
+            if states[0] in ("pending", "running"):
+                self._alive.add(key)
+            elif states[0] in ("succeeded", "failed", "cancelled") and key in self._alive:
+                self._over.setdefault(key, scrape.at)
+        late = Counter(key[:2] for key, at in self._over.items() if scrape.at - at > COUNTED_WITHIN)
+        for where, least in late.items():
+            found = by_job.get(where)
+            values = found.values.get("runs_total", {}) if found else {}
+            if values and sum(values.values()) < least:
+                told = f"{'/'.join(where)}: {sum(values.values()):g} runs are counted, {least} were seen to end"
+                sim.found("counted", [told] if told not in self._told else [])
+                self._told.add(told)
+
+    def _running_first(self, scrape: Scrape, by_job: Groups) -> None:
+        """Before anything goes wrong each job that runs was asked itself soon after a list told so."""
+        sim, names = self._sim, {cluster.ident: cluster.name for cluster in self._sim.truth.clusters}
+        patience = RUNNING_WITHIN + sim.story.shape.lists
+        if sim.loop.time() - 1000 < patience or any(sim.loop.time() - 1000 >= event.at for event in sim.story.events):
+            return
+        for job in sim.truth.of("cdm"):
+            run, key = job.newest(scrape.at), ("cdm", f"{names[job.cluster]}/{job.name}")
+            if run is None or not run.started < scrape.at - patience < scrape.at < run.ended:
+                continue
+            group = by_job.get(key)
+            if group is None or not group.label("run_info", "run_id"):
+                told = f"cdm/{key[1]}: run {run.ident} goes on for {scrape.at - run.started:.0f} s and was not asked"
+                sim.found("running first", [told] if key[1] not in self._told else [])
+                self._told.add(key[1])
+
+    def _next_polls(self) -> None:
+        sim = self._sim
+        poller: Any = POLLERS.get(sim.machine.host) if sim.machine.host else None
+        if poller is None:
+            return
+        waiting, now = poller._limiter.waiting(), sim.loop.time()
+        lost = {
+            record.job.key
+            for record in poller._store.records()
+            if not (record.final or record.job.key in waiting or record.job.key in poller._asked)
+            and poller._schedule.time(record.job.key) is None
+        }
+        self._lost = {key: self._lost.get(key, now) for key in sorted(lost)}
+        sim.found("next poll", [f"{key} has none" for key, since in self._lost.items() if now - since > LATE][:1])
+
+    def _bounds(self) -> None:
+        sim = self._sim
+        host = sim.machine.host
+        wires = sum(wire.host is host for wire in sim.network.wires)
+        tasks = len(host.tasks) if host else 0
+        sim.figures["most connections"] = max(sim.figures["most connections"], wires)
+        sim.figures["most tasks"] = max(sim.figures["most tasks"], tasks)
+        if wires > MOST_CONNECTIONS and sim.machine.up:
+            sim.found("bounds", [f"{wires} connections"])
+        if tasks > MOST_TASKS:
+            sim.found("bounds", [f"{tasks} tasks"])
+
+    def at_the_end(self) -> None:
+        """Look at all calls."""
+        sim = self._sim
+        rates, recent = sim.story.shape.rate, {name: deque[float]() for name in sim.story.shape.rate}
+        told: set[str] = set()
+        for call in sim.cloud.calls:
+            times = recent.get(call.limit)
+            if times is None:
+                continue
+            times.append(call.at)
+            while times[0] <= call.at - 60.0:
+                times.popleft()
+            most = 60 * rates[call.limit] + (5 if len(sim.machine.starts) > 1 else 0)
+            if len(times) > most and call.limit not in told:
+                told.add(call.limit)
+                sim.found("limit", [f"{len(times)} calls of {call.limit} in the minute before {call.at - 1000:.1f}"])
+        self._pauses()
+        if sim.cloud.callers.locks:
+            sim.found("refusals", [f"the key was locked {sim.cloud.callers.locks} times"])
+
+    def _pauses(self) -> None:
+        """No call follows within a minute a refusal for too many calls."""
+        sim, refused = self._sim, dict[str, list[float]]()
+        for call in sim.cloud.calls:
+            since = [at for at in refused.get(call.limit, []) if PAUSED[0] < call.at - at < PAUSED[1]]
+            if since and not any(since[0] < start <= call.at for start in sim.machine.starts):
+                told = f"a call of {call.limit} {call.at - since[0]:.1f} s after a refusal at {since[0] - 1000:.1f}"
+                sim.found("pause", [told])
+                return
+            if call.did.startswith("throttled") and call.limit in sim.story.shape.rate:
+                refused.setdefault(call.limit, []).append(call.at)

@@ -1,0 +1,386 @@
+"""One world from its first to its last second: who lives in it, what happens, and what must hold meanwhile."""
+
+import asyncio
+import contextvars
+import hashlib
+import json
+import random
+import re
+import signal
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from tests.hostile.daemon import PASSWORD, Scrape, parsed
+from tests.hostile.oracle import groups
+from tests.hostile.truth import World as Truth
+from tests.world import laws
+from tests.world.cloud import DOMAIN, Troubles, WorldCloud
+from tests.world.disk import WorldDisk
+from tests.world.happenings import HAPPENINGS
+from tests.world.jobs import WorldAuthor
+from tests.world.loop import WorldEndedError, WorldLoop
+from tests.world.machine import PORT, Machine, surround
+from tests.world.network import Network, Weather
+from tests.world.story import Event, Story
+from tests.world.timepieces import HOST, START, Host, Now
+
+QUIET: Final = 900.0
+"""Seconds after everything is well again within which all has to be shown."""
+PATIENCE: Final = 20.0
+"""Seconds that a scrape may take."""
+SUCCESS: Final = "huaweicloud_job_last_success_timestamp_seconds"
+"""By the cloud's clock, or by the exporter's own where no answer told when a run ended."""
+STAMPED: Final = {
+    "huaweicloud_job_last_poll_timestamp_seconds",
+    "huaweicloud_job_exporter_discovery_last_success_timestamp_seconds",
+}
+"""Moments by the exporter's own clock."""
+TOUCHED: Final = 25
+"""Lines of the trace that a report repeats."""
+STOPS_WITHIN: Final = 6.0
+"""Seconds after SIGTERM within which the process has ended."""
+
+
+@dataclass
+class Finding:
+    """Something that must not be."""
+
+    at: float
+    law: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.at - 1000:.3f} {self.law}: {self.text}"
+
+
+@dataclass
+class Verdict:
+    """What came of a world."""
+
+    story: Story
+    findings: list[Finding]
+    trace: list[str]
+    digest: str
+    figures: Counter[str] = field(default_factory=Counter)
+    touched: list[str] = field(default_factory=list)
+    """The last lines of the trace that have to do with the first finding."""
+
+    @property
+    def same_everywhere(self) -> dict[str, int]:
+        """The figures that are of the seed and not of the machine."""
+        return {name: figure for name, figure in self.figures.items() if not name.startswith("longest")}
+
+
+class Simulation:
+    """One world."""
+
+    def __init__(self, story: Story, loop: WorldLoop) -> None:
+        self.story, self.loop = story, loop
+        self._folder = str(Path.cwd())
+        self.trace: list[str] = []
+        self.findings: list[Finding] = []
+        self.figures: Counter[str] = Counter()
+        self.usual = Weather()
+        self.interval = story.shape.interval
+        self.broken = False
+        """Whether the configuration is written wrongly at the moment."""
+        self.bugs = 0
+        self._clocks: list[tuple[float, float]] = [(0.0, 0.0)]
+        self.network = loop.network = Network(loop, self.rng("network"), Weather())
+        self.troubles = Troubles(self.rng("troubles"))
+        shape = story.shape
+        self.truth: Truth = WorldAuthor(self.rng("truth"), START + loop.time(), shape).write()
+        self._ends = {run.ended for job in self.truth.jobs for run in job.runs}
+        self.network.names = {f"{name}.{DOMAIN}": ["10.0.0.1"] for name in ("dli", "dws", "cdm", "iam")}
+        surround(self.network, self.note)
+        self.cloud = WorldCloud(self.truth, self.troubles, self.rng("cloud"), self.note, shape.page)
+        self.machine = Machine("exporter", "10.0.1.1", self.network, WorldDisk(self.rng("disk")), self.note)
+        self.oracle = laws.oracle(self.truth, shape, START + loop.time())
+        self.laws = laws.Laws(self)
+
+    def rng(self, name: str) -> random.Random:
+        """Return a source of chance of its own."""
+        return random.Random(f"{name} {self.story.seed}")
+
+    def now(self) -> float:
+        """Return the Unix time of this world."""
+        return START + self.loop.time()
+
+    def note(self, who: str, text: str, at: float | None = None, tags: Any = None) -> None:
+        """Write into the trace."""
+        text = text.replace(self._folder, "~")
+        self.trace.append(f"{(self.loop.time() if at is None else at) - 1000:.6f} {who} {text}")
+        if text.startswith("log "):
+            self.laws.logged(text, tags or {})
+
+    def found(self, law: str, texts: Iterable[str]) -> None:
+        """Note what must not be."""
+        for text in texts:
+            self.findings.append(Finding(self.loop.time(), law, text))
+            self.trace.append(f"{self.loop.time() - 1000:.6f} FINDING {law}: {text}")
+
+    # the exporter
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the configuration."""
+        shape = self.story.shape
+        key, secret = next(iter(self.truth.keys.items()))
+        kinds: dict[str, Any] = {
+            "password": PASSWORD,
+            "key": {"access_key": {"key_id": key, "secret": secret}},
+            "key_file": {"access_key": {"key_id": key, "secret_file": "secret"}},
+        }
+        project = {
+            "region": "region-1",
+            "project_id": self.truth.project,
+            "cloud": "custom",
+            "endpoints": {service: self.cloud.endpoint(service) for service in self.cloud.ports},
+            "time_zone": "Asia/Shanghai",
+            "limits": {name: f"{rate}/s" for name, rate in shape.rate.items()},
+            "credentials": kinds[shape.credentials],
+        }
+        rules = [{"service": "dli", "tags": {}, "name": "{tags.pipeline}", "project": "hostile"}]
+        if shape.watched == "discovery":
+            name = "{cluster_name}/{job_name}"
+            rules += [{"service": "cdm", "clusters": "all", "name": name, "project": "hostile"}]
+        jobs = [
+            {"service": "dws", "project": "hostile", "job_id": job.runs[0].ident, "name": job.name}
+            for job in self.truth.of("dws")
+            if job.runs
+        ]
+        poll = {
+            "interval": f"{self.interval:g}s",
+            "idle_interval": f"{shape.idle:g}s",
+            "list_interval": f"{shape.lists:g}s",
+            "timeout": f"{shape.timeout:g}s",
+            "stale_after": f"{shape.stale:g}s",
+        }
+        return {
+            "poll": poll,
+            "web": {"listen_address": f"127.0.0.1:{PORT}", "enable_lifecycle": True},
+            "projects": {"hostile": project},
+            "discovery": rules,
+            "jobs": jobs,
+            **({} if shape.watched == "discovery" else {"job_files": ["jobs.yaml"]}),
+            **({"journal": "journal.json"} if shape.journal else {}),
+        }
+
+    def write_configuration(self) -> None:
+        """Write the configuration where the exporter reads it."""
+        folder = self.machine.config.parent
+        (folder / "secret").write_text(next(iter(self.truth.keys.values())))
+        if self.story.shape.watched == "file":
+            (folder / "jobs.yaml").write_text(self.job_file())
+        self.machine.config.write_text(json.dumps(self.configuration()))
+
+    def job_file(self) -> str:
+        """Return the CDM jobs as a job file."""
+        names = {cluster.ident: cluster.name for cluster in self.truth.clusters}
+        rows = [
+            {
+                "service": "cdm",
+                "project": "hostile",
+                "cluster_id": job.cluster,
+                "job_name": job.name,
+                "name": f"{names[job.cluster]}/{job.name}",
+            }
+            for job in self.truth.of("cdm")
+        ]
+        return "".join(f"{json.dumps(row)}\n" for row in rows)
+
+    def set_clock(self, offset: float) -> None:
+        """Set the wall clock of the exporter's machine."""
+        self._clocks.append((self.now(), offset))
+        self.machine.set_clock(offset)
+
+    def true_time(self, shown: float) -> float:
+        """Return the moment that the exporter's clock called so, the latest of them."""
+        ends = [since for since, _ in self._clocks[1:]] + [self.now() + 1.0]
+        for (since, offset), until in zip(reversed(self._clocks), reversed(ends), strict=True):
+            if since - 0.001 <= shown - offset <= until:
+                return shown - offset
+        return shown - self._clocks[-1][1]
+
+    async def stop(self) -> None:
+        """Stop the exporter as an operator does."""
+        machine = self.machine
+        ended = machine.ended
+        if ended is None or not machine.up:
+            return
+        before = self.loop.time()
+        machine.signal(signal.SIGTERM)
+        await asyncio.wait({ended}, timeout=60)
+        frozen = max(0.0, (machine.host.frozen_until if machine.host else 0.0) - before)
+        took = self.loop.time() - before - frozen
+        if took > STOPS_WITHIN:
+            self.found("stop", [f"SIGTERM took {took:.1f} s"])
+        machine.kill("-9")
+
+    def start(self) -> None:
+        """Start the exporter."""
+        self.machine.start()
+        self.laws.restarted(kept=self.story.shape.journal)
+
+    async def again(self, down: float) -> None:
+        """Start the exporter some time later, if nobody did."""
+        await asyncio.sleep(down)
+        if not self.machine.up and not self.broken:
+            self.start()
+
+    # the world
+
+    async def live(self) -> None:
+        """Let everything happen."""
+        context = contextvars.copy_context()
+        context.run(HOST.set, self._cloud_host())
+        await self.loop.create_task(self.cloud.__aenter__(), context=context)
+        self.write_configuration()
+        self.machine.start()
+        happening = [self.loop.create_task(self._happen(event, n)) for n, event in enumerate(self.story.events)]
+        ends = max([self.story.shape.length, *(event.at + event.lasts + 120 for event in self.story.events)])
+        rng = self.rng("prometheus")
+        while self.loop.time() - 1000 < ends or not all(task.done() for task in happening):
+            await self._look()
+            await asyncio.sleep(rng.uniform(5.0, 25.0))
+        for task in happening:
+            task.result()
+        await self._settle(rng)
+        self.laws.at_the_end()
+        await self.stop()
+        self.cloud.tell_calls()
+
+    async def _settle(self, rng: random.Random) -> None:
+        """Wait until all that is true is shown."""
+        until = self.loop.time() + QUIET
+        missing: list[str] = []
+        while self.loop.time() < until:
+            scrape = await self._look()
+            missing = ["no answer"] if scrape is None else self.oracle.missing(scrape)
+            if not missing:
+                return
+            await asyncio.sleep(rng.uniform(5.0, 25.0))
+        self.found("missing", missing[:5])
+
+    def _cloud_host(self) -> Host:
+        host = Host("cloud", "10.0.0.1")
+        self.network.hosts[host.address] = host
+        return host
+
+    async def _happen(self, event: Event, number: int) -> None:
+        await asyncio.sleep(max(0.0, event.at - (self.loop.time() - 1000)))
+        self.note("story", f"begins: {event}")
+        await HAPPENINGS[event.kind](self, event, number)
+        self.note("story", f"over: {event.kind}")
+
+    async def _look(self) -> Scrape | None:
+        """Scrape, and compare what is shown with what is true."""
+        self._supervise()
+        host, began = self.machine.host, self.loop.time()
+        if not self.machine.up or host is None or host.frozen_until > began:
+            return None
+        status, text = 0, ""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                status, text = await self._get("/metrics")
+        except (OSError, TimeoutError, asyncio.IncompleteReadError):
+            pass
+        if host.frozen_until > began or not host.alive or self.machine.host is not host:
+            return None
+        if status != 200:
+            if self.loop.time() - self.machine.began > PATIENCE:
+                self.found("answers", [f"/metrics: {status or 'no answer'} after {self.loop.time() - began:.1f} s"])
+            return None
+        self.cloud.tell_calls()
+        lines = [line for line in text.splitlines() if not line.startswith(("process_", "python_", "# "))]
+        digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+        self.note("prometheus", f"scrape {len(lines)} samples {digest}")
+        samples = {
+            key: self.true_time(value)
+            if key[0] in STAMPED or (key[0] == SUCCESS and value not in self._ends)
+            else value
+            for key, value in parsed("\n".join(lines)).items()
+        }
+        scrape = Scrape(self.now(), self.loop.time() - began, status, samples)
+        self.figures["scrapes"] += 1
+        self.figures["samples"] += len(lines)
+        self.laws.look(scrape, groups(scrape))
+        return scrape
+
+    def _supervise(self) -> None:
+        """Start a process anew that ended by itself; with a right configuration none does."""
+        ended = self.machine.ended
+        if ended is None or not ended.done() or ended.result() in {"stopped", "killed"} or self.broken:
+            return
+        self.found("ends", [ended.result()])
+        self.start()
+
+    async def _get(self, path: str) -> tuple[int, str]:
+        reader, writer = await asyncio.open_connection(self.machine.address, PORT)
+        try:
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: exporter:{PORT}\r\nConnection: close\r\n\r\n".encode())
+            heads = (await reader.readuntil(b"\r\n\r\n")).decode()
+            found = re.search(r"(?i)content-length: (\d+)", heads)
+            body = await (reader.read() if found is None else reader.readexactly(int(found[1])))
+            if "transfer-encoding: chunked" in heads.lower():
+                body = _unchunked(body)
+            return int(heads.split(" ")[1]), body.decode()
+        finally:
+            writer.close()
+
+
+def _unchunked(body: bytes) -> bytes:
+    parts, rest = [], body
+    while rest:
+        size, _, rest = rest.partition(b"\r\n")
+        length = int(size, 16)
+        if not length:
+            break
+        parts.append(rest[:length])
+        rest = rest[length + 2 :]
+    return b"".join(parts)
+
+
+def simulate(story: Story) -> Verdict:
+    """Let a world happen; the working folder is its machines' file system."""
+    random.seed(f"exporter {story.seed}")
+    loop = WorldLoop(random.Random(f"loop {story.seed}"))
+    loop.preempted = story.shape.preempted
+    asyncio.set_event_loop(loop)
+    Now.loop = loop.time
+    sim = Simulation(story, loop)
+    try:
+        loop.run_until_complete(sim.live())
+    except WorldEndedError as error:
+        sim.found("alive", [str(error)])
+    sim.figures["calls"] = len(sim.cloud.calls)
+    sim.figures["seconds"] = int(loop.time() - 1000)
+    sim.figures["events"] = loop.events
+    host = sim.machine.host
+    sim.figures["longest callback, us"] = int(1e6 * host.busiest) if host else 0
+    digest = hashlib.sha256("\n".join(sim.trace).encode()).hexdigest()
+    return Verdict(story, sim.findings, sim.trace, digest, sim.figures, touched(sim))
+
+
+def touched(sim: Simulation) -> list[str]:
+    """Return the last lines of the trace that have to do with the first finding: its job, what happened, the rest."""
+    if not sim.findings:
+        return []
+    first, names = sim.findings[0], {cluster.ident: cluster.name for cluster in sim.truth.clusters}
+    needles = [" story ", " FINDING "]
+    for job in sim.truth.jobs:
+        shown = f"{names[job.cluster]}/{job.name}" if job.service == "cdm" else job.name
+        if first.text.startswith(f"{job.service}/{shown}:"):
+            needles += [f"job={shown!r}", f"{job.cluster}/cdm/job/{quote(job.name)}/", f"jname={quote(job.name)}"]
+            needles += (
+                [f"{job.cluster}/cdm/job/all", *(run.ident for run in job.runs)]
+                if job.cluster
+                else [run.ident for run in job.runs]
+            )
+    end = next((n for n, line in enumerate(sim.trace) if " FINDING " in line), len(sim.trace)) + 1
+    if len(needles) == 2:
+        return sim.trace[max(0, end - TOUCHED) : end]
+    return [line for line in sim.trace[:end] if any(needle in line for needle in needles)][-TOUCHED:]

@@ -1,0 +1,44 @@
+"""Worlds of fixed seeds: nothing is found in them, and the same seed is the same world to the last byte."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SEEDS = "1-12"
+
+
+def world(*options: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own, whose clocks it replaces."""
+    return subprocess.run(
+        [sys.executable, "-m", "tests.world", *options],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_nothing_is_found_in_worlds_of_fixed_seeds() -> None:
+    ran = world("--seeds", SEEDS, "--cores", "2")
+
+    assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-2000:]
+
+
+@pytest.mark.slow
+def test_the_same_seed_is_the_same_world_to_the_last_byte() -> None:
+    first, second = (world("--seed", "3", "--hours", "0.1") for _ in range(2))
+
+    assert len(first.stdout) > 10_000, first.stderr
+    assert first.stdout == second.stdout
+
+
+@pytest.mark.slow
+def test_another_seed_is_another_world() -> None:
+    assert world("--seed", "3", "--hours", "0.02").stdout != world("--seed", "4", "--hours", "0.02").stdout
