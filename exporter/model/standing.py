@@ -15,8 +15,9 @@ STANDINGS: Final = ("failed", UNANSWERED, STALE, "running", "pending", "unknown"
 
 def standing(record: Record) -> str:
     """Return the job's state, or why none is known: ``waiting`` (not asked yet), ``unanswered``, ``stale``."""
-    if record.shown is not None:
-        return record.shown.state.value
+    shown = record.shown
+    if shown is not None:
+        return shown.state.value
     if record.up is None and record.fault is None:
         return WAITING  # of the next run under the same name nothing was asked, though the run before was answered
     if record.snapshot is not None or record.polled_at is not None:

@@ -4,7 +4,6 @@ Nothing is drawn that was not told: where nobody watched is a shape of its own, 
 was told, because how it went in between is not known.
 """
 
-import itertools
 import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -18,6 +17,7 @@ STRIP: Final = 240.0
 """Units that a day is wide: six minutes each."""
 _LEAST: Final = 1.6
 """Units that a run is wide at least, so that it can be seen."""
+_BACKGROUND: Final = frozenset({"blind", "unwatched"})
 PLOT: Final = (600.0, 120.0)
 BARS: Final = 60.0
 """Units that the longest run is high."""
@@ -25,19 +25,11 @@ USUAL: Final = 5
 """Runs that succeeded of which at least the length has to be known, for anything to be slower than usual."""
 
 
-class Mark(NamedTuple):
-    """A part of a strip."""
-
-    x: float
-    width: float
-    kind: str
-    """A result, ``running``, ``blind``, or ``unwatched``."""
-
-
 class Strip(NamedTuple):
     """The last 24 hours of a job."""
 
-    marks: tuple[Mark, ...]
+    paths: tuple[tuple[str, str], ...]
+    """A shape for each kind that there is: a result, ``running``, ``blind`` or ``unwatched``."""
     words: str
     """The same for those who do not see it."""
 
@@ -53,29 +45,36 @@ class Live(NamedTuple):
 def strip(past: JobPast | None, live: Live | None, watch: Watch, now: float) -> Strip:
     """Return the last 24 hours of a job, from left to right."""
     if past is None:
-        return Strip((Mark(0.0, STRIP, "unwatched"),), "the last 24 hours are not kept")
-    marks: list[Mark] = []
-    if past.since > now - DAY:
-        marks.append(_mark(now - DAY, past.since, "unwatched", now))
-    if watch.away is not None and watch.away[1] > now - DAY:
-        marks.append(_mark(*watch.away, "unwatched", now))
-    turns = (*past.turns, None)
-    for turn, after in itertools.pairwise(turns):
-        if turn is not None and turn.now in BLIND:
-            marks.append(_mark(turn.at, now if after is None else after.at, "blind", now))
+        return Strip((("unwatched", _shape("unwatched", 0.0, STRIP)),), "the last 24 hours are not kept")
+    paths: dict[str, str] = {}
+
+    def place(at: float) -> float:
+        return min(max((at - now) / DAY + 1.0, 0.0), 1.0) * STRIP
+
+    def mark(kind: str, begin: float, end: float) -> None:
+        left, right = place(begin), place(end)
+        width = max(right - left, 0.0 if kind in _BACKGROUND else _LEAST)
+        if width:
+            paths[kind] = paths.get(kind, "") + _shape(kind, min(left, STRIP - width), width)
+
+    mark("unwatched", now - DAY, past.since)
+    if watch.away is not None:
+        mark("unwatched", *watch.away)
+    for turn, until in zip(past.turns, [*(turn.at for turn in past.turns), now][1:], strict=True):
+        if turn.now in BLIND:
+            mark("blind", turn.at, until)
     runs = [run for run in past.runs if run.at > now - DAY]
-    marks += [_mark(run.at if run.start is None else run.start, run.at, run.result, now) for run in runs]
+    for run in runs:
+        mark(run.result, run.at if run.start is None else run.start, run.at)
     if live is not None:
-        marks.append(_mark(live.at if live.start is None else live.start, live.at, "running", now))
-    return Strip(tuple(each for each in marks if each.width > 0), _in_words(runs, live, past, now))
+        mark("running", live.at if live.start is None else live.start, live.at)
+    return Strip(tuple(paths.items()), _in_words(runs, live, past, now))
 
 
-def _mark(begin: float, end: float, kind: str, now: float) -> Mark:
-    left = min(max((begin - now + DAY) / DAY, 0.0), 1.0) * STRIP
-    right = min(max((end - now + DAY) / DAY, 0.0), 1.0) * STRIP
-    least = 0.0 if kind in {"blind", "unwatched"} else _LEAST
-    width = max(right - left, least)
-    return Mark(round(min(left, STRIP - width), 2), round(width, 2), kind)
+def _shape(kind: str, x: float, width: float) -> str:
+    """Return a box: of a run that failed as high as there is room, of what is no run in the middle."""
+    top, height = (6, 9) if kind in _BACKGROUND else (0, 16) if kind == "failed" else (4, 12)
+    return f"M{x:.2f} {top}h{width:.2f}v{height}h-{width:.2f}z"
 
 
 def _in_words(runs: Sequence[PastRun], live: Live | None, past: JobPast, now: float) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from exporter.model.errors import ExporterError
@@ -31,11 +32,12 @@ _GROUPS: Final[Mapping[str, Callable[[Record], str]]] = {
     "prefix": lambda record: _PREFIX.split(record.job.key.job, maxsplit=1)[0],
 }
 GROUPS: Final = tuple(_GROUPS)
+_PLACES: Final = {word: place for place, word in enumerate(STANDINGS)}
 _SORTS: Final[Mapping[str, Callable[[Record], Any]]] = {
     "name": lambda record: record.job.key.job.casefold(),
     "service": lambda record: record.job.key.service,
     "project": lambda record: record.job.project,
-    "state": lambda record: STANDINGS.index(standing(record)),
+    "state": lambda record: _PLACES[standing(record)],
     "progress": lambda record: record.shown.progress if record.shown else None,
     "start": lambda record: record.shown.start if record.shown else None,
     "end": lambda record: record.shown.end if record.shown else None,
@@ -117,10 +119,10 @@ def matching(records: Iterable[Record], query: Query, asking: Asking) -> list[Re
     found = [record for record in records if _matches(record, query, words, asking)]
     found.sort(key=_name)
     read: Callable[[Record], Any] = _SORTS.get(query.sort) or (lambda record: asking.next_due(record.job.key))
-    known = [record for record in found if read(record) is not None]
-    unknown = [record for record in found if read(record) is None] if len(known) < len(found) else []
-    known.sort(key=read, reverse=query.descending)
-    found = known + unknown
+    keyed = [(read(record), record) for record in found]  # once each: there are many
+    known = [each for each in keyed if each[0] is not None]
+    known.sort(key=itemgetter(0), reverse=query.descending)
+    found = [record for _, record in known] + [record for key, record in keyed if key is None]
     if query.group:
         found.sort(key=_GROUPS[query.group])
     return found

@@ -186,8 +186,12 @@ async def test_a_run_that_takes_longer_than_nine_of_ten_is_slower_than_usual(min
 
 
 def marks(html: str) -> list[tuple[str, float, float]]:
-    found = re.findall(r'<rect class="m-(\w+)" x="([\d.]+)" width="([\d.]+)"', html)
-    return [(kind, float(x), float(width)) for kind, x, width in found]
+    """Return what stands on the strip: kind, beginning and width."""
+    return [
+        (kind, float(x), float(width))
+        for kind, path in re.findall(r'<path class="m-(\w+)" d="([^"]*)"', html)
+        for x, width in re.findall(r"M([\d.]+) \d+h([\d.]+)v", path)
+    ]
 
 
 async def test_a_strip_shows_runs_and_blindness_and_where_nobody_watched() -> None:
