@@ -17,12 +17,13 @@ from exporter.clock import Clock, SystemClock
 from exporter.cloud.project_pool import ProjectPool
 from exporter.cloud.projects import Projects
 from exporter.config import Settings
+from exporter.local_files import digest
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.changes import STATIC, Changes
 from exporter.polling.list_poller import ListPoller
 from exporter.polling.poller import Poller
-from exporter.reload import Reloader, digest
+from exporter.reload import Reloader
 from exporter.runs.history_file import HistoryFile
 from exporter.runs.journal import Journal
 from exporter.runs.timelines import Timelines
@@ -137,9 +138,7 @@ class App:
             view = WebView(self.store, self.telemetry, poller, self.clock, self.timelines, waiting, reloader)
             application = make_app(view, security=self._security)
             loops = parts.loops() | {"reload": partial(reloader.run, hang_up)}
-            loops |= {"authorities": reloader.watch_authorities, "web_config": self._web.run}
-            if self._path is not None:
-                loops["watch"] = reloader.watch
+            loops |= {"watch": reloader.watch, "web_config": self._web.run}
             if self._journal is not None:
                 self._journal.wait_for(parts.all_read)
                 loops["journal"] = self._journal.run

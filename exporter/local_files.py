@@ -1,10 +1,21 @@
-"""Reading files that somebody else writes: regular files only, and never more than a caller wants."""
+"""Files that somebody else writes: how they are read, and how it is noticed that they changed.
+
+Only regular files are read, and never more than a caller wants. A change counts once two looks in a row found the same:
+the file may be half written. All of this may hang with the disk, so call it in a thread.
+"""
 
 import errno
 import os
 import stat
+from hashlib import blake2b
 from pathlib import Path
-from typing import Final
+from typing import Final, Generic, NamedTuple, TypeVar
+
+LOOK: Final = 1.0
+"""Seconds between two looks."""
+_COMPARED: Final = 64 << 20
+"""Bytes of a file that tell it from another: as many as a configuration file may have."""
+_T = TypeVar("_T")
 
 KINDS: Final = (
     (stat.S_ISDIR, "a directory"),
@@ -46,9 +57,54 @@ def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
 
 
 def read_regular(path: Path, most: int) -> bytes:
-    """Return up to *most* bytes of a regular file; raises ``OSError``. Call it in a thread: a disk may hang."""
+    """Return up to *most* bytes of a regular file; raises ``OSError``."""
     with open(open_regular(path), "rb") as file:
         return file.read(most)
+
+
+class Stamp(NamedTuple):
+    """What changes when a file does; the time of its status too, for a file that may be read now."""
+
+    device: int
+    inode: int
+    size: int
+    modified: int
+    changed: int
+
+
+def stamp(status: os.stat_result) -> Stamp:
+    """Return the stamp of a file."""
+    return Stamp(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def digest(path: Path | None) -> bytes | None:
+    """Return what tells the content of a file from another; ``None`` if it cannot be read, or there is none."""
+    try:
+        return blake2b(read_regular(path, _COMPARED), digest_size=16).digest() if path else None
+    except OSError:
+        return None
+
+
+class Watched(Generic[_T]):
+    """A file, or files that belong together, of which each look finds a fingerprint: a stamp or a digest.
+
+    *taken* is the fingerprint of what was read last, if anything was.
+    """
+
+    def __init__(self, taken: _T | None = None) -> None:
+        self._taken = taken
+        self._last = taken
+        self.moves = 0
+        """Looks in a row that each found another fingerprint."""
+
+    def changed(self, now: _T) -> bool:
+        """Return whether *now* is new and was found by the look before too; if so, it counts as taken from then on."""
+        self.moves = 0 if now == self._last else self.moves + 1
+        self._last = now
+        if self.moves or now == self._taken:
+            return False
+        self._taken = now
+        return True
 
 
 def _refuse(mode: int, path: Path) -> None:

@@ -8,9 +8,10 @@ because that may quote an answer.
 import logging
 import sys
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, TextIO, cast
+from typing import Any, Final, TextIO, cast
 
 import structlog
 from structlog.dev import BRIGHT, CYAN, DIM, RESET_ALL, Column, KeyValueColumnFormatter, LogLevelColumnFormatter
@@ -22,6 +23,8 @@ from exporter.model.units import duration_text
 
 debugging = True
 """Whether lines of level ``debug`` are written: what each poll would log is not even put together otherwise."""
+NAMED: Final = 10
+"""Mistakes, jobs or files that one line names."""
 _vendor_text = VendorText.OFF
 
 
@@ -52,6 +55,11 @@ def configure(level: str, form: str, vendor: VendorText = VendorText.OFF) -> Non
 def vendor_text(text: str) -> str:
     """Return of a text of the vendor's what the configuration allows to log, perhaps nothing."""
     return repeated(text, _vendor_text)
+
+
+def first_mistakes(mistakes: Sequence[str]) -> dict[str, Any]:
+    """Return the fields of a line about a file that was refused: its first mistakes, and how many more there are."""
+    return {"mistakes": list(mistakes[:NAMED]), "more": len(mistakes[NAMED:])}
 
 
 def _without_empty(_: object, __: str, event: EventDict) -> EventDict:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,17 +9,13 @@ import structlog
 
 from exporter.clock import Clock
 from exporter.config import Settings
-from exporter.config.yaml_reader import LARGEST
-from exporter.local_files import read_regular
+from exporter.local_files import LOOK, Watched, digest
+from exporter.logs import NAMED, first_mistakes
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.changes import Changes
 from exporter.model.errors import SettingsError
 from exporter.model.masking import VendorText
 
-_LOOK: Final = 1.0
-"""Seconds between two checks of the configuration file; it is read once two checks found the same."""
-TOLD: Final = 10
-"""Mistakes, and names of jobs, that the log repeats."""
 FIXED: Final[dict[str, Callable[[Settings], object]]] = {
     "web.listen_address": lambda settings: settings.web.listen_address,
     "web.systemd_socket": lambda settings: settings.web.systemd_socket,
@@ -34,7 +29,7 @@ class Reloader:
     """Reads the configuration again with *read* and hands it to *take*, one after the other.
 
     *take* returns what became of the jobs, or raises :class:`SettingsError` and then has changed nothing. *path* is the
-    file that is watched, and *tried* the digest of what it held when *settings* were read.
+    file that is watched, and *written* the digest of what it held when *settings* were read.
     """
 
     def __init__(
@@ -45,10 +40,10 @@ class Reloader:
         clock: Clock,
         telemetry: Telemetry,
         path: Path | None = None,
-        tried: bytes | None = None,
+        written: bytes | None = None,
     ) -> None:
         self._path = path
-        self._tried = tried
+        self._files: dict[Path, Watched[bytes]] = {path: Watched(written)} if path else {}
         self._settings = settings
         self._read = read
         self._take = take
@@ -77,7 +72,7 @@ class Reloader:
         """Take over what is written now; raises :class:`SettingsError` with every mistake, and then nothing changed."""
         async with self._lock:
             try:
-                self._tried = await asyncio.to_thread(digest, self._path)
+                self._files = {file: Watched(found) for file, found in (await self._digests()).items()}
                 settings = await asyncio.to_thread(self._read)
                 fixed = [name for name, value in FIXED.items() if value(settings) != value(self._settings)]
                 if fixed:
@@ -85,8 +80,7 @@ class Reloader:
                 changes = await self._take(settings)
             except SettingsError as error:
                 self._telemetry.config_good.set(0)
-                told = error.mistakes[:TOLD]
-                self._log.error("configuration refused", mistakes=list(told), more=len(error.mistakes) - len(told))
+                self._log.error("configuration refused", **first_mistakes(error.mistakes))
                 raise
             self._settings = settings
             self._worked()
@@ -101,32 +95,24 @@ class Reloader:
             await self.reload_quietly()
 
     async def watch(self) -> None:
-        """Reload whenever the file holds something else than what was tried last, until cancelled.
+        """Reload whenever the file, or a ``ca_file``, holds something else than what was tried last, until cancelled.
 
-        A file that is gone or cannot be read is in the middle of being replaced.
+        One that is gone or cannot be read is in the middle of being replaced. Secrets look after themselves.
         """
-        before = None
         while True:
-            now = await asyncio.to_thread(digest, self._path)
-            if now is not None and now == before and now != self._tried:
+            changed = False
+            for file, found in (await self._digests()).items():
+                if found is not None:
+                    changed |= self._files.setdefault(file, Watched(found)).changed(found)
+            if changed:
                 await self.reload_quietly()
-            before = now
-            await asyncio.sleep(_LOOK)
+            await asyncio.sleep(LOOK)
 
-    async def watch_authorities(self) -> None:
-        """Reload whenever a ``ca_file`` holds something else, until cancelled; secrets look after themselves."""
-        tried: dict[Path, bytes] = {}
-        before: dict[Path, bytes | None] = {}
-        while True:
-            files = {each.ca_file for each in self._settings.projects.values() if each.ca_file}
-            now = {file: await asyncio.to_thread(digest, file) for file in files}
-            good = {file: found for file, found in now.items() if found is not None and found == before.get(file)}
-            others = [file for file, found in good.items() if tried.get(file, found) != found]
-            tried |= good
-            if others:
-                await self.reload_quietly()
-            before = now
-            await asyncio.sleep(_LOOK)
+    async def _digests(self) -> dict[Path, bytes | None]:
+        """Read all files that are watched now."""
+        authorities = {each.ca_file for each in self._settings.projects.values()}
+        files = [file for file in {self._path, *authorities} if file is not None]
+        return {file: await asyncio.to_thread(digest, file) for file in files}
 
     async def reload_quietly(self) -> None:
         """Reload; the outcome is in the log."""
@@ -148,9 +134,9 @@ def numbers(changes: Changes) -> dict[str, int]:
 def names(changes: Changes) -> dict[str, list[str]]:
     """Return the names of the first jobs that came, went and became different, for the log."""
     return {
-        "added_jobs": ["/".join(job.key) for job in changes.added[:TOLD]],
-        "removed_jobs": ["/".join(key) for key in changes.removed[:TOLD]],
-        "changed_jobs": ["/".join(job.key) for job in changes.changed[:TOLD]],
+        "added_jobs": ["/".join(job.key) for job in changes.added[:NAMED]],
+        "removed_jobs": ["/".join(key) for key in changes.removed[:NAMED]],
+        "changed_jobs": ["/".join(job.key) for job in changes.changed[:NAMED]],
     }
 
 
@@ -162,13 +148,3 @@ def difference(changes: Changes) -> dict[str, Any]:
         "changed": ["/".join(job.key) for job in changes.changed],
         "left_out": list(changes.problems),
     }
-
-
-def digest(path: Path | None) -> bytes | None:
-    """Return what tells the content of a file from another; ``None`` if it cannot be read, or there is none."""
-    if path is None:
-        return None
-    try:
-        return blake2b(read_regular(path, LARGEST), digest_size=16).digest()
-    except OSError:
-        return None

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
-from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -24,8 +23,8 @@ from exporter.cloud.iam import find_project_id
 from exporter.cloud.project import Project
 from exporter.cloud.projects import Projects
 from exporter.config import ProjectSettings, Settings
-from exporter.config.files import read_file
 from exporter.config.project import PasswordSettings
+from exporter.local_files import digest
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import SettingsError
 from exporter.services.clouds import endpoints, iam_endpoint
@@ -38,7 +37,7 @@ class ConnectionOptions(NamedTuple):
     timeout: float
     ca_file: Path | None
     proxy: str | None
-    authorities: bytes = b""
+    authorities: bytes | None = None
     """The digest of what *ca_file* holds: another content under the same name is another trust."""
 
 
@@ -82,7 +81,7 @@ class ProjectPool:
         built: dict[str, _Built] = {}
         try:
             for name, config in settings.projects.items():
-                trusted = await asyncio.to_thread(_digest, config.ca_file)
+                trusted = await asyncio.to_thread(digest, config.ca_file)
                 way = ConnectionOptions(settings.poll.timeout, config.ca_file, config.proxy, trusted)
                 if way not in self._transports and way not in opened:
                     transport = Client(way.timeout, ca_file=way.ca_file, proxy=way.proxy, clock=self._clock)
@@ -158,11 +157,3 @@ class ProjectPool:
 def _who(config: ProjectSettings) -> ProjectSettings:
     """Return the settings without what a project may change while it stays the same."""
     return config.model_copy(update={"limits": {}, "time_zone": None})
-
-
-def _digest(file: Path | None) -> bytes:
-    """Return what tells the content of a file from another; of one that cannot be read the connections tell."""
-    try:
-        return blake2b(read_file(file), digest_size=16).digest() if file else b""
-    except ValueError:
-        return b""

@@ -16,7 +16,7 @@ from exporter.config.errors import SourcePosition
 from exporter.config.tree import DEEPEST, Items, MappingNode, Node, Text
 from exporter.local_files import NotRegularError, read_regular
 
-LARGEST: Final = 64 * 1024 * 1024
+_LARGEST: Final = 64 * 1024 * 1024
 """Bytes of one file."""
 REPEATED: Final = 1_000_000
 """Values that the aliases of one file may repeat: enough for any list of jobs, too few for a bomb."""
@@ -81,7 +81,7 @@ def read_text(path: Path) -> str:
 def configuration_bytes(path: Path) -> bytes:
     """Return the bytes of a file; raises ``FileNotFoundError``, else :class:`YamlError` with the remedy."""
     try:
-        data = read_regular(path, LARGEST + 1)
+        data = read_regular(path, _LARGEST + 1)
     except FileNotFoundError:
         raise
     except NotRegularError as error:
@@ -90,8 +90,8 @@ def configuration_bytes(path: Path) -> bytes:
         raise YamlError("no permission to read the file; let the exporter's user read it") from None
     except (OSError, ValueError) as error:
         raise YamlError(f"the file cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if len(data) > LARGEST:
-        raise YamlError(f"the file is larger than {LARGEST >> 20} MiB")
+    if len(data) > _LARGEST:
+        raise YamlError(f"the file is larger than {_LARGEST >> 20} MiB")
     return data
 
 

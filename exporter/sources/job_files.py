@@ -11,15 +11,17 @@ import glob
 import os
 import stat
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import structlog
 
 from exporter.config import Settings, job_file
 from exporter.config.patterns import matches, printable_path
+from exporter.local_files import Stamp, Watched, stamp
+from exporter.logs import first_mistakes
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.changes import STATIC
 from exporter.model.errors import SettingsError
@@ -33,25 +35,11 @@ RESTLESS: Final = 2
 """Looks in a row after which a file that never stands still is read all the same."""
 NO_FILE: Final = "expected an ordinary file; of a directory name the files, such as jobs.d/*.yaml"
 CRASHED: Final = "the exporter failed to read the file; its log says where"
-MISTAKES_TOLD: Final = 10
-"""Mistakes of one file that the log repeats."""
-
-
-class _Signature(NamedTuple):
-    """What changes when a file does; the time of its status too, for a file that may be read now."""
-
-    device: int
-    inode: int
-    size: int
-    modified: int
-    changed: int
 
 
 @dataclass(slots=True)
 class _File:
-    signature: _Signature | None = None
-    moves: int = 0
-    """Looks in a row that found it changed."""
+    watched: Watched[Stamp] = field(default_factory=Watched)
     digest: bytes = b""
     mistakes: tuple[str, ...] = ()
     """Those of the content with that digest."""
@@ -121,7 +109,7 @@ class JobFiles:
         self._patterns = settings.job_files
         self._projects = job_file.known_projects(settings)
         for file in self._files.values():
-            file.signature, file.digest = None, b""
+            file.watched, file.digest = Watched(), b""
 
     def _look(self, settings: Settings | None) -> None:
         if settings is not None:
@@ -167,17 +155,9 @@ class JobFiles:
         """Read a file if it may hold anything new."""
         file = self._files.setdefault(path, _File())
         file.missing = False
-        seen = _Signature(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-        if seen != file.signature:
-            file.signature = seen
-            file.moves += 1
-            if file.moves <= RESTLESS and not self._first:
-                return
-        elif not file.moves and file.good:
-            return
-        else:
-            file.moves = 0
-        self._judge(path, self._read(path, file))
+        changed, moves = file.watched.changed(stamp(status)), file.watched.moves
+        if changed or self._first or moves > RESTLESS or not (moves or file.good):
+            self._judge(path, self._read(path, file))
 
     def _read(self, path: str, file: _File) -> tuple[str, ...]:
         """Take over what a file holds; return what is wrong with it."""
@@ -211,9 +191,7 @@ class JobFiles:
             return
         file.told = outcome
         if mistakes:
-            told = mistakes[:MISTAKES_TOLD]
-            more = {"more": len(mistakes) - len(told)} if len(mistakes) > len(told) else {}
-            self._log.warning("job file refused", file=printable_path(path), mistakes=list(told), **more)
+            self._log.warning("job file refused", file=printable_path(path), **first_mistakes(mistakes))
         else:
             self._log.info("job file read", file=printable_path(path), jobs=file.jobs)
 

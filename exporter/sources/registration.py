@@ -7,6 +7,7 @@ import structlog
 
 from exporter.cloud.projects import Projects
 from exporter.config import ProjectSettings, Settings
+from exporter.logs import NAMED
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.changes import STATIC, Changes
@@ -14,7 +15,7 @@ from exporter.model.job import Job
 from exporter.model.sharding import shard_of
 from exporter.polling.poller import Poller
 from exporter.polling.schedule import Pace
-from exporter.reload import TOLD, names, numbers
+from exporter.reload import names, numbers
 from exporter.sources.registry import Registry
 
 
@@ -52,7 +53,7 @@ class Registration:
         self._behind = False
         self._complain(changes)
         if STATIC not in contents and any(numbers(changes).values()):  # those of the section are logged at the start
-            sources = list(contents)[:TOLD]
+            sources = list(contents)[:NAMED]
             self._log.info("jobs registered", sources=sources, **numbers(changes), **names(changes))
 
     def swap(self, settings: Settings, projects: Projects) -> Changes:

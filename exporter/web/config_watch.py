@@ -2,20 +2,16 @@
 
 import asyncio
 from pathlib import Path
-from typing import Final
 
 import structlog
 
 from exporter.clock import Clock
 from exporter.config import Settings, web_file
+from exporter.local_files import LOOK, Watched
+from exporter.logs import first_mistakes
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import SettingsError
 from exporter.web.security import Security
-
-_LOOK: Final = 1.0
-"""Seconds between two checks of the files. A change is taken over when two checks in a row find the same content."""
-_TOLD: Final = 10
-"""Mistakes that the log repeats."""
 
 
 class ConfigWatch:
@@ -31,7 +27,7 @@ class ConfigWatch:
     def use(self, settings: Settings) -> None:
         """Go by other settings, with which the file was read."""
         self._path = settings.web.config_file
-        self._tried = settings.web_config.fingerprint
+        self._files = Watched(settings.web_config.fingerprint)
         self._security.use(settings.web_config)
         if self._path is None:
             self._telemetry.no_web_config()
@@ -40,28 +36,25 @@ class ConfigWatch:
 
     async def run(self) -> None:
         """Read the file whenever it is different from what was tried last, until cancelled."""
-        before = b""
         while True:
-            path, now = self._path, b""
-            if path is not None:
-                now = await asyncio.to_thread(web_file.fingerprint, path)
-                if now == before and now != self._tried and path == self._path:
-                    await self._read(path, now)
-            before = now
-            await asyncio.sleep(_LOOK)
+            path, files = self._path, self._files
+            if path is not None and files.changed(await asyncio.to_thread(web_file.fingerprint, path)):
+                await self._read(path, files)
+            await asyncio.sleep(LOOK)
 
-    async def _read(self, path: Path, now: bytes) -> None:
+    async def _read(self, path: Path, files: Watched[bytes]) -> None:
+        config, mistakes = None, tuple[str, ...]()
         try:
             config = await asyncio.to_thread(web_file.read_web_config, path)
         except SettingsError as error:
-            if path == self._path:
-                self._tried = now
-                self._telemetry.web_config_read(False, self._clock.now())
-                told = error.mistakes[:_TOLD]
-                self._log.error("web configuration refused", mistakes=list(told), more=len(error.mistakes) - len(told))
-            return
-        if path == self._path:  # else a reload of the settings named another meanwhile
-            self._tried = config.fingerprint
+            mistakes = error.mistakes
+        if files is not self._files:
+            return  # a reload of the settings read the file meanwhile, or names another
+        if config is None:
+            self._telemetry.web_config_read(False, self._clock.now())
+            self._log.error("web configuration refused", **first_mistakes(mistakes))
+        else:
+            self._files = Watched(config.fingerprint)
             self._security.use(config)
             self._telemetry.web_config_read(True, self._clock.now())
             self._log.info("web configuration reloaded", file=str(path))

@@ -92,7 +92,7 @@ class TestTls:
             await take(read())
             assert (await refusal(used[-1].by_name["prod"].transport, new.url)).reason is Reason.TLS
             reloader = Reloader(read(), read, take, SystemClock(), Telemetry())
-            watching = asyncio.create_task(reloader.watch_authorities())
+            watching = asyncio.create_task(reloader.watch())
             await asyncio.sleep(1.5)  # so that it has seen the first
             other.cert_pem.write_to_path(str(ca_file))
             async with asyncio.timeout(30):

@@ -16,9 +16,10 @@ import pytest
 from exporter.cli.demo import settings_for
 from exporter.clock import SystemClock
 from exporter.config import Settings, load
+from exporter.local_files import digest
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.changes import Changes
-from exporter.reload import Reloader, digest
+from exporter.reload import Reloader
 from tests.e2e.processes import eventually, fetch, serving
 
 COUNTER = re.compile(r"^(huaweicloud_job_exporter_\w+_total(?:{.*})?) (\S+)$", re.MULTILINE)

@@ -2,8 +2,9 @@
 
 A secret manager replaces its files at any moment. They are looked at with ``stat`` at most once a second, and read
 together, so that a key and its secret come from the same rotation. What was read last stays in use while a file is
-missing, empty or not text: it is in the middle of being replaced. A thread does both, because a disk may hang; a call
-waits for it a second at most, and then uses what was read last.
+missing, empty or not text: it is in the middle of being replaced. A refused call needs the new key at once, so a look
+waits for no second one (:class:`exporter.local_files.Watched`): it reads between two equal stamps. A thread does so,
+because a disk may hang; a call waits for it a second at most, and then uses what was read last.
 """
 
 import asyncio
@@ -12,24 +13,20 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from exporter.config.files import SECRET_LIMIT, secret_text
-from exporter.local_files import read_regular
+from exporter.local_files import LOOK, Stamp, read_regular, stamp
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
 
-LOOK_EVERY: Final = 1.0
-"""Seconds between two checks of the files."""
 _PATIENCE: Final = 1.0
 """Seconds that a call waits for a look, from its beginning."""
-
-_Stamp = tuple[tuple[int, ...], ...]
 
 
 class _Look(NamedTuple):
     """What a check of the files found."""
 
-    stamp: _Stamp
-    contents: tuple[str, ...] | None
+    contents: tuple[str, ...] | None = None
     """``None`` if they are as they were, or cannot be read."""
+    stamps: Sequence[Stamp] = ()
     fault: str = ""
 
 
@@ -41,7 +38,7 @@ class SecretFiles:
         self._monotonic = monotonic
         self._contents: tuple[str, ...] | None = None if paths else ()
         self._generation = 0
-        self._stamp: _Stamp = ()
+        self._stamps: Sequence[Stamp] = ()
         self._due_at = float("-inf")  # when the next look may begin
         self._looking: asyncio.Future[_Look] | None = None
         self._fault = f"the secret files are not read yet: {self._named}"
@@ -81,7 +78,7 @@ class SecretFiles:
     async def _looked(self) -> None:
         """Return when the look that is under way is over, or has taken too long to be waited for."""
         if self._looking is not None:
-            left = self._due_at - LOOK_EVERY + _PATIENCE - self._monotonic()
+            left = self._due_at - LOOK + _PATIENCE - self._monotonic()
             await asyncio.wait({self._looking}, timeout=max(left, 0.0))
 
     def _look_if_due(self) -> None:
@@ -89,8 +86,8 @@ class SecretFiles:
         if not self._paths or self._looking is not None:
             return
         if now >= self._due_at:
-            self._due_at = now + LOOK_EVERY
-            before = self._stamp if self._contents is not None else None
+            self._due_at = now + LOOK
+            before = self._stamps if self._contents is not None else None
             self._looking = asyncio.get_running_loop().run_in_executor(None, self._look, before)
             self._looking.add_done_callback(self._take)
 
@@ -103,36 +100,34 @@ class SecretFiles:
         if found.fault:
             self._fault = found.fault
         elif found.contents is not None:
-            self._stamp = found.stamp
+            self._stamps = found.stamps
             if found.contents != self._contents:
                 self._generation += self._contents is not None
                 self._contents = found.contents
 
-    def _look(self, before: _Stamp | None) -> _Look:
+    def _look(self, before: Sequence[Stamp] | None) -> _Look:
         """Read the files unless they are as they were *before*; runs in a thread."""
-        stamp: _Stamp = ()
         try:
-            stamp = self._stamps()
-            if stamp == before:
-                return _Look(stamp, None)
+            stamps = self._stamped()
+            if stamps == before:
+                return _Look()
             contents = tuple(_read(path) for path in self._paths)
-            if self._stamps() != stamp:
-                # Replaced while we read, so the parts may not belong together: the next look takes them.
-                return _Look(stamp, None, f"the secret files change while they are read: {self._named}")
+            if self._stamped() == stamps:
+                return _Look(contents, stamps)
+            # Replaced while we read, so the parts may not belong together: the next look takes them.
+            fault = f"the secret files change while they are read: {self._named}"
         except OSError as error:
             fault = f"cannot read the secret file {error.filename}: {error.strerror}; check path and rights"
-            return _Look(stamp, None, fault)
         except ValueError as error:
-            return _Look(stamp, None, f"a secret file cannot be used: {self._named}: {error}")
-        return _Look(stamp, contents)
+            fault = f"a secret file cannot be used: {self._named}: {error}"
+        return _Look(fault=fault)
 
     @property
     def _named(self) -> str:
         return ", ".join(str(path) for path in self._paths)
 
-    def _stamps(self) -> _Stamp:
-        stats = [path.stat() for path in self._paths]
-        return tuple((stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino, stat.st_dev) for stat in stats)
+    def _stamped(self) -> list[Stamp]:
+        return [stamp(path.stat()) for path in self._paths]
 
 
 def _read(path: Path) -> str:
