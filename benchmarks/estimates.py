@@ -15,7 +15,8 @@ from typing import Final
 
 from benchmarks.table import Row
 from exporter.model.job import Job, JobKey
-from exporter.model.record import Record, RunId
+from exporter.model.record import Record
+from exporter.model.run import RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.runs import transitions
 from exporter.services.registry import load_services

@@ -9,7 +9,7 @@ import os
 import sys
 from types import FrameType
 
-DAEMONS = ("run", "demo")
+_DAEMONS = ("run", "demo")
 
 
 def main() -> int:
@@ -28,7 +28,7 @@ def main() -> int:
 
 
 def _is_daemon() -> bool:
-    return bool(sys.argv[1:2]) and sys.argv[1] in DAEMONS
+    return bool(sys.argv[1:2]) and sys.argv[1] in _DAEMONS
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

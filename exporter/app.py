@@ -40,11 +40,11 @@ from exporter.web.listener import served
 from exporter.web.security import Security
 from exporter.web.server import SCRAPES, make_app
 
-STOP_WITHIN = 4.0
+_STOP_WITHIN = 4.0
 """Seconds after a signal to stop, and after ``web.linger``, until what is not over is abandoned."""
-ABANDONED_WITHIN = 0.5
+_ABANDONED_WITHIN = 0.5
 """Seconds more for what is abandoned to close what it can."""
-SCRAPES_WITHIN = 2.5
+_SCRAPES_WITHIN = 2.5
 """Seconds of the former that open scrapes get to finish; the rest is for the last write of the journal."""
 
 
@@ -103,7 +103,7 @@ class App:
     async def run(self, started: Callable[[str], None] = lambda address: None) -> None:
         """Serve and poll until SIGTERM or SIGINT; *started* is called with the address once it answers.
 
-        What is not over ``STOP_WITHIN`` after the signal, and after ``web.linger``, is abandoned: a disk may hang.
+        What is not over ``_STOP_WITHIN`` after the signal, and after ``web.linger``, is abandoned: a disk may hang.
         """
         spare_the_collector()
         with signalled(signal.SIGTERM, signal.SIGINT) as stop, signalled(signal.SIGHUP) as hang_up:
@@ -111,11 +111,11 @@ class App:
             asked = asyncio.create_task(stop.wait(), name="stop")
             try:
                 await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
-                await asyncio.wait({work}, timeout=self.settings.web.linger + STOP_WITHIN)
+                await asyncio.wait({work}, timeout=self.settings.web.linger + _STOP_WITHIN)
             finally:
                 asked.cancel()
                 abandoned = work.cancel()
-                await asyncio.wait({work}, timeout=ABANDONED_WITHIN)
+                await asyncio.wait({work}, timeout=_ABANDONED_WITHIN)
             if abandoned:
                 self._log.error("stopped before all was done", problem="a disk or a client did not answer in time")
             else:
@@ -144,7 +144,7 @@ class App:
                 loops["journal"] = self._journal.run
             if self._history_file is not None:
                 loops["history_file"] = self._history_file.run
-            door = served(application, self.settings.web, SCRAPES_WITHIN, self._security)
+            door = served(application, self.settings.web, _SCRAPES_WITHIN, self._security)
             async with door as (address, *others), asyncio.TaskGroup() as group:
                 jobs = len(self.store.records())
                 self._log.info("started", version=__version__, address=address, more_addresses=others, jobs=jobs)

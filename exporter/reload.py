@@ -16,7 +16,7 @@ from exporter.model.changes import Changes
 from exporter.model.errors import SettingsError
 from exporter.model.masking import VendorText
 
-FIXED: Final[dict[str, Callable[[Settings], object]]] = {
+_FIXED: Final[dict[str, Callable[[Settings], object]]] = {
     "web.listen_address": lambda settings: settings.web.listen_address,
     "web.systemd_socket": lambda settings: settings.web.systemd_socket,
     "journal": lambda settings: settings.journal,
@@ -74,7 +74,7 @@ class Reloader:
             try:
                 self._files = {file: Watched(found) for file, found in (await self._digests()).items()}
                 settings = await asyncio.to_thread(self._read)
-                fixed = [name for name, value in FIXED.items() if value(settings) != value(self._settings)]
+                fixed = [name for name, value in _FIXED.items() if value(settings) != value(self._settings)]
                 if fixed:
                     raise SettingsError([f"{name}: another value needs a restart" for name in fixed])  # noqa: TRY301
                 changes = await self._take(settings)

@@ -22,7 +22,7 @@ from exporter.services import registry
 
 
 class WebView:
-    """One face of all parts; *unread* returns the rules that did not read their lists yet."""
+    """One face of all parts; *unstarted_rules* returns the rules that did not read their lists yet."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class WebView:
         poller: Poller,
         clock: Clock,
         timelines: Timelines,
-        unread: Callable[[], Collection[str]] = tuple,
+        unstarted_rules: Callable[[], Collection[str]] = tuple,
         reloader: Reloader | None = None,
     ) -> None:
         self._store = store
@@ -39,7 +39,7 @@ class WebView:
         self._poller = poller
         self._clock = clock
         self._timelines = timelines
-        self._unread = unread
+        self._unstarted_rules = unstarted_rules
         self._reloader = reloader
 
     def sections(self, openmetrics: bool, names: frozenset[str]) -> list[list[bytes]]:
@@ -67,7 +67,7 @@ class WebView:
     def waiting(self) -> Collection[str]:
         """Return the jobs that were neither polled nor failed yet, and the rules that did not read their lists."""
         jobs = (record.job.key for record in self._store.records() if record.polled_at is None and record.fault is None)
-        return [*self._unread(), *(f"{service}/{name}" for service, name in jobs)]
+        return [*self._unstarted_rules(), *(f"{service}/{name}" for service, name in jobs)]
 
     def past(self, key: JobKey) -> JobPast | None:
         """Return what is kept of a job's past."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import exporter
 from exporter.metrics.store import JobStore
-from exporter.polling.schedule import effective_interval
+from exporter.polling.schedule import interval_for_state
 from exporter.runs.timelines import Timelines
 from exporter.simulator import Cloud, DliJob, Step, SubJob
 from exporter.views import WebView
@@ -136,7 +136,7 @@ def test_a_poll_looks_its_record_up_once_and_works_its_interval_out_once() -> No
 
     assert trace.number(JobStore.get) == 1
     assert trace.number(JobStore.update) == 1
-    assert trace.number(effective_interval) == 1
+    assert trace.number(interval_for_state) == 1
 
 
 def test_a_scrape_returns_to_two_modules_at_most() -> None:

@@ -18,8 +18,8 @@ from exporter.model.snapshot import Measure
 from exporter.services import error_classes
 from exporter.services.cdm.lists import COUNTS
 from exporter.services.dli.words import STATES
+from exporter.services.list_reading import Found, Named, read_rule
 from exporter.services.listing import Lister
-from exporter.services.paging import Found, Named, walk
 from exporter.services.registry import load_services
 from exporter.services.request import Request
 from exporter.simulator import CdmJob, CdmRun, Cloud, DliJob, Oddity, Step, SubJob, Volume, make_app, populate
@@ -101,7 +101,7 @@ async def searched(cloud: Cloud, url: str, service: str, rule: Any, now: float, 
             request = replace(request, path=request.path.replace("/c-1/", f"/{place}/"))
         return read(await get(cloud, url, service, request)), 0.0
 
-    return await walk(lister(service), rule, cloud.project_id, now, ask)
+    return await read_rule(lister(service), rule, cloud.project_id, now, ask)
 
 
 def seconds(milliseconds: int | None) -> float | None:
@@ -118,7 +118,7 @@ async def test_the_list_of_dli_is_read_as_the_vendors_client_reads_it(
     found = await discover(cloud, url, "dli", window="3650d")
     theirs = await asyncio.to_thread(vendor(DliClient, url).list_sql_jobs, ListSqlJobsRequest(page_size=100))
 
-    assert (found.cut, found.unread, found.failures, found.unknown) == (0, 0, (), ())
+    assert (found.cut, found.missing_rows, found.failures, found.unknown) == (0, 0, (), ())
     assert len(found.jobs) == theirs.job_count == len(theirs.jobs)
     mine = {each.name: each.listed for each in found.jobs}
     for row in theirs.jobs:
@@ -160,7 +160,7 @@ async def test_the_list_of_cdm_is_read_as_the_vendors_client_reads_it(
     off = [each for each in clusters if each is not works]
     assert {each.status for each in off} == {"900"}
     assert [(each.name, each.word) for each in found.skipped] == [(each.name, "off") for each in off]
-    assert (found.cut, found.unread, found.failures, found.unknown) == (0, 0, (), ())
+    assert (found.cut, found.missing_rows, found.failures, found.unknown) == (0, 0, (), ())
     assert len(found.jobs) == theirs.total == len(theirs.jobs)
     mine = {each.name: each for each in found.jobs}
     for row in theirs.jobs:

@@ -37,7 +37,7 @@ class CommandCalls:
             said = f"the cloud refused calls of {self._projects.in_use(bucket)} as too many"
             print(f"project {project.name}: {said}; the limit {limit} pauses for {pause:.0f} s", file=sys.stderr)
         self._limiter.wait_for(bucket, rate, limit, now, now, self._breaker)
-        while (permit := next(self._limiter.start(self._clock.monotonic()), None)) is None:  # noqa: ASYNC110 - time alone
+        while (grant := next(self._limiter.grants(self._clock.monotonic()), None)) is None:  # noqa: ASYNC110 - time alone
             await asyncio.sleep(self._limiter.ready_in(self._clock.monotonic()) or 0.0)
         try:
             return await work()
@@ -46,7 +46,7 @@ class CommandCalls:
                 self._limiter.throttled(bucket, self._clock.monotonic(), error.retry_after)
             raise
         finally:
-            self._limiter.leave(permit, self._clock.monotonic())
+            self._limiter.release(grant, self._clock.monotonic())
 
     async def project_id(self, project: Project, limit: str) -> str:
         """Return a project's id; looking it up is a call like any other."""

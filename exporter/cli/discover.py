@@ -22,8 +22,8 @@ from exporter.model.masking import masked
 from exporter.model.messages import printable
 from exporter.services.adapter import Adapter
 from exporter.services.discovery_rule import Rule
+from exporter.services.list_reading import Found, Named, read_rule
 from exporter.services.listing import Lister
-from exporter.services.paging import Found, Named, walk
 from exporter.services.request import Request
 
 
@@ -88,12 +88,12 @@ async def ask_lists(calls: CommandCalls, project: Project, adapter: Adapter, lis
         return await calls.call(project, request.limit, lambda: project.ask(adapter, request))
 
     project_id = await calls.project_id(project, adapter.limit)
-    return await walk(lister, rule, project_id, project.cloud_time(), offload.asking(ask, project.clock.monotonic))
+    return await read_rule(lister, rule, project_id, project.cloud_time(), offload.asking(ask, project.clock.monotonic))
 
 
 def _lines(service: str, project: Project, adapter: Adapter, found: Found) -> Iterator[str]:
     left = f", {found.cut} more are older" if found.cut else ""
-    if found.unread or found.unread is None:
+    if found.missing_rows or found.missing_rows is None:
         left += ", and the list goes on"
     if found.broken:
         left += f", and {found.broken} rows cannot be read"

@@ -19,9 +19,9 @@ from exporter.services.json_fields import HEXADECIMAL
 
 _FEW: Final = 5
 """Regions that are named."""
-MOST: Final = 10
+_MOST: Final = 10
 """Jobs that are named for one slip."""
-QUOTES: Final = ("'", '"')
+_QUOTES: Final = ("'", '"')
 
 
 def notes(settings: Settings) -> Iterator[str]:
@@ -103,7 +103,7 @@ def _secrets(settings: Settings) -> Iterator[str]:
             yield f"{where} project_id is not {shapes.PLAIN.words} in small letters, as those here are; {remedy}"
         for kind, key, value in _credentials(project.credentials):
             text = value.get_secret_value() if isinstance(value, SecretStr) else value
-            if isinstance(text, str) and text[:1] in QUOTES:
+            if isinstance(text, str) and text[:1] in _QUOTES:
                 yield f"{where} {kind}{key} begins with a quote, which an env file keeps; write it without"
             elif isinstance(text, str) and text != text.strip():
                 yield f"{where} {kind}{key} has a space before or after it; write it without"
@@ -145,11 +145,11 @@ def _ids(settings: Settings) -> Iterator[str]:
             for part, shape in adapter.shapes.items()
             if job.key.service == service and not shape.fits(job.target[part])
         ]
-        for job, part, shape in odd[:MOST]:
+        for job, part, shape in odd[:_MOST]:
             said = f"jobs: warning: {service} job {quoted(job.key.job)}: {part} {quoted(job.target[part])}"
             yield f"{said} is not {shape.words}, as those of this service are; {_remedy(shape, job.target[part])}"
-        if len(odd) > MOST:
-            yield f"jobs: warning: the ids of {len(odd) - MOST} more {service} jobs look like none either; check them"
+        if len(odd) > _MOST:
+            yield f"jobs: warning: the ids of {len(odd) - _MOST} more {service} jobs look like none either; check them"
 
 
 def _remedy(shape: shapes.Shape, text: str) -> str:

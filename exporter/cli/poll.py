@@ -147,7 +147,7 @@ def _snapshot(record: Record, how: VendorText) -> str:
     if record.snapshot is None:
         return "none"
     counts = {".".join(part for part in each if part): value for each, value in record.snapshot.counts.items()}
-    detail = repeated_fields(record.snapshot.told(), how)
+    detail = repeated_fields(record.snapshot.detail_json(), how)
     told = {**asdict(record.snapshot), "counts": counts, "detail": detail}
     del told["digest"]
     return json.dumps(told, ensure_ascii=False, indent=2, default=str)

@@ -20,13 +20,13 @@ UNPACKED_IN_LOOP: Final = 16 * 1024
 _ERROR_LIMIT: Final = 64 * 1024
 """Bytes of an error's body that are read; the vendor's are a few hundred."""
 _FIRST_ERROR: Final = 400
-MEMBERS: Final = 16
+_MEMBERS: Final = 16
 """Packed parts that one body may have."""
 _WINDOWS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 
 
 async def read_body(response: aiohttp.ClientResponse, limit: int, seconds: float) -> bytes:
-    """Return the body as :func:`whole_body` does, or raise ``TimeoutError`` after *seconds*.
+    """Return the body as :func:`_whole_body` does, or raise ``TimeoutError`` after *seconds*.
 
     Of an error that is too long, or cannot be unpacked, the status alone counts.
     """
@@ -34,9 +34,9 @@ async def read_body(response: aiohttp.ClientResponse, limit: int, seconds: float
         return whole
     async with asyncio.timeout(seconds):  # the library's own deadline does not see the wait for a place
         if response.status < _FIRST_ERROR:
-            return await whole_body(response, limit)
+            return await _whole_body(response, limit)
         try:
-            return await whole_body(response, _ERROR_LIMIT)
+            return await _whole_body(response, _ERROR_LIMIT)
         except (TooLongError, PackedError):
             return b""
 
@@ -51,7 +51,7 @@ def _came_whole(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
     return content.read_nowait(-1)
 
 
-async def whole_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
+async def _whole_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
     """Return the body, unpacked, of *limit* bytes at most.
 
     A long one waits for its place among the long answers, and keeps it for who parses it. Raises what the library
@@ -119,7 +119,7 @@ def unpacked(packed: bytes, encoding: str, limit: int = SIZE_LIMIT) -> bytes:
         window = -15  # without the header, as some servers send it
     parts: list[bytes] = []
     left = limit + 1
-    while packed and len(parts) < MEMBERS:
+    while packed and len(parts) < _MEMBERS:
         unpacker = zlib.decompressobj(window)
         try:
             part = unpacker.decompress(packed, left)

@@ -48,7 +48,7 @@ _HEADERS: Final = {
 }
 """Sent with every call and never signed: a proxy may rewrite them, and the vendor accepts unsigned headers."""
 
-REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 """The statuses that name another place."""
 
 _PATH = re.compile(r"/[!-~]*")
@@ -258,7 +258,7 @@ def _check(headers: Mapping[str, str], base: Base) -> None:
 
 def _refuse(response: aiohttp.ClientResponse, base: Base, way: Way) -> None:
     """Raise for an answer that another than the vendor gave, or that names another place."""
-    if response.status in REDIRECTS:
+    if response.status in _REDIRECTS:
         target = redirect_target(response.headers.get("location", ""), base)
         raise PollError(
             Reason.CONFIG,

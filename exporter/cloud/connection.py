@@ -26,22 +26,22 @@ SIZE_LIMIT: Final = 8 * 1024 * 1024
 """Bytes of one answer's body, packed and unpacked; the vendor's greatest page is far below."""
 BUFFER: Final = 64 * 1024
 """Bytes that are read of any answer at once; of longer ones only a few are read at a time."""
-HEADER_LIMIT: Final = 64 * 1024
+_HEADER_LIMIT: Final = 64 * 1024
 """Bytes of one header; the vendor's tokens are several thousand long."""
-KEEP_ALIVE: Final = 60.0
+_KEEP_ALIVE: Final = 60.0
 """Seconds that an idle connection is kept: longer than the usual interval, so that polls share connections."""
-HEAD_LIMIT: Final = 256 * 1024
+_HEAD_LIMIT: Final = 256 * 1024
 """Bytes before the body, all headers and interim answers together."""
 INTERIM_LIMIT: Final = 16
 """Interim answers (1xx) to one call."""
-FRAMING_LIMIT: Final = 64 * 1024
+_FRAMING_LIMIT: Final = 64 * 1024
 """Bytes that the framing of a body may take besides an eighth of it: chunks of a long one have 48 bytes or more."""
 _SLICE: Final = 32 * 1024
 """Bytes that are parsed before the limits are looked at again."""
 LIFETIME: Final = 300.0
 """Seconds after which a connection gets no further call: the address behind a name may be another one by then."""
 _FIRST_ERROR: Final = 500
-MISDIRECTED: Final = 421
+_MISDIRECTED: Final = 421
 
 
 class ExcessError(aiohttp.ClientError):
@@ -87,7 +87,7 @@ FLIGHT: Final[ContextVar[Flight | None]] = ContextVar("flight", default=None)
 
 def open_session(timeout: float, trust: ssl.SSLContext | bool, headers: Mapping[str, str]) -> aiohttp.ClientSession:
     """Return a pool of such connections; *timeout* is seconds for a call, *headers* go with each."""
-    connector = aiohttp.TCPConnector(limit=0, ssl=trust, keepalive_timeout=KEEP_ALIVE)
+    connector = aiohttp.TCPConnector(limit=0, ssl=trust, keepalive_timeout=_KEEP_ALIVE)
     protocol = partial(Connection, asyncio.get_running_loop())
     connector._factory = protocol  # type: ignore[assignment]  # noqa: SLF001 - there is no public way
     session = aiohttp.ClientSession(
@@ -99,7 +99,7 @@ def open_session(timeout: float, trust: ssl.SSLContext | bool, headers: Mapping[
         trust_env=False,
         headers=headers,
         skip_auto_headers=("Content-Type",),  # the library would name one where there is no body
-        max_field_size=HEADER_LIMIT,
+        max_field_size=_HEADER_LIMIT,
         auto_decompress=False,
         read_bufsize=BUFFER,
     )
@@ -174,18 +174,18 @@ class Connection(ResponseHandler):
             return  # whatever follows them
         if not interim:
             self._answer, self._head = body, self.received
-            if message.code >= _FIRST_ERROR or message.code == MISDIRECTED or time.monotonic() > self._expires:
+            if message.code >= _FIRST_ERROR or message.code == _MISDIRECTED or time.monotonic() > self._expires:
                 self.force_close()  # another connection may lead to a server that works
         super().feed_data(data, size)
 
     def _check(self) -> None:
         body = self._answer
         if body is None:
-            if self.received > HEAD_LIMIT or self._interim > INTERIM_LIMIT:
+            if self.received > _HEAD_LIMIT or self._interim > INTERIM_LIMIT:
                 self._give_up(ExcessError())
         elif body.is_eof():
             self._end()
-        elif not self._held and self._framing(body) > FRAMING_LIMIT + body.total_bytes // 8:
+        elif not self._held and self._framing(body) > _FRAMING_LIMIT + body.total_bytes // 8:
             self._give_up(ExcessError())
 
     def _framing(self, body: StreamReader) -> int:

@@ -16,13 +16,13 @@ from exporter.services import error_classes
 from exporter.services.adapter import Adapter
 from exporter.services.request import Request
 
-KNOWN: Final = frozenset({Reason.NOT_FOUND, Reason.PERMISSION, Reason.API, Reason.THROTTLED})
+_KNOWN: Final = frozenset({Reason.NOT_FOUND, Reason.PERMISSION, Reason.API, Reason.THROTTLED})
 """Failures of a service's call that the vendor sends only after it accepted the credentials."""
-SKEW_CHECK: Final = 60.0
+_SKEW_CHECK: Final = 60.0
 """Seconds between two checks of the server's clock."""
-SKEW_MOST: Final = 86_400.0
+_SKEW_MOST: Final = 86_400.0
 """Seconds by which the clocks may differ for the server's to be believed; the date may be that of a proxy."""
-SKEW_TOLD: Final = 60.0
+_SKEW_TOLD: Final = 60.0
 """Seconds by which the clocks differ at least for it to be told with a refusal; signatures are good for 900."""
 
 
@@ -108,7 +108,7 @@ class Project:
         )
         if error.reason is Reason.THROTTLED:
             self.telemetry.api_throttled.labels(adapter.service).inc()
-        error.known = error.known and error.reason in KNOWN  # a proxy knows nobody
+        error.known = error.known and error.reason in _KNOWN  # a proxy knows nobody
         if error.reason is Reason.AUTH:
             # A service that finds the user wanting behind the gateway had the signature accepted.
             error.refused = answer.status == 401 or error.code.startswith("APIG")
@@ -118,19 +118,19 @@ class Project:
 
     def _check_clock(self, answer: Response) -> None:
         now = self.clock.monotonic()
-        if now - self._skew_checked < SKEW_CHECK:
+        if now - self._skew_checked < _SKEW_CHECK:
             return
         skew = server_skew(answer.headers.get("date"), self.clock.now())
         if skew is not None:
             self._skew_checked = now
             self.skew = skew
-            if abs(skew) <= SKEW_MOST:
+            if abs(skew) <= _SKEW_MOST:
                 self._offset = self.clock.now() + skew - now
 
 
 def _clocks(skew: float | None) -> str:
     """Say how far the clocks are apart, if they are: it is the one cause of a refusal that can be seen from here."""
-    if skew is None or abs(skew) < SKEW_TOLD:
+    if skew is None or abs(skew) < _SKEW_TOLD:
         return ""
     side = "behind" if skew > 0 else "ahead of"
     return f"; this machine's clock is {abs(skew):.0f} s {side} the cloud's, and a signature is good for 900 s"

@@ -9,11 +9,11 @@ from typing import Final
 
 from exporter.model.units import LONGEST_WAIT
 
-ABSURD: Final = 3600.0
+_ABSURD: Final = 3600.0
 """Seconds; no limit of the vendor's is over a longer time, so who asks to wait for longer does not mean that."""
 _KEPT: Final = ("content-type", "retry-after", "date", "x-request-id")
 """The headers that anything reads."""
-VALUE_LIMIT: Final = 200
+_VALUE_LIMIT: Final = 200
 """Characters of a header that are kept: a request id reaches the log and the page."""
 
 _SECONDS = re.compile(r"[0-9]+(?:\.[0-9]+)?")
@@ -44,7 +44,7 @@ def kept_headers(headers: Mapping[str, str], keep: Iterable[str] = ()) -> dict[s
 
 def _printable(text: str) -> str:
     """Cut what a server sent to what a log line can hold: its first 200 characters, without control characters."""
-    text = text[:VALUE_LIMIT]
+    text = text[:_VALUE_LIMIT]
     return text if text.isprintable() else "".join(filter(str.isprintable, text))
 
 
@@ -61,7 +61,7 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     else:
         skew = server_skew(headers.get("date"), now) or 0.0
         wait = server_skew(text, now + skew)
-    return min(wait, LONGEST_WAIT) if wait is not None and 0 < wait <= ABSURD else None
+    return min(wait, LONGEST_WAIT) if wait is not None and 0 < wait <= _ABSURD else None
 
 
 def server_skew(value: str | None, now: float) -> float | None:

@@ -8,7 +8,7 @@ from exporter.clock import Clock
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
 
-REST: Final = 30.0
+_REST: Final = 30.0
 """Seconds after a failure in which nobody asks again: every job's poll would, and an account can get locked."""
 
 _T = TypeVar("_T")
@@ -17,7 +17,7 @@ _T = TypeVar("_T")
 class SingleFlight(Generic[_T]):
     """Asks by *call*, once for all who wait.
 
-    A failure is raised again without a call: for :data:`REST` seconds or as long as the server asked for; one of the
+    A failure is raised again without a call: for :data:`_REST` seconds or as long as the server asked for; one of the
     reasons *lasting* until somebody asks with ``at_once``, one of those *fleeting* only to those who wait already.
     """
 
@@ -61,7 +61,7 @@ class SingleFlight(Generic[_T]):
             self._outcome = await self._call()
             self._rests_until = float("-inf")
         except PollError as error:
-            rest = float("inf") if error.reason in self._lasting else max(REST, error.retry_after or 0)
+            rest = float("inf") if error.reason in self._lasting else max(_REST, error.retry_after or 0)
             rest = 0.0 if error.reason in self._fleeting else rest
             self._outcome, self._rests_until = error, self._clock.monotonic() + rest
         self._calls += 1

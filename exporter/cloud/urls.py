@@ -12,7 +12,7 @@ from exporter.cloud.no_proxy import is_direct
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
 
-SCHEMES: Final = ("http", "https")
+_SCHEMES: Final = ("http", "https")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def base_of(base_url: str) -> Base:
     except ValueError as error:
         # The text itself is not repeated: it may hold a password.
         raise PollError(Reason.CONFIG, f"an endpoint is not a URL; {remedy}") from error
-    if url.scheme not in SCHEMES or not url.host or not authority:
+    if url.scheme not in _SCHEMES or not url.host or not authority:
         raise PollError(Reason.CONFIG, f"an endpoint is not an http or https URL; {remedy}")
     if url.raw_user is not None or url.raw_password is not None or url.raw_query_string or url.raw_fragment:
         raise PollError(
@@ -64,7 +64,7 @@ def proxy_for(base: Base, given: str | None) -> URL | None:
         proxy = URL(text if "://" in text else f"http://{text}")
     except ValueError as error:
         raise PollError(Reason.CONFIG, f"{source} is not a URL; write it like http://proxy:3128") from error
-    if proxy.scheme not in SCHEMES or not proxy.host:
+    if proxy.scheme not in _SCHEMES or not proxy.host:
         raise PollError(Reason.CONFIG, f"{source} is not an http or https URL; write it like http://proxy:3128")
     return proxy
 

@@ -13,30 +13,30 @@ from exporter.config.tree import MappingNode, Node, Text, from_plain, merge
 from exporter.model.messages import nearest
 
 _PREFIX: Final = str(Settings.model_config["env_prefix"])
-COMMAND_LINE: Final = frozenset({"EXPORTER_CONFIG"})
+_COMMAND_LINE: Final = frozenset({"EXPORTER_CONFIG"})
 """Known, but read by the command line."""
-KUBERNETES: Final = re.compile(
+_KUBERNETES: Final = re.compile(
     r"EXPORTER([A-Z0-9_]*[A-Z0-9])?_"
     r"(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT|PORT_[0-9]+_(TCP|UDP|SCTP)(_[A-Z0-9_]+)?)"
 )
 """Set in every pod for each Service whose name starts with "exporter". A Service's name does not end in a dash, so
 ``EXPORTER_WEB__PORT`` is none of these but a mistake of the operator."""
 
-COMMAS: Final = (("job_files",), ("web", "listen_address"))
+_COMMAS: Final = (("job_files",), ("web", "listen_address"))
 """Lists that a variable may also give with commas between their items."""
 
 
 def read_environment(environ: Mapping[str, str], projects: list[str]) -> tuple[MappingNode, list[Mistake]]:
     """Return what the variables set; *projects* are the names that the file has."""
     names = sorted(
-        (name for name in environ if name.startswith(_PREFIX) and name not in COMMAND_LINE),
+        (name for name in environ if name.startswith(_PREFIX) and name not in _COMMAND_LINE),
         # EXPORTER_POLL as JSON comes before EXPORTER_POLL__INTERVAL, which is laid over it
         key=lambda name: (name.count("__"), name),
     )
     root = MappingNode(SourcePosition(ENVIRONMENT))
     mistakes: list[Mistake] = []
     for name in names:
-        if KUBERNETES.fullmatch(name):
+        if _KUBERNETES.fullmatch(name):
             continue
         path = _path(name, [*projects, *root.table("projects")])
         annotation = schema.at(path) if path else None
@@ -79,7 +79,7 @@ def _value(text: str, annotation: Any, place: SourcePosition) -> Node:
     if not many and schema.section(annotation) is None and schema.named(annotation) is None:
         return Text(text, place)
     brackets = text.strip()[:1] + text.strip()[-1:]
-    if place.path in COMMAS and brackets != "[]":  # [::]:9999 and [a-z]*.yaml begin like JSON
+    if place.path in _COMMAS and brackets != "[]":  # [::]:9999 and [a-z]*.yaml begin like JSON
         return from_plain([part.strip() for part in text.split(",") if part.strip()], place)
     return from_plain(_json(text, "[...]" if many else "{...}"), place)
 
@@ -107,7 +107,7 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _unknown(name: str, projects: list[str]) -> str:
     parts = name.upper().removeprefix(_PREFIX).split("__")
     own = [parts[1].lower()] if parts[0] == "PROJECTS" and len(parts) > 1 else []
-    known = set(COMMAND_LINE)
+    known = set(_COMMAND_LINE)
     for row in reference():
         # a whole table as JSON is seldom what a longer name was meant to be
         table = schema.section(schema.at(tuple(row.path.split(".")))) is not None

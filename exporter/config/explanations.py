@@ -12,7 +12,7 @@ from exporter.model.messages import instead
 
 _KEY: Final = "[key]"
 """Pydantic's mark for a mistake in a key instead of its value."""
-MAPPINGS: Final = frozenset({"model_type", "model_attributes_type", "dict_type", "mapping_type", "dataclass_type"})
+_MAPPINGS: Final = frozenset({"model_type", "model_attributes_type", "dict_type", "mapping_type", "dataclass_type"})
 LISTS: Final = frozenset({"list_type", "tuple_type"})
 
 
@@ -42,7 +42,7 @@ def _sentence(detail: Mapping[str, Any], location: Path, model: type[BaseModel],
             return "unknown key" + instead(str(location[-1]), [*schema.keys_at(location[:-1], model), *also])
         case "value_error":
             return str(detail["ctx"]["error"])
-        case kind_of_error if kind_of_error in MAPPINGS:
+        case kind_of_error if kind_of_error in _MAPPINGS:
             return f"expected a mapping of settings, not {kind(detail['input'])}"
         case kind_of_error if kind_of_error in LISTS:
             return f"expected a list, not {kind(detail['input'])}"

@@ -23,7 +23,7 @@ from exporter.model.job import Job
 from exporter.model.messages import instead
 from exporter.services import registry
 
-EXPECTED: Final = 'expected one JSON object a line such as {"service": "dli", "job_id": "..."}'
+_EXPECTED: Final = 'expected one JSON object a line such as {"service": "dli", "job_id": "..."}'
 
 
 def known_projects(settings: Settings) -> MappingNode:
@@ -131,11 +131,11 @@ def _object(row: str) -> Any:
         if bare is not None:
             return bare
         what = f"{error.msg} at character {error.pos + 1}"
-        raise ValueError(f"{EXPECTED}; {what}") from None
+        raise ValueError(f"{_EXPECTED}; {what}") from None
     except RecursionError:
         raise ValueError("expected JSON; this is nested too deeply") from None
     if not isinstance(found, dict):
-        raise ValueError(EXPECTED)  # noqa: TRY004 - the operator's mistake
+        raise ValueError(_EXPECTED)  # noqa: TRY004 - the operator's mistake
     return found
 
 

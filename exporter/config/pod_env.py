@@ -18,8 +18,8 @@ def pod_identity(environ: Mapping[str, str]) -> tuple[str, Path]:
 
     Raises :class:`~exporter.model.errors.SettingsError` if they are missing or of no use.
     """
-    if told := _told(environ, "credentials.pod_identity"):
-        raise SettingsError([str(mistake) for mistake in told])
+    if mistakes := _pod_mistakes(environ, "credentials.pod_identity"):
+        raise SettingsError([str(mistake) for mistake in mistakes])
     return environ[URI], Path(environ[TOKEN_FILE])
 
 
@@ -28,11 +28,11 @@ def pod_mistakes(root: MappingNode, environ: Mapping[str, str]) -> list[Mistake]
     projects = root.table("projects")
     for name in projects:
         if isinstance(projects.table(name).table("credentials").get("pod_identity"), MappingNode):
-            return _told(environ, path_text(("projects", name, "credentials", "pod_identity")))
+            return _pod_mistakes(environ, path_text(("projects", name, "credentials", "pod_identity")))
     return []
 
 
-def _told(environ: Mapping[str, str], needed_by: str) -> list[Mistake]:
+def _pod_mistakes(environ: Mapping[str, str], needed_by: str) -> list[Mistake]:
     found = []
     for variable, check in ((URI, urls.agent), (TOKEN_FILE, _token_file)):
         try:

@@ -10,7 +10,7 @@ from exporter.config.errors import Mistake, Path, SourcePosition
 
 DEEPEST: Final = 32
 """Levels of nesting; the settings themselves have six."""
-STAND_IN: Final = "unreadable-{}"
+_STAND_IN: Final = "unreadable-{}"
 """What is checked in place of text that is no text; each a different one, so that no two seem to be the same."""
 
 
@@ -128,17 +128,17 @@ def without_halves(root: Items | MappingNode) -> list[Mistake]:
         for key, node in inner:
             if isinstance(node, Items | MappingNode):
                 todo.append(((*path, key), node))
-            if is_text(str(key)) and (not isinstance(node, Text) or is_text(node)):
+            if _is_text(str(key)) and (not isinstance(node, Text) or _is_text(node)):
                 continue
             place = place_of(root, (*path, key))
             mistakes.append(Mistake(place, (*path, key), "expected text; this holds bytes that are not UTF-8"))
-            if is_text(str(key)):
-                holder[key] = Text(STAND_IN.format(len(mistakes)), place)
+            if _is_text(str(key)):
+                holder[key] = Text(_STAND_IN.format(len(mistakes)), place)
             else:
                 del holder[key]
     return mistakes
 
 
-def is_text(value: str) -> bool:
+def _is_text(value: str) -> bool:
     """Whether *value* can be written as UTF-8."""
     return value.isascii() or not any("\ud800" <= char <= "\udfff" for char in value)

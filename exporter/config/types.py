@@ -16,7 +16,7 @@ from exporter.model.messages import Expected, nearest, quoted
 from exporter.services.clouds import REGION
 from exporter.services.request import FOLDERS
 
-VARIABLE: Final = re.compile(r"\$\{\w+\}|\$[A-Z_][A-Z0-9_]*|\$\(\w+\)|\{\{.*\}\}")
+_VARIABLE: Final = re.compile(r"\$\{\w+\}|\$[A-Z_][A-Z0-9_]*|\$\(\w+\)|\{\{.*\}\}")
 """Text that other programs put something in place of, as an operator may expect of us."""
 
 
@@ -49,7 +49,7 @@ def at_least(least: float, write: Callable[[Any], str] = str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def at_most(most: int) -> AfterValidator:
+def _at_most(most: int) -> AfterValidator:
     """Refuse a number above *most*."""
 
     def check(value: int) -> int:
@@ -73,9 +73,9 @@ def choice(words: type[StrEnum]) -> BeforeValidator:
 
 
 def _switch(text: str) -> bool:
-    if text.lower() not in SWITCH:
+    if text.lower() not in _SWITCH:
         raise Expected("true or false", text)
-    return SWITCH[text.lower()]
+    return _SWITCH[text.lower()]
 
 
 def _addresses(value: Any) -> Any:
@@ -143,12 +143,12 @@ def _zone(text: str) -> ZoneInfo:
 
 def _secret(text: str) -> SecretStr:
     files.one_line(opaque(text), "expected")
-    if VARIABLE.fullmatch(text):
+    if _VARIABLE.fullmatch(text):
         raise ValueError("this looks like a variable, and none are put in; name a file, or set the key's own variable")
     return SecretStr(str(text))
 
 
-SWITCH: Final = {"true": True, "false": False, "yes": True, "no": False, "on": True, "off": False}
+_SWITCH: Final = {"true": True, "false": False, "yes": True, "no": False, "on": True, "off": False}
 
 _as_duration: Final = Written(units.duration_text)
 _reads_duration: Final = reading("a duration such as 30s or 5m", units.seconds)
@@ -160,7 +160,7 @@ Rate = Annotated[float, reading("a rate such as 5/s or 120/m", units.rate), Writ
 Bytes = Annotated[int, reading("a size such as 32MiB", units.size), Written(units.size_text)]
 Switch = Annotated[bool, reading("true or false", _switch), Written(lambda value: str(value).lower())]
 Count = Annotated[int, at_least(1), reading("a whole number", whole)]
-Few = Annotated[int, at_most(1000), at_least(1), reading("a whole number", whole)]
+Few = Annotated[int, _at_most(1000), at_least(1), reading("a whole number", whole)]
 Label = Annotated[str, reading("a label name", _label)]
 ProjectName = Annotated[str, reading("a project name", _project_name)]
 Region = Annotated[str, reading("a region such as cn-north-4", _region)]

@@ -34,7 +34,7 @@ def listen(text: str) -> str:
 def endpoint_url(text: str) -> str:
     """Return the URL of a service without a slash at its end. Raises ``ValueError``."""
     url = _url(text, ("https", "http"), "a URL such as https://dli.example.com")
-    if url.scheme == "http" and not is_loopback(url.hostname or ""):
+    if url.scheme == "http" and not _is_loopback(url.hostname or ""):
         raise ValueError("expected https; http is for loopback addresses only")
     if url.path.strip("/") or url.query or url.fragment or "?" in text or "#" in text:
         raise ValueError("expected only scheme, host and port; no path and no query")
@@ -44,7 +44,7 @@ def endpoint_url(text: str) -> str:
 def agent(text: str) -> str:
     """Return the URL of what hands out keys to a pod, which may be on a link-local address. Raises ``ValueError``."""
     url = _url(text, ("https", "http"), "a URL such as http://169.254.1.1/v1/credentials")
-    if url.scheme == "http" and not is_loopback(url.hostname or "") and not _is_link_local(url.hostname or ""):
+    if url.scheme == "http" and not _is_loopback(url.hostname or "") and not _is_link_local(url.hostname or ""):
         raise ValueError("expected https; http is for loopback and link-local addresses only")
     return str(text)
 
@@ -55,7 +55,7 @@ def proxy(text: str) -> str:
     return str(text)
 
 
-def is_loopback(host: str) -> bool:
+def _is_loopback(host: str) -> bool:
     """Whether *host* is this machine: 127.0.0.0/8, ::1 or localhost."""
     if host.lower() == "localhost":
         return True

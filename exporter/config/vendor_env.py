@@ -79,7 +79,7 @@ PROJECTS: Final = (
 )
 CLOUD: Final = "HW_CLOUD"
 _IAM: Final = ("HUAWEICLOUD_SDK_IAM_ENDPOINT", "HW_AUTH_URL", "OS_AUTH_URL")
-CLOUDS: Final = {
+_CLOUDS: Final = {
     "myhuaweicloud.com": Cloud.HUAWEICLOUD.value,
     "myhuaweicloud.eu": Cloud.HUAWEICLOUD.value,
     "otc.t-systems.com": Cloud.OTC.value,
@@ -135,7 +135,7 @@ def _locate(project: MappingNode, environ: Mapping[str, str]) -> None:
     if project.get("cloud") is None and environ.get(CLOUD):
         named = _domain(environ)
         own = Cloud.CUSTOM.value if DOMAIN.fullmatch(named) else named
-        _put(project, "cloud", CLOUD, CLOUDS.get(named, own))
+        _put(project, "cloud", CLOUD, _CLOUDS.get(named, own))
     if project.get("cloud") is None and _is_otc(environ.get("OS_AUTH_URL", "")):
         _put(project, "cloud", "OS_AUTH_URL", Cloud.OTC.value)
 
@@ -197,7 +197,7 @@ def _no_cloud(project: MappingNode) -> list[Mistake]:
     if not isinstance(cloud, Text) or cloud.place.variable != CLOUD or str(cloud) in set(Cloud):
         return []
     _put(project, "cloud", CLOUD, Cloud.HUAWEICLOUD.value)
-    sentence = f"expected the domain of a cloud such as {next(iter(CLOUDS))}, not {quoted(cloud)}"
+    sentence = f"expected the domain of a cloud such as {next(iter(_CLOUDS))}, not {quoted(cloud)}"
     remedy = "for any other set cloud: custom and its endpoints in the configuration"
     return [Mistake(SourcePosition(ENVIRONMENT, variable=CLOUD), (), f"{sentence}; {remedy}")]
 

@@ -7,7 +7,7 @@ from exporter.config import vendor_env
 from exporter.config.tree import Items, MappingNode, Node, Text
 
 ELSEWHERE: Final = "this exporter does not read it; put credentials under projects"
-WITHOUT_EFFECT: Final[Mapping[str, str]] = {
+_WITHOUT_EFFECT: Final[Mapping[str, str]] = {
     **dict.fromkeys(("OS_CLOUD", "OS_CLIENT_CONFIG_FILE", "OS_CLIENT_SECURE_FILE"), ELSEWHERE),
     **dict.fromkeys(
         ("HUAWEICLOUD_SDK_CREDENTIALS_FILE", "HUAWEICLOUD_SDK_IDP_ID", "HUAWEICLOUD_SDK_ID_TOKEN_FILE"), ELSEWHERE
@@ -26,7 +26,7 @@ WITHOUT_EFFECT: Final[Mapping[str, str]] = {
     "HW_MAX_RETRIES": "failed polls are repeated by rules of this exporter",
 }
 """Variables that never have one here, with what to do instead."""
-REGION_ENDPOINTS: Final = "HUAWEICLOUD_SDK_REGION_"
+_REGION_ENDPOINTS: Final = "HUAWEICLOUD_SDK_REGION_"
 """How variables begin that tell the SDK the endpoint of a service in a region."""
 
 
@@ -36,8 +36,8 @@ def without_effect(root: MappingNode, environ: Mapping[str, str]) -> tuple[str, 
     Variables that the configuration overrides are not reported.
     """
     taken, said = set(_variables(root)), _said(root)
-    found = {name: why for name, why in WITHOUT_EFFECT.items() if environ.get(name)}
-    found |= {name: "set endpoints of the project" for name in environ if name.startswith(REGION_ENDPOINTS)}
+    found = {name: why for name, why in _WITHOUT_EFFECT.items() if environ.get(name)}
+    found |= {name: "set endpoints of the project" for name in environ if name.startswith(_REGION_ENDPOINTS)}
     for key, names in _honoured():
         for name in names:
             if environ.get(name) and name not in taken and key not in said:

@@ -32,7 +32,7 @@ CIPHERS: Final = {
     "TLS_CHACHA20_POLY1305_SHA256": "",
 }
 """OpenSSL's name of each cipher suite that Go calls safe; those of TLS 1.3 are always on."""
-USUAL_CIPHERS: Final = ":".join(name for name in CIPHERS.values() if name)
+_USUAL_CIPHERS: Final = ":".join(name for name in CIPHERS.values() if name)
 CURVES: Final = {"CurveP256": "prime256v1", "CurveP384": "secp384r1", "CurveP521": "secp521r1", "X25519": "X25519"}
 VERSIONS: Final = {
     "TLS10": ssl.TLSVersion.TLSv1,
@@ -40,7 +40,7 @@ VERSIONS: Final = {
     "TLS12": ssl.TLSVersion.TLSv1_2,
     "TLS13": ssl.TLSVersion.TLSv1_3,
 }
-ENABLING: Final = ("cert", "cert_file", "key", "key_file", "client_ca", "client_ca_file", "client_auth_type")
+_ENABLING: Final = ("cert", "cert_file", "key", "key_file", "client_ca", "client_ca_file", "client_auth_type")
 """Keys of which any turns TLS on."""
 
 
@@ -54,7 +54,7 @@ class ClientAuth(StrEnum):
 
 
 VERIFIED: Final = (ClientAuth.VERIFY_IF_GIVEN, ClientAuth.REQUIRE_AND_VERIFY)
-UNVERIFIED: Final = ("RequireAnyClientCert", "RequireClientCert")
+_UNVERIFIED: Final = ("RequireAnyClientCert", "RequireClientCert")
 """Go asks for a certificate of no authority then; OpenSSL as Python has it cannot."""
 
 
@@ -97,7 +97,7 @@ def _known(word: str, what: str, known: Mapping[str, object]) -> str:
 
 
 def _client_auth(text: str) -> ClientAuth:
-    if text in UNVERIFIED:
+    if text in _UNVERIFIED:
         raise ValueError(
             f"{text} cannot be had here: Python verifies a certificate or asks for none;"
             " use RequireAndVerifyClientCert with client_ca_file"
@@ -164,7 +164,7 @@ def without_blanks(table: MappingNode) -> MappingNode:
 
 def enabled(table: MappingNode) -> bool:
     """Whether TLS is on."""
-    return any(key in table for key in ENABLING)
+    return any(key in table for key in _ENABLING)
 
 
 def combined_wrongly(table: MappingNode) -> Iterator[tuple[str, str]]:
@@ -184,7 +184,7 @@ def combined_wrongly(table: MappingNode) -> Iterator[tuple[str, str]]:
 
 
 def _first(table: MappingNode) -> str:
-    return next(key for key in ENABLING if key in table)
+    return next(key for key in _ENABLING if key in table)
 
 
 def context_of(tls: TlsServer) -> ssl.SSLContext:
@@ -211,7 +211,7 @@ def _limit(context: ssl.SSLContext, tls: TlsServer) -> None:
         least = "TLS13"  # no suite is left for the versions before
     if least < "TLS12":
         # OpenSSL counts the hash that TLS 1.0 and 1.1 sign with as unsafe
-        context.set_ciphers(":".join(names or [USUAL_CIPHERS]) + ":@SECLEVEL=0")
+        context.set_ciphers(":".join(names or [_USUAL_CIPHERS]) + ":@SECLEVEL=0")
     elif names:
         context.set_ciphers(":".join(names))
     context.minimum_version = VERSIONS[least]

@@ -18,11 +18,11 @@ from exporter.local_files import NotRegularError, read_regular
 
 _LARGEST: Final = 64 * 1024 * 1024
 """Bytes of one file."""
-REPEATED: Final = 1_000_000
+_REPEATED: Final = 1_000_000
 """Values that the aliases of one file may repeat: enough for any list of jobs, too few for a bomb."""
-NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
-TAGS: Final = frozenset({None, "!"} | {f"tag:yaml.org,2002:{name}" for name in ("str", "map", "seq")})
-PROBLEMS: Final = {
+_NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
+_TAGS: Final = frozenset({None, "!"} | {f"tag:yaml.org,2002:{name}" for name in ("str", "map", "seq")})
+_PROBLEMS: Final = {
     "unknown escape character": "a backslash that begins no escape; write it twice, or use single quotes",
     "expected escape sequence": "a backslash that begins no escape; write it twice, or use single quotes",
     "did not find expected hexdecimal": "an escape without its digits; in double quotes write a backslash twice",
@@ -44,7 +44,7 @@ PROBLEMS: Final = {
 """What libyaml says, and what that is to who wrote the file. Nothing of the text is repeated: it may be a secret."""
 _OTHERWISE: Final = "this line, or the one before it, cannot be read; check quotes, colons, brackets and indentation"
 # libyaml where the wheel brings it: a file of 100,000 jobs takes seconds instead of a minute
-LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class YamlError(ValueError):
@@ -107,7 +107,7 @@ def decoded(data: bytes) -> str:
 def parse_yaml(text: str, place: SourcePosition) -> tuple[Node, list[YamlError]]:
     """Read one YAML document: its tree, and the keys that stand twice in one mapping."""
     try:
-        loader = LOADER(text)
+        loader = _LOADER(text)
         try:
             return _Reader(loader, place).document()
         finally:
@@ -127,7 +127,7 @@ def _broken(error: yaml.YAMLError, text: str) -> YamlError:
     if mark and text[: mark.index + 1].rpartition("\n")[2].strip(" ").startswith("\t"):
         return YamlError("not valid YAML: a tab where the line begins; indent by spaces", line)
     problem = str(getattr(error, "problem", ""))
-    sentence = next((said for words, said in PROBLEMS.items() if words in problem), _OTHERWISE)
+    sentence = next((said for words, said in _PROBLEMS.items() if words in problem), _OTHERWISE)
     return YamlError(f"not valid YAML: {sentence}", line)
 
 
@@ -163,13 +163,13 @@ class _Reader:
         line = _line(event)
         if isinstance(event, yaml.AliasEvent):
             return self._alias(str(event.anchor), line)
-        if event.tag not in TAGS:
+        if event.tag not in _TAGS:
             raise YamlError('a YAML tag (a word after "!") means nothing here; put the text in quotes', line)
         if depth > DEEPEST:
             raise YamlError(f"nested more than {DEEPEST} levels deep", line)
         place = replace(self._place, line=line)
         if isinstance(event, yaml.ScalarEvent):
-            missing = not event.style and event.implicit[0] and event.value in NULLS
+            missing = not event.style and event.implicit[0] and event.value in _NULLS
             built = _Built(None if missing else Text(event.value, place), 1, line)
         elif isinstance(event, yaml.SequenceStartEvent):
             built = self._items(place, depth)
@@ -185,8 +185,8 @@ class _Reader:
         if built is None:
             raise YamlError('an alias (a word after "*") without its anchor; put text in quotes', line)
         self._repeated += built.size
-        if self._repeated > REPEATED:
-            raise YamlError(f"aliases repeat more than {REPEATED} values", line)
+        if self._repeated > _REPEATED:
+            raise YamlError(f"aliases repeat more than {_REPEATED} values", line)
         return built
 
     def _items(self, place: SourcePosition, depth: int) -> _Built:

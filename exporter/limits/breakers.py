@@ -22,7 +22,7 @@ class Breaker:
 
     circuit: CircuitBreaker = field(default_factory=CircuitBreaker)
     projects: dict[str, Credentials] = field(default_factory=dict)
-    seen: tuple[int, ...] = ()
+    known_generations: tuple[int, ...] = ()
     """The generations of the credentials that the circuit knows of."""
     key: str = ""
     """What was in use by these."""
@@ -44,9 +44,9 @@ class Breaker:
     def look(self) -> bool:
         """Take note of what is in use; return whether that is news."""
         generations = self.generations
-        if self.seen == generations:
+        if self.known_generations == generations:
             return False
-        self.seen, self.key = generations, self.in_use
+        self.known_generations, self.key = generations, self.in_use
         return True
 
 
@@ -76,7 +76,7 @@ class Breakers:
             self._by_project[name].projects[name] = who
         for breaker in before.values():
             if any(asked.get(name) is not who for name, who in breaker.projects.items()):
-                breaker.seen = ()  # its credentials changed, so it is to be tried
+                breaker.known_generations = ()  # its credentials changed, so it is to be tried
         for breaker in self._all.values():
             if not any(breaker is each for each in before.values()):
                 breaker.look()

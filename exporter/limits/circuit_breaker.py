@@ -43,7 +43,7 @@ class Permit(NamedTuple):
     epoch: int
     """Number of the circuit's phase, unique over all circuits: it changes with the state. The outcome of a call of an
     earlier phase is ignored."""
-    alone: bool
+    trial: bool
     """Whether it goes before one was accepted."""
     probe: bool = False
     """Whether it tries what was refused before."""
@@ -66,10 +66,10 @@ class CircuitBreaker:
     def __init__(self) -> None:
         self._epoch = next(_EPOCHS)
         self._closed = False
-        self._alone = 0  # calls of this epoch on their way before one was accepted
-        self._flying = 0  # such calls of all epochs
-        self._width = 1  # how many of them there may be
-        self._shut = False  # a renewal is under way
+        self._trials = 0  # calls of this epoch on their way before one was accepted
+        self._trials_under_way = 0  # such calls of all epochs
+        self._most_trials = 1  # how many of them there may be
+        self._renewing = False  # a renewal is under way
         self._again = False  # whether a refused call that is no poll may be followed by another one at once
         self._probing = False
         self._refusals = 0  # since the last call that was accepted; of a burst only the first
@@ -86,14 +86,14 @@ class CircuitBreaker:
     @property
     def free(self) -> bool:
         """Whether a call may go now."""
-        if self.paused or self._shut:
+        if self.paused or self._renewing:
             return False
-        return self._closed or (self._alone < self._width and self._harmless)
+        return self._closed or (self._trials < self._most_trials and self._harmless)
 
     @property
     def _harmless(self) -> bool:
         """Whether one more call locks nothing, even if it and all that are under way are refused."""
-        return self._flying == 0 or self._refusals + self._flying < PATIENCE
+        return self._trials_under_way == 0 or self._refusals + self._trials_under_way < PATIENCE
 
     @property
     def wait(self) -> float:
@@ -104,10 +104,10 @@ class CircuitBreaker:
 
     def enter(self) -> Permit:
         """Let one call go; it ends with :meth:`left`, after what is known of it was told."""
-        alone = not self._closed
-        self._alone += alone
-        self._flying += alone
-        return Permit(self._epoch, alone, self._probing)
+        trial = not self._closed
+        self._trials += trial
+        self._trials_under_way += trial
+        return Permit(self._epoch, trial, self._probing)
 
     def accepted(self, permit: Permit) -> bool:
         """Note that the cloud knew who asked; return whether that is news."""
@@ -121,7 +121,7 @@ class CircuitBreaker:
     def refused(self, permit: Permit, now: float) -> Decision:
         """Note that the cloud refused who asked."""
         stale = permit.epoch != self._epoch
-        if stale and not permit.alone:
+        if stale and not permit.trial:
             return Decision.STALE
         self._refusals += 1  # each of those that went alone is known to have been one of a row
         self._refused_at = now
@@ -134,7 +134,7 @@ class CircuitBreaker:
         if not first:
             self.probe_at = now + self.wait
             return Decision.PAUSE
-        self._shut = True
+        self._renewing = True
         return Decision.RENEW
 
     def renewed(self, now: float, *, other: bool, poll: bool = True, refused: bool = False) -> None:
@@ -146,26 +146,26 @@ class CircuitBreaker:
         if refused:
             self._refusals += 1
             self._refused_at = now
-        if self._shut:
+        if self._renewing:
             if other:
                 self._events = 0  # the waits begin anew with what was not refused yet
             if refused or not (other or (self._again and not poll)):
                 self.probe_at = now + self.wait
-        self._shut = False
+        self._renewing = False
         self._wait_longer(now)
 
     def left(self, permit: Permit, now: float) -> None:
         """Note that a call is over."""
-        self._flying -= permit.alone
-        if permit.epoch != self._epoch or not permit.alone or self._shut:
+        self._trials_under_way -= permit.trial
+        if permit.epoch != self._epoch or not permit.trial or self._renewing:
             return
-        self._alone = max(0, self._alone - 1)
+        self._trials = max(0, self._trials - 1)
         if self._closed:
             return
         if permit.probe:
             self._begin()
             self.probe_at = now + AGAIN
-        self._width = FEW
+        self._most_trials = FEW
 
     def probe(self) -> None:
         """Let one call try, although calls are paused; unless it is accepted they are again."""
@@ -190,6 +190,6 @@ class CircuitBreaker:
 
     def _begin(self) -> None:
         self._epoch = next(_EPOCHS)
-        self._closed = self._shut = self._probing = False
-        self._alone, self._width = 0, 1
+        self._closed = self._renewing = self._probing = False
+        self._trials, self._most_trials = 0, 1
         self.probe_at = None

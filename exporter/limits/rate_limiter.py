@@ -18,7 +18,7 @@ from exporter.model.units import LONGEST_WAIT, THROTTLE_WAIT
 
 Caller: TypeAlias = Hashable
 """What waits for a call: a job's key, or whatever else makes calls. Keys are never compared."""
-LOWERED: Final = 0.5
+_LOWERED: Final = 0.5
 """What is left of the rate after a refusal: enough for another tool that takes as much as we do."""
 LEAST: Final = 0.1
 """The share of the configured rate that is never given up: it shows when the others are done, and no job starves."""
@@ -32,7 +32,7 @@ NOISE: Final = 1e-8
 """Seconds that rounding may cost; a minute's gaps are longer by more than that."""
 
 
-class Start(NamedTuple):
+class Grant(NamedTuple):
     """A call of a poll, list or history that may leave now."""
 
     due: float
@@ -95,7 +95,7 @@ class Budget:
         return any(self._waiting.values())
 
     @property
-    def open(self) -> bool:
+    def ready(self) -> bool:
         """Whether a job waits that its circuit would let through."""
         return any(waiting and circuit.free for circuit, waiting in self._waiting.items())
 
@@ -140,7 +140,7 @@ class Budget:
         """
         share = self._share_at(now)
         if now >= max(self._paused_until, self._settled):
-            share = max(LEAST, share * LOWERED)
+            share = max(LEAST, share * _LOWERED)
             self._settled = now + SETTLE
         self._share = share
         pause = min(max(THROTTLE_WAIT, retry_after or 0.0), LONGEST_WAIT)
@@ -176,13 +176,13 @@ class Budget:
             return float("-inf")
         return self._ended[over] + MINUTE if over < len(self._ended) else float("inf")
 
-    def take(self, now: float) -> Start:
+    def take(self, now: float) -> Grant:
         """Spend a call on the job with the nearest deadline of those that their circuits let through."""
         self._last = max(now, self._free_at(now))
         self._under_way += 1
         circuit = self._first()
         _, due, _, key = heapq.heappop(self._waiting[circuit])
-        return Start(due, key, circuit.enter(), circuit, self)
+        return Grant(due, key, circuit.enter(), circuit, self)
 
     def ended(self, now: float) -> None:
         """Note that a call is over, whether it left or not: nothing here knows."""
@@ -193,15 +193,15 @@ class Budget:
 
 
 class Limiter:
-    """Decides what starts: a call needs one of *places*, and room in its bucket's budget.
+    """Decides what starts: a call needs one of *slots*, and room in its bucket's budget.
 
     *began* is when the process did, where another one may have drawn from the same buckets just before.
     """
 
-    def __init__(self, places: int, began: float = float("-inf")) -> None:
+    def __init__(self, slots: int, began: float = float("-inf")) -> None:
         self._began = began
-        self._places = places
-        self._held: dict[int, Start] = {}  # whose calls are under way
+        self._slots = slots
+        self._held: dict[int, Grant] = {}  # whose calls are under way
         self._budgets: dict[Hashable, Budget] = {}
 
     def wait_for(
@@ -229,22 +229,22 @@ class Limiter:
         budget = self._budgets.get(bucket)
         return configured if budget is None else budget.rate(now) * configured / budget.configured
 
-    def start(self, now: float) -> Iterator[Start]:
+    def grants(self, now: float) -> Iterator[Grant]:
         """Yield what may start now."""
-        while len(self._held) < self._places:
-            ready = [budget for budget in self._open() if not budget.ready_in(now)]
+        while len(self._held) < self._slots:
+            ready = [budget for budget in self._ready() if not budget.ready_in(now)]
             if not ready:
                 return
-            # over all buckets, or the first one would keep every place to itself when places are short
-            start = min(ready, key=Budget.nearest).take(now)
-            self._held[id(start)] = start
-            yield start
+            # over all buckets, or the first one would keep every place to itself when slots are short
+            grant = min(ready, key=Budget.nearest).take(now)
+            self._held[id(grant)] = grant
+            yield grant
 
     def ready_in(self, now: float) -> float | None:
         """Return the seconds until the next job may start, ``None`` if that needs more than time to pass."""
-        if len(self._held) >= self._places:
+        if len(self._held) >= self._slots:
             return None
-        left = min((budget.ready_in(now) for budget in self._open()), default=math.inf)
+        left = min((budget.ready_in(now) for budget in self._ready()), default=math.inf)
         return None if left == math.inf else left
 
     def turn_away(self, circuit: CircuitBreaker) -> Iterator[Caller]:
@@ -266,8 +266,8 @@ class Limiter:
         for budget in self._budgets.values():
             budget.forget(keys)
 
-    def _open(self) -> list[Budget]:
-        return [budget for budget in self._budgets.values() if budget.open]
+    def _ready(self) -> list[Budget]:
+        return [budget for budget in self._budgets.values() if budget.ready]
 
     @property
     def wanted(self) -> bool:
@@ -275,23 +275,23 @@ class Limiter:
         return any(budget.wanted for budget in self._budgets.values())
 
     def resize(self, more: int) -> None:
-        """Add places, or take some away once their calls are over."""
-        self._places += more
+        """Add slots, or take some away once their calls are over."""
+        self._slots += more
 
-    def leave(self, start: Start, now: float) -> bool:
+    def release(self, grant: Grant, now: float) -> bool:
         """Give the place of a call back that is over; once more is fine, and ``False``."""
-        if id(start) not in self._held:
+        if id(grant) not in self._held:
             return False
-        start.circuit.left(start.permit, now)
-        start.budget.ended(now)
-        del self._held[id(start)]
+        grant.circuit.left(grant.permit, now)
+        grant.budget.ended(now)
+        del self._held[id(grant)]
         return True
 
-    def recover(self, under_way: Iterable[Start], now: float) -> None:
-        """Take back the places of calls that are not *under_way*: a crash lost them."""
-        known = {id(start) for start in under_way}
-        for start in [start for start in self._held.values() if id(start) not in known]:
-            self.leave(start, now)
+    def recover(self, under_way: Iterable[Grant], now: float) -> None:
+        """Take back the slots of calls that are not *under_way*: a crash lost them."""
+        known = {id(grant) for grant in under_way}
+        for grant in [grant for grant in self._held.values() if id(grant) not in known]:
+            self.release(grant, now)
 
 
 def per_minute(rate: float) -> float:

@@ -21,8 +21,8 @@ from exporter.model.job import JobKey
 from exporter.model.record import Record
 from exporter.model.snapshot import Measure
 
-ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
-BLOCK: Final = 64
+_ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
+_BLOCK: Final = 64
 """Jobs in a block: many enough that few parts are joined, few enough that copying one costs little."""
 
 
@@ -37,33 +37,33 @@ class _Blocks:
 
     def empty(self, slot: int) -> bool:
         """Whether the slot holds nothing."""
-        block, at = divmod(slot, BLOCK)
+        block, at = divmod(slot, _BLOCK)
         if block >= len(self._ends) or (ends := self._ends[block]) is None:
             return True
         return ends[at] == (ends[at - 1] if at else 0)
 
     def get(self, slot: int) -> bytes:
         """Return what the slot holds."""
-        block, at = divmod(slot, BLOCK)
+        block, at = divmod(slot, _BLOCK)
         if block >= len(self._ends) or (ends := self._ends[block]) is None:
             return b""
         return self.texts[block][ends[at - 1] if at else 0 : ends[at]]
 
     def put(self, slot: int, chunk: bytes) -> None:
         """Put *chunk* in the place of what the slot holds."""
-        block, at = divmod(slot, BLOCK)
+        block, at = divmod(slot, _BLOCK)
         while len(self.texts) <= block:
             self.texts.append(b"")
             self._ends.append(None)
         text, ends = self.texts[block], self._ends[block]
         if ends is None:
-            ends = self._ends[block] = array("I", bytes(4 * BLOCK))
+            ends = self._ends[block] = array("I", bytes(4 * _BLOCK))
         start, end = ends[at - 1] if at else 0, ends[at]
         if text[start:end] == chunk:
             return
         self.texts[block] = b"".join((text[:start], chunk, text[end:]))
         if grown := len(chunk) - (end - start):
-            for later in range(at, BLOCK):
+            for later in range(at, _BLOCK):
                 ends[later] += grown
 
 
@@ -176,7 +176,7 @@ class Exposition:
         if slot is None:
             free = self._free.setdefault(key.service, [])
             if not free:
-                free.extend(range((self._blocks + 1) * BLOCK - 1, self._blocks * BLOCK - 1, -1))
+                free.extend(range((self._blocks + 1) * _BLOCK - 1, self._blocks * _BLOCK - 1, -1))
                 self._blocks += 1
             slot = self._slots[key] = free.pop()
         return slot
@@ -189,7 +189,7 @@ def _counts(record: Record) -> Mapping[Measure, float]:
 @lru_cache(maxsize=4096)
 def escaped(text: str) -> str:
     """Write a label's value; the same few words come again and again."""
-    return text.translate(ESCAPES)
+    return text.translate(_ESCAPES)
 
 
 def _number(value: float) -> str:

@@ -14,9 +14,9 @@ Samples = Iterable[tuple[tuple[str, ...], float]]
 
 PREFIX: Final = "huaweicloud_job_"
 LAST_POLL: Final = " (as of the job's last poll that worked)"
-ALWAYS_COUNTED: Final = (Reason.TIMEOUT, Reason.AUTH, Reason.THROTTLED)
+_ALWAYS_COUNTED: Final = (Reason.TIMEOUT, Reason.AUTH, Reason.THROTTLED)
 """Reasons that are there as 0 from the start, so that a rate() over them sees the first one."""
-_UNFAILED: Final = tuple(((reason.value,), 0) for reason in ALWAYS_COUNTED)
+_UNFAILED: Final = tuple(((reason.value,), 0) for reason in _ALWAYS_COUNTED)
 _STATES: Final = tuple((state, (state.value,)) for state in State)
 _RESULTS: Final = tuple((result.value,) for result in RESULTS)
 
@@ -79,7 +79,7 @@ def failures(record: Record) -> Samples:
 
     if not record.failures:
         return _UNFAILED
-    zeros = dict.fromkeys(ALWAYS_COUNTED, 0)
+    zeros = dict.fromkeys(_ALWAYS_COUNTED, 0)
     return (((reason.value,), number) for reason, number in {**zeros, **record.failures}.items())
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from exporter.model.job import JobKey
 
-SLIM: Final = 2
+_SLIM: Final = 2
 """Series that stay of a job that is left out: who it is, and whether it is up, which is counted before it is known."""
 
 
@@ -40,7 +40,7 @@ class SeriesLimit:
             self._out_sizes[key] = size
         elif self._out:
             self._leave_out(key, size, newest=True)
-            self.series += SLIM
+            self.series += _SLIM
         else:
             self._whole[key] = size
             self.series += size
@@ -52,19 +52,19 @@ class SeriesLimit:
         elif key in self._out_sizes:
             del self._out_sizes[key]
             self._out.remove(key)
-            self.series -= SLIM
+            self.series -= _SLIM
 
     def changes(self) -> Iterator[tuple[JobKey, bool]]:
         """Yield each job that has to become slim (False) or can be whole again (True)."""
         while self.series > self._max and self._whole:
             key, size = self._whole.popitem()
             self._leave_out(key, size, newest=False)
-            self.series += SLIM - size
+            self.series += _SLIM - size
             yield key, False
-        while self._out and self.series - SLIM + self._out_sizes[self._out[0]] <= self._max:
+        while self._out and self.series - _SLIM + self._out_sizes[self._out[0]] <= self._max:
             key = self._out.popleft()
             self._whole[key] = self._out_sizes.pop(key)
-            self.series += self._whole[key] - SLIM
+            self.series += self._whole[key] - _SLIM
             yield key, True
 
     def _leave_out(self, key: JobKey, size: int, *, newest: bool) -> None:
@@ -73,4 +73,4 @@ class SeriesLimit:
         else:
             self._out.appendleft(key)
         self._out_sizes[key] = size
-        self.dropped += size - SLIM
+        self.dropped += size - _SLIM

@@ -88,7 +88,7 @@ class JobStore:
         Return ``None`` if the job is not registered any more, or its name stands for another run.
         """
         before = self._records.get(asked.job.key)
-        if before is None or before.registration != asked.registration:
+        if before is None or before.registration_id != asked.registration_id:
             return None
         after = change(before)
         self._put(before, after)

@@ -23,34 +23,34 @@ from exporter.metrics.watched import WatchedCounter, WatchedGauge
 
 M = TypeVar("M", Counter, Gauge)
 _PREFIX = "huaweicloud_job_exporter"
-LAG_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
-CALL_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-RENDER_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
+_LAG_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+_CALL_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_RENDER_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
 _DROPPED = "Series left out because metrics.max_series was reached, counted each time a job is left out"
 
-BUDGET = (
+_BUDGET = (
     "Calls a second that a limit class may make now: as configured, divided by the shards; less for a time after the"
     " cloud refused calls as too many"
 )
-STRETCH = (
+_STRETCH = (
     "Factor by which intervals are longer than configured, because the calls would not fit the budget; 1 if they do"
 )
 EXPIRY = (
     "Unix time in seconds when the token or temporary key in use expires, as the cloud told it; absent where nobody"
     " said, and before the first is fetched"
 )
-JOURNAL = (
+_JOURNAL = (
     "Unix time in seconds when the journal was last written; only what is new is written; absent before, and without a"
     " journal"
 )
-WEB_CONFIG = (
+_WEB_CONFIG = (
     "1 if web.config_file and the files that it names are in force as they are now, 0 if they were refused and the last"
     " good ones stay; absent without web.config_file"
 )
-WEB_TAKEN = "Unix time in seconds when the web configuration in force was taken over; absent without web.config_file"
+_WEB_TAKEN = "Unix time in seconds when the web configuration in force was taken over; absent without web.config_file"
 
 HISTORY = "Bytes that the past of all jobs takes, as page and JSON tell it; web.history is the most"
-JOURNAL_TOOK = (
+_JOURNAL_TOOK = (
     "Seconds that the last write of the journal took, or the one under way has taken so far; counters of runs show only"
     " what is written, so they stand still for as long; absent before, and without a journal"
 )
@@ -91,14 +91,14 @@ class Telemetry:
         )
         self._web_config: dict[tuple[str, ...], float] = {}
         self._web_config_at: dict[tuple[str, ...], float] = {}
-        self._watched("web_config_last_reload_successful", WEB_CONFIG, (), lambda: self._web_config)
-        self._watched("web_config_last_reload_success_timestamp_seconds", WEB_TAKEN, (), lambda: self._web_config_at)
+        self._watched("web_config_last_reload_successful", _WEB_CONFIG, (), lambda: self._web_config)
+        self._watched("web_config_last_reload_success_timestamp_seconds", _WEB_TAKEN, (), lambda: self._web_config_at)
         self._declare_calls(service)
         self._declare_polls(service)
         self._declare_discovery(service)
         self.journal_errors = self._counter("journal_errors", "Times that the journal could not be read or written")
         self._journal_written: dict[tuple[str, ...], float] = {}
-        self._watched("journal_last_write_timestamp_seconds", JOURNAL, (), lambda: self._journal_written)
+        self._watched("journal_last_write_timestamp_seconds", _JOURNAL, (), lambda: self._journal_written)
 
     def web_config_read(self, good: bool, at: float) -> None:
         """Note whether the web configuration file that was read is in force, and since when the one that is."""
@@ -126,7 +126,7 @@ class Telemetry:
         self.api_seconds = self._histogram(
             "api_request_duration_seconds",
             "Seconds from sending a call to the end of its answer",
-            CALL_BUCKETS,
+            _CALL_BUCKETS,
             service,
             "operation",
         )
@@ -138,7 +138,7 @@ class Telemetry:
             "reason",
         )
 
-    def unread(self, service: str, fields: Iterable[str]) -> None:
+    def count_unreadable(self, service: str, fields: Iterable[str]) -> None:
         """Count fields that could not be read, one for each time that they were said."""
         for field, times in Tally(fields).items():
             self.unknown_values.labels(service, field).inc(times)
@@ -154,7 +154,7 @@ class Telemetry:
 
     def _declare_polls(self, service: str) -> None:
         self.poll_lag = self._histogram(
-            "poll_lag_seconds", "Seconds from when a poll was due to when it started", LAG_BUCKETS
+            "poll_lag_seconds", "Seconds from when a poll was due to when it started", _LAG_BUCKETS
         )
         self.polls_skipped = self._counter(
             "polls_skipped",
@@ -182,7 +182,7 @@ class Telemetry:
         self.render_seconds = self._histogram(
             "render_duration_seconds",
             "Seconds to put one scrape's body together, without compressing it",
-            RENDER_BUCKETS,
+            _RENDER_BUCKETS,
         )
 
     def _declare_discovery(self, service: str) -> None:
@@ -235,10 +235,10 @@ class Telemetry:
         stretches: Callable[[], Mapping[str, float]],
     ) -> None:
         """Read at every scrape what budgets allow by project and limit class, and what they stretch by project."""
-        self._watched("api_budget_requests_per_second", BUDGET, ("project", "limit"), allowed)
+        self._watched("api_budget_requests_per_second", _BUDGET, ("project", "limit"), allowed)
         self._watched(
             "poll_interval_stretch_ratio",
-            STRETCH,
+            _STRETCH,
             ("project",),
             lambda: {(project,): ratio for project, ratio in stretches().items()},
         )
@@ -272,7 +272,7 @@ class Telemetry:
 
     def watch_journal(self, seconds: Callable[[], Mapping[tuple[str, ...], float]]) -> None:
         """Read how long the last write of the journal took, at every scrape."""
-        self._watched("journal_last_write_duration_seconds", JOURNAL_TOOK, (), seconds)
+        self._watched("journal_last_write_duration_seconds", _JOURNAL_TOOK, (), seconds)
 
     def _watched(
         self, name: str, text: str, labels: tuple[str, ...], read: Callable[[], Mapping[tuple[str, ...], float]]

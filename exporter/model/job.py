@@ -4,9 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from exporter.model.run import Ledger as Ledger
-from exporter.model.run import RunId as RunId
-
 
 class JobKey(NamedTuple):
     """The two labels that name a job on every one of its series."""

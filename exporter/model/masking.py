@@ -21,10 +21,10 @@ class VendorText(StrEnum):
     FULL = "full"
 
 
-STATEMENTS: Final = frozenset({"description"})
+_STATEMENTS: Final = frozenset({"description"})
 """Fields of an answer that hold a whole statement of SQL: its names and its structure are data, too."""
 
-MASK: Final = "***"
+_MASK: Final = "***"
 Step: TypeAlias = tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]
 
 _NAMES: Final = (
@@ -33,34 +33,34 @@ _NAMES: Final = (
 )
 _VALUE: Final = r"\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?|(?:Bearer|Basic)\s+[^\s,;\"']+|[^\s,;&\"')}\]]+"
 _STEPS: Final[tuple[Step, ...]] = (
-    (re.compile(r"-----BEGIN [A-Z ]*KEY.*", re.DOTALL), MASK),
-    (re.compile(r"\bjdbc:[^\s\"',)]+", re.IGNORECASE), f"jdbc:{MASK}"),
+    (re.compile(r"-----BEGIN [A-Z ]*KEY.*", re.DOTALL), _MASK),
+    (re.compile(r"\bjdbc:[^\s\"',)]+", re.IGNORECASE), f"jdbc:{_MASK}"),
     (
         re.compile(
             r"\b((?:mysql|mariadb|postgres(?:ql)?|gaussdb|mongodb|redis|amqps?|kafka|mssql)[\w+]*://)[^\s\"',)]+",
             re.IGNORECASE,
         ),
-        rf"\g<1>{MASK}",
+        rf"\g<1>{_MASK}",
     ),
-    (re.compile(r"\b([a-z][a-z0-9+.-]{0,20}://)[^\s/@\"']*@", re.IGNORECASE), rf"\g<1>{MASK}@"),
+    (re.compile(r"\b([a-z][a-z0-9+.-]{0,20}://)[^\s/@\"']*@", re.IGNORECASE), rf"\g<1>{_MASK}@"),
     (
         re.compile(rf"((?:{_NAMES})\w{{0,20}}[\"']?\s{{0,3}}(?:[=:]|=>|\bis\b)\s{{0,3}})({_VALUE})", re.IGNORECASE),
-        rf"\g<1>{MASK}",
+        rf"\g<1>{_MASK}",
     ),
-    (re.compile(r"((?:^|\s)--?(?:password|passwd|secret|token)\s+)\S+", re.IGNORECASE), rf"\g<1>{MASK}"),
-    (re.compile(r"\b((?:Bearer|Basic)\s+)[\w.~+/=-]{8,}"), rf"\g<1>{MASK}"),
-    (re.compile(r"\beyJ[\w-]{5,}(?:\.[\w-]*){0,4}"), MASK),
-    (re.compile(r"\b(?=[A-Z]*[0-9])(?=[0-9]*[A-Z])[A-Z0-9]{16,}\b"), MASK),  # an access key
-    (re.compile(r"\b(?=\w*[0-9])(?=\w*[a-z])(?=\w*[A-Z])[\w+/=-]{32,}"), MASK),  # a secret key or a token
-    (re.compile(r"\b[0-9a-fA-F]{40,}\b"), MASK),
-    (re.compile(r"(?<!\w)[ENXBenxb]?'(?:[^'\\]|''|\\.)*(?:'|$)", re.DOTALL), f"'{MASK}'"),
+    (re.compile(r"((?:^|\s)--?(?:password|passwd|secret|token)\s+)\S+", re.IGNORECASE), rf"\g<1>{_MASK}"),
+    (re.compile(r"\b((?:Bearer|Basic)\s+)[\w.~+/=-]{8,}"), rf"\g<1>{_MASK}"),
+    (re.compile(r"\beyJ[\w-]{5,}(?:\.[\w-]*){0,4}"), _MASK),
+    (re.compile(r"\b(?=[A-Z]*[0-9])(?=[0-9]*[A-Z])[A-Z0-9]{16,}\b"), _MASK),  # an access key
+    (re.compile(r"\b(?=\w*[0-9])(?=\w*[a-z])(?=\w*[A-Z])[\w+/=-]{32,}"), _MASK),  # a secret key or a token
+    (re.compile(r"\b[0-9a-fA-F]{40,}\b"), _MASK),
+    (re.compile(r"(?<!\w)[ENXBenxb]?'(?:[^'\\]|''|\\.)*(?:'|$)", re.DOTALL), f"'{_MASK}'"),
 )
 _SQL: Final = re.compile(
     r"\b(?:select|insert\s+into|update|delete\s+from|merge\s+into|where|values|having|between|limit)\b", re.IGNORECASE
 )
 _SQL_STEPS: Final[tuple[Step, ...]] = (
-    (re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)', re.DOTALL), f'"{MASK}"'),
-    (re.compile(r"(?<![\w.:/-])[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?![\w.:/-])"), MASK),
+    (re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)', re.DOTALL), f'"{_MASK}"'),
+    (re.compile(r"(?<![\w.:/-])[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?![\w.:/-])"), _MASK),
 )
 _PLAIN: Final = re.compile(r"[0-9a-f :.+-]{0,39}|(?!eyJ)[\w.-]{0,15}")
 """Ids, times and words: too short for a key, and without a sign that something follows."""
@@ -82,25 +82,25 @@ def repeated(text: str, how: VendorText) -> str:
     The last word of a text that was cut goes: the beginning of a key does not look like one.
     """
     if how is VendorText.REDACTED:
-        return masked(text if len(text) != TEXT_LIMIT else f"{text.rpartition(' ')[0]} {MASK}")
+        return masked(text if len(text) != TEXT_LIMIT else f"{text.rpartition(' ')[0]} {_MASK}")
     return text if how is VendorText.FULL else ""
 
 
 def repeated_fields(fields: Mapping[str, Any], how: VendorText) -> dict[str, Any]:
     """Return what may be repeated of the fields of an answer: numbers, flags and times whatever *how* says.
 
-    A text of which nothing may be repeated is left out, and unless all may be, so are :data:`STATEMENTS`.
+    A text of which nothing may be repeated is left out, and unless all may be, so are :data:`_STATEMENTS`.
     """
     told: dict[str, Any] = {}
     for name, value in fields.items():
-        if how is not VendorText.FULL and name in STATEMENTS:
+        if how is not VendorText.FULL and name in _STATEMENTS:
             continue
         left = _repeated_value(value, how)
         if left == "" and value != "":
             continue
         key = name if how is VendorText.FULL else masked(name)
         while key in told:  # two names that differ in nothing but what is masked
-            key += MASK
+            key += _MASK
         told[key] = left
     return told
 

@@ -2,9 +2,6 @@
 
 from enum import StrEnum
 
-from exporter.model.run import Ledger as Ledger
-from exporter.model.run import RunId as RunId
-
 
 class Reason(StrEnum):
     """The closed list of reasons a poll can fail for; label ``reason`` of ``poll_failures_total``."""

@@ -10,8 +10,7 @@ from typing import Final
 
 from exporter.model.job import Job
 from exporter.model.reason import Reason
-from exporter.model.run import Ledger as Ledger
-from exporter.model.run import RunId as RunId
+from exporter.model.run import Ledger
 from exporter.model.snapshot import Measure, Snapshot, _nothing
 
 BEGUN: Final = Ledger()
@@ -68,9 +67,9 @@ class Record:
     """The same and more as counted."""
     journaled: bool = False
     """Whether counters are shown only once a journal holds them, so that they cannot fall over a crash."""
-    seen: Mapping[Measure, float] = field(default_factory=_nothing)
+    last_counts: Mapping[Measure, float] = field(default_factory=_nothing)
     """The counts of the present run as last said, also where the newest answer says less."""
-    seen_progress: float | None = None
+    last_said_progress: float | None = None
     """The progress of the present run as last said."""
     estimate: float | None = None
     """When the present run may be done, by what :mod:`exporter.runs.estimate` makes of its answers."""
@@ -80,7 +79,7 @@ class Record:
     """Seconds that the last runs which succeeded took, by the vendor's own start and end, the newest last."""
     planned: tuple[float, ...] = ()
     """Tasks that the last runs which succeeded planned in all, as far as they were seen, the newest last."""
-    registration: int = 0
+    registration_id: int = 0
     """Which registration, or run, of this name it is: a poll that began for another one says nothing of this one."""
     listed: Snapshot | None = None
     """What a list reported since the last answer, if the answer did not say it; shown until the job is polled."""

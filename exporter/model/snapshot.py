@@ -9,9 +9,7 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from exporter.model.packed import Packed
-from exporter.model.run import NAMELESS
-from exporter.model.run import Ledger as Ledger
-from exporter.model.run import RunId as RunId
+from exporter.model.run import NAMELESS, RunId
 
 NOTHING: Final[Mapping[Any, Any]] = Packed({})
 """One for all records: there may be a hundred thousand."""
@@ -80,7 +78,7 @@ class Snapshot:
     no place for it."""
     counts: Mapping[Measure, float] = field(default_factory=_nothing)
     detail: Mapping[str, Any] = field(default_factory=_nothing)
-    """For page and JSON only, what was not said left out; :meth:`told` makes it ready for JSON."""
+    """For page and JSON only, what was not said left out; :meth:`detail_json` makes it ready for JSON."""
     unknown: tuple[str, ...] = ()
     """Fields that said something we cannot read, one entry for each time."""
     disposable: bool = False
@@ -88,7 +86,7 @@ class Snapshot:
     digest: bytes = b""
     """Of the bytes that were read: the same bytes need not be read again."""
 
-    def told(self) -> dict[str, Any]:
+    def detail_json(self) -> dict[str, Any]:
         """Return the detail ready for JSON."""
         return {name: value.dicts() if isinstance(value, Rows) else value for name, value in self.detail.items()}
 

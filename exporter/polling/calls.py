@@ -13,7 +13,7 @@ from exporter.cloud.project import Project
 from exporter.cloud.projects import Bucket, Projects
 from exporter.limits.breakers import Breakers
 from exporter.limits.circuit_breaker import Decision, Permit
-from exporter.limits.rate_limiter import Caller, Limiter, Start
+from exporter.limits.rate_limiter import Caller, Grant, Limiter
 from exporter.model.errors import PollError
 from exporter.model.job import JobKey
 from exporter.model.reason import Reason
@@ -34,7 +34,7 @@ class PendingCall:
         self.limit = limit
         self.since = since
         self.deadline = deadline
-        self.granted: asyncio.Future[Start] = asyncio.get_running_loop().create_future()
+        self.granted: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
 
 
 @dataclass(slots=True)
@@ -81,8 +81,8 @@ class Calls:
         self._demand = demand
         self._wake = wake
         self._log = structlog.get_logger()
-        self._turns: set[PendingCall] = set()  # that wait
-        self.under_way: dict[int, Start] = {}
+        self._pending: set[PendingCall] = set()  # that wait
+        self.under_way: dict[int, Grant] = {}
         """The permits of lists and histories that were not given back, by identity."""
         self.tries: dict[JobKey, Tries] = {}
         """Of jobs whose poll is to be made once more."""
@@ -103,31 +103,31 @@ class Calls:
 
         left = Tries(tries - 1)
         while True:
-            start = await self._turn(project, limit, patience)
+            grant = await self._grant_for(project, limit, patience)
             try:
-                return await self.make(start, project, limit, made)
+                return await self.make(grant, project, limit, made)
             except PollError as error:
                 if not left.once_more(error):
                     raise
 
     async def make(
-        self, start: Start, project: str, limit: str, work: Callable[[], Awaitable[_T]], *, poll: bool = False
+        self, grant: Grant, project: str, limit: str, work: Callable[[], Awaitable[_T]], *, poll: bool = False
     ) -> _T:
-        """Make the one call that *start* allows, take over what its outcome tells, and give the permit back.
+        """Make the one call that *grant* allows, take over what its outcome tells, and give the permit back.
 
         Raises :class:`PollError`: the call's own, or why all calls of the project are paused by it.
         """
         try:
-            if start.permit.probe:
+            if grant.permit.probe:
                 await self._breakers.prepare(project)
             found = await work()
         except PollError as error:
-            raise await self._failed(project, limit, start.permit, error, poll=poll) from None
+            raise await self._failed(project, limit, grant.permit, error, poll=poll) from None
         else:
-            self._accepted(project, start.permit)
+            self._accepted(project, grant.permit)
             return found
         finally:
-            self.release(start)
+            self.release(grant)
 
     def asking(self, project: str, adapter: Adapter, patience: float, tries: int = 1) -> Ask:
         """Return how the pages of a list or a history are asked for: each in its turn, as :meth:`call` does."""
@@ -195,36 +195,36 @@ class Calls:
                 elif isinstance(each, PendingCall):
                     self.crashed(each)
 
-    def crashed(self, turn: PendingCall) -> None:
+    def crashed(self, pending: PendingCall) -> None:
         """Fail a call that was not made through a fault of ours."""
-        if not turn.granted.done():
-            turn.granted.set_exception(PollError(Reason.INTERNAL, "the exporter failed to make a call"))
+        if not pending.granted.done():
+            pending.granted.set_exception(PollError(Reason.INTERNAL, "the exporter failed to make a call"))
 
     def fail_lost(self, waiting: Collection[Caller]) -> None:
         """Fail each call that nothing will ever grant; *waiting* is what the limiter knows of."""
-        for turn in self._turns - set(waiting):
-            self.crashed(turn)
+        for pending in self._pending - set(waiting):
+            self.crashed(pending)
 
-    async def _turn(self, project: str, limit: str, patience: float) -> Start:
+    async def _grant_for(self, project: str, limit: str, patience: float) -> Grant:
         """Return once a call may be made; raises :class:`PollError` if calls are paused."""
         now = self._clock.monotonic()
-        turn = PendingCall(project, limit, now, now + patience)
-        self._queue(turn)
-        self._turns.add(turn)
+        pending = PendingCall(project, limit, now, now + patience)
+        self._queue(pending)
+        self._pending.add(pending)
         try:
             self._wake()
-            return await turn.granted
+            return await pending.granted
         except asyncio.CancelledError:
-            if turn.granted.done() and not turn.granted.cancelled() and turn.granted.exception() is None:
-                self.release(turn.granted.result())
-            self._limiter.forget({turn})
+            if pending.granted.done() and not pending.granted.cancelled() and pending.granted.exception() is None:
+                self.release(pending.granted.result())
+            self._limiter.forget({pending})
             raise
         finally:
-            self._turns.discard(turn)
+            self._pending.discard(pending)
 
-    def _queue(self, turn: PendingCall) -> None:
-        bucket, rate = self._plan.projects.share(self._plan.projects.named(turn.project), turn.limit)
-        why = self.queue(turn, turn.project, bucket, rate, turn.since, turn.deadline)
+    def _queue(self, pending: PendingCall) -> None:
+        bucket, rate = self._plan.projects.share(self._plan.projects.named(pending.project), pending.limit)
+        why = self.queue(pending, pending.project, bucket, rate, pending.since, pending.deadline)
         if why is not None:
             raise why
 
@@ -253,21 +253,21 @@ class Calls:
             except PollError as error:
                 waiting.granted.set_exception(error)
 
-    def grant(self, turn: PendingCall, start: Start) -> None:
+    def start_call(self, pending: PendingCall, grant: Grant) -> None:
         """Let a call go on that waited; one that was cancelled gives the permit back."""
-        if turn.granted.done():  # it was cancelled
-            self.release(start)
+        if pending.granted.done():  # it was cancelled
+            self.release(grant)
         else:
-            waited = round(self._clock.monotonic() - turn.since, 3)
-            self._log.debug("call allowed", project=turn.project, limit=turn.limit, waited_seconds=waited)
-            self.under_way[id(start)] = start
-            turn.granted.set_result(start)
+            waited = round(self._clock.monotonic() - pending.since, 3)
+            self._log.debug("call allowed", project=pending.project, limit=pending.limit, waited_seconds=waited)
+            self.under_way[id(grant)] = grant
+            pending.granted.set_result(grant)
 
-    def release(self, start: Start) -> None:
+    def release(self, grant: Grant) -> None:
         """Give a permit back; once more is fine."""
-        self.under_way.pop(id(start), None)
-        if not self._limiter.leave(start, self._clock.monotonic()):
+        self.under_way.pop(id(grant), None)
+        if not self._limiter.release(grant, self._clock.monotonic()):
             return
         # what a list met may have opened the circuit breaker
-        if self._limiter.wanted or isinstance(start.key, PendingCall):
+        if self._limiter.wanted or isinstance(grant.key, PendingCall):
             self._wake()

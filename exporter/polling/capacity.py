@@ -11,7 +11,7 @@ from exporter.polling.schedule import Pace
 
 Intervals = Mapping[float | None, int]
 """How many jobs have which interval of their own, ``None`` for those that have none."""
-ROUNDING: Final = 1 + 1e-9
+_ROUNDING: Final = 1 + 1e-9
 _LONGEST: Final = 10**12
 """Seconds; beyond what can be asked."""
 
@@ -81,7 +81,7 @@ class Capacity:
         """How many jobs can run at once while the others wait, whichever they are: those that cost most."""
         if not self.fits_idle:
             return 0
-        room, fit = self.allowed * ROUNDING - self.idle, 0
+        room, fit = self.allowed * _ROUNDING - self.idle, 0
         extra = [
             (_running({own: 1}, self.pace.interval) - waiting * _idle({own: 1}, self.pace), number)
             for waiting, intervals in ((1, self.intervals), (0, self.listed))
@@ -112,7 +112,7 @@ class Capacity:
 def stretch(needed_per_minute: float, allowed_per_minute: float) -> float:
     """Return the factor by which intervals must grow so that all calls fit, 1 if they do."""
     factor = needed_per_minute / allowed_per_minute
-    return factor if factor > ROUNDING else 1.0
+    return factor if factor > _ROUNDING else 1.0
 
 
 def _running(intervals: Intervals, interval: float) -> float:

@@ -21,7 +21,7 @@ from exporter.services.adapter import Adapter
 _NOTICEABLE = 1.05
 """The factor from which on it is logged: the calls that jobs need rise and fall a little as they start and end."""
 
-TELL = 60.0
+_TELL = 60.0
 """Seconds between two looks whether intervals became longer than configured."""
 
 
@@ -57,7 +57,7 @@ class Demand:
         self._alike: dict[Need, Need] = {}  # one for all jobs that need the same
         self._jobs: defaultdict[Bucket, Counter[float]] = defaultdict(Counter)
         self._needed: dict[Bucket, float] = {}  # calls a minute: asked for at each poll, and seldom another number
-        self._told: set[Bucket] = set()
+        self._logged: set[Bucket] = set()
         self._lowered: set[Bucket] = set()  # whose rate is less than configured, because the cloud refused calls
         self._log = structlog.get_logger()
 
@@ -143,7 +143,7 @@ class Demand:
     async def run(self) -> None:
         """Tell until cancelled."""
         while True:
-            await asyncio.sleep(TELL)
+            await asyncio.sleep(_TELL)
             self.tell()
 
     def tell(self) -> None:
@@ -151,18 +151,18 @@ class Demand:
         shares = dict(self._plan.projects.share(project, limit) for _, project, limit in self._classes())
         self._lowered &= shares.keys()
         for bucket, rate in shares.items():
-            factor, told = self._factor(bucket, rate), bucket in self._told
+            factor, logged = self._factor(bucket, rate), bucket in self._logged
             facts = self._facts(bucket)
             if bucket in self._lowered and self._limiter.rate(bucket, rate, self._now()) > 0.999 * rate:
                 self._lowered.discard(bucket)
                 self._log.info("limit restored", **facts, calls_a_second=rate)
-            if factor >= _NOTICEABLE and not told:
-                self._told.add(bucket)
+            if factor >= _NOTICEABLE and not logged:
+                self._logged.add(bucket)
                 needed, allowed = round(self._needed[bucket], 1), round(self._allowed(bucket, rate), 1)
                 minute = {"calls_a_minute_needed": needed, "calls_a_minute_allowed": allowed}
                 self._log.warning("intervals stretched", **facts, factor=round(factor, 2), **minute)
-            elif factor == 1 and told:
-                self._told.discard(bucket)
+            elif factor == 1 and logged:
+                self._logged.discard(bucket)
                 self._log.info("intervals restored", **facts)
 
     def _facts(self, bucket: Bucket) -> dict[str, str]:
@@ -178,7 +178,7 @@ class Demand:
             adapter, bucket, rate = old.adapter, old.bucket, old.rate
         else:
             adapter, (bucket, rate) = projects.adapter(job), projects.bucket(job)
-        interval = schedule.effective_interval(record, pace, adapter)
+        interval = schedule.interval_for_state(record, pace, adapter)
         counted: float | None = interval
         if record.final or record.by_list:
             counted = None

@@ -24,7 +24,7 @@ from exporter.polling.replaced_runs import ReplacedRuns
 from exporter.polling.results import Results
 from exporter.runs import accounting, run_history
 from exporter.services.adapter import Adapter
-from exporter.services.paging import HOPELESS
+from exporter.services.list_reading import HOPELESS
 from exporter.supervise import survive
 
 
@@ -84,7 +84,7 @@ class HistoryReader:
         job, adapter = record.job, self._plan.projects.adapter(record.job)
         assert adapter.past is not None  # noqa: S101 - no history would be read
         ask = self._calls.asking(
-            job.project, adapter, patience=schedule.effective_interval(record, self._plan.pace, adapter)
+            job.project, adapter, patience=schedule.interval_for_state(record, self._plan.pace, adapter)
         )
         # It is known, because a poll of the job worked.
         project_id = self._plan.projects.by_name[job.project].project_id
@@ -109,9 +109,9 @@ class HistoryReader:
             wait = min(pace.interval * 2.0 ** (readings - 1), max(pace.interval, pace.idle_interval))
             self._due[key] = self._clock.monotonic() + wait
 
-    def _miss(self, job: Job, unread: int | None, lost: int) -> None:
-        """Count and log runs that are in no counter, and that no reading finds; the *lost* may be *unread* ones."""
-        if unread == 0 and not lost:
+    def _miss(self, job: Job, missing: int | None, lost: int) -> None:
+        """Count and log runs that are in no counter, and that no reading finds; the *lost* may be *missing* ones."""
+        if missing == 0 and not lost:
             return
-        self._missed.labels(job.key.service, job.project).inc(max(1 if unread is None else unread, lost))
-        self._log.warning("history incomplete", **job.names, missing=None if unread is None else max(unread, lost))
+        self._missed.labels(job.key.service, job.project).inc(max(1 if missing is None else missing, lost))
+        self._log.warning("history incomplete", **job.names, missing=None if missing is None else max(missing, lost))

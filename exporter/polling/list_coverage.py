@@ -29,23 +29,23 @@ class ListCoverage:
         """Take over that a job came, went, moved, or is not polled any more."""
         if before is not None and after is not None and before.job is after.job and before.final == after.final:
             return
-        if before is not None and (place := self._list_of(before.job)) in self._jobs:
-            self._jobs[place].pop(before.job.key, None)
-            if not self._jobs[place]:
-                del self._jobs[place]
-        if after is not None and not after.final and (place := self._list_of(after.job)) is not None:
-            self._jobs.setdefault(place, {})[after.job.key] = None
+        if before is not None and (list_key := self._list_of(before.job)) in self._jobs:
+            self._jobs[list_key].pop(before.job.key, None)
+            if not self._jobs[list_key]:
+                del self._jobs[list_key]
+        if after is not None and not after.final and (list_key := self._list_of(after.job)) is not None:
+            self._jobs.setdefault(list_key, {})[after.job.key] = None
 
     def lists(self) -> list[ListKey]:
         """Return the lists that would report any job."""
         return list(self._jobs)
 
-    def jobs(self, place: ListKey) -> Iterator[tuple[Record, bool]]:
+    def jobs(self, list_key: ListKey) -> Iterator[tuple[Record, bool]]:
         """Yield the jobs that a list is to report, each with whether it runs.
 
         One that runs is left to its own polls, unless the list tells more of it than they do.
         """
-        for key in self._jobs.get(place, ()):
+        for key in self._jobs.get(list_key, ()):
             record = self._store.get(key)
             runs = record is not None and record.newest is not None and record.newest.state in LIVE_STATES
             if record is not None and (not runs or self._adapters[key.service].moved_by_list):

@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from exporter.model.packed import Packed
-from exporter.model.record import Record, RunId
+from exporter.model.record import Record
+from exporter.model.run import RunId
 from exporter.model.snapshot import NOTHING, Snapshot, State
 from exporter.runs import transitions
 from exporter.runs.first_seen import ROUNDED
@@ -30,7 +31,7 @@ class ListReport(NamedTuple):
     end: float | None
 
 
-def told(answer: Snapshot) -> ListReport:
+def report_of(answer: Snapshot) -> ListReport:
     """Return what the next list is compared with."""
     return ListReport(answer.state, answer.start, answer.end)
 
@@ -64,14 +65,14 @@ def merged_record(
 def _listed(
     record: Record, answer: Snapshot, at: _When, adapter: Adapter, before: ListReport | None
 ) -> tuple[Record, bool]:
-    news = before is not None and before != told(answer) and not _edited(before, told(answer))
+    news = before is not None and before != report_of(answer) and not _edited(before, report_of(answer))
     if record.final:
         return _completed(record, answer, adapter), False
     if _outdated(record, answer):
         return replace(record, listed_at=at.steady), False
-    if before == told(answer) and _disputed(record, answer):
+    if before == report_of(answer) and _disputed(record, answer):
         return replace(record, listed_at=at.steady), answer.state in LIVE_STATES and record.fault is None
-    record = transitions.seen(record, answer, at.wall)
+    record = transitions.first_listed(record, answer, at.wall)
     if answer.state in LIVE_STATES:
         return _lives(record, answer, at, news=news)
     if answer.run != RunId():
@@ -122,7 +123,9 @@ def _lives(record: Record, answer: Snapshot, at: _When, *, news: bool) -> tuple[
     if record.listed is None and known.state in LIVE_STATES and not news:
         return _added(record, known, answer, at), False
     moved = shown.state is not answer.state
-    waits = record.listed is not None and told(record.listed) == told(answer)  # to be asked, since the list before
+    waits = record.listed is not None and report_of(record.listed) == report_of(
+        answer
+    )  # to be asked, since the list before
     record = replace(
         record,
         listed=replace(answer, unknown=()),
@@ -145,7 +148,7 @@ def _added(record: Record, known: Snapshot, answer: Snapshot, at: _When) -> Reco
         snapshot=replace(more, counts=Packed(counts), digest=b""),  # read anew, or the counts would never grow old
         by_lists=answer.counts,
         listed_at=at.steady,
-        seen=Packed({**record.seen, **counts}),
+        last_counts=Packed({**record.last_counts, **counts}),
         last_progress=at.wall if moved else record.last_progress,
     )
 
@@ -167,7 +170,7 @@ def _rests_unnamed(record: Record, answer: Snapshot, at: _When, *, news: bool, f
     changed = known is not None and (news or known.state is not answer.state)
     if known is not None and not changed and answer.state.ended and (answer.start, answer.end) == (None, None):
         return replace(record, listed_at=at.steady), first
-    waits = record.listed is not None and told(record.listed) == told(answer)
+    waits = record.listed is not None and report_of(record.listed) == report_of(answer)
     before = record.newest
     moved = before is None or before.state is not answer.state
     differs = known is None or changed or waits
@@ -204,7 +207,7 @@ def _with_counts(record: Record, known: Snapshot, answer: Snapshot, at: _When) -
         record,
         snapshot=replace(known, counts=counts, digest=b""),
         by_lists=listed or record.by_lists,
-        seen=Packed({**record.seen, **counts}),
+        last_counts=Packed({**record.last_counts, **counts}),
         last_progress=at.wall if moved else record.last_progress,
     )
 
@@ -212,8 +215,8 @@ def _with_counts(record: Record, known: Snapshot, answer: Snapshot, at: _When) -
 def _timed(known: Snapshot, answer: Snapshot) -> Snapshot:
     """Return the known answer with what only the list says: its times, and why it failed."""
     if known.state is answer.state and known.state is State.FAILED:
-        told = with_reason(answer, known)
-        known = known if (told.failure_code, told.detail) == (known.failure_code, known.detail) else told
+        fuller = with_reason(answer, known)
+        known = known if (fuller.failure_code, fuller.detail) == (known.failure_code, known.detail) else fuller
     start = answer.start if known.start is None else known.start
     end = answer.end if known.end is None and known.state.ended else known.end
     return known if (start, end) == (known.start, known.end) else replace(known, start=start, end=end)

@@ -18,7 +18,7 @@ from exporter.model.job import JobKey
 from exporter.model.reason import Reason
 from exporter.polling.list_coverage import ListCoverage, ListKey, pages_worth
 from exporter.polling.poller import Poller
-from exporter.services.paging import HOPELESS, Reading, pages
+from exporter.services.list_reading import HOPELESS, Reading, read_list
 from exporter.supervise import survive
 
 SOONEST: Final = 1.0
@@ -26,9 +26,9 @@ SOONEST: Final = 1.0
 
 _AGAIN: Final = 3600.0
 """Seconds after which a list that was not worth its calls, or is not to be had, is tried again."""
-FUTILE: Final = frozenset({Reason.PERMISSION, Reason.NOT_FOUND, Reason.CONFIG, Reason.API})
+_FUTILE: Final = frozenset({Reason.PERMISSION, Reason.NOT_FOUND, Reason.CONFIG, Reason.API})
 """Failures that asking again soon does not mend."""
-LATELY: Final = 2.5
+_LATELY: Final = 2.5
 """Readings by a rule within which it must have reported a job that is left to it."""
 
 
@@ -43,7 +43,7 @@ class ListPoller:
         self._telemetry = telemetry
         self._not_before: dict[ListKey, float] = {}
         self._failing: set[ListKey] = set()
-        self._told: dict[ListKey, frozenset[JobKey]] = {}  # the jobs that the last reading of a list reported
+        self._reported: dict[ListKey, frozenset[JobKey]] = {}  # the jobs that the last reading of a list reported
         self._log = structlog.get_logger()
 
     def use(self, settings: Settings) -> None:
@@ -59,68 +59,72 @@ class ListPoller:
             await rest(self._clock, SOONEST, began, lambda: self._settings.poll.list_interval)
 
     async def _look(self) -> None:
-        crashed, found = self._telemetry.crashes.labels("list_poller").inc, self._places()
-        self._told = {place: told for place, told in self._told.items() if place in found}
-        for place, jobs in found.items():
-            await survive(partial(self._visit, place, jobs), crashed, "list_poller")
+        crashed, found = self._telemetry.crashes.labels("list_poller").inc, self._lists_wanted()
+        self._reported = {list_key: reported for list_key, reported in self._reported.items() if list_key in found}
+        for list_key, jobs in found.items():
+            await survive(partial(self._visit, list_key, jobs), crashed, "list_poller")
 
-    def _places(self) -> dict[ListKey, dict[JobKey, bool]]:
+    def _lists_wanted(self) -> dict[ListKey, dict[JobKey, bool]]:
         """Return the lists that would report jobs that no rule reports, with these jobs, and whether they run."""
         found: dict[ListKey, dict[JobKey, bool]] = {}
-        mine, now = frozenset[JobKey]().union(*self._told.values()), self._clock.monotonic()
-        lately = now - LATELY * self._settings.poll.list_interval
-        for place in self._coverage.lists():
-            project = self._poller.projects.by_name.get(place[0])
+        mine, now = frozenset[JobKey]().union(*self._reported.values()), self._clock.monotonic()
+        lately = now - _LATELY * self._settings.poll.list_interval
+        for list_key in self._coverage.lists():
+            project = self._poller.projects.by_name.get(list_key[0])
             # the id of a project is known once any of its jobs was polled
-            if project is None or not project.project_id or now < self._not_before.get(place, now):
+            if project is None or not project.project_id or now < self._not_before.get(list_key, now):
                 continue
             jobs = {
                 record.job.key: runs
-                for record, runs in self._coverage.jobs(place)
+                for record, runs in self._coverage.jobs(list_key)
                 if record.job.key in mine or record.listed_at is None or record.listed_at < lately
             }
             if jobs:
-                found[place] = jobs
+                found[list_key] = jobs
         return found
 
-    async def _visit(self, place: ListKey, jobs: dict[JobKey, bool]) -> None:
+    async def _visit(self, list_key: ListKey, jobs: dict[JobKey, bool]) -> None:
         """Read one list if it is worth it, and if no reload took its project away."""
-        if place[0] not in self._poller.projects.by_name:
+        if list_key[0] not in self._poller.projects.by_name:
             return
-        worth, before, now = self._worth(jobs.values()), self._told.pop(place, frozenset()), self._clock.monotonic()
+        worth, before, now = (
+            self._worth(jobs.values()),
+            self._reported.pop(list_key, frozenset()),
+            self._clock.monotonic(),
+        )
         if not worth:
             return
         try:
-            reading = await self._read(place, worth)
+            reading = await self._read(list_key, worth)
         except PollError as error:
-            self._failed(place, error)
+            self._failed(list_key, error)
             return
-        self._failing.discard(place)
-        project, service, _ = place
-        told = frozenset(self._poller.list_results.take(project, service, reading.items)) & jobs.keys()
-        if reading.unread == 0 and not reading.broken:  # a job that was in it and is not any more has changed
-            self._poller.list_results.hurry(before & jobs.keys() - told)
-        if self._worth(jobs[each] for each in told) < reading.pages:
-            self._not_before[place] = now + _AGAIN
+        self._failing.discard(list_key)
+        project, service, _ = list_key
+        reported = frozenset(self._poller.list_results.take(project, service, reading.items)) & jobs.keys()
+        if reading.missing_rows == 0 and not reading.broken:  # a job that was in it and is not any more has changed
+            self._poller.list_results.hurry(before & jobs.keys() - reported)
+        if self._worth(jobs[each] for each in reported) < reading.pages:
+            self._not_before[list_key] = now + _AGAIN
         else:
-            self._told[place] = told
+            self._reported[list_key] = reported
 
     def _worth(self, jobs: Iterable[bool]) -> int:
         return pages_worth(jobs, self._settings.poll.list_interval, self._settings.poll.idle_interval)
 
-    def _failed(self, place: ListKey, error: PollError) -> None:
-        if error.reason in FUTILE:
-            self._not_before[place] = self._clock.monotonic() + _AGAIN
-        if place not in self._failing and error.reason not in HOPELESS:  # which are told for all calls alike
-            self._failing.add(place)
+    def _failed(self, list_key: ListKey, error: PollError) -> None:
+        if error.reason in _FUTILE:
+            self._not_before[list_key] = self._clock.monotonic() + _AGAIN
+        if list_key not in self._failing and error.reason not in HOPELESS:  # which are told for all calls alike
+            self._failing.add(list_key)
             self._log.warning(
-                "list failed", project=place[0], service=place[1], reason=error.reason.value, error=error.sentence
+                "list failed", project=list_key[0], service=list_key[1], reason=error.reason.value, error=error.sentence
             )
 
-    async def _read(self, place: ListKey, most_pages: int) -> Reading:
-        project, service, view = place
+    async def _read(self, list_key: ListKey, most_pages: int) -> Reading:
+        project, service, view = list_key
         adapter, patience = self._poller.projects.adapters[service], self._settings.poll.list_interval
         assert adapter.lists is not None  # noqa: S101 - there would be no such place
         project_id = self._poller.projects.by_name[project].project_id
         ask = self._poller.calls.asking(project, adapter, patience)
-        return await pages(adapter.lists, view, project_id, ask, most_pages=most_pages)
+        return await read_list(adapter.lists, view, project_id, ask, most_pages=most_pages)

@@ -10,12 +10,12 @@ from exporter.model.job import JobKey
 from exporter.model.record import Record
 from exporter.model.snapshot import Snapshot
 from exporter.polling import schedule
-from exporter.polling.list_merge import ListReport, merged_record, told
+from exporter.polling.list_merge import ListReport, merged_record, report_of
 from exporter.polling.plan import Plan
 from exporter.polling.results import Results
 from exporter.runs import accounting, transitions
+from exporter.services.list_reading import key
 from exporter.services.listing import ListedJob
-from exporter.services.paging import key
 
 
 class ListResults:
@@ -27,7 +27,7 @@ class ListResults:
         plan: Plan,
         clock: Clock,
         telemetry: Telemetry,
-        turns: schedule.ScheduleQueue,
+        queue: schedule.ScheduleQueue,
         limiter: Limiter,
         results: Results,
         asked: Collection[JobKey],
@@ -37,12 +37,12 @@ class ListResults:
         self._plan = plan
         self._clock = clock
         self._telemetry = telemetry
-        self._schedule = turns
+        self._schedule = queue
         self._limiter = limiter
         self._results = results
         self._asked = asked
         self._wake = wake
-        self._told: dict[JobKey, ListReport] = {}  # as the list before told it
+        self._reports: dict[JobKey, ListReport] = {}  # as the list before told it
 
     def take(self, project: str, service: str, items: Collection[ListedJob]) -> Collection[JobKey]:
         """Take over what a list told of the registered jobs of a project; return those that it told of.
@@ -50,7 +50,7 @@ class ListResults:
         A job whose own answer is newer, or on its way, is left alone: that one tells more.
         """
         now, hurried, found = self._clock.monotonic(), [], []
-        turns: dict[JobKey, float] = {}
+        dues: dict[JobKey, float] = {}
         for record, answer, at in self._matching(project, service, items):
             name = record.job.key
             found.append(name)
@@ -60,10 +60,10 @@ class ListResults:
             if soon:
                 hurried.append(name)
             elif after.by_list and self._settled(after):
-                turns[name] = now + self._longest(after)  # it is polled only if no list reports it for long
+                dues[name] = now + self._longest(after)  # it is polled only if no list reports it for long
             elif after.by_list and after.snapshot is None and record.listed_at is None:
-                turns[name] = self._schedule.time(name) or now  # it has to be asked once, but after those that run
-        self._move(turns)
+                dues[name] = self._schedule.time(name) or now  # it has to be asked once, but after those that run
+        self._move(dues)
         self.hurry(hurried)
         return found
 
@@ -72,11 +72,11 @@ class ListResults:
         record = self._store.get(name)
         if record is None or record.job.project != project:
             return
-        told = [item.snapshot for item in items if item.snapshot is not None]
-        after = transitions.listed_runs(record, told, since, self._clock.now())
+        listed = [item.snapshot for item in items if item.snapshot is not None]
+        after = transitions.listed_runs(record, listed, since, self._clock.now())
         if after is not record:
             self._store.put(after)
-        self._store.runs_read(name, told)
+        self._store.runs_read(name, listed)
 
     def hurry(self, keys: Collection[JobKey]) -> None:
         """Make jobs due now, unless their poll is under way, or they are never polled again."""
@@ -86,7 +86,7 @@ class ListResults:
     def forget(self, keys: Collection[JobKey]) -> None:
         """Forget jobs that are gone or were replaced."""
         for name in keys:
-            self._told.pop(name, None)
+            self._reports.pop(name, None)
 
     def _matching(
         self, project: str, service: str, items: Collection[ListedJob]
@@ -97,12 +97,12 @@ class ListResults:
                     yield record, item.snapshot, item.at
 
     def _listed(self, record: Record, answer: Snapshot, at: float) -> tuple[Record, bool]:
-        name, now = record.job.key, told(answer)
-        before = self._told.get(name)
-        self._told[name] = now
+        name, now = record.job.key, report_of(answer)
+        before = self._reports.get(name)
+        self._reports[name] = now
         news = before != now
         if news:
-            self._telemetry.unread(name.service, answer.unknown)
+            self._telemetry.count_unreadable(name.service, answer.unknown)
         adapter = self._plan.projects.adapter(record.job)
         wall = self._clock.now() - (self._clock.monotonic() - at)
         after, soon = merged_record(record, answer, wall, adapter, before=before, steady=at)
@@ -121,9 +121,9 @@ class ListResults:
         pace = self._plan.pace
         return max(record.job.interval or pace.interval, pace.idle_interval)
 
-    def _move(self, turns: dict[JobKey, float]) -> None:
+    def _move(self, dues: dict[JobKey, float]) -> None:
         """Change due times; a job that waits for its permit leaves the queue until the new one."""
-        mine = {name: due for name, due in turns.items() if name not in self._asked}
+        mine = {name: due for name, due in dues.items() if name not in self._asked}
         waiting = {name for name in mine if self._schedule.time(name) is None}
         if waiting:
             self._limiter.forget(waiting)

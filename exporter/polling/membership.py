@@ -19,9 +19,9 @@ from exporter.polling.results import Results
 from exporter.runs import transitions
 from exporter.runs.journal import Journal
 
-LEFT_FOR: Final = 86_400.0
+_LEFT_FOR: Final = 86_400.0
 """Seconds for which the counts of a job that a rule finds no more are kept."""
-LEFT_MOST: Final = 10_000
+_LEFT_MOST: Final = 10_000
 
 
 class Membership:
@@ -33,7 +33,7 @@ class Membership:
         plan: Plan,
         clock: Clock,
         telemetry: Telemetry,
-        turns: schedule.ScheduleQueue,
+        queue: schedule.ScheduleQueue,
         limiter: Limiter,
         results: Results,
         journal: Journal | None,
@@ -42,7 +42,7 @@ class Membership:
         self._plan = plan
         self._clock = clock
         self._telemetry = telemetry
-        self._schedule = turns
+        self._schedule = queue
         self._limiter = limiter
         self._results = results
         self._journal = journal
@@ -96,7 +96,7 @@ class Membership:
             self._left[job.key] = Record(job, failures=record.failures, ledger=record.ledger), now
         while self._left:
             key, (_, since) = next(iter(self._left.items()))
-            if now - since < LEFT_FOR and len(self._left) <= LEFT_MOST:
+            if now - since < _LEFT_FOR and len(self._left) <= _LEFT_MOST:
                 return
             del self._left[key]
 
@@ -112,7 +112,7 @@ class Membership:
         self._put(before, record)
         due = self._schedule.time(job.key)
         if due is not None and not record.failing and before.job.interval != job.interval:
-            interval = schedule.effective_interval(record, self._plan.pace, self._plan.projects.adapter(job))
+            interval = schedule.interval_for_state(record, self._plan.pace, self._plan.projects.adapter(job))
             self._schedule.put(job.key, min(due, self._clock.monotonic() + interval))
 
     def _put(self, before: Record | None, record: Record) -> None:

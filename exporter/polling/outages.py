@@ -21,7 +21,7 @@ from exporter.model.reason import Reason
 from exporter.model.record import Record
 from exporter.polling.plan import Plan
 
-GATHER: Final = (5.0, 60.0)
+_GATHER: Final = (5.0, 60.0)
 """Seconds for which failures of one cause are gathered before it is logged, at least and at most."""
 _SPREAD: Final = 20
 """A cause is logged once more if it has grown so many times beyond its first line. One outage of all jobs does not,
@@ -31,7 +31,7 @@ _NAMES: Final = 10
 QUIET: Final = 1.25
 """Idle intervals without a further job, a retry's jitter included, after which the next one has a cause of its own: by
 then all jobs that one outage concerns were polled, and a job that fails for weeks must not hide another."""
-TRANSIENT: Final = frozenset({Reason.TIMEOUT, Reason.UNREACHABLE, Reason.TLS, Reason.SERVER, Reason.THROTTLED})
+_TRANSIENT: Final = frozenset({Reason.TIMEOUT, Reason.UNREACHABLE, Reason.TLS, Reason.SERVER, Reason.THROTTLED})
 """Reasons that alternate within one outage: a job that changes from one to another keeps its cause."""
 
 
@@ -47,7 +47,7 @@ class _Cause:
     names: list[str] = field(default_factory=list)
     affected: int = 0
     recovered: int = 0
-    told: int = 0
+    logged: int = 0
     """How many jobs the line that is to be exceeded spoke of; 0 before the first."""
     spread: bool = False
     gathering: asyncio.TimerHandle | None = None
@@ -69,7 +69,7 @@ class Outages:
         """Note that a job's polls work again, or that its name stands for another run, or for none."""
         if before is None:
             return
-        if after is None or after.registration != before.registration:
+        if after is None or after.registration_id != before.registration_id:
             self.forget({before.job.key})
         elif before.fault is not None and after.fault is None:
             self.worked(before.job.key)
@@ -79,7 +79,7 @@ class Outages:
         """Note that a job's call failed."""
         cause = self._cause_of.get(job.key)
         if cause is not None:
-            if cause.error.reason is error.reason or {cause.error.reason, error.reason} <= TRANSIENT:
+            if cause.error.reason is error.reason or {cause.error.reason, error.reason} <= _TRANSIENT:
                 return
             self._leave(job.key)
         self._join(job, error)
@@ -108,12 +108,12 @@ class Outages:
         if len(cause.names) < _NAMES:
             cause.names.append(job.key.job)
         self._cause_of[job.key] = cause
-        if cause.gathering is None and not cause.spread and cause.affected > _SPREAD * cause.told:
+        if cause.gathering is None and not cause.spread and cause.affected > _SPREAD * cause.logged:
             cause.spread = True
             self._gather(cause, self._spread)
 
     def _gather(self, cause: _Cause, then: Callable[[_Cause], None]) -> None:
-        window = min(max(GATHER[0], self._plan.pace.interval), GATHER[1])
+        window = min(max(_GATHER[0], self._plan.pace.interval), _GATHER[1])
         cause.gathering = asyncio.get_running_loop().call_later(window, then, cause)
 
     def _leave(self, key: JobKey) -> None:
@@ -127,7 +127,7 @@ class Outages:
     def tell(self) -> None:
         """Log what is being gathered: nothing will be later."""
         for cause in self._open.values():
-            if cause.gathering is not None and not cause.told:
+            if cause.gathering is not None and not cause.logged:
                 cause.gathering.cancel()
                 self._begin(cause)
 
@@ -136,7 +136,7 @@ class Outages:
         self._log.warning("failures spread", **self._facts(cause), jobs_affected=cause.affected, jobs=self._jobs(cause))
 
     def _begin(self, cause: _Cause) -> None:
-        cause.gathering, cause.told = None, cause.affected
+        cause.gathering, cause.logged = None, cause.affected
         error = cause.error
         self._log.warning(
             "failures began",
@@ -153,7 +153,7 @@ class Outages:
     def _end(self, cause: _Cause) -> None:
         if cause.gathering is not None:  # it was so short that it was not logged yet
             cause.gathering.cancel()
-        if not cause.told:
+        if not cause.logged:
             self._begin(cause)
         name = (cause.project, cause.service, cause.error.reason)
         if self._open.get(name) is cause:

@@ -15,7 +15,7 @@ import structlog
 from exporter.clock import Clock
 from exporter.cloud.projects import Projects
 from exporter.limits.breakers import Breakers
-from exporter.limits.rate_limiter import Limiter, Start
+from exporter.limits.rate_limiter import Grant, Limiter
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.changes import Changes
@@ -37,7 +37,7 @@ from exporter.supervise import attempt, keep_running, survive
 
 TOGETHER = 0.005
 """Seconds by which what is due may wait, so that polls of many jobs start together."""
-PAUSED_LOOK = 1.0
+_PAUSED_LOOK = 1.0
 """Seconds between two checks whether credentials that were refused have changed."""
 
 
@@ -66,8 +66,8 @@ class Poller:
             store, plan, clock, telemetry, self._schedule, self._limiter, self._results, journal
         )
         self._breakers = Breakers(projects.by_name, clock, telemetry)
-        self._asked: dict[JobKey, Start] = {}  # whose poll is under way, from the moment it may start
-        self._started: asyncio.Queue[tuple[Start, Record | None]] = asyncio.Queue()
+        self._asked: dict[JobKey, Grant] = {}  # whose poll is under way, from the moment it may start
+        self._granted: asyncio.Queue[tuple[Grant, Record | None]] = asyncio.Queue()
         self._concurrency = concurrency
         self._group: asyncio.TaskGroup | None = None
         self._workers = 0  # who has nothing to do costs nothing
@@ -166,8 +166,8 @@ class Poller:
                 self._results.try_one(breaker.projects, now)
             for due, key in self._schedule.due(now):
                 attempt(partial(self._queue, due, key), partial(self._not_queued, key), "dispatch")
-            for start in self._limiter.start(now):
-                attempt(partial(self._hand_over, start), partial(self._not_started, start), "dispatch")
+            for grant in self._limiter.grants(now):
+                attempt(partial(self._hand_over, grant), partial(self._not_handed_over, grant), "dispatch")
             pause = self._pause(now)
             self._awake_at = now + pause
             with suppress(TimeoutError):  # something is due then
@@ -178,27 +178,27 @@ class Poller:
         self._telemetry.crashes.labels("dispatch").inc()
         self._results.crashed(key)
 
-    def _not_started(self, start: Start) -> None:
+    def _not_handed_over(self, grant: Grant) -> None:
         self._telemetry.crashes.labels("dispatch").inc()
-        if isinstance(start.key, JobKey):
-            self._asked.pop(start.key, None)
-            self._results.crashed(start.key)
-        elif isinstance(start.key, PendingCall):
-            self.calls.crashed(start.key)
-        self.calls.release(start)
+        if isinstance(grant.key, JobKey):
+            self._asked.pop(grant.key, None)
+            self._results.crashed(grant.key)
+        elif isinstance(grant.key, PendingCall):
+            self.calls.crashed(grant.key)
+        self.calls.release(grant)
 
-    def _hand_over(self, start: Start) -> None:
-        if isinstance(start.key, JobKey):
-            self._asked[start.key] = start
-            self._started.put_nowait((start, self._store.get(start.key)))
-        elif isinstance(start.key, PendingCall):
-            self.calls.grant(start.key, start)
+    def _hand_over(self, grant: Grant) -> None:
+        if isinstance(grant.key, JobKey):
+            self._asked[grant.key] = grant
+            self._granted.put_nowait((grant, self._store.get(grant.key)))
+        elif isinstance(grant.key, PendingCall):
+            self.calls.start_call(grant.key, grant)
 
     def _pause(self, now: float) -> float:
         """Return the seconds until the dispatcher has to check again by itself."""
         first = self._schedule.first()
         moments = [self._limiter.ready_in(now), None if first is None else first - now]
-        moments += [PAUSED_LOOK] if self._breakers.any_paused else []
+        moments += [_PAUSED_LOOK] if self._breakers.any_paused else []
         return max(min((moment for moment in moments if moment is not None), default=math.inf), TOGETHER)
 
     def _queue(self, due: float, key: JobKey) -> None:
@@ -213,24 +213,24 @@ class Poller:
 
     async def _work(self) -> None:
         while True:
-            start, record = await self._started.get()
+            grant, record = await self._granted.get()
             try:
                 if record is not None:
-                    await survive(partial(self._poll, record, start), partial(self._crashed, record), "poll")
+                    await survive(partial(self._poll, record, grant), partial(self._crashed, record), "poll")
             finally:
-                self._over(start, record)
-                self.calls.release(start)
+                self._over(grant, record)
+                self.calls.release(grant)
 
-    async def _poll(self, record: Record, start: Start) -> None:
+    async def _poll(self, record: Record, grant: Grant) -> None:
         """Poll one job: all that happens to it from its permit to its next due time."""
         job, began, need = record.job, self._clock.monotonic(), self.demand.of(record.job.key)
         if need is None:
             return  # it is gone
         adapter, pace, tries = need.adapter, self._plan.pace, self.calls.tries.pop(job.key, None) or Tries(refusals=1)
-        self._results.began(record, start.due, began, need.interval)
+        self._results.began(record, grant.due, began, need.interval)
         ask = partial(self._plan.projects.ask, job, None if record.stale else record.snapshot)
         try:
-            answer = await self.calls.make(start, job.project, need.bucket.limit, ask, poll=True)
+            answer = await self.calls.make(grant, job.project, need.bucket.limit, ask, poll=True)
         except PollError as error:
             self._failed(record, error, tries)
             return
@@ -244,7 +244,7 @@ class Poller:
         due = schedule.next_due(after, interval, pace, adapter, now, stretch=stretch, first=first)
         if due is not None:
             self._schedule.put(job.key, due)
-        slow = schedule.turns_missed(began, now, need.interval)
+        slow = schedule.due_times_missed(began, now, need.interval)
         self._results.worked(before, after, answer, None if due is None else due - now, slow)
         self._history.want(after, adapter, self._group)
 
@@ -257,16 +257,16 @@ class Poller:
             self.calls.tries[key] = tries
             self._schedule.put(key, self._clock.monotonic())
         else:
-            self._results.failed(key, error, told=self.calls.paused(record.job.project, error))
+            self._results.failed(key, error, already_logged=self.calls.paused(record.job.project, error))
 
-    def _over(self, start: Start, record: Record | None) -> None:
+    def _over(self, grant: Grant, record: Record | None) -> None:
         """See that the job has another turn even if taking over its answer crashed."""
-        key = start.key
-        if isinstance(key, JobKey) and self._asked.get(key) is start:  # else the next run's is
+        key = grant.key
+        if isinstance(key, JobKey) and self._asked.get(key) is grant:  # else the next run's is
             del self._asked[key]
         if record is not None and self._schedule.time(record.job.key) is None and record.job.key not in self._asked:
             known = self._store.get(record.job.key)
-            if known is not None and known.registration == record.registration and not known.final:
+            if known is not None and known.registration_id == record.registration_id and not known.final:
                 self._schedule.put(record.job.key, self._clock.monotonic() + self._plan.pace.interval)
         first = self._schedule.first()
         if first is not None and first < self._awake_at:

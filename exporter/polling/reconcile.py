@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from exporter.clock import Clock
-from exporter.limits.rate_limiter import Limiter, Start
+from exporter.limits.rate_limiter import Grant, Limiter
 from exporter.metrics.store import JobStore
 from exporter.model.job import JobKey
 from exporter.polling.calls import Calls
@@ -29,16 +29,16 @@ class Reconciler:
         self,
         store: JobStore,
         clock: Clock,
-        turns: ScheduleQueue,
+        queue: ScheduleQueue,
         limiter: Limiter,
-        asked: Mapping[JobKey, Start],
+        asked: Mapping[JobKey, Grant],
         calls: Calls,
         results: Results,
         wake: Callable[[], None],
     ) -> None:
         self._store = store
         self._clock = clock
-        self._schedule = turns
+        self._schedule = queue
         self._limiter = limiter
         self._asked = asked
         self._calls = calls

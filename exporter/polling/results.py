@@ -34,19 +34,19 @@ class Results:
         plan: Plan,
         clock: Clock,
         telemetry: Telemetry,
-        turns: schedule.ScheduleQueue,
+        queue: schedule.ScheduleQueue,
         demand: Demand,
     ) -> None:
         self._store = store
         self._plan = plan
         self._clock = clock
         self._telemetry = telemetry
-        self._schedule = turns
+        self._schedule = queue
         self._demand = demand
         self.staleness = Staleness(store, plan, clock, demand.stretch)
         self.outages = Outages("poll", store, plan, clock)
         store.subscribe(self.outages.changed)
-        self._unread: dict[JobKey, bytes] = {}  # which bytes were counted last, where some of them cannot be read
+        self._unreadable: dict[JobKey, bytes] = {}  # which bytes were counted last, where some of them cannot be read
         self._log = structlog.get_logger()
 
     def began(self, record: Record, due: float, now: float, interval: float) -> None:
@@ -55,24 +55,24 @@ class Results:
         self._telemetry.poll_lag.observe(late)
         if logs.debugging:
             self._log.debug("poll started", **record.job.names, waited_seconds=round(late, 3))
-        self.skipped("busy", schedule.turns_missed(due, now, interval))
+        self.skipped("busy", schedule.due_times_missed(due, now, interval))
 
     def worked(self, before: Record, record: Record, answer: Snapshot, wait: float | None, slow: int) -> None:
         """Note what a poll told that worked; the next one is in *wait* seconds, and *slow* turns passed meanwhile."""
         self.skipped("slow", slow)
-        self._count_unread(record.job.key, answer)
+        self._count_unreadable(record.job.key, answer)
         if logs.debugging:
             wait = None if wait is None else round(wait, 1)
             self._log.debug("poll worked", **record.job.names, state=answer.state.value, next_poll_seconds=wait)
         self.ended(before, record, answer)
 
-    def _count_unread(self, key: JobKey, answer: Snapshot) -> None:
+    def _count_unreadable(self, key: JobKey, answer: Snapshot) -> None:
         """Count what could not be read of an answer: of the same bytes once, however often they come."""
         if not answer.unknown:
-            self._unread.pop(key, None)
-        elif not answer.digest or self._unread.get(key) != answer.digest:
-            self._unread[key] = answer.digest
-            self._telemetry.unread(key.service, answer.unknown)
+            self._unreadable.pop(key, None)
+        elif not answer.digest or self._unreadable.get(key) != answer.digest:
+            self._unreadable[key] = answer.digest
+            self._telemetry.count_unreadable(key.service, answer.unknown)
 
     def ended(self, before: Record, record: Record, answer: Snapshot | None) -> None:
         """Log the end of a run, once: when *answer* lets it count, for until then the cloud may take its word back."""
@@ -122,7 +122,7 @@ class Results:
     def counts(self, asked: Record) -> bool:
         """Whether what was *asked* for is still registered: it may be gone meanwhile, or another run."""
         now = self._store.get(asked.job.key)
-        return now is not None and now.registration == asked.registration
+        return now is not None and now.registration_id == asked.registration_id
 
     def paused(self, key: JobKey, why: PollError) -> None:
         """Take over a turn that is not called because calls are paused, which the log tells for all jobs at once."""
@@ -133,8 +133,8 @@ class Results:
         self._schedule.put(key, self._clock.monotonic() + self._demand.interval(key))
         self.skipped("paused", 1)
 
-    def failed(self, key: JobKey, error: PollError, *, told: bool = False) -> None:
-        """Take over a failed poll; *told* is one whose cause the log tells for all jobs at once."""
+    def failed(self, key: JobKey, error: PollError, *, already_logged: bool = False) -> None:
+        """Take over a failed poll; *already_logged* is one whose cause the log tells for all jobs at once."""
         before = self._store.get(key)
         if before is None:
             return
@@ -151,7 +151,7 @@ class Results:
                 self._log.info("job deleted after its run", **before.job.names)
             return
         throttled = error.reason is Reason.THROTTLED  # the limit that pauses is logged
-        if not told and not throttled:
+        if not already_logged and not throttled:
             self.outages.failed(before.job, error)
         self._log.debug(
             "poll failed",
@@ -181,11 +181,11 @@ class Results:
         now, pace = self._clock.monotonic(), self._plan.pace
         for record in list(self._store.records()):
             due, adapter = self._schedule.time(record.job.key), self._plan.projects.adapter(record.job)
-            interval = schedule.effective_interval(record, pace, adapter)
+            interval = schedule.interval_for_state(record, pace, adapter)
             if record.failing or record.by_list:
                 interval = max(interval, pace.idle_interval)
             if due is not None and due > now + interval:
-                self._schedule.put(record.job.key, schedule.next_turn(record.job.key, interval, now))
+                self._schedule.put(record.job.key, schedule.next_in_phase(record.job.key, interval, now))
         self.staleness.pace_changed(now)
 
     def skipped(self, reason: str, turns: int) -> None:
@@ -198,7 +198,7 @@ class Results:
         key = record.job.key
         self._store.remove(key)
         self._schedule.remove(key)
-        self._unread.pop(key, None)
+        self._unreadable.pop(key, None)
 
     def try_one(self, projects: Collection[str], now: float) -> None:
         """Poll the job of a paused identity that would be next, to see if its calls are taken again."""

@@ -20,17 +20,17 @@ from exporter.model.snapshot import State
 from exporter.model.units import LONGEST_WAIT, THROTTLE_WAIT
 from exporter.services.adapter import Adapter
 
-AUTH_WAIT: Final = 60.0
+_AUTH_WAIT: Final = 60.0
 """Seconds to wait at least after refused credentials: more than five failures in a row lock the key."""
 STALE_INTERVALS: Final = 3
-TOO_SOON: Final = 0.25
+_TOO_SOON: Final = 0.25
 """The part of an interval that passes at least between a job's first two polls. First polls are spread in the order of
 registration and not by phase; without this gap the first minutes would have 1.5 times the calls."""
 SLACK: Final = 64
 """Times that count no more, of which so many may be kept in any case."""
-WAITED: Final = 5
+_WAITED: Final = 5
 """The turns of a run that waits are no further apart than a fifth of the time that it has waited."""
-FIRST_POLLS_PER_SECOND: Final = 20.0
+_FIRST_POLLS_PER_SECOND: Final = 20.0
 """Jobs that are new together get their first poll at this rate, faster only if they would not fit the interval."""
 
 
@@ -43,7 +43,7 @@ class Pace:
     stale_after: float
 
 
-def effective_interval(record: Record, pace: Pace, adapter: Adapter) -> float:
+def interval_for_state(record: Record, pace: Pace, adapter: Adapter) -> float:
     """Return the seconds between two polls of a job in its present state, as long as they work."""
     running = record.job.interval or pace.interval
     if record.fault is not None and record.fault.reason is Reason.NOT_FOUND:
@@ -55,7 +55,7 @@ def effective_interval(record: Record, pace: Pace, adapter: Adapter) -> float:
     return max(running, pace.idle_interval)
 
 
-def turn_interval(record: Record, interval: float, pace: Pace, adapter: Adapter) -> float:
+def _due_interval(record: Record, interval: float, pace: Pace, adapter: Adapter) -> float:
     """Return the seconds to the next turn: *interval*, the effective one, but for a run that waits to begin.
 
     Most wait for seconds, and some for hours. So its turns come as often as those of one that runs, and half as often
@@ -69,7 +69,7 @@ def turn_interval(record: Record, interval: float, pace: Pace, adapter: Adapter)
         return interval
     turn = record.job.interval or pace.interval
     waited = record.polled_at - (record.polled_at if record.last_progress is None else record.last_progress)
-    while turn < interval and 2 * turn <= waited / WAITED:
+    while turn < interval and 2 * turn <= waited / _WAITED:
         turn *= 2
     return min(turn, interval)
 
@@ -109,13 +109,13 @@ def next_due(
     """
     if record.final:
         return None
-    interval = turn_interval(record, interval, pace, adapter)
+    interval = _due_interval(record, interval, pace, adapter)
     if stretch > 1:
         return now + interval * min(stretch, 2.0)
-    return next_turn(record.job.key, interval, now, TOO_SOON if first else 0.0)
+    return next_in_phase(record.job.key, interval, now, _TOO_SOON if first else 0.0)
 
 
-def next_turn(key: JobKey, interval: float, now: float, soonest: float = 0.0) -> float:
+def next_in_phase(key: JobKey, interval: float, now: float, soonest: float = 0.0) -> float:
     """Return the job's next turn after *now*: its own phase within each interval, the same after every restart.
 
     *soonest* is the part of an interval that passes at least.
@@ -126,7 +126,7 @@ def next_turn(key: JobKey, interval: float, now: float, soonest: float = 0.0) ->
     return turn if turn > now + soonest * interval else turn + interval
 
 
-def turns_missed(due: float, now: float, interval: float) -> int:
+def due_times_missed(due: float, now: float, interval: float) -> int:
     """Return how many turns of a job went by between the one that was due and now."""
     return max(0, int((now - due) // interval))
 
@@ -143,13 +143,13 @@ def backoff(record: Record, pace: Pace, adapter: Adapter, jitter: float, retry_a
     *jitter*, from 0 to 1, adds up to a quarter, so that jobs that failed together do not come back together;
     *retry_after* is what the server asks for.
     """
-    interval = effective_interval(record, pace, adapter)
+    interval = interval_for_state(record, pace, adapter)
     wait = min(interval * 2.0 ** min(record.failing - 1, 16), max(interval, pace.idle_interval))
     reason = record.fault.reason if record.fault else None
     if reason is Reason.THROTTLED:
         wait = max(wait, THROTTLE_WAIT)
     if reason is Reason.AUTH:
-        wait = max(wait, AUTH_WAIT)
+        wait = max(wait, _AUTH_WAIT)
     spread = 1 + jitter / 4
     return max(wait * spread, min((retry_after or 0.0) * spread, LONGEST_WAIT))
 
@@ -160,14 +160,14 @@ def first_due(position: int, count: int, pace: Pace, now: float, rate: float) ->
     They are not due faster than at *rate*, the calls a second of their limit: a project that comes later would wait
     for all of them.
     """
-    return now + position * max(min(1 / FIRST_POLLS_PER_SECOND, pace.interval / max(count, 1)), 1 / rate)
+    return now + position * max(min(1 / _FIRST_POLLS_PER_SECOND, pace.interval / max(count, 1)), 1 / rate)
 
 
 def stale_after(record: Record, pace: Pace, adapter: Adapter, stretch: float = 1.0) -> float | None:
     """Return the seconds after its last working poll that make a job's values too old, ``None`` if they cannot age."""
     if record.final or record.stale or record.polled_at is None:
         return None
-    return max(pace.stale_after, STALE_INTERVALS * effective_interval(record, pace, adapter) * stretch)
+    return max(pace.stale_after, STALE_INTERVALS * interval_for_state(record, pace, adapter) * stretch)
 
 
 class ScheduleQueue:

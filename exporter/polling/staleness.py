@@ -14,7 +14,7 @@ from exporter.polling import schedule
 from exporter.polling.plan import Plan
 from exporter.runs import transitions
 
-CHECK = 0.1
+_CHECK = 0.1
 """Seconds at least between two looks; an estimate goes so much before it passes, so that it is never seen past."""
 
 
@@ -71,7 +71,7 @@ class Staleness:
                     self._watch(record, now)
             first = self._agenda.first()
             left = longest if first is None else first - now
-            pause = min(max(left, CHECK), longest)
+            pause = min(max(left, _CHECK), longest)
             self._looks_at = now + pause
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
@@ -88,7 +88,7 @@ class Staleness:
 
     def _watch(self, record: Record, now: float) -> None:
         """Mark a record that is too old, drop an estimate that passed, or check again when that may be so."""
-        in_time = transitions.overdue(record, self._clock.now() + CHECK)
+        in_time = transitions.overdue(record, self._clock.now() + _CHECK)
         if in_time is not record:
             self._store.put(in_time)
             record = in_time
@@ -111,8 +111,8 @@ class Staleness:
         if left <= 0:
             return now
         again = now + min(left, self._plan.pace.stale_after)  # the limit may shrink meanwhile
-        return max(min(again, self._passes(record, now)), now + CHECK)
+        return max(min(again, self._passes(record, now)), now + _CHECK)
 
     def _passes(self, record: Record, now: float) -> float:
         """Return the time, by the clock that never goes back, just before the estimate passes."""
-        return math.inf if record.estimate is None else now + record.estimate - self._clock.now() - CHECK
+        return math.inf if record.estimate is None else now + record.estimate - self._clock.now() - _CHECK

@@ -16,8 +16,7 @@ from functools import lru_cache
 from typing import Final
 
 from exporter.model.packed import Packed
-from exporter.model.record import Ledger, RunId
-from exporter.model.run import NAMELESS, Owed
+from exporter.model.run import NAMELESS, Ledger, Owed, RunId
 from exporter.model.snapshot import RESULTS, Measure, Snapshot, State
 from exporter.runs import unended
 from exporter.services.adapter import Adapter
@@ -163,7 +162,7 @@ def _added(ledger: Ledger, entry: RunId, answer: Snapshot) -> Ledger:
 
 def _paid(ledger: Ledger, answer: Snapshot) -> Ledger:
     """Add what a run moved: each measure once, by the first answer in which it can be read."""
-    entry = owes(ledger, answer.run)
+    entry = _owes(ledger, answer.run)
     if entry is None:
         return ledger
     told = {name: amount for name in entry.measures if (amount := answer.counts.get(Measure(name))) is not None}
@@ -182,7 +181,7 @@ def _waited(owed: tuple[Owed, ...], entry: Owed, rest: tuple[str, ...]) -> tuple
     return tuple(new for each in owed for new in (left if each is entry else [each]))
 
 
-def owes(ledger: Ledger, run: RunId) -> Owed | None:
+def _owes(ledger: Ledger, run: RunId) -> Owed | None:
     """Return what of a run is still to be added."""
     return next((each for each in ledger.owed if each.run == run or each.run.same(run)), None)
 

@@ -17,23 +17,23 @@ from exporter.model.measures import Work
 from exporter.model.record import Record
 from exporter.model.snapshot import Snapshot, State
 
-MOVES: Final = 3
+_MOVES: Final = 3
 """Changes of the work done that must have been seen."""
 _SHARE: Final = 0.03
 """The part of the work that must have been done before its rate tells anything."""
-SHARE_OF_PARTS: Final = 0.2
+_SHARE_OF_PARTS: Final = 0.2
 """The same where sub-jobs are to come that earlier runs had: they are not alike."""
-PROVEN: Final = 4.0
+_PROVEN: Final = 4.0
 """Work that grew is believed to be all once the run is so many times as old as it was then."""
 _PATIENCE: Final = 3.0
 """A run that has not moved for so many of its recent pauses is stalled."""
-FORGOTTEN: Final = 0.8
+_FORGOTTEN: Final = 0.8
 """What is left of the longest recent pause with each shorter one."""
-SETBACK: Final = 0.1
+_SETBACK: Final = 0.1
 """The part of the planned work by which the work done may fall in one sub-job; more is the next sub-job."""
 RUNS: Final = 5
 """Earlier runs that are remembered."""
-HABIT: Final = 2
+_HABIT: Final = 2
 """Earlier runs from which there is a habit."""
 _SPREAD: Final = 0.25
 """How far half of the earlier runs may be from the median, in medians, so that they tell anything of the next."""
@@ -86,10 +86,10 @@ def follow(raw: bytes, answer: Snapshot, work: Work | None, polled_at: float | N
 
     *wall* is *at* in Unix seconds, as the vendor tells the start of the run.
     """
-    told = _told(answer, work) if answer.state is State.RUNNING else None
-    if told is None:
+    said = _work_said(answer, work) if answer.state is State.RUNNING else None
+    if said is None:
         return raw
-    tasks, done, planned = told
+    tasks, done, planned = said
     old = _unpacked(raw)
     if old is None or tasks > old.tasks:
         start = None if answer.start is None else answer.start - wall + at
@@ -98,7 +98,7 @@ def follow(raw: bytes, answer: Snapshot, work: Work | None, polled_at: float | N
     if tasks < old.tasks:
         return raw  # between two sub-jobs: progress is no measure of the tasks
     gone = old.gone
-    if gone + done < old.done - SETBACK * old.planned:
+    if gone + done < old.done - _SETBACK * old.planned:
         gone += old.planned
     new = old
     if gone + planned != old.total:
@@ -164,18 +164,18 @@ def remembered(earlier: tuple[float, ...], newest: float | None) -> tuple[float,
 def _by_rate(found: Evidence, usual: float | None, at: float) -> float | None:
     """Return when the run will be done at the rate seen; *usual* is the work that earlier runs planned in all."""
     work, done = max(found.total, usual or 0.0), found.done - found.base
-    if found.moves < MOVES or found.time <= 0 or done < _SHARE * work:
+    if found.moves < _MOVES or found.time <= 0 or done < _SHARE * work:
         return None
     if found.grown > found.began or found.total < work * (1 - _SPREAD):  # there is more than one sub-job
         if usual is not None and found.total <= usual * (1 + _SPREAD):
             ahead = (work - found.done) * (found.at - found.began) / done  # by the mean rate: sub-jobs are not alike
-            return found.at + ahead if done >= SHARE_OF_PARTS * work else None
-        if at - found.began < PROVEN * (found.grown - found.began):
+            return found.at + ahead if done >= _SHARE_OF_PARTS * work else None
+        if at - found.began < _PROVEN * (found.grown - found.began):
             return None
     return found.at + (found.total - found.done) * found.time / found.work
 
 
-def _told(answer: Snapshot, work: Work | None) -> tuple[float, float, float] | None:
+def _work_said(answer: Snapshot, work: Work | None) -> tuple[float, float, float] | None:
     """Return whether the answer has the service's own count of work, and the work done and planned by it."""
     counts = answer.counts
     planned, done = (counts.get(work.planned), counts.get(work.done)) if work else (None, None)
@@ -202,7 +202,7 @@ def _moved(old: Evidence, done: float, polled_at: float | None, at: float) -> Ev
         return old._replace(done=done)
     idle = (polled_at or at) - old.at
     stalled = old.moves > 0 and idle > _PATIENCE * old.pause
-    pause = 2 * old.pause if stalled else max(passed, FORGOTTEN * old.pause + (1 - FORGOTTEN) * passed)
+    pause = 2 * old.pause if stalled else max(passed, _FORGOTTEN * old.pause + (1 - _FORGOTTEN) * passed)
     fade = math.sqrt((old.at - old.began) / (at - old.began))
     return old._replace(
         at=at,
@@ -219,7 +219,7 @@ def _stalled(found: Evidence, at: float) -> bool:
 
 
 def _habit(earlier: tuple[float, ...]) -> float | None:
-    if len(earlier) < HABIT:
+    if len(earlier) < _HABIT:
         return None
     middle = statistics.median(earlier)
     spread = statistics.median(abs(each - middle) for each in earlier)

@@ -9,15 +9,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from exporter.model.record import Ledger, RunId
-from exporter.model.run import NAMELESS
+from exporter.model.run import NAMELESS, Ledger, RunId
 from exporter.model.snapshot import Snapshot, State
 
 ROUNDED: Final = 1.0
 """Seconds by which the same time may differ in two answers of a service."""
 SOON: Final = 5.0
 """Seconds: a run that waits in a list may have begun before the list came; no run before it did in so short a time."""
-INSTANT: Final = 0.001
+_INSTANT: Final = 0.001
 """Seconds: the least difference between the creations of two runs."""
 
 
@@ -42,7 +41,7 @@ def begun_by_list(ledger: Ledger, answer: Snapshot, since: float | None, *, gaps
         return ledger
     if not gaps or run.created is None or start < since + 2 * ROUNDED:
         return replace(ledger, floor=run, open=(run,))
-    return replace(ledger, floor=RunId("", min(since, run.created) - INSTANT))
+    return replace(ledger, floor=RunId("", min(since, run.created) - _INSTANT))
 
 
 def found_by_history(ledger: Ledger, found: Sequence[Snapshot], since: float | None) -> Ledger:
@@ -52,4 +51,4 @@ def found_by_history(ledger: Ledger, found: Sequence[Snapshot], since: float | N
     created = [each for each in began if each is not None]
     if mark is None or mark.id or mark.created is None or not created:
         return ledger
-    return replace(ledger, floor=RunId("", min(mark.created, min(created) - INSTANT)))
+    return replace(ledger, floor=RunId("", min(mark.created, min(created) - _INSTANT)))

@@ -20,13 +20,14 @@ from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import ExporterError
 from exporter.model.job import JobKey
-from exporter.model.record import Ledger, Record
+from exporter.model.record import Record
+from exporter.model.run import Ledger
 from exporter.runs import journal_format, transitions
 from exporter.runs.atomic_file import LOCK, Disk, replace_whole
 from exporter.runs.write_pace import WRITE_INTERVAL, WritePace
 from exporter.services.adapter import Adapter
 
-PARTS: Final = 1 << 16
+_PARTS: Final = 1 << 16
 """Bytes that are written at once."""
 _PATIENCE: Final = 10.0
 """Seconds to wait for another process to let go of the journal: one that stops needs less."""
@@ -188,7 +189,7 @@ class Journal:
             now = self._store.get(record.job.key)
             if now is None:
                 continue
-            if now.registration != record.registration:  # it is another one meanwhile, which the next write shows
+            if now.registration_id != record.registration_id:  # it is another one meanwhile, which the next write shows
                 if (now.job.project, now.job.target) != (record.job.project, record.job.target):
                     self._held.pop(record.job.key, None)  # of the next run too, or there might be no next write
                 continue
@@ -248,7 +249,7 @@ def _parts(records: Iterable[Record], gone: Iterable[journal_format.JournalEntry
     part = bytearray()
     for line in journal_format.written(chain(there, gone)):
         part += line
-        if len(part) >= PARTS:
+        if len(part) >= _PARTS:
             yield bytes(part)
             part.clear()
     if part:

@@ -11,8 +11,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from exporter.model.job import Job, JobKey
-from exporter.model.record import Ledger, RunId
-from exporter.model.run import Owed
+from exporter.model.run import Ledger, Owed, RunId
 
 FORMAT: Final = "huaweicloud-job-exporter journal"
 VERSION: Final = 1

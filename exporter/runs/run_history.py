@@ -12,11 +12,10 @@ from typing import Final
 from exporter.model.errors import PollError
 from exporter.model.job import Job
 from exporter.model.reason import Reason
-from exporter.model.record import Ledger, RunId
-from exporter.model.run import NAMELESS
+from exporter.model.run import NAMELESS, Ledger, RunId
 from exporter.model.snapshot import Snapshot
 from exporter.services.adapter import RunHistory
-from exporter.services.pages import Paging
+from exporter.services.page_cursor import PageCursor
 from exporter.services.request import Ask
 
 MOST_RUNS: Final = 2000
@@ -35,23 +34,23 @@ class RunsRead:
 
 
 async def read_history(past: RunHistory, job: Job, project_id: str, ledger: Ledger, ask: Ask) -> RunsRead:
-    """Read until the runs that the ledger knows are passed, to the end (:mod:`exporter.services.pages`), or the bound.
+    """Read until the runs that the ledger knows are passed, to the end, or the bound.
 
     A history that is not told from new to old is read to its end, and its newest runs are kept.
     """
     known = (ledger.floor, *ledger.open, *(each.run for each in ledger.owed))
     found = _Found([run for run in known if run is not None])
-    paging = Paging(past.page_size)
-    while not (paging.over or found.full):
-        page, _ = await ask(past.request(job, project_id, paging.number), partial(past.parse, job=job))
-        paging.take({each.run for each in page.runs}, len(page.runs), page.total)
+    cursor = PageCursor(past.page_size)
+    while not (cursor.over or found.full):
+        page, _ = await ask(past.request(job, project_id, cursor.number), partial(past.parse, job=job))
+        cursor.take({each.run for each in page.runs}, len(page.runs), page.total)
         found.take(page.runs)
         if found.passed:
             return RunsRead(tuple(found.runs), found.nameless_before)
     if found.nameless and not found.runs:
         raise PollError(Reason.PAYLOAD, "no run of the history can be read")
-    unread = paging.unread
-    return RunsRead(tuple(found.runs), None if unread is None else unread + found.cut + found.nameless)
+    missing = cursor.missing_rows
+    return RunsRead(tuple(found.runs), None if missing is None else missing + found.cut + found.nameless)
 
 
 class _Found:

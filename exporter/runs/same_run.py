@@ -13,13 +13,13 @@ from exporter.model.record import Record
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.runs.accounting import TRIES
 from exporter.services.adapter import Adapter
-from exporter.services.codes import OTHER
+from exporter.services.codes_in_text import OTHER
 
 LISTED_FOR: Final = 300.0
 """Seconds for which counts that only lists have are shown: after that, lists have failed for some time."""
 COUNTED_BY: Final = 600.0
 """Seconds after the end of a run from which on its numbers are not expected to change any more."""
-CLOCKS: Final = 5.0
+_CLOCKS: Final = 5.0
 """Seconds by which the clock of the service may be ahead of ours."""
 
 
@@ -52,7 +52,7 @@ def _end(record: Record, before: Snapshot, answer: Snapshot, adapter: Adapter) -
     if before.end is not None or answer.end is None or adapter.final:
         return answer.end if before.end is None else before.end
     seen = record.ended_at
-    return None if seen is not None and answer.end > seen + CLOCKS else answer.end
+    return None if seen is not None and answer.end > seen + _CLOCKS else answer.end
 
 
 def unsettled(record: Record, answer: Snapshot, at: float, *, same: bool, adapter: Adapter) -> int:
@@ -99,5 +99,5 @@ def final_counts(record: Record, answer: Snapshot, *, same: bool, adapter: Adapt
     if same and before is not None and before.state is answer.state:
         found = {**(record.by_lists if record.awaits else before.counts), **answer.counts}
     else:
-        found = dict(answer.counts or (record.seen if same and adapter.forgets else {}))
+        found = dict(answer.counts or (record.last_counts if same and adapter.forgets else {}))
     return Packed({measure: value for measure, value in found.items() if measure not in adapter.live})

@@ -9,18 +9,18 @@ from dataclasses import replace
 
 from exporter.model.job import Job
 from exporter.model.reason import Reason
-from exporter.model.record import Fault, Ledger, Record, RunId
-from exporter.model.run import NAMELESS
+from exporter.model.record import Fault, Record
+from exporter.model.run import NAMELESS, Ledger, RunId
 from exporter.model.snapshot import NOTHING, Snapshot, State
 from exporter.runs import accounting, estimate, first_seen
 from exporter.runs.same_run import continued, final_counts, unsettled
 from exporter.services.adapter import Adapter
 
 
-def registered(job: Job, adapter: Adapter, registration: int = 0) -> Record:
+def registered(job: Job, adapter: Adapter, registration_id: int = 0) -> Record:
     """Return the record of a job that nobody asked for yet."""
     ledger = accounting.begun(adapter)
-    return with_ledger(Record(job, ledger=ledger, registration=registration), ledger)
+    return with_ledger(Record(job, ledger=ledger, registration_id=registration_id), ledger)
 
 
 def resumed(record: Record, kept: Ledger, on_disk: Ledger | None, adapter: Adapter) -> Record:
@@ -56,7 +56,7 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
     before = record.snapshot
     same = before is not None and (before.run.same(answer.run) or before.run == answer.run)
     had_ended = before is not None and same and before.state.ended
-    last, told = (record.seen, record.evidence) if same else (NOTHING, b"")
+    last, told = (record.last_counts, record.evidence) if same else (NOTHING, b"")
     if before is not None and same:
         answer = continued(record, before, answer, steady, adapter)
     final = adapter.final and had_ended and before is not None and before.state is answer.state
@@ -80,8 +80,8 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
         fault=None,
         failing=0,
         last_progress=at if not same or _moved(record, answer) else record.last_progress,
-        seen=answer.counts or last,
-        seen_progress=answer.progress if answer.progress is not None or not same else record.seen_progress,
+        last_counts=answer.counts or last,
+        last_said_progress=answer.progress if answer.progress is not None or not same else record.last_said_progress,
         listed=None,
         by_lists=record.by_lists if same and had_ended == answer.state.ended else NOTHING,
         counts_from=record.counts_from if accounting.incomplete(ledger, answer.run) else None,
@@ -108,7 +108,7 @@ def looked_back(record: Record, found: Sequence[Snapshot], at: float) -> Record:
     return _counted(replace(record, counts_from=None), accounting.look_back(ledger, found, at))
 
 
-def seen(record: Record, answer: Snapshot, at: float) -> Record:
+def first_listed(record: Record, answer: Snapshot, at: float) -> Record:
     """Return the record after a list reported *answer* at *at*: of a job that was not asked yet it is the first look.
 
     What a run that goes on then comes to counts, and so does each that begins later.
@@ -223,7 +223,7 @@ def overdue(record: Record, at: float) -> Record:
     return replace(record, estimate=None)
 
 
-def next_run(record: Record, job: Job, registration: int) -> Record:
+def next_run(record: Record, job: Job, registration_id: int) -> Record:
     """Return the record once *job*, under the same name, is another run: what was counted stays, nothing is shown.
 
     The old run's last answer stays too, unseen, because by it the end of the new run is news. If it tells an end, that
@@ -235,7 +235,7 @@ def next_run(record: Record, job: Job, registration: int) -> Record:
     return replace(
         _counted(record, ledger),
         job=job,
-        registration=registration,
+        registration_id=registration_id,
         stale=record.snapshot is not None,
         up=None,
         final=False,
@@ -251,8 +251,8 @@ def _moved(record: Record, answer: Snapshot) -> bool:
     return (
         record.snapshot is None
         or record.snapshot.state is not answer.state
-        or answer.progress not in (None, record.seen_progress)
-        or any(record.seen.get(measure) != value for measure, value in answer.counts.items())
+        or answer.progress not in (None, record.last_said_progress)
+        or any(record.last_counts.get(measure) != value for measure, value in answer.counts.items())
     )
 
 

@@ -3,8 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from exporter.model.record import Ledger, RunId
-from exporter.model.run import NAMELESS, Unended
+from exporter.model.run import NAMELESS, Ledger, RunId, Unended
 
 READINGS: Final = 24
 """Readings of the history for one run at most: with the default intervals these are two hours, unless runs that follow

@@ -12,7 +12,7 @@ WRITE_INTERVAL: Final = 2.0
 """Seconds at least between two writes."""
 _SHARE: Final = 20
 """A write that took long is followed by a pause of so many times as long,"""
-LONGEST_PAUSE: Final = 10.0
+_LONGEST_PAUSE: Final = 10.0
 """but of so many seconds at most: what is counted meanwhile is shown only after the next write."""
 SLOW: Final = 2.0
 """Seconds from which on a write is logged as slow, also while it has not returned."""
@@ -41,7 +41,7 @@ class WritePace:
             late.cancel()
             took = self._took = time.perf_counter() - self._began
             self._began = None
-            self.pause = min(max(WRITE_INTERVAL, _SHARE * took), LONGEST_PAUSE)
+            self.pause = min(max(WRITE_INTERVAL, _SHARE * took), _LONGEST_PAUSE)
             if self._slow and took < SLOW:
                 self._slow = False
                 self._log.info("journal fast again", file=self._file)

@@ -24,14 +24,14 @@ IAM: Final = Hosts(
     {"eu-west-101": "https://iam.eu-west-101.myhuaweicloud.eu"},
 )
 """Where tokens and project ids come from (the vendor's list of regions and endpoints)."""
-SWISS_IAM: Final = "https://iam-pub.eu-ch2.sc.otc.t-systems.com"
+_SWISS_IAM: Final = "https://iam-pub.eu-ch2.sc.otc.t-systems.com"
 """The one IAM of OTC that lives under another domain."""
 
 
 def iam_endpoint(cloud: str, region: str, overrides: Mapping[str, str]) -> str:
     """Return the base URL of IAM, as :func:`endpoint` does for a service."""
     if (cloud, region) == ("otc", "eu-ch2"):
-        overrides = {"iam": SWISS_IAM, **overrides}
+        overrides = {"iam": _SWISS_IAM, **overrides}
     return _endpoint("iam", IAM, cloud, region, overrides)
 
 

@@ -11,7 +11,7 @@ from exporter.model import units
 from exporter.model.messages import Expected, instead, quoted
 from exporter.services import name_template
 
-MOST_JOBS: Final = 500
+_MOST_JOBS: Final = 500
 
 
 def _pattern(value: Any) -> Any:
@@ -97,7 +97,7 @@ class Rule(BaseModel):
     )
     match: _Pattern | None = Field(default=None, description="Only jobs whose name this regular expression finds.")
     exclude: _Pattern | None = Field(default=None, description="No jobs whose name this regular expression finds.")
-    max_jobs: _Count = Field(default=MOST_JOBS, description="At most so many jobs, the newest.")
+    max_jobs: _Count = Field(default=_MOST_JOBS, description="At most so many jobs, the newest.")
 
     @field_validator("name")
     @classmethod

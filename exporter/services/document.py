@@ -13,9 +13,9 @@ from exporter.services.values import DOUBLED, LONGEST_NUMBER
 
 VALUES_LIMIT: Final = 100_000
 """Values, objects and lists in one answer; three thousand sub-jobs have 80,000."""
-LARGE: Final = 65_536
+_LARGE: Final = 65_536
 """Bytes from which an answer may hold enough of anything to cost much time."""
-WIDE_LIMIT: Final = 4 * 1024 * 1024
+_WIDE_LIMIT: Final = 4 * 1024 * 1024
 """Bytes of an answer with a character beyond U+FFFF: each character of its text takes four bytes in memory."""
 _WIDE_LEADS: Final = tuple(bytes([lead]) for lead in range(0xF0, 0xF5))
 _WIDE_ESCAPE: Final = re.compile(rb"\\u[dD][89abAB]")
@@ -27,8 +27,8 @@ def json_object(body: bytes) -> dict[str, Any]:
     """Return the JSON object that *body* is; anything else is a :class:`PollError` of reason ``payload``."""
     if _oversized(body):
         raise PollError(Reason.PAYLOAD, f"the answer holds more than {VALUES_LIMIT} values")
-    if len(body) > WIDE_LIMIT and _wide(body):
-        raise PollError(Reason.PAYLOAD, f"the answer has more than {WIDE_LIMIT} bytes, and characters beyond U+FFFF")
+    if len(body) > _WIDE_LIMIT and _wide(body):
+        raise PollError(Reason.PAYLOAD, f"the answer has more than {_WIDE_LIMIT} bytes, and characters beyond U+FFFF")
     try:
         data = parsed(body)
     except ValueError as error:
@@ -49,7 +49,7 @@ def parsed(body: bytes) -> object:
     try:
         text = body.decode(encoding, "surrogateescape" if encoding.startswith("utf-8") else "surrogatepass")
         # Reading a long number takes the square of its length, which matters where many of them fit.
-        parse_int = _whole if len(body) > LARGE or LONG.search(body) else None
+        parse_int = _whole if len(body) > _LARGE or LONG.search(body) else None
         return json.loads(text, parse_int=parse_int, object_pairs_hook=_object)
     except RecursionError as error:
         raise ValueError("nested without end") from error
@@ -72,7 +72,7 @@ def _whole(digits: str) -> float:
 
 def _oversized(body: bytes) -> bool:
     """Whether *body* holds more than is read, without reading it: JSON of 8 MiB can be three million objects."""
-    if len(body) <= LARGE or _parts(body) <= VALUES_LIMIT:
+    if len(body) <= _LARGE or _parts(body) <= VALUES_LIMIT:
         return False
     bare = body.replace(b"\\\\", b"").replace(b'\\"', b"")
     if bare.count(b'"') > 4 * VALUES_LIMIT:

@@ -10,11 +10,11 @@ from exporter.model.errors import first_line
 from exporter.model.job import Job
 from exporter.model.packed import Packed
 from exporter.model.reason import Reason
-from exporter.model.record import RunId
+from exporter.model.run import RunId
 from exporter.model.snapshot import Snapshot, State
 from exporter.services import error_classes, json_fields
 from exporter.services.adapter import Adapter, Hosts, JobEntry
-from exporter.services.codes import failure_code
+from exporter.services.codes_in_text import failure_code
 from exporter.services.error_codes import ErrorCodes
 from exporter.services.request import Request, segments
 from exporter.services.shapes import PLAIN
@@ -32,7 +32,7 @@ _REGIONS: Final = frozenset((
 # fmt: on
 FINE: Final = "DWS.0000"
 """The ``error_code`` that other calls of this service send with success."""
-ERROR_FIELDS: Final = ("error_code", "error_msg", "errorCode", "errorMsg", "errCode", "externalMessage", "request_id")
+_ERROR_FIELDS: Final = ("error_code", "error_msg", "errorCode", "errorMsg", "errCode", "externalMessage", "request_id")
 
 
 class DwsEntry(JobEntry):
@@ -140,7 +140,7 @@ class Dws(Adapter):
 
 def _errors(fields: json_fields.Fields) -> error_classes.Envelope:
     """Return the error that stands in a 200 answer; the code of success is none."""
-    found = error_classes.from_object(fields.only(ERROR_FIELDS))
+    found = error_classes.from_object(fields.only(_ERROR_FIELDS))
     codes = tuple(code for code in found.codes if code.upper() != FINE)
     return error_classes.Envelope(codes, found.text, found.request_id)
 

@@ -45,25 +45,25 @@ SENTENCES: Final[Mapping[Reason, str]] = {
     Reason.SERVER: "the cloud failed to answer the call",
     Reason.PAYLOAD: "the answer tells no state",
 }
-RESULTLESS: Final = "the call was answered without a result"
+_RESULTLESS: Final = "the call was answered without a result"
 _FOREIGN: Final = "this is not the cloud's answer; check the proxy and projects.<name>.endpoints"
-UNSIGNED: Final = "the answer has no code of the cloud's, so a proxy may have given it"
+_UNSIGNED: Final = "the answer has no code of the cloud's, so a proxy may have given it"
 SHAPES: Final = (
     ("error_code", "error_msg"),
     ("errorCode", "errorMsg"),
     ("code", "message"),
     ("errCode", "externalMessage"),
 )
-GATEWAY_CODE: Final = re.compile(r"APIGW?\.([0-9]{4})")
-PRINTABLE_CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,15}\.[A-Za-z0-9]{1,12}|[0-9]{3,6}")
-PRINTABLE_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_GATEWAY_CODE: Final = re.compile(r"APIGW?\.([0-9]{4})")
+_PRINTABLE_CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,15}\.[A-Za-z0-9]{1,12}|[0-9]{3,6}")
+_PRINTABLE_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _ERROR_LIMIT: Final = 65_536
 """Bytes of an error body that is read for its code; a longer one is a page or a file."""
-MOST_LEVELS: Final = 100
+_MOST_LEVELS: Final = 100
 """Objects of an error body that are looked at."""
-BASE64: Final = re.compile(rb"[A-Za-z0-9+/_-]{8,}={0,2}\s*")
-TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
-THROTTLE_WORDS: Final = re.compile(r"throttling threshold|over ratelimit|too many requests", re.IGNORECASE)
+_BASE64: Final = re.compile(rb"[A-Za-z0-9+/_-]{8,}={0,2}\s*")
+_TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
+_THROTTLE_WORDS: Final = re.compile(r"throttling threshold|over ratelimit|too many requests", re.IGNORECASE)
 _Row = dict[str, Any] | None
 _DEEPEST: Final = 4
 """Envelopes within envelopes are read this far down; the vendor nests one or two."""
@@ -83,7 +83,7 @@ def envelope(body: bytes) -> Envelope:
     if len(body) > _ERROR_LIMIT:
         return Envelope(text=_title(body))
     data = _json(body)
-    if data is None and BASE64.fullmatch(body):
+    if data is None and _BASE64.fullmatch(body):
         data = _json(_decoded(body))
     if isinstance(data, dict):
         return from_object(data)
@@ -92,7 +92,7 @@ def envelope(body: bytes) -> Envelope:
 
 def _title(body: bytes) -> str:
     text = body[:4096].decode("utf-8", "replace")
-    title = TITLE.search(text)
+    title = _TITLE.search(text)
     return title[1].strip() if title else text
 
 
@@ -101,7 +101,7 @@ def from_object(data: Mapping[str, Any]) -> Envelope:
     codes: list[str] = []
     texts: list[str] = []
     ids: list[str] = []
-    for level in islice(_levels(data, _DEEPEST), MOST_LEVELS):
+    for level in islice(_levels(data, _DEEPEST), _MOST_LEVELS):
         for code_key, text_key in SHAPES:
             code, text = level.get(code_key), level.get(text_key)
             if isinstance(code, str | int) and not isinstance(code, bool) and said(code):
@@ -129,12 +129,12 @@ def refusal(
     *codes* are the service's own. *otherwise* counts where neither code, text nor status says more.
     """
     reason, code = _by_code(found.codes, codes.reasons)
-    if reason is None and THROTTLE_WORDS.search(found.text):
+    if reason is None and _THROTTLE_WORDS.search(found.text):
         reason = Reason.THROTTLED
     coded = any(codes.include(each) for each in found.codes)
     sentence = ""
     if reason is None:
-        reason = otherwise or by_status(status, coded=coded)
+        reason = otherwise or _by_status(status, coded=coded)
         sentence = "" if otherwise or code else _uncoded(status, reason)
     named = ", ".join(part for part in (f"HTTP {status}", code) if part)
     request_id = found.request_id or request_id
@@ -143,7 +143,7 @@ def refusal(
         f"{sentence or SENTENCES[reason]} ({named})",
         code=code,
         text=found.text,
-        request_id=request_id if PRINTABLE_ID.fullmatch(request_id) else "",
+        request_id=request_id if _PRINTABLE_ID.fullmatch(request_id) else "",
         retry_after=retry_after,
         known=coded,
     )
@@ -182,7 +182,7 @@ def page(fields: Fields, name: str, total: str, codes: ErrorCodes) -> tuple[list
     return read, told
 
 
-def by_status(status: int, *, coded: bool) -> Reason:
+def _by_status(status: int, *, coded: bool) -> Reason:
     """Class an HTTP status that no known code explains; *coded* is whether the answer has a code of the cloud's.
 
     That something is not found is believed only of one who has: a proxy has pages of its own. That the credentials
@@ -202,20 +202,20 @@ def by_status(status: int, *, coded: bool) -> Reason:
 def _uncoded(status: int, reason: Reason) -> str:
     """Return the sentence for an answer that has no code of the cloud's: nobody knows who gave it."""
     if reason is Reason.PAYLOAD:
-        return RESULTLESS
+        return _RESULTLESS
     if reason is Reason.API:
         return _FOREIGN
-    return "" if reason is Reason.CONFIG else f"{SENTENCES[reason]}; {UNSIGNED}"
+    return "" if reason is Reason.CONFIG else f"{SENTENCES[reason]}; {_UNSIGNED}"
 
 
 def _by_code(found: tuple[str, ...], codes: Mapping[str, Reason]) -> tuple[Reason | None, str]:
     """Return the reason of the first code that is known, and the code to name: that one, else the first at all."""
     for code in found:
-        gateway = GATEWAY_CODE.fullmatch(code)
+        gateway = _GATEWAY_CODE.fullmatch(code)
         reason = GATEWAY.get(gateway[1]) if gateway else meaning(code, codes)
         if reason is not None:
             return reason, code
-    return None, next((code for code in found if PRINTABLE_CODE.fullmatch(code)), "")
+    return None, next((code for code in found if _PRINTABLE_CODE.fullmatch(code)), "")
 
 
 def _levels(data: Mapping[str, Any], deepest: int) -> Iterator[Mapping[str, Any]]:

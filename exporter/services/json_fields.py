@@ -28,7 +28,7 @@ MOST_ROWS: Final = 3000
 LONGEST_ID: Final = 512
 """Characters of an id; the vendor's longest name has 240."""
 HEXADECIMAL: Final = re.compile(r"[0-9A-Fa-f-]{8,}")
-FLAGS: Final = {"true": True, "false": False}
+_FLAGS: Final = {"true": True, "false": False}
 
 
 class Fields:
@@ -170,7 +170,7 @@ class Fields:
         value = self.data.get(name)
         if isinstance(value, bool) or not said(value):
             return value if isinstance(value, bool) else None
-        read = FLAGS.get(value.strip().lower()) if isinstance(value, str) and len(value) <= SHORT else None
+        read = _FLAGS.get(value.strip().lower()) if isinstance(value, str) and len(value) <= SHORT else None
         if read is None:
             self.unreadable(name)
         return read

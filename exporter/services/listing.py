@@ -65,7 +65,7 @@ class Page:
 
 
 class Lister(ABC, Generic[R]):
-    """What a service's lists are and how they are read. Stateless; :mod:`exporter.services.paging` drives it."""
+    """What a service's lists are and how they are read. Stateless; :mod:`exporter.services.list_reading` drives it."""
 
     limit: ClassVar[str]
     """The limit class of all calls for lists."""

@@ -9,8 +9,8 @@ from exporter.services.values import clean
 
 _LONGEST: Final = 400
 """Characters; a CDM cluster's and a job's name together have fewer."""
-WORD: Final = re.compile(r"\{([^{}]*)\}")
-CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_WORD: Final = re.compile(r"\{([^{}]*)\}")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def mistake(template: str, known: Iterable[str]) -> str | None:
@@ -21,9 +21,9 @@ def mistake(template: str, known: Iterable[str]) -> str | None:
     words = tuple(known)
     if not template.strip():
         return "expected text; this is empty"
-    if {"{", "}"} & set(WORD.sub("", template)):
+    if {"{", "}"} & set(_WORD.sub("", template)):
         return f"expected each {{ to have its }} and a word between them, not {quoted(template)}"
-    for word in WORD.findall(template):
+    for word in _WORD.findall(template):
         if not any(word.startswith(each) and word != each if each.endswith(".") else word == each for each in words):
             names = [f"{each}<key>" if each.endswith(".") else each for each in words]
             return f"unknown word {quoted(word)} in the name{instead(word, names)}"
@@ -32,6 +32,6 @@ def mistake(template: str, known: Iterable[str]) -> str | None:
 
 def filled(template: str, words: Mapping[str, str]) -> str:
     """Return *template* with its words filled in, fit for a label; empty if any word is missing or nothing is left."""
-    if any(word not in words for word in WORD.findall(template)):
+    if any(word not in words for word in _WORD.findall(template)):
         return ""
-    return clean(CONTROL.sub("\ufffd", WORD.sub(lambda found: words[found[1]], template)))[:_LONGEST].rstrip()
+    return clean(_CONTROL.sub("\ufffd", _WORD.sub(lambda found: words[found[1]], template)))[:_LONGEST].rstrip()

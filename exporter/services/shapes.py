@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-DIGITS: Final = 32
+_DIGITS: Final = 32
 """Hexadecimal digits of a UUID."""
 
 
@@ -25,11 +25,11 @@ class Shape:
     def nearest(self, text: str) -> str:
         """Return *text* written so, where it has the digits of a UUID and no more; else nothing."""
         digits = re.sub(r"[\s\"'{}()-]", "", text).lower()
-        if not re.fullmatch(f"[0-9a-f]{{{DIGITS}}}", digits):
+        if not re.fullmatch(f"[0-9a-f]{{{_DIGITS}}}", digits):
             return ""
         ends = [sum(self.groups[:place]) for place in range(len(self.groups) + 1)]
         return "-".join(digits[start:end] for start, end in pairwise(ends))
 
 
 UUID: Final = Shape("a UUID", (8, 4, 4, 4, 12))
-PLAIN: Final = Shape(f"{DIGITS} hexadecimal digits", (DIGITS,))
+PLAIN: Final = Shape(f"{_DIGITS} hexadecimal digits", (_DIGITS,))

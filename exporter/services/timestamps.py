@@ -12,21 +12,21 @@ from typing import Final
 
 from exporter.services.values import NUMBER, number
 
-EARLIEST: Final = datetime(2010, 1, 1, tzinfo=UTC)
+_EARLIEST: Final = datetime(2010, 1, 1, tzinfo=UTC)
 """None of the services is older. What is earlier is a mistake, most often seconds that pass for milliseconds."""
-LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
 """What is later is a mistake, or a word for "never" (the year 9999)."""
-EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - as it is written where nobody set a time
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - as it is written where nobody set a time
 _LONGEST: Final = 64
-ISO: Final = re.compile(
+_ISO: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2})(?:[.,](\d{1,9}))?"
     r"\s?([+-]\d{2}(?::?\d{2})?|[A-Z]{1,5}(?:[+-]\d{2}:?\d{2})?)?",
     re.ASCII,
 )
-JAVA: Final = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d{1,2}) (\d{2}:\d{2}:\d{2}) (\S+) (\d{4})", re.ASCII)
-OFFSET: Final = re.compile(r"(?:GMT|UTC)?([+-])(\d{2})(?::?(\d{2}))?", re.ASCII)
-MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-UNLETTERED: Final[Mapping[str, tuple[int, ...]]] = {
+_JAVA: Final = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d{1,2}) (\d{2}:\d{2}:\d{2}) (\S+) (\d{4})", re.ASCII)
+_OFFSET: Final = re.compile(r"(?:GMT|UTC)?([+-])(\d{2})(?::?(\d{2}))?", re.ASCII)
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_UNLETTERED: Final[Mapping[str, tuple[int, ...]]] = {
     "AST": (3, -4),
     "BRT": (-3,),
     "CLST": (-3,),
@@ -60,39 +60,39 @@ def moment(value: object, zone: tzinfo | None = None, absent: float | None = Non
 def _seconds(milliseconds: float) -> float | None:
     if milliseconds == 0:
         return None
-    if not EARLIEST.timestamp() * 1000 <= milliseconds < LATEST.timestamp() * 1000:
+    if not _EARLIEST.timestamp() * 1000 <= milliseconds < _LATEST.timestamp() * 1000:
         raise ValueError(milliseconds)
     return round(milliseconds) / 1000
 
 
 def _written(text: str, zone: tzinfo | None) -> float | None:
     naive, letters, millisecond = _parts(text)
-    if naive == EPOCH and letters in {"", "Z", "UTC", "GMT"}:
+    if naive == _EPOCH and letters in {"", "Z", "UTC", "GMT"}:
         return None
     exact = _placed(naive, letters, zone)
     if exact is not None:
         return _seconds(round(exact.timestamp()) * 1000 + millisecond)
-    if not EARLIEST.year <= naive.year < LATEST.year:
+    if not _EARLIEST.year <= naive.year < _LATEST.year:
         raise ValueError(text)
     return None
 
 
 def _parts(text: str) -> tuple[datetime, str, int]:
     """Return the time without its zone, what is written of the zone, and the milliseconds."""
-    if found := ISO.fullmatch(text):
+    if found := _ISO.fullmatch(text):
         return datetime.fromisoformat(found[1]), found[3] or "", round(float(f"0.{found[2] or 0}") * 1000)
-    found = JAVA.fullmatch(text)
-    if found is None or found[1] not in MONTHS:
+    found = _JAVA.fullmatch(text)
+    if found is None or found[1] not in _MONTHS:
         raise ValueError(text)
     month, day, clock, letters, year = found.groups()
-    return datetime.fromisoformat(f"{year}-{MONTHS.index(month) + 1:02}-{int(day):02}T{clock}"), letters, 0
+    return datetime.fromisoformat(f"{year}-{_MONTHS.index(month) + 1:02}-{int(day):02}T{clock}"), letters, 0
 
 
 def _placed(naive: datetime, letters: str, zone: tzinfo | None) -> datetime | None:
     """Return the exact time, ``None`` where no zone is known."""
     if letters in {"UTC", "GMT", "Z"}:
         return naive.replace(tzinfo=UTC)
-    if offset := OFFSET.fullmatch(letters):
+    if offset := _OFFSET.fullmatch(letters):
         ahead = timedelta(hours=int(offset[2]), minutes=int(offset[3] or 0))
         return naive.replace(tzinfo=timezone(ahead if offset[1] == "+" else -ahead))
     if zone is None:
@@ -118,7 +118,7 @@ def _lettered(naive: datetime, letters: str, zone: tzinfo) -> datetime:
         other = datetime(naive.year, month, 1, tzinfo=zone)
         if other.tzname() == letters:
             return naive.replace(tzinfo=timezone(other.utcoffset() or timedelta()))
-    hours = [timedelta(hours=each) for each in UNLETTERED.get(letters, ())]
+    hours = [timedelta(hours=each) for each in _UNLETTERED.get(letters, ())]
     if (there.tzname() or "").isalpha() or there.utcoffset() not in hours:
         raise ValueError(letters)
     return there

@@ -11,8 +11,8 @@ from math import copysign, isfinite
 from typing import Final, TypeVar
 
 NUMBER: Final = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
-WHOLE: Final = re.compile(r"[+-]?[0-9]{1,300}")
-HALF: Final = re.compile("[\ud800-\udfff]")
+_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,300}")
+_HALF: Final = re.compile("[\ud800-\udfff]")
 LONGEST_NUMBER: Final = 400
 """Characters of a number that is sent as text."""
 NOT_SAID: Final = frozenset({"", "N/A"})
@@ -42,7 +42,7 @@ _one_copy = lru_cache(maxsize=4096)(_clean)
 
 def exact(text: str) -> bool:
     """Whether a text came as it was meant: half a character stands for bytes that cannot be read, or were cut."""
-    return text.isascii() or not HALF.search(text)
+    return text.isascii() or not _HALF.search(text)
 
 
 def said(value: object) -> bool:
@@ -58,7 +58,7 @@ def number(value: object) -> float:
     if isinstance(value, str) and len(value) <= LONGEST_NUMBER and NUMBER.fullmatch(value.strip()):
         text, value = value.strip(), float(value)
         if value.is_integer() and not _minus_zero(value):
-            value = int(text) if WHOLE.fullmatch(text) else int(value)
+            value = int(text) if _WHOLE.fullmatch(text) else int(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(value)  # noqa: TRY004 - whatever the type, it is an unreadable value
     try:

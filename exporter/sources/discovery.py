@@ -20,7 +20,7 @@ from exporter.model.job import Job, JobKey
 from exporter.polling.list_poller import SOONEST
 from exporter.polling.poller import Poller
 from exporter.services.discovery_rule import Search
-from exporter.services.paging import Found, key, walk
+from exporter.services.list_reading import Found, key, read_rule
 from exporter.sources.findings import Findings, merged_findings
 from exporter.supervise import survive
 
@@ -44,9 +44,9 @@ class _Look:
         self.cut = 0
         self.hidden: Mapping[str, int] = {}
         """How many jobs that go on have a name, where that is more than one."""
-        self.unread: Counter[str] = Counter()
+        self.unreadable: Counter[str] = Counter()
         """Fields that could not be read at the last look."""
-        self.told: dict[str, Any] = {}
+        self.logged: dict[str, Any] = {}
         self.task: asyncio.Task[None] | None = None
 
     @property
@@ -185,7 +185,7 @@ class Discovery:
                 search.project, adapter.limit, patience, lambda project: project.project_id_of(), _TRIES
             )
         ask = calls.asking(search.project, adapter, patience, _TRIES)
-        return await walk(adapter.lists, search.rule, project_id, self._time(search.project), ask)
+        return await read_rule(adapter.lists, search.rule, project_id, self._time(search.project), ask)
 
     def _time(self, project: str) -> float:
         """Return the Unix time by the clock of the cloud that a project is in; setting ours does not move it."""
@@ -206,10 +206,12 @@ class Discovery:
 
     def _count(self, look: _Look, found: Found) -> None:
         search = look.search
-        unread = Counter(found.unknown)
-        self._telemetry.unread(search.service, (unread - look.unread).elements())  # of rows that stay, once
-        look.unread = unread
-        cut = found.cut + (found.unread or 0) + found.broken
+        unreadable = Counter(found.unknown)
+        self._telemetry.count_unreadable(
+            search.service, (unreadable - look.unreadable).elements()
+        )  # of rows that stay, once
+        look.unreadable = unreadable
+        cut = found.cut + (found.missing_rows or 0) + found.broken
         if found.failures:
             cut = max(cut, look.cut)  # what could not be read leaves nothing in
         self._telemetry.discovery_cut.labels(search.service, search.project).inc(max(0, cut - look.cut))
@@ -230,8 +232,8 @@ class Discovery:
 
     def _tell(self, look: _Look, news: dict[str, Any]) -> None:
         """Log what is not as it should be when it changes, and when it is as it should be again."""
-        if news != look.told:
-            look.told = news
+        if news != look.logged:
+            look.logged = news
             if news:
                 self._log.warning("discovery incomplete", **look.names, **news)
             else:
@@ -245,9 +247,9 @@ def _news(found: Found, hidden: Mapping[str, int]) -> Iterator[tuple[str, Any]]:
         yield "skipped", [f"{place.name or place.id}: {place.word or 'not there'}" for place in found.skipped]
     if found.failures:
         yield "failed", [f"{place.name or place.id or 'list'}: {error.sentence}" for place, error in found.failures]
-    if found.cut or found.unread:
+    if found.cut or found.missing_rows:
         yield "left_out", "jobs; raise max_jobs or ask for fewer"
     elif found.broken:
         yield "left_out", "rows that cannot be read"
-    elif found.unread is None:
+    elif found.missing_rows is None:
         yield "left_out", "perhaps; the list goes on and tells no total"

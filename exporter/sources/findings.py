@@ -17,7 +17,7 @@ from exporter.model.reason import Reason
 from exporter.model.record import Record
 from exporter.model.snapshot import Snapshot, State
 from exporter.services.discovery_rule import Search
-from exporter.services.paging import Found, Named, PageKey, age, key
+from exporter.services.list_reading import Found, Named, PageKey, age, key
 
 Candidate: TypeAlias = tuple[tuple[float, PageKey], Job]
 """A job, after what orders it among the others: the later one is the next run of one of the same name."""

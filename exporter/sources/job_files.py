@@ -27,14 +27,14 @@ from exporter.model.changes import STATIC
 from exporter.model.errors import SettingsError
 from exporter.model.job import Job
 from exporter.services import registry
-from exporter.sources.registry import Registry
+from exporter.sources.job_set import JobSet
 
 _LOOK: Final = 0.5
 """Seconds between two looks."""
-RESTLESS: Final = 2
+_RESTLESS: Final = 2
 """Looks in a row after which a file that never stands still is read all the same."""
-NO_FILE: Final = "expected an ordinary file; of a directory name the files, such as jobs.d/*.yaml"
-CRASHED: Final = "the exporter failed to read the file; its log says where"
+_NO_FILE: Final = "expected an ordinary file; of a directory name the files, such as jobs.d/*.yaml"
+_CRASHED: Final = "the exporter failed to read the file; its log says where"
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ class _File:
     jobs: int = 0
     """Those of its last good content."""
     good: bool = False
-    told: tuple[bytes, tuple[str, ...]] | None = None
+    logged: tuple[bytes, tuple[str, ...]] | None = None
     missing: bool = False
 
 
@@ -145,7 +145,7 @@ class JobFiles:
             return
         if not stat.S_ISREG(status.st_mode):
             if glob.escape(path) in self._patterns:
-                self._judge(path, (f"{printable_path(path)}: {NO_FILE}",))
+                self._judge(path, (f"{printable_path(path)}: {_NO_FILE}",))
             else:
                 self._miss(path)
             return
@@ -156,7 +156,7 @@ class JobFiles:
         file = self._files.setdefault(path, _File())
         file.missing = False
         changed, moves = file.watched.changed(stamp(status)), file.watched.moves
-        if changed or self._first or moves > RESTLESS or not (moves or file.good):
+        if changed or self._first or moves > _RESTLESS or not (moves or file.good):
             self._judge(path, self._read(path, file))
 
     def _read(self, path: str, file: _File) -> tuple[str, ...]:
@@ -171,7 +171,7 @@ class JobFiles:
         if digest != file.digest:
             file.digest, file.mistakes = (
                 digest,
-                (f"{printable_path(path)}: {CRASHED}",),
+                (f"{printable_path(path)}: {_CRASHED}",),
             )  # unless what follows says better
             try:
                 jobs = job_file.read_job_file(data, printable_path(path), self._projects)
@@ -187,9 +187,9 @@ class JobFiles:
         file.good, file.missing = not mistakes, False
         self._telemetry.job_files.labels(printable_path(path)).set(file.good)
         outcome = (file.digest, mistakes)
-        if outcome == file.told:
+        if outcome == file.logged:
             return
-        file.told = outcome
+        file.logged = outcome
         if mistakes:
             self._log.warning("job file refused", file=printable_path(path), **first_mistakes(mistakes))
         else:
@@ -205,7 +205,7 @@ class JobFiles:
             return
         del self._files[path]
         self._found[path] = ()
-        if file.told is not None:
+        if file.logged is not None:
             self._telemetry.job_files.remove(printable_path(path))
             self._log.info("job file gone", file=printable_path(path))
 
@@ -222,13 +222,13 @@ def all_jobs(settings: Settings) -> tuple[tuple[Job, ...], tuple[str, ...]]:
                     job_file.job_file_bytes(path, printable_path(path)), printable_path(path), projects
                 )
             elif glob.escape(path) in settings.job_files:
-                mistakes.append(f"{printable_path(path)}: {NO_FILE}")
+                mistakes.append(f"{printable_path(path)}: {_NO_FILE}")
         except FileNotFoundError:
             continue
         except SettingsError as error:
             mistakes += error.mistakes
         except OSError as error:
             mistakes.append(f"{printable_path(path)}: cannot be read: {error.strerror}")
-    jobs = Registry(registry.load_services())
+    jobs = JobSet(registry.load_services())
     problems = jobs.update(found).problems
     return tuple(jobs.jobs().values()), (*mistakes, *problems)

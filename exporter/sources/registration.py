@@ -16,7 +16,7 @@ from exporter.model.sharding import shard_of
 from exporter.polling.poller import Poller
 from exporter.polling.schedule import Pace
 from exporter.reload import names, numbers
-from exporter.sources.registry import Registry
+from exporter.sources.job_set import JobSet
 
 
 def polling(settings: Settings) -> tuple[Pace, int]:
@@ -32,11 +32,11 @@ class Registration:
         self._settings = settings
         self._store = store
         self._poller = poller
-        self._registry = Registry(poller.projects.adapters)
+        self._job_set = JobSet(poller.projects.adapters)
         self._sources: dict[str, Sequence[Job]] = {}
         self._behind = False  # whether a crash may have kept changes from the poller
         self._log = structlog.get_logger()
-        telemetry.watch_refused(self._registry.refused)
+        telemetry.watch_refused(self._job_set.refused)
 
     def register(self, contents: Mapping[str, Sequence[Job]]) -> None:
         """Take over what sources hold now."""
@@ -46,7 +46,7 @@ class Registration:
             else:
                 self._sources.pop(source, None)
         behind, self._behind = self._behind, True
-        changes = self._registry.update(self._mine(contents))
+        changes = self._job_set.update(self._mine(contents))
         if behind:
             changes = replace(self._difference(), problems=changes.problems)
         self._poller.apply(changes)
@@ -64,13 +64,13 @@ class Registration:
         behind, self._behind = self._behind, True
         before, self._settings = self._settings.projects, settings
         self._sources[STATIC] = settings.jobs
-        changes = self._registry.update(self._mine(self._sources))
+        changes = self._job_set.update(self._mine(self._sources))
         same = {name for name, project in settings.projects.items() if name in before and _same(project, before[name])}
         gone = {record.job.key for record in self._store.records() if record.job.project not in same}
         self._poller.apply(Changes(removed=tuple({*changes.removed, *gone})))
         self._poller.use(projects, *polling(settings))
         new = {job.key for job in changes.added}
-        moved = tuple(job for key, job in self._registry.jobs().items() if key in gone and key not in new)
+        moved = tuple(job for key, job in self._job_set.jobs().items() if key in gone and key not in new)
         stays = tuple(job for job in changes.changed if job.key not in gone)
         self._poller.apply(Changes(added=(*changes.added, *moved), changed=stays))
         if behind:
@@ -78,11 +78,11 @@ class Registration:
         self._behind = False
         self._complain(changes)
         other = tuple(job for job in moved if job not in changes.changed)  # what their project is
-        return replace(changes, changed=(*changes.changed, *other), problems=self._registry.problems())
+        return replace(changes, changed=(*changes.changed, *other), problems=self._job_set.problems())
 
     def _difference(self) -> Changes:
         """Return what is registered and the poller does not have, or has otherwise."""
-        there, jobs = {record.job.key: record.job for record in self._store.records()}, self._registry.jobs()
+        there, jobs = {record.job.key: record.job for record in self._store.records()}, self._job_set.jobs()
         return Changes(
             added=tuple(job for key, job in jobs.items() if key not in there),
             removed=tuple(key for key in there if key not in jobs),

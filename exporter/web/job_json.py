@@ -11,7 +11,7 @@ from exporter.model.snapshot import RESULTS, Measure, complaint
 from exporter.model.standing import STALE, standing
 from exporter.services import registry
 
-TIMES: Final = ("start", "end", "last_progress", "estimated_completion")
+_TIMES: Final = ("start", "end", "last_progress", "estimated_completion")
 """Of the newest run."""
 
 
@@ -19,7 +19,7 @@ def job_document(
     record: Record, place: Mapping[str, str], next_poll: float | None, how: VendorText = VendorText.REDACTED
 ) -> dict[str, Any]:
     """Return all that is known of one job, ready for JSON; *how* is how much of the vendor's own text it repeats."""
-    target, detail = record.job.target, {} if record.shown is None else record.shown.told()
+    target, detail = record.job.target, {} if record.shown is None else record.shown.detail_json()
     return {
         "service": record.job.key.service,
         "job": record.job.key.job,
@@ -52,7 +52,7 @@ def _run(record: Record) -> dict[str, Any]:
     shown = record.shown
     if shown is None:
         names = ("run_id", "state", "native_state", "progress", "incremental", "failure_code")
-        return {**dict.fromkeys(names), "counts": {}, **dict.fromkeys(TIMES)}
+        return {**dict.fromkeys(names), "counts": {}, **dict.fromkeys(_TIMES)}
     return {
         "run_id": shown.run.label or None,
         "state": shown.state.value,

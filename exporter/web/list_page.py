@@ -118,7 +118,7 @@ def current_part(record: Record) -> str:
     declared, shown = service_of(record).parts, record.shown
     if declared is None or shown is None or shown.state is not State.RUNNING or shown.progress is None:
         return ""
-    current, told = shown.detail.get(declared.current), shown.told().get(declared.field) or []
+    current, told = shown.detail.get(declared.current), shown.detail_json().get(declared.field) or []
     if current is None:
         return ""
     place = next((at for at, part in enumerate(told, start=1) if part.get(declared.id) == current), None)

@@ -20,7 +20,7 @@ from exporter.web.security import Security
 
 LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing is bound here
 """Of each address that stands for all of a machine, one that answers."""
-EVERYWHERE: Final = ("", "::")
+_EVERYWHERE: Final = ("", "::")
 """Hosts that stand for every interface, by IPv4 and IPv6."""
 _FIRST: Final = 3
 """The descriptor of the first socket that systemd hands over."""
@@ -103,7 +103,7 @@ class _Site(web.BaseSite):
         host, port = ("", 0) if isinstance(self._where, socket.socket) else split_listen(self._where)
         if isinstance(self._where, socket.socket):
             self._server = await loop.create_server(accept, sock=self._where, backlog=self._backlog)
-        elif host in EVERYWHERE:
+        elif host in _EVERYWHERE:
             self._server = await loop.create_server(accept, sock=_every_interface(port), backlog=self._backlog)
         else:
             self._server = await loop.create_server(accept, host, port, backlog=self._backlog)

@@ -12,9 +12,9 @@ from exporter.web.negotiate import OPENMETRICS, TEXT, gzip_ok, openmetrics
 from exporter.web.ports import Exporter
 from exporter.web.squeeze import LEVEL, Squeezer
 
-GZIP_OVER: Final = 1024
+_GZIP_OVER: Final = 1024
 """Bytes from which on a body is worth compressing."""
-PIECE: Final = 256 * 1024
+_PIECE: Final = 256 * 1024
 """Bytes of one write: the loop serves others between two."""
 
 
@@ -68,7 +68,7 @@ class Body(NamedTuple):
 
 async def compressed(content: bytes, wanted: bool) -> tuple[bytes, bool]:
     """Compress *content* off the event loop if that is wanted and worth it; tell whether it was done."""
-    if not wanted or len(content) <= GZIP_OVER:
+    if not wanted or len(content) <= _GZIP_OVER:
         return content, False
     return await compute(gzip.compress, content, LEVEL, mtime=0), True
 
@@ -101,7 +101,7 @@ class Bodies:
         sections = self._exporter.sections(kind.openmetrics, kind.names)
         parts = [part for section in sections for part in section]
         length = sum(map(len, parts))
-        zipped = kind.gzip and length > GZIP_OVER
+        zipped = kind.gzip and length > _GZIP_OVER
         if zipped:
             # what was compressed is kept for whole bodies alone: there are few kinds of these
             squeezer = Squeezer() if kind.names else self._squeezers[kind.openmetrics]
@@ -117,7 +117,7 @@ def pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
     for part in parts:
         waiting.append(part)
         size += len(part)
-        if size >= PIECE:
+        if size >= _PIECE:
             yield b"".join(waiting)
             waiting, size = [], 0
     if waiting:

@@ -17,7 +17,7 @@ from exporter.web.list_page import zone_name
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-REFRESH: Final = 5
+_REFRESH: Final = 5
 """Seconds between two refreshes."""
 ASSETS: Final = {"page.css": "text/css", "page.js": "text/javascript"}
 ICON: Final = (
@@ -48,7 +48,7 @@ def _environment() -> "Environment":
         lstrip_blocks=True,
     )
     environment.globals.update(
-        version=__version__, words=formatting, refresh=REFRESH, charts=charts, zone_name=zone_name
+        version=__version__, words=formatting, refresh=_REFRESH, charts=charts, zone_name=zone_name
     )
     environment.globals.update(asset=lambda name: f"static/{name}?v={static(name)[1]}", tabular=tabular)
     environment.tests["moment"] = lambda name: str(name).endswith(_STAMP)

@@ -46,9 +46,9 @@ _SORTS: Final[Mapping[str, Callable[[Record], Any]]] = {
     "failing": lambda record: record.failing,
 }
 SORTS: Final = (*_SORTS, "next_poll")
-CANDIDATES: Final = 2000
+_CANDIDATES: Final = 2000
 """Jobs whose names are compared to find the nearest; anybody may ask, so it has to be some milliseconds of work."""
-LETTERS: Final = 64
+_LETTERS: Final = 64
 """Letters of a name that are compared."""
 _ALIKE: Final = 0.4
 """The part of its pairs of letters that a near name shares, from 0 to 1."""
@@ -149,7 +149,7 @@ def nearest_jobs(records: Collection[Record], service: str, job: str) -> list[Jo
             found.append((2.0 if name == folded else 1.0, key))
     if len(found) < 3:
         wanted = _pairs(folded)
-        alike = ((_alike(wanted, _pairs(key.job.casefold())), key) for key in keys[:CANDIDATES])
+        alike = ((_alike(wanted, _pairs(key.job.casefold())), key) for key in keys[:_CANDIDATES])
         found += [(share, key) for share, key in alike if share >= _ALIKE]
     found.sort(key=lambda each: (-each[0], each[1].service != service))
     return list(dict.fromkeys(key for _, key in found))[:3]
@@ -157,7 +157,7 @@ def nearest_jobs(records: Collection[Record], service: str, job: str) -> list[Jo
 
 def _pairs(name: str) -> frozenset[str]:
     """Return the pairs of letters that stand side by side, with those at the ends."""
-    return frozenset(map("".join, pairwise(f" {name[:LETTERS]} ")))
+    return frozenset(map("".join, pairwise(f" {name[:_LETTERS]} ")))
 
 
 def _alike(one: frozenset[str], other: frozenset[str]) -> float:
@@ -195,7 +195,7 @@ def _text(record: Record, how: VendorText) -> str:
     if shown is not None:
         texts += [shown.run.label, shown.native_state, shown.failure_code or ""]
         if shown.state is State.FAILED:
-            texts.append(repeated(complaint(shown.told()), how))
+            texts.append(repeated(complaint(shown.detail_json()), how))
     if fault is not None:
         texts += [fault.reason.value, fault.code, fault.request_id, fault.sentence, repeated(fault.text, how)]
     return "\n".join(texts).casefold()

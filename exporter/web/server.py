@@ -27,12 +27,12 @@ from exporter.web.security import Security
 
 SCRAPES: Final = web.AppKey("scrapes", Scrapes)
 """Where the application keeps the counter of answered scrapes."""
-READY_AFTER: Final = 60.0
+_READY_AFTER: Final = 60.0
 """Seconds after which the exporter is ready whatever it waits for."""
-NAMES_TOLD: Final = 5
+_NAMES_TOLD: Final = 5
 _SLICE: Final = 100
 """Jobs turned to JSON before the loop may serve others."""
-LIFECYCLE_OFF: Final = "lifecycle is not enabled; set web.enable_lifecycle: true\n"
+_LIFECYCLE_OFF: Final = "lifecycle is not enabled; set web.enable_lifecycle: true\n"
 _PLACES: Final = (
     "/, /metrics, /api/v1/jobs, /api/v1/jobs/{service}/{job}, /api/v1/jobs/{service}/{job}/runs, /api/v1/changes,"
     " /api/v1/openapi.json, /-/healthy, /-/ready"
@@ -177,7 +177,7 @@ class _Ready:
     def __init__(self, exporter: Exporter, monotonic: Callable[[], float]) -> None:
         self._exporter = exporter
         self._monotonic = monotonic
-        self._until = monotonic() + READY_AFTER
+        self._until = monotonic() + _READY_AFTER
         self._ready = False
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -186,8 +186,8 @@ class _Ready:
         self._ready = not waiting
         if self._ready:
             return text_answer("ready\n")
-        names = ", ".join(_plain(name) for name in waiting[:NAMES_TOLD])
-        more = f" and {len(waiting) - NAMES_TOLD} more" if len(waiting) > NAMES_TOLD else ""
+        names = ", ".join(_plain(name) for name in waiting[:_NAMES_TOLD])
+        more = f" and {len(waiting) - _NAMES_TOLD} more" if len(waiting) > _NAMES_TOLD else ""
         return text_answer(
             f"not ready: {len(waiting)} not tried yet: {names}{more}; ready in {left:.0f} s at the latest\n",
             503,
@@ -209,7 +209,7 @@ async def _healthy(_: web.Request) -> web.StreamResponse:
 
 async def _reload(exporter: Exporter, request: web.Request) -> web.StreamResponse:
     if not exporter.may_reload:
-        return text_answer(LIFECYCLE_OFF, 404)
+        return text_answer(_LIFECYCLE_OFF, 404)
     if _of_another_site(request):
         return text_answer("a page of another site may not reload the configuration\n", 403)
     try:

@@ -11,7 +11,7 @@ from typing import Final
 
 LEVEL: Final = 4
 """Level 9 takes four times as long for a twentieth less of such text."""
-HEADER: Final = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+_HEADER: Final = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 END: Final = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS).flush(zlib.Z_FINISH)
 """An empty last block."""
 
@@ -27,7 +27,7 @@ class Squeezer:
 
     def squeeze(self, sections: Sequence[_Section]) -> list[bytes]:
         """Return the gzip body in parts; may run in a thread, but only one at a time."""
-        crc, length, content = 0, 0, [HEADER]
+        crc, length, content = 0, 0, [_HEADER]
         for number, section in enumerate(sections):
             known, compressed = self._known.get(number, ((), b""))
             if known != section:

@@ -11,7 +11,7 @@ import structlog
 
 HANDSHAKE_WITHIN: Final = 10
 """Seconds in which a client must have finished its part of the handshake."""
-GOODBYE_WITHIN: Final = 1
+_GOODBYE_WITHIN: Final = 1
 """Seconds in which a client must have answered the end of a connection."""
 
 
@@ -30,7 +30,7 @@ class TlsConnection(SSLProtocol):
             outcome,
             server_side=True,
             ssl_handshake_timeout=HANDSHAKE_WITHIN,
-            ssl_shutdown_timeout=GOODBYE_WITHIN,
+            ssl_shutdown_timeout=_GOODBYE_WITHIN,
         )
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

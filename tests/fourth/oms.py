@@ -12,7 +12,7 @@ from exporter.model.run import RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.services import error_classes, json_fields
 from exporter.services.adapter import Adapter, Hosts, JobEntry
-from exporter.services.codes import failure_code
+from exporter.services.codes_in_text import failure_code
 from exporter.services.discovery_rule import Rule, TextWord
 from exporter.services.document import json_object
 from exporter.services.error_codes import ErrorCodes

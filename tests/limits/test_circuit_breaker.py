@@ -260,9 +260,9 @@ class Key:
     def fill(self) -> None:
         """Let all go that may; a refusal that would lock the key needs that any lock is over."""
         while self.circuit.free and len(self.flying) < self.places:
-            alone = sum(permit.alone for permit in self.flying)
+            alone = sum(permit.trial for permit in self.flying)
             self.flying.append(self.circuit.enter())
-            if self.flying[-1].alone and self.row + alone >= PATIENCE:
+            if self.flying[-1].trial and self.row + alone >= PATIENCE:
                 assert alone == 0
                 assert self.now - self.last >= PROBE - 1e-6
         assert self.flying or self.circuit.probe_at is not None
@@ -285,7 +285,7 @@ class Key:
 
     def refuse(self, permit: Permit) -> None:
         decision = self.circuit.refused(permit, self.now)
-        if decision is not Decision.STALE or permit.alone:
+        if decision is not Decision.STALE or permit.trial:
             self.row, self.last = self.row + 1, self.now
         if decision is Decision.RENEW:
             other, poll = self.rng.random() < 0.3, self.rng.random() < 0.5

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.limits.circuit_breaker import CircuitBreaker
-from exporter.limits.rate_limiter import LEAST, RECOVERY, SETTLE, Budget, Limiter, Start, per_minute
+from exporter.limits.rate_limiter import LEAST, RECOVERY, SETTLE, Budget, Grant, Limiter, per_minute
 from exporter.model.job import JobKey
 
 KEY = JobKey("cdm", "copy")
@@ -75,16 +75,16 @@ class Traffic:
         self.rate = rate
         self.now = now
         self.arrived: list[float] = []
-        self._under_way: list[tuple[float, int, Start]] = []
+        self._under_way: list[tuple[float, int, Grant]] = []
 
     def call(self, way: float, back: float) -> None:
         """Make one more call once it is granted; it arrives *way* seconds later and is over *back* seconds after."""
         self.limiter.wait_for("bucket", self.rate, KEY, self.now, self.now, CIRCUIT)
-        while (start := next(self.limiter.start(self.now), None)) is None:
+        while (start := next(self.limiter.grants(self.now), None)) is None:
             left, ends = self.limiter.ready_in(self.now), self._under_way[0][0] if self._under_way else float("inf")
             self.now = min(float("inf") if left is None else self.now + left, ends)
             while self._under_way and self._under_way[0][0] <= self.now:
-                self.limiter.leave(heapq.heappop(self._under_way)[2], self.now)
+                self.limiter.release(heapq.heappop(self._under_way)[2], self.now)
         self.arrived.append(self.now + way)
         heapq.heappush(self._under_way, (self.now + way + back, len(self.arrived), start))
 
@@ -133,15 +133,15 @@ def test_when_a_minutes_calls_are_under_way_the_next_comes_a_minute_after_the_fi
     limiter, waiting = Limiter(9), [JobKey("cdm", str(number)) for number in range(3)]
     for key in waiting:
         limiter.wait_for("cdm", 2 / 60, key, 0, 30, CIRCUIT)
-    first, second = next(limiter.start(0)), next(limiter.start(31))
+    first, second = next(limiter.grants(0)), next(limiter.grants(31))
 
     assert limiter.ready_in(90) is None
-    limiter.leave(second, 100)
+    limiter.release(second, 100)
     assert limiter.ready_in(100) == pytest.approx(60)
-    limiter.leave(first, 130)
-    limiter.leave(first, 131)
+    limiter.release(first, 130)
+    limiter.release(first, 131)
     assert limiter.ready_in(130) == pytest.approx(30)
-    assert len(list(limiter.start(160.1))) == 1
+    assert len(list(limiter.grants(160.1))) == 1
 
 
 @pytest.mark.parametrize("rate", [19.99, 20, 29.99, 50, 111.1])
@@ -311,14 +311,14 @@ def test_every_job_is_served_at_the_latest_when_each_other_was_served_once_after
 def started(limiter: Limiter, now: float) -> list[JobKey]:
     """Return what starts, and is over at once."""
     keys = []
-    for start in limiter.start(now):
+    for start in limiter.grants(now):
         keys.append(cast(JobKey, start.key))
-        limiter.leave(start, now)
+        limiter.release(start, now)
     return keys
 
 
 def test_one_bucket_gives_way_and_the_others_go_on() -> None:
-    limiter = Limiter(places=9)
+    limiter = Limiter(slots=9)
     for bucket in ("cdm", "dli"):
         for turn in range(2):
             limiter.wait_for(bucket, 2, JobKey(bucket, "same"), 0, 30 + turn, CIRCUIT)
@@ -335,7 +335,7 @@ def test_one_bucket_gives_way_and_the_others_go_on() -> None:
 
 
 def test_a_bucket_takes_over_the_limit_that_a_reload_brings() -> None:
-    limiter = Limiter(places=9)
+    limiter = Limiter(slots=9)
     limiter.wait_for("cdm", 2, KEY, 0, 30, CIRCUIT)
     limiter.throttled("cdm", 0, 0)
     limiter.wait_for("cdm", 4, KEY, 0, 30, CIRCUIT)
@@ -353,7 +353,7 @@ def test_a_bucket_takes_over_the_limit_that_a_reload_brings() -> None:
 def test_a_moment_that_is_told_is_one_at_which_something_starts(
     rates: list[float], now: float, refusals: list[tuple[int, float | None]], jobs: int
 ) -> None:
-    limiter = Limiter(places=1000)
+    limiter = Limiter(slots=1000)
     for bucket, rate in enumerate(rates):
         for _ in range(jobs):
             limiter.wait_for(bucket, rate, KEY, now, now, CIRCUIT)

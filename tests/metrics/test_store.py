@@ -13,7 +13,7 @@ MakeJob = Callable[..., Job]
 
 def test_who_listens_sees_each_record_before_and_after_its_change(job: MakeJob) -> None:
     store, seen = JobStore(10**9, registry.declared()), list[tuple[Record | None, Record | None]]()
-    first = Record(job("dli"), registration=1)
+    first = Record(job("dli"), registration_id=1)
     second = replace(first, up=True)
     store.subscribe(lambda before, after: seen.append((before, after)))
     store.put(first)
@@ -36,7 +36,7 @@ def test_a_listener_finds_the_record_that_it_is_called_for(job: MakeJob) -> None
 
 def test_an_answer_changes_what_is_known_by_now_of_the_job_that_was_asked(job: MakeJob) -> None:
     store = JobStore(10**9, registry.declared())
-    asked = Record(job("dli"), registration=1)
+    asked = Record(job("dli"), registration_id=1)
     store.put(asked)
     known = replace(asked, failing=2)
     store.put(known)
@@ -47,12 +47,12 @@ def test_an_answer_changes_what_is_known_by_now_of_the_job_that_was_asked(job: M
 
 def test_an_answer_about_a_job_that_is_gone_or_a_run_that_was_replaced_changes_nothing(job: MakeJob) -> None:
     store = JobStore(10**9, registry.declared())
-    asked = Record(job("dli"), registration=1)
+    asked = Record(job("dli"), registration_id=1)
 
     assert store.update(asked, lambda _: asked) is None
     assert store.get(asked.job.key) is None
 
-    another = Record(job("dli"), registration=2)
+    another = Record(job("dli"), registration_id=2)
     store.put(another)
     assert store.update(asked, lambda _: asked) is None
     assert store.get(asked.job.key) is another

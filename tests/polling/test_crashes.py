@@ -178,7 +178,7 @@ def test_a_crash_at_the_end_of_a_call_costs_no_place(
             there.watch(*jobs)
             await asyncio.sleep(10)
             owner: Any = there.poller._limiter if part == "_limiter" else there.poller._breakers.of("demo").circuit
-            name = "leave" if part == "_limiter" else "left"
+            name = "release" if part == "_limiter" else "left"
             for number in range(3):
                 crash = Crash(getattr(owner, name), number, after=after)
                 with monkeypatch.context() as patch:
@@ -203,9 +203,9 @@ def test_a_crash_at_the_end_of_a_list_costs_no_place(monkeypatch: pytest.MonkeyP
             async def work(_: Any) -> None:
                 return None
 
-            crash = Crash(there.poller._limiter.leave, 0, after=False)
+            crash = Crash(there.poller._limiter.release, 0, after=False)
             with monkeypatch.context() as patch:
-                patch.setattr(there.poller._limiter, "leave", crash)
+                patch.setattr(there.poller._limiter, "release", crash)
                 with pytest.raises(RuntimeError):
                     await there.poller.calls.call("demo", "dli", 1, work)
             there.watch(job)

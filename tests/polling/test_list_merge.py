@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from exporter.model.job import Job, JobKey
 from exporter.model.reason import Reason
-from exporter.model.record import Fault, Record, RunId
+from exporter.model.record import Fault, Record
+from exporter.model.run import RunId
 from exporter.model.snapshot import Measure, Snapshot, State
-from exporter.polling.list_merge import merged_record, told
+from exporter.polling.list_merge import merged_record, report_of
 from exporter.runs import transitions
 from exporter.runs.same_run import LISTED_FOR
 from exporter.services.registry import load_services
@@ -42,7 +43,7 @@ class List:
     def __call__(self, record: Record, answer: Snapshot, at: float) -> tuple[Record, bool]:
         before, self.before = self.before, answer
         adapter = ADAPTERS[record.job.key.service]
-        return merged_record(record, answer, at, adapter, before=None if before is None else told(before))
+        return merged_record(record, answer, at, adapter, before=None if before is None else report_of(before))
 
 
 RUNNING, PENDING, SUCCEEDED = Snapshot(State.RUNNING), Snapshot(State.PENDING), Snapshot(State.SUCCEEDED, end=90.0)

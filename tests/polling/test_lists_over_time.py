@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from exporter.cloud.client import Response
 from exporter.cloud.credentials.access_key import AccessKey
 from exporter.cloud.projects import Projects
-from exporter.limits.rate_limiter import Start
+from exporter.limits.rate_limiter import Grant
 from exporter.model.changes import Changes
 from exporter.model.job import Job, JobKey
 from exporter.model.reason import Reason
@@ -577,7 +577,7 @@ def test_a_run_between_the_jobs_own_answer_and_the_first_list_is_noticed() -> No
 def test_a_list_that_comes_while_a_poll_is_handed_over_does_not_start_another(monkeypatch: pytest.MonkeyPatch) -> None:
     job, hand_over = migration(1), Poller._hand_over
 
-    def followed(poller: Poller, start: Start) -> None:
+    def followed(poller: Poller, start: Grant) -> None:
         hand_over(poller, start)
         poller.list_results.hurry([job_of(job).key])
 

@@ -57,21 +57,21 @@ def failing(job: Job, reason: Reason, times: int, state: State | None = None) ->
     ],
 )
 def test_the_interval_follows_the_state(service: str, state: State | None, seconds: float, job: MakeJob) -> None:
-    assert schedule.effective_interval(record(job(service), state), PACE, ADAPTERS[service]) == seconds
+    assert schedule.interval_for_state(record(job(service), state), PACE, ADAPTERS[service]) == seconds
 
 
 def test_a_job_with_its_own_interval_uses_it_while_it_runs(job: MakeJob) -> None:
     quick, slow = job("cdm", interval=5.0), job("cdm", interval=900.0)
 
-    assert schedule.effective_interval(record(quick, State.RUNNING), PACE, ADAPTERS["cdm"]) == 5
-    assert schedule.effective_interval(record(quick, State.PENDING), PACE, ADAPTERS["cdm"]) == 300
-    assert schedule.effective_interval(record(slow, State.PENDING), PACE, ADAPTERS["cdm"]) == 900
+    assert schedule.interval_for_state(record(quick, State.RUNNING), PACE, ADAPTERS["cdm"]) == 5
+    assert schedule.interval_for_state(record(quick, State.PENDING), PACE, ADAPTERS["cdm"]) == 300
+    assert schedule.interval_for_state(record(slow, State.PENDING), PACE, ADAPTERS["cdm"]) == 900
 
 
 def test_a_job_that_is_not_found_is_asked_at_the_idle_interval(job: MakeJob) -> None:
     lost = failing(job("dli"), Reason.NOT_FOUND, 1, State.RUNNING)
 
-    assert schedule.effective_interval(lost, PACE, ADAPTERS["dli"]) == 300
+    assert schedule.interval_for_state(lost, PACE, ADAPTERS["dli"]) == 300
 
 
 def test_a_final_job_is_never_due(job: MakeJob) -> None:
@@ -80,15 +80,15 @@ def test_a_final_job_is_never_due(job: MakeJob) -> None:
 
 @given(name=st.text(), interval=st.floats(1, 3600), now=st.floats(0, 1e7))
 def test_the_next_turn_is_ahead_by_about_one_interval(name: str, interval: float, now: float) -> None:
-    turn = schedule.next_turn(JobKey("dli", name), interval, now)
-    second = schedule.next_turn(JobKey("dli", name), interval, now, 0.25)
+    turn = schedule.next_in_phase(JobKey("dli", name), interval, now)
+    second = schedule.next_in_phase(JobKey("dli", name), interval, now, 0.25)
 
     assert now < turn <= now + interval * (1 + 1e-9) + 1e-6
     assert now + interval / 4 < second <= now + interval * (1.25 + 1e-9) + 1e-6
 
 
 def test_turns_of_many_jobs_spread_over_the_interval() -> None:
-    turns = [schedule.next_turn(JobKey("dli", f"job {number}"), 30, 1000) for number in range(3000)]
+    turns = [schedule.next_in_phase(JobKey("dli", f"job {number}"), 30, 1000) for number in range(3000)]
 
     for second in range(30):
         assert 50 <= sum(1 for turn in turns if second <= turn - 1000 < second + 1) <= 160
@@ -96,15 +96,15 @@ def test_turns_of_many_jobs_spread_over_the_interval() -> None:
 
 def test_a_jobs_turns_stay_an_interval_apart() -> None:
     key = JobKey("dli", "a")
-    first = schedule.next_turn(key, 30, 1000)
+    first = schedule.next_in_phase(key, 30, 1000)
 
-    assert schedule.next_turn(key, 30, first + 0.2) == pytest.approx(first + 30)
+    assert schedule.next_in_phase(key, 30, first + 0.2) == pytest.approx(first + 30)
 
 
 def test_turns_that_went_by_are_counted() -> None:
-    assert schedule.turns_missed(100, 129, 30) == 0
-    assert schedule.turns_missed(100, 191, 30) == 3
-    assert schedule.turns_missed(100, 99, 30) == 0
+    assert schedule.due_times_missed(100, 129, 30) == 0
+    assert schedule.due_times_missed(100, 191, 30) == 3
+    assert schedule.due_times_missed(100, 99, 30) == 0
 
 
 @pytest.mark.parametrize(
@@ -203,15 +203,15 @@ def test_a_budget_serves_the_nearest_deadline_first() -> None:
 
 
 def test_when_places_are_short_the_nearest_deadline_starts_whatever_its_bucket() -> None:
-    limiter = Limiter(places=1)
+    limiter = Limiter(slots=1)
     started = []
     for turn in range(30):
         for bucket in ("dli", "cdm", "dws"):
             limiter.wait_for(bucket, 1e6, JobKey(bucket, str(turn)), turn, turn + 30, GATE)
     for now in range(90):
-        for start in list(limiter.start(now)):
+        for start in list(limiter.grants(now)):
             started.append(cast(JobKey, start.key).service)
-            limiter.leave(start, now)
+            limiter.release(start, now)
 
     assert [started[:60].count(bucket) for bucket in ("dli", "cdm", "dws")] == [20, 20, 20]
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from exporter.model.job import Job, JobKey
 from exporter.model.reason import Reason
-from exporter.model.record import Fault, Record, RunId
+from exporter.model.record import Fault, Record
+from exporter.model.run import RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.runs import accounting, transitions
 from exporter.services.registry import load_services

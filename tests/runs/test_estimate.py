@@ -14,7 +14,8 @@ from benchmarks.estimates import ALIKE, FIRST_OF_MANY, MARKS, NOISE, SHAPES, STE
 from exporter.metrics.catalogue import families
 from exporter.model.job import Job, JobKey
 from exporter.model.reason import Reason
-from exporter.model.record import Fault, Record, RunId
+from exporter.model.record import Fault, Record
+from exporter.model.run import RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.runs import transitions
 from exporter.services import registry

@@ -1,7 +1,8 @@
 """A job that a list reported before its own first answer: what had not ended then counts, and nothing that had."""
 
 from exporter.model.job import Job, JobKey
-from exporter.model.record import Record, RunId
+from exporter.model.record import Record
+from exporter.model.run import RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.polling.list_merge import merged_record
 from exporter.runs import accounting, transitions

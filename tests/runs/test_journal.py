@@ -18,7 +18,8 @@ from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import ExporterError
 from exporter.model.job import Job, JobKey
-from exporter.model.record import Ledger, Record, RunId
+from exporter.model.record import Record
+from exporter.model.run import Ledger, RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.runs import journal as module
 from exporter.runs import journal_format, transitions, write_pace
@@ -508,7 +509,7 @@ async def test_a_next_run_that_begins_while_it_is_written_shows_the_end_of_the_o
     shown = kept.store.get(first.key)
 
     assert shown is not None
-    assert (shown.registration, shown.runs) == (2, (1, 0, 0))
+    assert (shown.registration_id, shown.runs) == (2, (1, 0, 0))
     await kept.journal.close()
 
 

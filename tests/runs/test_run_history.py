@@ -7,11 +7,11 @@ import pytest
 
 from exporter.model.errors import PollError
 from exporter.model.job import Job, JobKey
-from exporter.model.record import Ledger, RunId
+from exporter.model.run import Ledger, RunId
 from exporter.model.snapshot import Snapshot, State
 from exporter.runs import run_history
 from exporter.services.adapter import PastPage, RunHistory
-from exporter.services.pages import MOST_PAGES
+from exporter.services.page_cursor import MOST_PAGES
 from exporter.services.registry import load_services
 from exporter.services.request import Request
 from tests.asking import driven

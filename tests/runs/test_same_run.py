@@ -6,10 +6,11 @@ import pytest
 
 from exporter.model.job import Job, JobKey
 from exporter.model.reason import Reason
-from exporter.model.record import Fault, Record, RunId
+from exporter.model.record import Fault, Record
+from exporter.model.run import RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.polling import schedule
-from exporter.polling.list_merge import merged_record, told
+from exporter.polling.list_merge import merged_record, report_of
 from exporter.runs import accounting, transitions
 from exporter.runs.same_run import COUNTED_BY
 from exporter.services.registry import load_services
@@ -53,13 +54,13 @@ def test_counters_that_come_after_the_end_are_shown_and_added_once() -> None:
     early = migration(1, counts={INSERTED: 0})
     record = after(RUNNING, early)
     assert (record.runs, record.totals["rows_written"], record.awaits) == ((1, 0, 0), 0, True)
-    assert schedule.effective_interval(record, PACE, CDM) == PACE.interval
+    assert schedule.interval_for_state(record, PACE, CDM) == PACE.interval
 
     record = after(migration(1, counts=rows(1000)), migration(1, counts=rows(1000)), record=record)
     assert record.snapshot is not None
     assert dict(record.snapshot.counts) == rows(1000)
     assert (record.runs, record.totals["rows_written"], record.awaits) == ((1, 0, 0), 1000, False)
-    assert schedule.effective_interval(record, PACE, CDM) == PACE.idle_interval
+    assert schedule.interval_for_state(record, PACE, CDM) == PACE.idle_interval
 
 
 def test_a_run_that_never_has_counters_adds_nothing_and_is_waited_for_a_bounded_time() -> None:
@@ -115,12 +116,12 @@ def test_counters_that_only_the_history_has_are_added_once() -> None:
 def test_a_list_that_is_newer_shows_what_the_run_moved() -> None:
     record = after(RUNNING, migration(1, counts={INSERTED: 0}))
     row = Snapshot(State.SUCCEEDED, start=BEGUN, end=ENDED, counts=rows(1000))
-    record, _ = merged_record(record, row, ENDED + 50, CDM, before=told(row))
+    record, _ = merged_record(record, row, ENDED + 50, CDM, before=report_of(row))
     assert record.shown is not None
     assert (dict(record.shown.counts), record.polled_at, record.last_progress) == (rows(1000), ENDED + 50, ENDED + 50)
 
     other = replace(row, start=BEGUN + 4000, end=ENDED + 4000, counts=rows(3))
-    record, _ = merged_record(record, other, ENDED + 60, CDM, before=told(other))
+    record, _ = merged_record(record, other, ENDED + 60, CDM, before=report_of(other))
     assert record.snapshot is not None
     assert dict(record.snapshot.counts) == rows(1000)  # that is not the run that it is about
 
@@ -128,7 +129,7 @@ def test_a_list_that_is_newer_shows_what_the_run_moved() -> None:
 def test_what_was_said_before_there_were_counters_goes_with_the_next_answer_that_does_not_say_it() -> None:
     record = after(RUNNING, migration(1, counts={INSERTED: 0}))
     row = Snapshot(State.SUCCEEDED, start=BEGUN, end=ENDED, counts={WRITTEN: 1000})
-    listed, _ = merged_record(record, row, ENDED + 50, CDM, before=told(row))
+    listed, _ = merged_record(record, row, ENDED + 50, CDM, before=report_of(row))
     assert listed.shown is not None
     assert (dict(listed.shown.counts), listed.polled_at) == ({WRITTEN: 1000}, ENDED + 50)
 
@@ -140,7 +141,7 @@ def test_what_was_said_before_there_were_counters_goes_with_the_next_answer_that
 
 def test_a_list_of_a_running_job_tells_nothing_of_what_the_run_has_moved_in_the_end() -> None:
     row = Snapshot(State.RUNNING, start=BEGUN, counts={WRITTEN: 5})
-    record, _ = merged_record(after(RUNNING), row, ENDED - 1, CDM, before=told(row))
+    record, _ = merged_record(after(RUNNING), row, ENDED - 1, CDM, before=report_of(row))
     record = after(migration(1), migration(1), record=record)
     assert record.shown is not None
     assert dict(record.shown.counts) == {}
@@ -148,7 +149,7 @@ def test_a_list_of_a_running_job_tells_nothing_of_what_the_run_has_moved_in_the_
 
 def test_counters_are_waited_for_though_the_run_had_ended_at_first_sight_and_add_nothing() -> None:
     record = after(migration(1, counts={INSERTED: 0}))
-    assert (record.awaits, schedule.effective_interval(record, PACE, CDM)) == (True, PACE.interval)
+    assert (record.awaits, schedule.interval_for_state(record, PACE, CDM)) == (True, PACE.interval)
 
     record = after(migration(1, counts=rows(1000)), record=record)
     assert record.shown is not None
@@ -188,8 +189,8 @@ def test_nor_does_it_over_a_restart() -> None:
 
 def test_nor_does_a_list_move_it() -> None:
     row = Snapshot(State.SUCCEEDED, start=BEGUN, end=ENDED)
-    record, _ = merged_record(after(RUNNING, migration(1)), row, ENDED + 50, CDM, before=told(row))
-    record, soon = merged_record(record, replace(row, end=ENDED + 4800), ENDED + 100, CDM, before=told(row))
+    record, _ = merged_record(after(RUNNING, migration(1)), row, ENDED + 50, CDM, before=report_of(row))
+    record, soon = merged_record(record, replace(row, end=ENDED + 4800), ENDED + 100, CDM, before=report_of(row))
     assert record.shown is not None
     assert (record.shown.end, soon) == (ENDED, False)
 
@@ -270,7 +271,7 @@ def test_the_reason_of_a_failure_is_there_as_soon_as_any_answer_has_it_and_stays
     silent, row = failure("other"), failure("DLI.0005", message="no such column")
     for at in (1, 2):
         record = transitions.worked(record, silent, at, adapter)
-    record, _ = merged_record(record, row, 3, adapter, before=told(row))
+    record, _ = merged_record(record, row, 3, adapter, before=report_of(row))
     assert record.final
     assert record.shown is not None
     assert (record.shown.failure_code, record.shown.detail["message"]) == ("DLI.0005", "no such column")
@@ -288,7 +289,7 @@ def test_a_clock_that_is_set_back_lets_lists_count_as_before() -> None:
     record = transitions.worked(fresh(), migration(1, State.RUNNING, progress=0.1), ENDED, CDM, 100)
     row = Snapshot(State.RUNNING, start=BEGUN)
     record, _ = merged_record(
-        record, replace(row, counts=rows(5)), ENDED + 45 + back, CDM, before=told(row), steady=145
+        record, replace(row, counts=rows(5)), ENDED + 45 + back, CDM, before=report_of(row), steady=145
     )
     record = transitions.worked(record, migration(1, State.RUNNING, progress=0.2), ENDED + 60 + back, CDM, 160)
     assert record.shown is not None

@@ -11,7 +11,7 @@ import pytest
 from exporter.model.errors import PollError
 from exporter.model.job import Job
 from exporter.model.reason import Reason
-from exporter.model.record import RunId
+from exporter.model.run import RunId
 from exporter.model.snapshot import Measure, Snapshot, State, complaint
 from exporter.services.registry import load_services
 
@@ -252,7 +252,9 @@ def test_dli_subjob_times_need_a_zone_unless_they_name_one(job: MakeJob) -> None
     body = dli(sub_jobs=[subjob(submission_time=time) for time in times])
 
     def seconds(zone: ZoneInfo | None) -> list[object]:
-        return [each.get("submission_timestamp_seconds") for each in read("dli", body, job, zone).told()["sub_jobs"]]
+        return [
+            each.get("submission_timestamp_seconds") for each in read("dli", body, job, zone).detail_json()["sub_jobs"]
+        ]
 
     assert seconds(None) == [None, 1709597441.0, 1709597441.0]
     assert seconds(SHANGHAI) == [1709597441.0] * 3
@@ -607,7 +609,7 @@ def test_letters_of_a_zone_are_believed_where_the_projects_zone_has_them(
 ) -> None:
     body = dli(sub_jobs=[subjob(submission_time=f"Mon Jul 27 17:24:03 {letters} 2020")])
 
-    (told,) = read("dli", body, job, ZoneInfo(zone)).told()["sub_jobs"]
+    (told,) = read("dli", body, job, ZoneInfo(zone)).detail_json()["sub_jobs"]
 
     assert told.get("submission_timestamp_seconds") == read_as
 

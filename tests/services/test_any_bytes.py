@@ -87,7 +87,7 @@ def _check(seen: Snapshot) -> None:
     assert all(0 <= value < float("inf") for value in seen.counts.values())
     assert all(time is None or 0 <= time < 4_102_444_800 for time in (seen.start, seen.end))
     assert (seen.failure_code is not None) == (seen.state.value == "failed")
-    json.dumps(seen.told(), allow_nan=False, ensure_ascii=False).encode()
+    json.dumps(seen.detail_json(), allow_nan=False, ensure_ascii=False).encode()
     "".join([seen.native_state, seen.run.label, *(measure.label for measure in seen.counts)]).encode()
 
 

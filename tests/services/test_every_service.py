@@ -12,7 +12,7 @@ from exporter.model.measures import Declared
 from exporter.model.record import Record
 from exporter.services import registry
 from exporter.services.adapter import Adapter, RunHistory
-from exporter.services.codes import failure_code
+from exporter.services.codes_in_text import failure_code
 from exporter.services.discovery_rule import Rule
 from exporter.services.listing import Lister, Location
 from exporter.web.job_json import job_document

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from exporter.model.job import Job, JobKey
 from exporter.model.reason import Reason
-from exporter.model.record import Fault, Record, RunId
+from exporter.model.record import Fault, Record
+from exporter.model.run import RunId
 from exporter.model.snapshot import Snapshot, State
 from exporter.runs import transitions
 from exporter.services.discovery_rule import Search
+from exporter.services.list_reading import Found, Named, age
 from exporter.services.listing import ListedJob, Location
-from exporter.services.paging import Found, Named, age
 from exporter.services.registry import load_services
 from exporter.sources.findings import Findings, merged_findings
 
@@ -59,7 +60,7 @@ class Board:
                 kept[key] = Record(job)
             else:
                 kept[key] = (
-                    old if old.job.target == job.target else transitions.next_run(old, job, old.registration + 1)
+                    old if old.job.target == job.target else transitions.next_run(old, job, old.registration_id + 1)
                 )
         self.records = kept
 

@@ -12,7 +12,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from exporter.model.job import Job, JobKey
 from exporter.model.masking import VendorText
 from exporter.model.reason import Reason
-from exporter.model.record import Fault, Record, RunId
+from exporter.model.record import Fault, Record
+from exporter.model.run import RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.runs.past import Change, JobPast, Watch
 from exporter.web.ports import Exporter

@@ -7,7 +7,8 @@ from html import unescape
 import pytest
 
 from exporter.model.job import JobKey
-from exporter.model.record import Record, RunId
+from exporter.model.record import Record
+from exporter.model.run import RunId
 from exporter.model.snapshot import Rows, Snapshot, State
 from exporter.runs.past import Failure, JobPast, PastRun, Turn
 from exporter.web import charts

@@ -10,7 +10,8 @@ import pytest
 from exporter.model.job import Job, JobKey
 from exporter.model.masking import VendorText
 from exporter.model.reason import Reason
-from exporter.model.record import Fault, Record, RunId
+from exporter.model.record import Fault, Record
+from exporter.model.run import RunId
 from exporter.model.snapshot import Snapshot, State
 from exporter.runs.past import Change, JobPast, PastRun, Turn
 from tests.web.fakes import FAULT, NOW, FakeExporter, in_state, job, running, serving

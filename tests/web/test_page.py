@@ -7,7 +7,8 @@ from urllib.parse import quote
 
 import pytest
 
-from exporter.model.record import Ledger, Record
+from exporter.model.record import Record
+from exporter.model.run import Ledger
 from exporter.model.snapshot import Snapshot, State
 from exporter.model.standing import STANDINGS
 from exporter.web import formatting

@@ -17,7 +17,7 @@ _SOURCE: Final = "the metadata service"
 _TOKEN: Final = Request("CreateMetadataToken", "/meta-data/latest/api/token", LOCAL_LIMIT, method="PUT")
 _KEY: Final = Request("GetSecurityKey", "/openstack/latest/securitykey", LOCAL_LIMIT)
 LIFE: Final = {"X-Metadata-Token-Ttl-Seconds": "21600"}
-OLD_VERSION: Final = frozenset({404, 405, 503})
+_OLD_VERSION: Final = frozenset({404, 405, 503})
 """What a metadata service answers that knows no tokens."""
 NO_AGENCY: Final = b"Please configure Cloud Service Agency first"
 _SENTENCES: Final = {
@@ -55,7 +55,7 @@ class Metadata(TemporaryKey):
     async def _token(self) -> dict[str, str]:
         """Return the header that the service wants where it is of the second version; a token for each key."""
         answer = await self._ask(_TOKEN, LIFE)
-        if answer.status in OLD_VERSION:
+        if answer.status in _OLD_VERSION:
             return {}
         if answer.status != 200:
             raise identity_refusal(answer, _SENTENCES, self._clock.now())

@@ -23,9 +23,9 @@ from exporter.services import json_fields
 from exporter.services.document import json_object
 from exporter.services.request import Request
 
-RENEWED_WITHIN: Final = 12 * 3600.0
+_RENEWED_WITHIN: Final = 12 * 3600.0
 """Seconds; half the life of a token, so that IAM may be down for as long again before anything is missed."""
-UNTOLD: Final = 3600.0
+_UNTOLD: Final = 3600.0
 """Seconds after which a token of which nobody said when it expires is renewed."""
 _TOKEN: Final = "x-subject-token"  # noqa: S105 - the name of a header
 
@@ -111,9 +111,9 @@ class Password(Renewable[Token]):
         told = json_fields.Fields(json_object(answer.body), []).object("token") or {}
         project = json_fields.Fields(told, []).object("project") or {}
         expires_at, now = expiry(told.get("expires_at")), self._clock.now()
-        life = UNTOLD if expires_at is None else (expires_at - now) / 2
+        life = _UNTOLD if expires_at is None else (expires_at - now) / 2
         token = Token(text, json_fields.Fields(project, []).text("id") or "")
-        return Lease(token, expires_at, now + min(life, RENEWED_WITHIN))
+        return Lease(token, expires_at, now + min(life, _RENEWED_WITHIN))
 
     def _refusal(self, answer: Response, password: str) -> PollError:
         sentences = {

@@ -17,9 +17,9 @@ from exporter.model.errors import PollError
 from exporter.model.reason import Reason
 from exporter.services.timestamps import moment
 
-REFUSED_ONCE: Final = 30.0
+_REFUSED_ONCE: Final = 30.0
 """Seconds until what was refused is asked for again with the same files."""
-REFUSED_AGAIN: Final = 360.0
+_REFUSED_AGAIN: Final = 360.0
 """Seconds once it was refused twice: five logins of a user within a quarter of an hour would lock him out."""
 _T = TypeVar("_T")
 
@@ -52,7 +52,7 @@ class Logins:
 
         *contents* are those of the files: others than were refused may be tried at once.
         """
-        rest = REFUSED_AGAIN if self._refusals > 1 else REFUSED_ONCE
+        rest = _REFUSED_AGAIN if self._refusals > 1 else _REFUSED_ONCE
         waits = self._refusals > 0 and contents == self._contents and now < self._refused_at + rest
         return self._refusal if waits else None
 

@@ -15,8 +15,8 @@ from urllib.parse import quote, unquote
 
 from exporter.cloud.credentials import Call
 
-ALGORITHM: Final = "SDK-HMAC-SHA256"
-EMPTY_HASH: Final = hashlib.sha256(b"").hexdigest()
+_ALGORITHM: Final = "SDK-HMAC-SHA256"
+_EMPTY_HASH: Final = hashlib.sha256(b"").hexdigest()
 
 # What neither unquoting nor quoting changes, which is nearly every path there is.
 _CANONICAL = re.compile(r"[A-Za-z0-9_.~/-]*")
@@ -50,7 +50,7 @@ class Signer:
     def __init__(self, key_id: str, secret: str, token: str = "") -> None:
         self.key_id = key_id
         self._key = secret.encode()
-        self._prefix = f"{ALGORITHM} Access={key_id}, SignedHeaders="
+        self._prefix = f"{_ALGORITHM} Access={key_id}, SignedHeaders="
         self._token = token
 
     def __repr__(self) -> str:
@@ -73,10 +73,10 @@ class Signer:
         ordered = sorted(signed.items())
         names = ";".join([name for name, _ in ordered])
         lines = "".join([f"{name}:{value}\n" for name, value in ordered])
-        body = hashlib.sha256(call.body).hexdigest() if call.body else EMPTY_HASH
+        body = hashlib.sha256(call.body).hexdigest() if call.body else _EMPTY_HASH
         query = canonical_query(call.query) if call.query else ""
         canonical = f"{call.method.upper()}\n{canonical_path(call.path)}\n{query}\n{lines}\n{names}\n{body}"
         digest = hashlib.sha256(canonical.encode()).hexdigest()
-        signature = hmac.digest(self._key, f"{ALGORITHM}\n{date}\n{digest}".encode(), "sha256").hex()
+        signature = hmac.digest(self._key, f"{_ALGORITHM}\n{date}\n{digest}".encode(), "sha256").hex()
         added["Authorization"] = f"{self._prefix}{names}, Signature={signature}"
         return added

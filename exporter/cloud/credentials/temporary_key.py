@@ -27,9 +27,9 @@ LOCAL_LIMIT: Final = "local"
 """The limit class of these calls, which nobody counts."""
 EARLY: Final = 40 * 60.0
 """Seconds before its end from which on a key is renewed, as the vendor's SDK does."""
-AT_LATEST: Final = 3600.0
+_AT_LATEST: Final = 3600.0
 """Seconds after which any key is renewed."""
-LOOK_AGAIN: Final = 300.0
+_LOOK_AGAIN: Final = 300.0
 """Seconds until the next look where the next key is not there yet, or nobody said when this one ends."""
 
 
@@ -82,10 +82,10 @@ class TemporaryKey(Renewable[IssuedKey]):
             self._part(told, "security token", "securitytoken", "securityToken", "security_token"),
         )
         expires_at, now = expiry(told.get("expires_at") or told.get("expiration")), self._clock.now()
-        life = LOOK_AGAIN
+        life = _LOOK_AGAIN
         if expires_at is not None:
             left = expires_at - now
-            life = min(max(left - EARLY, min(left / 2, LOOK_AGAIN)), AT_LATEST)
+            life = min(max(left - EARLY, min(left / 2, _LOOK_AGAIN)), _AT_LATEST)
         return Lease(key, expires_at, now + life)
 
     def _part(self, told: Mapping[str, Any], what: str, *names: str) -> str:

@@ -11,13 +11,13 @@ from exporter.model.job import Job
 from exporter.model.measures import MeasureFamily
 from exporter.model.packed import Packed
 from exporter.model.reason import Reason
-from exporter.model.record import RunId
+from exporter.model.run import RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.services import error_classes, json_fields
 from exporter.services.adapter import Adapter, Hosts, JobEntry, PastPage, RunHistory
 from exporter.services.cdm.lists import LIST_LIMIT, CdmLister
 from exporter.services.cdm.words import CODES, NOT_APPLICABLE, REGIONS, STATES
-from exporter.services.codes import failure_code
+from exporter.services.codes_in_text import failure_code
 from exporter.services.document import json_object
 from exporter.services.request import Request, segments
 from exporter.services.shapes import UUID
@@ -32,7 +32,7 @@ _ROWS: Final[Mapping[str, Measure]] = {
     "delete_rows": Measure("rows_deleted"),
 }
 """Table 4."""
-MOVED: Final[Mapping[str, Measure]] = {
+_MOVED: Final[Mapping[str, Measure]] = {
     "ROWS_READ": Measure("rows_read"),
     "ROWS_WRITTEN": Measure("rows_written"),
     "ROWS_WRITTEN_SKIPPED": Measure("rows_skipped"),
@@ -226,7 +226,7 @@ def _counts(fields: json_fields.Fields) -> dict[Measure, float]:
     moved = fields.within("counters", "counters.").within(COUNTERS)
     amounts = {
         **{measure: fields.count(name) for name, measure in _ROWS.items()},
-        **{measure: moved.count(name) for name, measure in MOVED.items()},
+        **{measure: moved.count(name) for name, measure in _MOVED.items()},
     }
     return {measure: amount for measure, amount in amounts.items() if amount is not None}
 

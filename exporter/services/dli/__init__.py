@@ -10,11 +10,11 @@ Sub-jobs are told only while the job runs; DLI forgets them the moment it ends.
 from exporter.model.errors import first_line
 from exporter.model.job import Job
 from exporter.model.packed import Packed
-from exporter.model.record import RunId
+from exporter.model.run import RunId
 from exporter.model.snapshot import Snapshot, State
 from exporter.services import json_fields
 from exporter.services.adapter import Adapter, Hosts, JobEntry
-from exporter.services.codes import failure_code
+from exporter.services.codes_in_text import failure_code
 from exporter.services.dli.lists import DliLister
 from exporter.services.dli.subjobs import MEASURES, SUBJOB_PARTS, WORK, Subjobs
 from exporter.services.dli.words import CODES, REGIONS, STATES, refusal_in_body

@@ -12,10 +12,10 @@ from pydantic import Field
 
 from exporter.model.errors import first_line
 from exporter.model.packed import Packed
-from exporter.model.record import RunId
+from exporter.model.run import RunId
 from exporter.model.snapshot import Snapshot, State
 from exporter.services import error_classes, json_fields
-from exporter.services.codes import failure_code
+from exporter.services.codes_in_text import failure_code
 from exporter.services.discovery_rule import Rule, Seconds, Tags, TextWord, one_of
 from exporter.services.dli.words import CODES, STATES, refusal_in_body
 from exporter.services.document import json_object

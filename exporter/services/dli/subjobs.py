@@ -14,7 +14,7 @@ from exporter.model.snapshot import Measure, Rows
 from exporter.services import json_fields
 from exporter.services.values import clean, meaning
 
-SUMS: Final[Mapping[str, Measure]] = {
+_SUMS: Final[Mapping[str, Measure]] = {
     "num_tasks": Measure("tasks_planned"),
     "num_active_tasks": Measure("tasks", "active"),
     "num_completed_tasks": Measure("tasks", "completed"),
@@ -28,11 +28,11 @@ SUMS: Final[Mapping[str, Measure]] = {
     "num_failed_stages": Measure("stages", "failed"),
 }
 """Table 3: which number of a sub-job is summed into which measure."""
-KILLED: Final = list(SUMS).index("num_killed_tasks")
+_KILLED: Final = list(_SUMS).index("num_killed_tasks")
 ACTIVE: Final = frozenset({"num_active_tasks", "num_active_stages"})
 """What a sub-job that ended has none of, whatever figure came last: Spark is known to say -2 then."""
 _KEPT: Final = "; after the run ended, as last seen while it ran: a lower bound"
-SUBJOB_STATES: Final = {
+_SUBJOB_STATES: Final = {
     "RUNNING": "running",
     "SUCCEEDED": "succeeded",
     "FAILED": "failed",
@@ -70,7 +70,7 @@ MEASURES: Final = (
         "subjobs",
         "Sub-jobs of the answer by their status, from DLI sub_jobs" + _KEPT,
         label="state",
-        values=tuple(SUBJOB_STATES.values()),
+        values=tuple(_SUBJOB_STATES.values()),
         live=("running",),
     ),
 )
@@ -92,18 +92,18 @@ SUBJOB_PARTS: Final = Parts(
 _COLUMNS: Final = (
     *("id", "name", "description", "submission_time", "submission_timestamp_seconds"),
     *("completion_time", "completion_timestamp_seconds", "stage_ids", "job_group", "status"),
-    *SUMS,
+    *_SUMS,
     "killed_tasks_summary",
 )
 """What page and JSON show of a sub-job: table 3."""
-SUBJOBS: Final = tuple(Measure("subjobs", state) for state in SUBJOB_STATES.values())
+SUBJOBS: Final = tuple(Measure("subjobs", state) for state in _SUBJOB_STATES.values())
 _ENDED: Final = frozenset({"succeeded", "failed"})
 MOST_SHOWN: Final = 500
 """Sub-jobs that page and JSON show; how many more there are is shown too, and all of them are summed."""
-MOST_REASONS: Final = 100
+_MOST_REASONS: Final = 100
 """Reasons for killed tasks that are read of one sub-job."""
-REASONS_SHOWN: Final = 10
-REASON_LENGTH: Final = 100
+_REASONS_SHOWN: Final = 10
+_REASON_LENGTH: Final = 100
 
 
 class Subjob:
@@ -113,7 +113,7 @@ class Subjob:
         self._fields = fields = answer.row(data or {}, "sub_jobs.")
         self.state = self._state(fields)
         ended = self.state in _ENDED
-        self.numbers = tuple([0 if ended and name in ACTIVE else fields.count(name) for name in SUMS])
+        self.numbers = tuple([0 if ended and name in ACTIVE else fields.count(name) for name in _SUMS])
         self.killed = self._killed(fields)
 
     def row(self) -> tuple[Any, ...]:
@@ -139,7 +139,7 @@ class Subjob:
         word = fields.text("status")
         if word is None:
             return None
-        state = meaning(word, SUBJOB_STATES)
+        state = meaning(word, _SUBJOB_STATES)
         if state is None:
             fields.unreadable("status")
         return state or "unknown"
@@ -151,8 +151,8 @@ class Subjob:
         """
         summary = fields.object("killed_tasks_summary")
         if summary is None:
-            return {} if self.numbers[KILLED] == 0 else None
-        if len(summary) > MOST_REASONS:
+            return {} if self.numbers[_KILLED] == 0 else None
+        if len(summary) > _MOST_REASONS:
             fields.unreadable("killed_tasks_summary")
             return None
         amounts = fields.apart(summary)
@@ -183,7 +183,7 @@ class Subjobs:
 
 def _sums(subjobs: list[Subjob]) -> dict[Measure, float]:
     counts: dict[Measure, float] = {}
-    for measure, numbers in zip(SUMS.values(), zip(*[subjob.numbers for subjob in subjobs], strict=True), strict=True):
+    for measure, numbers in zip(_SUMS.values(), zip(*[subjob.numbers for subjob in subjobs], strict=True), strict=True):
         if None not in numbers:
             counts[measure] = sum(numbers)
     states = Counter(subjob.state for subjob in subjobs)
@@ -200,14 +200,14 @@ def _killed(subjobs: list[Subjob]) -> dict[Measure, float]:
         if subjob.killed is None:
             return {}
         for reason, amount in subjob.killed.items():
-            name, before = reason[:REASON_LENGTH], by_reason.get(reason[:REASON_LENGTH], 0)
+            name, before = reason[:_REASON_LENGTH], by_reason.get(reason[:_REASON_LENGTH], 0)
             by_reason[name] = None if amount is None or before is None else before + amount
     said = sorted(((-amount, name) for name, amount in by_reason.items() if amount is not None))
     counts: dict[Measure, float] = {}
-    for amount, reason in said[:REASONS_SHOWN]:
+    for amount, reason in said[:_REASONS_SHOWN]:
         measure = Measure("killed_tasks", masked(reason))  # a reason may quote what it was that failed
         counts[measure] = counts.get(measure, 0) - amount
-    if rest := said[REASONS_SHOWN:]:
+    if rest := said[_REASONS_SHOWN:]:
         other = Measure("killed_tasks", "other")
         counts[other] = counts.get(other, 0) - sum(amount for amount, _ in rest)
     return counts

@@ -7,7 +7,7 @@ from exporter.model.errors import PollError
 from exporter.model.reason import Reason
 from exporter.model.snapshot import State
 from exporter.services import error_classes, json_fields
-from exporter.services.codes import codes_in
+from exporter.services.codes_in_text import codes_in
 from exporter.services.error_codes import ErrorCodes
 
 # fmt: off

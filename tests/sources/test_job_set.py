@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from exporter.model.changes import Changes
 from exporter.model.job import Job, JobKey
 from exporter.services.registry import load_services
-from exporter.sources.registry import Registry
+from exporter.sources.job_set import JobSet
 
 ORDERS = JobKey("dli", "orders")
 A, B = "/etc/jobs.d/a.yaml", "/etc/jobs.d/b.yaml"
@@ -26,34 +26,34 @@ def cdm(cluster: str, source: str = "file") -> Job:
 
 
 @pytest.fixture
-def registry() -> Registry:
-    return Registry(load_services())
+def job_set() -> JobSet:
+    return JobSet(load_services())
 
 
-def put(registry: Registry, source: str, jobs: Sequence[Job]) -> Changes:
-    return registry.update({source: jobs})
+def put(job_set: JobSet, source: str, jobs: Sequence[Job]) -> Changes:
+    return job_set.update({source: jobs})
 
 
-def test_jobs_come_and_go_with_their_source(registry: Registry) -> None:
-    assert put(registry, A, [dli("1")]) == Changes(added=(dli("1"),))
-    assert put(registry, A, [dli("1")]) == Changes()
-    assert registry.update({A: ()}) == Changes(removed=(ORDERS,))
-    assert registry.update({A: ()}) == Changes()
-    assert registry.jobs() == {}
+def test_jobs_come_and_go_with_their_source(job_set: JobSet) -> None:
+    assert put(job_set, A, [dli("1")]) == Changes(added=(dli("1"),))
+    assert put(job_set, A, [dli("1")]) == Changes()
+    assert job_set.update({A: ()}) == Changes(removed=(ORDERS,))
+    assert job_set.update({A: ()}) == Changes()
+    assert job_set.jobs() == {}
 
 
-def test_a_later_id_is_the_next_run(registry: Registry) -> None:
-    put(registry, A, [dli("1")])
+def test_a_later_id_is_the_next_run(job_set: JobSet) -> None:
+    put(job_set, A, [dli("1")])
 
-    assert put(registry, A, [dli("1"), dli("2")]) == Changes(changed=(dli("2"),))
-    assert put(registry, B, [dli("3")]) == Changes(changed=(dli("3"),))
-    assert put(registry, A, [dli("4")]) == Changes()
-    assert registry.update({B: ()}) == Changes(changed=(dli("4"),))
+    assert put(job_set, A, [dli("1"), dli("2")]) == Changes(changed=(dli("2"),))
+    assert put(job_set, B, [dli("3")]) == Changes(changed=(dli("3"),))
+    assert put(job_set, A, [dli("4")]) == Changes()
+    assert job_set.update({B: ()}) == Changes(changed=(dli("4"),))
 
 
-def test_the_same_job_said_again_counts_as_it_was_said_last(registry: Registry) -> None:
-    assert put(registry, A, [cdm("c1"), cdm("c1")]) == Changes(added=(cdm("c1"),))
-    assert put(registry, B, [dli("1"), dli("1", interval=5)]) == Changes(added=(dli("1", interval=5),))
+def test_the_same_job_said_again_counts_as_it_was_said_last(job_set: JobSet) -> None:
+    assert put(job_set, A, [cdm("c1"), cdm("c1")]) == Changes(added=(cdm("c1"),))
+    assert put(job_set, B, [dli("1"), dli("1", interval=5)]) == Changes(added=(dli("1", interval=5),))
 
 
 @pytest.mark.parametrize(
@@ -81,57 +81,57 @@ def test_the_same_job_said_again_counts_as_it_was_said_last(registry: Registry) 
     ],
 )
 def test_another_job_under_the_name_is_left_out_told_once_and_counted(
-    registry: Registry, first: Job, other: Job, told: str
+    job_set: JobSet, first: Job, other: Job, told: str
 ) -> None:
-    put(registry, A, [first])
+    put(job_set, A, [first])
     service = first.key.service
 
-    assert put(registry, B, [other]) == Changes(problems=(told,))
-    assert put(registry, B, [other]) == Changes()
-    assert registry.refused() == {(service, "file"): 1}
-    assert registry.update({A: ()}) == Changes(changed=(other,))
-    assert registry.refused() == {}
-    assert put(registry, A, [first]) == Changes(changed=(first,), problems=(told,))
+    assert put(job_set, B, [other]) == Changes(problems=(told,))
+    assert put(job_set, B, [other]) == Changes()
+    assert job_set.refused() == {(service, "file"): 1}
+    assert job_set.update({A: ()}) == Changes(changed=(other,))
+    assert job_set.refused() == {}
+    assert put(job_set, A, [first]) == Changes(changed=(first,), problems=(told,))
 
 
-def test_a_job_of_another_project_does_not_come_between_two_runs(registry: Registry) -> None:
-    changes = put(registry, A, [dli("1"), dli("9", project="test"), dli("2")])
+def test_a_job_of_another_project_does_not_come_between_two_runs(job_set: JobSet) -> None:
+    changes = put(job_set, A, [dli("1"), dli("9", project="test"), dli("2")])
 
     assert changes.added == (dli("2"),)
     assert len(changes.problems) == 1
 
 
-def test_the_section_jobs_wins_over_files_and_files_over_discovery(registry: Registry) -> None:
+def test_the_section_jobs_wins_over_files_and_files_over_discovery(job_set: JobSet) -> None:
     rule = "discovery: dli"
-    put(registry, rule, [dli("3", "discovery")])
+    put(job_set, rule, [dli("3", "discovery")])
 
-    assert put(registry, A, [dli("2")]).changed == (dli("2"),)
-    assert put(registry, "static", [dli("1", "static")]).changed == (dli("1", "static"),)
-    assert registry.refused() == {("dli", "file"): 1, ("dli", "discovery"): 1}
-    assert registry.update({"static": ()}).changed == (dli("2"),)
-    assert registry.update({A: ()}).changed == (dli("3", "discovery"),)
+    assert put(job_set, A, [dli("2")]).changed == (dli("2"),)
+    assert put(job_set, "static", [dli("1", "static")]).changed == (dli("1", "static"),)
+    assert job_set.refused() == {("dli", "file"): 1, ("dli", "discovery"): 1}
+    assert job_set.update({"static": ()}).changed == (dli("2"),)
+    assert job_set.update({A: ()}).changed == (dli("3", "discovery"),)
 
 
-def test_what_says_nothing_else_is_no_problem(registry: Registry) -> None:
-    put(registry, "static", [dli("1", "static", interval=10)])
+def test_what_says_nothing_else_is_no_problem(job_set: JobSet) -> None:
+    put(job_set, "static", [dli("1", "static", interval=10)])
 
-    assert put(registry, A, [dli("1"), dli("1", interval=10)]) == Changes()
-    (problem,) = put(registry, A, [dli("1", interval=5)]).problems
+    assert put(job_set, A, [dli("1"), dli("1", interval=10)]) == Changes()
+    (problem,) = put(job_set, A, [dli("1", interval=5)]).problems
     assert "(project 'prod', job_id '1', interval 5s)" in problem
     assert "of the section jobs (project 'prod', job_id '1', interval 10s)" in problem
 
 
-def test_a_job_that_moves_to_another_source_is_not_gone_between(registry: Registry) -> None:
-    put(registry, A, [dli("1")])
+def test_a_job_that_moves_to_another_source_is_not_gone_between(job_set: JobSet) -> None:
+    put(job_set, A, [dli("1")])
 
-    assert registry.update({A: (), B: [dli("1")]}) == Changes()
-    assert registry.update({A: ()}) == Changes()
-    assert registry.jobs() == {ORDERS: dli("1")}
+    assert job_set.update({A: (), B: [dli("1")]}) == Changes()
+    assert job_set.update({A: ()}) == Changes()
+    assert job_set.jobs() == {ORDERS: dli("1")}
 
 
-def test_a_problem_is_printable_whatever_the_names_are(registry: Registry) -> None:
+def test_a_problem_is_printable_whatever_the_names_are(job_set: JobSet) -> None:
     changes = put(
-        registry, "/a\n\udcff", [dli("1", name="x\n\x1b\ud800"), dli("2\r", project="q", name="x\n\x1b\ud800")]
+        job_set, "/a\n\udcff", [dli("1", name="x\n\x1b\ud800"), dli("2\r", project="q", name="x\n\x1b\ud800")]
     )
 
     assert len(changes.problems) == 1
@@ -167,9 +167,9 @@ STEPS = st.lists(
 def test_only_what_the_sources_hold_now_counts_and_the_changes_tell_it_all(
     steps: list[dict[str, Sequence[Job]]],
 ) -> None:
-    registry, held, told = Registry(load_services()), dict[str, Sequence[Job]](), dict[JobKey, Job]()
+    job_set, held, told = JobSet(load_services()), dict[str, Sequence[Job]](), dict[JobKey, Job]()
     for step in steps:
-        changes = registry.update(step)
+        changes = job_set.update(step)
         held.update(step)
         for key in changes.removed:
             del told[key]
@@ -179,11 +179,11 @@ def test_only_what_the_sources_hold_now_counts_and_the_changes_tell_it_all(
         for job in changes.changed:
             assert told[job.key] != job
             told[job.key] = job
-        assert registry.jobs() == told
+        assert job_set.jobs() == told
 
-    anew = Registry(load_services())
+    anew = JobSet(load_services())
     for source in reversed(held):
         put(anew, source, held[source])
-    assert anew.jobs() == registry.jobs()
-    assert anew.refused() == registry.refused()
-    assert set(registry.jobs()) == {job.key for jobs in held.values() for job in jobs}  # no name is lost
+    assert anew.jobs() == job_set.jobs()
+    assert anew.refused() == job_set.refused()
+    assert set(job_set.jobs()) == {job.key for jobs in held.values() for job in jobs}  # no name is lost

@@ -13,7 +13,7 @@ from exporter.model.changes import DISCOVERY, FILE, STATIC, Changes
 from exporter.model.job import Job, JobKey
 from exporter.services.adapter import Adapter
 
-RANKS: Final = {STATIC: 0, FILE: 1, DISCOVERY: 2}
+_RANKS: Final = {STATIC: 0, FILE: 1, DISCOVERY: 2}
 """By :attr:`Job.source`; the least wins."""
 
 
@@ -28,7 +28,7 @@ class _Refusal(NamedTuple):
     sentence: str
 
 
-class Registry:
+class JobSet:
     """The jobs of all sources; what is registered depends on what the sources hold now, not on what they held.
 
     Sources of one rank are read in the order of their names, each in the order of its jobs. So what has an order that
@@ -76,7 +76,7 @@ class Registry:
     def _difference(self, before: Mapping[JobKey, tuple[_Registered, ...]]) -> Changes:
         added, removed, changed, problems = [], [], [], []
         for key, entries in before.items():
-            (was, told), (now, refusals) = self._judge(entries), self._judge(self._entries[key])
+            (was, refused_before), (now, refusals) = self._judge(entries), self._judge(self._entries[key])
             if now is None:
                 del self._entries[key]
             if was is None and now is not None:
@@ -85,9 +85,9 @@ class Registry:
                 removed.append(key)
             elif was != now and now is not None:
                 changed.append(now)
-            self._refused.subtract((each.service, each.source) for each in told)
+            self._refused.subtract((each.service, each.source) for each in refused_before)
             self._refused.update((each.service, each.source) for each in refusals)
-            known = {each.sentence for each in told}
+            known = {each.sentence for each in refused_before}
             problems += [each.sentence for each in refusals if each.sentence not in known]
         return Changes(tuple(added), tuple(removed), tuple(changed), tuple(dict.fromkeys(problems)))
 
@@ -109,7 +109,7 @@ class Registry:
 
 
 def _place(entry: _Registered) -> tuple[int, str]:
-    return RANKS[entry.job.source], entry.source
+    return _RANKS[entry.job.source], entry.source
 
 
 def _says_no_more(job: Job, winner: Job) -> bool:
@@ -121,12 +121,12 @@ def _says_no_more(job: Job, winner: Job) -> bool:
 def _sentence(entry: _Registered, winner: _Registered) -> str:
     key = entry.job.key
     return (
-        f"the {key.service} job {key.job!r} of {_told(entry)} is left out: the name is taken by that of"
-        f" {_told(winner)}; give it another"
+        f"the {key.service} job {key.job!r} of {_described(entry)} is left out: the name is taken by that of"
+        f" {_described(winner)}; give it another"
     )
 
 
-def _told(entry: _Registered) -> str:
+def _described(entry: _Registered) -> str:
     """Say who registers what; escaped, because any of it may hold any character."""
     who = "the section jobs" if entry.source == STATIC else repr(entry.source)
     what = [f"project {entry.job.project!r}", *(f"{field} {value!r}" for field, value in entry.job.target.items())]

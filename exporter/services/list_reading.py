@@ -3,8 +3,8 @@
 **None twice and none lost while the list changes.** A job is known by its target, so one that stands on
 two pages is listed once, as it was seen last. Jobs that begin meanwhile would push others to the next page, where they
 are seen again; DLI's pages all ask for jobs up to the moment of the first page, so they do not even come. What becomes
-of jobs that leave, and when a list ends, is in :mod:`exporter.services.pages`. A row that cannot be read costs only
-itself; but it may be any job, so that none is known to be gone by a list that has one.
+of jobs that leave, and when a list ends, is in :mod:`exporter.services.page_cursor`. A row that cannot be read costs
+only itself; but it may be any job, so that none is known to be gone by a list that has one.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from exporter.model.reason import Reason
 from exporter.services import name_template
 from exporter.services.discovery_rule import Rule
 from exporter.services.listing import ListedJob, Lister, ListQuery, Location
-from exporter.services.pages import MOST_PAGES, Paging
+from exporter.services.page_cursor import MOST_PAGES, PageCursor
 from exporter.services.request import Ask
 
 PageKey = tuple[str, ...]
@@ -31,7 +31,7 @@ class Reading:
     """What the pages of one list gave."""
 
     items: tuple[ListedJob, ...]
-    unread: int | None
+    missing_rows: int | None
     """Rows that the cloud told of and that were not read; ``None`` if there may be some and it told no total."""
     unknown: tuple[str, ...] = ()
     """As :attr:`~exporter.services.listing.Page.unknown`, of all pages."""
@@ -58,7 +58,7 @@ class Found:
     """Oldest first, so that of two runs of one name the later one comes later."""
     cut: int = 0
     """Jobs that the rule asks for and that were read, but are more than its ``max_jobs``."""
-    unread: int | None = 0
+    missing_rows: int | None = 0
     """Rows that were not read, whether the rule asks for them or not; ``None`` if their number was not told."""
     broken: int = 0
     """Rows that came and cannot be read."""
@@ -90,7 +90,7 @@ def key(listed: ListedJob) -> PageKey:
     return tuple(listed.target.values())
 
 
-async def pages(
+async def read_list(
     lister: Lister[Any],
     view: ListQuery,
     project_id: str,
@@ -102,20 +102,20 @@ async def pages(
     """Read the jobs of one list that are *wanted*, until *most* of them are there, or for *most_pages*."""
     found: dict[PageKey, ListedJob] = {}
     unknown: list[str] = []
-    paging = Paging(lister.page_size, most_pages)
+    cursor = PageCursor(lister.page_size, most_pages)
     rows = readable = 0
-    while not paging.over and len(found) < most:
-        page, at = await ask(lister.request(view, project_id, paging.number), partial(lister.parse, view=view))
+    while not cursor.over and len(found) < most:
+        page, at = await ask(lister.request(view, project_id, cursor.number), partial(lister.parse, view=view))
         found |= {key(each): replace(each, at=at) for each in page.items if wanted(each)}
         unknown += page.unknown
         rows, readable = rows + page.rows, readable + len(page.items)
-        paging.take({key(each) for each in page.items}, page.rows, page.total)
+        cursor.take({key(each) for each in page.items}, page.rows, page.total)
     if rows and not readable:  # it must not pass for "there are none"
         raise PollError(Reason.PAYLOAD, "no row of the list can be read")
-    return Reading(tuple(found.values()), paging.unread, tuple(unknown), paging.read, rows - readable)
+    return Reading(tuple(found.values()), cursor.missing_rows, tuple(unknown), cursor.read, rows - readable)
 
 
-async def walk(lister: Lister[Any], rule: Rule, project_id: str, now: float, ask: Ask) -> Found:
+async def read_rule(lister: Lister[Any], rule: Rule, project_id: str, now: float, ask: Ask) -> Found:
     """Return the jobs that *rule* asks for; *now* is Unix seconds.
 
     A list that fails is named in the result and does not stop the others. Raises :class:`PollError` if none could be
@@ -132,7 +132,7 @@ async def walk(lister: Lister[Any], rule: Rule, project_id: str, now: float, ask
     for place in places:
         for view in lister.views(rule, place, now) if place.usable else ():
             try:
-                readings.append((place, await pages(lister, view, project_id, ask, naming.wanted, most)))
+                readings.append((place, await read_list(lister, view, project_id, ask, naming.wanted, most)))
             except PollError as error:
                 if error.reason in HOPELESS:
                     raise
@@ -149,15 +149,15 @@ def _found(
 ) -> Found:
     unique = {key(each): (each, place) for place, reading in readings for each in reading.items}
     ordered = sorted(unique.values(), key=lambda found: age(found[0]))
-    unread = [reading.unread for _, reading in readings]
+    missing = [reading.missing_rows for _, reading in readings]
     hidden = any(place.word and not place.id for place in skipped)
     unsure = {place.id for place, _ in failures} | {
-        place.id for place, each in readings if each.unread != 0 or each.broken
+        place.id for place, each in readings if each.missing_rows != 0 or each.broken
     }
     return Found(
         jobs=tuple(Named(naming.name(each), each, place) for each, place in ordered[-rule.max_jobs :]),
         cut=max(0, len(ordered) - rule.max_jobs),
-        unread=None if None in unread else sum(each or 0 for each in unread),
+        missing_rows=None if None in missing else sum(each or 0 for each in missing),
         broken=sum(reading.broken for _, reading in readings),
         skipped=skipped,
         failures=tuple(failures),

@@ -3,7 +3,7 @@
 **How long**: as long as the total says that there are more rows, however few a page has, because a cloud may give
 fewer than were asked for; where there is no total, until a page is empty. It ends in any case at the second empty page
 in a row, at a page that brings the rows of the page before once more (a cloud that does not heed the number of the
-page), and after so many pages as are wanted at most. What the total says beyond that is *unread*.
+page), and after so many pages as are wanted at most. What the total says beyond that is *missing*.
 
 **None lost while the rows change**: rows that leave pull others onto pages that were read. The total then falls, and
 the pages that this can have touched are read once more.
@@ -14,11 +14,11 @@ from typing import Final
 
 MOST_PAGES: Final = 100
 """10,000 rows: the vendor's own limit where it has one."""
-EMPTY_PAGES: Final = 2
+_EMPTY_PAGES: Final = 2
 """Empty pages in a row after which no more is asked for, whatever the total says."""
 
 
-class Paging:
+class PageCursor:
     """Which page to read next; *size* is how many rows of a page are asked for."""
 
     def __init__(self, size: int, most: int = MOST_PAGES) -> None:
@@ -42,7 +42,7 @@ class Paging:
         return self._at_end or self.read >= self._most
 
     @property
-    def unread(self) -> int | None:
+    def missing_rows(self) -> int | None:
         """Rows that the cloud told of and that did not come; ``None`` if there may be some and it told no total."""
         if self._total is None:
             return 0 if self._at_end and self._lengths[-1:] == [0] else None
@@ -72,6 +72,6 @@ class Paging:
 
     def _more(self, rows: int) -> bool:
         """Whether there may be rows after a page of so many."""
-        if not rows and (self._total is None or not any(self._lengths[-EMPTY_PAGES:])):
+        if not rows and (self._total is None or not any(self._lengths[-_EMPTY_PAGES:])):
             return False
-        return self._total is None or rows >= self._size or bool(self.unread)
+        return self._total is None or rows >= self._size or bool(self.missing_rows)

@@ -13,12 +13,12 @@ from pydantic import ValidationError
 from exporter.model.errors import PollError
 from exporter.model.job import Job, JobKey
 from exporter.model.reason import Reason
-from exporter.model.record import RunId
+from exporter.model.run import RunId
 from exporter.model.snapshot import Measure, State
 from exporter.services import name_template
 from exporter.services.cdm import lists as cdm_lists
+from exporter.services.list_reading import Found, Reading, read_list, read_rule
 from exporter.services.listing import Lister, ListQuery, Location, Page
-from exporter.services.paging import Found, Reading, pages, walk
 from exporter.services.registry import load_services
 from exporter.services.request import Ask, Request
 from tests import asking
@@ -65,7 +65,7 @@ def dli(number: int, **fields: object) -> dict[str, object]:
 
 def found(service: str, rule: dict[str, object], answer: Callable[[Request], object]) -> tuple[Found, list[Request]]:
     asked_for = lister(service).rule.model_validate(rule)
-    return driven(lambda ask: walk(lister(service), asked_for, "p", NOW, ask), answer)
+    return driven(lambda ask: read_rule(lister(service), asked_for, "p", NOW, ask), answer)
 
 
 def query(request: Request, name: str) -> list[str]:
@@ -349,7 +349,7 @@ def test_any_bytes_become_a_page_or_a_typed_error(body: bytes, service: str) -> 
             assert name
             name.encode()
             if listed.snapshot is not None:
-                json.dumps(listed.snapshot.told(), allow_nan=False, ensure_ascii=False).encode()
+                json.dumps(listed.snapshot.detail_json(), allow_nan=False, ensure_ascii=False).encode()
                 assert all(0 <= value < float("inf") for value in listed.snapshot.counts.values())
 
 
@@ -378,7 +378,7 @@ class Service:
 
 
 def listed(service: Service, most: float = float("inf")) -> tuple[Reading, list[str]]:
-    reading, _ = driven(lambda ask: pages(lister("dli"), ListQuery(), "p", ask, most=most), service)
+    reading, _ = driven(lambda ask: read_list(lister("dli"), ListQuery(), "p", ask, most=most), service)
     return reading, [each.target["job_id"] for each in reading.items]
 
 
@@ -395,7 +395,7 @@ def test_every_job_of_every_page_is_listed_once(jobs: int, calls: int, without_t
 
         assert ids == [f"j{number}" for number in range(jobs)]
         assert service.calls == (calls if totals else without_total)
-        assert reading.unread == (None if jobs > 9_900 and not totals else 0)
+        assert reading.missing_rows == (None if jobs > 9_900 and not totals else 0)
 
 
 @pytest.mark.parametrize("totals", [True, False])
@@ -406,7 +406,7 @@ def test_a_cloud_that_gives_fewer_rows_than_were_asked_for_is_read_to_its_end(si
     reading, ids = listed(service)
 
     assert ids == [f"j{number}" for number in range(len(service.jobs))]
-    assert reading.unread == 0
+    assert reading.missing_rows == 0
 
 
 def test_pages_of_any_length_are_read_until_the_total_is_reached() -> None:
@@ -418,32 +418,32 @@ def test_pages_of_any_length_are_read_until_the_total_is_reached() -> None:
         first = sum(lengths[: page - 1])
         return {"job_count": len(rows), "jobs": rows[first : first + lengths[page - 1]]}
 
-    reading, asked = driven(lambda ask: pages(lister("dli"), ListQuery(), "p", ask), answer)
+    reading, asked = driven(lambda ask: read_list(lister("dli"), ListQuery(), "p", ask), answer)
 
     assert [each.target["job_id"] for each in reading.items] == [f"j{number}" for number in range(350)]
-    assert (len(asked), reading.unread) == (6, 0)
+    assert (len(asked), reading.missing_rows) == (6, 0)
 
 
 @pytest.mark.parametrize("total", [4, 100, 10**9, 2**63 - 1])
 def test_a_total_that_the_pages_never_reach_ends_at_two_empty_ones_and_is_told(total: int) -> None:
     service = Service([dli(number) for number in range(3)])
     reading, asked = driven(
-        lambda ask: pages(lister("dli"), ListQuery(), "p", ask),
+        lambda ask: read_list(lister("dli"), ListQuery(), "p", ask),
         lambda request: {**service(request), "job_count": total},  # type: ignore[dict-item]
     )
 
-    assert (len(reading.items), len(asked), reading.unread) == (3, 3, total - 3)
+    assert (len(reading.items), len(asked), reading.missing_rows) == (3, 3, total - 3)
 
 
 @pytest.mark.parametrize("total", [0, 2, -1, "many", None, [], 1e400, True])
 def test_a_total_that_is_less_than_its_rows_or_cannot_be_read_says_nothing(total: object) -> None:
     service = Service([dli(number) for number in range(120)])
     reading, asked = driven(
-        lambda ask: pages(lister("dli"), ListQuery(), "p", ask),
+        lambda ask: read_list(lister("dli"), ListQuery(), "p", ask),
         lambda request: {**service(request), "job_count": total},  # type: ignore[dict-item]
     )
 
-    assert (len(reading.items), len(asked), reading.unread) == (120, 3, 0)
+    assert (len(reading.items), len(asked), reading.missing_rows) == (120, 3, 0)
     assert set(reading.unknown) == ({"job_count"} if total is not None else set())
 
 
@@ -453,7 +453,7 @@ def test_one_page_whose_rows_cannot_be_read_ends_no_list_and_may_hide_any_job() 
         reading, ids = listed(service)
         result, _ = found("dli", {}, Service(service.jobs))
 
-        assert (len(ids), service.calls, reading.unread, reading.broken) == (200, 3, 0, 1)
+        assert (len(ids), service.calls, reading.missing_rows, reading.broken) == (200, 3, 0, 1)
         assert not result.sure(Location())
         assert result.broken == 1
 
@@ -461,7 +461,7 @@ def test_one_page_whose_rows_cannot_be_read_ends_no_list_and_may_hide_any_job() 
 def test_a_list_of_which_no_row_can_be_read_is_a_failure() -> None:
     for body in ({"jobs": ["j"]}, {"jobs": [{}], "job_count": 1}, {"jobs": [{"job_id": None}]}):
         with pytest.raises(PollError) as caught:
-            driven(lambda ask: pages(lister("dli"), ListQuery(), "p", ask), always(body))
+            driven(lambda ask: read_list(lister("dli"), ListQuery(), "p", ask), always(body))
         assert caught.value.reason is Reason.PAYLOAD
 
 
@@ -481,7 +481,7 @@ def test_what_lies_beyond_a_hundred_pages_is_told() -> None:
     service = Service([dli(number) for number in range(10_250)])
     reading, ids = listed(service)
 
-    assert (len(ids), len(set(ids)), service.calls, reading.unread) == (10_000, 10_000, 100, 250)
+    assert (len(ids), len(set(ids)), service.calls, reading.missing_rows) == (10_000, 10_000, 100, 250)
 
 
 CHANGES = st.lists(st.tuples(st.booleans(), st.integers(0, 130), st.integers(0, 9999)), max_size=12)
@@ -514,17 +514,17 @@ def test_an_answer_that_repeats_itself_ends_the_list() -> None:
 
     bodies: list[dict[str, object]] = [{"jobs": rows}, {"jobs": rows, "job_count": 100_000}]
     for body in bodies:
-        reading, asked = driven(lambda ask: pages(lister("dli"), ListQuery(), "p", ask), always(body))
+        reading, asked = driven(lambda ask: read_list(lister("dli"), ListQuery(), "p", ask), always(body))
 
         assert (len(reading.items), len(asked)) == (100, 2)
-        assert reading.unread == (99_900 if "job_count" in body else None)
+        assert reading.missing_rows == (99_900 if "job_count" in body else None)
 
 
 def test_a_list_whose_total_never_rests_ends_all_the_same() -> None:
     totals = iter(range(10_000, 0, -7))
     rows = [dli(number) for number in range(100)]
     _, asked = driven(
-        lambda ask: pages(lister("dli"), ListQuery(), "p", ask), lambda _: {"job_count": next(totals), "jobs": rows}
+        lambda ask: read_list(lister("dli"), ListQuery(), "p", ask), lambda _: {"job_count": next(totals), "jobs": rows}
     )
 
     assert len(asked) == 100
@@ -534,7 +534,7 @@ def test_rows_that_cannot_be_read_are_rows_all_the_same() -> None:
     service = Service([{"status": "RUNNING"} if number % 2 else dli(number) for number in range(150)])
     reading, ids = listed(service)
 
-    assert (len(ids), service.calls, reading.unread) == (75, 2, 0)
+    assert (len(ids), service.calls, reading.missing_rows) == (75, 2, 0)
     assert reading.unknown == ("jobs",) * 75
 
 
@@ -579,7 +579,7 @@ def test_of_many_dli_jobs_the_newest_are_kept_and_no_further_page_is_read() -> N
     result, asked = found("dli", {"max_jobs": "120"}, Service(jobs))
 
     assert [each.name for each in result.jobs] == [f"j{number}" for number in range(881, 1001)]
-    assert (result.cut, result.unread, len(asked)) == (80, 800, 2)
+    assert (result.cut, result.missing_rows, len(asked)) == (80, 800, 2)
 
 
 def test_several_types_are_asked_for_at_once_and_looked_at_again() -> None:
@@ -679,7 +679,7 @@ def test_of_many_cdm_jobs_those_created_last_are_kept_wherever_they_stand() -> N
     result, asked = found("cdm", {"max_jobs": "10"}, cdm([ONE], {"c1": rows}))
 
     assert [each.listed.since for each in result.jobs] == list(range(1709597421 + 240, 1709597421 + 250))
-    assert (result.cut, result.unread, len(asked)) == (240, 0, 4)
+    assert (result.cut, result.missing_rows, len(asked)) == (240, 0, 4)
 
 
 @pytest.mark.parametrize(
