@@ -44,9 +44,20 @@ class Permit(NamedTuple):
     """Number of the circuit's phase, unique over all circuits: it changes with the state. The outcome of a call of an
     earlier phase is ignored."""
     trial: bool
-    """Whether it goes before one was accepted."""
+    """Whether it was given in half-open state."""
     probe: bool = False
     """Whether it tries what was refused before."""
+
+
+class CircuitState(Enum):
+    """Which calls may go."""
+
+    CLOSED = auto()
+    """All of them: one was accepted."""
+    HALF_OPEN = auto()
+    """One on trial, and a few more once it ended without an answer."""
+    OPEN = auto()
+    """None until :attr:`CircuitBreaker.probe_at`."""
 
 
 class Decision(Enum):
@@ -55,7 +66,7 @@ class Decision(Enum):
     STALE = auto()
     """Nothing new: it was on its way when another one was refused."""
     RENEW = auto()
-    """The credentials are to be renewed; the circuit is shut until :meth:`CircuitBreaker.renewed`."""
+    """The credentials are to be renewed; no call goes until :meth:`CircuitBreaker.renewed`."""
     PAUSE = auto()
     """No more calls for a while."""
 
@@ -65,30 +76,30 @@ class CircuitBreaker:
 
     def __init__(self) -> None:
         self._epoch = next(_EPOCHS)
-        self._closed = False
-        self._trials = 0  # calls of this epoch on their way before one was accepted
-        self._trials_under_way = 0  # such calls of all epochs
-        self._most_trials = 1  # how many of them there may be
-        self._renewing = False  # a renewal is under way
+        self.state = CircuitState.HALF_OPEN
+        self._trials = 0  # calls on trial of this epoch that are under way
+        self._trials_under_way = 0  # those of all epochs
+        self._most_trials = 1
+        self._renewing = False  # the credentials are being renewed
         self._again = False  # whether a refused call that is no poll may be followed by another one at once
-        self._probing = False
+        self._probing = False  # whether the next call tries what was refused before
         self._refusals = 0  # since the last call that was accepted; of a burst only the first
         self._events = 0  # the same, where calls that went together count as one
         self._refused_at = float("-inf")
         self.probe_at: float | None = None
-        """When a call may try again; ``None`` unless paused."""
+        """When the probe may go; ``None`` unless open."""
 
     @property
     def paused(self) -> bool:
-        """Whether no call may go."""
-        return self.probe_at is not None
+        """Whether it is open."""
+        return self.state is CircuitState.OPEN
 
     @property
     def free(self) -> bool:
         """Whether a call may go now."""
         if self.paused or self._renewing:
             return False
-        return self._closed or (self._trials < self._most_trials and self._harmless)
+        return self.state is CircuitState.CLOSED or (self._trials < self._most_trials and self._harmless)
 
     @property
     def _harmless(self) -> bool:
@@ -104,7 +115,7 @@ class CircuitBreaker:
 
     def enter(self) -> Permit:
         """Let one call go; it ends with :meth:`left`, after what is known of it was told."""
-        trial = not self._closed
+        trial = self.state is not CircuitState.CLOSED
         self._trials += trial
         self._trials_under_way += trial
         return Permit(self._epoch, trial, self._probing)
@@ -114,8 +125,8 @@ class CircuitBreaker:
         if permit.epoch != self._epoch:
             return False
         self._refusals = self._events = 0
-        news, self._closed = not self._closed, True
-        self._probing = False
+        news = self.state is not CircuitState.CLOSED
+        self.state, self.probe_at, self._probing = CircuitState.CLOSED, None, False
         return news
 
     def refused(self, permit: Permit, now: float) -> Decision:
@@ -123,16 +134,16 @@ class CircuitBreaker:
         stale = permit.epoch != self._epoch
         if stale and not permit.trial:
             return Decision.STALE
-        self._refusals += 1  # each of those that went alone is known to have been one of a row
+        self._refusals += 1  # each of those on trial is known to have been one of a row
         self._refused_at = now
         if stale:
             self._wait_longer(now)
             return Decision.STALE
         self._events += 1
-        self._again, first = self._closed, self._refusals == 1
-        self._begin()
+        self._again, first = self.state is CircuitState.CLOSED, self._refusals == 1
+        self._half_open()
         if not first:
-            self.probe_at = now + self.wait
+            self._open(now + self.wait)
             return Decision.PAUSE
         self._renewing = True
         return Decision.RENEW
@@ -150,7 +161,7 @@ class CircuitBreaker:
             if other:
                 self._events = 0  # the waits begin anew with what was not refused yet
             if refused or not (other or (self._again and not poll)):
-                self.probe_at = now + self.wait
+                self._open(now + self.wait)
         self._renewing = False
         self._wait_longer(now)
 
@@ -160,16 +171,16 @@ class CircuitBreaker:
         if permit.epoch != self._epoch or not permit.trial or self._renewing:
             return
         self._trials = max(0, self._trials - 1)
-        if self._closed:
+        if self.state is CircuitState.CLOSED:
             return
         if permit.probe:
-            self._begin()
-            self.probe_at = now + AGAIN
+            self._half_open()
+            self._open(now + AGAIN)
         self._most_trials = FEW
 
     def probe(self) -> None:
         """Let one call try, although calls are paused; unless it is accepted they are again."""
-        self._begin()
+        self._half_open()
         self._probing = True
 
     def changed(self, now: float, *, another: bool = False) -> None:
@@ -177,7 +188,7 @@ class CircuitBreaker:
 
         If *another* key is in use, what was refused before does not count towards its lock.
         """
-        self._begin()
+        self._half_open()
         if another:
             self._refusals = self._events = 0
         self._wait_longer(now)
@@ -185,11 +196,14 @@ class CircuitBreaker:
     def _wait_longer(self, now: float) -> None:
         """Pause until any lock is over, if one more refusal could bring one."""
         over = self._refused_at + PROBE
-        if self._refusals >= PATIENCE and not self._closed and now < over:
-            self.probe_at = over
+        if self._refusals >= PATIENCE and self.state is not CircuitState.CLOSED and now < over:
+            self._open(over)
 
-    def _begin(self) -> None:
+    def _half_open(self) -> None:
         self._epoch = next(_EPOCHS)
-        self._closed = self._renewing = self._probing = False
+        self.state, self.probe_at = CircuitState.HALF_OPEN, None
+        self._renewing = self._probing = False
         self._trials, self._most_trials = 0, 1
-        self.probe_at = None
+
+    def _open(self, until: float) -> None:
+        self.state, self.probe_at = CircuitState.OPEN, until
