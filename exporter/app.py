@@ -31,7 +31,7 @@ from exporter.services import registry
 from exporter.signals import signalled
 from exporter.sources.discovery import Discovery
 from exporter.sources.job_files import JobFiles
-from exporter.sources.registration import Registration, polling
+from exporter.sources.registration import Registration, pace_and_concurrency
 from exporter.supervise import keep_running, survive
 from exporter.threads import use_daemon_threads
 from exporter.views import WebView
@@ -123,7 +123,8 @@ class App:
 
     async def _run(self, stop: asyncio.Event, hang_up: asyncio.Event, started: Callable[[str], None]) -> None:
         async with self.projects() as projects, self._journaled():
-            poller = Poller(self.store, projects, *polling(self.settings), self.clock, self.telemetry, self._journal)
+            often = pace_and_concurrency(self.settings)
+            poller = Poller(self.store, projects, *often, self.clock, self.telemetry, self._journal)
             self.telemetry.watch_budgets(poller.demand.allowed, poller.demand.stretches)
             self.telemetry.watch_expiry(lambda: poller.projects.expiries())
             self.telemetry.watch_skew(lambda: poller.projects.skews())

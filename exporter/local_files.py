@@ -9,8 +9,9 @@ import os
 import stat
 from hashlib import blake2b
 from pathlib import Path
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
+Stamp: TypeAlias = tuple[int, ...]
 LOOK: Final = 1.0
 """Seconds between two looks."""
 _COMPARED: Final = 64 << 20
@@ -62,19 +63,9 @@ def read_regular(path: Path, most: int) -> bytes:
         return file.read(most)
 
 
-class Stamp(NamedTuple):
-    """What changes when a file does; the time of its status too, for a file that may be read now."""
-
-    device: int
-    inode: int
-    size: int
-    modified: int
-    changed: int
-
-
 def stamp(status: os.stat_result) -> Stamp:
-    """Return the stamp of a file."""
-    return Stamp(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    """Return what changes when a file does; the time of its status too, for a file that may be read now."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def digest(path: Path | None) -> bytes | None:

@@ -66,7 +66,7 @@ async def _whole_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
         body = await _whole(response, place, limit)
         return body
     finally:
-        if body is None:  # the call may be made once more, in another turn
+        if body is None:  # the call may be made once more, under another permit
             place.leave()
 
 

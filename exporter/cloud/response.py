@@ -27,14 +27,14 @@ class Response:
     body: bytes = field(repr=False)
     """Decoded, so without the compression of the wire."""
     headers: Mapping[str, str] = field(repr=False)
-    """Those of :data:`KEPT` that came, by lower-case name, without control characters; those that the caller asked
+    """Those of :data:`_KEPT` that came, by lower-case name, without control characters; those that the caller asked
     for besides are as they came."""
     seconds: float
     """From the start of the call to the end of the answer."""
 
 
 def kept_headers(headers: Mapping[str, str], keep: Iterable[str] = ()) -> dict[str, str]:
-    """Return the headers of :data:`KEPT`, fit to be shown, and those of *keep* as they came.
+    """Return the headers of :data:`_KEPT`, fit to be shown, and those of *keep* as they came.
 
     *headers* finds names in any case.
     """

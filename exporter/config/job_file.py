@@ -37,7 +37,7 @@ def known_projects(settings: Settings) -> MappingNode:
 
 
 def job_file_bytes(path: str, source: str) -> bytes:
-    """Return the bytes of a file; raises ``FileNotFoundError``, or :class:`SettingsError` as :func:`read` does."""
+    """Return the bytes of a file; raises ``FileNotFoundError``, or :class:`SettingsError` with what is wrong."""
     try:
         return yaml_reader.configuration_bytes(Path(path))
     except yaml_reader.YamlError as error:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from exporter.config import types
 from exporter.config.section import Section
@@ -91,7 +91,7 @@ def _endpoint_names(services: Mapping[str, Adapter]) -> list[str]:
 def _one_of(what: str, names: Callable[[Mapping[str, Adapter]], Collection[str]]) -> AfterValidator:
     """Refuse a key that none of the services brings."""
 
-    def check(key: str, info: ValidationInfo) -> str:
+    def check(key: str) -> str:
         known = names(registry.load_services())
         if key not in known:
             raise ValueError(f"unknown {what} {quoted(key)}{instead(key, known)}")
@@ -103,7 +103,7 @@ def _one_of(what: str, names: Callable[[Mapping[str, Adapter]], Collection[str]]
 def _given(names: Callable[[Mapping[str, Adapter]], Collection[str]]) -> BeforeValidator:
     """Drop the known keys without a value: they are not given."""
 
-    def drop(value: Any, info: ValidationInfo) -> Any:
+    def drop(value: Any) -> Any:
         if not isinstance(value, dict):
             return value
         known = names(registry.load_services())
@@ -112,7 +112,7 @@ def _given(names: Callable[[Mapping[str, Adapter]], Collection[str]]) -> BeforeV
     return BeforeValidator(drop)
 
 
-def _all_limits(limits: Mapping[str, float], info: ValidationInfo) -> Mapping[str, float]:
+def _all_limits(limits: Mapping[str, float]) -> Mapping[str, float]:
     return {**limit_defaults(registry.load_services()), **limits}
 
 

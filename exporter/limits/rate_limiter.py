@@ -48,7 +48,7 @@ class Budget:
     """A bucket of *rate* calls a second, and the calls that wait for it, the nearest deadline first.
 
     A burst of a tenth of a second's calls is allowed and taken off the steady rate, and a part of a call is none, so
-    that the sum over a minute holds whenever the minute begins. A job's deadline is when its next turn would come, so
+    that the sum over a minute holds whenever the minute begins. A job's deadline is when its next poll would be due, so
     a running job goes before a waiting one. None waits for ever: a job that comes after another's deadline has a later
     one, so from then on at most those go before it that waited already, each once.
 

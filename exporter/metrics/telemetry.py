@@ -158,7 +158,7 @@ class Telemetry:
         )
         self.polls_skipped = self._counter(
             "polls_skipped",
-            "Turns of a job that passed without a poll: slow, because its last poll took longer than its interval;"
+            "Polls that were due and not made: slow, because its last poll took longer than its interval;"
             " busy, because no worker or budget was free; paused, because the cloud refused the credentials",
             "reason",
         )

@@ -11,7 +11,7 @@ from typing import Final
 from exporter.model.job import Job
 from exporter.model.reason import Reason
 from exporter.model.run import Ledger
-from exporter.model.snapshot import Measure, Snapshot, _nothing
+from exporter.model.snapshot import Measure, Snapshot, nothing
 
 BEGUN: Final = Ledger()
 
@@ -55,19 +55,19 @@ class Record:
     """The last failed poll, while the one after it has not worked."""
     failing: int = 0
     """Polls that failed in a row."""
-    failures: Mapping[Reason, int] = field(default_factory=_nothing)
+    failures: Mapping[Reason, int] = field(default_factory=nothing)
     last_progress: float | None = None
     last_success: float | None = None
     last_run_duration: float | None = None
     runs: tuple[int, int, int] = (0, 0, 0)
     """Runs that ended since the job was registered, in the order of ``RESULTS``, as shown."""
-    totals: Mapping[str, float] = field(default_factory=_nothing)
+    totals: Mapping[str, float] = field(default_factory=nothing)
     """What its runs that succeeded moved since then, by measure, as shown; empty where a service adds up nothing."""
     ledger: Ledger = BEGUN
     """The same and more as counted."""
     journaled: bool = False
     """Whether counters are shown only once a journal holds them, so that they cannot fall over a crash."""
-    last_counts: Mapping[Measure, float] = field(default_factory=_nothing)
+    last_counts: Mapping[Measure, float] = field(default_factory=nothing)
     """The counts of the present run as last said, also where the newest answer says less."""
     last_said_progress: float | None = None
     """The progress of the present run as last said."""
@@ -85,7 +85,7 @@ class Record:
     """What a list reported since the last answer, if the answer did not say it; shown until the job is polled."""
     listed_at: float | None = None
     """When a list last reported the job, by the clock that never jumps."""
-    by_lists: Mapping[Measure, float] = field(default_factory=_nothing)
+    by_lists: Mapping[Measure, float] = field(default_factory=nothing)
     """The counts that the last list reported of the present run, since it runs or since it ended."""
     counts_from: float | None = None
     """When a run must have begun that counts, where a list reported the job before its own first answer."""

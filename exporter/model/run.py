@@ -113,8 +113,10 @@ class Unended(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """What was counted over the runs of one job, and which runs count no more. A restart keeps all but what says
-    so."""
+    """What was counted over the runs of one job, and which runs count no more.
+
+    A restart with a journal keeps all but what says otherwise.
+    """
 
     floor: RunId | None = None
     """The run up to which nothing is left to count but what is open; ``None`` before the first poll that worked, and

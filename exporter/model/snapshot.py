@@ -15,7 +15,8 @@ NOTHING: Final[Mapping[Any, Any]] = Packed({})
 """One for all records: there may be a hundred thousand."""
 
 
-def _nothing() -> Mapping[Any, Any]:
+def nothing() -> Mapping[Any, Any]:
+    """Return the one mapping without items."""
     return NOTHING
 
 
@@ -76,8 +77,8 @@ class Snapshot:
     failure_code: str | None = None
     """Of a failed run: the vendor's error code, else ``other``; ``None`` for any other state, and from a list that has
     no place for it."""
-    counts: Mapping[Measure, float] = field(default_factory=_nothing)
-    detail: Mapping[str, Any] = field(default_factory=_nothing)
+    counts: Mapping[Measure, float] = field(default_factory=nothing)
+    detail: Mapping[str, Any] = field(default_factory=nothing)
     """For page and JSON only, what was not said left out; :meth:`detail_json` makes it ready for JSON."""
     unknown: tuple[str, ...] = ()
     """Fields that said something we cannot read, one entry for each time."""

@@ -90,12 +90,12 @@ class Calls:
     async def call(
         self, project: str, limit: str, patience: float, work: Callable[[Project], Awaitable[_T]], tries: int = 1
     ) -> _T:
-        """Make a call that is no poll, in its turn: *work* makes it and returns what it gave.
+        """Make a call that is no poll, once it has its permit: *work* makes it and returns what it gave.
 
         *patience* is for how many seconds calls that are more urgent may go first. A call that was refused leads to a
         renewal of the credentials; it is made again only if *tries* says so, because where jobs are polled these tell
         whether the cloud knows us, and a refusal of both tries pauses all calls. One that went into a dead connection
-        is made once more, in another turn. Raises :class:`PollError`.
+        is made once more, under another permit. Raises :class:`PollError`.
         """
 
         async def made() -> _T:
@@ -130,7 +130,7 @@ class Calls:
             self.release(grant)
 
     def asking(self, project: str, adapter: Adapter, patience: float, tries: int = 1) -> Ask:
-        """Return how the pages of a list or a history are asked for: each in its turn, as :meth:`call` does."""
+        """Return how pages of a list or a history are asked for: each under its own permit, as :meth:`call` does."""
 
         async def ask(request: Request) -> bytes:
             return await self.call(project, request.limit, patience, lambda there: there.ask(adapter, request), tries)

@@ -1,6 +1,6 @@
 """Reads the histories of jobs where a poll cannot exclude that runs went by unseen.
 
-Each page is a call of its own, in its turn as a list's. A reading that fails is given up: the next poll of the job
+Each page is a call with a permit of its own. A reading that fails is given up: the next poll of the job
 finds the same gap and begins anew.
 """
 

@@ -19,7 +19,7 @@ from exporter.services.listing import ListedJob
 
 
 class ListResults:
-    """Takes over what lists tell; *asked* are the jobs whose own poll is under way, *wake* has turns looked at."""
+    """Takes over what lists tell; *asked* are the jobs whose poll is under way, *wake* makes the dispatcher look."""
 
     def __init__(
         self,

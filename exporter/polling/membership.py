@@ -1,4 +1,4 @@
-"""What follows when jobs come and go: series, turns and counts, and what a poll under way is still good for."""
+"""What follows when jobs come and go: series, due times and counts, and what a poll under way is still good for."""
 
 from dataclasses import replace
 from itertools import count

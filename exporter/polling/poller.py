@@ -76,8 +76,9 @@ class Poller:
         self._history = HistoryReader(store, plan, clock, telemetry, self.calls, self._results)
         shared = (self._schedule, self._limiter, self._results, self._asked, self._wake.set)
         self.list_results = ListResults(store, plan, clock, telemetry, *shared)
-        turns = (self._schedule, self._limiter, self._asked)
-        self._reconciler = Reconciler(store, clock, *turns, self.calls, self._results, self._wake.set)
+        self._reconciler = Reconciler(
+            store, clock, self._schedule, self._limiter, self._asked, self.calls, self._results, self._wake.set
+        )
         self._log = structlog.get_logger()
         self._awake_at = 0.0  # when the dispatcher will look by itself
 
@@ -260,7 +261,7 @@ class Poller:
             self._results.failed(key, error, already_logged=self.calls.paused(record.job.project, error))
 
     def _over(self, grant: Grant, record: Record | None) -> None:
-        """See that the job has another turn even if taking over its answer crashed."""
+        """See that the job is on the schedule even if taking over its answer crashed."""
         key = grant.key
         if isinstance(key, JobKey) and self._asked.get(key) is grant:  # else the next run's is
             del self._asked[key]

@@ -23,7 +23,7 @@ EVERY: Final = 60.0
 
 
 class Reconciler:
-    """Requeues what a crash lost; *asked* are the jobs that are polled now, *wake* has turns looked at."""
+    """Requeues what a crash lost; *asked* are the jobs that are polled now, *wake* makes the dispatcher look."""
 
     def __init__(
         self,

@@ -58,7 +58,7 @@ class Results:
         self.skipped("busy", schedule.due_times_missed(due, now, interval))
 
     def worked(self, before: Record, record: Record, answer: Snapshot, wait: float | None, slow: int) -> None:
-        """Note what a poll told that worked; the next one is in *wait* seconds, and *slow* turns passed meanwhile."""
+        """Note what a poll told that worked; the next one is in *wait* seconds, and *slow* were due meanwhile."""
         self.skipped("slow", slow)
         self._count_unreadable(record.job.key, answer)
         if logs.debugging:
@@ -125,7 +125,7 @@ class Results:
         return now is not None and now.registration_id == asked.registration_id
 
     def paused(self, key: JobKey, why: PollError) -> None:
-        """Take over a turn that is not called because calls are paused, which the log tells for all jobs at once."""
+        """Take over that a due job is not polled because calls are paused, which the log tells for all jobs at once."""
         before = self._store.get(key)
         if before is None:
             return
@@ -177,7 +177,7 @@ class Results:
             self._schedule.put(key, self._clock.monotonic())
 
     def pace_changed(self) -> None:
-        """Bring turns and ages in line with the intervals as they are now: none has to sit out a longer one."""
+        """Bring due times and ages in line with the intervals as they are now: none has to sit out a longer one."""
         now, pace = self._clock.monotonic(), self._plan.pace
         for record in list(self._store.records()):
             due, adapter = self._schedule.time(record.job.key), self._plan.projects.adapter(record.job)
@@ -188,13 +188,13 @@ class Results:
                 self._schedule.put(record.job.key, schedule.next_in_phase(record.job.key, interval, now))
         self.staleness.pace_changed(now)
 
-    def skipped(self, reason: str, turns: int) -> None:
-        """Count turns that passed without a poll."""
-        if turns:
-            self._telemetry.polls_skipped.labels(reason).inc(turns)
+    def skipped(self, reason: str, number: int) -> None:
+        """Count polls that were due and not made."""
+        if number:
+            self._telemetry.polls_skipped.labels(reason).inc(number)
 
     def remove(self, record: Record) -> None:
-        """Forget a job: its series, its turn, and all that is remembered of it."""
+        """Forget a job: its series, its due time, and all that is remembered of it."""
         key = record.job.key
         self._store.remove(key)
         self._schedule.remove(key)
@@ -224,7 +224,7 @@ class Results:
     def spread(self, keys: Iterable[JobKey]) -> None:
         """Schedule jobs that are to be polled soon: the urgent ones of each project first, as fast as its limit allows.
 
-        Projects that share a limit so take turns: each has a job due at the same time as the others.
+        Of projects that share a limit each has a job due at the same time as the others.
         """
         needs = [(need.patience, key, need) for key in keys if (need := self._demand.of(key)) is not None]
         now, pace, places = self._clock.monotonic(), self._plan.pace, Counter[tuple[str, Bucket]]()

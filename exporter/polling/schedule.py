@@ -29,7 +29,7 @@ registration and not by phase; without this gap the first minutes would have 1.5
 SLACK: Final = 64
 """Times that count no more, of which so many may be kept in any case."""
 _WAITED: Final = 5
-"""The turns of a run that waits are no further apart than a fifth of the time that it has waited."""
+"""The polls of a run that waits are no further apart than a fifth of the time that it has waited."""
 _FIRST_POLLS_PER_SECOND: Final = 20.0
 """Jobs that are new together get their first poll at this rate, faster only if they would not fit the interval."""
 
@@ -56,9 +56,9 @@ def interval_for_state(record: Record, pace: Pace, adapter: Adapter) -> float:
 
 
 def _due_interval(record: Record, interval: float, pace: Pace, adapter: Adapter) -> float:
-    """Return the seconds to the next turn: *interval*, the effective one, but for a run that waits to begin.
+    """Return the seconds to the next poll: *interval*, that of the state, but for a run that waits to begin.
 
-    Most wait for seconds, and some for hours. So its turns come as often as those of one that runs, and half as often
+    Most wait for seconds, and some for hours. So its polls come as often as those of one that runs, and half as often
     each time that it has waited for twice as long: its begin is seen late by a part of the time that it waited. These
     calls are made where the limits leave room: no other job's interval is stretched for them, and others go first.
     """
@@ -67,17 +67,17 @@ def _due_interval(record: Record, interval: float, pace: Pace, adapter: Adapter)
         return interval
     if waits.run == NAMELESS or waits.native_state.upper() in adapter.unstarted:
         return interval
-    turn = record.job.interval or pace.interval
+    pause = record.job.interval or pace.interval
     waited = record.polled_at - (record.polled_at if record.last_progress is None else record.last_progress)
-    while turn < interval and 2 * turn <= waited / _WAITED:
-        turn *= 2
-    return min(turn, interval)
+    while pause < interval and 2 * pause <= waited / _WAITED:
+        pause *= 2
+    return min(pause, interval)
 
 
 def patience(record: Record, interval: float, pace: Pace) -> float:
-    """Return the seconds after its turn within which a job is to have its call: the fewer, the sooner it goes.
+    """Return the seconds after its due time within which a job is to have its call: the fewer, the sooner it goes.
 
-    They are those of *interval*, the effective one. Jobs that nobody knows to run do not go before those that do,
+    They are those of *interval*, that of its state. Jobs that nobody knows to run do not go before those that do,
     however many are new; a job of which a list told that it changed, or at its first look that it runs, goes like one
     that runs.
     """
@@ -101,11 +101,11 @@ def next_due(
 ) -> float | None:
     """Return when a job whose poll just worked is due again, ``None`` if never; *first* is its first poll.
 
-    *interval* is the effective one.
+    *interval* is that of its state.
 
     *stretch* is the factor by which intervals are longer than configured, where the calls would not fit. It changes
-    too often for the jobs to keep their phases; they keep their distances. It may fall again before a turn that is put
-    off far has come, so none is put off by more than an interval; the rest is waited for when the turn has come.
+    too often for the jobs to keep their phases; they keep their distances. It may fall again before a poll that is put
+    off far is due, so none is put off by more than an interval; the rest is waited for when it is due.
     """
     if record.final:
         return None
@@ -116,18 +116,18 @@ def next_due(
 
 
 def next_in_phase(key: JobKey, interval: float, now: float, soonest: float = 0.0) -> float:
-    """Return the job's next turn after *now*: its own phase within each interval, the same after every restart.
+    """Return when the job is due after *now*: at its own phase within each interval, the same after every restart.
 
     *soonest* is the part of an interval that passes at least.
     """
     offset = phase(key) * interval
-    turn = ((now - offset) // interval + 1) * interval + offset
+    due = ((now - offset) // interval + 1) * interval + offset
     # also because the division may round down to now itself
-    return turn if turn > now + soonest * interval else turn + interval
+    return due if due > now + soonest * interval else due + interval
 
 
 def due_times_missed(due: float, now: float, interval: float) -> int:
-    """Return how many turns of a job went by between the one that was due and now."""
+    """Return how many due times of a job went by between *due* and *now*."""
     return max(0, int((now - due) // interval))
 
 

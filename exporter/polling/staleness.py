@@ -26,7 +26,7 @@ class Staleness:
         self._plan = plan
         self._clock = clock
         self._stretch = stretch
-        self._agenda = schedule.ScheduleQueue()
+        self._queue = schedule.ScheduleQueue()
         self._looks_at = 0.0  # when it checks again by itself
         self._sooner = asyncio.Event()
         self._log = structlog.get_logger()
@@ -36,11 +36,11 @@ class Staleness:
         """Watch the values of a job that was just polled, or that a list reported instead, as long as they may age."""
         if after is None:
             if before is not None:
-                self._agenda.remove(before.job.key)
+                self._queue.remove(before.job.key)
             return
         if before is None or after.answered_at is None or after.answered_at == before.answered_at:
             return
-        key, now, look = after.job.key, self._clock.monotonic(), self._agenda.time(after.job.key)
+        key, now, look = after.job.key, self._clock.monotonic(), self._queue.time(after.job.key)
         if look is None or before.stale:
             again = self._look_at(after, now)
         elif after.estimate is not None and after.estimate != before.estimate:
@@ -48,15 +48,15 @@ class Staleness:
         else:
             return
         if again is not None and again != look:
-            self._agenda.put(key, again)
+            self._queue.put(key, again)
             if again < self._looks_at:
                 self._sooner.set()
 
     def pace_changed(self, now: float) -> None:
         """Look at all jobs again, because values may be too old sooner than before."""
         for record in self._store.records():
-            if self._agenda.time(record.job.key) is not None:
-                self._agenda.put(record.job.key, now)
+            if self._queue.time(record.job.key) is not None:
+                self._queue.put(record.job.key, now)
         self._sooner.set()
 
     async def run(self) -> None:
@@ -65,11 +65,11 @@ class Staleness:
         while True:
             longest = self._plan.pace.stale_after / 10  # what is registered meanwhile cannot be too old before
             now = self._clock.monotonic()
-            for _, key in self._agenda.due(now):
+            for _, key in self._queue.due(now):
                 record = self._store.get(key)
                 if record is not None:
                     self._watch(record, now)
-            first = self._agenda.first()
+            first = self._queue.first()
             left = longest if first is None else first - now
             pause = min(max(left, _CHECK), longest)
             self._looks_at = now + pause
@@ -83,8 +83,8 @@ class Staleness:
         now = self._clock.monotonic()
         for record in self._store.records():
             key = record.job.key
-            if record.polled_at is not None and not (record.final or record.stale) and self._agenda.time(key) is None:
-                self._agenda.put(key, now)
+            if record.polled_at is not None and not (record.final or record.stale) and self._queue.time(key) is None:
+                self._queue.put(key, now)
 
     def _watch(self, record: Record, now: float) -> None:
         """Mark a record that is too old, drop an estimate that passed, or check again when that may be so."""
@@ -96,7 +96,7 @@ class Staleness:
         if again is None:
             return
         if again > now:
-            self._agenda.put(record.job.key, again)
+            self._queue.put(record.job.key, again)
             return
         self._store.put(transitions.aged(record))
         self._log.debug("values stale", **record.job.names, last_poll_at=record.polled_at)

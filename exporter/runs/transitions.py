@@ -176,7 +176,7 @@ def failed(record: Record, fault: Fault, steady: float | None = None) -> Record:
 
 
 def paused(record: Record, why: Fault) -> Record:
-    """Return the record after a turn that was not called because calls are paused: no poll, so none failed.
+    """Return the record after its job was due while calls are paused: no poll, so none failed.
 
     What the last poll told holds until it is too old; *why* it is not asked is kept to be shown.
     """

@@ -135,7 +135,7 @@ def refusal(
     sentence = ""
     if reason is None:
         reason = otherwise or _by_status(status, coded=coded)
-        sentence = "" if otherwise or code else _uncoded(status, reason)
+        sentence = "" if otherwise or code else _uncoded(reason)
     named = ", ".join(part for part in (f"HTTP {status}", code) if part)
     request_id = found.request_id or request_id
     return PollError(
@@ -199,7 +199,7 @@ def _by_status(status: int, *, coded: bool) -> Reason:
     return Reason.CONFIG if 300 <= status < 400 else Reason.API
 
 
-def _uncoded(status: int, reason: Reason) -> str:
+def _uncoded(reason: Reason) -> str:
     """Return the sentence for an answer that has no code of the cloud's: nobody knows who gave it."""
     if reason is Reason.PAYLOAD:
         return _RESULTLESS

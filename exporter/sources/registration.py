@@ -19,7 +19,7 @@ from exporter.reload import names, numbers
 from exporter.sources.job_set import JobSet
 
 
-def polling(settings: Settings) -> tuple[Pace, int]:
+def pace_and_concurrency(settings: Settings) -> tuple[Pace, int]:
     """Return how often jobs are polled, and how many at once."""
     poll = settings.poll
     return Pace(poll.interval, poll.idle_interval, poll.stale_after), poll.concurrency
@@ -68,7 +68,7 @@ class Registration:
         same = {name for name, project in settings.projects.items() if name in before and _same(project, before[name])}
         gone = {record.job.key for record in self._store.records() if record.job.project not in same}
         self._poller.apply(Changes(removed=tuple({*changes.removed, *gone})))
-        self._poller.use(projects, *polling(settings))
+        self._poller.use(projects, *pace_and_concurrency(settings))
         new = {job.key for job in changes.added}
         moved = tuple(job for key, job in self._job_set.jobs().items() if key in gone and key not in new)
         stays = tuple(job for job in changes.changed if job.key not in gone)

@@ -117,7 +117,7 @@ class Subjob:
         self.killed = self._killed(fields)
 
     def row(self) -> tuple[Any, ...]:
-        """Return what page and JSON show, in the order of ``COLUMNS``."""
+        """Return what page and JSON show, in the order of ``_COLUMNS``."""
         fields = self._fields
         return (
             fields.count("id"),
