@@ -18,6 +18,17 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
 """Seconds that a test waits for something to come true; the machine may be busy."""
+ONE_JOB = """\
+projects:
+  prod:
+    region: cn-north-4
+    project_id: p
+    endpoints: {dli: "http://127.0.0.1:9"}
+    credentials: {access_key: {key_id: a, secret: b}}
+jobs:
+  - {service: dli, job_id: j1, name: orders}
+"""
+"""A configuration with one job, in a cloud where nobody answers."""
 
 
 def environment(**variables: str) -> dict[str, str]:

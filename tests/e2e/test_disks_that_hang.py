@@ -13,20 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import PATIENCE, ROOT, environment, eventually, exporter, fetch, serving
+from tests.e2e.processes import ONE_JOB, PATIENCE, ROOT, environment, eventually, exporter, fetch, serving
 
-CONFIG = """\
-projects:
-  prod:
-    region: cn-north-4
-    project_id: p
-    endpoints: {dli: "http://127.0.0.1:9"}
-    credentials: {token_file: token}
+CONFIG = (
+    re.sub("(credentials: ).*", r"\1{token_file: token}", ONE_JOB)
+    + """\
 journal: journal.json
 job_files: [jobs.yaml]
-jobs:
-  - {service: dli, job_id: j1, name: orders}
 """
+)
 FILES = ("exporter.yaml", "token", "journal.json", "journal.json.new", "journal.json.lock", "jobs.yaml")
 STOPS_WITHIN = 15.0
 """Seconds: the five that are promised, and what a busy machine takes."""

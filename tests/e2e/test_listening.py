@@ -7,26 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import PATIENCE, ROOT, environment, eventually, exporter, fetch
-
-CONFIG = """\
-web: {systemd_socket: true}
-projects:
-  prod:
-    region: cn-north-4
-    project_id: p
-    endpoints: {dli: "http://127.0.0.1:9"}
-    credentials: {token: t}
-jobs:
-  - {service: dli, job_id: j1, name: orders}
-"""
+from tests.e2e.processes import ONE_JOB, PATIENCE, ROOT, environment, eventually, exporter, fetch
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> str:
     """Return the path of a configuration that wants systemd's sockets."""
     path = tmp_path / "exporter.yaml"
-    path.write_text(CONFIG)
+    path.write_text(ONE_JOB + "web: {systemd_socket: true}\n")
     return str(path)
 
 

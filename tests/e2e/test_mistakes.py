@@ -11,27 +11,17 @@ import pytest
 
 from exporter.config import load
 from exporter.model.errors import SettingsError
-from tests.e2e.processes import eventually, exporter, fetch, serving
+from tests.e2e.processes import ONE_JOB, eventually, exporter, fetch, serving
 from tests.known import SERVICES
 
 NOBODY = 65534
-GOOD = """\
-projects:
-  prod:
-    region: cn-north-4
-    project_id: p
-    endpoints: {dli: "http://127.0.0.1:9"}
-    credentials: {access_key: {key_id: a, secret: b}}
-jobs:
-  - {service: dli, job_id: j1, name: orders}
-"""
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     """Return the path of a configuration that is fine."""
     path = tmp_path / "exporter.yaml"
-    path.write_text(GOOD)
+    path.write_text(ONE_JOB)
     return path
 
 
@@ -39,21 +29,25 @@ def config(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        pytest.param(GOOD + "polling: {}\n", 'FILE:9: polling: unknown key; did you mean "poll"?', id="an unknown key"),
         pytest.param(
-            GOOD + "  - {service: dli, job_id: j2, name: orders}\n",
+            ONE_JOB + "polling: {}\n", 'FILE:9: polling: unknown key; did you mean "poll"?', id="an unknown key"
+        ),
+        pytest.param(
+            ONE_JOB + "  - {service: dli, job_id: j2, name: orders}\n",
             'FILE:9: jobs[1].name: the name "orders" is taken among the dli jobs by FILE:8: jobs[0]; give it another',
             id="a doubled job",
         ),
-        pytest.param(GOOD + "jobs: []\n", 'FILE:9: the key "jobs" stands twice, first in line 7', id="a doubled key"),
         pytest.param(
-            GOOD.replace("secret: b", "secret_file: gone"),
+            ONE_JOB + "jobs: []\n", 'FILE:9: the key "jobs" stands twice, first in line 7', id="a doubled key"
+        ),
+        pytest.param(
+            ONE_JOB.replace("secret: b", "secret_file: gone"),
             "FILE:6: projects.prod.credentials.access_key.secret_file: there is no such file; mount it or correct the"
             " path",
             id="a missing secret file",
         ),
         pytest.param(
-            GOOD.replace("secret: b", "secret_file: ."),
+            ONE_JOB.replace("secret: b", "secret_file: ."),
             "FILE:6: projects.prod.credentials.access_key.secret_file: this is a directory; name the file in it",
             id="a secret that is a directory",
         ),
@@ -64,7 +58,7 @@ def config(tmp_path: Path) -> Path:
         ),
         pytest.param("", "FILE: the file is empty; config/minimal.yaml is a place to start", id="an empty file"),
         pytest.param(
-            GOOD.replace("service: dli", "service: ecs"),
+            ONE_JOB.replace("service: dli", "service: ecs"),
             f'FILE:8: jobs[0].service: unknown service "ecs"; known are {SERVICES}',
             id="a job of an unknown service",
         ),
@@ -79,7 +73,7 @@ def test_a_refused_configuration_says_where_and_what(text: str, message: str, co
 
 
 def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(config: Path) -> None:
-    config.write_text(GOOD.replace("region:", "regoin:") + "poll: {interval: fast, concurrency: 0}\n")
+    config.write_text(ONE_JOB.replace("region:", "regoin:") + "poll: {interval: fast, concurrency: 0}\n")
 
     done = exporter("check", "--config", str(config), EXPORTER_POLL__TIMOUT="3s")
 
@@ -98,7 +92,7 @@ def test_a_secret_file_without_the_right_to_read_it_is_told() -> None:
         Path(folder).chmod(0o755)
         secret, config = Path(folder, "secret"), Path(folder, "exporter.yaml")
         secret.write_text("b")
-        config.write_text(GOOD.replace("secret: b", "secret_file: secret"))
+        config.write_text(ONE_JOB.replace("secret: b", "secret_file: secret"))
         load(config, {})  # brings in all modules while this process may read them
         secret.chmod(0)
         root = os.geteuid() == 0
