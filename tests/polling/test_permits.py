@@ -1,6 +1,7 @@
 """Every call that leaves the process has a permit of the limiter, whatever becomes of connections."""
 
 import asyncio
+from collections.abc import Callable
 from itertools import count
 
 import pytest
@@ -24,6 +25,24 @@ def status(head: bytes) -> bytes:
     return answer(b'{"is_success": true, "job_id": "%s", "status": "RUNNING", "progress": 0.5}' % job_id)
 
 
+class HangsUp:
+    """A server's script that answers once on each connection, and closes it when it is used again."""
+
+    def __init__(self, say: Callable[[], bytes]) -> None:
+        self._say = say
+        self.used: set[Connection] = set()
+        self.times: list[float] = []
+        """When calls came."""
+
+    async def __call__(self, to: Connection) -> None:
+        self.times.append(asyncio.get_running_loop().time())
+        if to in self.used:
+            to.writer.close()
+            return
+        self.used.add(to)
+        await to.say(self._say())
+
+
 def most_in_a_minute(times: list[float]) -> int:
     return max(sum(begin <= each < begin + 60 for each in times) for begin in times)
 
@@ -35,16 +54,7 @@ def test_a_server_that_hangs_up_on_used_connections_gets_no_more_calls_than_allo
     monkeypatch.setattr(client, "DISTRUST", distrust)
 
     async def main() -> None:
-        used: set[Connection] = set()
-        times: list[float] = []
-
-        async def script(to: Connection) -> None:
-            times.append(asyncio.get_running_loop().time())
-            if to in used:
-                to.writer.close()
-                return
-            used.add(to)
-            await to.say(status(server.heads[-1]))
+        script = HangsUp(lambda: status(server.heads[-1]))
 
         async with (
             serving(script) as server,
@@ -55,6 +65,7 @@ def test_a_server_that_hangs_up_on_used_connections_gets_no_more_calls_than_allo
             await there.until(150)
             records = [there.record_of(job) for job in jobs]
 
+        times, used = script.times, script.used
         assert len(times) > 2 * 60 * RATE * 0.9, "the limit was used"
         assert most_in_a_minute(times) <= 60 * RATE
         assert len(used) < len(times), "connections were used again, and dropped"
@@ -104,23 +115,14 @@ def test_a_list_or_history_whose_connection_was_dropped_waits_for_a_second_permi
     """With one call each two seconds, the second try of a dropped call comes two seconds after the first."""
 
     async def main() -> None:
-        used: set[Connection] = set()
-        times: list[float] = []
-
-        async def script(to: Connection) -> None:
-            times.append(asyncio.get_running_loop().time())
-            if to in used:
-                to.writer.close()
-                return
-            used.add(to)
-            await to.say(answer())
-
+        script = HangsUp(answer)
         async with serving(script) as server, world(rate=0.5, elsewhere=server.url) as there:
             for _ in range(2):
                 ask = there.poller.calls.asking("demo", load_services()[service], patience=0)
                 body, _ = await ask(request_, bytes)
                 assert body == b"{}"
 
+        times = script.times
         assert len(times) == 3, "the second call was dropped once, and made again"
         assert times[2] - times[1] >= 2 - 1e-3
 
