@@ -3,7 +3,8 @@
 import asyncio
 import json
 import math
-from collections.abc import MutableMapping
+from collections.abc import AsyncIterator, MutableMapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from structlog.testing import capture_logs
 
 from exporter.model.changes import Changes
 from exporter.polling.schedule import Pace
-from exporter.simulator import Answer, DliJob, Fault, server_failure, too_often
+from exporter.simulator import Answer, CdmJob, DliJob, Fault, server_failure, too_often
 from tests.polling import test_history
 from tests.polling.harness import World, job_of, world
 from tests.polling.test_poll_loop import cdm, dli
@@ -24,6 +25,21 @@ Lines = list[MutableMapping[str, Any]]
 def told(logs: Lines) -> Lines:
     """Return what stands in the log at its usual level."""
     return [line for line in logs if line["log_level"] != "debug"]
+
+
+@asynccontextmanager
+async def polled(
+    jobs: int = 1, *, limited: bool = True, **options: Any
+) -> AsyncIterator[tuple[World, list[CdmJob], Lines]]:
+    """Poll some jobs, ``job-0`` and so on, until all is well; provide what is logged from then on."""
+    async with world(**options) as there:
+        found = [cdm(there.cloud, f"job-{number}") for number in range(jobs)]
+        if not limited:
+            there.cloud.limits.per_minute.clear()
+        there.watch(*found)
+        await there.until(100)
+        with capture_logs() as logs:
+            yield there, found, logs
 
 
 def both(logs: Lines) -> list[tuple[str, str, int]]:
@@ -69,12 +85,9 @@ def test_an_outage_of_many_jobs_is_two_lines(fault: Answer | Fault, jobs: int) -
 
 def test_a_failure_that_is_over_at_once_is_told_all_the_same() -> None:
     async def main() -> Lines:
-        async with world(pace=Pace(1, 2, 60)) as there:
-            there.watch(cdm(there.cloud))
-            await there.until(100)
-            with capture_logs() as logs:
-                there.cloud.faults.plan(server_failure())
-                await there.until(200)
+        async with polled(pace=Pace(1, 2, 60)) as (there, _, logs):
+            there.cloud.faults.plan(server_failure())
+            await there.until(200)
         return list(logs)
 
     assert both(run(main())) == [("failures began", "server", 1), ("failures ended", "server", 1)]
@@ -82,15 +95,11 @@ def test_a_failure_that_is_over_at_once_is_told_all_the_same() -> None:
 
 def test_a_job_that_fails_for_long_hides_no_other() -> None:
     async def main() -> Lines:
-        async with world() as there:
-            jobs = [cdm(there.cloud, f"job-{number}") for number in range(3)]
-            there.watch(*jobs)
-            await there.until(100)
-            with capture_logs() as logs:
-                there.cloud.faults.plan(server_failure(), times=None, job="job-0")
-                await there.until(2000)
-                there.cloud.faults.plan(server_failure(), times=None, job="job-1")
-                await there.until(2200)
+        async with polled(3) as (there, _, logs):
+            there.cloud.faults.plan(server_failure(), times=None, job="job-0")
+            await there.until(2000)
+            there.cloud.faults.plan(server_failure(), times=None, job="job-1")
+            await there.until(2200)
         return list(logs)
 
     logs = told(run(main()))
@@ -100,17 +109,13 @@ def test_a_job_that_fails_for_long_hides_no_other() -> None:
 
 def test_a_job_that_fails_for_another_reason_is_told_again_and_one_that_is_gone_recovered_from_nothing() -> None:
     async def main() -> Lines:
-        async with world() as there:
-            job = cdm(there.cloud)
-            there.watch(job)
-            await there.until(100)
-            with capture_logs() as logs:
-                there.cloud.faults.plan(server_failure(), times=None)
-                await there.until(400)
-                there.cloud.faults.clear()
-                there.cloud.faults.plan(Answer(200, b"select secret from t"), times=None)
-                await there.until(1200)
-                there.poller.apply(Changes(removed=(job_of(job).key,)))
+        async with polled() as (there, (job,), logs):
+            there.cloud.faults.plan(server_failure(), times=None)
+            await there.until(400)
+            there.cloud.faults.clear()
+            there.cloud.faults.plan(Answer(200, b"select secret from t"), times=None)
+            await there.until(1200)
+            there.poller.apply(Changes(removed=(job_of(job).key,)))
         return list(logs)
 
     logs = told(run(main()))
@@ -169,12 +174,9 @@ def test_the_end_of_a_run_is_a_warning_if_it_failed(end: str, level: str, monkey
 
 def test_a_limit_that_the_cloud_enforces_is_told_once_and_again_when_it_is_back() -> None:
     async def main() -> Lines:
-        async with world(rate=1.8) as there:
-            there.watch(*[cdm(there.cloud, f"job-{number}") for number in range(4)])
-            await there.until(100)
-            with capture_logs() as logs:
-                there.cloud.faults.plan(too_often(), times=5)
-                await there.until(1500)
+        async with polled(4, rate=1.8) as (there, _, logs):
+            there.cloud.faults.plan(too_often(), times=5)
+            await there.until(1500)
         return list(logs)
 
     paused, restored = told(run(main()))
@@ -258,13 +260,9 @@ def test_the_end_of_a_run_that_another_replaces_before_it_is_confirmed_is_told()
 
 def test_the_first_line_counts_the_jobs_of_a_whole_interval() -> None:
     async def main() -> Lines:
-        async with world() as there:
-            there.watch(*[cdm(there.cloud, f"job-{number}") for number in range(60)])
-            there.cloud.limits.per_minute.clear()
-            await there.until(100)
-            with capture_logs() as logs:
-                there.cloud.faults.plan(server_failure(), times=None)
-                await there.until(200)
+        async with polled(60, limited=False) as (there, _, logs):
+            there.cloud.faults.plan(server_failure(), times=None)
+            await there.until(200)
         return list(logs)
 
     (line,) = told(run(main()))
@@ -274,18 +272,14 @@ def test_the_first_line_counts_the_jobs_of_a_whole_interval() -> None:
 
 def test_an_outage_that_joins_the_cause_of_one_job_is_told_when_it_comes() -> None:
     async def main() -> Lines:
-        async with world() as there:
-            there.watch(*[cdm(there.cloud, f"job-{number}") for number in range(60)])
-            there.cloud.limits.per_minute.clear()
-            await there.until(100)
-            with capture_logs() as logs:
-                there.cloud.faults.plan(server_failure(), times=None, job="job-0")
-                await there.until(200)
-                there.cloud.faults.plan(server_failure(), times=None)
-                await there.until(400)
-                assert [line["event"] for line in told(list(logs))] == ["failures began", "failures spread"]
-                there.cloud.faults.clear()
-                await there.until(1500)
+        async with polled(60, limited=False) as (there, _, logs):
+            there.cloud.faults.plan(server_failure(), times=None, job="job-0")
+            await there.until(200)
+            there.cloud.faults.plan(server_failure(), times=None)
+            await there.until(400)
+            assert [line["event"] for line in told(list(logs))] == ["failures began", "failures spread"]
+            there.cloud.faults.clear()
+            await there.until(1500)
         return list(logs)
 
     lines = told(run(main()))

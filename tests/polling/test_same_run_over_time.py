@@ -33,6 +33,11 @@ def status(cloud: Cloud, job: CdmJob) -> Answer:
     return answer
 
 
+def other() -> CdmJob:
+    """Return a job of the same cluster that runs all the time, so that its list is worth reading."""
+    return CdmJob(CLUSTER, "other", START, (CdmRun((Step("RUNNING", 9 * HOUR, 0.0, 1.0),)),))
+
+
 def test_an_older_submission_that_is_answered_after_a_newer_one_is_no_news() -> None:
     first = CdmRun((Step("RUNNING", 100, 0.0, 0.5),), end="FAILED", rest=50)
     second = CdmRun((Step("RUNNING", HOUR, 0.0, 1.0),), volume=Volume(rows_written=1000))
@@ -74,10 +79,9 @@ def test_numbers_that_are_told_too_early_are_asked_for_again_though_a_list_tells
 ) -> None:
     moved = Volume(rows_written=1000, rows_skipped=5)
     job = CdmJob(CLUSTER, "orders", START, (CdmRun((Step("RUNNING", 100, 0.0, 1.0),), volume=moved),), repeats=False)
-    other = CdmJob(CLUSTER, "other", START, (CdmRun((Step("RUNNING", 9 * HOUR, 0.0, 1.0),)),))
 
     async def main() -> None:
-        async with world(lambda cloud: cloud.add(job, other)) as there, looking(there, {"service": "cdm"}):
+        async with world(lambda cloud: cloud.add(job, other())) as there, looking(there, {"service": "cdm"}):
             await there.until(101)
             body = json.loads(status(there.cloud, job).body)
             body["submissions"][0] |= early
@@ -105,11 +109,10 @@ def test_numbers_that_are_told_too_early_are_asked_for_again_though_a_list_tells
 def test_a_job_that_deletes_itself_is_over_with_a_result_that_nobody_knows(listed: bool) -> None:
     steps = (Step("RUNNING", 200, 0.0, 1.0),)
     job = CdmJob(CLUSTER, "once", START, (CdmRun(steps),), repeats=False, deletes_itself=True)
-    other = CdmJob(CLUSTER, "other", START, (CdmRun((Step("RUNNING", 9 * HOUR, 0.0, 1.0),)),))
 
     async def main() -> None:
-        async with world(lambda cloud: cloud.add(job, other), pace=PACE) as there:
-            there.watch(job, other)
+        async with world(lambda cloud: cloud.add(job, other()), pace=PACE) as there:
+            there.watch(job, other())
             if listed:
                 async with looking(there):
                     await over(there)
