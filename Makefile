@@ -5,6 +5,8 @@ PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
 	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
 VENV ?= .venv
 RUN := $(VENV)/bin/
+# one more than processors: tests that start processes wait half of the time
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 CHART := deploy/helm/huaweicloud-job-exporter
 
 .PHONY: help demo test test-fast test-deploy torture lint bench docs lock clean
@@ -23,13 +25,13 @@ demo: $(VENV)/runtime
 	$(RUN)python -m exporter demo
 
 test: lint
-	$(RUN)python -m pytest --numprocesses=auto --dist=worksteal
+	$(RUN)python -m pytest --numprocesses=$(WORKERS) --dist=worksteal
 
 test-fast: $(VENV)/dev
 	$(RUN)python -m pytest --numprocesses=auto --dist=worksteal -m "not slow"
 
 test-deploy: $(VENV)/dev $(VENV)/kubernetes-tools/fetched
-	$(RUN)python -m pytest tests/deploy
+	$(RUN)python -m pytest tests/deploy --numprocesses=2 --dist=loadgroup
 
 MINUTES ?= 10
 torture: $(VENV)/dev

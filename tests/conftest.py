@@ -15,7 +15,12 @@ from structlog.testing import LogCapture
 from exporter.model.job import Job, JobKey
 from tests.log_table import wrong
 
-PACKAGES = {"promtool": "prometheus", "nsenter": "util-linux", "systemd-analyze": "systemd"}
+PACKAGES = {
+    "promtool": "prometheus",
+    "nsenter": "util-linux",
+    "systemd-analyze": "systemd",
+    "systemd-socket-activate": "systemd",
+}
 """The Debian package of each program that is not named after its package."""
 PAYLOADS = Path(__file__).parent / "payloads"
 STRICT = bool(os.environ.get("NO_SKIPS"))

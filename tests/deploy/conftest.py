@@ -18,6 +18,13 @@ BASE = "localhost/python:test"
 IMAGE = "localhost/huaweicloud-job-exporter:test"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests with containers in one worker, which builds the image once, beside the other tests."""
+    for item in items:
+        if "engine" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("containers"))
+
+
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Engine]:
     """Return an empty store of images, which goes with all its containers when the tests are over."""
