@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import PATIENCE, ROOT, environment, serving
-from tests.e2e.test_stopping import CONFIG
+from tests.e2e.processes import ONE_JOB, PATIENCE, ROOT, environment, serving
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("after", [0.15, 0.4, 0.7, 1.0])
 def test_a_daemon_that_is_told_to_stop_while_it_starts_did_well(number: int, after: float, tmp_path: Path) -> None:
-    (tmp_path / "exporter.yaml").write_text(CONFIG)
+    (tmp_path / "exporter.yaml").write_text(ONE_JOB)
     process = subprocess.Popen(
         [sys.executable, "-m", "exporter", "run", "--config", str(tmp_path / "exporter.yaml")],
         cwd=ROOT,
@@ -33,7 +32,7 @@ def test_a_daemon_that_is_told_to_stop_while_it_starts_did_well(number: int, aft
 
 @pytest.mark.parametrize("after", [0.15, 0.4, 0.7])
 def test_a_hang_up_while_it_starts_does_not_end_a_daemon(after: float, tmp_path: Path) -> None:
-    (tmp_path / "exporter.yaml").write_text(CONFIG)
+    (tmp_path / "exporter.yaml").write_text(ONE_JOB)
     process = subprocess.Popen(
         [sys.executable, "-m", "exporter", "run", "--config", str(tmp_path / "exporter.yaml")],
         cwd=ROOT,
@@ -57,7 +56,7 @@ def test_a_hang_up_while_it_starts_does_not_end_a_daemon(after: float, tmp_path:
 def test_an_interrupted_poll_is_a_failed_command_without_a_traceback(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        (tmp_path / "exporter.yaml").write_text(CONFIG.replace("http://127.0.0.1:9", address))
+        (tmp_path / "exporter.yaml").write_text(ONE_JOB.replace("http://127.0.0.1:9", address))
         process = subprocess.Popen(
             [sys.executable, "-m", "exporter", "poll", "dli", "orders", "--config", str(tmp_path / "exporter.yaml")],
             cwd=ROOT,
@@ -77,7 +76,7 @@ def test_an_interrupted_poll_is_a_failed_command_without_a_traceback(tmp_path: P
 @pytest.mark.parametrize("after", [0.0, 0.02, 0.05, 0.08, 0.2])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_second_signal_while_it_stops_changes_nothing(number: int, after: float, tmp_path: Path) -> None:
-    (tmp_path / "exporter.yaml").write_text(CONFIG)
+    (tmp_path / "exporter.yaml").write_text(ONE_JOB)
     with serving("run", "--config", str(tmp_path / "exporter.yaml")) as (process, _):
         process.send_signal(signal.SIGTERM)
         time.sleep(after)
