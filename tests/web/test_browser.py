@@ -2,14 +2,19 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 
 from exporter.model.record import Record
+from exporter.model.snapshot import Snapshot, State
+from exporter.runs.past import JobPast, PastRun
+from exporter.web.list_page import link
 from tests.web.certificates import door, make
-from tests.web.fakes import FAULT, Client, FakeExporter, running, serving
+from tests.web.fakes import FAULT, NOW, Client, FakeExporter, in_state, running, serving
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 ARGUMENTS += ["--disable-component-update", "--disable-sync"]
@@ -20,13 +25,19 @@ pytestmark = pytest.mark.needs("chromium")
 
 
 @asynccontextmanager
-async def browsing(*records: Record) -> AsyncIterator[tuple[Page, FakeExporter, list[str], Client]]:
+async def browsing(
+    *records: Record, zone: str = "UTC", scheme: str = "light", script: bool = True
+) -> AsyncIterator[tuple[Page, FakeExporter, list[str], Client]]:
     """Open the page; the list takes every complaint of the browser."""
     jobs, complaints = FakeExporter(list(records)), list[str]()
     async with serving(jobs) as client, async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
         try:
-            page = await browser.new_page()
+            page = await browser.new_page(
+                timezone_id=zone,
+                color_scheme="dark" if scheme == "dark" else "light",
+                java_script_enabled=script,
+            )
             page.on("console", lambda message: complaints.append(message.text))
             page.on("pageerror", lambda error: complaints.append(str(error)))
             await page.goto(str(client.make_url("/")))
@@ -81,6 +92,126 @@ async def test_a_job_opens_by_its_link() -> None:
 
         await expect(page.get_by_role("heading", level=1)).to_have_text("c1/每日 订单+x")
         assert complaints == []
+
+
+async def test_a_deep_link_survives_a_search_a_refresh_and_going_back() -> None:
+    records = [in_state(State.FAILED, "alpha"), running("beta"), in_state(State.SUCCEEDED, "gamma")]
+    async with browsing(*records) as (page, _, complaints, client):
+        await page.goto(str(client.make_url("/?state=failed&state=running&group=prefix")))
+        await expect(page.locator("#rows tr[data-key^=jobs]")).to_have_count(2)
+        await page.get_by_label("Filter").press_sequentially("beta")
+        await expect(page.locator("#rows tr[data-key^=jobs]")).to_have_count(1)
+        assert "state=failed&state=running" in page.url
+        await page.reload()
+        await expect(page.locator("#rows tr[data-key^=jobs]")).to_have_count(1)
+        await page.get_by_role("link", name="beta").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("beta")
+        await page.go_back()
+        await expect(page.get_by_label("Filter")).to_have_value("beta")
+        assert complaints == []
+
+
+async def test_a_run_that_ends_joins_the_bars_and_the_title_and_icon_count_it() -> None:
+    record = running("nightly")
+    ended = (PastRun("failed", NOW - 60, False, NOW - 660, 600.0, None, None, "DWS.5127"),)
+    async with browsing(record) as (page, jobs, complaints, client):
+        jobs.pasts[record.job.key] = JobPast(NOW - 7200)
+        await page.goto(str(client.make_url("/jobs/dli/nightly")))
+        await expect(page.locator(".bars .m-running")).to_have_count(1)
+
+        failed = Snapshot(State.FAILED, failure_code="DWS.5127", detail={"failed_detail": "node did not join"})
+        jobs.known[0] = replace(record, snapshot=failed)
+        jobs.pasts[record.job.key] = JobPast(NOW - 7200, ended)
+        await expect(page.locator(".bars .m-failed")).to_have_count(1, timeout=PATIENCE)
+        await expect(page.locator(".bars .m-running")).to_have_count(0)
+        await expect(page.get_by_text("node did not join")).to_be_visible()
+        await expect(page).to_have_title("failed · nightly")
+        await expect(page.locator("#icon")).to_have_attribute("href", "../../favicon.svg?failed=1")
+        assert complaints == []
+
+
+async def test_a_job_that_is_removed_while_its_page_is_open_says_so() -> None:
+    async with browsing(running()) as (page, jobs, _, client):
+        await page.goto(str(client.make_url("/jobs/dli/nightly")))
+        jobs.known.clear()
+
+        await expect(page.get_by_text("not registered any more")).to_be_visible(timeout=PATIENCE)
+        await expect(page.locator("body.lost")).to_have_count(0)
+
+
+async def test_the_keyboard_is_enough() -> None:
+    async with browsing(running("alpha"), running("beta")) as (page, _, complaints, __):
+        await page.keyboard.press("Tab")
+        await expect(page.get_by_role("link", name="Skip to the jobs")).to_be_focused()
+        await page.keyboard.press("j")
+        await page.keyboard.press("j")
+        await expect(page.get_by_role("link", name="beta")).to_be_focused()
+        await page.keyboard.press("k")
+        await expect(page.get_by_role("link", name="alpha")).to_be_focused()
+        await page.keyboard.press("/")
+        await expect(page.get_by_label("Filter")).to_be_focused()
+        await page.keyboard.type("jk/")
+        await expect(page.get_by_label("Filter")).to_have_value("jk/")
+        assert complaints == []
+
+
+async def test_times_are_told_by_the_readers_clock_until_it_is_let_go() -> None:
+    async with browsing(running(), zone="Asia/Tokyo") as (page, _, complaints, __):
+        began = page.locator(".c-span time").first
+        await expect(began).to_have_text("22:03:20")
+        await page.get_by_role("button", name="local").click()
+        await expect(began).to_have_text("07:03:20")
+        async with page.expect_response("**/", timeout=PATIENCE):
+            pass
+        await expect(began).to_have_text("07:03:20")
+        await page.reload()
+        await expect(began).to_have_text("07:03:20")
+        await page.get_by_role("button", name="local").click()
+        await expect(began).to_have_text("22:03:20")
+        assert complaints == []
+
+
+async def test_what_is_copied_is_a_call_that_works_from_elsewhere() -> None:
+    async with browsing(running()) as (page, _, complaints, client):
+        await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        await page.goto(str(client.make_url("/jobs/dli/nightly")))
+        await page.get_by_text("Its numbers").click()
+        await page.get_by_role("button", name="copy the command").click()
+
+        await expect(page.locator("#news")).to_have_text("copied")
+        copied = await page.evaluate("navigator.clipboard.readText()")
+        assert copied == f"curl '{client.make_url('/api/v1/jobs/dli/nightly')}'"
+        assert complaints == []
+
+
+@pytest.mark.parametrize("width", [360, 820, 1500])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_nothing_is_cut_off_and_no_request_leaves_at_any_width(width: int, scheme: str) -> None:
+    long = running("每日订单" * 60, fault=FAULT, failing=2, up=False)
+    past = JobPast(
+        NOW - 90_000, tuple(PastRun("succeeded", NOW - n, False, NOW - n - 9, 9.0, 1.0, 5.0, "") for n in (9, 5))
+    )
+    async with browsing(long, running(), zone="UTC", scheme=scheme) as (page, jobs, complaints, client):
+        jobs.pasts[long.job.key] = past
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        await page.set_viewport_size({"width": width, "height": 900})
+        for path in ("/", "/?group=project", link(*long.job.key)):
+            await page.goto(str(client.make_url("/")) + path.removeprefix("/"))
+            assert await page.evaluate("document.documentElement.scrollWidth") <= width, path
+        assert {urlsplit(url).netloc for url in asked} == {urlsplit(str(client.make_url("/"))).netloc}
+        assert complaints == []
+
+
+async def test_the_page_tells_all_without_javascript() -> None:
+    async with browsing(running(), script=False) as (page, _, __, client):
+        await page.goto(str(client.make_url("/")))
+        await page.get_by_label("Filter").fill("night")
+        await page.get_by_role("button", name="Show").click()
+        await expect(page.locator("#rows tr")).to_have_count(1)
+        await expect(page.get_by_role("button", name="local")).to_have_count(0)
+        await page.get_by_role("link", name="nightly", exact=True).click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("nightly")
 
 
 async def test_the_page_works_by_tls_for_a_user_with_a_client_certificate(tmp_path: Path) -> None:

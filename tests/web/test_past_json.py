@@ -1,5 +1,6 @@
 """The past as JSON, and the description of all JSON."""
 
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -10,6 +11,7 @@ from exporter.model.job import JobKey
 from exporter.model.record import Record
 from exporter.model.standing import STANDINGS
 from exporter.runs.past import Change, Failure, JobPast, PastRun, Turn
+from exporter.web.openapi import description
 from tests.web.fakes import NOW, FakeExporter, job, running, serving
 
 PAST = JobPast(
@@ -133,6 +135,17 @@ async def test_every_answer_is_as_it_is_described(there: FakeExporter) -> None:
 
 def components(description: dict[str, Any]) -> dict[str, Any]:
     return {"components": description["components"]}
+
+
+def test_every_field_of_the_past_is_in_the_documents() -> None:
+    text = (Path(__file__).parents[2] / "docs/api.md").read_text()
+    past = text.partition("## The past of a job")[2].partition("## Reload")[0]
+    answers = description()["paths"]
+    for path, key in (("/api/v1/jobs/{service}/{job}/runs", "runs"), ("/api/v1/changes", "changes")):
+        schema = answers[path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+        fields = {*schema["properties"], *schema["properties"][key]["items"]["properties"]}
+        for name in fields - {"service", "job", "now"}:
+            assert f"`{name}`" in past or f"/{name}`" in past, name
 
 
 async def test_every_word_for_what_a_job_is_is_described() -> None:
