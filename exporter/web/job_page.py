@@ -8,7 +8,6 @@ from exporter.model.snapshot import State
 from exporter.runs.past import Failure, JobPast, Turn
 from exporter.services import registry
 from exporter.web import charts
-from exporter.web.job_json import job_document
 from exporter.web.list_page import job_row, live_run, service_of
 from exporter.web.ports import Exporter
 
@@ -63,7 +62,7 @@ def single(record: Record, exporter: Exporter, clock: str = "utc") -> dict[str, 
         "usual": charts.usual(past),
         "parts": _parts(record, row["detail"]),
         "parts_word": "" if service_of(record).parts is None else service_of(record).parts.word,  # type: ignore[union-attr]
-        "rest": _rest(record, row["detail"]),
+        "rest": _rest(record, row),
         "events": _events(past),
         "lines": [(line, line.rpartition(" ")[0]) for line in lines],
         "console": exporter.console(record),
@@ -98,11 +97,16 @@ def _parts(record: Record, detail: Mapping[str, Any]) -> list[Part]:
     ]
 
 
-def _rest(record: Record, detail: Mapping[str, Any]) -> dict[str, Any]:
+def _rest(record: Record, row: Mapping[str, Any]) -> dict[str, Any]:
     """Return what else the service said: what is not shown in another form."""
-    job = job_document(record, {}, None)
-    shown = {str(each) for each in (*record.job.target.values(), job["run_id"]) if each}
-    return {name: value for name, value in detail.items() if not (isinstance(value, str) and value in shown)}
+    shown = {*record.job.target.values(), row["run_id"], row["complaint"] if row["failure_code"] else None}
+    declared = service_of(record).parts
+    current = None if declared is None else declared.current
+    return {
+        name: value
+        for name, value in row["detail"].items()
+        if name != current and not (isinstance(value, str) and value in shown)
+    }
 
 
 def _events(past: JobPast | None) -> list[JobEvent]:
