@@ -147,8 +147,9 @@ class App:
                 loops["history_file"] = self._history_file.run
             door = served(application, self.settings.web, _SCRAPES_WITHIN, self._security)
             async with door as (address, *others), asyncio.TaskGroup() as group:
-                jobs = len(self.store.records())
-                self._log.info("started", version=__version__, address=address, more_addresses=others, jobs=jobs)
+                jobs, file = len(self.store.records()), str(self._path or "")
+                where = {"address": address, "more_addresses": others}
+                self._log.info("started", version=__version__, **where, jobs=jobs, file=file)
                 tasks = [group.create_task(poller.run(), name="poller")]
                 for name, work in loops.items():
                     crashed = self.telemetry.crashes.labels(name).inc

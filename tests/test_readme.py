@@ -46,7 +46,7 @@ def test_the_configuration_is_accepted_as_it_stands(minimal: Path) -> None:
 def test_every_command_it_shows_exists(minimal: Path) -> None:
     commands = set(re.findall(r"huaweicloud-job-exporter (\w+)", README))
 
-    assert commands == {"check", "poll", "run"}
+    assert commands == {"check", "completion", "poll", "run"}
     for command in commands:
         assert exporter(command, "--help").returncode == 0
     targets = set(re.findall(r"make (\w+)", README))

@@ -1,4 +1,4 @@
-"""The commands: run, demo, check, discover, poll and metrics.
+"""The commands: run, demo, check, discover, poll, metrics and completion.
 
 Exit codes: 0 fine, 1 refused configuration or failed command, 2 wrong usage. A user's mistake is answered with a
 sentence, never with a traceback.
@@ -8,18 +8,28 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Final
 
-from exporter import __version__
-from exporter.cli import check, demo, discover, poll, reference, run
+from exporter.cli import check, completion, demo, discover, options, poll, reference, run
+from exporter.metrics.build import what_runs
 from exporter.model.errors import ExporterError
+
+_EPILOG: Final = """\
+examples:
+  huaweicloud-job-exporter demo                            see it, without an account
+  huaweicloud-job-exporter check -c exporter.yaml          every mistake in a configuration, or what it will do
+  huaweicloud-job-exporter run --web.listen-address :9999  the daemon, by ./exporter.yaml
+
+exit codes: 0 fine, 1 refused configuration or failed command, 2 wrong usage
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    options = _parser().parse_args(arguments)
+    given = _parser().parse_args(arguments)
+    given.file = options.find_config(given)
     try:
-        result: int = options.command(options)
+        result: int = given.command(given)
         sys.stdout.flush()
     except ExporterError as error:
         print(error, file=sys.stderr)
@@ -30,43 +40,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return result
 
 
-def _file(text: str) -> Path:
-    """Read the name of a file; nothing would be taken for the folder that we are in."""
-    if not text:
-        raise argparse.ArgumentTypeError("names no file; name one, or leave it out")
-    return Path(text)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="huaweicloud-job-exporter",
+        prog=completion.PROGRAM,
         description="Prometheus exporter for the progress of jobs on Huawei Cloud.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=__version__)
+    version = "%(prog)s {}, revision {}, Python {}".format(*what_runs())
+    parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    config = argparse.ArgumentParser(add_help=False)
-    config.add_argument(
-        "--config",
-        metavar="FILE",
-        type=_file,
-        default=os.environ.get("EXPORTER_CONFIG") or None,
-        help="the YAML file; without it EXPORTER_CONFIG names it, or the environment alone configures",
-    )
-    rules = argparse.ArgumentParser(add_help=False, parents=[config])
+    common = [options.common()]
+    serving = [options.serving(common)]
+    rules = argparse.ArgumentParser(add_help=False, parents=common)
     rules.add_argument("--rules", action="store_true", help="list what the rules under discovery find, not all jobs")
-    job = argparse.ArgumentParser(add_help=False, parents=[config])
+    job = argparse.ArgumentParser(add_help=False, parents=common)
     job.add_argument("service", metavar="SERVICE", help="the job's service, for example dli")
     job.add_argument("job", metavar="JOB", nargs="?", help="the job's name, as in the label job")
     poll.add_ids(job)
+    shell = argparse.ArgumentParser(add_help=False, parents=common)
+    shell.add_argument("shell", choices=("bash", "zsh"), help="the shell")
     for name, command, parents in (
-        ("run", run.command, [config]),
-        ("demo", demo.command, []),
-        ("check", check.command, [config]),
+        ("run", run.command, serving),
+        ("demo", demo.command, serving),
+        ("check", check.command, common),
         ("discover", discover.command, [rules]),
         ("poll", poll.command, [job]),
-        ("metrics", reference.command, []),
+        ("metrics", reference.command, common),
+        ("completion", completion.command, [shell]),
     ):
         text = (command.__doc__ or "").split("\n", maxsplit=1)[0]
         added = commands.add_parser(name, help=text, description=text, parents=parents)
-        added.set_defaults(command=command, wrong_usage=added.error)
+        added.set_defaults(command=command, wrong_usage=added.error, parsers=commands.choices)
     return parser

@@ -11,7 +11,7 @@ from typing import Final
 
 from exporter.cli.capacity import capacity_plan
 from exporter.cli.notes import notes
-from exporter.cli.run import load_settings
+from exporter.cli.options import load_settings, tell_config
 from exporter.clock import SystemClock
 from exporter.cloud.client import Client
 from exporter.cloud.credentials.factory import credentials_of
@@ -34,6 +34,7 @@ LISTED: Final = (
 def command(options: argparse.Namespace) -> int:
     """Check the configuration: every mistake at once, or a report of what it will do."""
     settings = load_settings(options)
+    tell_config(options)
     jobs, mistakes = all_jobs(settings)
     if mistakes:
         raise SettingsError(mistakes)

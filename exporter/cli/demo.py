@@ -7,7 +7,6 @@ ordinary settings whose endpoints are that process.
 import argparse
 import asyncio
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from typing import Any
 
 from exporter import logs
 from exporter.app import App
-from exporter.config import load
+from exporter.cli.options import load_settings
 from exporter.model.errors import ExporterError
 from exporter.services.registry import load_services
 
@@ -26,7 +25,7 @@ _ADDRESS = "127.0.0.1:10926"
 def command(options: argparse.Namespace) -> int:
     """Serve live metrics of a pretend cloud; needs no account and no file."""
     with _simulator() as cloud:
-        settings = load(None, os.environ, settings_for(cloud))
+        settings = load_settings(options, settings_for(cloud))
         logs.configure(settings.log.level, settings.log.format, settings.log.vendor_text)
         asyncio.run(App(settings).run(_say))
     return 0

@@ -3,20 +3,18 @@
 import argparse
 import asyncio
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from exporter import logs
 from exporter.app import App
 from exporter.cli.calls import CommandCalls
+from exporter.cli.options import load_settings, tell_config
 from exporter.cloud import offload
 from exporter.cloud.project import Project
-from exporter.config import load
 from exporter.model.errors import ExporterError, PollError
 from exporter.model.masking import masked
 from exporter.model.messages import printable
@@ -29,7 +27,8 @@ from exporter.services.request import Request
 
 def command(options: argparse.Namespace) -> int:
     """Ask the lists of every project and print a jobs: section of what they tell."""
-    settings = load(Path(options.config) if options.config else None, os.environ, jobs_needed=False)
+    settings = load_settings(options, jobs_needed=False)
+    tell_config(options)
     logs.configure(settings.log.level, settings.log.format, settings.log.vendor_text)
     if options.rules and not settings.discovery:
         raise ExporterError("there is no rule under discovery; without --rules all jobs are listed")

@@ -4,12 +4,10 @@ import argparse
 import asyncio
 import difflib
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -17,8 +15,9 @@ from exporter import logs
 from exporter.app import App
 from exporter.cli.calls import CommandCalls
 from exporter.cli.discover import ask_lists
+from exporter.cli.options import load_settings, tell_config
 from exporter.cloud.projects import Projects
-from exporter.config import Settings, load
+from exporter.config import Settings
 from exporter.metrics.store import JobStore
 from exporter.model.changes import DISCOVERY, STATIC
 from exporter.model.errors import ExporterError, PollError
@@ -52,7 +51,8 @@ def command(options: argparse.Namespace) -> int:
     ids = {name: value for name in adapter.entry.model_fields if (value := getattr(options, name)) is not None}
     if not ids and options.job is None:
         options.wrong_usage(f"JOB or {' and '.join(map(_option, adapter.entry.model_fields))} is required")
-    settings = load(Path(options.config) if options.config else None, os.environ, jobs_needed=False)
+    settings = load_settings(options, jobs_needed=False)
+    tell_config(options)
     logs.configure(settings.log.level, settings.log.format, settings.log.vendor_text)
     return asyncio.run(_command(App(settings), adapter, options, ids))
 

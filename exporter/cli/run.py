@@ -2,14 +2,12 @@
 
 import argparse
 import asyncio
-import os
-from pathlib import Path
 
 import structlog
 
 from exporter import logs
 from exporter.app import App
-from exporter.config import Settings, load
+from exporter.cli.options import load_settings
 from exporter.threads import wait_for
 
 
@@ -19,11 +17,5 @@ def command(options: argparse.Namespace) -> int:
     logs.configure(settings.log.level, settings.log.format, settings.log.vendor_text)
     if settings.without_effect:
         structlog.get_logger().warning("variables without effect", variables=list(settings.without_effect))
-    path = Path(options.config) if options.config else None
-    asyncio.run(App(settings, read=lambda: load_settings(options), path=path).run())
+    asyncio.run(App(settings, read=lambda: load_settings(options), path=options.file).run())
     return 0
-
-
-def load_settings(options: argparse.Namespace) -> Settings:
-    """Read the configuration that the command line names."""
-    return load(Path(options.config) if options.config else None, os.environ)

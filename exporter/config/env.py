@@ -9,7 +9,7 @@ from exporter.config import schema
 from exporter.config.errors import ENVIRONMENT, Mistake, SourcePosition
 from exporter.config.reference import reference
 from exporter.config.settings import Settings
-from exporter.config.tree import MappingNode, Node, Text, from_plain, merge
+from exporter.config.tree import MappingNode, Node, Text, from_plain, merge, nested
 from exporter.model.messages import nearest
 
 _PREFIX: Final = str(Settings.model_config["env_prefix"])
@@ -45,7 +45,7 @@ def read_environment(environ: Mapping[str, str], projects: list[str]) -> tuple[M
         elif environ[name]:
             place = SourcePosition(ENVIRONMENT, variable=name, path=path)
             try:
-                root = merge(_nested(path, _value(environ[name], annotation, place), place), root)
+                root = merge(nested(path, _value(environ[name], annotation, place), place), root)
             except ValueError as error:
                 mistakes.append(Mistake(place, path, str(error)))
     return root, mistakes
@@ -63,15 +63,6 @@ def _path(name: str, projects: list[str]) -> tuple[str, ...]:
         project = path[1] if path[1] in projects else next(same, path[1])
         return ("projects", project, *path[2:])
     return path
-
-
-def _nested(path: tuple[str, ...], node: Node, place: SourcePosition) -> MappingNode:
-    for key in reversed(path):
-        table = MappingNode(SourcePosition(ENVIRONMENT))
-        # only the last key is what the variable says; the tables around it belong to no single variable
-        table.put(key, place if key is path[-1] else table.place, node)
-        node = table
-    return node if isinstance(node, MappingNode) else MappingNode(place)
 
 
 def _value(text: str, annotation: Any, place: SourcePosition) -> Node:

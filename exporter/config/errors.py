@@ -21,7 +21,7 @@ class SourcePosition:
     line: int = 0
     """Counted from 1; 0 if there is none."""
     variable: str = ""
-    """The environment variable."""
+    """The environment variable, or the flag."""
     folder: FilePath = FilePath()
     """What a relative path written here is relative to."""
     path: Path = ()

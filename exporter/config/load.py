@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
@@ -21,6 +22,7 @@ from exporter.config import (
 )
 from exporter.config import env as variables
 from exporter.config.errors import ENVIRONMENT, Mistake, SourcePosition, lines
+from exporter.config.flags import FILES, Flags, read_flags
 from exporter.config.section import HOST_NAME, WRITTEN
 from exporter.config.settings import Settings
 from exporter.config.tree import MappingNode, Text, from_plain, merge, without_halves
@@ -35,14 +37,18 @@ def load(
     base: Mapping[str, Any] | None = None,
     *,
     jobs_needed: bool = True,
+    flags: Flags = MappingProxyType({}),
 ) -> Settings:
-    """Return the settings of the file *path*, with the variables of *environ* over it and *base* beneath it.
+    """Return the settings of the file *path*, with *base* beneath it, and *flags* over *environ* over it.
 
     Unless *jobs_needed* there may be no jobs in them.
     Raises :class:`~exporter.model.errors.SettingsError` with every mistake, those of the file first and by line,
     and nothing else, whatever file and variables hold.
     """
     root, mistakes = _written(path, environ, base or {})
+    written = root.place
+    root = merge(read_flags(flags), root)
+    root.place = written
     mistakes += vendor_env.complete(root, environ)
     mistakes += without_halves(root)
     mistakes += constraints.no_iam(root) + pod_env.pod_mistakes(root, environ)
@@ -99,7 +105,10 @@ def _checked(root: MappingNode, environ: Mapping[str, str], jobs_needed: bool) -
     if not root.get("projects"):
         sentence = "none is given; name one under projects"
         if root.place.source == ENVIRONMENT:
-            sentence = "none is given, and no configuration file was named; name it by --config FILE or EXPORTER_CONFIG"
+            sentence = (
+                "none is given, and there is no configuration file; name it by --config FILE or EXPORTER_CONFIG, write"
+                f" {' or '.join(FILES)}"
+            )
         sentence += ", or set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"
         mistakes.append(Mistake(root.place, ("projects",), sentence))
     reader = job_entries.Reader(root, root.table("projects"), adapters)

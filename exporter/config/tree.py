@@ -78,6 +78,15 @@ def merge(over: MappingNode, under: MappingNode) -> MappingNode:
     return merged
 
 
+def nested(path: tuple[str, ...], node: Node, place: SourcePosition) -> MappingNode:
+    """Return a table in which *node* is at *path*; the tables around it belong to no single line or variable."""
+    for key in reversed(path):
+        table = MappingNode(SourcePosition(place.source))
+        table.put(key, place if key is path[-1] else table.place, node)
+        node = table
+    return node if isinstance(node, MappingNode) else MappingNode(place)
+
+
 def place_of(root: Items | MappingNode, path: Path, *, key: bool = False) -> SourcePosition:
     """Return where *path* is written; of a missing part, where it would belong.
 

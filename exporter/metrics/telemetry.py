@@ -1,7 +1,5 @@
 """The exporter's own metrics: how its calls, its polls and its rendering go."""
 
-import os
-import platform
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -18,7 +16,7 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-from exporter import __version__
+from exporter.metrics.build import what_runs
 from exporter.metrics.watched import WatchedCounter, WatchedGauge
 
 M = TypeVar("M", Counter, Gauge)
@@ -69,7 +67,7 @@ class Telemetry:
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
         build = self._gauge("build_info", "Always 1; what is running", "version", "revision", "python")
-        build.labels(__version__, os.environ.get("SOURCE_REVISION", "unknown"), platform.python_version()).set(1)
+        build.labels(*what_runs()).set(1)
         self.shard = self._gauge("shard_info", "Always 1; which shard of how many this is", "shard", "shards")
         self.shards = self._gauge("shards", "Shards that the jobs are divided among; 1 if they are not")
         self.registered_jobs = self._gauge(

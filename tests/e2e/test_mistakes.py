@@ -156,8 +156,9 @@ def test_without_a_configuration_file_it_is_told_how_to_name_one() -> None:
 
     assert done.returncode == 1
     assert done.stderr.splitlines()[0] == (
-        "environment: projects: none is given, and no configuration file was named; name it by --config FILE or"
-        " EXPORTER_CONFIG, or set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"
+        "environment: projects: none is given, and there is no configuration file; name it by --config FILE or"
+        " EXPORTER_CONFIG, write ./exporter.yaml or /etc/huaweicloud-job-exporter/exporter.yaml, or set"
+        " HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"
     )
 
 
