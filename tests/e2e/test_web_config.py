@@ -3,11 +3,12 @@
 import http.client
 import json
 import re
+import shutil
 import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,50 @@ def rotate(files: Files, address: str) -> None:
     assert {answer for answer, _ in scraper.answers} == {"200"}
     assert len({certificate for _, certificate in scraper.answers}) == 4
     assert len(scraper.answers) > 20
+
+
+def mounted(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Mount a Secret as the kubelet does, or other content of it: files are links into a folder that is swapped."""
+    content = folder / f"..{time.time_ns()}"
+    content.mkdir(parents=True)
+    for name, data in files.items():
+        (content / name).write_bytes(data)
+    old = (folder / "..data").resolve()
+    (folder / "..data_tmp").symlink_to(content.name)
+    (folder / "..data_tmp").replace(folder / "..data")
+    for name in files:
+        if not (folder / name).is_symlink():
+            (folder / name).symlink_to(f"..data/{name}")
+    if old != (folder / "..data"):
+        shutil.rmtree(old)
+
+
+def test_secrets_that_kubernetes_mounts_are_rotated_without_a_failed_scrape(files: Files, tmp_path: Path) -> None:
+    web, pair = tmp_path / "run/web", tmp_path / "run/certificates/server"
+
+    def rotate_links() -> None:
+        files.server()
+        parts = {f"tls.{part}": (files.folder / f"server.{part}").read_bytes() for part in ("crt", "key")}
+        mounted(pair, parts)
+
+    text = (files.folder / "web.yml").read_text().replace(": client-ca", f": {files.folder}/client-ca")
+    text = text.replace(": server.", f": {pair}/tls.")
+    rotate_links()
+    mounted(web, {"web.yml": text.encode()})
+    with serving("demo", EXPORTER_WEB__CONFIG_FILE=str(web / "web.yml")) as (_, address):
+        scraper = Scraper(files, address)
+        scraper.start()
+        try:
+            eventually(lambda: scraper.answers, "it scrapes")
+            for _ in range(2):
+                seen = {certificate for _, certificate in scraper.answers}
+                rotate_links()
+                eventually(lambda seen=seen: scraper.answers[-1][1] not in {*seen, b""}, "the new certificate is shown")
+            assert {answer for answer, _ in scraper.answers} == {"200"}
+            mounted(web, {"web.yml": text.replace("prometheus: ", "somebody: ").encode()})
+            eventually(lambda: scraper.answers[-1][0] == "401", "another user is asked for")
+        finally:
+            scraper.end()
 
 
 def test_check_accepts_the_page_s_file_and_tells_what_may_not_be_meant(files: Files) -> None:

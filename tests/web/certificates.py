@@ -79,10 +79,12 @@ def make(folder: Path) -> Files:
 
 
 @asynccontextmanager
-async def door(config: WebConfig, **more: Any) -> AsyncIterator[tuple[str, Security]]:
+async def door(
+    config: WebConfig, exporter: FakeExporter | None = None, **more: Any
+) -> AsyncIterator[tuple[str, Security]]:
     """Serve a web side on a free port by *config*, and provide its address."""
     security = Security(config, **more)
-    application = make_app(FakeExporter(), security=security)
+    application = make_app(exporter or FakeExporter(), security=security)
     async with served(application, Web(listen_address="127.0.0.1:0"), 1.0, security) as (address,):
         yield address, security
 
