@@ -52,6 +52,7 @@ docs: $(VENV)/dev
 	$(RUN)python -m exporter.cli.configuration > docs/configuration.md
 	$(RUN)python -m deploy.prometheus.reference > docs/alerts.md
 	$(RUN)python -m deploy.grafana.dashboards
+	$(RUN)python -m deploy.helm.reference > $(CHART)/README.md
 	rm -rf $(CHART)/files && mkdir -p $(CHART)/files
 	cp -R deploy/prometheus/rules deploy/grafana/dashboards $(CHART)/files/
 	rm $(CHART)/files/rules/periods.yml  # the chart's values have them

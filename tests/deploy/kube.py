@@ -25,9 +25,11 @@ VOLUMES: Final = {
 """The types of volume that the restricted standard allows."""
 
 
-def template(generation: str, values: Manifest, folder: Path, chart: Path = CHART) -> list[Manifest]:
-    """Return what a real helm makes of the chart with *values*, for a release called ``jobs``."""
-    done = helm(generation, "template", values, folder, chart)
+def template(
+    generation: str, values: Manifest, folder: Path, chart: Path = CHART, verb: str = "template"
+) -> list[Manifest]:
+    """Return what a real helm makes of the chart with *values*, for a release called ``jobs``; its tests by ``all``."""
+    done = helm(generation, verb, values, folder, chart)
     assert done.returncode == 0, done.stderr
     return documents(done.stdout)
 
@@ -38,7 +40,13 @@ def helm(
     """Run a command of helm on the chart, with files of its own in *folder*."""
     written = folder / "values.yaml"
     written.write_text(yaml.safe_dump(values, allow_unicode=True))
-    arguments = {"template": ["template", "jobs"], "lint": ["lint", "--strict"], "notes": NOTES}[verb]
+    template = ["template", "jobs"]
+    arguments = {
+        "template": [*template, "--skip-tests"],
+        "all": template,
+        "lint": ["lint", "--strict"],
+        "notes": NOTES,
+    }[verb]
     command = [program(generation, "helm"), *arguments, str(chart), "--values", str(written)]
     homes = {f"HELM_{name}_HOME": str(folder / "helm") for name in ("CONFIG", "CACHE", "DATA")}
     return subprocess.run(command, env=homes, capture_output=True, text=True, timeout=60, check=False)

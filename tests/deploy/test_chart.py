@@ -11,11 +11,13 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from deploy.helm.reference import render_readme
 from exporter import __version__
 from tests.deploy import kube
 from tests.deploy.kube import CHART, Manifest
 from tests.deploy.tools import GENERATIONS, ROOT
 from tests.e2e.processes import exporter
+from tests.web.certificates import make
 
 CONFIG: Final = """\
   # a first line that begins with spaces, {{ braces }} that are no template, and 中文
@@ -33,6 +35,36 @@ CONFIG: Final = """\
 """
 JOBS: Final = '- {service: dws, job_id: 0o17, name: "resize {{ warehouse }}"}\n'
 FROM: Final = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
+WEB: Final = """\
+  # two spaces first, {{ braces }} and 中文
+  tls_server_config:
+    cert_file: /run/certificates/server/tls.crt
+    key_file: /run/certificates/server/tls.key
+    client_auth_type: RequireAndVerifyClientCert
+    client_ca_file: /run/certificates/clients/ca.crt
+  basic_auth_users:
+    prometheus: $2y$10$qRTBuFoULoYNA7AQ/F3ck.trZBPyjV64.oA4ZsSBCIWvXuvQlQTuu
+"""
+USERS: Final = "basic_auth_users: {prometheus: $2y$10$qRTBuFoULoYNA7AQ/F3ck.trZBPyjV64.oA4ZsSBCIWvXuvQlQTuu}\n"
+LOGIN: Final = {name: {"name": "scraper", "key": name} for name in ("username", "password")}
+CLOSED: Final[Manifest] = {"securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}}
+"""A container of theirs that the restricted standard lets in."""
+SCRAPES: Final[Manifest] = {
+    "interval": "1m",
+    "scrapeTimeout": "20s",
+    "namespace": "prometheus",
+    "labels": {"release": "prometheus"},
+    "annotations": {"a": "b"},
+    "relabelings": [{"sourceLabels": ["__meta_kubernetes_pod_node_name"], "targetLabel": "node"}],
+    "metricRelabelings": [{"action": "labeldrop", "regex": "instance"}],
+    "sampleLimit": 10000,
+}
+SECTIONS: Final = tuple(
+    name
+    for name, value in yaml.safe_load((CHART / "values.yaml").read_text()).items()
+    if isinstance(value, dict | list) and name not in {"podSecurityContext", "securityContext"}
+)
+"""Values that are more than a word: whoever comments out what is in them leaves null."""
 SMALLEST: Final = "only a configuration"
 CASES: Final[dict[str, Manifest]] = {
     SMALLEST: {},
@@ -51,6 +83,65 @@ CASES: Final[dict[str, Manifest]] = {
     },
     "shards": {"shards": 3, "podMonitor": {"enabled": True}, "secretName": "huaweicloud"},
     "shards with journals": {"shards": 2, "persistence": {"enabled": True}, "jobFiles": {"a": JOBS}},
+    "TLS and users by text": {
+        "web": {"config": WEB, "certificates": {"server": "jobs-tls", "clients": "client-ca"}},
+        "serviceMonitor": {
+            "enabled": True,
+            "tlsConfig": {
+                "ca": {"secret": {"name": "jobs-tls", "key": "ca.crt"}},
+                "cert": {"secret": {"name": "scraper", "key": "tls.crt"}},
+                "keySecret": {"name": "scraper", "key": "tls.key"},
+            },
+            "basicAuth": LOGIN,
+        },
+    },
+    "TLS by a Secret, of shards": {
+        "web": {"secretName": "jobs-web"},
+        "shards": 2,
+        "podMonitor": {"enabled": True, "scheme": "https", "tlsConfig": {"insecureSkipVerify": True}},
+    },
+    "what users of other charts set": {
+        "global": {"imageRegistry": "registry.example.com", "imagePullSecrets": ["pull", {"name": "pull-too"}]},
+        "image": {"registry": "docker.io", "digest": f"sha256:{'0' * 64}", "pullSecrets": [{"name": "mine"}]},
+        "nameOverride": "cloud-jobs",
+        "namespaceOverride": "monitoring",
+        "commonLabels": {"team": "data", "app.kubernetes.io/name": "mine", "app.kubernetes.io/version": "2"},
+        "annotations": {"reloader.example.com/auto": "true"},
+        "podAnnotations": {"checksum/config": "mine"},
+        "podLabels": {"app.kubernetes.io/instance": "mine", "sidecar.istio.io/inject": "false"},
+        "restartOnChange": True,
+        "envFrom": [{"secretRef": {"name": "cloud"}}],
+        "initContainers": [{"name": "wait", "image": "busybox", **CLOSED}],
+        "extraContainers": [{"name": "proxy", "image": "oauth2-proxy", **CLOSED}],
+        "extraManifests": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "mine"}, "data": {"a": "1"}}],
+        "livenessProbe": {"periodSeconds": 60},
+        "readinessProbe": None,
+        "startupProbe": {"failureThreshold": 60},
+        "lifecycle": {"preStop": {"exec": {"command": ["sleep", "5"]}}},
+        "podSecurityContext": {"runAsUser": None, "runAsGroup": None, "fsGroup": None},
+        "securityContext": {"capabilities": {"drop": ["ALL", "NET_RAW"]}},
+        "revisionHistoryLimit": 2,
+        "priorityClassName": "system-cluster-critical",
+        "topologySpreadConstraints": [
+            {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {}}
+        ],
+        "tolerations": [{"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}],
+        "hostAliases": [{"ip": "10.0.0.1", "hostnames": ["iam.example.com"]}],
+        "dnsPolicy": "None",
+        "dnsConfig": {"nameservers": ["10.0.0.2"], "options": [{"name": "ndots", "value": "2"}]},
+        "service": {"annotations": {"prometheus.io/scrape": "true"}},
+        "serviceMonitor": {"enabled": True, **SCRAPES},
+        "sidecarMonitor": {"enabled": True, "namespaces": ["etl"], **SCRAPES},
+        "prometheusRule": {"enabled": True, "namespace": "prometheus", "annotations": {"a": "b"}},
+        "dashboards": {"enabled": True, "namespace": "grafana"},
+        "persistence": {"enabled": True, "existingClaim": "mine"},
+    },
+    "empty sections": dict.fromkeys(SECTIONS),
+    "shards whose volumes somebody made by hand": {
+        "shards": 2,
+        "persistence": {"enabled": True, "storageClassName": "-", "annotations": {"backup.example.com/keep": "1w"}},
+        "podMonitor": {"enabled": True, **SCRAPES},
+    },
     "an account that exists, and where to run": {
         "serviceAccount": {"create": False, "name": "data-jobs"},
         "fullnameOverride": "x" * 60,
@@ -63,7 +154,7 @@ CASES: Final[dict[str, Manifest]] = {
                 }
             }
         },
-        "env": [
+        "extraEnv": [
             {"name": "EXPORTER_POLL__INTERVAL", "value": "15s"},
             {"name": "HUAWEICLOUD_SDK_AK", "valueFrom": {"secretKeyRef": {"name": "cloud", "key": "ak"}}},
         ],
@@ -154,10 +245,13 @@ def test_the_exporter_accepts_what_it_will_be_given(case: str, generation: str, 
         config.write_text(config.read_text().replace(folder, f"{tmp_path}{folder}"))
     for name in ("key_id", "secret"):
         (tmp_path / "run/secrets/huaweicloud" / name).write_text("EXAMPLE")
+    web_files(manifests, tmp_path)
     if case_jobs := values(case).get("jobFiles"):
         write(kube.one(manifests, "ConfigMap", "-jobs"), tmp_path / "run/jobs")
     container = kube.pods(manifests)[0]["containers"][0]
     variables = {each["name"]: each["value"] for each in container["env"] if "value" in each}
+    if named := variables.get("EXPORTER_WEB__CONFIG_FILE"):
+        variables["EXPORTER_WEB__CONFIG_FILE"] = f"{tmp_path}{named}"
 
     done = exporter("check", "--config", str(config), HOSTNAME="jobs-huaweicloud-job-exporter-0", **variables)
 
@@ -166,6 +260,26 @@ def test_the_exporter_accepts_what_it_will_be_given(case: str, generation: str, 
     assert (f"shard 0 of {shards}" in done.stdout) == (shards > 1)
     if shards == 1:
         assert ("1 dws job" in done.stdout) == bool(case_jobs)
+
+
+def web_files(manifests: list[Manifest], folder: Path) -> None:
+    """Write into *folder* what the pod mounts of Secrets for TLS and users, those of others too."""
+    (pod,) = kube.pods(manifests)
+    made = {each["metadata"]["name"]: each["stringData"] for each in manifests if each["kind"] == "Secret"}
+    secrets = {each["name"]: each["secret"]["secretName"] for each in pod["volumes"] if "secret" in each}
+    (folder / "files").mkdir()
+    files = make(folder / "files")
+    pair = {f"tls.{part}": (files.folder / f"server.{part}").read_text() for part in ("crt", "key")}
+    theirs = {
+        "jobs-web": {"web.yml": USERS},
+        "jobs-tls": pair,
+        "client-ca": {"ca.crt": (files.folder / "client_ca.pem").read_text()},
+    }
+    for mount in pod["containers"][0]["volumeMounts"]:
+        there = folder / mount["mountPath"][1:]
+        for name, text in ({**theirs, **made}.get(secrets.get(mount["name"], ""), {})).items():
+            there.mkdir(parents=True, exist_ok=True)
+            (there / name).write_text(text.replace("/run/certificates", f"{folder}/run/certificates"))
 
 
 def write(manifest: Manifest, folder: Path) -> Path:
@@ -181,6 +295,8 @@ def test_text_stays_text(generation: str, tmp_path: Path) -> None:
 
     assert kube.one(manifests, "ConfigMap", "exporter")["data"] == {"exporter.yaml": CONFIG}
     assert kube.one(manifests, "ConfigMap", "-jobs")["data"] == {"nightly.yaml": JOBS, "weekly.jsonl": ""}
+    secret = kube.one(kube.template(generation, values("TLS and users by text"), tmp_path), "Secret")
+    assert secret["stringData"] == {"web.yml": WEB}
 
 
 def test_one_replica_is_a_deployment_that_never_runs_twice(tmp_path: Path) -> None:
@@ -211,7 +327,8 @@ def test_everything_that_selects_the_pods_finds_them(case: str, tmp_path: Path) 
     manifests = kube.template("helm4", values(case), tmp_path)
     (labels,) = (each["spec"]["template"]["metadata"]["labels"] for each in manifests if kube.pod_of(each))
     service = kube.one(manifests, "Service")
-    selectors = {each["kind"]: selector(each) for each in manifests if selector(each)}
+    ours = [each for each in manifests if not each["metadata"]["name"].endswith("-sidecars")]
+    selectors = {each["kind"]: selector(each) for each in ours if selector(each)}
 
     for kind, wanted in selectors.items():
         offered = service["metadata"]["labels"] if kind == "ServiceMonitor" else labels
@@ -235,6 +352,314 @@ def test_a_monitor_keeps_the_exporters_own_labels(kind: str, tmp_path: Path) -> 
     assert endpoint == {"port": "metrics", "interval": "30s", "honorLabels": True}
 
 
+@pytest.mark.parametrize(
+    ("more", "guarded"),
+    [
+        pytest.param({}, False, id="nobody is asked for anything"),
+        pytest.param({"web": {"config": USERS}}, True, id="a file as text"),
+        pytest.param({"web": {"secretName": "jobs-web"}}, True, id="a file in a Secret"),
+        pytest.param({"config": f"{CONFIG}  web: {{config_file: /mine/web.yml}}\n"}, True, id="a file of theirs"),
+        pytest.param({"config": f"{CONFIG}  web: {{linger: 1s}}\n"}, False, id="other settings of the web side"),
+        pytest.param({"config": f"{CONFIG}  web:\n"}, False, id="an empty section"),
+        pytest.param({"extraEnv": [{"name": "EXPORTER_WEB__CONFIG_FILE", "value": "/x"}]}, True, id="a variable"),
+    ],
+)
+def test_probes_need_neither_password_nor_certificate(more: Manifest, guarded: bool, tmp_path: Path) -> None:
+    (pod,) = kube.pods(kube.template("helm4", values(SMALLEST, **more), tmp_path))
+    (container,) = pod["containers"]
+    live, ready = container["livenessProbe"], container["readinessProbe"]
+
+    if not guarded:
+        assert (live["httpGet"]["path"], ready["httpGet"]["path"]) == ("/-/healthy", "/-/ready")
+        return
+    (check,) = re.findall(r"^HEALTHCHECK .*CMD (\[.*\])$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert {"httpGet", "tcpSocket"}.isdisjoint(live | ready)
+    assert live["exec"]["command"] == [*json.loads(check), "/-/healthy"]
+    assert ready["exec"]["command"] == [*json.loads(check), "/-/ready"]
+
+
+@pytest.mark.parametrize(
+    ("web", "asked", "told"),
+    [
+        pytest.param({}, {}, {}, id="http"),
+        pytest.param({"config": USERS}, {"basicAuth": LOGIN}, {"basicAuth": LOGIN}, id="users, and no TLS"),
+        pytest.param(
+            {"config": WEB, "certificates": {"server": "jobs-tls"}},
+            {"tlsConfig": {"ca": {"secret": {"name": "jobs-tls", "key": "ca.crt"}}}},
+            {
+                "scheme": "https",
+                "tlsConfig": {
+                    "ca": {"secret": {"name": "jobs-tls", "key": "ca.crt"}},
+                    "serverName": "jobs-huaweicloud-job-exporter.default.svc",
+                },
+            },
+            id="TLS by the text",
+        ),
+        pytest.param(
+            {"secretName": "jobs-web", "certificates": {"server": "jobs-tls"}},
+            {"tlsConfig": {"serverName": "jobs.example.com"}},
+            {"scheme": "https", "tlsConfig": {"serverName": "jobs.example.com"}},
+            id="TLS by the certificates, of another name",
+        ),
+        pytest.param({"secretName": "jobs-web"}, {"scheme": "http"}, {}, id="as told"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["ServiceMonitor", "PodMonitor"])
+def test_a_monitor_asks_as_the_pods_answer(
+    kind: str, web: Manifest, asked: Manifest, told: Manifest, tmp_path: Path
+) -> None:
+    name = kind[0].lower() + kind[1:]
+    manifests = kube.template("helm4", values(SMALLEST, web=web, **{name: {"enabled": True, **asked}}), tmp_path)
+    monitor = kube.one(manifests, kind)
+    (endpoint,) = monitor["spec"].get("endpoints") or monitor["spec"]["podMetricsEndpoints"]
+
+    assert endpoint == {"port": "metrics", "interval": "30s", "honorLabels": True, **told}
+    kube.validate(monitor, "1.37")
+
+
+def test_the_secrets_of_the_web_side_are_whole_folders_so_that_a_rotation_is_seen(tmp_path: Path) -> None:
+    (pod,) = kube.pods(kube.template("helm4", values("TLS and users by text"), tmp_path))
+    mounts = {each["name"]: each for each in pod["containers"][0]["volumeMounts"]}
+    folders = {each["secret"]["secretName"]: mounts[each["name"]] for each in pod["volumes"] if "secret" in each}
+
+    assert {name: mount["mountPath"] for name, mount in folders.items()} == {
+        "jobs-huaweicloud-job-exporter-web": "/run/web",
+        "jobs-tls": "/run/certificates/server",
+        "client-ca": "/run/certificates/clients",
+    }
+    assert all("subPath" not in mount for mount in folders.values())
+
+
+@pytest.mark.parametrize(
+    ("image", "shared", "reference"),
+    [
+        ({}, {}, f"huaweicloud-job-exporter:{__version__}"),
+        ({"registry": "r.example.com:5000/"}, {}, f"r.example.com:5000/huaweicloud-job-exporter:{__version__}"),
+        ({"registry": "r"}, {"imageRegistry": "g"}, f"g/huaweicloud-job-exporter:{__version__}"),
+        ({"repository": "a/b", "tag": "2"}, {}, "a/b:2"),
+        ({"repository": "a", "digest": f"sha256:{'0' * 64}"}, {}, f"a@sha256:{'0' * 64}"),
+        ({"repository": "a", "tag": "2", "digest": f"sha256:{'0' * 64}"}, {}, f"a:2@sha256:{'0' * 64}"),
+    ],
+)
+def test_the_image_is_named_by_registry_repository_tag_and_digest(
+    image: Manifest, shared: Manifest, reference: str, tmp_path: Path
+) -> None:
+    manifests = kube.template("helm4", values(SMALLEST, image=image, **{"global": shared}), tmp_path, verb="all")
+
+    assert {each["containers"][0]["image"] for each in kube.pods(manifests)} == {reference}
+
+
+def test_the_knobs_of_other_charts_are_where_they_belong(tmp_path: Path) -> None:
+    case = CASES["what users of other charts set"]
+    manifests = kube.template("helm4", values("what users of other charts set"), tmp_path)
+    deployment = kube.one(manifests, "Deployment")
+    template = deployment["spec"]["template"]
+    pod, (container, beside) = template["spec"], template["spec"]["containers"]
+
+    for name in (
+        "priorityClassName",
+        "topologySpreadConstraints",
+        "tolerations",
+        "hostAliases",
+        "dnsPolicy",
+        "dnsConfig",
+    ):
+        assert pod[name] == case[name]
+    assert (pod["initContainers"], [beside]) == (case["initContainers"], case["extraContainers"])
+    assert (container["envFrom"], container["lifecycle"]) == (case["envFrom"], case["lifecycle"])
+    assert [each["name"] for each in pod["imagePullSecrets"]] == ["mine", "pull", "pull-too"]
+    assert {"runAsUser", "runAsGroup", "fsGroup"}.isdisjoint(pod["securityContext"])
+    assert deployment["spec"]["revisionHistoryLimit"] == 2
+    assert deployment["metadata"]["annotations"] == case["annotations"]
+    assert kube.one(manifests, "Service")["metadata"]["annotations"] == case["service"]["annotations"]
+    assert "PersistentVolumeClaim" not in {each["kind"] for each in manifests}
+    (journal,) = (each for each in pod["volumes"] if each["name"] == "journal")
+    assert journal["persistentVolumeClaim"]["claimName"] == "mine"
+    assert kube.one(manifests, "ConfigMap", "mine") == case["extraManifests"][0]
+    elsewhere = {"ServiceMonitor": "prometheus", "PodMonitor": "prometheus", "PrometheusRule": "prometheus"}
+    for each in manifests:
+        if each["metadata"]["name"] != "mine":
+            dashboard = "-dashboard-" in each["metadata"]["name"]
+            expected = "grafana" if dashboard else elsewhere.get(each["kind"], "monitoring")
+            assert each["metadata"]["namespace"] == expected, each["kind"]
+            assert each["metadata"]["labels"]["team"] == "data"
+
+
+def test_labels_of_theirs_are_added_and_never_take_the_place_of_what_is_selected_by(tmp_path: Path) -> None:
+    manifests = kube.template("helm4", values("what users of other charts set"), tmp_path)
+    template = kube.one(manifests, "Deployment")["spec"]["template"]["metadata"]
+
+    assert (
+        template["labels"].items()
+        >= {
+            "app.kubernetes.io/name": "cloud-jobs",
+            "app.kubernetes.io/instance": "jobs",
+            "app.kubernetes.io/version": "2",
+            "sidecar.istio.io/inject": "false",
+        }.items()
+    )
+    assert len(template["annotations"]["checksum/config"]) == 64, "the chart's own"
+
+
+def test_a_probe_of_which_only_the_timing_is_said_keeps_what_it_asks(tmp_path: Path) -> None:
+    def probes(**more: Any) -> Manifest:
+        (pod,) = kube.pods(kube.template("helm4", values(SMALLEST, **more), tmp_path))
+        return {name: probe for name, probe in pod["containers"][0].items() if name.endswith("Probe")}
+
+    asked = {"httpGet": {"path": "/-/healthy", "port": "metrics"}}
+    mine = {"tcpSocket": {"port": "metrics"}}
+
+    assert probes().keys() == {"livenessProbe", "readinessProbe"}
+    changed = probes(livenessProbe={"periodSeconds": 60}, readinessProbe=None, startupProbe={"failureThreshold": 9})
+    assert changed["livenessProbe"] == {**asked, "periodSeconds": 60, "timeoutSeconds": 5}
+    assert changed["startupProbe"] == {**asked, "periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 9}
+    assert "readinessProbe" not in changed
+    guarded = probes(livenessProbe=mine, web={"config": USERS})["livenessProbe"]
+    assert guarded == {**mine, "periodSeconds": 20, "timeoutSeconds": 5}
+
+
+@pytest.mark.parametrize("kind", ["ServiceMonitor", "PodMonitor"])
+def test_a_monitor_elsewhere_finds_the_pods_and_changes_labels(kind: str, tmp_path: Path) -> None:
+    name = kind[0].lower() + kind[1:]
+    monitor = kube.one(kube.template("helm4", values(SMALLEST, **{name: {"enabled": True, **SCRAPES}}), tmp_path), kind)
+    (endpoint,) = monitor["spec"].get("endpoints") or monitor["spec"]["podMetricsEndpoints"]
+
+    told = ("interval", "scrapeTimeout", "relabelings", "metricRelabelings")
+    assert endpoint == {"port": "metrics", "honorLabels": True, **{key: SCRAPES[key] for key in told}}
+    assert monitor["spec"]["sampleLimit"] == 10000
+    assert monitor["metadata"]["namespace"] == "prometheus"
+    assert monitor["spec"]["namespaceSelector"] == {"matchNames": ["default"]}
+
+
+@pytest.mark.parametrize(
+    ("namespaces", "selected"), [([], {"any": True}), (["etl", "ml"], {"matchNames": ["etl", "ml"]})]
+)
+def test_one_monitor_finds_the_sidecars_of_all_namespaces(
+    namespaces: list[str], selected: Manifest, tmp_path: Path
+) -> None:
+    monitors = {"sidecarMonitor": {"enabled": True, "namespaces": namespaces}, "serviceMonitor": {"enabled": True}}
+    manifests = kube.template("helm4", values(SMALLEST, **monitors), tmp_path)
+    monitor = kube.one(manifests, "PodMonitor")["spec"]
+    job = kube.one(kube.kustomize("helm4", ROOT / "deploy/kustomize/overlays/sidecar"), "Job")["spec"]["template"]
+    (pod,) = (each["spec"]["template"] for each in manifests if kube.pod_of(each))
+    wanted = monitor["selector"]["matchLabels"].items()
+
+    assert monitor["namespaceSelector"] == selected
+    assert wanted <= job["metadata"]["labels"].items()
+    assert not wanted <= pod["metadata"]["labels"].items(), "the chart's own are scraped by the other"
+    ports = {port["name"] for each in job["spec"]["initContainers"] for port in each["ports"]}
+    assert monitor["podMetricsEndpoints"][0]["port"] in ports
+    assert monitor["podMetricsEndpoints"][0]["honorLabels"] is True
+
+
+def test_an_alert_can_be_left_out_and_all_can_have_labels_and_a_runbook(tmp_path: Path) -> None:
+    def alerts(**more: Any) -> dict[str, Manifest]:
+        manifests = kube.template("helm4", values(SMALLEST, prometheusRule={"enabled": True, **more}), tmp_path)
+        groups = [group for each in manifests if each["kind"] == "PrometheusRule" for group in each["spec"]["groups"]]
+        assert all(group["rules"] for group in groups)
+        return {rule["alert"]: rule for group in groups for rule in group["rules"] if "alert" in rule}
+
+    every = alerts()
+    some = alerts(disabled=["HuaweicloudJobExporterAbsent", "HuaweicloudJobFailed"])
+    labelled = alerts(alertLabels={"team": "data", "severity": "page"}, runbookUrl="https://wiki.example.com/#")
+
+    assert every.keys() - some.keys() == {"HuaweicloudJobExporterAbsent", "HuaweicloudJobFailed"}
+    assert labelled.keys() == every.keys()
+    for name, rule in labelled.items():
+        assert rule["labels"] == {**every[name]["labels"], "team": "data", "severity": "page"}
+        assert rule["annotations"]["runbook_url"] == f"https://wiki.example.com/#{name.lower()}"
+        assert rule["expr"] == every[name]["expr"]
+
+
+@each_helm
+def test_its_own_test_asks_the_service_and_is_no_exporter(generation: str, tmp_path: Path) -> None:
+    manifests = kube.template(generation, values("TLS and users by text"), tmp_path, verb="all")
+    (test,) = (each for each in manifests if each["kind"] == "Pod")
+    (container,) = test["spec"]["containers"]
+    service = kube.one(manifests, "Service")
+    (address,) = (each["value"] for each in container["env"])
+
+    assert test["metadata"]["annotations"]["helm.sh/hook"] == "test"
+    assert kube.violations(test["spec"]) == []
+    kube.validate(test, "1.37")
+    assert container["command"][-2:] == ["/app/healthcheck.py", "/-/ready"]
+    assert address == f"{service['metadata']['name']}.default.svc:{service['spec']['ports'][0]['port']}"
+    assert not service["spec"]["selector"].items() <= test["metadata"]["labels"].items()
+
+
+@pytest.mark.parametrize(
+    ("linger", "grace", "fits"),
+    [
+        ("45s", 30, False),
+        ("30s", 30, False),
+        ("29s", 30, True),
+        ("1m30s", 90, False),
+        ("1m30s", 100, True),
+        ("1d", 9, False),
+    ],
+)
+@pytest.mark.parametrize("by_variable", [False, True])
+def test_the_pod_is_not_killed_while_it_lingers(
+    linger: str, grace: int, fits: bool, by_variable: bool, tmp_path: Path
+) -> None:
+    variable = [{"name": "EXPORTER_WEB__LINGER", "value": linger}]
+    written = {"extraEnv": variable} if by_variable else {"config": f"{CONFIG}  web: {{linger: {linger}}}\n"}
+    given = values(SMALLEST, terminationGracePeriodSeconds=grace, **written)
+
+    done = kube.helm("helm4", "template", given, tmp_path)
+
+    assert (done.returncode == 0) == fits
+    assert fits or f"{grace} s are not longer than web.linger, {linger}; give more" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("context", "value"),
+    [
+        ("podSecurityContext", {"runAsNonRoot": False}),
+        ("podSecurityContext", {"runAsNonRoot": None}),
+        ("podSecurityContext", {"runAsUser": 0}),
+        ("podSecurityContext", {"seccompProfile": {"type": "Unconfined"}}),
+        ("securityContext", {"privileged": True}),
+        ("securityContext", {"allowPrivilegeEscalation": True}),
+        ("securityContext", {"capabilities": {"drop": ["NET_RAW"]}}),
+        ("securityContext", {"capabilities": {"add": ["SYS_ADMIN"]}}),
+        ("securityContext", None),
+    ],
+)
+def test_security_contexts_stay_within_the_restricted_standard(
+    context: str, value: Manifest | None, tmp_path: Path
+) -> None:
+    done = kube.helm("helm4", "template", values(SMALLEST, **{context: value}), tmp_path)
+
+    assert done.returncode != 0
+    assert (next(iter(value)) if value else context) in done.stderr
+
+
+def test_job_files_may_be_named_by_a_variable(tmp_path: Path) -> None:
+    variable = [{"name": "EXPORTER_JOB_FILES", "value": "/run/jobs/*"}]
+    done = kube.helm(
+        "helm4", "template", {"config": "jobs: []", "jobFiles": {"a": JOBS}, "extraEnv": variable}, tmp_path
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_configuration_that_exists_is_mounted_and_none_is_made(tmp_path: Path) -> None:
+    manifests = kube.template("helm4", {"existingConfigMap": "mine"}, tmp_path)
+    (pod,) = kube.pods(manifests)
+
+    assert "ConfigMap" not in {each["kind"] for each in manifests}
+    assert pod["volumes"][0]["configMap"] == {"name": "mine"}
+
+
+def test_a_volume_made_by_hand_is_of_no_class(tmp_path: Path) -> None:
+    case = "shards whose volumes somebody made by hand"
+    (claim,) = kube.one(kube.template("helm4", values(case), tmp_path), "StatefulSet")["spec"]["volumeClaimTemplates"]
+
+    assert claim["spec"]["storageClassName"] == ""
+    assert claim["metadata"]["annotations"] == {"backup.example.com/keep": "1w"}
+
+
 def test_only_where_asked_a_changed_configuration_replaces_the_pod(tmp_path: Path) -> None:
     def annotations(**more: Any) -> Any:
         manifests = kube.template("helm4", values(SMALLEST, **more), tmp_path)
@@ -245,9 +670,10 @@ def test_only_where_asked_a_changed_configuration_replaces_the_pod(tmp_path: Pat
     assert annotations(restartOnChange=True) != annotations(restartOnChange=True, config="projects: {}")
 
 
-def test_no_secret_is_made(tmp_path: Path) -> None:
+def test_no_secret_is_made_but_of_the_web_configuration_that_is_given(tmp_path: Path) -> None:
     for case in CASES:
-        assert "Secret" not in {each["kind"] for each in kube.template("helm4", values(case), tmp_path)}
+        kinds = {each["kind"] for each in kube.template("helm4", values(case), tmp_path)}
+        assert ("Secret" in kinds) == bool((CASES[case].get("web") or {}).get("config")), case
 
 
 @each_helm
@@ -264,6 +690,25 @@ def test_no_secret_is_made(tmp_path: Path) -> None:
         pytest.param({"jobFiles": {"a": "x"}, "config": "jobs: []"}, "job_files: [/run/jobs/*]", id="files not named"),
         pytest.param({"serviceAccount": {"create": False}}, "serviceAccount.name", id="no account"),
         pytest.param({"networkPolicy": {"enabled": True}}, "networkPolicy.from", id="a policy for everybody"),
+        pytest.param({"existingConfigMap": "x"}, "give one of them", id="two configurations"),
+        pytest.param(
+            {"extraEnv": [{"name": "EXPORTER_SHARDING__SHARDS", "value": "2"}]},
+            "EXPORTER_SHARDING__SHARDS is set by the chart",
+            id="a variable of the chart",
+        ),
+        pytest.param(
+            {"shards": 2, "persistence": {"enabled": True, "existingClaim": "x"}}, "a volume each", id="a claim for two"
+        ),
+        pytest.param({"image": {"digest": "0123"}}, "digest", id="no digest"),
+        pytest.param(
+            {"prometheusRule": {"enabled": True, "disabled": ["JobFailed"]}},
+            'no alert is called "JobFailed"; there are HuaweicloudJob',
+            id="an alert that is not there",
+        ),
+        pytest.param({"web": {"config": USERS, "secretName": "x"}}, "give one of them", id="two web configurations"),
+        pytest.param({"web": {"config": "{"}}, "web.config: not valid YAML", id="a web configuration that is none"),
+        pytest.param({"web": {"certificates": {"a": "b"}}}, "no file names them", id="certificates for nothing"),
+        pytest.param({"web": {"certificates": {"../a": "b"}}}, "../a", id="certificates elsewhere"),
         pytest.param({"podMonitor": {"interval": "often"}}, "interval", id="no interval"),
         pytest.param(
             {"podMonitor": {"enabled": True}, "serviceMonitor": {"enabled": True}}, "scraped twice", id="two monitors"
@@ -279,27 +724,34 @@ def test_a_mistake_in_the_values_is_refused_by_name(
     assert told in done.stderr
 
 
+OPEN: Final = (".resources.requests", ".resources.limits", ".global", ".podSecurityContext", ".securityContext")
+"""Values that Kubernetes or other charts define, as far as they are not forbidden."""
+
+
 def test_every_value_is_in_the_schema_and_the_other_way_round() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
 
     def names(node: Manifest, place: str = "") -> set[str]:
-        if "$ref" in node:
-            node = schema["definitions"][node["$ref"].rpartition("/")[2]]
-        inner = node.get("properties", {})
+        inner = {} if place in OPEN else node.get("properties", {})
         if inner and place:
             assert node["additionalProperties"] is False, place
+        assert not place or node["description"].endswith("."), place
         return {place}.union(*(names(below, f"{place}.{name}") for name, below in inner.items()))
 
     def written(node: Any, place: str = "") -> set[str]:
         inner = node if isinstance(node, dict) else {}
         return {place}.union(*(written(below, f"{place}.{name}") for name, below in inner.items()))
 
-    free = re.compile(r"\.(resources\.(requests|limits)|dashboards\.labels)\..*")
+    free = re.compile(rf"({'|'.join(map(re.escape, OPEN))}|\.dashboards\.labels)\..*")
     told = {
         place for place in written(yaml.safe_load((CHART / "values.yaml").read_text())) if not free.fullmatch(place)
     }
     assert schema["additionalProperties"] is False
-    assert names(schema) - {".global"} == told
+    assert names(schema) == told
+
+
+def test_the_readme_of_the_chart_is_made_of_its_schema_and_defaults() -> None:
+    assert (CHART / "README.md").read_text() == render_readme(), "run make docs"
 
 
 @each_helm
@@ -382,6 +834,8 @@ def test_periods_of_the_jobs_are_values(generation: str, tmp_path: Path) -> None
     ("case", "told"),
     [
         pytest.param(SMALLEST, ["deployment/jobs-huawei", "Nothing scrapes it", "honor_labels"], id="one"),
+        pytest.param("TLS by a Secret, of shards", ["https://127.0.0.1:10926"], id="TLS as the monitor has it"),
+        pytest.param("TLS and users by text", ["https://127.0.0.1:10926"], id="TLS"),
         pytest.param("shards with journals", ["statefulset/jobs-huawei", "2 shards", "start anew"], id="shards"),
     ],
 )

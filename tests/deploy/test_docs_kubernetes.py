@@ -60,7 +60,7 @@ def names(manifests: list[Manifest]) -> set[str]:
 
 
 def test_every_command_is_looked_at() -> None:
-    titles = ("The image", "The key", "Helm", "Kustomize", "Sidecar")
+    titles = ("The image", "The key", "Helm", "TLS and users", "Kustomize", "Sidecar")
 
     assert re.findall(r"^## (.*)$", PAGE, re.MULTILINE) == list(titles)
     assert sum(len(commands(title)) for title in titles) == PAGE.count("\n$ ")
@@ -84,10 +84,10 @@ def test_the_image_is_the_one_that_is_installed(folder: Path) -> None:
     assert pod["containers"][0]["image"] == IMAGE
 
 
-def installed(folder: Path) -> list[Manifest]:
-    install = next(command for command in commands("Helm") if command[0] == "helm")
+def installed(folder: Path, title: str = "Helm") -> list[Manifest]:
+    install = next(command for command in commands(title) if command[0] == "helm")
     assert install[1:3] == ["upgrade", "--install"]
-    return run("helm", "template", *install[3:], folder=folder)
+    return run("helm", "template", "--skip-tests", *install[3:], folder=folder)
 
 
 def test_the_secret_has_the_keys_that_the_configuration_names(folder: Path) -> None:
@@ -125,6 +125,23 @@ def test_the_configuration_passes_the_check(folder: Path) -> None:
     done = exporter("check", "--config", str(config))
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_its_tls_and_users_are_those_of_the_pod_and_of_the_monitor(folder: Path) -> None:
+    manifests = installed(folder, "TLS and users")
+    for manifest in manifests:
+        kube.validate(manifest, "1.37")
+    secret, monitor = kube.one(manifests, "Secret"), kube.one(manifests, "ServiceMonitor")
+    (endpoint,) = monitor["spec"]["endpoints"]
+    (container,) = kube.pods(manifests)[0]["containers"]
+    mounts = {each["mountPath"] for each in container["volumeMounts"]}
+
+    assert secret["stringData"]["web.yml"] == (folder / "web.yml").read_text()
+    assert {str(Path(file).parent) for file in re.findall(r"/run/\S+", (folder / "web.yml").read_text())} <= mounts
+    name = f"{kube.one(manifests, 'Service')['metadata']['name']}.default.svc"
+    assert name.replace("default", "NAMESPACE") in section("TLS and users")
+    assert (endpoint["scheme"], endpoint["tlsConfig"]["serverName"]) == ("https", name)
+    assert "exec" in container["livenessProbe"]
 
 
 @pytest.mark.parametrize(("title", "ending"), [("Kustomize", 3), ("Sidecar", -1)])

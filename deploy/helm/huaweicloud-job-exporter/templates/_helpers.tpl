@@ -1,34 +1,164 @@
+{{/* A section of the values without a word in it, which is null, is an empty one. */}}
+{{- define "exporter.normal" -}}
+{{- $own := dict "image" (dict "repository" .Chart.Name "pullPolicy" "IfNotPresent") "serviceAccount" (dict "create" true) "web" (dict "config" "") -}}
+{{- range list "image" "serviceAccount" "web" "persistence" "service" "serviceMonitor" "podMonitor" "sidecarMonitor" "prometheusRule" "dashboards" "networkPolicy" -}}
+{{- if not (get $.Values .) }}{{ $_ := set $.Values . (get $own . | default dict) }}{{ end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* The name of everything; short enough for what Kubernetes appends to a StatefulSet's. */}}
 {{- define "exporter.fullname" -}}
+{{- $name := .Values.nameOverride | default .Chart.Name -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
-{{- else if contains .Chart.Name .Release.Name -}}
+{{- else if contains $name .Release.Name -}}
 {{- .Release.Name | trunc 50 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 50 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 50 | trimSuffix "-" -}}
 {{- end -}}
+{{- end -}}
+
+{{- define "exporter.namespace" -}}
+{{- .Values.namespaceOverride | default .Release.Namespace -}}
+{{- end -}}
+
+{{/* The name of the Service, by which certificates are checked. */}}
+{{- define "exporter.host" -}}
+{{- include "exporter.fullname" . }}.{{ include "exporter.namespace" . }}.svc
 {{- end -}}
 
 {{/* What never changes of a release: selectors are made of it. */}}
 {{- define "exporter.selector" -}}
-app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/name: {{ .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
+{{/* The labels of a manifest of *root*, and *labels* of the values: these never take the place of a selector's. */}}
 {{- define "exporter.labels" -}}
-{{ include "exporter.selector" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- $root := .root -}}
+{{- $own := dict "app.kubernetes.io/version" $root.Chart.AppVersion "app.kubernetes.io/managed-by" $root.Release.Service -}}
+{{- $_ := set $own "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_") -}}
+{{- $selector := fromYaml (include "exporter.selector" $root) -}}
+{{- merge $selector (.labels | default dict) ($root.Values.commonLabels | default dict) $own | toYaml -}}
+{{- end -}}
+
+{{/* What stands under `metadata`: the name with a *suffix*, the namespace, or another, labels and annotations. */}}
+{{- define "exporter.metadata" -}}
+name: {{ include "exporter.fullname" .root }}{{ .suffix }}
+namespace: {{ .namespace | default (include "exporter.namespace" .root) }}
+labels:
+  {{- include "exporter.labels" . | nindent 2 }}
+{{- with .annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- define "exporter.image" -}}
+{{- $image := .Values.image -}}
+{{- $registry := (.Values.global | default dict).imageRegistry | default $image.registry -}}
+{{- $tag := $image.tag | default (ternary "" .Chart.AppVersion (not (not $image.digest))) -}}
+{{- with $registry }}{{ trimSuffix "/" . }}/{{ end -}}
+{{- $image.repository -}}
+{{- with $tag }}:{{ . }}{{ end -}}
+{{- with $image.digest }}@{{ . }}{{ end -}}
 {{- end -}}
 
 {{- define "exporter.sharded" -}}
 {{- if gt (int .Values.shards) 1 }}yes{{ end -}}
 {{- end -}}
 
+{{/* Whether a web configuration file may ask who asks: whatever the chart, the configuration or a variable names. */}}
+{{- define "exporter.guarded" -}}
+{{- $web := (fromYaml .Values.config).web -}}
+{{- $named := and (kindIs "map" $web) (get ($web | default dict) "config_file") -}}
+{{- range .Values.extraEnv }}{{ if eq .name "EXPORTER_WEB__CONFIG_FILE" }}{{ $named = .name }}{{ end }}{{ end -}}
+{{- if or (include "exporter.webSecret" .) $named }}yes{{ end -}}
+{{- end -}}
+
+{{/* How the pods are asked, as far as the chart knows. */}}
+{{- define "exporter.scheme" -}}
+{{- $told := list .Values.serviceMonitor.scheme .Values.podMonitor.scheme -}}
+{{- if or .Values.web.certificates (fromYaml .Values.web.config).tls_server_config (has "https" $told) -}}
+https
+{{- else -}}
+http
+{{- end -}}
+{{- end -}}
+
+{{/* The Secret with the web configuration file; empty if there is none. */}}
+{{- define "exporter.webSecret" -}}
+{{- if .Values.web.config -}}
+{{- include "exporter.fullname" . }}-web
+{{- else -}}
+{{- .Values.web.secretName | default "" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A probe that asks for *path* every *seconds*; *probe* of the values changes what it says. */}}
+{{- define "exporter.probe" -}}
+{{- $guarded := include "exporter.guarded" .root -}}
+{{- $default := dict "periodSeconds" .seconds "timeoutSeconds" 5 -}}
+{{- if pick .probe "httpGet" "exec" "tcpSocket" "grpc" -}}
+{{- else if $guarded -}}
+{{- /* Kubelet's own request could not log in, shows no certificate, and would go on by http where TLS is turned on. */ -}}
+{{- $default = dict "periodSeconds" (max .seconds 10) "timeoutSeconds" 10 -}}
+{{- $_ := set $default "exec" (dict "command" (list "python" "-I" "-S" "/app/healthcheck.py" .path)) -}}
+{{- else -}}
+{{- $_ := set $default "httpGet" (dict "path" .path "port" "metrics") -}}
+{{- end -}}
+{{- merge (dict) .probe $default | toYaml -}}
+{{- end -}}
+
+{{/* How a monitor has the pods scraped. */}}
+{{- define "exporter.endpoint" -}}
+port: metrics
+interval: {{ .monitor.interval }}
+{{- with .monitor.scrapeTimeout }}
+scrapeTimeout: {{ . }}
+{{- end }}
+honorLabels: true
+{{- if eq (.monitor.scheme | default .scheme) "https" }}
+scheme: https
+{{- with merge (dict) (.monitor.tlsConfig | default dict) .tlsConfig }}
+tlsConfig:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- range $key := list "basicAuth" "relabelings" "metricRelabelings" }}
+{{- with get $.monitor $key }}
+{{ $key }}:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* A monitor of *kind* of the chart's own pods, whose endpoints are under *key*. */}}
+{{- define "exporter.monitor" -}}
+apiVersion: monitoring.coreos.com/v1
+kind: {{ .kind }}
+metadata:
+  {{- include "exporter.metadata" (dict "root" .root "labels" .monitor.labels "annotations" .monitor.annotations "namespace" .monitor.namespace) | nindent 2 }}
+spec:
+  selector:
+    matchLabels:
+      {{- include "exporter.selector" .root | nindent 6 }}
+  {{- if .monitor.namespace }}
+  namespaceSelector:
+    matchNames: [{{ include "exporter.namespace" .root }}]
+  {{- end }}
+  {{- with .monitor.sampleLimit }}
+  sampleLimit: {{ int . }}
+  {{- end }}
+  {{ .key }}:
+    {{- /* a target is an address, which no certificate is for */}}
+    {{- $tls := dict "serverName" (include "exporter.host" .root) }}
+    - {{- include "exporter.endpoint" (dict "monitor" .monitor "scheme" (include "exporter.scheme" .root) "tlsConfig" $tls) | nindent 6 }}
+{{- end -}}
+
 {{- define "exporter.serviceAccount" -}}
 {{- if .Values.serviceAccount.create -}}
-{{- include "exporter.fullname" . -}}
+{{- .Values.serviceAccount.name | default (include "exporter.fullname" .) -}}
 {{- else -}}
 {{- required "serviceAccount.name: name the one that exists, or let serviceAccount.create be true" .Values.serviceAccount.name -}}
 {{- end -}}

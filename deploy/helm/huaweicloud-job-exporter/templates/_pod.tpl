@@ -2,18 +2,14 @@
 {{- define "exporter.pod" -}}
 metadata:
   labels:
-    {{- include "exporter.labels" . | nindent 4 }}
-    {{- with .Values.podLabels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
-  {{- if or .Values.restartOnChange .Values.podAnnotations }}
+    {{- include "exporter.labels" (dict "root" . "labels" .Values.podLabels) | nindent 4 }}
+  {{- $annotations := .Values.podAnnotations | default dict }}
+  {{- if .Values.restartOnChange }}
+  {{- $annotations = merge (dict "checksum/config" (sha256sum .Values.config)) $annotations }}
+  {{- end }}
+  {{- with $annotations }}
   annotations:
-    {{- if .Values.restartOnChange }}
-    checksum/config: {{ .Values.config | sha256sum }}
-    {{- end }}
-    {{- with .Values.podAnnotations }}
     {{- toYaml . | nindent 4 }}
-    {{- end }}
   {{- end }}
 spec:
   serviceAccountName: {{ include "exporter.serviceAccount" . }}
@@ -22,99 +18,137 @@ spec:
   enableServiceLinks: false
   terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
   securityContext:
-    runAsNonRoot: true
-    runAsUser: 65532
-    runAsGroup: 65532
-    fsGroup: 65532
-    fsGroupChangePolicy: OnRootMismatch
-    seccompProfile: {type: RuntimeDefault}
-  {{- with .Values.image.pullSecrets }}
+    {{- toYaml .Values.podSecurityContext | nindent 4 }}
+  {{- with concat (.Values.image.pullSecrets | default list) ((.Values.global | default dict).imagePullSecrets | default list) }}
   imagePullSecrets:
+    {{- range . }}
+    - {{ kindIs "string" . | ternary (dict "name" .) . | toJson }}
+    {{- end }}
+  {{- end }}
+  {{- range $key := list "priorityClassName" "dnsPolicy" }}
+  {{- with get $.Values $key }}
+  {{ $key }}: {{ . }}
+  {{- end }}
+  {{- end }}
+  {{- range $key := list "hostAliases" "dnsConfig" "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" "initContainers" }}
+  {{- with get $.Values $key }}
+  {{ $key }}:
     {{- toYaml . | nindent 4 }}
+  {{- end }}
   {{- end }}
   containers:
     - name: exporter
-      image: "{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"
+      image: {{ include "exporter.image" . | quote }}
       imagePullPolicy: {{ .Values.image.pullPolicy }}
       args: [run, --config, /etc/exporter/exporter.yaml]
       env:
-        # the port of the probes, of the Service and of the monitors
-        - {name: EXPORTER_WEB__LISTEN_ADDRESS, value: ":10926"}
-        - {name: EXPORTER_SHARDING__SHARDS, value: {{ .Values.shards | quote }}}
-        - {name: EXPORTER_SHARDING__SHARD, value: {{ ternary "auto" "0" (not (not (include "exporter.sharded" .))) | quote }}}
-        {{- if .Values.persistence.enabled }}
-        - {name: EXPORTER_JOURNAL, value: /var/lib/exporter/journal.json}
-        {{- end }}
-        {{- with .Values.env }}
+        {{- include "exporter.env" . | nindent 8 }}
+      {{- with .Values.envFrom }}
+      envFrom:
         {{- toYaml . | nindent 8 }}
-        {{- end }}
+      {{- end }}
       ports:
         - {name: metrics, containerPort: 10926}
-      livenessProbe:
-        httpGet: {path: /-/healthy, port: metrics}
-        periodSeconds: 20
-        timeoutSeconds: 5
-      readinessProbe:
-        httpGet: {path: /-/ready, port: metrics}
-        periodSeconds: 5
-        timeoutSeconds: 5
-      resources:
-        {{- toYaml .Values.resources | nindent 8 }}
-      securityContext:
-        allowPrivilegeEscalation: false
-        readOnlyRootFilesystem: true
-        capabilities: {drop: [ALL]}
-      volumeMounts:
-        - {name: config, mountPath: /etc/exporter, readOnly: true}
-        {{- if .Values.secretName }}
-        - {name: secret, mountPath: /run/secrets/huaweicloud, readOnly: true}
-        {{- end }}
-        {{- if .Values.jobFiles }}
-        - {name: jobs, mountPath: /run/jobs, readOnly: true}
-        {{- end }}
-        {{- if .Values.persistence.enabled }}
-        - {name: journal, mountPath: /var/lib/exporter}
-        {{- end }}
-        {{- with .Values.extraVolumeMounts }}
+      {{- range $key, $probe := dict "liveness" (list "/-/healthy" 20) "readiness" (list "/-/ready" 5) "startup" (list "/-/healthy" 2) }}
+      {{- $given := get $.Values (printf "%sProbe" $key) }}
+      {{- if and (kindIs "map" $given) (or $given (ne $key "startup")) }}
+      {{ $key }}Probe:
+        {{- include "exporter.probe" (dict "root" $ "probe" $given "path" (first $probe) "seconds" (last $probe)) | nindent 8 }}
+      {{- end }}
+      {{- end }}
+      {{- with .Values.lifecycle }}
+      lifecycle:
         {{- toYaml . | nindent 8 }}
-        {{- end }}
+      {{- end }}
+      {{- with .Values.resources }}
+      resources:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      securityContext:
+        {{- toYaml .Values.securityContext | nindent 8 }}
+      volumeMounts:
+        {{- include "exporter.mounts" . | nindent 8 }}
+    {{- with .Values.extraContainers }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
   volumes:
-    - name: config
-      configMap: {name: {{ include "exporter.fullname" . }}}
-    {{- with .Values.secretName }}
-    - name: secret
-      secret: {secretName: {{ . }}, defaultMode: 0440}
-    {{- end }}
-    {{- if .Values.jobFiles }}
-    - name: jobs
-      configMap: {name: {{ include "exporter.fullname" . }}-jobs}
-    {{- end }}
-    {{- if and .Values.persistence.enabled (not (include "exporter.sharded" .)) }}
-    - name: journal
-      persistentVolumeClaim: {claimName: {{ include "exporter.fullname" . }}}
-    {{- end }}
-    {{- with .Values.extraVolumes }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
-  {{- with .Values.nodeSelector }}
-  nodeSelector:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-  {{- with .Values.tolerations }}
-  tolerations:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-  {{- with .Values.affinity }}
-  affinity:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
+    {{- include "exporter.volumes" . | nindent 4 }}
 {{- end -}}
 
-{{/* What a volume for the journal asks for. */}}
+{{/* The variables: those that the chart sets, which nobody else may, and those of the values. */}}
+{{- define "exporter.env" -}}
+{{- $own := dict "EXPORTER_WEB__LISTEN_ADDRESS" ":10926" "EXPORTER_SHARDING__SHARDS" (toString .Values.shards) -}}
+{{- $_ := set $own "EXPORTER_SHARDING__SHARD" (ternary "auto" "0" (not (not (include "exporter.sharded" .)))) -}}
+{{- if .Values.persistence.enabled }}{{ $_ := set $own "EXPORTER_JOURNAL" "/var/lib/exporter/journal.json" }}{{ end -}}
+{{- if include "exporter.webSecret" . }}{{ $_ := set $own "EXPORTER_WEB__CONFIG_FILE" "/run/web/web.yml" }}{{ end -}}
+{{- range .Values.extraEnv -}}
+{{- if hasKey $own .name -}}
+{{- fail (printf "extraEnv: %s is set by the chart, which knows what the pod, its ports and its probes need; see the values shards, persistence and web" .name) -}}
+{{- end -}}
+{{- end -}}
+{{- range $name, $value := $own }}
+- {name: {{ $name }}, value: {{ $value | quote }}}
+{{- end }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "exporter.mounts" -}}
+- {name: config, mountPath: /etc/exporter, readOnly: true}
+{{- if .Values.secretName }}
+- {name: secret, mountPath: /run/secrets/huaweicloud, readOnly: true}
+{{- end }}
+{{- if .Values.jobFiles }}
+- {name: jobs, mountPath: /run/jobs, readOnly: true}
+{{- end }}
+{{- if include "exporter.webSecret" . }}
+- {name: web, mountPath: /run/web, readOnly: true}
+{{- end }}
+{{- range $folder, $secret := .Values.web.certificates }}
+- {name: certificates-{{ $folder }}, mountPath: /run/certificates/{{ $folder }}, readOnly: true}
+{{- end }}
+{{- if .Values.persistence.enabled }}
+- {name: journal, mountPath: /var/lib/exporter}
+{{- end }}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "exporter.volumes" -}}
+- name: config
+  configMap: {name: {{ .Values.existingConfigMap | default (include "exporter.fullname" .) }}}
+{{- with .Values.secretName }}
+- name: secret
+  secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end }}
+{{- if .Values.jobFiles }}
+- name: jobs
+  configMap: {name: {{ include "exporter.fullname" . }}-jobs}
+{{- end }}
+{{- with include "exporter.webSecret" . }}
+- name: web
+  secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end }}
+{{- range $folder, $secret := .Values.web.certificates }}
+- name: certificates-{{ $folder }}
+  secret: {secretName: {{ $secret }}, defaultMode: 0440}
+{{- end }}
+{{- if and .Values.persistence.enabled (not (include "exporter.sharded" .)) }}
+- name: journal
+  persistentVolumeClaim: {claimName: {{ .Values.persistence.existingClaim | default (include "exporter.fullname" .) }}}
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* What a volume for the journal asks for; "-" is no class at all, for volumes that somebody made by hand. */}}
 {{- define "exporter.claim" -}}
 accessModes: [ReadWriteOnce]
 {{- with .Values.persistence.storageClassName }}
-storageClassName: {{ . }}
+storageClassName: {{ eq . "-" | ternary "" . | quote }}
 {{- end }}
 resources:
   requests: {storage: {{ .Values.persistence.size }}}

@@ -1,0 +1,34 @@
+{{/* Refuses values that do not fit together, each with the remedy. */}}
+{{- define "exporter.checked" -}}
+{{- if and .Values.config .Values.existingConfigMap -}}
+{{- fail "config is the file, and existingConfigMap names a ConfigMap that has it; give one of them" -}}
+{{- end -}}
+{{- if not .Values.existingConfigMap -}}
+{{- $_ := required "config: give the exporter its configuration file, for example by --set-file config=exporter.yaml" .Values.config -}}
+{{- end -}}
+{{- $variables := dict -}}
+{{- range .Values.extraEnv }}{{ $_ := set $variables .name (.value | default "") }}{{ end -}}
+{{- $named := or .Values.existingConfigMap .Values.envFrom (hasKey $variables "EXPORTER_JOB_FILES") (contains "/run/jobs/" .Values.config) -}}
+{{- if and .Values.jobFiles (not $named) -}}
+{{- fail "jobFiles: the configuration does not name them; add job_files: [/run/jobs/*] to config" -}}
+{{- end -}}
+{{- if and .Values.web.certificates (not (include "exporter.guarded" .)) (not .Values.existingConfigMap) -}}
+{{- fail "web.certificates: no file names them; give web.config or web.secretName" -}}
+{{- end -}}
+{{- if and .Values.web.config .Values.web.secretName -}}
+{{- fail "web: config is the file, and secretName names a Secret that has it; give one of them" -}}
+{{- end -}}
+{{- with (fromYaml .Values.web.config).Error -}}
+{{- fail (printf "web.config: not valid YAML: %s" .) -}}
+{{- end -}}
+{{- $web := (fromYaml .Values.config).web -}}
+{{- $linger := get $variables "EXPORTER_WEB__LINGER" | default (get (ternary $web dict (kindIs "map" $web)) "linger") | toString -}}
+{{- $seconds := 0.0 -}}
+{{- range regexFindAll "[0-9.]+(ms|s|m|h|d)" $linger -1 -}}
+{{- $unit := get (dict "ms" 0.001 "s" 1 "m" 60 "h" 3600 "d" 86400) (regexFind "[a-z]+" .) -}}
+{{- $seconds = addf $seconds (mulf (float64 (regexFind "[0-9.]+" .)) $unit) -}}
+{{- end -}}
+{{- if ge $seconds (float64 .Values.terminationGracePeriodSeconds) -}}
+{{- fail (printf "terminationGracePeriodSeconds: %d s are not longer than web.linger, %s; give more, or the pod is killed while it lingers" (int .Values.terminationGracePeriodSeconds) $linger) -}}
+{{- end -}}
+{{- end -}}
