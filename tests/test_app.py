@@ -236,6 +236,31 @@ async def test_the_event_loop_touches_no_disk(tmp_path: Path, monkeypatch: pytes
     assert not found, "\n".join(found)
 
 
+async def test_the_past_goes_on_after_a_restart(tmp_path: Path) -> None:
+    async def past(there: Running, session: aiohttp.ClientSession) -> dict[str, Any]:
+        while True:
+            async with session.get(f"{there.address}/api/v1/jobs/dli/n0/runs") as answer:
+                told: dict[str, Any] = await answer.json()
+            if told["turns"]:
+                return told
+            await asyncio.sleep(0.1)
+
+    async with aiohttp.ClientSession() as session:
+        async with running(tmp_path) as there:
+            before = await past(there, session)
+            async with session.get(f"{there.address}/api/v1/changes") as answer:
+                since = (await answer.json())["since"]
+        async with running(tmp_path) as there:
+            after = await past(there, session)
+            async with session.get(f"{there.address}/api/v1/changes") as answer:
+                again = await answer.json()
+
+    assert after["since"] == before["since"]
+    assert after["turns"][-1] == before["turns"][-1]
+    assert again["since"] == since
+    assert again["away"][0] < again["away"][1]
+
+
 async def test_what_a_reload_takes_away_leaves_no_series_task_or_connection(tmp_path: Path) -> None:
     async with running(tmp_path) as there, aiohttp.ClientSession() as session:
         await asyncio.sleep(3)

@@ -200,9 +200,10 @@ class Timelines:
     def _leave(self, key: JobKey) -> None:
         kept, now = self._kept.pop(key, None), self._now()
         self._ended.pop(key, None)
-        if kept is not None:
-            self._left.pop(key, None)
+        if kept is not None and kept.timeline.turns:
             self._left[key] = kept, now
+        elif kept is not None:
+            self.size -= kept.timeline.size
         while self._left and now - next(iter(self._left.values()))[1] > _LEFT_FOR:
             self._drop(next(iter(self._left)))
         self.revision += 1

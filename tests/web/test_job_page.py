@@ -68,7 +68,7 @@ async def test_the_last_runs_are_bars_with_what_is_usual_and_a_table() -> None:
     )
     assert '<path class="cross"' in bars, "not by colour alone"
     assert '<g class="m-running"><title>running for 9 min</title>' in bars
-    assert "half took less than 5 min, 9 of 10 less than 9 min (of 10 that succeeded)" in words(html)
+    assert "half took at most 5 min, 9 of 10 at most 9 min (of 10 that succeeded)" in words(html)
     rows = re.findall(r"<tr><td><span class=\"chip is-(\w+)\">(.*?)</tr>", html, re.DOTALL)
     assert [result for result, _ in rows] == ["failed", *["succeeded"] * 10]
     assert "seen" in rows[0][1]
