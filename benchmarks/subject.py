@@ -58,7 +58,7 @@ class Subject:
         settings = app.settings
         interval = max(0.001, len(settings.jobs) / rate)
         pace = Pace(interval, interval, settings.poll.stale_after)
-        self.poller = Poller(app.store, projects, pace, settings.poll.concurrency, app.clock, app.telemetry)
+        self.poller = Poller(app.store, projects, pace, app.limiter, app.clock, app.telemetry)
         self._probe = Probe()
         self._probing: asyncio.Task[None] | None = None
 

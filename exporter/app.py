@@ -17,6 +17,8 @@ from exporter.clock import Clock, SystemClock
 from exporter.cloud.project_pool import ProjectPool
 from exporter.cloud.projects import Projects
 from exporter.config import Settings
+from exporter.limits.permits import Permits
+from exporter.limits.rate_limiter import Limiter
 from exporter.local_files import digest
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
@@ -31,7 +33,7 @@ from exporter.services import registry
 from exporter.signals import signalled
 from exporter.sources.discovery import Discovery
 from exporter.sources.job_files import JobFiles
-from exporter.sources.registration import Registration, pace_and_concurrency
+from exporter.sources.registration import Registration, pace_of
 from exporter.supervise import keep_running, survive
 from exporter.threads import use_daemon_threads
 from exporter.views import WebView
@@ -88,7 +90,10 @@ class App:
         self.telemetry.watch_history(lambda: self.timelines.size)
         self._security = Security(settings.web_config)
         self._web = ConfigWatch(settings, self._security, self.clock, self.telemetry)
-        self._projects = ProjectPool(self.clock, self.telemetry, os.environ if environ is None else environ)
+        self.limiter = Limiter(settings.poll.concurrency, self.clock.monotonic())
+        self.permits = Permits(self.limiter, self.clock)
+        environ = os.environ if environ is None else environ
+        self._projects = ProjectPool(self.clock, self.telemetry, environ, self.permits)
         self._journal: Journal | None = None
         self._history_file: HistoryFile | None = None
         self._log = structlog.get_logger()
@@ -123,8 +128,8 @@ class App:
 
     async def _run(self, stop: asyncio.Event, hang_up: asyncio.Event, started: Callable[[str], None]) -> None:
         async with self.projects() as projects, self._journaled():
-            often = pace_and_concurrency(self.settings)
-            poller = Poller(self.store, projects, *often, self.clock, self.telemetry, self._journal)
+            pace, shared = pace_of(self.settings), (self.limiter, self.clock, self.telemetry)
+            poller = Poller(self.store, projects, pace, *shared, self._journal)
             self.telemetry.watch_budgets(poller.demand.allowed, poller.demand.stretches)
             self.telemetry.watch_expiry(lambda: poller.projects.expiries())
             self.telemetry.watch_skew(lambda: poller.projects.skews())
@@ -165,8 +170,6 @@ class App:
         """Go on with other settings; raises :class:`~exporter.model.errors.SettingsError` before anything changed."""
         projects = await self._projects.use(settings)
         # Nothing else runs from here to the end: no poll and no scrape sees half of it.
-        gone = set(self.settings.projects) - set(settings.projects)
-        self.settings = settings
         changes = parts.registration.swap(settings, projects)
         self.store.limit(settings.metrics.max_series)
         self.timelines.limit(settings.web.history)
@@ -175,6 +178,8 @@ class App:
         if self._journal is not None:
             self._journal.retention = settings.poll.retention
         logs.configure(settings.log.level, settings.log.format, settings.log.vendor_text)
+        gone = set(self.settings.projects) - set(settings.projects)
+        self.settings = settings
         self._name_shard()
         for project in gone:
             self.telemetry.forget_project(project)

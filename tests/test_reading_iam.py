@@ -30,6 +30,7 @@ from exporter.cloud.credentials.access_key import AccessKey
 from exporter.cloud.credentials.password import Password
 from exporter.cloud.iam import find_project_id
 from exporter.simulator import Cloud, make_app
+from tests.cloud.pretend import iam_calls
 
 
 @pytest.fixture
@@ -55,7 +56,8 @@ async def asked(cloud: Cloud, url: str, method: str, request: Any) -> SdkRespons
 async def test_the_project_id_is_the_one_that_the_vendors_client_reads(cloud: Cloud, url: str) -> None:
     key = AccessKey(key_id=cloud.access_key, secret=cloud.secret_key)
     async with Client(5) as transport:
-        ours = await find_project_id(transport, url, cloud.region, key, SystemClock())
+        iam = iam_calls(transport, SystemClock())
+        ours = await find_project_id(iam, url, cloud.region, key, SystemClock())
     theirs = await asked(cloud, url, "keystone_list_projects", KeystoneListProjectsRequest(name=cloud.region))
 
     assert [project.id for project in theirs.projects] == [ours]
@@ -75,7 +77,7 @@ async def test_a_token_is_the_one_that_the_vendors_client_reads(cloud: Cloud, ur
             user=cloud.user,
             password=cloud.password,
             region=cloud.region,
-            transport=transport,
+            iam=iam_calls(transport, SystemClock()),
             iam_url=url,
             clock=SystemClock(),
         )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from exporter.config.project import limit_defaults
 from exporter.model.units import seconds
 from exporter.services.registry import load_services
 from tests.e2e.processes import exporter
@@ -49,7 +50,7 @@ def test_the_calls_a_minute_are_right() -> None:
 
 
 def test_every_limit_has_its_row_with_its_default() -> None:
-    limits = {limit: f"{rate:g}/s" for adapter in load_services().values() for limit, rate in adapter.limits.items()}
+    limits = {limit: f"{rate:g}/s" for limit, rate in limit_defaults(load_services()).items()}
 
     assert {limit.strip("`"): default.split(",")[0].split(";")[0] for limit, _, default in table("limit")} == limits
 

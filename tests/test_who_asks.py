@@ -15,12 +15,13 @@ from exporter.cli.check import report
 from exporter.clock import SystemClock
 from exporter.cloud.client import Client
 from exporter.cloud.credentials.factory import credentials_of
-from exporter.cloud.project_pool import ProjectPool
+from exporter.cloud.identity_calls import IdentityCalls
 from exporter.config import Settings, load, pod_env
 from exporter.metrics.telemetry import Telemetry
 from exporter.simulator.cloud import Cloud
 from exporter.simulator.population import announcement, populate
 from exporter.simulator.server import make_app
+from tests.cloud.pretend import iam_calls, project_pool
 
 EXPIRY = "huaweicloud_job_exporter_credentials_expiry_timestamp_seconds"
 
@@ -76,7 +77,8 @@ def test_a_configuration_is_checked_without_a_call(tmp_path: Path) -> None:
     for kind, (given, identity) in kinds.items():
         made = settings({kind: given}, environ)
         closed = Client(1)
-        who = credentials_of(made.projects["prod"], closed, closed, SystemClock(), environ)
+        calls = iam_calls(closed, SystemClock()), IdentityCalls(closed, Telemetry())
+        who = credentials_of(made.projects["prod"], *calls, SystemClock(), environ)
         assert (who.identity, who.expires_at) == (identity, None)
         if kind != "pod_identity":
             assert "The configuration is valid." in report(made)
@@ -92,7 +94,7 @@ async def test_a_project_that_comes_after_its_key_was_rotated_shares_the_budget_
     def with_projects(**projects: Any) -> Settings:
         return load(None, {}, {"projects": projects, "jobs": jobs})
 
-    async with ProjectPool(SystemClock(), Telemetry(), {}) as projects:
+    async with project_pool(SystemClock()) as projects:
         before = await projects.use(with_projects(one=one))
         assert before.by_name["one"].credentials.identity == "FIRST"
         (tmp_path / "id").write_text("SECOND")

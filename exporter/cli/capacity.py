@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from exporter.limits.rate_limiter import per_minute
+from exporter.limits.budget import per_minute
 from exporter.model.job import Job
 from exporter.polling.capacity import Capacity
 from exporter.polling.list_coverage import pages_worth

@@ -3,18 +3,15 @@
 import argparse
 import asyncio
 import math
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from exporter.app import App
 from exporter.cli.capacity import capacity_plan
 from exporter.cli.notes import notes
 from exporter.cli.options import load_settings, tell_config
-from exporter.clock import SystemClock
-from exporter.cloud.client import Client
-from exporter.cloud.credentials.factory import credentials_of
 from exporter.config import Settings
 from exporter.model.errors import ExporterError, SettingsError
 from exporter.model.job import Job
@@ -101,13 +98,9 @@ def _needs(settings: Settings) -> list[Capacity]:
 
 
 async def _owners(settings: Settings) -> dict[str, tuple[str, str]]:
-    """Return the identity and region of each project."""
-    closed, found = Client(settings.poll.timeout), {}  # nothing is called here
-    for name, project in settings.projects.items():
-        credentials = credentials_of(project, closed, closed, SystemClock(), os.environ)
-        await credentials.load()
-        found[name] = (credentials.identity, project.region)
-    return found
+    """Return the identity and region of each project; nothing is called."""
+    async with App(settings).projects() as projects:
+        return {name: project.owner for name, project in projects.by_name.items()}
 
 
 def _name(need: Capacity) -> str:

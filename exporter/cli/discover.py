@@ -39,7 +39,7 @@ async def _discover(app: App, *, rules: bool) -> int:
     failed = False
     print("jobs:")
     async with app.projects() as projects:
-        calls = CommandCalls(projects, app.clock)
+        calls = CommandCalls(projects, app.permits)
         for project in projects.by_name.values():
             try:
                 for search in app.settings.discovery if rules else ():
@@ -86,7 +86,7 @@ async def ask_lists(calls: CommandCalls, project: Project, adapter: Adapter, lis
     async def ask(request: Request) -> bytes:
         return await calls.call(project, request.limit, lambda: project.ask(adapter, request))
 
-    project_id = await calls.project_id(project, adapter.limit)
+    project_id = await project.project_id_of()
     return await read_rule(lister, rule, project_id, project.cloud_time(), offload.asking(ask, project.clock.monotonic))
 
 

@@ -60,7 +60,7 @@ def command(options: argparse.Namespace) -> int:
 async def _command(app: App, adapter: Adapter, options: argparse.Namespace, ids: Mapping[str, str]) -> int:
     async with app.projects() as projects:
         job = _by_id(app.settings, adapter, options, ids) if ids else _registered(app.settings, options)
-        calls = CommandCalls(projects, app.clock)
+        calls = CommandCalls(projects, app.permits)
         return await _poll(app, projects, calls, job or await _found(app.settings, projects, calls, options))
 
 
@@ -121,7 +121,7 @@ async def _poll(app: App, projects: Projects, calls: CommandCalls, job: Job) -> 
     record, failure = transitions.registered(job, projects.adapter(job)), None
     try:
         project, limit = projects.by_name[job.project], projects.adapter(job).limit
-        request = projects.adapter(job).request(job, await calls.project_id(project, limit))
+        request = projects.adapter(job).request(job, await project.project_id_of())
         asked = "&".join(f"{name}={value}" for name, value in request.query_at(app.clock.now()))
         query = f"?{asked}" if asked else ""
         where = project.endpoints[job.key.service]

@@ -38,8 +38,6 @@ __all__ = ["SIZE_LIMIT", "Client", "Response", "retry_after", "server_skew"]
 
 DISTRUST: Final = 60.0
 """Seconds in which no connection to a host is used again after the host hung up on one that was."""
-IDENTITY_LIMIT: Final = 256 * 1024
-"""Bytes of an answer about who asks, which is read in the event loop."""
 _HEADERS: Final = {
     "User-Agent": f"huaweicloud-job-exporter/{__version__}",
     "Accept": "application/json",
@@ -149,7 +147,7 @@ class Client:
         if request.body:
             extra["Content-Type"] = "application/json"
         call = _call(base, request, self._clock.now(), extra)
-        headers = {**call.headers, **await credentials.headers(call)}
+        headers = {**call.headers, **await _proof(credentials, call)}
         _check(headers, base)
         began = time.perf_counter()
         try:
@@ -222,6 +220,15 @@ class Client:
         except (OSError, ValueError) as error:
             sentence = f"ca_file {self._ca_file}: no certificates to trust ({error}); name a file in PEM format"
             raise SettingsError([sentence]) from error
+
+
+async def _proof(credentials: Credentials, call: Call) -> Mapping[str, str]:
+    """Return the headers that prove who asks; a failure is none of the call, which was not made."""
+    try:
+        return await credentials.headers(call)
+    except PollError as error:
+        error.asked = False
+        raise
 
 
 def _facts(base: Base, call: Call, began: float) -> dict[str, Any]:

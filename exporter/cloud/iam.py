@@ -7,8 +7,8 @@ like it.
 from typing import Final
 
 from exporter.clock import Clock
-from exporter.cloud.client import IDENTITY_LIMIT, Client
 from exporter.cloud.credentials import Credentials
+from exporter.cloud.identity_calls import IAM_LIMIT, IamCalls
 from exporter.cloud.identity_errors import identity_refusal
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
@@ -17,17 +17,15 @@ from exporter.services.document import json_object
 from exporter.services.request import Request
 
 REMEDY: Final = "set projects.<name>.project_id"
-IAM_LIMIT: Final = "iam"
-"""The limit class of calls to IAM, which are too few for a budget."""
 
 
-async def find_project_id(transport: Client, iam_url: str, name: str, credentials: Credentials, clock: Clock) -> str:
+async def find_project_id(iam: IamCalls, iam_url: str, name: str, credentials: Credentials, clock: Clock) -> str:
     """Return the id of the project that is called *name*, as the region is unless somebody made another.
 
     Raises :class:`PollError`, of reason ``config`` if there is not exactly one.
     """
     request = Request("KeystoneListProjects", "/v3/projects", IAM_LIMIT, (("name", name),))
-    answer = await transport.send(iam_url, request, credentials, most=IDENTITY_LIMIT)
+    answer = await iam.send(iam_url, request, credentials)
     if answer.status != 200:
         sentences = {
             Reason.API: f"IAM does not tell the id of the project {name}; {REMEDY}",

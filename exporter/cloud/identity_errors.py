@@ -31,8 +31,10 @@ def identity_refusal(
     )
     reason = Reason.CONFIG if answer.status == 404 and error.reason is Reason.API else error.reason
     reason = Reason.CONFIG if reason is Reason.NOT_FOUND else reason
+    if reason is Reason.THROTTLED and reason not in sentences:
+        reason = Reason.SERVER  # it has no limit that could pause
     named = ", ".join(part for part in (f"HTTP {answer.status}", error.code) if part)
-    return PollError(
+    failure = PollError(
         reason,
         f"{sentences.get(reason, sentences[_OTHERWISE])} ({named})",
         code=error.code,
@@ -41,3 +43,5 @@ def identity_refusal(
         retry_after=error.retry_after,
         refused=proves and reason is Reason.AUTH,
     )
+    failure.asked = False
+    return failure

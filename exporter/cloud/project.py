@@ -7,6 +7,7 @@ from typing import Final
 
 from exporter.clock import Clock
 from exporter.cloud.client import Client, Response, retry_after, server_skew
+from exporter.cloud.counted import counted
 from exporter.cloud.credentials import Credentials
 from exporter.cloud.single_flight import SingleFlight
 from exporter.metrics.telemetry import Telemetry
@@ -87,12 +88,8 @@ class Project:
     async def ask(self, adapter: Adapter, request: Request) -> bytes:
         """Make a call and return the body of its 200 answer; whatever else comes is a :class:`PollError`."""
         service = adapter.service
-        try:
-            answer = await self.transport.send(self.endpoints[service], request, self.credentials, self.project_id)
-        except PollError:
-            self.telemetry.api_requests.labels(service, request.operation, "none").inc()
-            raise
-        self.telemetry.answered(service, request.operation, answer.status, answer.seconds)
+        sent = self.transport.send(self.endpoints[service], request, self.credentials, self.project_id)
+        answer = await counted(sent, self.telemetry, service, request.operation)
         self._check_clock(answer)
         if answer.status != 200:
             raise self._refusal(adapter, answer)

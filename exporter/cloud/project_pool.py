@@ -15,19 +15,20 @@ from typing import NamedTuple, Self
 
 from exporter.clock import Clock
 from exporter.cloud.client import Client
-from exporter.cloud.credentials import temporary_key
+from exporter.cloud.credentials import Credentials, temporary_key
 from exporter.cloud.credentials.factory import credentials_of
 from exporter.cloud.credentials.password import Password
 from exporter.cloud.credentials.renewable import Logins
 from exporter.cloud.iam import find_project_id
+from exporter.cloud.identity_calls import IAM_LIMIT, IamCalls, IdentityCalls, PermitSource
 from exporter.cloud.project import Project
-from exporter.cloud.projects import Projects
+from exporter.cloud.projects import Bucket, Projects
 from exporter.config import ProjectSettings, Settings
 from exporter.config.project import PasswordSettings
 from exporter.local_files import digest
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import SettingsError
-from exporter.services.clouds import endpoints, iam_endpoint
+from exporter.services.clouds import IAM_LIMITS, endpoints, iam_endpoint
 from exporter.services.registry import load_services
 
 
@@ -51,17 +52,23 @@ class _Built:
 
 
 class ProjectPool:
-    """Builds projects and holds their connections; *environ* has the variables of a pod's identity."""
+    """Builds projects and holds their connections.
 
-    def __init__(self, clock: Clock, telemetry: Telemetry, environ: Mapping[str, str]) -> None:
+    *environ* has the variables of a pod's identity; calls to IAM have their permits of *permits*.
+    """
+
+    def __init__(self, clock: Clock, telemetry: Telemetry, environ: Mapping[str, str], permits: PermitSource) -> None:
         self._clock = clock
         self._telemetry = telemetry
         self._environ = environ
+        self._permits = permits
         self._direct = Client(temporary_key.TIMEOUT, proxy="", clock=clock)
+        self._local = IdentityCalls(self._direct, telemetry)
         self._transports: dict[ConnectionOptions, Client] = {}
         self._retired: list[Client] = []  # which calls are under way on
         self._built: dict[str, _Built] = {}
         self._logins: dict[PasswordSettings, Logins] = {}
+        self._rates: dict[Bucket, float] = {}  # of IAM
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -100,7 +107,13 @@ class ProjectPool:
             # what may change without a call having to be made anew
             project.zone = config.time_zone
             project.limits = {limit: rate / settings.sharding.shards for limit, rate in config.limits.items()}
-        return Projects(load_services(), {name: each.project for name, each in built.items()})
+        projects = Projects(load_services(), {name: each.project for name, each in built.items()})
+        self._rates = dict(projects.share(project, IAM_LIMIT) for project in projects.by_name.values())
+        return projects
+
+    def _iam_share(self, region: str, credentials: Credentials) -> tuple[Bucket, float]:
+        bucket = Bucket(credentials.identity, region, IAM_LIMIT)
+        return bucket, self._rates.get(bucket, IAM_LIMITS[IAM_LIMIT])  # a reload may have taken the project away
 
     async def close_unused(self) -> None:
         """Close the connections that no project uses any more, each pool after the last call that is under way."""
@@ -128,16 +141,18 @@ class ProjectPool:
     ) -> _Built:
         transport = opened.get(way) or self._transports[way]
         known = self._known(config)
-        made = (config, transport, self._direct, self._clock, self._environ, known, self._logins)
+        share = partial(self._iam_share, config.region)
+        iam = IamCalls(transport, self._telemetry, self._permits, share, self._clock)
+        made = (config, iam, self._local, self._clock, self._environ, known, self._logins)
         credentials = await asyncio.to_thread(credentials_of, *made)  # the token of a pod is looked at, in a file
         await credentials.load()
         find = None
         if isinstance(credentials, Password):
             find = credentials.project_id  # IAM tells it with the token
         elif config.project_id is None:
-            iam = iam_endpoint(config.cloud, config.region, config.endpoints)
+            url = iam_endpoint(config.cloud, config.region, config.endpoints)
             named = config.project_name or config.region
-            find = partial(find_project_id, transport, iam, named, credentials, self._clock)
+            find = partial(find_project_id, iam, url, named, credentials, self._clock)
         project = Project(
             name=name,
             region=config.region,

@@ -11,6 +11,7 @@ from exporter.config.section import Section
 from exporter.model.messages import instead, quoted
 from exporter.services import registry
 from exporter.services.adapter import Adapter
+from exporter.services.clouds import IAM_LIMITS
 
 
 class Cloud(StrEnum):
@@ -81,7 +82,7 @@ class CredentialsSettings(Section):
 
 def limit_defaults(services: Mapping[str, Adapter]) -> dict[str, float]:
     """Return the calls a second that each limit class allows when the operator says nothing."""
-    return {limit: rate for adapter in services.values() for limit, rate in adapter.limits.items()}
+    return {limit: rate for adapter in services.values() for limit, rate in adapter.limits.items()} | IAM_LIMITS
 
 
 def _endpoint_names(services: Mapping[str, Adapter]) -> list[str]:

@@ -1,224 +1,51 @@
-"""How many calls a limit class allows: never more than 60 x N in any 60 seconds, a burst included.
+"""Which calls may leave now, over the budgets of all limits."""
 
-A budget gives way when the vendor refuses calls as too many. Its limit is the user's, so other tools of the same user
-spend of it too, and N may be too much although we keep to it. Then nothing starts for a while, and after that fewer
-calls: half as many for each refusal, and more again bit by bit. Nothing tells how much the others take, and this way
-is known to end near what they leave (it is how TCP shares a line).
-"""
-
-import heapq
 import math
-from collections import deque
-from collections.abc import Collection, Hashable, Iterable, Iterator
-from itertools import count
-from typing import Final, NamedTuple, TypeAlias
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 
-from exporter.limits.circuit_breaker import CircuitBreaker, Permit
-from exporter.model.units import LONGEST_WAIT, THROTTLE_WAIT
-
-Caller: TypeAlias = Hashable
-"""What waits for a call: a job's key, or whatever else makes calls. Keys are never compared."""
-_LOWERED: Final = 0.5
-"""What is left of the rate after a refusal: enough for another tool that takes as much as we do."""
-LEAST: Final = 0.1
-"""The share of the configured rate that is never given up: it shows when the others are done, and no job starves."""
-RECOVERY: Final = 600.0
-"""Seconds from nothing to the configured rate: a tenth more each minute, which is the span that the vendor counts."""
-SETTLE: Final = 10.0
-"""Seconds in which refusals are of calls that were under way at the first one; a call has as long by default."""
-MINUTE: Final = 60 * (1 + 1e-9)
-"""Seconds after its end in which a call counts; never short of 60 by rounding."""
-NOISE: Final = 1e-8
-"""Seconds that rounding may cost; a minute's gaps are longer by more than that."""
-
-
-class Grant(NamedTuple):
-    """A call of a poll, list or history that may leave now."""
-
-    due: float
-    key: Caller
-    permit: Permit
-    """The right to make its call."""
-    circuit: CircuitBreaker
-    budget: "Budget"
-    """What the call counts against."""
-
-
-class Budget:
-    """A bucket of *rate* calls a second, and the calls that wait for it, the nearest deadline first.
-
-    A burst of a tenth of a second's calls is allowed and taken off the steady rate, and a part of a call is none, so
-    that the sum over a minute holds whenever the minute begins. A job's deadline is when its next poll would be due, so
-    a running job goes before a waiting one. None waits for ever: a job that comes after another's deadline has a later
-    one, so from then on at most those go before it that waited already, each once.
-
-    A call reaches the vendor some time after it was granted: a connection that is slow to open, a token to be renewed,
-    and what was granted meanwhile arrives all at once. When it arrives nobody here can tell, only that it does before
-    the call is over. So a call counts from its grant until a minute after its end, and one more is granted only while
-    fewer than a minute's calls count. All calls that arrive in the same 60 seconds count when the last of them is
-    granted, so they are never more than that, whatever each one took on its way. Short calls cost nothing by it: a
-    minute of calls of 50 ms becomes one of 60.05 s.
-
-    The process before this one may have spent all it was allowed until the moment it died, and whoever starts again
-    knows nothing of it. So the bucket is empty when the process *began*: the first call comes when one would have come
-    after a call at that moment, and no minute over a restart has more calls than any other. Only those calls of the
-    dead process that were late are not known: as many may come on top, once.
-    """
-
-    def __init__(self, rate: float, began: float = float("-inf")) -> None:
-        self.configure(rate)
-        # when the last call would have started without a burst; a call of before counts for a minute at most
-        self._last = began + self._tolerance - max(0.0, self._gap - 60)
-        self._paused_until = self._settled = float("-inf")
-        self._share = 1.0
-        self._under_way = 0
-        self._ended: deque[float] = deque()  # when calls did, those of the last minute
-        self._waiting: dict[CircuitBreaker, list[tuple[float, float, int, Caller]]] = {}
-        self._serial = count()
-
-    def configure(self, rate: float) -> None:
-        """Set the configured rate anew. A minute in which it changes has at most the calls of the higher rate."""
-        burst = max(1.0, rate // 10)
-        steady = per_minute(rate) - (burst if burst > 1 else 0)
-        self.configured = rate
-        self._most = max(1, int(per_minute(rate)))
-        self._gap = 60 / steady * (1 + 1e-9)  # never short of it by rounding
-        self._tolerance = (burst - 1) * self._gap
-
-    def wait_for(self, key: Caller, due: float, deadline: float, circuit: CircuitBreaker) -> None:
-        """Queue a job; *circuit* is that of its identity, because projects of one user share a bucket."""
-        heapq.heappush(self._waiting.setdefault(circuit, []), (deadline, due, next(self._serial), key))
-
-    @property
-    def wanted(self) -> bool:
-        """Whether a job waits."""
-        return any(self._waiting.values())
-
-    @property
-    def ready(self) -> bool:
-        """Whether a job waits that its circuit would let through."""
-        return any(waiting and circuit.free for circuit, waiting in self._waiting.items())
-
-    def nearest(self) -> float:
-        """Return the nearest deadline of the jobs that their circuits would let through."""
-        return self._waiting[self._first()][0][0]
-
-    def _first(self) -> CircuitBreaker:
-        return min(
-            (circuit for circuit, waiting in self._waiting.items() if waiting and circuit.free), key=self._deadline
-        )
-
-    def _deadline(self, circuit: CircuitBreaker) -> tuple[float, float]:
-        return self._waiting[circuit][0][:2]
-
-    def give_up(self, circuit: CircuitBreaker) -> Iterator[Caller]:
-        """Take out and yield the jobs that wait for *circuit*, without a call."""
-        for _, _, _, key in sorted(self._waiting.pop(circuit, ())):
-            yield key
-
-    def give_up_all(self) -> Iterator[Caller]:
-        """Remove and yield every waiting key, without a call."""
-        for circuit in list(self._waiting):
-            yield from self.give_up(circuit)
-
-    def waiting(self) -> Iterator[Caller]:
-        """Yield every waiting key."""
-        for waiting in self._waiting.values():
-            yield from (each[-1] for each in waiting)
-
-    def forget(self, keys: Collection[Caller]) -> None:
-        """Remove some keys from the queue."""
-        for circuit, waiting in self._waiting.items():
-            self._waiting[circuit] = [each for each in waiting if each[-1] not in keys]
-            heapq.heapify(self._waiting[circuit])
-
-    def throttled(self, now: float, retry_after: float | None) -> None:
-        """Lower the rate, because a call was refused as too many; *retry_after* is how long the vendor asks to wait.
-
-        A minute at least, whatever it asks for: its limits are per minute, so only then it surely counts anew. And
-        ten at most, or one odd answer would make all jobs of the bucket stale.
-        """
-        share = self._share_at(now)
-        if now >= max(self._paused_until, self._settled):
-            share = max(LEAST, share * _LOWERED)
-            self._settled = now + SETTLE
-        self._share = share
-        pause = min(max(THROTTLE_WAIT, retry_after or 0.0), LONGEST_WAIT)
-        self._paused_until = max(self._paused_until, now + pause)
-
-    def pause(self, now: float) -> float:
-        """Return for how many seconds no call is allowed, because one was refused as too many."""
-        return max(0.0, self._paused_until - now)
-
-    def rate(self, now: float) -> float:
-        """Return the calls a second that are allowed now; in a pause, those that will be after it."""
-        return self.configured * self._share_at(now)
-
-    def _share_at(self, now: float) -> float:
-        """Return how much of the configured rate is allowed: from the end of a pause on more and more."""
-        return min(1.0, self._share + max(0.0, now - self._paused_until) / RECOVERY)
-
-    def _free_at(self, now: float) -> float:
-        return self._last + self._gap / self._share_at(now)
-
-    def ready_in(self, now: float) -> float:
-        """Return the seconds until the next call is certainly allowed, 0 if it is now.
-
-        Infinity if one has to end before: then it takes a minute more from there.
-        """
-        left = max(self._free_at(now) - self._tolerance, self._paused_until, self._uncounted_at()) - now
-        return left if left > NOISE else 0.0
-
-    def _uncounted_at(self) -> float:
-        """Return when fewer than a minute's calls count."""
-        over = self._under_way + len(self._ended) - self._most
-        if over < 0:
-            return float("-inf")
-        return self._ended[over] + MINUTE if over < len(self._ended) else float("inf")
-
-    def take(self, now: float) -> Grant:
-        """Spend a call on the job with the nearest deadline of those that their circuits let through."""
-        self._last = max(now, self._free_at(now))
-        self._under_way += 1
-        circuit = self._first()
-        _, due, _, key = heapq.heappop(self._waiting[circuit])
-        return Grant(due, key, circuit.enter(), circuit, self)
-
-    def ended(self, now: float) -> None:
-        """Note that a call is over, whether it left or not: nothing here knows."""
-        self._under_way -= 1
-        while self._ended and self._ended[0] + MINUTE <= now:
-            self._ended.popleft()
-        self._ended.append(now)
+from exporter.limits.budget import Budget, Caller, Grant
+from exporter.limits.circuit_breaker import CircuitBreaker
 
 
 class Limiter:
-    """Decides what starts: a call needs one of *slots*, and room in its bucket's budget.
+    """Decides what starts: a call that waits here needs one of *slots*, and room in its bucket's budget.
 
     *began* is when the process did, where another one may have drawn from the same buckets just before.
     """
 
     def __init__(self, slots: int, began: float = float("-inf")) -> None:
+        self.slots = slots
+        """How many calls may be under way; fewer than are count once these are over."""
         self._began = began
-        self._slots = slots
         self._held: dict[int, Grant] = {}  # whose calls are under way
         self._budgets: dict[Hashable, Budget] = {}
+        self._told: Callable[[Hashable, float], None] = lambda bucket, rate: None
 
-    def wait_for(
-        self, bucket: Hashable, rate: float, key: Caller, due: float, deadline: float, circuit: CircuitBreaker
-    ) -> None:
-        """Queue a job; *rate* is the bucket's as configured now, in calls a second, *circuit* its circuit breaker."""
+    def subscribe(self, throttled: Callable[[Hashable, float], None]) -> None:
+        """Have *throttled* called with each bucket that is lowered, and its rate as configured."""
+        self._told = throttled
+
+    def budget(self, bucket: Hashable, rate: float) -> Budget:
+        """Return the budget of a bucket; *rate* is as configured now, in calls a second."""
         budget = self._budgets.get(bucket)
         if budget is None:
             budget = self._budgets[bucket] = Budget(rate, self._began)
         elif budget.configured != rate:
             budget.configure(rate)
-        budget.wait_for(key, due, deadline, circuit)
+        return budget
+
+    def wait_for(
+        self, bucket: Hashable, rate: float, key: Caller, due: float, deadline: float, circuit: CircuitBreaker
+    ) -> None:
+        """Queue a job; *rate* is the bucket's as configured now, in calls a second, *circuit* its circuit breaker."""
+        self.budget(bucket, rate).wait_for(key, due, deadline, circuit)
 
     def throttled(self, bucket: Hashable, now: float, retry_after: float | None) -> None:
         """Lower the rate of a bucket, because the vendor refused one of its calls as too many."""
-        if bucket in self._budgets:  # else a reload gave the job another one meanwhile
-            self._budgets[bucket].throttled(now, retry_after)
+        budget = self._budgets.get(bucket)
+        if budget is not None:  # else a reload gave the job another one meanwhile
+            budget.throttled(now, retry_after)
+            self._told(bucket, budget.configured)
 
     def pause(self, bucket: Hashable, now: float) -> float:
         """Return for how many seconds a bucket pauses."""
@@ -231,7 +58,7 @@ class Limiter:
 
     def grants(self, now: float) -> Iterator[Grant]:
         """Yield what may start now."""
-        while len(self._held) < self._slots:
+        while len(self._held) < self.slots:
             ready = [budget for budget in self._ready() if not budget.ready_in(now)]
             if not ready:
                 return
@@ -242,7 +69,7 @@ class Limiter:
 
     def ready_in(self, now: float) -> float | None:
         """Return the seconds until the next job may start, ``None`` if that needs more than time to pass."""
-        if len(self._held) >= self._slots:
+        if len(self._held) >= self.slots:
             return None
         left = min((budget.ready_in(now) for budget in self._ready()), default=math.inf)
         return None if left == math.inf else left
@@ -274,10 +101,6 @@ class Limiter:
         """Whether a job waits."""
         return any(budget.wanted for budget in self._budgets.values())
 
-    def resize(self, more: int) -> None:
-        """Add slots, or take some away once their calls are over."""
-        self._slots += more
-
     def release(self, grant: Grant, now: float) -> bool:
         """Give the place of a call back that is over; once more is fine, and ``False``."""
         if id(grant) not in self._held:
@@ -287,14 +110,13 @@ class Limiter:
         del self._held[id(grant)]
         return True
 
+    def tidy(self, now: float) -> None:
+        """Forget the buckets that are as good as new: those of projects that are gone, or that were not used lately."""
+        for bucket in [bucket for bucket, budget in self._budgets.items() if budget.unspent(now)]:
+            del self._budgets[bucket]
+
     def recover(self, under_way: Iterable[Grant], now: float) -> None:
         """Take back the slots of calls that are not *under_way*: a crash lost them."""
         known = {id(grant) for grant in under_way}
         for grant in [grant for grant in self._held.values() if id(grant) not in known]:
             self.release(grant, now)
-
-
-def per_minute(rate: float) -> float:
-    """Return the calls a minute that *rate*, in calls a second, allows: whole ones, unless it is less than one."""
-    calls = 60 * rate
-    return math.floor(calls + 1e-9) if calls >= 1 else calls

@@ -116,7 +116,8 @@ class Telemetry:
     def _declare_calls(self, service: str) -> None:
         self.api_requests = self._counter(
             "api_requests",
-            "Calls to the cloud, by HTTP status; code none is a call without an answer",
+            "Calls that were made, by HTTP status; code none is a call without an answer. Those for tokens and ids of"
+            " projects have the service iam, those for temporary keys metadata or pod_identity",
             service,
             "operation",
             "code",

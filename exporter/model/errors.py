@@ -65,12 +65,15 @@ class PollError(ExporterError):
         """Whether the cloud refused who asked, by this very call: it counts towards a lock."""
         self.known = known
         """Whether the service answered so that it must have known who asked."""
+        self.asked = True
+        """Whether the service itself was asked: not where a proof of the identity, or the project's id, was not to be
+        had, so that the failure says nothing of the service and of its limit."""
         self.dropped = False
         """Whether the call went into an idle connection that may have been dead: one more call may well be answered."""
 
     def retold(self) -> "PollError":
         """Return the same failure for one who made no call of its own."""
-        return PollError(
+        told = PollError(
             self.reason,
             self.sentence,
             code=self.code,
@@ -78,3 +81,5 @@ class PollError(ExporterError):
             request_id=self.request_id,
             retry_after=self.retry_after,
         )
+        told.asked = self.asked
+        return told

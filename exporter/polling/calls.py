@@ -12,12 +12,12 @@ from exporter.cloud import offload
 from exporter.cloud.project import Project
 from exporter.cloud.projects import Bucket, Projects
 from exporter.limits.breakers import Breakers
+from exporter.limits.budget import Caller, Grant
 from exporter.limits.circuit_breaker import Decision, Permit
-from exporter.limits.rate_limiter import Caller, Grant, Limiter
+from exporter.limits.rate_limiter import Limiter
 from exporter.model.errors import PollError
 from exporter.model.job import JobKey
 from exporter.model.reason import Reason
-from exporter.polling.demand import Demand
 from exporter.polling.plan import Plan
 from exporter.polling.results import Results
 from exporter.services.adapter import Adapter
@@ -70,7 +70,6 @@ class Calls:
         limiter: Limiter,
         breakers: Breakers,
         results: Results,
-        demand: Demand,
         wake: Callable[[], None],
     ) -> None:
         self._plan = plan
@@ -78,7 +77,6 @@ class Calls:
         self._limiter = limiter
         self._breakers = breakers
         self._results = results
-        self._demand = demand
         self._wake = wake
         self._log = structlog.get_logger()
         self._pending: set[PendingCall] = set()  # that wait
@@ -144,10 +142,9 @@ class Calls:
         there = self._plan.projects.by_name.get(project)
         if error.known:  # the cloud knew who asked
             self._accepted(project, permit)
-        if error.reason is Reason.THROTTLED and there is not None:  # whoever asks to slow down, a proxy too
-            bucket, rate = self._plan.projects.share(there, limit)
+        if error.reason is Reason.THROTTLED and error.asked and there is not None:  # whoever asks it, a proxy too
+            bucket, _ = self._plan.projects.share(there, limit)
             self._limiter.throttled(bucket, self._clock.monotonic(), error.retry_after)
-            self._demand.throttled(bucket, rate)
         return error
 
     def _accepted(self, project: str, permit: Permit) -> None:

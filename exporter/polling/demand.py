@@ -2,14 +2,15 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import NamedTuple
 
 import structlog
 
 from exporter.cloud.project import Project
 from exporter.cloud.projects import Bucket
-from exporter.limits.rate_limiter import Limiter, per_minute
+from exporter.limits.budget import per_minute
+from exporter.limits.rate_limiter import Limiter
 from exporter.metrics.store import JobStore
 from exporter.model.job import JobKey
 from exporter.model.record import Record
@@ -49,6 +50,7 @@ class Demand:
 
     def __init__(self, store: JobStore, plan: Plan, limiter: Limiter, now: Callable[[], float]) -> None:
         store.subscribe(self.changed)
+        limiter.subscribe(self._throttled)
         self._store = store
         self._plan = plan
         self._limiter = limiter
@@ -128,8 +130,9 @@ class Demand:
             found[name] = max(found[name], self._factor(*self._plan.projects.share(project, limit)))
         return found
 
-    def throttled(self, bucket: Bucket, rate: float) -> None:
+    def _throttled(self, bucket: Hashable, rate: float) -> None:
         """Log that a limit pauses and what is left of its *rate*, as a warning until it is as configured again."""
+        assert isinstance(bucket, Bucket)  # noqa: S101 - the limiter has no other here
         now, first = self._now(), bucket not in self._lowered
         self._lowered.add(bucket)
         left = round(self._limiter.rate(bucket, rate, now), 3)
@@ -150,6 +153,7 @@ class Demand:
         """Log once when intervals become longer than configured, and once when they are not any more."""
         shares = dict(self._plan.projects.share(project, limit) for _, project, limit in self._classes())
         self._lowered &= shares.keys()
+        self._logged &= shares.keys()
         for bucket, rate in shares.items():
             factor, logged = self._factor(bucket, rate), bucket in self._logged
             facts = self._facts(bucket)

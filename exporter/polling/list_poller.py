@@ -61,6 +61,8 @@ class ListPoller:
     async def _look(self) -> None:
         crashed, found = self._telemetry.crashes.labels("list_poller").inc, self._lists_wanted()
         self._reported = {list_key: reported for list_key, reported in self._reported.items() if list_key in found}
+        self._failing &= set(self._coverage.lists())
+        self._not_before = {each: at for each, at in self._not_before.items() if at > self._clock.monotonic()}
         for list_key, jobs in found.items():
             await survive(partial(self._visit, list_key, jobs), crashed, "list_poller")
 

@@ -15,7 +15,8 @@ import structlog
 from exporter.clock import Clock
 from exporter.cloud.projects import Projects
 from exporter.limits.breakers import Breakers
-from exporter.limits.rate_limiter import Grant, Limiter
+from exporter.limits.budget import Grant
+from exporter.limits.rate_limiter import Limiter
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.changes import Changes
@@ -42,14 +43,14 @@ _PAUSED_LOOK = 1.0
 
 
 class Poller:
-    """Polls every job of the store in the background, *concurrency* at a time."""
+    """Polls every job of the store in the background, as many at a time as *limiter* has slots."""
 
     def __init__(
         self,
         store: JobStore,
         projects: Projects,
         pace: schedule.Pace,
-        concurrency: int,
+        limiter: Limiter,
         clock: Clock,
         telemetry: Telemetry,
         journal: Journal | None = None,
@@ -59,7 +60,7 @@ class Poller:
         self._clock = clock
         self._telemetry = telemetry
         self._schedule = schedule.ScheduleQueue()
-        self._limiter = Limiter(concurrency, clock.monotonic())
+        self._limiter = limiter
         self.demand = Demand(store, plan, self._limiter, clock.monotonic)
         self._results = Results(store, plan, clock, telemetry, self._schedule, self.demand)
         self._membership = Membership(
@@ -68,11 +69,10 @@ class Poller:
         self._breakers = Breakers(projects.by_name, clock, telemetry)
         self._asked: dict[JobKey, Grant] = {}  # whose poll is under way, from the moment it may start
         self._granted: asyncio.Queue[tuple[Grant, Record | None]] = asyncio.Queue()
-        self._concurrency = concurrency
         self._group: asyncio.TaskGroup | None = None
         self._workers = 0  # who has nothing to do costs nothing
         self._wake = asyncio.Event()
-        self.calls = Calls(plan, clock, self._limiter, self._breakers, self._results, self.demand, self._wake.set)
+        self.calls = Calls(plan, clock, self._limiter, self._breakers, self._results, self._wake.set)
         self._history = HistoryReader(store, plan, clock, telemetry, self.calls, self._results)
         shared = (self._schedule, self._limiter, self._results, self._asked, self._wake.set)
         self.list_results = ListResults(store, plan, clock, telemetry, *shared)
@@ -103,8 +103,7 @@ class Poller:
         self.calls.queue_anew(before)
         self.demand.recount(self._store.records())
         self._results.pace_changed()
-        self._limiter.resize(concurrency - self._concurrency)
-        self._concurrency = concurrency
+        self._limiter.slots = concurrency
         self._hire()
         self._wake.set()
 
@@ -131,7 +130,7 @@ class Poller:
                 self._history.outages.tell()
 
     def _hire(self) -> None:
-        while self._group is not None and self._workers < self._concurrency:
+        while self._group is not None and self._workers < self._limiter.slots:
             self._spawn(self._group, f"worker {self._workers}", self._work)
             self._workers += 1
 

@@ -11,7 +11,8 @@ from typing import Final
 import structlog
 
 from exporter.clock import Clock
-from exporter.limits.rate_limiter import Grant, Limiter
+from exporter.limits.budget import Grant
+from exporter.limits.rate_limiter import Limiter
 from exporter.metrics.store import JobStore
 from exporter.model.job import JobKey
 from exporter.polling.calls import Calls
@@ -62,5 +63,6 @@ class Reconciler:
                 self._schedule.put(key, now)
         self._calls.fail_lost(waiting)
         self._limiter.recover((*self._asked.values(), *self._calls.under_way.values()), now)
+        self._limiter.tidy(now)
         self._results.staleness.watch_lost()
         self._wake()

@@ -24,6 +24,9 @@ IAM: Final = Hosts(
     {"eu-west-101": "https://iam.eu-west-101.myhuaweicloud.eu"},
 )
 """Where tokens and project ids come from (the vendor's list of regions and endpoints)."""
+IAM_LIMITS: Final = {"iam": 5.0}
+"""The limit class of calls to IAM, which every kind of credentials may need, and the calls a second that it allows when
+the operator says nothing. The vendor documents none; a token is asked for twice a day and an id once."""
 _SWISS_IAM: Final = "https://iam-pub.eu-ch2.sc.otc.t-systems.com"
 """The one IAM of OTC that lives under another domain."""
 

@@ -19,10 +19,10 @@ from exporter.reload import names, numbers
 from exporter.sources.job_set import JobSet
 
 
-def pace_and_concurrency(settings: Settings) -> tuple[Pace, int]:
-    """Return how often jobs are polled, and how many at once."""
+def pace_of(settings: Settings) -> Pace:
+    """Return how often jobs are polled."""
     poll = settings.poll
-    return Pace(poll.interval, poll.idle_interval, poll.stale_after), poll.concurrency
+    return Pace(poll.interval, poll.idle_interval, poll.stale_after)
 
 
 class Registration:
@@ -30,6 +30,7 @@ class Registration:
 
     def __init__(self, settings: Settings, store: JobStore, poller: Poller, telemetry: Telemetry) -> None:
         self._settings = settings
+        self._projects = settings.projects  # as the poller has them
         self._store = store
         self._poller = poller
         self._job_set = JobSet(poller.projects.adapters)
@@ -59,23 +60,24 @@ class Registration:
     def swap(self, settings: Settings, projects: Projects) -> Changes:
         """Use other settings and projects, all at once; what other sources hold stays.
 
-        The problems of what is returned are all there are, those that were logged before too.
+        The problems of what is returned are all there are, those that were logged before too. One that a crash ended is
+        done whole by the next.
         """
         behind, self._behind = self._behind, True
-        before, self._settings = self._settings.projects, settings
+        before, self._settings = self._projects, settings
         self._sources[STATIC] = settings.jobs
         changes = self._job_set.update(self._mine(self._sources))
         same = {name for name, project in settings.projects.items() if name in before and _same(project, before[name])}
         gone = {record.job.key for record in self._store.records() if record.job.project not in same}
         self._poller.apply(Changes(removed=tuple({*changes.removed, *gone})))
-        self._poller.use(projects, *pace_and_concurrency(settings))
+        self._poller.use(projects, pace_of(settings), settings.poll.concurrency)
         new = {job.key for job in changes.added}
         moved = tuple(job for key, job in self._job_set.jobs().items() if key in gone and key not in new)
         stays = tuple(job for job in changes.changed if job.key not in gone)
         self._poller.apply(Changes(added=(*changes.added, *moved), changed=stays))
         if behind:
             self._poller.apply(self._difference())
-        self._behind = False
+        self._projects, self._behind = settings.projects, False
         self._complain(changes)
         other = tuple(job for job in moved if job not in changes.changed)  # what their project is
         return replace(changes, changed=(*changes.changed, *other), problems=self._job_set.problems())

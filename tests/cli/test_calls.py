@@ -34,7 +34,7 @@ def crowded(cloud: Cloud) -> None:
 def test_lists_of_all_rules_and_projects_of_one_user_share_its_limit() -> None:
     async def main() -> None:
         async with world(crowded, rate=1 / GAP, other=access_key) as there:
-            calls = CommandCalls(there.projects, there.clock)
+            calls = CommandCalls(there.projects, there.permits)
             for project in ("demo", "other", "demo"):
                 await listed(calls, there, project, "dli")
             assert len(made(there)) == 9
@@ -53,7 +53,7 @@ def test_looking_up_a_project_counts_as_a_call_and_a_known_one_needs_none() -> N
                 return there.cloud.project_id
 
             project.project_id, project.find_project_id = "", look_up
-            calls = CommandCalls(there.projects, there.clock)
+            calls = CommandCalls(there.projects, there.permits)
             for _ in range(2):
                 await listed(calls, there, "demo", "dli")
             assert len(looked_up) == 1
@@ -69,7 +69,7 @@ def test_after_a_refusal_as_too_many_no_call_of_the_limit_is_made_for_a_minute(
 ) -> None:
     async def main() -> None:
         async with world(rate=10) as there:
-            calls = CommandCalls(there.projects, there.clock)
+            calls = CommandCalls(there.projects, there.permits)
             there.cloud.faults.plan(too_often(retry_after=1), operation="ListSqlJobs")
             with pytest.raises(PollError) as caught:
                 await listed(calls, there, "demo", "dli")

@@ -11,7 +11,15 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from exporter.clock import Clock
+from exporter.cloud.client import Client
 from exporter.cloud.credentials import Call
+from exporter.cloud.identity_calls import IamCalls
+from exporter.cloud.project_pool import ProjectPool
+from exporter.cloud.projects import Bucket
+from exporter.limits.permits import Permits
+from exporter.limits.rate_limiter import Limiter
+from exporter.metrics.telemetry import Telemetry
 
 START = 1_760_000_000.0
 CALL = Call("GET", "dli.example.com", "/v1/p/jobs/j/progress", START)
@@ -69,6 +77,23 @@ class Pretend:
         self.asked.append(Asked(request.method, request.path_qs, request.headers, await request.read()))
         await asyncio.sleep(self.pause)
         return self.answer(self.asked[-1])
+
+
+def iam_calls(transport: Client, clock: Clock, rate: float = 1e6, telemetry: Telemetry | None = None) -> IamCalls:
+    """Return how IAM is called, as many times a second as *rate*."""
+    permits = Permits(Limiter(1), clock)
+    return IamCalls(
+        transport,
+        telemetry or Telemetry(),
+        permits,
+        lambda credentials: (Bucket(credentials.identity, "eu-de", "iam"), rate),
+        clock,
+    )
+
+
+def project_pool(clock: Clock) -> ProjectPool:
+    """Return a pool of projects whose calls to IAM have a limiter of their own."""
+    return ProjectPool(clock, Telemetry(), {}, Permits(Limiter(1), clock))
 
 
 @asynccontextmanager

@@ -14,6 +14,8 @@ from exporter.cloud.client import Client
 from exporter.cloud.credentials import Credentials
 from exporter.cloud.credentials.metadata import Metadata
 from exporter.cloud.credentials.signing import Signer
+from exporter.cloud.identity_calls import IdentityCalls
+from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
 from tests.cloud import wire
@@ -61,7 +63,7 @@ async def metadata(
     answer: Callable[[Asked], web.Response], clock: HandClock
 ) -> AsyncIterator[tuple[Pretend, Metadata]]:
     async with pretending(answer) as server, Client(wire.LATE, proxy="") as transport:
-        yield server, Metadata(transport, clock, server.url)
+        yield server, Metadata(IdentityCalls(transport, Telemetry()), clock, server.url)
 
 
 @pytest.fixture
@@ -251,7 +253,7 @@ async def test_outside_of_the_cloud_the_sentence_says_so(clock: HandClock) -> No
         await asyncio.Event().wait()
 
     async with wire.serving(stall) as server, Client(wire.SOON, proxy="") as transport:
-        error = await refusal(Metadata(transport, clock, server.url))
+        error = await refusal(Metadata(IdentityCalls(transport, Telemetry()), clock, server.url))
 
     assert error.reason is Reason.TIMEOUT
     assert re.search("metadata service does not answer.* only where the cloud provides it", error.sentence)

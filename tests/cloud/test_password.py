@@ -13,13 +13,11 @@ from aiohttp import web
 from exporter.cloud.client import Client
 from exporter.cloud.credentials import Credentials
 from exporter.cloud.credentials.password import Password
-from exporter.cloud.project_pool import ProjectPool
 from exporter.config import Settings, load
-from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import PollError, SettingsError
 from exporter.model.reason import Reason
 from tests.cloud import wire
-from tests.cloud.pretend import CALL, Asked, HandClock, iso, pretending, reply
+from tests.cloud.pretend import CALL, Asked, HandClock, iam_calls, iso, pretending, project_pool, reply
 from tests.cloud.wire import LATE
 
 HOUR = 3600.0
@@ -49,7 +47,7 @@ async def iam(answer: Callable[[Asked], web.Response], clock: HandClock, **given
                 domain="acme",
                 user="exporter",
                 region="eu-de",
-                transport=transport,
+                iam=iam_calls(transport, clock),
                 iam_url=server.url,
                 clock=clock,
                 **{**kind, **given},
@@ -302,7 +300,13 @@ async def test_a_token_with_a_control_character_is_none(clock: HandClock) -> Non
     said = wire.answer(b"{}", "X-Subject-Token: a\x01b", status="201 Created")
     async with wire.serving(said) as server, Client(LATE) as transport:
         password = Password(
-            domain="d", user="u", password="p", region="r", transport=transport, iam_url=server.url, clock=clock
+            domain="d",
+            user="u",
+            password="p",
+            region="r",
+            iam=iam_calls(transport, clock),
+            iam_url=server.url,
+            clock=clock,
         )
         assert (await refusal(password)).reason is Reason.PAYLOAD
 
@@ -341,7 +345,7 @@ async def test_an_answer_that_gives_no_token_is_told_and_asked_for_again_later(
         assert error.reason is reason
         assert "hunter2" not in str(error)
         server.answer = granted(clock)
-        clock.at += 31
+        clock.at += 61 if reason is Reason.THROTTLED else 31  # a limit pauses for a minute at least
         assert await token(password) == "T1"
 
 
@@ -401,16 +405,17 @@ async def test_the_token_is_not_in_what_is_printed(clock: HandClock) -> None:
 
 
 def test_one_of_password_and_file_is_wanted(clock: HandClock) -> None:
+    iam = iam_calls(Client(1), clock)
     for given in ({}, {"password": "a", "password_file": Path("b")}):
         with pytest.raises(SettingsError):
-            Password(domain="d", user="u", region="r", transport=Client(1), iam_url="", clock=clock, **given)  # type: ignore[arg-type]
+            Password(domain="d", user="u", region="r", iam=iam, iam_url="", clock=clock, **given)  # type: ignore[arg-type]
 
 
 def settings_of_one_user(url: str, projects: int, password: str = "hunter2") -> Settings:
     user = {"domain": "acme", "user": "exporter", "password": password}
     named = {
         f"p{number}": {"region": f"r{number}", "cloud": "custom", "endpoints": dict.fromkeys(SERVICES, url)}
-        | {"credentials": {"password": user}}
+        | {"credentials": {"password": user}, "limits": {"iam": "1000/s"}}  # the clock stands still
         for number in range(projects)
     }
     return load(None, {}, {"projects": named}, jobs_needed=False)
@@ -423,7 +428,7 @@ async def test_a_wrong_password_of_many_projects_is_tried_as_often_as_of_one(clo
         times.append(clock.at)
         return reply(WRONG, 401)
 
-    async with pretending(wrong, pause=0.01) as server, ProjectPool(clock, Telemetry(), {}) as pool:
+    async with pretending(wrong, pause=0.01) as server, project_pool(clock) as pool:
         projects = await pool.use(settings_of_one_user(server.url, 7))
         users = [project.credentials for project in projects.by_name.values()]
         errors = await asyncio.gather(*(refusal(user) for user in users))

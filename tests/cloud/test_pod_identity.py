@@ -13,6 +13,8 @@ from huaweicloudsdkcore.auth.internal import PodIdentityAccessor
 from exporter.cloud.client import Client
 from exporter.cloud.credentials.pod_identity import PodIdentity
 from exporter.cloud.credentials.signing import Signer
+from exporter.cloud.identity_calls import IdentityCalls
+from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
 from tests.cloud import wire
@@ -43,7 +45,10 @@ async def pod(
     answer: Callable[[Asked], web.Response], clock: HandClock, token: Path
 ) -> AsyncIterator[tuple[Pretend, PodIdentity]]:
     async with pretending(answer) as server, Client(wire.LATE, proxy="") as transport:
-        yield server, PodIdentity(f"{server.url}/v1/credentials?a=b", token, transport, clock)
+        yield (
+            server,
+            PodIdentity(f"{server.url}/v1/credentials?a=b", token, IdentityCalls(transport, Telemetry()), clock),
+        )
 
 
 async def refusal(identity: PodIdentity) -> PollError:

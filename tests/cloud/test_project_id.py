@@ -20,7 +20,7 @@ from exporter.model.job import Job, JobKey
 from exporter.model.reason import Reason
 from exporter.services.registry import load_services
 from tests.cloud import wire
-from tests.cloud.pretend import Asked, HandClock, Pretend, pretending, reply
+from tests.cloud.pretend import Asked, HandClock, Pretend, iam_calls, pretending, reply
 
 PROJECTS = {"projects": [{"id": "0123", "name": "eu-de"}], "links": {"next": None}}
 JOB = Job(JobKey("dws", "resize"), "prod", {"job_id": "j"})
@@ -28,7 +28,8 @@ JOB = Job(JobKey("dws", "resize"), "prod", {"job_id": "j"})
 
 async def ask(server: Pretend, credentials: Any) -> str:
     async with Client(wire.LATE) as transport:
-        return await find_project_id(transport, server.url, "eu-de", credentials, HandClock())
+        clock = HandClock()
+        return await find_project_id(iam_calls(transport, clock), server.url, "eu-de", credentials, clock)
 
 
 async def test_it_is_the_id_of_the_project_that_is_called_like_the_region() -> None:
@@ -81,7 +82,7 @@ def projects(server: Pretend, transport: Client, clock: HandClock, project_id: s
         transport=transport,
         clock=clock,
         telemetry=Telemetry(),
-        find_project_id=partial(find_project_id, transport, server.url, "eu-de", credentials, clock),
+        find_project_id=partial(find_project_id, iam_calls(transport, clock), server.url, "eu-de", credentials, clock),
     )
     return Projects(load_services(), {"prod": project})
 

@@ -12,7 +12,6 @@ import trustme
 
 from exporter.clock import SystemClock
 from exporter.cloud.client import Client
-from exporter.cloud.project_pool import ProjectPool
 from exporter.cloud.projects import Projects
 from exporter.cloud.urls import base_of, proxy_for
 from exporter.config import Settings, load
@@ -21,6 +20,7 @@ from exporter.model.changes import Changes
 from exporter.model.errors import PollError, SettingsError
 from exporter.model.reason import Reason
 from exporter.reload import Reloader
+from tests.cloud.pretend import project_pool
 from tests.cloud.wire import LATE, REQUEST, Connection, Nobody, RawServer, Script, answer, serving
 
 
@@ -75,7 +75,7 @@ class TestTls:
         async with (
             serving(answer(), server_tls(authority)) as old,
             serving(answer(), server_tls(other)) as new,
-            ProjectPool(SystemClock(), Telemetry(), {}) as pool,
+            project_pool(SystemClock()) as pool,
         ):
 
             def read() -> Settings:

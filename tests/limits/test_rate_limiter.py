@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.limits.budget import LEAST, RECOVERY, SETTLE, Budget, Grant, per_minute
 from exporter.limits.circuit_breaker import CircuitBreaker
-from exporter.limits.rate_limiter import LEAST, RECOVERY, SETTLE, Budget, Grant, Limiter, per_minute
+from exporter.limits.rate_limiter import Limiter
 from exporter.model.job import JobKey
 
 KEY = JobKey("cdm", "copy")
@@ -368,6 +369,66 @@ def test_a_moment_that_is_told_is_one_at_which_something_starts(
         assert more > 0
         left -= more
     assert left == 0
+
+
+def test_buckets_that_are_gone_are_forgotten_once_they_are_as_good_as_new_and_not_before() -> None:
+    limiter, now = Limiter(9), 1000.0
+    for number in range(300):
+        limiter.wait_for(number, 2, KEY, now, now, CIRCUIT)
+        assert started(limiter, now) == [KEY]
+    limiter.throttled(0, now, None)
+    limiter.tidy(now + 0.1)
+    limiter.wait_for(1, 2, KEY, now, now, CIRCUIT)
+    assert started(limiter, now + 0.2) == [], "one that comes back at once is spent"
+    assert started(limiter, now + 0.6) == [KEY]
+    limiter.tidy(now + 59)
+    assert len(limiter._budgets) == 300
+    limiter.tidy(now + 60.3)
+    assert set(limiter._budgets) == {0, 1}
+    assert limiter.rate(0, 2, now + 61) < 2, "what the cloud refused is remembered until the rate is back"
+    limiter.tidy(now + 60 + RECOVERY + 1)
+    assert not limiter._budgets
+
+
+def test_nothing_is_kept_of_a_circuit_that_nobody_waits_for() -> None:
+    limiter = Limiter(9)
+    for number in range(300):
+        circuit = _open()
+        keys = [JobKey("cdm", f"{number} {each}") for each in range(2)]
+        for key in keys:
+            limiter.wait_for("bucket", 1e6, key, 0, 0, circuit)
+        if number % 3 == 0:
+            limiter.forget(keys)
+        elif number % 3 == 1:
+            assert len(started(limiter, number)) == 2
+        else:
+            assert list(limiter.turn_away(circuit)) == keys
+    assert not limiter._budgets["bucket"]._waiting
+
+
+@given(
+    rate=RATES,
+    steps=st.lists(st.tuples(st.floats(0, 90), st.sampled_from(["calls", "tidy"]), st.floats(0, 30)), min_size=1),
+)
+def test_no_minute_has_more_calls_than_configured_though_buckets_are_forgotten(
+    rate: float, steps: list[tuple[float, str, float]]
+) -> None:
+    limiter, now, left, under_way = Limiter(10**6), 0.0, list[float](), list[tuple[float, Grant]]()
+    for delay, step, lasts in steps:
+        now += delay
+        for at, start in [each for each in under_way if each[0] <= now]:
+            limiter.release(start, at)
+            left.append(at)  # it arrived at the very end
+        under_way = [each for each in under_way if each[0] > now]
+        if step == "tidy":
+            limiter.tidy(now)
+            continue
+        for _ in range(3):
+            limiter.wait_for("bucket", rate, KEY, now, now, CIRCUIT)
+        under_way += [(now + lasts, start) for start in limiter.grants(now)]
+        limiter.forget({KEY})
+    left += [at for at, _ in under_way]
+    assert not left or most_in_a_minute(sorted(left)) <= max(1, per_minute(rate))
 
 
 def test_who_is_forgotten_waits_no_more_and_the_others_keep_their_order() -> None:

@@ -12,8 +12,12 @@ from exporter.clock import Clock
 from exporter.cloud.client import Client
 from exporter.cloud.credentials import Credentials
 from exporter.cloud.credentials.access_key import AccessKey
+from exporter.cloud.identity_calls import IamCalls
 from exporter.cloud.project import Project
-from exporter.cloud.projects import Projects
+from exporter.cloud.projects import Bucket, Projects
+from exporter.config.project import limit_defaults
+from exporter.limits.permits import Permits
+from exporter.limits.rate_limiter import Limiter
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.changes import Changes
@@ -28,8 +32,8 @@ from exporter.simulator import CdmJob, Cloud, DliJob, DwsJob, make_app
 from tests.warp import WarpClock
 
 PACE = Pace(interval=30, idle_interval=300, stale_after=600)
-Kind = Callable[[Cloud, Client, str, Clock], Credentials]
-"""Makes credentials of the cloud, the way to it, its address and the clock."""
+Kind = Callable[[Cloud, IamCalls, str, Clock], Credentials]
+"""Makes credentials of the cloud, how its IAM is called, its address and the clock."""
 SimulatedJob = DliJob | DwsJob | CdmJob
 
 
@@ -43,6 +47,8 @@ class World:
     telemetry: Telemetry
     poller: Poller
     projects: Projects
+    permits: Permits
+    iam: IamCalls
 
     def watch(self, *jobs: SimulatedJob, interval: float | None = None) -> None:
         """Register simulated jobs."""
@@ -93,6 +99,7 @@ async def world(
     timeout: float = 5,
     concurrency: int = 32,
     rate: float = 1000,
+    iam_rate: float = 1000,
     credentials: Kind | None = None,
     other: Kind | None = None,
     clock: WarpClock | None = None,
@@ -109,8 +116,13 @@ async def world(
     cloud = Cloud(clock=clock.now, wall=clock.now)
     populate(cloud)
     store, telemetry, adapters = JobStore(10**9, registry.declared()), Telemetry(), load_services()
+    limiter = Limiter(concurrency, clock.monotonic())
     async with TestServer(make_app(cloud)) as server, Client(timeout, clock=clock) as transport:
         url = str(server.make_url("")).rstrip("/")
+        permits = Permits(limiter, clock)
+        iam = IamCalls(
+            transport, telemetry, permits, lambda who: (Bucket(who.identity, "cn-north-4", "iam"), iam_rate), clock
+        )
         kinds = {"demo": credentials or access_key, **({"other": other} if other else {})}
         each = {
             name: Project(
@@ -118,9 +130,9 @@ async def world(
                 region="cn-north-4",
                 project_id=cloud.project_id,
                 endpoints=dict.fromkeys(adapters, elsewhere or url),
-                limits={limit: rate for adapter in adapters.values() for limit in adapter.limits},
+                limits=dict.fromkeys(limit_defaults(adapters), rate) | {"iam": iam_rate},
                 zone=None,
-                credentials=kind(cloud, transport, url, clock),
+                credentials=kind(cloud, iam, url, clock),
                 transport=transport,
                 clock=clock,
                 telemetry=telemetry,
@@ -131,10 +143,10 @@ async def world(
         kept = None if journal is None else Journal(journal, 3600, store, clock, telemetry)
         if kept is not None:
             await kept.open()
-        poller = Poller(store, projects, pace, concurrency, clock, telemetry, kept)
+        poller = Poller(store, projects, pace, limiter, clock, telemetry, kept)
         running = [asyncio.create_task(each.run()) for each in (poller, kept) if each is not None]
         try:
-            yield World(clock, cloud, store, telemetry, poller, projects)
+            yield World(clock, cloud, store, telemetry, poller, projects, permits, iam)
         finally:
             for task in running:
                 task.cancel()

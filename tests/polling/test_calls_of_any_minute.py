@@ -1,22 +1,30 @@
 """The most calls that arrive in any 60 seconds, against what the limit allows: a table, printed by ``pytest -s``."""
 
 import asyncio
+import json
+import re
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from itertools import cycle
 from typing import Any
 
 import pytest
 
+from exporter.clock import Clock
+from exporter.cloud.credentials.password import Password
+from exporter.cloud.identity_calls import IamCalls
 from exporter.cloud.projects import Projects
 from exporter.model.changes import Changes
 from exporter.model.job import Job, JobKey
 from exporter.polling.schedule import Pace
+from exporter.simulator import Cloud
 from tests.cloud.wire import Connection, RawServer, answer, serving
 from tests.polling.harness import World, access_key, world
+from tests.polling.test_credentials_over_time import by_password
 from tests.warp import WarpClock, WarpLoop, run
 
 RATE = 2.0
@@ -46,19 +54,37 @@ class Peer:
     """A cloud that counts what arrives, and goes wrong as *trouble* says."""
 
     trouble: str = ""
+    clock: WarpClock | None = None
     times: list[float] = field(default_factory=list)
     refusals: list[float] = field(default_factory=list)
+    tokens: list[float] = field(default_factory=list)
+    """When IAM was called."""
     _used: set[Connection] = field(default_factory=set)
     _odd: Iterator[str] = field(default_factory=lambda: cycle(ODD))
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[RawServer]:
         async def script(to: Connection) -> None:
-            self.times.append(asyncio.get_running_loop().time())
-            await self._answer(to, server.heads[-1])
+            if server.heads[-1].startswith(b"POST /v3/auth/tokens"):
+                sent = re.search(rb"(?i)content-length: (\d+)", server.heads[-1])
+                assert sent is not None
+                await to.reader.readexactly(int(sent[1]))
+                await self._token(to)
+            else:
+                self.times.append(asyncio.get_running_loop().time())
+                await self._answer(to, server.heads[-1])
 
         async with serving(script) as server:
             yield server
+
+    async def _token(self, to: Connection) -> None:
+        """Give a token that is good for less than an interval, unless the cloud is to refuse it."""
+        assert self.clock is not None
+        self.tokens.append(self.clock.monotonic())
+        life = 86400 if self.trouble == "refuse" else 0.4
+        expires_at = datetime.fromtimestamp(self.clock.now() + life, UTC).isoformat()
+        body = json.dumps({"token": {"expires_at": expires_at, "project": {"id": "0123"}}}).encode()
+        await to.say(answer(body, f"X-Subject-Token: T{len(self.tokens)}", status="201 Created"))
 
     async def _answer(self, to: Connection, head: bytes) -> None:
         number, reused = len(self.times), to in self._used
@@ -67,6 +93,8 @@ class Peer:
             to.writer.close()
         elif self.trouble == "reset" and number % 2:
             to.reset()
+        elif self.trouble == "refuse" and number % 5 == 0:
+            await to.say(answer(b'{"error_code": "APIGW.0301"}', status="401 Unauthorized"))
         elif self.trouble == "throttle" and number % 40 == 0:
             self.refusals.append(self.times[-1])
             await to.say(answer(b'{"error_code": "APIGW.0308"}', next(self._odd), status="429 Too Many Requests"))
@@ -75,9 +103,10 @@ class Peer:
             ends = ("Connection: close",) if self.trouble == "close" else ()
             await to.say(answer(b'{"is_success": true, "job_id": "%s", "status": "RUNNING"}' % job_id, *ends))
 
-    def check(self, name: str, share: float = 0.9) -> None:
+    def check(self, name: str, share: float = 0.9, times: list[float] | None = None) -> None:
         """Note the most calls of any minute, which are those of the limit, and not less than a *share* of them."""
-        most = max(sum(begin <= each < begin + 60 for each in self.times) for begin in self.times)
+        times = self.times if times is None else times
+        most = max(sum(begin <= each < begin + 60 for each in times) for begin in times)
         ROWS[name] = most
         assert share * ALLOWED <= most <= ALLOWED
 
@@ -170,6 +199,41 @@ def test_restarts_take_no_call_more(lives: float) -> None:
                     watch(there)
                     await asyncio.sleep(max(0.0, ends - clock.now()))
         peer.check(f"a restart each {lives:g} s", share=0.4)
+
+    run(main())
+
+
+@pytest.mark.parametrize(("trouble", "share"), [("expire", 0.9), ("refuse", 0.3)])
+def test_tokens_that_are_renewed_all_the_time_take_no_call_of_iam_more(trouble: str, share: float) -> None:
+    """Two projects of one user share IAM's limit; each poll wants a token that is younger than the one before."""
+
+    async def main() -> None:
+        peer = Peer(trouble, clock=WarpClock(asyncio.get_running_loop()))
+
+        def password(cloud: Cloud, iam: IamCalls, url: str, clock: Clock) -> Password:
+            return by_password(cloud, iam, server.url, clock)
+
+        async with (
+            peer.serve() as server,
+            world(
+                pace=PACE,
+                concurrency=4,
+                iam_rate=RATE,
+                elsewhere=server.url,
+                credentials=password,
+                other=password,
+                clock=peer.clock,
+            ) as there,
+        ):
+            for project in there.projects.by_name:
+                watch(there, project)
+            await there.until(LASTS)
+            names = {"expire": "tokens end at once", "refuse": "each fifth call is refused"}
+            peer.check(f"IAM, {names[trouble]}", share, peer.tokens)
+            calls = {"service": "iam", "operation": "KeystoneCreateUserTokenByPassword", "code": "201"}
+            assert there.sample("api_requests_total", **calls) == len(peer.tokens)
+            if trouble == "expire":  # else calls of the project pause now and then
+                assert all(record.up for record in there.store.records()), "no job starves"
 
     run(main())
 

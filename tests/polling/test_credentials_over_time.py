@@ -14,10 +14,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from exporter.clock import Clock
-from exporter.cloud.client import Client
 from exporter.cloud.credentials.access_key import AccessKey
 from exporter.cloud.credentials.password import Password
 from exporter.cloud.iam import find_project_id
+from exporter.cloud.identity_calls import IamCalls
 from exporter.cloud.projects import Projects
 from exporter.limits.circuit_breaker import FIRST, PATIENCE, PROBE
 from exporter.model.changes import Changes
@@ -161,9 +161,9 @@ def test_a_key_that_stops_working_and_is_restored_costs_no_more_than_a_probe_and
     assert events(run(main())) == ["circuit opened", "circuit closed"]
 
 
-def from_files(folder: Path) -> Callable[[Cloud, Client, str, Clock], AccessKey]:
-    def make(cloud: Cloud, transport: Client, url: str, clock: Clock) -> AccessKey:
-        del transport, url
+def from_files(folder: Path) -> Callable[[Cloud, IamCalls, str, Clock], AccessKey]:
+    def make(cloud: Cloud, iam: IamCalls, url: str, clock: Clock) -> AccessKey:
+        del iam, url
         (folder / "ak").write_text(cloud.access_key)
         (folder / "sk").write_text(cloud.secret_key)
         return AccessKey(key_id_file=folder / "ak", secret_file=folder / "sk", monotonic=clock.monotonic)
@@ -245,14 +245,14 @@ def test_after_a_rotation_the_log_of_limits_names_the_key_in_use(tmp_path: Path)
     assert paused["identity"] == (tmp_path / "ak").read_text()
 
 
-def with_password(password: str) -> Callable[[Cloud, Client, str, Clock], Password]:
-    def make(cloud: Cloud, transport: Client, url: str, clock: Clock) -> Password:
+def with_password(password: str) -> Callable[[Cloud, IamCalls, str, Clock], Password]:
+    def make(cloud: Cloud, iam: IamCalls, url: str, clock: Clock) -> Password:
         return Password(
             domain=cloud.domain,
             user=cloud.user,
             password=password,
             region=cloud.region,
-            transport=transport,
+            iam=iam,
             iam_url=url,
             clock=clock,
         )
@@ -260,8 +260,8 @@ def with_password(password: str) -> Callable[[Cloud, Client, str, Clock], Passwo
     return make
 
 
-def by_password(cloud: Cloud, transport: Client, url: str, clock: Clock) -> Password:
-    return with_password(cloud.password)(cloud, transport, url, clock)
+def by_password(cloud: Cloud, iam: IamCalls, url: str, clock: Clock) -> Password:
+    return with_password(cloud.password)(cloud, iam, url, clock)
 
 
 def test_a_token_that_is_revoked_is_renewed_and_the_poll_is_repeated() -> None:
@@ -351,8 +351,8 @@ def test_refused_calls_lower_the_rate_for_all_jobs_of_the_user() -> None:
 
 
 def test_a_clock_that_is_off_is_told_with_the_refusal() -> None:
-    def off(cloud: Cloud, transport: Client, url: str, clock: Clock) -> AccessKey:
-        del transport, url
+    def off(cloud: Cloud, iam: IamCalls, url: str, clock: Clock) -> AccessKey:
+        del iam, url
         right = cloud.wall
         cloud.wall = lambda: right() + 1200
         del clock
@@ -426,8 +426,8 @@ def test_a_lookup_that_was_refused_is_made_again_with_other_credentials(tmp_path
     secret = tmp_path / "sk"
     secret.write_text("wrong")
 
-    def from_file(cloud: Cloud, transport: Client, url: str, clock: Clock) -> AccessKey:
-        del transport, url
+    def from_file(cloud: Cloud, iam: IamCalls, url: str, clock: Clock) -> AccessKey:
+        del iam, url
         return AccessKey(key_id=cloud.access_key, secret_file=secret, monotonic=clock.monotonic)
 
     async def main() -> None:
@@ -436,7 +436,7 @@ def test_a_lookup_that_was_refused_is_made_again_with_other_credentials(tmp_path
             project.project_id = ""
             project.find_project_id = partial(
                 find_project_id,
-                project.transport,
+                there.iam,
                 project.endpoints["cdm"],
                 there.cloud.region,
                 project.credentials,

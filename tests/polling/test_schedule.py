@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.limits.budget import Budget, per_minute
 from exporter.limits.circuit_breaker import CircuitBreaker
-from exporter.limits.rate_limiter import Budget, Limiter, per_minute
+from exporter.limits.rate_limiter import Limiter
 from exporter.model.job import Job, JobKey
 from exporter.model.reason import Reason
 from exporter.model.record import Fault, Record

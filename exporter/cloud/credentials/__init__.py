@@ -74,15 +74,15 @@ class Credentials(Protocol):
 
 
 class Bare:
-    """Sends headers as they are: for the calls that get something to prove an identity with."""
+    """Sends headers as they are: for the calls that get something to prove an *identity* with."""
 
-    identity = ""
     in_use = ""
     signs = False
     expires_at = None
     generation = 0
 
-    def __init__(self, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, headers: Mapping[str, str] | None = None, identity: str = "") -> None:
+        self.identity = identity
         self._headers = dict(headers or {})
 
     async def headers(self, call: Call) -> dict[str, str]:

@@ -5,7 +5,6 @@ from collections.abc import Mapping, MutableMapping
 from pydantic import SecretStr
 
 from exporter.clock import Clock
-from exporter.cloud.client import Client
 from exporter.cloud.credentials import Credentials
 from exporter.cloud.credentials.access_key import AccessKey
 from exporter.cloud.credentials.metadata import Metadata
@@ -13,6 +12,7 @@ from exporter.cloud.credentials.password import Password
 from exporter.cloud.credentials.pod_identity import PodIdentity
 from exporter.cloud.credentials.renewable import Logins
 from exporter.cloud.credentials.token_file import TokenFile
+from exporter.cloud.identity_calls import IamCalls, IdentityCalls
 from exporter.config import ProjectSettings, pod_env
 from exporter.config.project import AccessKeySettings, PasswordSettings
 from exporter.services.clouds import iam_endpoint
@@ -20,8 +20,8 @@ from exporter.services.clouds import iam_endpoint
 
 def credentials_of(
     project: ProjectSettings,
-    transport: Client,
-    direct: Client,
+    iam: IamCalls,
+    local: IdentityCalls,
     clock: Clock,
     environ: Mapping[str, str],
     identity: str = "",
@@ -29,7 +29,7 @@ def credentials_of(
 ) -> Credentials:
     """Return what proves a project's identity; nothing is called before its first use.
 
-    *transport* is the project's own, *direct* one without a proxy. *identity* is what a key in the same files is known
+    *iam* calls IAM, *local* what is on the same machine. *identity* is what a key in the same files is known
     by already: it may have been rotated since. *logins* are those of each user, whom projects may share. Raises
     :class:`~exporter.model.errors.SettingsError` if *environ* lacks what the kind needs.
     """
@@ -45,15 +45,15 @@ def credentials_of(
             region=project.region,
             project_id=project.project_id or "",
             project_name=project.project_name or "",
-            transport=transport,
+            iam=iam,
             iam_url=iam_endpoint(project.cloud, project.region, project.endpoints),
             clock=clock,
             logins=None if logins is None else logins.setdefault(config.password, Logins()),
         )
     if config.metadata:
-        return Metadata(direct, clock)
+        return Metadata(local, clock)
     if config.pod_identity:
-        return PodIdentity(*pod_env.pod_identity(environ), direct, clock)
+        return PodIdentity(*pod_env.pod_identity(environ), local, clock)
     return TokenFile(token=_plain(config.token), token_file=config.token_file, monotonic=clock.monotonic)
 
 

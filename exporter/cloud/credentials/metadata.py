@@ -3,10 +3,10 @@
 from typing import Final
 
 from exporter.clock import Clock
-from exporter.cloud.client import Client
 from exporter.cloud.credentials.renewable import Lease
 from exporter.cloud.credentials.secret_files import one_word
-from exporter.cloud.credentials.temporary_key import LOCAL_LIMIT, IssuedKey, TemporaryKey
+from exporter.cloud.credentials.temporary_key import IssuedKey, TemporaryKey
+from exporter.cloud.identity_calls import IdentityCalls
 from exporter.cloud.identity_errors import identity_refusal
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
@@ -14,8 +14,10 @@ from exporter.services.request import Request
 
 _ADDRESS: Final = "http://169.254.169.254"
 _SOURCE: Final = "the metadata service"
-_TOKEN: Final = Request("CreateMetadataToken", "/meta-data/latest/api/token", LOCAL_LIMIT, method="PUT")
-_KEY: Final = Request("GetSecurityKey", "/openstack/latest/securitykey", LOCAL_LIMIT)
+_LIMIT: Final = "metadata"
+"""What these calls are counted as; the vendor counts them by no user, so there is no limit to keep to."""
+_TOKEN: Final = Request("CreateMetadataToken", "/meta-data/latest/api/token", _LIMIT, method="PUT")
+_KEY: Final = Request("GetSecurityKey", "/openstack/latest/securitykey", _LIMIT)
 LIFE: Final = {"X-Metadata-Token-Ttl-Seconds": "21600"}
 _OLD_VERSION: Final = frozenset({404, 405, 503})
 """What a metadata service answers that knows no tokens."""
@@ -31,11 +33,11 @@ _SENTENCES: Final = {
 class Metadata(TemporaryKey):
     """Signs with the keys of the node's agency.
 
-    *transport* must have no proxy; *base_url* is where the metadata service is.
+    *calls* must go through no proxy; *base_url* is where the metadata service is.
     """
 
-    def __init__(self, transport: Client, clock: Clock, base_url: str = _ADDRESS) -> None:
-        super().__init__(_SOURCE, base_url, transport, [], clock)
+    def __init__(self, calls: IdentityCalls, clock: Clock, base_url: str = _ADDRESS) -> None:
+        super().__init__(_SOURCE, base_url, calls, [], clock)
 
     @property
     def identity(self) -> str:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from exporter.clock import Clock
-from exporter.cloud.client import IDENTITY_LIMIT, Client
 from exporter.cloud.credentials import Bare, Call
 from exporter.cloud.credentials.renewable import Lease, Logins, Renewable, expiry
 from exporter.cloud.credentials.secret_files import one_word
-from exporter.cloud.iam import IAM_LIMIT, REMEDY
+from exporter.cloud.iam import REMEDY
+from exporter.cloud.identity_calls import IAM_LIMIT, IamCalls
 from exporter.cloud.identity_errors import identity_refusal
 from exporter.cloud.response import Response
 from exporter.model.errors import PollError, SettingsError
@@ -53,7 +53,7 @@ class Password(Renewable[Token]):
         domain: str,
         user: str,
         region: str,
-        transport: Client,
+        iam: IamCalls,
         iam_url: str,
         clock: Clock,
         password: str = "",
@@ -70,7 +70,7 @@ class Password(Renewable[Token]):
         self._identity = f"user {user} of {domain}"
         self._password = password
         self._scope = {"id": project_id} if project_id else {"name": project_name or region}
-        self._transport = transport
+        self._iam = iam
         self._iam_url = iam_url
 
     @property
@@ -102,7 +102,7 @@ class Password(Renewable[Token]):
         request = Request(
             "KeystoneCreateUserTokenByPassword", "/v3/auth/tokens", IAM_LIMIT, (("nocatalog", "true"),), "POST", body
         )
-        answer = await self._transport.send(self._iam_url, request, Bare(), keep=(_TOKEN,), most=IDENTITY_LIMIT)
+        answer = await self._iam.send(self._iam_url, request, Bare(identity=self._identity), keep=(_TOKEN,))
         if answer.status != 201:
             raise self._refusal(answer, password)
         if _TOKEN not in answer.headers:

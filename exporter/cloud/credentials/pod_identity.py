@@ -5,14 +5,16 @@ from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 from exporter.clock import Clock
-from exporter.cloud.client import Client
 from exporter.cloud.credentials.renewable import Lease
 from exporter.cloud.credentials.secret_files import one_word
-from exporter.cloud.credentials.temporary_key import LOCAL_LIMIT, IssuedKey, TemporaryKey
+from exporter.cloud.credentials.temporary_key import IssuedKey, TemporaryKey
+from exporter.cloud.identity_calls import IdentityCalls
 from exporter.cloud.identity_errors import identity_refusal
 from exporter.model.reason import Reason
 from exporter.services.request import Request
 
+_LIMIT: Final = "pod_identity"
+"""What these calls are counted as; the vendor counts them by no user, so there is no limit to keep to."""
 _SOURCE: Final = "the pod identity agent"
 _SENTENCES: Final = {
     Reason.API: "the pod identity agent hands out no key; check the pod identity association of the service account",
@@ -25,14 +27,14 @@ _SENTENCES: Final = {
 class PodIdentity(TemporaryKey):
     """Signs with the keys that the agent at *uri* hands out for the pod's token, which is in *token_file*.
 
-    *transport* must have no proxy. The file is read again when it changes, as it does about every hour.
+    *calls* must go through no proxy. The file is read again when it changes, as it does about every hour.
     """
 
-    def __init__(self, uri: str, token_file: Path, transport: Client, clock: Clock) -> None:
+    def __init__(self, uri: str, token_file: Path, calls: IdentityCalls, clock: Clock) -> None:
         url = urlsplit(uri)
-        super().__init__(_SOURCE, f"{url.scheme}://{url.netloc}", transport, [token_file], clock)
+        super().__init__(_SOURCE, f"{url.scheme}://{url.netloc}", calls, [token_file], clock)
         query = tuple(parse_qsl(url.query, keep_blank_values=True))
-        self._request = Request("GetPodIdentityKey", url.path or "/", LOCAL_LIMIT, query, "POST", b"{}")
+        self._request = Request("GetPodIdentityKey", url.path or "/", _LIMIT, query, "POST", b"{}")
 
     @property
     def identity(self) -> str:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from exporter.clock import Clock
-from exporter.cloud.client import IDENTITY_LIMIT, Client
 from exporter.cloud.credentials import Bare, Call
 from exporter.cloud.credentials.renewable import Lease, Renewable, expiry
 from exporter.cloud.credentials.secret_files import one_word
 from exporter.cloud.credentials.signing import Signer
+from exporter.cloud.identity_calls import IdentityCalls
 from exporter.cloud.response import Response
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
@@ -23,8 +23,6 @@ from exporter.services.request import Request
 
 TIMEOUT: Final = 3.0
 """Seconds for one call: who answers is on the same machine."""
-LOCAL_LIMIT: Final = "local"
-"""The limit class of these calls, which nobody counts."""
 EARLY: Final = 40 * 60.0
 """Seconds before its end from which on a key is renewed, as the vendor's SDK does."""
 _AT_LATEST: Final = 3600.0
@@ -43,13 +41,13 @@ class IssuedKey:
 
 
 class TemporaryKey(Renewable[IssuedKey]):
-    """Signs with a key that *source*, in the words of a sentence, hands out over *transport* at *base_url*."""
+    """Signs with a key that *source*, in the words of a sentence, hands out at *base_url*."""
 
-    def __init__(self, source: str, base_url: str, transport: Client, files: Sequence[Path], clock: Clock) -> None:
+    def __init__(self, source: str, base_url: str, calls: IdentityCalls, files: Sequence[Path], clock: Clock) -> None:
         super().__init__(files, clock)
         self._source = source
         self._base_url = base_url
-        self._transport = transport
+        self._calls = calls
 
     @property
     def signs(self) -> bool:
@@ -63,7 +61,7 @@ class TemporaryKey(Renewable[IssuedKey]):
 
     async def _ask(self, request: Request, headers: Mapping[str, str]) -> Response:
         try:
-            return await self._transport.send(self._base_url, request, Bare(headers), most=IDENTITY_LIMIT)
+            return await self._calls.send(self._base_url, request, Bare(headers))
         except PollError as error:
             if error.reason not in {Reason.TIMEOUT, Reason.UNREACHABLE}:
                 raise
