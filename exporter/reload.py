@@ -71,6 +71,7 @@ class Reloader:
     async def reload(self) -> Changes:
         """Take over what is written now; raises :class:`SettingsError` with every mistake, and then nothing changed."""
         async with self._lock:
+            whole = False
             try:
                 self._files = {file: Watched(found) for file, found in (await self._digests()).items()}
                 settings = await asyncio.to_thread(self._read)
@@ -78,10 +79,16 @@ class Reloader:
                 if fixed:
                     raise SettingsError([f"{name}: another value needs a restart" for name in fixed])  # noqa: TRY301
                 changes = await self._take(settings)
+                whole = True
             except SettingsError as error:
+                whole = True  # refused whole
                 self._telemetry.config_good.set(0)
                 self._log.error("configuration refused", **first_mistakes(error.mistakes))
                 raise
+            finally:
+                if not whole:  # a crash, perhaps in the middle of it
+                    self._tried = None
+                    self._telemetry.config_good.set(0)
             self._settings = settings
             self._worked()
             self._log.info("configuration reloaded", **numbers(changes), **names(changes))

@@ -20,6 +20,7 @@ from exporter.local_files import digest
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.changes import Changes
 from exporter.reload import Reloader
+from exporter.supervise import keep_running
 from tests.e2e.processes import eventually, fetch, serving
 
 COUNTER = re.compile(r"^(huaweicloud_job_exporter_\w+_total(?:{.*})?) (\S+)$", re.MULTILINE)
@@ -251,3 +252,34 @@ def test_a_change_before_the_first_look_is_seen(config: Config) -> None:
     taken: list[int] = []
     asyncio.run(asyncio.wait_for(main(), 30))
     assert taken == [2]
+
+
+def test_a_reload_that_crashes_is_tried_again_and_not_told_as_good(config: Config) -> None:
+    settings = json.loads(config.path.read_text())
+
+    async def take(changed: Settings) -> Changes:
+        tries.append(len(changed.jobs))
+        if len(tries) == 1:
+            raise RuntimeError
+        return Changes()
+
+    async def main() -> None:
+        telemetry, written = Telemetry(), digest(config.path)
+        good = "huaweicloud_job_exporter_config_last_reload_successful"
+        now = lambda: load(None, {}, json.loads(config.path.read_text()))  # noqa: E731
+        reloader = Reloader(load(None, {}, settings), now, take, SystemClock(), telemetry, config.path, written)
+        config.write(config.jobs[:2])
+        watching = asyncio.create_task(keep_running(reloader.watch, lambda: None, "watch"))
+        while not tries:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
+        assert telemetry.registry.get_sample_value(good) == 0
+        while len(tries) < 2:
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0)
+        assert telemetry.registry.get_sample_value(good) == 1
+        watching.cancel()
+
+    tries: list[int] = []
+    asyncio.run(asyncio.wait_for(main(), 30))
+    assert tries == [2, 2]

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from exporter.cloud.projects import Projects
+from exporter.config import Settings, load
 from exporter.model.changes import Changes
 from exporter.model.job import Job, JobKey
 from exporter.model.reason import Reason
@@ -20,7 +22,7 @@ from exporter.services.dli import Dli
 from exporter.simulator import CdmJob, CdmRun, Cloud, DliJob, DwsJob, Fault, Step, SubJob
 from exporter.simulator.answers import gateway_error
 from exporter.sources.registration import Registration
-from tests.polling.harness import World, job_of, world
+from tests.polling.harness import PACE, World, access_key, job_of, world
 from tests.polling.looking import settings_of
 from tests.polling.test_crashes import Crash
 from tests.warp import START, WarpClock, run
@@ -431,6 +433,65 @@ def test_a_run_that_is_replaced_and_of_which_nothing_tells_its_end_is_counted_as
             assert record is not None
             assert (record.runs, record.ledger.open) == ((0, 0, 0), (RunId(second.target["job_id"]),))
             assert there.sample("history_runs_missed_total", service="dli", project="demo") == 1
+
+    run(main())
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before its work", "after its work"])
+@pytest.mark.parametrize(
+    ("step", "number"),
+    [
+        *(("poller.apply", number) for number in range(2)),
+        *(("store.put", number) for number in range(4)),
+        ("poller._results.remove", 0),
+        ("poller.use", 0),
+        ("poller.calls.queue_anew", 0),
+        ("poller.demand.recount", 0),
+        ("poller._results.pace_changed", 0),
+    ],
+)
+def test_a_reload_that_a_crash_ended_in_its_middle_is_done_whole_by_the_next(
+    step: str, number: int, *, after: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One project moves to another region, one goes and one comes: what was said of the first's jobs is not theirs."""
+
+    def settings(region: str, gone: str, interval: str, jobs: list[Job]) -> Settings:
+        one = {"region": region, "project_id": "p", "credentials": {"token": "t"}}
+        made = {"projects": {"demo": one, gone: one}, "poll": {"interval": interval}}
+        return load(None, {}, made, jobs_needed=False).model_copy(update={"jobs": tuple(jobs)})
+
+    async def main() -> None:
+        async with world(other=access_key) as there:
+            jobs = [replace(dli(there), key=JobKey("dli", f"job-{each}"), source="static") for each in range(6)]
+            demo, there_projects = there.projects.by_name["demo"], there.projects
+            before = Projects(there_projects.adapters, {"demo": demo, "other": there_projects.by_name["other"]})
+            there.poller.use(before, PACE, 32)
+            old = [*jobs[:2], *(replace(job, project="other") for job in jobs[2:4])]
+            new = [*jobs[:2], *(replace(job, project="third") for job in jobs[3:])]
+            register = Registration(settings("a", "other", "30s", old), there.store, there.poller, there.telemetry)
+            register.register({"static": old})
+            await there.until(60)
+            were = {record.job.key: record.registration_id for record in there.store.records()}
+            after_it = Projects(there_projects.adapters, {"demo": demo, "third": there_projects.by_name["other"]})
+            owner: Any = there
+            *path, name = step.split(".")
+            for each in path:
+                owner = getattr(owner, each)
+            crash = Crash(getattr(owner, name), number, after=after)
+            changed = settings("b", "third", "10s", new)
+            with monkeypatch.context() as patch, suppress(RuntimeError):
+                patch.setattr(owner, name, crash)
+                register.swap(changed, after_it)
+            assert crash.raised
+            register.swap(changed, after_it)
+
+            records = {record.job.key: record for record in there.store.records()}
+            assert {key: record.job for key, record in records.items()} == {job.key: job for job in new}
+            assert there.poller.projects is after_it
+            assert not [key for key in were if key in records and records[key].registration_id == were[key]]
+            calls = [asked(there, job) for job in new]
+            await there.until(85)
+            assert all(asked(there, job) >= before + 2 for job, before in zip(new, calls, strict=True))
 
     run(main())
 
