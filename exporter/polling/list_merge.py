@@ -4,7 +4,8 @@ A list counts as a poll of a job that does not run. Of one that runs it tells ne
 services, which run it is; so that one is asked itself, at once if it just began, and the list only adds to its answer.
 Where the list does not tell which run it is, what it tells is shown until the job was asked itself, and nothing is
 counted by it. Where the job's own answer differs from the list, its own answer holds until the list changes: CDM's
-list, for example, shows a stopped job as failed.
+list, for example, shows a stopped job as failed. Where the job's own calls fail, what it shows is that of the list, but
+it goes on being asked, and the failure is shown until a call of its own works: a list says nothing of that.
 """
 
 from dataclasses import replace
@@ -59,7 +60,10 @@ def merged_record(
     *before* is what the list before told of it, if there was one; *steady* is the same moment by the clock that
     never jumps.
     """
-    return _listed(record, answer, _When(at, at if steady is None else steady), adapter, before)
+    after, soon = _listed(record, answer, _When(at, at if steady is None else steady), adapter, before)
+    if record.fault is not None and not after.final:
+        after = replace(after, fault=record.fault, failing=record.failing)
+    return after, soon
 
 
 def _listed(

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from exporter.cloud.client import Response
 from exporter.cloud.credentials.access_key import AccessKey
 from exporter.cloud.projects import Projects
-from exporter.limits.rate_limiter import Grant
+from exporter.limits.budget import Grant
 from exporter.model.changes import Changes
 from exporter.model.job import Job, JobKey
 from exporter.model.reason import Reason
@@ -24,7 +24,7 @@ from exporter.polling.poller import Poller
 from exporter.services.cdm import lists as cdm_lists
 from exporter.services.listing import ListedJob
 from exporter.services.request import Request
-from exporter.simulator import CdmCluster, CdmJob, CdmRun, Cloud, DliJob, Fault, Step, SubJob, Volume
+from exporter.simulator import CdmCluster, CdmJob, CdmRun, Cloud, DliJob, Fault, Step, SubJob, Volume, server_failure
 from exporter.simulator.answers import Call, gateway_error
 from exporter.simulator.gateway import handle
 from tests.polling.harness import PACE, World, job_of, world
@@ -350,9 +350,13 @@ def test_all_runs_of_a_name_between_two_looks_count_once() -> None:
     queries = [query(number, 100 + 10 * number, 5, tags={"pipeline": "nightly"}) for number in range(30)]
 
     async def main() -> None:
-        async with world(lambda cloud: cloud.add(*queries)) as there, looking(there, rule):
-            await there.until(1300)
-            assert found(there, "nightly").runs == (30, 0, 0)
+        with capture_logs() as logs:
+            async with world(lambda cloud: cloud.add(*queries)) as there, looking(there, rule):
+                await there.until(1300)
+                assert found(there, "nightly").runs == (30, 0, 0)
+        ended = [line for line in logs if line["event"] == "run ended"]
+        assert sorted(line["run_id"] for line in ended) == sorted(job.job_id for job in queries)
+        assert {line["result"] for line in ended} == {"succeeded"}
 
     run(main())
 
@@ -627,6 +631,59 @@ def test_who_is_refused_lists_no_more_until_a_probe_and_no_key_is_locked() -> No
             await there.until(800 + 360 + 60 + 45)
             assert named(there, "cdm", "copy-1")
             assert there.sample("project_paused", project="demo", reason="auth") is None
+
+    run(main())
+
+
+def test_a_list_that_comes_back_after_it_was_gone_is_logged_again_if_it_fails() -> None:
+    jobs = [migration(number) for number in range(20)]
+
+    async def main() -> int:
+        with capture_logs() as logs:
+            async with world(lambda cloud: cloud.add(*jobs)) as there, looking(there):
+                there.cloud.faults.plan(server_failure(), times=None, operation="ShowJobs")
+                for begins in (0, 1000):
+                    there.watch(*jobs)
+                    await there.until(begins + 500)
+                    there.poller.apply(Changes(removed=tuple(job_of(job).key for job in jobs)))
+                    await there.until(begins + 1000)
+        return sum(line["event"] == "list failed" for line in logs)
+
+    assert run(main()) == 2
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known", "never asked with success"])
+def test_a_list_does_not_end_the_failures_of_the_jobs_own_calls(known: bool) -> None:
+    job, others = migration(1), [migration(number) for number in range(2, 5)]
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(job, *others)) as there, looking(there, RULE):
+            await there.until(400 if known else 0)
+            since = there.clock.now() - START
+            with capture_logs() as logs:
+                there.cloud.faults.plan(server_failure(), times=None, operation="ShowJobStatus", job=job.name)
+                there.poller.list_results.hurry([job_of(job).key])
+                await there.until(since + 3600)
+                record, calls = there.record(job), polls(there, job)
+                assert record.shown is not None
+                assert record.shown.state is State.SUCCEEDED
+                assert record.up, "a list is a poll of a job that does not run"
+                assert record.polled_at is not None
+                assert record.polled_at > START + since + 3500
+                assert record.fault is not None
+                assert record.fault.reason is Reason.SERVER
+                assert record.failing == record.failures[Reason.SERVER] >= 10
+                assert 10 <= calls <= 20, "they come less and less often, and then each five minutes"
+                told = [line["event"] for line in logs if line["event"].startswith("failures ")]
+                assert told == ["failures began"]
+                there.cloud.faults.clear()
+                await there.until(since + 4200)
+                told = [line["event"] for line in logs if line["event"].startswith("failures ")]
+                assert told == ["failures began", "failures ended"]
+                assert (there.record(job).fault, there.record(job).failing) == (None, 0)
+                calls = polls(there, job)
+                await there.until(since + 6000)
+                assert polls(there, job) == calls, "from now on the list is enough again"
 
     run(main())
 
