@@ -14,7 +14,7 @@ from exporter.clock import Clock
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import PollError
-from exporter.model.job import Job, JobKey
+from exporter.model.job import JobKey
 from exporter.model.record import Record
 from exporter.polling import schedule
 from exporter.polling.calls import Calls
@@ -37,7 +37,6 @@ class HistoryReader:
         self._store = store
         self._plan = plan
         self._clock = clock
-        self._missed = telemetry.history_missed
         self._crashed = telemetry.crashes.labels("history").inc
         self._calls = calls
         self._results = results
@@ -96,7 +95,8 @@ class HistoryReader:
                 self.outages.failed(job, error)
             return
         lost = await self._results.looked_back(job.key, found.runs)
-        self._miss(job, found.missing, lost)
+        if found.missing is None or found.missing > lost:  # those that are lost may be among them
+            self._results.missed(job, None if found.missing is None else found.missing - lost)
         self._wait(job.key)
         self.outages.worked(job.key)
 
@@ -108,10 +108,3 @@ class HistoryReader:
             readings = min(each.readings for each in record.ledger.unended)
             wait = min(pace.interval * 2.0 ** (readings - 1), max(pace.interval, pace.idle_interval))
             self._due[key] = self._clock.monotonic() + wait
-
-    def _miss(self, job: Job, missing: int | None, lost: int) -> None:
-        """Count and log runs that are in no counter, and that no reading finds; the *lost* may be *missing* ones."""
-        if missing == 0 and not lost:
-            return
-        self._missed.labels(job.key.service, job.project).inc(max(1 if missing is None else missing, lost))
-        self._log.warning("history incomplete", **job.names, missing=None if missing is None else max(missing, lost))

@@ -67,16 +67,18 @@ class ListResults:
         self.hurry(hurried)
         return found
 
-    def runs(self, name: JobKey, project: str, items: Iterable[ListedJob], since: float | None) -> None:
+    async def runs(self, name: JobKey, project: str, items: Iterable[ListedJob], since: float | None) -> None:
         """Count runs of one name that came and went between two lists; *items* are all of the name, from old to new."""
         record = self._store.get(name)
         if record is None or record.job.project != project:
             return
         listed = [item.snapshot for item in items if item.snapshot is not None]
-        after = transitions.listed_runs(record, listed, since, self._clock.now())
+        ended: list[Snapshot] = []
+        after = transitions.listed_runs(record, listed, since, self._clock.now(), ended)
         if after is not record:
             self._store.put(after)
         self._store.runs_read(name, listed)
+        await self._results.counted(record.job, ended)
 
     def hurry(self, keys: Collection[JobKey]) -> None:
         """Make jobs due now, unless their poll is under way, or they are never polled again."""

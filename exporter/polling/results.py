@@ -1,8 +1,10 @@
 """What follows from the outcome of a poll: the record in the store, the next due time, and the line in the log."""
 
+import asyncio
 import random
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from typing import Final
 
 import structlog
 
@@ -12,7 +14,7 @@ from exporter.cloud.projects import Bucket
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import PollError, first_line
-from exporter.model.job import JobKey
+from exporter.model.job import Job, JobKey
 from exporter.model.reason import Reason
 from exporter.model.record import Fault, Record
 from exporter.model.run import RunId
@@ -23,6 +25,9 @@ from exporter.polling.outages import Outages
 from exporter.polling.plan import Plan
 from exporter.polling.staleness import Staleness
 from exporter.runs import transitions
+
+_AT_ONCE: Final = 50
+"""Lines that are logged before others get their turn."""
 
 
 class Results:
@@ -76,9 +81,20 @@ class Results:
 
     def ended(self, before: Record, record: Record, answer: Snapshot | None) -> None:
         """Log the end of a run, once: when *answer* lets it count, for until then the cloud may take its word back."""
+        self._lost(before, record)
         if answer is None or not answer.state.ended or record.ledger.runs == before.ledger.runs:
             return
-        facts = {**before.job.names, "run_id": answer.run.label, "result": answer.state.value}
+        self._ended(before.job, answer)
+
+    async def counted(self, job: Job, ended: Iterable[Snapshot]) -> None:
+        """Log the ends of runs that the history of a job or a list told: they may be many, after days without them."""
+        for number, answer in enumerate(ended, 1):
+            self._ended(job, answer)
+            if not number % _AT_ONCE:
+                await asyncio.sleep(0)
+
+    def _ended(self, job: Job, answer: Snapshot) -> None:
+        facts = {**job.names, "run_id": answer.run.label, "result": answer.state.value}
         if answer.state is State.FAILED:
             text = first_line(complaint(answer.detail))
             self._log.warning("run ended", **facts, code=answer.failure_code, vendor_text=logs.vendor_text(text))
@@ -96,12 +112,26 @@ class Results:
         To count many runs takes long, so that a poll may end meanwhile.
         """
         while (before := self._store.get(key)) is not None:
-            record = await threads.compute(transitions.looked_back, before, found, self._clock.now())
+            ended: list[Snapshot] = []
+            record = await threads.compute(transitions.looked_back, before, found, self._clock.now(), ended)
             if self._store.get(key) is before:
                 self._store.put(record)
                 self._store.runs_read(key, found)
+                self._lost(before, record)
+                await self.counted(record.job, ended)
                 return record.ledger.lost - before.ledger.lost
         return 0
+
+    def _lost(self, before: Record, record: Record) -> None:
+        """Take over that runs were given up, by a reading of the history or because too many were open at once."""
+        lost = record.ledger.lost - before.ledger.lost
+        if lost > 0:
+            self.missed(record.job, lost)
+
+    def missed(self, job: Job, runs: int | None) -> None:
+        """Count and log runs that are in no counter and that nothing will tell of; ``None``: nobody knows how many."""
+        self._telemetry.history_missed.labels(job.key.service, job.project).inc(1 if runs is None else runs)
+        self._log.warning("history incomplete", **job.names, missing=runs)
 
     def replaced(self, key: JobKey, answer: Snapshot) -> None:
         """Take over how a run ended that was replaced under its name."""

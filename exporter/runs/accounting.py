@@ -10,7 +10,7 @@ floor stays and the new run is one beyond it, until the job's history told of al
 runs have no order (DLI, DWS) the floor stays: a name whose newest run is gone may come to stand for one before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Final
@@ -69,8 +69,19 @@ def accounted(
     return ledger if known == ledger else known
 
 
-def look_back(ledger: Ledger, found: Sequence[Snapshot], at: float) -> Ledger:
-    """Return the ledger after *found*, the runs of a job's history back to the floor.
+def all_accounted(
+    ledger: Ledger, answers: Iterable[Snapshot], at: float, counted: list[Snapshot] | None = None
+) -> Ledger:
+    """Return the ledger after several answers, none of the newest run alone; those that now count join *counted*."""
+    for each in answers:
+        before, ledger = ledger, accounted(ledger, each, at)
+        if counted is not None and ledger.runs != before.runs:
+            counted.append(each)
+    return ledger
+
+
+def look_back(ledger: Ledger, found: Sequence[Snapshot], at: float, counted: list[Snapshot] | None = None) -> Ledger:
+    """Return the ledger after *found*, the runs of a job's history back to the floor; those that count join *counted*.
 
     The history is as of its first page: a run that is newer than all of it is still one beyond the floor.
     """
@@ -79,8 +90,7 @@ def look_back(ledger: Ledger, found: Sequence[Snapshot], at: float) -> Ledger:
     told = sorted([each for each in named if each.run.id] or named, key=lambda each: each.run.order)
     if ledger.floor is None:
         return ledger
-    for each in told:
-        ledger = accounted(ledger, each, at)
+    ledger = all_accounted(ledger, told, at, counted)
     runs = [each.run for each in told]
     for entry in ledger.owed:
         if told and not _among(entry.run, runs):

@@ -102,10 +102,10 @@ def outdated(record: Record, answer: Snapshot) -> bool:
     return known is not None and not record.stale and answer.run.outdated(known.run)
 
 
-def looked_back(record: Record, found: Sequence[Snapshot], at: float) -> Record:
-    """Return the record after the history of its runs was read at *at*."""
+def looked_back(record: Record, found: Sequence[Snapshot], at: float, counted: list[Snapshot] | None = None) -> Record:
+    """Return the record after the history of its runs was read at *at*; the runs that now count join *counted*."""
     ledger = first_seen.found_by_history(record.ledger, found, record.counts_from)
-    return _counted(replace(record, counts_from=None), accounting.look_back(ledger, found, at))
+    return _counted(replace(record, counts_from=None), accounting.look_back(ledger, found, at, counted))
 
 
 def first_listed(record: Record, answer: Snapshot, at: float) -> Record:
@@ -133,12 +133,15 @@ def given_up(record: Record, run: RunId) -> Record:
     )
 
 
-def listed_runs(record: Record, runs: Sequence[Snapshot], since: float | None, at: float) -> Record:
+def listed_runs(
+    record: Record, runs: Sequence[Snapshot], since: float | None, at: float, counted: list[Snapshot]
+) -> Record:
     """Return the record after a list told of *runs* of the job's name, from old to new, the registered one among them.
 
     That one is counted by its own answers; those between it and the newest one that was known before are counted here.
     Of a job that is new, all runs count that began after *since*, the first reading of the list (``None``: this one).
-    A job's own answer may tell no creation, by which alone runs without numbers are ordered: the list tells it.
+    A job's own answer may tell no creation, by which alone runs without numbers are ordered: the list tells it. Those
+    that now count join *counted*.
     """
     ledger, registered = accounting.dated(record.ledger, [each.run for each in runs]), tuple(record.job.target.values())
     if ledger.floor is None:
@@ -147,10 +150,9 @@ def listed_runs(record: Record, runs: Sequence[Snapshot], since: float | None, a
             return record
         ledger = replace(ledger, floor=new[0], open=(new[0],))
     ordered = ledger.floor is not None and ledger.floor.created is not None
-    for each in runs:
-        if each.run.created is not None and each.run.id not in registered and (ordered or _began_after(each, since)):
-            ledger = accounting.accounted(ledger, each, at)
-    return _counted(record, ledger)
+    others = (each for each in runs if each.run.created is not None and each.run.id not in registered)
+    told = [each for each in others if ordered or _began_after(each, since)]
+    return _counted(record, accounting.all_accounted(ledger, told, at, counted))
 
 
 def _began_after(run: Snapshot, since: float | None) -> bool:

@@ -158,15 +158,15 @@ class Discovery:
             items.pop(tuple(self._target(name).values()), None)
         self._publish(search.project, search.service)
         if found is not None:
-            self._count_runs(look, found)
+            await self._count_runs(look, found)
         list_results.take(search.project, search.service, items.values())
         list_results.hurry(missed)
 
-    def _count_runs(self, look: _Look, found: Found) -> None:
+    async def _count_runs(self, look: _Look, found: Found) -> None:
         """Have all runs counted that a look found of one name: only the newest of them is registered."""
         if self._poller.projects.adapters[look.search.service].final:
             for name, items in found.by_name().items():
-                self._poller.list_results.runs(
+                await self._poller.list_results.runs(
                     JobKey(look.search.service, name), look.search.project, items, look.first_at
                 )
             look.first_at = look.first_at or self._time(look.search.project)

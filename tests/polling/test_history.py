@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -74,6 +75,37 @@ def test_runs_between_two_polls_are_found_and_counted_once() -> None:
             assert 5 <= asked(there) <= 60
 
     run(main())
+
+
+def test_the_end_of_each_run_that_only_the_history_tells_is_logged_once_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("exporter.logs.vendor_text", lambda text: f"<{text}>")
+    good = CdmRun((Step("RUNNING", 20, 0.0, 1.0),), rest=40)
+    bad = replace(good, end="FAILED", error_summary="Cdm.0104 : cannot connect to 'orders'")
+
+    async def main() -> list[dict[str, Any]]:
+        with capture_logs() as logs:
+            async with world(pace=PACE) as there:
+                job = CdmJob("c-1", "orders", BEGINS, (good, bad), submission_step=3)
+                there.cloud.add(job)
+                there.watch(job)
+                await there.until(3000)
+
+                ended = [dict(line) for line in logs if line["event"] == "run ended"]
+                runs = dict(zip(("succeeded", "failed", "cancelled"), there.record(job).runs, strict=True))
+                assert Counter(line["result"] for line in ended) == {each: runs[each] for each in runs if runs[each]}
+                assert asked(there) >= 5
+        return ended
+
+    ended = run(main())
+
+    assert len(ended) > 40
+    assert len({line["run_id"] for line in ended}) == len(ended)
+    for line in ended:
+        assert line["log_level"] == ("warning" if line["result"] == "failed" else "info")
+        if line["result"] == "failed":
+            assert (line["code"], line["vendor_text"]) == ("Cdm.0104", "<Cdm.0104 : cannot connect to 'orders'>")
 
 
 @pytest.mark.parametrize("name", ["two\nlines", "a\tb\x00\x1f\x7f", "新 作业+a/b?c#d%41&e=f"])
@@ -231,7 +263,7 @@ def test_runs_are_counted_outside_the_event_loop_and_what_a_poll_tells_meanwhile
         async with world(pace=PACE) as there:
             job, loop = busy(there.cloud), asyncio.get_running_loop()
 
-            def counting(record: Record, found: Sequence[Snapshot], at: float) -> Record:
+            def counting(record: Record, found: Sequence[Snapshot], at: float, ended: list[Snapshot]) -> Record:
                 threads.append(threading.current_thread())
                 if len(threads) == 1:
                     polled = threading.Event()
@@ -242,7 +274,7 @@ def test_runs_are_counted_outside_the_event_loop_and_what_a_poll_tells_meanwhile
 
                     loop.call_soon_threadsafe(poll)
                     assert polled.wait(60)
-                return count(record, found, at)
+                return count(record, found, at, ended)
 
             monkeypatch.setattr(transitions, "looked_back", counting)
             there.watch(job)

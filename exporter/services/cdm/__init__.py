@@ -209,7 +209,7 @@ def _snapshot(fields: json_fields.Fields, *, detailed: bool = True) -> Snapshot:
         end=updated if state.ended else None,
         failure_code=failure_code(fields.text("error-summary")) if failed else None,
         counts=Packed(_counts(fields)),
-        detail=Packed(_detail(fields, created, updated) if detailed else {}),
+        detail=Packed(_detail(fields, created, updated) if detailed else _reason(fields) if failed else {}),
         unknown=tuple(fields.unknown),
         disposable=fields.flag("isDeleteJob") is True,
     )
@@ -243,10 +243,14 @@ def _detail(fields: json_fields.Fields, created: float | None, updated: float | 
         "is_stoping_increment": fields.id("isStopingIncrement"),
         "creation_timestamp_seconds": created,
         "last_update_timestamp_seconds": updated,
-        "error_summary": first_line(fields.text("error-summary") or "") or None,
-        "error_details": first_line(fields.text("error-details") or "") or None,
     }
-    return {name: value for name, value in detail.items() if value is not None}
+    return {name: value for name, value in detail.items() if value is not None} | _reason(fields)
+
+
+def _reason(fields: json_fields.Fields) -> dict[str, Any]:
+    """Return what the vendor says of why a run failed."""
+    lines = {name: first_line(fields.text(name) or "") for name in ("error-summary", "error-details")}
+    return {name.replace("-", "_"): line for name, line in lines.items() if line}
 
 
 ADAPTER = Cdm()
