@@ -27,10 +27,8 @@ FAILURES_KEPT: Final = 5
 MOST_BYTES: Final = 1228
 """Bytes of one job, Python's own included. What is least worth goes first: samples are thinned, old failures go."""
 _FEW_SAMPLES: Final = 16
-_OF_BYTES: Final = 33
-"""Bytes that Python adds to each text of bytes,"""
-_OF_TIMELINE: Final = 290
-"""and to each job: the object, its number, and its places in the dictionaries."""
+_OF_TIMELINE: Final = 422
+"""Bytes that Python adds to what is packed: the objects, and a job's places in the dictionaries."""
 _WHOLE: Final = 65_000
 """The number that stands for a progress of 1."""
 _LATEST: Final = 0xFFFF_FFFF
@@ -63,8 +61,7 @@ class Timeline:
     @property
     def size(self) -> int:
         """The bytes that it takes."""
-        texts = (self.runs, self.progress, self.turns, self.failures)
-        return _OF_TIMELINE + sum(len(text) + _OF_BYTES for text in texts if text)
+        return _OF_TIMELINE + len(self.runs) + len(self.progress) + len(self.turns) + len(self.failures)
 
     def ended(self, answer: Snapshot, seen_at: float, codes: Codes, replaces: RunId | None = None) -> bool:
         """Note a run that ended, or what else is known of it by now; return whether it was not known to have ended.
@@ -80,7 +77,6 @@ class Timeline:
         rows.append(row)
         rows.sort(key=lambda each: each[0])
         self.runs = b"".join(_RUN.pack(*each) for each in rows[-RUNS_KEPT:])
-        self._fit()
         return place is None
 
     def goes_on(self, run: RunId) -> None:
@@ -90,18 +86,16 @@ class Timeline:
 
     def moved(self, run: RunId, at: float, ratio: float, *, same: bool) -> None:
         """Note the progress of the newest run; that of another one goes, unless it is the *same* as before."""
-        key, now = _key(run), _moment(at)
+        now = _moment(at)
         value = math.floor(min(max(ratio, 0.0), 1.0) * _WHOLE + 1e-6)
         if not self.progress or not (same or _HEAD.unpack_from(self.progress)[0] in _keys(run)):
-            self.progress = _HEAD.pack(key, now, 1) + _SAMPLE.pack(0, value)
-            self._fit()
+            self.progress = _HEAD.pack(_key(run), now, 1) + _SAMPLE.pack(0, value)
             return
-        _, first, unit = _HEAD.unpack_from(self.progress)
-        if _SAMPLE.unpack_from(self.progress, len(self.progress) - _SAMPLE.size)[1] == value:
+        key, first, unit = _HEAD.unpack_from(self.progress)
+        last, told = _SAMPLE.unpack_from(self.progress, len(self.progress) - _SAMPLE.size)
+        if told == value:
             return
-        if now < first:  # the clock was set back: nothing before is on the same scale
-            self.progress = _HEAD.pack(key, now, 1) + _SAMPLE.pack(0, value)
-            return
+        now = max(now, first + last * unit)  # a clock that is set back turns no run round
         if (len(self.progress) - _HEAD.size) // _SAMPLE.size >= SAMPLES_KEPT:
             self._thin()
         while (now - first) // unit > 0xFFFF:
@@ -109,13 +103,11 @@ class Timeline:
             samples = [_SAMPLE.pack(since // 2, each) for since, each in _samples(self.progress)]
             self.progress = _HEAD.pack(key, first, unit) + b"".join(samples)
         self.progress += _SAMPLE.pack((now - first) // unit, value)
-        self._fit()
 
     def turned(self, at: float, was: str, now: str, code: int) -> None:
         """Note that the job turned from one standing into another."""
         turn = _TURN.pack(_moment(at), STANDINGS.index(was), STANDINGS.index(now), code)
         self.turns = (self.turns + turn)[-TURNS_KEPT * _TURN.size :]
-        self._fit()
 
     def failed(self, at: float, reason: Reason, code: int, request_id: str) -> None:
         """Note a poll that failed."""
@@ -124,7 +116,6 @@ class Timeline:
         self.failures += _FAILURE.pack(_moment(at), _REASONS.index(reason), code, len(told)) + told
         parts = list(_failure_parts(self.failures))
         self.failures = b"".join(parts[-FAILURES_KEPT:])
-        self._fit()
 
     def last(self) -> str | None:
         """Return what the job turned into last."""
@@ -165,15 +156,19 @@ class Timeline:
         kept = [*samples[:-1:2], samples[-1]]
         self.progress = self.progress[: _HEAD.size] + b"".join(_SAMPLE.pack(*each) for each in kept)
 
-    def _fit(self) -> None:
-        """Make room: the resolution of the progress first, then the oldest failures, then the oldest turns."""
-        while self.size > MOST_BYTES:
+    def fit(self) -> int:
+        """Make room, if there is need: thin the progress first, then drop the oldest failures, then the oldest turns.
+
+        Return the bytes that are taken then.
+        """
+        while (size := self.size) > MOST_BYTES:
             if len(self.progress) > _HEAD.size + _FEW_SAMPLES * _SAMPLE.size:
                 self._thin()
             elif len(parts := list(_failure_parts(self.failures))) > 1:
                 self.failures = b"".join(parts[1:])
             else:
                 self.turns = self.turns[_TURN.size :]
+        return size
 
 
 class Kept(NamedTuple):

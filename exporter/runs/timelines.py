@@ -209,7 +209,7 @@ class Timelines:
         self.revision += 1
 
     def _grown(self, kept: Kept, before: int) -> None:
-        self.size += kept.timeline.size - before
+        self.size += kept.timeline.fit() - before
         if self.size > self._most:
             self._fit()
 

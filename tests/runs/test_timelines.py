@@ -223,6 +223,16 @@ def test_a_long_run_is_thinned_and_keeps_its_first_and_last_progress() -> None:
     assert [at for at, _ in samples] == sorted(at for at, _ in samples)
 
 
+def test_a_clock_that_is_set_back_does_not_turn_the_progress_round() -> None:
+    there = Watched()
+    key = there.register()
+    there.answer(key, seen(State.RUNNING, progress=0.1), seen(State.RUNNING, progress=0.2))
+    there.time -= 3600
+    there.answer(key, seen(State.RUNNING, progress=0.3))
+
+    assert there.past(key).progress == ((NOW + 10, 0.1), (NOW + 20, 0.2), (NOW + 20, 0.3))
+
+
 def test_a_job_that_turns_blind_and_is_seen_again_is_told() -> None:
     there = Watched()
     key = there.register()
