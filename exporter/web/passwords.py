@@ -1,4 +1,4 @@
-"""Checks passwords against bcrypt hashes, which is slow on purpose: one at a time, in a thread, and remembered."""
+"""Checks passwords against bcrypt hashes, which is slow on purpose: a few at a time, in threads, and remembered."""
 
 import asyncio
 import secrets
@@ -17,8 +17,11 @@ REMEMBERED: Final = 100
 """Wrong passwords that are refused again without a check."""
 MOST_WAITING: Final = 16
 """Checks that may wait, or be under way."""
+AT_ONCE: Final = 2
+"""Checks under way, each of another address: so a flood from one address delays no login from another by its own. As
+the library lets go of Python's lock meanwhile, both take no longer than one where there are two processors."""
 OF_ONE_ADDRESS: Final = 4
-"""How many of them one address may have, so that a flood from there leaves room for others."""
+"""How many checks one address may have waiting, or under way, so that a flood from there leaves room for others."""
 
 _random: Final = SystemRandom()
 
@@ -40,7 +43,7 @@ class Passwords:
         self._wrong: list[bytes] = []
         self._under_way: dict[bytes, asyncio.Task[bool]] = {}
         self._of_address: Counter[str] = Counter()
-        self._turn = asyncio.Lock()
+        self._turn = asyncio.Semaphore(AT_ONCE)
         self._turns: dict[str, asyncio.Lock] = {}
 
     async def accepts(self, users: Mapping[bytes, bytes], user: bytes, password: bytes, address: str) -> bool:
