@@ -38,6 +38,7 @@ from exporter.supervise import keep_running, survive
 from exporter.threads import use_daemon_threads
 from exporter.views import WebView
 from exporter.web.config_watch import ConfigWatch
+from exporter.web.connections import Connections
 from exporter.web.listener import served
 from exporter.web.security import Security
 from exporter.web.server import SCRAPES, make_app
@@ -89,6 +90,8 @@ class App:
         self.store.subscribe_runs(self.timelines.runs_read)
         self.telemetry.watch_history(lambda: self.timelines.size)
         self._security = Security(settings.web_config)
+        self._connections = Connections(closed=lambda reason: self.telemetry.closed_connections.labels(reason).inc())
+        self.telemetry.watch_connections(lambda: len(self._connections))
         self._web = ConfigWatch(settings, self._security, self.clock, self.telemetry)
         self.limiter = Limiter(settings.poll.concurrency, self.clock.monotonic())
         self.permits = Permits(self.limiter, self.clock)
@@ -150,7 +153,8 @@ class App:
                 loops["journal"] = self._journal.run
             if self._history_file is not None:
                 loops["history_file"] = self._history_file.run
-            door = served(application, self.settings.web, _SCRAPES_WITHIN, self._security)
+            self._allow(self.settings)
+            door = served(application, self.settings.web, _SCRAPES_WITHIN, self._security, self._connections)
             async with door as (address, *others), asyncio.TaskGroup() as group:
                 jobs, file = len(self.store.records()), str(self._path or "")
                 where = {"address": address, "more_addresses": others}
@@ -175,6 +179,7 @@ class App:
         self.timelines.limit(settings.web.history)
         parts.use(settings)
         self._web.use(settings)
+        self._allow(settings)
         if self._journal is not None:
             self._journal.retention = settings.poll.retention
         logs.configure(settings.log.level, settings.log.format, settings.log.vendor_text)
@@ -185,6 +190,10 @@ class App:
             self.telemetry.forget_project(project)
         await self._projects.close_unused()
         return changes
+
+    def _allow(self, settings: Settings) -> None:
+        self._security.reached_by(settings.web)
+        self._connections.allow(settings.web.max_connections, settings.poll.concurrency)
 
     def _name_shard(self) -> None:
         sharding = self.settings.sharding

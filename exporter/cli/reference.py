@@ -38,6 +38,7 @@ def render_metrics() -> str:
     """Return the reference as Markdown."""
     telemetry = Telemetry()
     telemetry.watch(lambda: 0, lambda: 0)
+    telemetry.watch_connections(lambda: 0)
     telemetry.watch_budgets(dict, dict)
     telemetry.watch_expiry(dict)
     telemetry.watch_skew(dict)

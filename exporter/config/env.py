@@ -22,7 +22,7 @@ _KUBERNETES: Final = re.compile(
 """Set in every pod for each Service whose name starts with "exporter". A Service's name does not end in a dash, so
 ``EXPORTER_WEB__PORT`` is none of these but a mistake of the operator."""
 
-_COMMAS: Final = (("job_files",), ("web", "listen_address"))
+_COMMAS: Final = (("job_files",), ("web", "listen_address"), ("web", "allowed_hosts"))
 """Lists that a variable may also give with commas between their items."""
 
 

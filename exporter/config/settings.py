@@ -83,6 +83,18 @@ class Web(Section):
         description="The web configuration file of Prometheus exporters: TLS, client certificates, users, headers and a"
         " rate limit; read again when it, or a file that it names, changes.",
     )
+    allowed_hosts: tuple[types.HostName, ...] = Field(
+        default=(),
+        description="Names by which page, JSON and POST may be reached, besides the machine's own name, loopback names,"
+        " addresses, and that of external_url; /metrics and health are reached by any name.",
+    )
+    external_url: types.ExternalUrl | None = Field(
+        default=None, description="Where people reach the page, if that is at a proxy of another name."
+    )
+    max_connections: types.Count = Field(
+        default=256,
+        description="Connections that may be open at once (a number); for another one an idle one is closed.",
+    )
     vendor_text: Annotated[VendorText, types.choice(VendorText)] = Field(
         default=VendorText.REDACTED,
         description="The vendor's own texts on page and JSON, and in what the command poll prints: off, redacted"

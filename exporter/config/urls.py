@@ -9,6 +9,8 @@ from exporter.model.messages import Expected
 
 _LISTEN: Final = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]*)):(?P<port>[0-9]{1,5})")
 
+_NAME: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
+
 
 def split_listen(text: str) -> tuple[str, int]:
     """Return host and port; an empty host is every interface. Raises ``ValueError``."""
@@ -28,6 +30,24 @@ def split_listen(text: str) -> tuple[str, int]:
 def listen(text: str) -> str:
     """Return *text* if it is host:port. Raises ``ValueError``."""
     split_listen(text)
+    return str(text)
+
+
+def host_name(text: str) -> str:
+    """Return *text* if it is a name by which the exporter may be reached. Raises ``ValueError``."""
+    try:
+        ip_address(text.strip("[]"))
+    except ValueError:
+        if not _NAME.fullmatch(text):
+            raise Expected("a name such as exporter.example.com, without scheme and port", text) from None
+    return str(text)
+
+
+def external(text: str) -> str:
+    """Return the URL at which people reach the page. Raises ``ValueError``."""
+    url = _url(text, ("https", "http"), "a URL such as https://jobs.example.com")
+    if url.query or url.fragment or "?" in text or "#" in text:
+        raise ValueError("expected a URL without a query")
     return str(text)
 
 

@@ -16,6 +16,7 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
+from exporter.metrics import help_texts
 from exporter.metrics.build import what_runs
 from exporter.metrics.watched import WatchedCounter, WatchedGauge
 
@@ -25,33 +26,6 @@ _LAG_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _CALL_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _RENDER_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
 _DROPPED = "Series left out because metrics.max_series was reached, counted each time a job is left out"
-
-_BUDGET = (
-    "Calls a second that a limit class may make now: as configured, divided by the shards; less for a time after the"
-    " cloud refused calls as too many"
-)
-_STRETCH = (
-    "Factor by which intervals are longer than configured, because the calls would not fit the budget; 1 if they do"
-)
-EXPIRY = (
-    "Unix time in seconds when the token or temporary key in use expires, as the cloud told it; absent where nobody"
-    " said, and before the first is fetched"
-)
-_JOURNAL = (
-    "Unix time in seconds when the journal was last written; only what is new is written; absent before, and without a"
-    " journal"
-)
-_WEB_CONFIG = (
-    "1 if web.config_file and the files that it names are in force as they are now, 0 if they were refused and the last"
-    " good ones stay; absent without web.config_file"
-)
-_WEB_TAKEN = "Unix time in seconds when the web configuration in force was taken over; absent without web.config_file"
-
-HISTORY = "Bytes that the past of all jobs takes, as page and JSON tell it; web.history is the most"
-_JOURNAL_TOOK = (
-    "Seconds that the last write of the journal took, or the one under way has taken so far; counters of runs show only"
-    " what is written, so they stand still for as long; absent before, and without a journal"
-)
 
 
 class Telemetry:
@@ -87,16 +61,28 @@ class Telemetry:
             "config_last_reload_success_timestamp_seconds",
             "Unix time in seconds when the configuration in use was taken over",
         )
-        self._web_config: dict[tuple[str, ...], float] = {}
-        self._web_config_at: dict[tuple[str, ...], float] = {}
-        self._watched("web_config_last_reload_successful", _WEB_CONFIG, (), lambda: self._web_config)
-        self._watched("web_config_last_reload_success_timestamp_seconds", _WEB_TAKEN, (), lambda: self._web_config_at)
+        self._declare_web()
         self._declare_calls(service)
         self._declare_polls(service)
         self._declare_discovery(service)
         self.journal_errors = self._counter("journal_errors", "Times that the journal could not be read or written")
         self._journal_written: dict[tuple[str, ...], float] = {}
-        self._watched("journal_last_write_timestamp_seconds", _JOURNAL, (), lambda: self._journal_written)
+        self._watched("journal_last_write_timestamp_seconds", help_texts.JOURNAL, (), lambda: self._journal_written)
+
+    def _declare_web(self) -> None:
+        self._web_config: dict[tuple[str, ...], float] = {}
+        self._web_config_at: dict[tuple[str, ...], float] = {}
+        self._watched("web_config_last_reload_successful", help_texts.WEB_CONFIG, (), lambda: self._web_config)
+        self._watched(
+            "web_config_last_reload_success_timestamp_seconds", help_texts.WEB_TAKEN, (), lambda: self._web_config_at
+        )
+        self.closed_connections = self._counter("web_connections_closed", help_texts.CLOSED, "reason")
+        for reason in ("limit", "slow_request", "slow_reader", "descriptors"):
+            self.closed_connections.labels(reason)
+
+    def watch_connections(self, connections: Callable[[], int]) -> None:
+        """Read at every scrape how many connections are open."""
+        self._gauge("web_connections", "Connections of clients that are open now").set_function(connections)
 
     def web_config_read(self, good: bool, at: float) -> None:
         """Note whether the web configuration file that was read is in force, and since when the one that is."""
@@ -234,10 +220,10 @@ class Telemetry:
         stretches: Callable[[], Mapping[str, float]],
     ) -> None:
         """Read at every scrape what budgets allow by project and limit class, and what they stretch by project."""
-        self._watched("api_budget_requests_per_second", _BUDGET, ("project", "limit"), allowed)
+        self._watched("api_budget_requests_per_second", help_texts.BUDGET, ("project", "limit"), allowed)
         self._watched(
             "poll_interval_stretch_ratio",
-            _STRETCH,
+            help_texts.STRETCH,
             ("project",),
             lambda: {(project,): ratio for project, ratio in stretches().items()},
         )
@@ -251,7 +237,7 @@ class Telemetry:
         """Read by project when its credentials expire, at every scrape."""
         self._watched(
             "credentials_expiry_timestamp_seconds",
-            EXPIRY,
+            help_texts.EXPIRY,
             ("project",),
             lambda: {(project,): at for project, at in expiries().items() if at is not None},
         )
@@ -267,11 +253,11 @@ class Telemetry:
 
     def watch_history(self, size: Callable[[], int]) -> None:
         """Read how much memory the past of the jobs takes, at every scrape."""
-        self._gauge("history_bytes", HISTORY).set_function(size)
+        self._gauge("history_bytes", help_texts.HISTORY).set_function(size)
 
     def watch_journal(self, seconds: Callable[[], Mapping[tuple[str, ...], float]]) -> None:
         """Read how long the last write of the journal took, at every scrape."""
-        self._watched("journal_last_write_duration_seconds", _JOURNAL_TOOK, (), seconds)
+        self._watched("journal_last_write_duration_seconds", help_texts.JOURNAL_TOOK, (), seconds)
 
     def _watched(
         self, name: str, text: str, labels: tuple[str, ...], read: Callable[[], Mapping[tuple[str, ...], float]]

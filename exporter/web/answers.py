@@ -1,29 +1,138 @@
-"""How answers are put together: compressed if the client likes, and kept by nobody unless it may be."""
+"""How answers are put together: their headers, their compression, and how long ones go to slow readers."""
+
+import asyncio
+import gzip
+import time
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from typing import Final
 
 from aiohttp import web
 
+from exporter.threads import compute
 from exporter.web.job_json import encoded
 from exporter.web.metrics import compressed, header
 from exporter.web.negotiate import gzip_ok
+from exporter.web.squeeze import LEVEL
+
+POLICY: Final = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self';"
+    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+Headers = Mapping[str, str]
+_HEADERS: Final[Headers] = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+}
+LISTS_AT_ONCE: Final = 2
+"""Lists that are made at a time: one more would only make all slower, and with them the scrapes between."""
+_LONG: Final = 64 * 1024
+"""Bytes from which on an answer is sent in pieces."""
+_PIECE: Final = 32 * 1024
+"""Bytes of a piece."""
+_PIECE_SECONDS: Final = 0.01
+"""Seconds for which making a piece may hold up all else; that it does is seen one job later."""
+_GZIP: Final = 16
+"""Added to the size of the window, as zlib has it."""
+_WINDOW: Final = 13
+_MEMORY: Final = 6
+"""A window of 8 KiB, some jobs, makes compressing a list cost 64 KiB for each reader instead of 256."""
 
 
-async def json_answer(request: web.Request, value: object, status: int = 200) -> web.Response:
+def dress(headers: MutableMapping[str, str], configured: Headers) -> MutableMapping[str, str]:
+    """Add what every answer carries: what is *configured*, and what guards the page in a browser."""
+    headers.update(configured)
+    for name, value in _HEADERS.items():
+        headers.setdefault(name, value)
+    return headers
+
+
+def text_answer(text: str, status: int = 200, **headers: str) -> web.Response:
+    """Return plain text."""
+    headers = {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store", **headers}
+    return web.Response(body=text.encode("utf-8", "replace"), status=status, headers=headers)
+
+
+async def json_answer(request: web.Request, value: object, status: int = 200) -> web.StreamResponse:
     """Return *value* as JSON."""
     return await body_answer(request, encoded(value), "application/json", status)
 
 
 async def body_answer(
     request: web.Request, body: bytes, kind: str, status: int = 200, keep: str = "no-store"
-) -> web.Response:
-    """Return *body*; *keep* is what caches may do with it."""
-    content, zipped = await compressed(body, gzip_ok(header(request, "Accept-Encoding")))
+) -> web.StreamResponse:
+    """Return *body*; *keep* is what caches may do with it. A long one is kept compressed while it is read."""
+    wanted = gzip_ok(header(request, "Accept-Encoding"))
+    if len(body) <= _LONG:
+        content, zipped = await compressed(body, wanted)
+        return web.Response(body=content, status=status, headers=_about(kind, zipped, keep))
+    length, packed = len(body), await compute(gzip.compress, body, LEVEL, mtime=0)
+    del body
+    response = web.StreamResponse(status=status, headers=_about(kind, wanted, keep))
+    response.content_length = len(packed) if wanted else length
+    await response.prepare(request)
+    if request.method != "HEAD":
+        for piece in _cut(packed) if wanted else _unpacked(packed):
+            await response.write(piece)
+        await response.write_eof()
+    return response
+
+
+class Lists:
+    """Sends lists of jobs, in pieces that are made when the client has read those before."""
+
+    def __init__(self) -> None:
+        self.turn = asyncio.Semaphore(LISTS_AT_ONCE)
+        """What to hold while there is work to do for a list, and not while a client reads."""
+
+    async def send(self, request: web.Request, parts: Iterator[bytes], kind: str) -> web.StreamResponse:
+        """Answer by what *parts* yields. It is taken in the event loop, a few parts at a time."""
+        zipped = gzip_ok(header(request, "Accept-Encoding"))
+        response = web.StreamResponse(headers=_about(kind, zipped))
+        await response.prepare(request)
+        if request.method == "HEAD":
+            return response
+        pack = zlib.compressobj(LEVEL, zlib.DEFLATED, _GZIP + _WINDOW, _MEMORY)
+        more = True
+        while more:
+            async with self.turn:
+                piece, more = _piece(parts)
+                if zipped:
+                    piece = pack.compress(piece) + (b"" if more else pack.flush())
+                await asyncio.sleep(0)  # in its turn still: of all lists two pieces at most are between two scrapes
+            if piece:
+                await response.write(piece)
+        await response.write_eof()
+        return response
+
+
+def _piece(parts: Iterator[bytes]) -> tuple[bytes, bool]:
+    """Return some parts, joined, and whether more may follow."""
+    found: list[bytes] = []
+    size, until = 0, time.perf_counter() + _PIECE_SECONDS
+    for part in parts:
+        found.append(part)
+        size += len(part)
+        if size >= _PIECE or time.perf_counter() >= until:
+            return b"".join(found), True
+    return b"".join(found), False
+
+
+def _cut(content: bytes) -> Iterable[bytes]:
+    return (content[at : at + _PIECE] for at in range(0, len(content), _PIECE))
+
+
+def _unpacked(packed: bytes) -> Iterator[bytes]:
+    unpack = zlib.decompressobj(_GZIP + zlib.MAX_WBITS)
+    for part in _cut(packed):
+        rest = part
+        while rest:
+            yield unpack.decompress(rest, _PIECE)
+            rest = unpack.unconsumed_tail
+
+
+def _about(kind: str, zipped: bool, keep: str = "no-store") -> dict[str, str]:
     headers = {"Content-Type": f"{kind}; charset=utf-8", "Cache-Control": keep, "Vary": "Accept-Encoding"}
-    if zipped:
-        headers["Content-Encoding"] = "gzip"
-    return web.Response(body=content, status=status, headers=headers)
-
-
-def text_answer(text: str, status: int = 200) -> web.Response:
-    """Return plain text."""
-    headers = {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"}
-    return web.Response(body=text.encode("utf-8", "replace"), status=status, headers=headers)
+    return {**headers, "Content-Encoding": "gzip"} if zipped else headers

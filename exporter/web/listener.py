@@ -2,51 +2,53 @@
 
 import asyncio
 import errno
-import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from exporter.config.settings import Web
 from exporter.config.urls import split_listen
 from exporter.config.web_file import WebConfig
 from exporter.model.errors import ExporterError
+from exporter.web.acceptor import BACKLOG, Acceptor
+from exporter.web.connections import Connections, Slot
+from exporter.web.protocol import HttpConnection
 from exporter.web.security import Security
 
 LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing is bound here
 """Of each address that stands for all of a machine, one that answers."""
 _EVERYWHERE: Final = ("", "::")
 """Hosts that stand for every interface, by IPv4 and IPv6."""
+_NO_IPV6: Final = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 _FIRST: Final = 3
 """The descriptor of the first socket that systemd hands over."""
 
 
 @asynccontextmanager
 async def served(
-    application: web.Application, settings: Web, patience: float, security: Security | None = None
+    application: web.Application,
+    settings: Web,
+    patience: float,
+    security: Security | None = None,
+    connections: Connections | None = None,
 ) -> AsyncIterator[list[str]]:
     """Serve meanwhile, and provide the addresses that answer; open requests get *patience* seconds to finish."""
     security = security or Security(WebConfig())
-    logging.getLogger("aiohttp.server").addFilter(_is_ours)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=patience)
+    connections = Connections() if connections is None else connections
+    runner = web.AppRunner(application, shutdown_timeout=patience)
     await runner.setup()
+    acceptor = Acceptor(connections, partial(_protocol, runner, security))
     try:
-        if settings.systemd_socket:
-            for each in handed_over(os.environ):
-                await _Site(runner, security, each).start()
-        else:
-            for address in settings.listen_address:
-                try:
-                    await _Site(runner, security, address).start()
-                except OSError as error:
-                    raise ExporterError(_not_listening(address, error)) from error
-        yield [url(each, security.config.tls is not None) for each in runner.addresses]
+        for each in handed_over(os.environ) if settings.systemd_socket else await _bound(settings.listen_address):
+            acceptor.listen(each)
+        yield [url(each.getsockname(), security.config.tls is not None) for each in acceptor.sockets]
     finally:
+        acceptor.close()
         await runner.cleanup()
 
 
@@ -64,11 +66,6 @@ def handed_over(environ: Mapping[str, str]) -> list[socket.socket]:
     return [_listening(descriptor) for descriptor in range(_FIRST, _FIRST + int(count))]
 
 
-def _is_ours(record: logging.LogRecord) -> bool:
-    """Whether a line is about a fault of ours: whoever sends what is no request gets a 400, and fills no log."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
-
-
 def _listening(descriptor: int) -> socket.socket:
     try:
         found = socket.socket(fileno=descriptor)
@@ -80,43 +77,51 @@ def _listening(descriptor: int) -> socket.socket:
     raise ExporterError("systemd handed over what is no listening socket; use ListenStream= and Accept=no")
 
 
-class _Site(web.BaseSite):
-    """One place to listen, where each connection is made by what *security* asks for when it is accepted."""
+def _protocol(runner: web.AppRunner, security: Security, slot: Slot) -> asyncio.BaseProtocol:
+    """Return what speaks on a new connection."""
+    if runner.server is None:
+        raise RuntimeError("connections are accepted after the end")
+    return security.secured(HttpConnection(runner.server, slot, lambda: security.config.headers), slot)
 
-    def __init__(self, runner: web.AppRunner, security: Security, where: str | socket.socket) -> None:
-        super().__init__(runner)
-        self._where = where
-        self._security = security
 
-    @property
-    def name(self) -> str:
-        """What the library calls it."""
-        return str(self._where)
+async def _bound(addresses: Iterable[str]) -> list[socket.socket]:
+    """Return the sockets that listen on the addresses; raises ``ExporterError``, and then none is left open."""
+    sockets: list[socket.socket] = []
+    for address in addresses:
+        try:
+            sockets += await _listening_on(*split_listen(address))
+        except OSError as error:
+            for each in sockets:
+                each.close()
+            raise ExporterError(_not_listening(address, error)) from error
+    return sockets
 
-    async def start(self) -> None:
-        """Listen; raises ``OSError``."""
-        await super().start()
-        if self._runner.server is None:
-            return
-        accept = self._security.connection(self._runner.server)
-        loop = asyncio.get_running_loop()
-        host, port = ("", 0) if isinstance(self._where, socket.socket) else split_listen(self._where)
-        if isinstance(self._where, socket.socket):
-            self._server = await loop.create_server(accept, sock=self._where, backlog=self._backlog)
-        elif host in _EVERYWHERE:
-            self._server = await loop.create_server(accept, sock=_every_interface(port), backlog=self._backlog)
-        else:
-            self._server = await loop.create_server(accept, host, port, backlog=self._backlog)
+
+async def _listening_on(host: str, port: int) -> list[socket.socket]:
+    """Return a socket for each address that is meant; raises ``OSError``, and then none is left open."""
+    if host in _EVERYWHERE:
+        return [_every_interface(port)]
+    kind, flags = socket.SOCK_STREAM, socket.AI_PASSIVE
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=kind, flags=flags)
+    sockets: list[socket.socket] = []
+    for family, where in dict.fromkeys((family, where) for family, _, _, _, where in found):
+        try:
+            sockets.append(socket.create_server(where, family=family, backlog=BACKLOG))
+        except OSError:
+            for each in sockets:
+                each.close()
+            raise
+    return sockets
 
 
 def _every_interface(port: int) -> socket.socket:
     """Return a socket for IPv6 and IPv4 at once, as other exporters listen; for IPv4 where a machine has no other."""
     try:
-        return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+        return socket.create_server(("::", port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True)
     except OSError as error:
-        if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+        if error.errno not in _NO_IPV6:
             raise
-    return socket.create_server(("0.0.0.0", port))  # noqa: S104 - as the operator said
+    return socket.create_server(("0.0.0.0", port), backlog=BACKLOG)  # noqa: S104 - as the operator said
 
 
 def url(address: tuple[Any, ...] | str, secure: bool = False) -> str:

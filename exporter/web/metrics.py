@@ -14,8 +14,8 @@ from exporter.web.squeeze import LEVEL, Squeezer
 
 _GZIP_OVER: Final = 1024
 """Bytes from which on a body is worth compressing."""
-_PIECE: Final = 256 * 1024
-"""Bytes of one write: the loop serves others between two."""
+_PIECE: Final = 64 * 1024
+"""Bytes of one write: the loop serves others between two, and a reader that is slow costs little more."""
 
 
 class Scrapes:

@@ -9,7 +9,11 @@ from typing import Any
 
 from aiohttp import web
 
+from exporter.config.settings import Web
 from exporter.config.web_file import RateLimit, WebConfig
+from exporter.web.answers import text_answer
+from exporter.web.connections import Slot
+from exporter.web.host_names import HostNames
 from exporter.web.passwords import BusyError, Passwords
 from exporter.web.tls import NamedClients, TlsConnection
 
@@ -23,8 +27,13 @@ class Security:
         self._monotonic = monotonic
         self._passwords = Passwords()
         self._bucket: _Bucket | None = None
+        self._names = HostNames()
         self.config = WebConfig()
         self.use(config)
+
+    def reached_by(self, settings: Web) -> None:
+        """Answer by the names that the settings allow."""
+        self._names = HostNames.of(settings)
 
     def use(self, config: WebConfig) -> None:
         """Go on by another configuration. Connections that are open stay open."""
@@ -33,18 +42,14 @@ class Security:
         self.config = config
         self._passwords.forget_all_but(config.users)
 
-    def connection(self, protocol: Callable[[], asyncio.BaseProtocol]) -> Callable[[], asyncio.BaseProtocol]:
-        """Return what makes the protocol of a new connection out of that for HTTP."""
-
-        def accept() -> asyncio.BaseProtocol:
-            config, inner = self.config, protocol()
-            if config.tls is None:
-                return inner
-            if config.allowed_sans is not None:
-                inner = NamedClients(inner, config.allowed_sans)
-            return TlsConnection(inner, config.tls)
-
-        return accept
+    def secured(self, inner: asyncio.BaseProtocol, slot: Slot) -> asyncio.BaseProtocol:
+        """Return the protocol of a new connection: *inner*, which is HTTP, by TLS if that is asked for."""
+        config = self.config
+        if config.tls is None:
+            return inner
+        if config.allowed_sans is not None:
+            inner = NamedClients(inner, config.allowed_sans)
+        return TlsConnection(inner, config.tls, slot)
 
     @property
     def middleware(self) -> Any:
@@ -61,11 +66,15 @@ class Security:
         """Return the answer to a request that is not to be served."""
         config = self.config
         if config.tls is not None and not request.secure:
-            refused = _answer(400, "TLS was turned on; connect again by https\n")
+            refused = text_answer("TLS was turned on; connect again by https\n", 400)
             refused.force_close()
             return refused
         if self._bucket is not None and not self._bucket.take():
-            return _answer(429, "too many requests\n")
+            return text_answer("too many requests\n", 429)
+        if (
+            misdirected := self._names.refused(request.method, request.path, _hosts(request), request.headers)
+        ) is not None:
+            return text_answer(misdirected.text, misdirected.status)
         if not config.users:
             return None
         given = _credentials(request.headers.get("Authorization", ""))
@@ -73,12 +82,14 @@ class Security:
             if given is not None and await self._passwords.accepts(config.users, *given, request.remote or ""):
                 return None
         except BusyError:
-            return _answer(503, "too many passwords wait to be checked\n", **{"Retry-After": "1"})
-        return _answer(401, "user and password are needed\n", **{"WWW-Authenticate": "Basic"})
+            return text_answer("too many passwords wait to be checked\n", 503, **{"Retry-After": "1"})
+        return text_answer("user and password are needed\n", 401, **{"WWW-Authenticate": "Basic"})
 
 
-def _answer(status: int, text: str, **headers: str) -> web.Response:
-    return web.Response(text=text, status=status, headers={"Cache-Control": "no-store", **headers})
+def _hosts(request: web.Request) -> list[str]:
+    """Return the names that a request carries: in its header, and in its target where that is a whole URL."""
+    named = request.headers.getall("Host", [])
+    return [*named, request.host] if named else []  # of a request without one the library would ask the name server
 
 
 def _credentials(header: str) -> tuple[bytes, bytes] | None:

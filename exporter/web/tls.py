@@ -9,18 +9,27 @@ from typing import Any, Final
 
 import structlog
 
+from exporter.web.connections import Slot
+
 HANDSHAKE_WITHIN: Final = 10
 """Seconds in which a client must have finished its part of the handshake."""
 _GOODBYE_WITHIN: Final = 1
 """Seconds in which a client must have answered the end of a connection."""
 
 
+_RECORD: Final = 16 * 1024
+"""Bytes of the longest record of TLS: a longer buffer to read into (256 KiB) is never filled, and each has its own."""
+
+
 class TlsConnection(SSLProtocol):
     """What asyncio itself makes of a connection, there with one context for the whole life of a server."""
 
-    def __init__(self, inner: asyncio.BaseProtocol, context: ssl.SSLContext) -> None:
+    max_size = _RECORD
+
+    def __init__(self, inner: asyncio.BaseProtocol, context: ssl.SSLContext, slot: Slot) -> None:
         loop = asyncio.get_running_loop()
         self._client = ""
+        self._slot = slot
         outcome = loop.create_future()
         outcome.add_done_callback(self._report)
         super().__init__(
@@ -32,11 +41,18 @@ class TlsConnection(SSLProtocol):
             ssl_handshake_timeout=HANDSHAKE_WITHIN,
             ssl_shutdown_timeout=_GOODBYE_WITHIN,
         )
+        self._set_read_buffer_limits(2 * _RECORD)  # type: ignore[attr-defined]  # the stubs know no private names
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the handshake."""
         self._client = _client_of(transport)
+        self._slot.opened(transport)
         super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End, though the handshake may never have."""
+        self._slot.closed()
+        super().connection_lost(exc)
 
     def _report(self, outcome: asyncio.Future[None]) -> None:
         """Log why there is no connection: the client is closed on without a word, so nothing else says it."""

@@ -21,6 +21,7 @@ projects:
     credentials: {access_key: {key_id: AK, secret: SK}}
 """
 NO_JOB = "jobs: no job is registered; list at least one under jobs or in EXPORTER_JOBS, or set job_files or discovery"
+NO_NAME = "web.allowed_hosts[0]: expected a name such as exporter.example.com, without scheme and port, not"
 JOBS = 'jobs: [{service: dli, job_id: "1"}]\n'
 
 
@@ -106,6 +107,24 @@ JOBS = 'jobs: [{service: dli, job_id: "1"}]\n'
             "web: {listen_address: [':1', 'vsock://:1']}",
             'web.listen_address: expected host:port such as 0.0.0.0:10926, [::1]:10926 or :10926, not "vsock://:1"',
         ),
+        (
+            "web: {allowed_hosts: [https://jobs.example.com]}",
+            f'{NO_NAME} "https://jobs.example.com"',
+        ),
+        (
+            "web: {allowed_hosts: ['jobs.example.com:80']}",
+            f'{NO_NAME} "jobs.example.com:80"',
+        ),
+        (
+            "web: {allowed_hosts: ['*.example.com']}",
+            f'{NO_NAME} "*.example.com"',
+        ),
+        (
+            "web: {external_url: jobs.example.com}",
+            'web.external_url: expected a URL such as https://jobs.example.com, not "jobs.example.com"',
+        ),
+        ("web: {external_url: 'https://jobs.example.com?a=b'}", "web.external_url: expected a URL without a query"),
+        ("web: {max_connections: 0}", "web.max_connections: expected at least 1, not 0"),
         ("web: {config_file: ''}", "web.config_file: expected the path of a file"),
         ("web: {config_file: [web.yml]}", "web.config_file: expected the path of a file, not a list"),
     ],

@@ -93,6 +93,13 @@ def test_a_variable_gives_an_address_that_begins_with_a_bracket(file: File, text
     assert found == tuple(part.strip() for part in text.split(","))
 
 
+@pytest.mark.parametrize("text", ["jobs.example.com,[fd00::1]", '["jobs.example.com", "[fd00::1]"]'])
+def test_a_variable_gives_several_names_with_commas_or_as_json(file: File, text: str) -> None:
+    path = file(f"{PROJECT}jobs: [{{service: dli, job_id: a}}]")
+
+    assert load(path, {"EXPORTER_WEB__ALLOWED_HOSTS": text}).web.allowed_hosts == ("jobs.example.com", "[fd00::1]")
+
+
 def test_a_variable_gives_a_pattern_that_begins_with_a_bracket(file: File) -> None:
     path = file(f"{PROJECT}jobs: [{{service: dli, job_id: a}}]")
 

@@ -1,0 +1,86 @@
+"""Accepts connections, as many as there may be.
+
+The loop's own server accepts whatever comes before anybody can say no. And where there is no descriptor for it, it logs
+that for each place in its queue, and tries again as often.
+"""
+
+import asyncio
+import math
+import os
+import socket
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from exporter.web.connections import Connections, Slot
+
+Maker = Callable[[Slot], asyncio.BaseProtocol]
+"""Makes the protocol of a new connection."""
+BACKLOG: Final = 4096
+"""Connections that the kernel keeps until they are accepted; others have to try again after a second."""
+_PART_AT_ONCE: Final = 1 / 16
+"""Part of the connections that there may be, accepted before all else has its turn. It takes four turns until a request
+is read: however many come, a connection that asks at once is then still far from the one that waits longest."""
+_PAUSE: Final = 0.2
+"""Seconds after which it is tried again where no connection can be accepted."""
+_RECEIVED: Final = 32 * 1024
+"""Bytes that the kernel takes from a client before they are read: requests are short, so more is nothing that helps."""
+_SENT: Final = 256 * 1024
+"""Bytes that the kernel keeps for a client that reads slowly; by itself it keeps up to 4 MiB, outside of any bound of
+ours, and copies as much for each. A scrape over 10 ms of network still gets some 25 MB a second."""
+
+
+class Acceptor:
+    """Accepts the connections of listening sockets, each with the protocol that *make* returns for its place."""
+
+    def __init__(self, connections: Connections, make: Maker) -> None:
+        self.sockets: list[socket.socket] = []
+        self._connections = connections
+        self._make = make
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def listen(self, listening: socket.socket) -> None:
+        """Accept the connections of one more socket."""
+        listening.setblocking(False)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVED)  # connections have both from here
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SENT)
+        self.sockets.append(listening)
+        self._resume(listening)
+
+    def close(self) -> None:
+        """Accept no more."""
+        sockets, self.sockets = self.sockets, []
+        for listening in sockets:
+            self._loop.remove_reader(listening)
+            listening.close()
+
+    def _resume(self, listening: socket.socket) -> None:
+        if listening in self.sockets:
+            self._loop.add_reader(listening, self._accept, listening)
+
+    def _accept(self, listening: socket.socket) -> None:
+        for _ in range(math.ceil(self._connections.most * _PART_AT_ONCE)):
+            try:
+                accepted, _ = listening.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                self._connections.cannot_accept(os.strerror(error.errno or 0))
+                self._loop.remove_reader(listening)
+                self._loop.call_later(_PAUSE, self._resume, listening)
+                return
+            slot = self._connections.admit()
+            if slot is None:
+                accepted.close()
+                continue
+            task = self._loop.create_task(self._open(accepted, slot), name="connection")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _open(self, accepted: socket.socket, slot: Slot) -> None:
+        try:
+            await self._loop.connect_accepted_socket(partial(self._make, slot), accepted)
+        except OSError:  # it is gone already
+            slot.closed()
+            accepted.close()

@@ -1,0 +1,225 @@
+"""How many connections there may be and how long each may take, so that nobody holds what a scrape needs.
+
+A connection *waits* for a request or is *busy* with an answer. When there are too many, the one that waits longest is
+closed to make room: a client that wants something sends its request at once, and a scraper whose kept connection was
+closed opens another one. So silent connections shut nobody out, from however many addresses they come. Clients that
+ask and do not read the answer make room too, and then answers that are no scrape's.
+"""
+
+import asyncio
+import resource
+import time
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import structlog
+
+HEAD_WITHIN: Final = 10.0
+"""Seconds in which the head of a request must be complete, with TLS's handshake: a scraper's comes in one packet."""
+IDLE_FOR: Final = 60.0
+"""Seconds that a connection is kept for the next request: longer than most scrape intervals."""
+READ_WITHIN: Final = 30.0
+"""Seconds in which a client must have read something of what is sent to it; TCP itself has tried again six times."""
+ASKS_WITHIN: Final = 1.0
+"""Seconds in which a client that wants something sends its request: a round trip over any network."""
+ROOM_AFTER: Final = 0.5
+"""Seconds in which a client that wants an answer has read something of it: longer than TCP waits for a lost packet."""
+_LOOK: Final = 1.0
+"""Seconds between two looks at how long connections take."""
+_TELL: Final = 60.0
+"""Seconds between two lines of the log about the same."""
+LOW_FOR: Final = 60.0
+"""Seconds for which there may be fewer connections after there were no open files left."""
+OWN_DESCRIPTORS: Final = 64
+"""Open files besides connections and calls to the cloud: log, journal, watched files, listening sockets, and so on."""
+CALL_DESCRIPTORS: Final = 4
+"""For each call that may be under way: its own connection, and kept ones to the hosts of other services."""
+_LEAST: Final = 8
+"""Connections that there may be at the least: some scrapers and a person."""
+
+LIMIT, SLOW_REQUEST, SLOW_READER, DESCRIPTORS = REASONS = ("limit", "slow_request", "slow_reader", "descriptors")
+"""Why a connection is closed by us before its client is done with it."""
+
+
+class Slot:
+    """One connection."""
+
+    def __init__(self, connections: "Connections", now: float) -> None:
+        self._connections = connections
+        self._transports: list[asyncio.Transport] = []
+        self.scrape = False
+        self.since = now
+        """Since when it waits, or is busy."""
+        self.head_since: float | None = now
+        """Since when the head of a request is awaited; ``None`` between two requests and during an answer."""
+        self._unsent = 0
+        self._moved = now
+
+    def opened(self, transport: asyncio.BaseTransport) -> None:
+        """Note a transport: that of the socket comes first, one by TLS above it may follow."""
+        if isinstance(transport, asyncio.Transport):
+            self._transports.append(transport)
+
+    def head_begun(self) -> None:
+        """Note that a part of a request's head came."""
+        if self.head_since is None:
+            self.head_since = self._connections.now()
+
+    def busy(self, scrape: bool) -> None:
+        """Note that a request is answered from now on; *scrape* if it is a scraper's."""
+        self.scrape = scrape
+        self._connections.changed(self, busy=True)
+
+    def waits(self) -> None:
+        """Note that the next request may come."""
+        self._connections.changed(self, busy=False)
+
+    def closed(self) -> None:
+        """Note that it is gone."""
+        self._connections.forget(self)
+
+    def abort(self) -> None:
+        """Close it, whatever is not sent."""
+        for transport in self._transports[:1]:
+            transport.abort()
+
+    def unread_for(self, now: float) -> float:
+        """Return for how many seconds the client has read nothing of what waits for it."""
+        unsent = sum(transport.get_write_buffer_size() for transport in self._transports)
+        if not unsent or unsent != self._unsent:
+            self._unsent, self._moved = unsent, now
+        return now - self._moved
+
+
+class _Told:
+    """How often something happened since it was last told."""
+
+    def __init__(self) -> None:
+        self._times = 0
+        self._next = 0.0
+
+    def times(self, now: float) -> int:
+        """Note that it happened, and return how often if that is to be told now: once a minute at most."""
+        self._times += 1
+        if now < self._next:
+            return 0
+        self._next, times, self._times = now + _TELL, self._times, 0
+        return times
+
+
+class Connections:
+    """All connections of the web side, at most *limit*; *closed* is called with the reason of each that is closed."""
+
+    def __init__(
+        self,
+        limit: int = 256,
+        closed: Callable[[str], None] = lambda reason: None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.limit = limit
+        self.now = monotonic
+        self._closed = closed
+        self._waiting: dict[Slot, None] = {}  # the longest first
+        self._busy: dict[Slot, None] = {}  # the longest first
+        self._low, self._low_until = limit, 0.0
+        self._too_many, self._none_accepted = _Told(), _Told()
+        self._looking: asyncio.TimerHandle | None = None
+        self._log = structlog.get_logger()
+
+    def __len__(self) -> int:
+        return len(self._waiting) + len(self._busy)
+
+    def allow(self, wanted: int, calls: int) -> None:
+        """Allow as many connections as are *wanted*, or what open files there may be beside *calls* to the cloud."""
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        spare = files - OWN_DESCRIPTORS - CALL_DESCRIPTORS * calls
+        before, self.limit = self.limit, min(wanted, max(_LEAST, spare)) if files != resource.RLIM_INFINITY else wanted
+        if before != self.limit < wanted:
+            self._log.warning(
+                "fewer connections allowed",
+                connections_allowed=self.limit,
+                connections_configured=wanted,
+                open_files_allowed=files,
+                problem="raise the limit of open files (LimitNOFILE of systemd, ulimit -n), or set web.max_connections",
+            )
+
+    @property
+    def most(self) -> int:
+        """How many there may be now."""
+        return self.limit if self.now() >= self._low_until else min(self._low, self.limit)
+
+    def admit(self) -> Slot | None:
+        """Return the place of a new connection; ``None`` if there is none, and no other can make room."""
+        if len(self) >= self.most and not self._make_room(LIMIT):
+            self._count(LIMIT)
+            return None
+        slot = Slot(self, self.now())
+        self._waiting[slot] = None
+        if self._looking is None:
+            self._look_again()
+        return slot
+
+    def cannot_accept(self, error: str) -> None:
+        """Note that there is no open file for another one, and do with a quarter fewer: polls need files too."""
+        self._low, self._low_until = max(_LEAST, len(self) * 3 // 4), self.now() + LOW_FOR
+        while len(self) > self._low and self._make_room(DESCRIPTORS):
+            pass
+        if times := self._none_accepted.times(self.now()):
+            self._log.warning("connections cannot be accepted", error=error, connections=len(self), times=times)
+
+    def changed(self, slot: Slot, *, busy: bool) -> None:
+        """Put a connection at the end of those that wait, or are busy."""
+        if slot in self._waiting or slot in self._busy:
+            self._waiting.pop(slot, None)
+            self._busy.pop(slot, None)
+            (self._busy if busy else self._waiting)[slot] = None
+            slot.since, slot.head_since = self.now(), None
+
+    def forget(self, slot: Slot) -> None:
+        """Note that a connection is gone."""
+        self._waiting.pop(slot, None)
+        self._busy.pop(slot, None)
+
+    def _make_room(self, reason: str) -> bool:
+        victim = next(self._victims(self.now()), None)
+        if victim is not None:
+            self._end(victim, reason)
+        return victim is not None
+
+    def _victims(self, now: float) -> Iterator[Slot]:
+        """Yield connections that may be closed for another one, and whom that hurts least first."""
+        for slot in self._waiting:
+            if now - slot.since >= ASKS_WITHIN:
+                yield slot
+            break
+        yield from (slot for slot in self._busy if slot.unread_for(now) >= ROOM_AFTER)
+        yield from self._waiting
+        yield from (slot for slot in self._busy if not slot.scrape)
+
+    def _end(self, slot: Slot, reason: str) -> None:
+        self.forget(slot)
+        slot.abort()
+        self._count(reason)
+
+    def _count(self, reason: str) -> None:
+        self._closed(reason)
+        if reason == LIMIT and (times := self._too_many.times(self.now())):
+            self._log.warning("too many connections", connections_allowed=self.most, times=times)
+
+    def _look_again(self) -> None:
+        self._looking = asyncio.get_running_loop().call_later(_LOOK, self.look)
+
+    def look(self) -> None:
+        """End each connection that takes too long, and look again while there are any."""
+        self._looking = None
+        if len(self):
+            self._look_again()
+        now = self.now()
+        for slot in [*self._waiting, *self._busy]:
+            if slot.unread_for(now) >= READ_WITHIN:
+                self._end(slot, SLOW_READER)
+            elif slot.head_since is not None and now - slot.head_since >= HEAD_WITHIN:
+                self._end(slot, SLOW_REQUEST)
+            elif slot in self._waiting and now - slot.since >= IDLE_FOR:
+                self.forget(slot)
+                slot.abort()

@@ -1,0 +1,135 @@
+"""The handlers of page and JSON.
+
+The list is made while it is sent. Until its end it holds the keys of its jobs and not their records: a client that
+reads slowly would keep the records of its time in memory, and each such client those of another time.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Final
+
+from aiohttp import web
+
+from exporter.model.job import JobKey
+from exporter.model.record import Record
+from exporter.threads import compute
+from exporter.web import page
+from exporter.web.answers import Lists, body_answer, json_answer
+from exporter.web.job_json import encoded, job_document
+from exporter.web.job_page import single
+from exporter.web.list_page import Listing, link, listing
+from exporter.web.past_json import changes_document, runs_document
+from exporter.web.ports import Exporter
+from exporter.web.query import Asking, Query, QueryError, matching, nearest_jobs, page_of, parse_query
+
+_RUNS: Final = "/runs"
+
+
+class Site:
+    """The handlers of page and JSON."""
+
+    def __init__(self, exporter: Exporter) -> None:
+        self._exporter = exporter
+        self._lists = Lists()
+
+    async def listing(self, request: web.Request) -> web.StreamResponse:
+        """Answer the list of jobs."""
+        try:
+            query = parse_query(request.query.items())
+        except QueryError as error:
+            return await json_answer(request, {"error": str(error)}, 400)
+        keys, total = await self._found(query)
+        return await self._lists.send(request, self._list_parts(keys, total), "application/json")
+
+    def _list_parts(self, keys: Sequence[JobKey], total: int) -> Iterator[bytes]:
+        """Yield the list; what is not registered any more when it is its turn is left out."""
+        yield encoded({"now": self._exporter.now(), "total": total})[:-1] + b',"jobs":['
+        comma = b""
+        for key in keys:
+            record = self._exporter.record(*key)
+            if record is not None:
+                yield comma + encoded(self._document(record))
+                comma = b","
+        yield b"]}"
+
+    async def job(self, request: web.Request) -> web.StreamResponse:
+        """Answer one job, or its past.
+
+        What is asked for ends in ``/runs`` either way where that is a part of the job's own name. A slash that is
+        encoded is part of the name. One that is not may be: then the job without ``/runs`` comes first.
+        """
+        service, name = request.match_info["service"], request.match_info["job"]
+        if request.rel_url.raw_path.endswith(_RUNS) and name.endswith(_RUNS):
+            shorter = name.removesuffix(_RUNS)
+            if self._exporter.record(service, shorter) is not None:
+                return await self._runs(request, JobKey(service, shorter))
+            if self._exporter.record(service, name) is None:
+                name = shorter
+        record = self._exporter.record(service, name)
+        if record is None:
+            near = [key._asdict() for key in await self._nearest(service, name)]
+            return await json_answer(request, {"error": _missing(service, name), "nearest": near}, 404)
+        return await json_answer(request, {"now": self._exporter.now(), **self._document(record)})
+
+    async def _runs(self, request: web.Request, key: JobKey) -> web.StreamResponse:
+        past = runs_document(key, self._exporter.past(key), self._exporter.watch)
+        return await json_answer(request, {"now": self._exporter.now(), **past})
+
+    async def changes(self, request: web.Request) -> web.StreamResponse:
+        """Answer what changed of all jobs."""
+        return await json_answer(request, {"now": self._exporter.now(), **changes_document(self._exporter.watch)})
+
+    def _document(self, record: Record) -> dict[str, object]:
+        due = self._exporter.next_due(record.job.key)
+        return job_document(record, self._exporter.place(record), due, self._exporter.vendor_text)
+
+    async def index(self, request: web.Request) -> web.StreamResponse:
+        """Answer the page."""
+        mistake = ""
+        try:
+            query = parse_query(request.query.items(), sort="state")
+        except QueryError as error:
+            query, mistake = parse_query((), sort="state"), str(error)
+        return await body_answer(
+            request, await self._list_page(request, query, mistake), "text/html", 400 if mistake else 200
+        )
+
+    async def _list_page(self, request: web.Request, query: Query, mistake: str) -> bytes:
+        asked = Listing(tuple(self._exporter.records()), query, self._exporter, mistake)
+        return await self._page(request, "index.html", partial(listing, asked))
+
+    async def job_page(self, request: web.Request) -> web.StreamResponse:
+        """Answer the page of one job."""
+        said = request.match_info if "job" in request.match_info else request.query
+        service, name = said.get("service", ""), said.get("job", "")
+        record = self._exporter.record(service, name)
+        if record is None:
+            near = [(key, link(*key)) for key in await self._nearest(service, name)]
+            view = {"now": self._exporter.now(), "missing": _missing(service, name), "nearest": near}
+            return await body_answer(request, await self._page(request, "missing.html", lambda: view), "text/html", 404)
+        clock = "cloud" if request.query.get("clock") == "cloud" else "utc"
+        return await body_answer(
+            request, await self._page(request, "job.html", partial(single, record, self._exporter, clock)), "text/html"
+        )
+
+    async def _found(self, query: Query) -> tuple[list[JobKey], int]:
+        """Return the jobs to be shown, and how many there are; records are frozen, so a thread may sift them."""
+        async with self._lists.turn:
+            there, records = self._exporter, tuple(self._exporter.records())
+            asking = Asking(there.now(), there.next_due, there.last_failure, there.vendor_text)
+            found = await compute(matching, records, query, asking)
+        return [record.job.key for record in page_of(found, query)], len(found)
+
+    async def _nearest(self, service: str, name: str) -> list[JobKey]:
+        async with self._lists.turn:
+            return await compute(nearest_jobs, tuple(self._exporter.records()), service, name)
+
+    async def _page(self, request: web.Request, template: str, make: Callable[[], dict[str, object]]) -> bytes:
+        # The page may be served below a prefix by a proxy, so every address on it is relative to this root.
+        root = "../" * (request.rel_url.raw_path.count("/") - 1) or "./"
+        async with self._lists.turn:
+            return await compute(lambda: page.render_page(template, {**make(), "root": root}))
+
+
+def _missing(service: str, name: str) -> str:
+    return f"no job {name!r} of service {service!r} is registered"
