@@ -53,6 +53,13 @@ class Rows:
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
 
+    def column(self, name: str) -> tuple[Any, ...]:
+        """Return one value of each row."""
+        if name not in self.columns:
+            return ()
+        place = self.columns.index(name)
+        return tuple([row[place] for row in self.rows])
+
     def dicts(self) -> list[dict[str, Any]]:
         """Return the rows ready for JSON, what was not said left out."""
         return [

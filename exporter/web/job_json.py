@@ -19,7 +19,15 @@ def job_document(
     record: Record, place: Mapping[str, str], next_poll: float | None, how: VendorText = VendorText.REDACTED
 ) -> dict[str, Any]:
     """Return all that is known of one job, ready for JSON; *how* is how much of the vendor's own text it repeats."""
-    target, detail = record.job.target, {} if record.shown is None else record.shown.detail_json()
+    detail = {} if record.shown is None else record.shown.detail_json()
+    return {**job_facts(record, place, next_poll, how), "detail": repeated_fields(detail, how)}
+
+
+def job_facts(
+    record: Record, place: Mapping[str, str], next_poll: float | None, how: VendorText = VendorText.REDACTED
+) -> dict[str, Any]:
+    """Return the same without the detail, which may be long: an answer tells hundreds of parts of a run."""
+    target, detail = record.job.target, {} if record.shown is None else record.shown.detail
     return {
         "service": record.job.key.service,
         "job": record.job.key.job,
@@ -43,7 +51,6 @@ def job_document(
         "runs": {result.value: times for result, times in zip(RESULTS, record.runs, strict=True)},
         "totals": dict(record.totals),
         "complaint": repeated(complaint(detail), how) or None,
-        "detail": repeated_fields(detail, how),
     }
 
 

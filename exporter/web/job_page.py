@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from exporter.model.masking import repeated_fields
 from exporter.model.record import Record
 from exporter.model.snapshot import State
 from exporter.runs.past import Failure, JobPast, Turn
@@ -44,7 +45,9 @@ class JobEvent(NamedTuple):
 def single(record: Record, exporter: Exporter, clock: str = "utc") -> dict[str, Any]:
     """Return the view of one job."""
     past, now = exporter.past(record.job.key), exporter.now()
-    row = job_row(record, exporter, past, clock)
+    shown = record.shown
+    detail = {} if shown is None else repeated_fields(shown.detail_json(), exporter.vendor_text)
+    row = {**job_row(record, exporter, past, clock), "detail": detail}
     newest = record.newest
     until = record.polled_at if row["end"] is None or row["stale"] else row["end"]
     start = None if newest is None else newest.start

@@ -7,13 +7,13 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
 from exporter.model.record import Record
-from exporter.model.snapshot import State
+from exporter.model.snapshot import Rows, State
 from exporter.model.standing import BLIND, STALE, STANDINGS, standing
 from exporter.runs.past import JobPast
 from exporter.services import registry
 from exporter.services.adapter import Adapter
 from exporter.web import charts, formatting
-from exporter.web.job_json import job_document
+from exporter.web.job_json import job_facts
 from exporter.web.ports import Exporter
 from exporter.web.query import FAILED, GROUPS, SORTS, Asking, Query, group_of, matching
 
@@ -62,7 +62,7 @@ def tally(records: Collection[Record]) -> Tally:
 def job_row(record: Record, exporter: Exporter, past: JobPast | None, clock: str) -> dict[str, Any]:
     """Return what the templates show of a job."""
     now, due = exporter.now(), exporter.next_due(record.job.key)
-    facts = job_document(record, exporter.place(record), due, exporter.vendor_text)
+    facts = job_facts(record, exporter.place(record), due, exporter.vendor_text)
     live = live_run(record)
     usual = charts.usual(past)
     elapsed = None if live is None or live.start is None else max(0.0, live.at - live.start)
@@ -118,14 +118,14 @@ def current_part(record: Record) -> str:
     declared, shown = service_of(record).parts, record.shown
     if declared is None or shown is None or shown.state is not State.RUNNING or shown.progress is None:
         return ""
-    current, told = shown.detail.get(declared.current), shown.detail_json().get(declared.field) or []
+    current, told = shown.detail.get(declared.current), shown.detail.get(declared.field)
     if current is None:
         return ""
-    place = next((at for at, part in enumerate(told, start=1) if part.get(declared.id) == current), None)
-    if place is None:
+    ids = told.column(declared.id) if isinstance(told, Rows) else ()
+    if current not in ids:
         return f"of {declared.word} {formatting.exact_text(current)}"
     more = shown.detail.get(declared.left_out) or 0
-    return f"of {declared.word} {place} of {formatting.exact_text(len(told) + more)}"
+    return f"of {declared.word} {ids.index(current) + 1} of {formatting.exact_text(len(ids) + more)}"
 
 
 def service_of(record: Record) -> Adapter:

@@ -195,7 +195,7 @@ def _text(record: Record, how: VendorText) -> str:
     if shown is not None:
         texts += [shown.run.label, shown.native_state, shown.failure_code or ""]
         if shown.state is State.FAILED:
-            texts.append(repeated(complaint(shown.detail_json()), how))
+            texts.append(repeated(complaint(shown.detail), how))
     if fault is not None:
         texts += [fault.reason.value, fault.code, fault.request_id, fault.sentence, repeated(fault.text, how)]
     return "\n".join(texts).casefold()

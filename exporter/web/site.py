@@ -21,6 +21,7 @@ from exporter.web.list_page import Listing, link, listing
 from exporter.web.past_json import changes_document, runs_document
 from exporter.web.ports import Exporter
 from exporter.web.query import Asking, Query, QueryError, matching, nearest_jobs, page_of, parse_query
+from exporter.web.shared_pages import SharedPages
 
 _RUNS: Final = "/runs"
 
@@ -31,6 +32,7 @@ class Site:
     def __init__(self, exporter: Exporter) -> None:
         self._exporter = exporter
         self._lists = Lists()
+        self._shared = SharedPages()
 
     async def listing(self, request: web.Request) -> web.StreamResponse:
         """Answer the list of jobs."""
@@ -77,7 +79,9 @@ class Site:
 
     async def changes(self, request: web.Request) -> web.StreamResponse:
         """Answer what changed of all jobs."""
-        return await json_answer(request, {"now": self._exporter.now(), **changes_document(self._exporter.watch)})
+        there = self._exporter
+        body = await compute(lambda: encoded({"now": there.now(), **changes_document(there.watch)}))
+        return await body_answer(request, body, "application/json")
 
     def _document(self, record: Record) -> dict[str, object]:
         due = self._exporter.next_due(record.job.key)
@@ -90,9 +94,9 @@ class Site:
             query = parse_query(request.query.items(), sort="state")
         except QueryError as error:
             query, mistake = parse_query((), sort="state"), str(error)
-        return await body_answer(
-            request, await self._list_page(request, query, mistake), "text/html", 400 if mistake else 200
-        )
+        make = partial(self._list_page, request, query, mistake)
+        body = await self._shared.get(request.rel_url.raw_query_string, make)
+        return await body_answer(request, body, "text/html", 400 if mistake else 200)
 
     async def _list_page(self, request: web.Request, query: Query, mistake: str) -> bytes:
         asked = Listing(tuple(self._exporter.records()), query, self._exporter, mistake)
