@@ -84,7 +84,7 @@ class Callers:
 def signature(request: Request, secret: str, signed: str) -> str:
     """Return the signature that a request must have."""
     split = urlsplit(request.target)
-    path = "/".join(quote(unquote(part), safe="~") for part in split.path.split("/")).rstrip("/") + "/"
+    path = quote(unquote(split.path), safe="~/").rstrip("/") + "/"  # an encoded slash is signed as a plain one
     pairs = sorted(parse_qsl(split.query, keep_blank_values=True))
     query = "&".join(f"{quote(key, safe='~')}={quote(value, safe='~')}" for key, value in pairs)
     headers = "".join(f"{name}:{request.headers.get(name, '').strip()}\n" for name in signed.split(";"))

@@ -25,6 +25,7 @@ def judged(story: Story) -> Verdict:
     """Let a world happen in this process and return what came of it."""
     gc.disable()  # when it runs would depend on all that was before
     before = Path.cwd()
+    os.environ.clear()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         try:

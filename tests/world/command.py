@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import count
 
+from tests.world import campaign
 from tests.world.children import all_of, one, smallest
 from tests.world.simulation import Verdict
 from tests.world.story import Story, story_of
@@ -52,11 +53,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of the one world that is to happen, with its trace")
     parser.add_argument("--seeds", help="many worlds instead, such as 1-40")
     parser.add_argument("--minutes", type=float, default=0.0, help="random seeds instead, for so long")
-    parser.add_argument("--hours", type=float, default=0.25, help="of a world in which things go wrong")
+    parser.add_argument("--hours", type=float, default=0.12, help="of a world in which things go wrong")
     parser.add_argument("--jobs", type=int, help="how many CDM jobs there are, instead of as many as the seed draws")
     parser.add_argument("--without", default="", help="numbers of events that are left out, such as 0,3")
     parser.add_argument("--shrink", action="store_true", help="leave out every event that does not matter")
     parser.add_argument("--stop", action="store_true", help="end with the first finding")
+    parser.add_argument("--keep", action="store_true", help="keep the figures for docs/reliability.md")
     parser.add_argument("--digest", action="store_true", help="print the digest of the trace alone")
     parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
     return parser.parse_args()
@@ -105,6 +107,9 @@ def _many(options: argparse.Namespace) -> int:
             sys.stdout.flush()
     took = REAL_TIME() - began
     told = ", ".join(f"{name} {figure}" for name, figure in sorted(figures.items()))
+    if options.keep:
+        figures["number"] = worlds
+        campaign.keep(f"seeds {options.seeds}" if options.seeds else "random seeds", figures, wrong, took)
     _say(f"{worlds} worlds in {took:.0f} s, {wrong} with findings; {told}")
     return bool(wrong)
 

@@ -161,6 +161,23 @@ async def broken_reload(sim: "Simulation", event: Event, number: int) -> None:
     await sim.again(0.0)
 
 
+@happens("drop_files")
+async def drop_files(sim: "Simulation", event: Event, number: int) -> None:
+    """Take the job files out of the configuration for a while."""
+    del number
+    sim.dropped += 1
+    sim.write_configuration()
+    await _written(sim, "file")
+    await asyncio.sleep(30.0)
+    sim.laws.gone = sim.story.shape.watched == "file" and sim.machine.up and not sim.broken
+    await asyncio.sleep(event.lasts)
+    sim.laws.gone = False
+    sim.dropped -= 1
+    sim.registered_anew()
+    sim.write_configuration()
+    await _written(sim, "file")
+
+
 @happens("rotate")
 async def rotate(sim: "Simulation", event: Event, number: int) -> None:
     """Replace the secret of the key in the cloud, and some time later in its file."""
@@ -183,6 +200,7 @@ async def job_file(sim: "Simulation", event: Event, number: int) -> None:
     else:
         path.write_text(text[: len(text) // 2] if how == "halves" else "{" + text)
     await asyncio.sleep(wait)
+    sim.registered_anew()
     path.write_text(text)
     await asyncio.sleep(5.0)
 

@@ -44,6 +44,8 @@ class Laws:
         self._sim = sim
         self._lost: dict[Any, float] = {}
         self._told: set[str] = set()
+        self.gone = False
+        """Whether no CDM job is registered at the moment."""
         self._strange = 0.0  # when the cloud last said a state that nobody knows
         self._alive: set[tuple[str, str, str]] = set()
         self._over: dict[tuple[str, str, str], float] = {}
@@ -72,11 +74,16 @@ class Laws:
         words = {name for trouble in sim.troubles.active.values() for name in trouble.weights}
         self._strange = scrape.at if "unknown_state" in words else self._strange
         if scrape.at - self._strange < STRANGE_FOR:
-            wrong = [text for text in wrong if " state unknown" not in text]
+            strange = tuple(f"{key[0]}/{key[1]}: " for key, group in by_job.items() if group.states == ["unknown"])
+            wrong = [text for text in wrong if not text.startswith(strange)]
         new = [text for text in wrong if text not in self._told]
         self._told.update(new)
         sim.found("truth", new)
         self._counted(scrape, by_job)
+        if self.gone and sim.machine.up and not (sim.broken or sim.bugs):
+            there = sorted(name for service, name in by_job if service == "cdm")
+            sim.found("gone", [f"cdm/{name} is still there" for name in there if "gone" not in self._told][:1])
+            self._told |= {"gone"} if there else set()
         self._running_first(scrape, by_job)
         self._next_polls()
         self._bounds()

@@ -12,8 +12,10 @@ import sys
 import threading
 from asyncio import events
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final, cast
 
+import exporter
 from tests.world.timepieces import HOST, REAL_CPU, Host
 
 BUSY: Final = 200_000
@@ -23,6 +25,13 @@ BUSY: Final = 200_000
 _BASE: Any = (
     asyncio.BaseEventLoop
 )  # what it is called with is what this exporter and its libraries do, not all there is
+
+
+_HOUSE: Final = str(Path(exporter.__file__).parent)
+
+
+PAUSES: Final = 12
+"""Times at most that the loop goes on in the middle of one call in a thread."""
 
 
 class WorldEndedError(BaseException):
@@ -260,7 +269,9 @@ class SteppedCall:
         self._host = HOST.get()
         self._mine, self._theirs = threading.Semaphore(0), threading.Semaphore(0)
         self._over: tuple[Any, BaseException | None] | None = None
-        self._left = rng.randint(1, 200)
+        self._most = rng.choice((4, 40, 200))
+        self._pauses = PAUSES
+        self._left = rng.randint(1, self._most)
         context = contextvars.copy_context()
         self._thread = threading.Thread(target=context.run, args=(self._run,), daemon=True)
 
@@ -271,7 +282,7 @@ class SteppedCall:
         self._mine.release()
         self._theirs.acquire()
         if self._over is None:
-            self._loop.call_later(self._rng.uniform(0.0001, 0.3), self.step)
+            self._loop.call_later(self._rng.uniform(0.0001, 0.05), self.step)
         elif not isinstance(self._over[1], Killed):
             self._loop.finished(self._future, self._host, *self._over)
 
@@ -283,12 +294,13 @@ class SteppedCall:
         self._theirs.release()
 
     def _trace(self, frame: Any, event: str, _: Any) -> Any:
-        if "/exporter/" not in frame.f_code.co_filename:
+        if not frame.f_code.co_filename.startswith(_HOUSE):
             return None
-        if event == "line":
+        if event == "line" and self._pauses:
             self._left -= 1
             if self._left == 0:
-                self._left = self._rng.randint(1, 200)
+                self._pauses -= 1
+                self._left = self._rng.randint(1, self._most)
                 self._theirs.release()
                 self._mine.acquire()
         return self._trace

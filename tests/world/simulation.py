@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from tests.hostile.daemon import PASSWORD, Scrape, parsed
+from tests.hostile.daemon import PASSWORD, Labels, Scrape, parsed
 from tests.hostile.oracle import groups
 from tests.hostile.truth import World as Truth
 from tests.world import laws
@@ -89,11 +89,14 @@ class Simulation:
         self.broken = False
         """Whether the configuration is written wrongly at the moment."""
         self.bugs = 0
+        self.dropped = 0
+        """How many want the job files out of the configuration."""
         self._clocks: list[tuple[float, float]] = [(0.0, 0.0)]
         self.network = loop.network = Network(loop, self.rng("network"), Weather())
         self.troubles = Troubles(self.rng("troubles"))
         shape = story.shape
         self.truth: Truth = WorldAuthor(self.rng("truth"), START + loop.time(), shape).write()
+        self._read: dict[str, tuple[tuple[str, Labels], float] | None] = {}
         self._ends = {run.ended for job in self.truth.jobs for run in job.runs}
         self.network.names = {f"{name}.{DOMAIN}": ["10.0.0.1"] for name in ("dli", "dws", "cdm", "iam")}
         surround(self.network, self.note)
@@ -165,7 +168,7 @@ class Simulation:
             "projects": {"hostile": project},
             "discovery": rules,
             "jobs": jobs,
-            **({} if shape.watched == "discovery" else {"job_files": ["jobs.yaml"]}),
+            **({"job_files": ["jobs.yaml"]} if shape.watched == "file" and not self.dropped else {}),
             **({"journal": "journal.json"} if shape.journal else {}),
         }
 
@@ -175,7 +178,8 @@ class Simulation:
         (folder / "secret").write_text(next(iter(self.truth.keys.values())))
         if self.story.shape.watched == "file":
             (folder / "jobs.yaml").write_text(self.job_file())
-        self.machine.config.write_text(json.dumps(self.configuration()))
+        if not self.broken:
+            self.machine.config.write_text(json.dumps(self.configuration()))
 
     def job_file(self) -> str:
         """Return the CDM jobs as a job file."""
@@ -225,6 +229,11 @@ class Simulation:
         self.machine.start()
         self.laws.restarted(kept=self.story.shape.journal)
 
+    def registered_anew(self) -> None:
+        """Note that the jobs of job files were gone for a while: without a journal what was counted of them is too."""
+        if self.story.shape.watched == "file":
+            self.laws.restarted(kept=self.story.shape.journal)
+
     async def again(self, down: float) -> None:
         """Start the exporter some time later, if nobody did."""
         await asyncio.sleep(down)
@@ -245,7 +254,7 @@ class Simulation:
         rng = self.rng("prometheus")
         while self.loop.time() - 1000 < ends or not all(task.done() for task in happening):
             await self._look()
-            await asyncio.sleep(rng.uniform(5.0, 25.0))
+            await asyncio.sleep(rng.uniform(6.0, 30.0))
         for task in happening:
             task.result()
         await self._settle(rng)
@@ -262,7 +271,7 @@ class Simulation:
             missing = ["no answer"] if scrape is None else self.oracle.missing(scrape)
             if not missing:
                 return
-            await asyncio.sleep(rng.uniform(5.0, 25.0))
+            await asyncio.sleep(rng.uniform(6.0, 30.0))
         self.found("missing", missing[:5])
 
     def _cloud_host(self) -> Host:
@@ -298,17 +307,26 @@ class Simulation:
         lines = [line for line in text.splitlines() if not line.startswith(("process_", "python_", "# "))]
         digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
         self.note("prometheus", f"scrape {len(lines)} samples {digest}")
-        samples = {
-            key: self.true_time(value)
-            if key[0] in STAMPED or (key[0] == SUCCESS and value not in self._ends)
-            else value
-            for key, value in parsed("\n".join(lines)).items()
-        }
+        samples = self._samples(lines)
         scrape = Scrape(self.now(), self.loop.time() - began, status, samples)
         self.figures["scrapes"] += 1
         self.figures["samples"] += len(lines)
         self.laws.look(scrape, groups(scrape))
         return scrape
+
+    def _samples(self, lines: list[str]) -> dict[tuple[str, Labels], float]:
+        """Read the samples, those of lines that are new alone, by the world's own clock."""
+        for line in lines:
+            if line not in self._read:
+                self._read[line] = next(iter(parsed(line).items()), None)
+        pairs = [pair for line in lines if (pair := self._read[line]) is not None]
+        samples = dict(pairs)
+        if len(samples) < len(pairs):
+            self.found("truth", ["a series is there twice"])
+        for (name, labels), value in pairs:
+            if name in STAMPED or (name == SUCCESS and value not in self._ends):
+                samples[name, labels] = self.true_time(value)
+        return samples
 
     def _supervise(self) -> None:
         """Start a process anew that ended by itself; with a right configuration none does."""

@@ -137,6 +137,7 @@ KINDS: Final[dict[str, tuple[float, Callable[[random.Random], Drawn]]]] = {
     "clock": (1.2, lambda rng: {"seconds": rng.choice((-3600.0, -600.0, -20.0, 20.0, 3600.0))}),
     "reload": (1.2, lambda rng: {"interval": rng.choice((10.0, 20.0)), "by": rng.choice(("file", "signal"))}),
     "broken_reload": (0.8, lambda rng: {"text": rng.choice(BROKEN), "by": rng.choice(("file", "signal"))}),
+    "drop_files": (0.8, _none),
     "rotate": (0.8, lambda rng: {"late": rng.choice((1.0, 20.0, 120.0))}),
     "job_file": (1.0, lambda rng: {"how": rng.choice(HOW), "wait": rng.choice((0.3, 1.0, 5.0))}),
     "hide": (0.8, lambda rng: {"which": rng.randrange(100)}),
@@ -145,7 +146,9 @@ KINDS: Final[dict[str, tuple[float, Callable[[random.Random], Drawn]]]] = {
 """What can happen: how often beside the others, and what is drawn for it."""
 SHORT: Final = {"kill", "kill_in_write", "power", "restart", "clock", "reload", "rotate", "job_file", "bug"}
 LONGEST: Final = {"freeze": 40.0, "unauthorized": 8.0, "cut": 90.0, "refused": 90.0, "names_fail": 90.0}
-CROWDED: Final = 0.04
+RATES: Final = {"dli": (2.0, 2.0, 0.3), "dws": (1.0, 0.2), "cdm": (2.0, 2.0, 0.4), "cdm_list": (1.0, 0.5)}
+"""Calls a second that the limits allow, some of them hardly enough."""
+CROWDED: Final = 0.06
 """The share of worlds with many jobs."""
 BEGINS: Final = 60.0
 """Seconds after the start at which something goes wrong for the first time."""
@@ -175,18 +178,19 @@ def shape_of(rng: random.Random, length: float) -> Shape:
         credentials=rng.choice(("password", "key", "key_file")),
         watched=rng.choice(("discovery", "discovery", "file")),
         page=rng.choice((0, 0, 2)),
-        preempted=rng.choice((0.0, 0.0, 0.1)),
+        preempted=rng.choice((0.0, 0.0, 0.1, 1.0)),
+        rate={name: rng.choice(RATES[name]) for name in sorted(RATES)},
     )
 
 
-def story_of(seed: int, length: float = 900.0, *, jobs: int | None = None) -> Story:
+def story_of(seed: int, length: float = 432.0, *, jobs: int | None = None) -> Story:
     """Draw a world from a seed; *jobs* is how many CDM jobs there are instead of what it draws."""
     rng = random.Random(f"story {seed}")
     shape = shape_of(rng, length)
     shape = shape if jobs is None else replace(shape, cdm=jobs)
     names, weights = sorted(KINDS), [KINDS[name][0] for name in sorted(KINDS)]
     events = []
-    for _ in range(rng.choice((0, 1, 1, 2, 3, 5, 8))):
+    for _ in range(rng.choice((0, 2, 3, 4, 6, 8))):
         kind = rng.choices(names, weights)[0]
         at = rng.uniform(BEGINS, shape.length)
         longest = LONGEST.get(kind, 240.0)

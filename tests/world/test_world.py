@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.world.put_back import patches
+
 ROOT = Path(__file__).parents[2]
 SEEDS = "1-12"
 
@@ -33,12 +35,20 @@ def test_nothing_is_found_in_worlds_of_fixed_seeds() -> None:
 
 @pytest.mark.slow
 def test_the_same_seed_is_the_same_world_to_the_last_byte() -> None:
-    first, second = (world("--seed", "3", "--hours", "0.1") for _ in range(2))
+    first, second = (world("--seed", "3", "--hours", "0.05") for _ in range(2))
 
     assert len(first.stdout) > 10_000, first.stderr
     assert first.stdout == second.stdout
 
 
+@pytest.mark.needs("patch")
+@pytest.mark.parametrize("patch", patches(), ids=lambda path: path.stem)
+def test_each_fault_that_was_mended_can_be_put_back(patch: Path) -> None:
+    command = ["patch", "-p1", "--dry-run", "--force", "-i", str(patch)]
+
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).returncode == 0
+
+
 @pytest.mark.slow
 def test_another_seed_is_another_world() -> None:
-    assert world("--seed", "3", "--hours", "0.02").stdout != world("--seed", "4", "--hours", "0.02").stdout
+    assert world("--seed", "3", "--hours", "0.01").stdout != world("--seed", "4", "--hours", "0.01").stdout

@@ -1,0 +1,62 @@
+"""Many worlds, and the part of docs/reliability.md that tells what came of them and of the faults that were put back.
+
+`python -m tests.world --seeds 1-1000 --keep` keeps the figures of those worlds, `python -m tests.world.put_back` those
+of the faults; `python -m tests.world.campaign` writes the page.
+"""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any, Final
+
+ROOT: Final = Path(__file__).parents[2]
+PAGE: Final = ROOT / "docs" / "reliability.md"
+FIGURES: Final = Path(__file__).parent / "campaign.json"
+PUT_BACK: Final = Path(__file__).parent / "mutants" / "found.json"
+BEGIN: Final = "<!-- what follows is written by tests/world/campaign.py -->\n"
+
+
+PUT_BACK_FIRST: Final = """
+## Faults that were put back
+
+Faults that were mended in the exporter are kept as patches in `tests/world/mutants`. Each is put into a copy of the
+tree, and the worlds of the seeds 1, 2, 3 and so on are let happen in it until one finds something.
+
+| what was put back | found by seed | by the law |
+|---|---|---|"""
+
+
+def keep(worlds: str, figures: Counter[str], found: int, took: float) -> None:
+    """Keep what a campaign was."""
+    whole = {"worlds": worlds, "found": found, "took": round(took), **dict(figures)}
+    FIGURES.write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n")
+
+
+def text(campaign: dict[str, Any], put_back: dict[str, dict[str, Any]]) -> str:
+    """Return the part of the page that is made of figures."""
+    days = campaign["seconds"] / 86400
+    told = "Nothing was found." if not campaign["found"] else f"In {campaign['found']} of them something was found."
+    what = f"{campaign['number']:,} worlds ({campaign['worlds']}) of {days:,.1f} simulated days"
+    seen = f"{campaign['calls']:,} calls, {campaign['scrapes']:,} scrapes and {campaign['samples']:,} samples"
+    lines = [
+        "\n## The last campaign\n",
+        f"{what}: {seen} were compared with the truth and the laws. {told}",
+        f"At most {campaign['most connections']} connections and {campaign['most tasks']} tasks were there at a time.",
+        PUT_BACK_FIRST,
+    ]
+    for _, each in sorted(put_back.items()):
+        after = f"{each['seed']}" if each["seed"] else f"not within {each['most']}"
+        law = f"`{each['law']}`" if each["law"] else ""
+        lines.append(f"| {each['fault']} | {after} | {law} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Write the page."""
+    put_back = json.loads(PUT_BACK.read_text()) if PUT_BACK.exists() else {}
+    page = PAGE.read_text().partition(BEGIN)[0]
+    PAGE.write_text(page.rstrip("\n") + "\n\n" + BEGIN + text(json.loads(FIGURES.read_text()), put_back))
+
+
+if __name__ == "__main__":
+    main()
