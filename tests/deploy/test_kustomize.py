@@ -11,7 +11,7 @@ from tests.deploy.kube import Manifest
 from tests.deploy.tools import GENERATIONS, ROOT
 from tests.e2e.processes import exporter
 
-OVERLAYS: Final = {"single": ("1.25", "1.37"), "sidecar": ("1.29", "1.37")}
+OVERLAYS: Final = {"single": ("1.25", "1.37"), "tls": ("1.25", "1.37"), "sidecar": ("1.29", "1.37")}
 """Each overlay, with the oldest Kubernetes that runs it and the newest whose schemas there are."""
 NAME: Final = "app.kubernetes.io/name"
 
@@ -117,6 +117,24 @@ def test_the_sidecar_is_native_and_outlives_the_main_container_by_less_than_the_
 
 def seconds(text: str) -> int:
     return int(text.removesuffix("s"))
+
+
+def test_with_tls_probes_and_monitor_ask_as_the_pod_answers() -> None:
+    plain, guarded = the_exporter("single"), the_exporter("tls")
+    (endpoint,) = kube.one(render("tls"), "PodMonitor")["spec"]["podMetricsEndpoints"]
+    mounts = {each["mountPath"] for each in guarded["volumeMounts"]}
+    (variable,) = guarded["env"]
+
+    for name, more in (("livenessProbe", []), ("readinessProbe", ["/-/ready"])):
+        assert guarded[name].keys() == {"exec", "periodSeconds", "timeoutSeconds"}
+        assert guarded[name]["exec"]["command"] == ["python", "-I", "-S", "/app/healthcheck.py", *more]
+    assert mounts - {each["mountPath"] for each in plain["volumeMounts"]} == {"/run/web", "/run/certificates/server"}
+    assert variable == {"name": "EXPORTER_WEB__CONFIG_FILE", "value": "/run/web/web.yml"}
+    assert endpoint["scheme"] == "https"
+    assert (
+        endpoint["tlsConfig"]["serverName"] == f"{kube.one(render('tls'), 'Service')['metadata']['name']}.default.svc"
+    )
+    assert endpoint["honorLabels"] is True
 
 
 def test_both_overlays_can_share_a_namespace() -> None:
