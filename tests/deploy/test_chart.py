@@ -122,6 +122,9 @@ CASES: Final[dict[str, Manifest]] = {
         "securityContext": {"capabilities": {"drop": ["ALL", "NET_RAW"]}},
         "revisionHistoryLimit": 2,
         "priorityClassName": "system-cluster-critical",
+        "runtimeClassName": "gvisor",
+        "schedulerName": "mine",
+        "extraArgs": ["--log.level=debug"],
         "topologySpreadConstraints": [
             {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {}}
         ],
@@ -129,7 +132,7 @@ CASES: Final[dict[str, Manifest]] = {
         "hostAliases": [{"ip": "10.0.0.1", "hostnames": ["iam.example.com"]}],
         "dnsPolicy": "None",
         "dnsConfig": {"nameservers": ["10.0.0.2"], "options": [{"name": "ndots", "value": "2"}]},
-        "service": {"annotations": {"prometheus.io/scrape": "true"}},
+        "service": {"annotations": {"prometheus.io/scrape": "true"}, "labels": {"scraped-by": "mine"}},
         "serviceMonitor": {"enabled": True, **SCRAPES},
         "sidecarMonitor": {"enabled": True, "namespaces": ["etl"], **SCRAPES},
         "prometheusRule": {"enabled": True, "namespace": "prometheus", "annotations": {"a": "b"}},
@@ -456,7 +459,10 @@ def test_the_knobs_of_other_charts_are_where_they_belong(tmp_path: Path) -> None
     template = deployment["spec"]["template"]
     pod, (container, beside) = template["spec"], template["spec"]["containers"]
 
+    assert exporter(*container["args"], "--help").returncode == 0
     for name in (
+        "runtimeClassName",
+        "schedulerName",
         "priorityClassName",
         "topologySpreadConstraints",
         "tolerations",
@@ -584,7 +590,13 @@ def test_its_own_test_asks_the_service_and_is_no_exporter(generation: str, tmp_p
     kube.validate(test, "1.37")
     assert container["command"][-2:] == ["/app/healthcheck.py", "/-/ready"]
     assert address == f"{service['metadata']['name']}.default.svc:{service['spec']['ports'][0]['port']}"
-    assert not service["spec"]["selector"].items() <= test["metadata"]["labels"].items()
+    labels = test["metadata"]["labels"].items()
+    assert not service["spec"]["selector"].items() <= labels
+
+    policy = kube.one(kube.template(generation, values("everything of one replica"), tmp_path), "NetworkPolicy")
+    *theirs, tester = policy["spec"]["ingress"][0]["from"]
+    assert theirs == FROM
+    assert tester["podSelector"]["matchLabels"].items() <= labels
 
 
 @pytest.mark.parametrize(
@@ -695,6 +707,10 @@ def test_no_secret_is_made_but_of_the_web_configuration_that_is_given(tmp_path: 
             {"extraEnv": [{"name": "EXPORTER_SHARDING__SHARDS", "value": "2"}]},
             "EXPORTER_SHARDING__SHARDS is set by the chart",
             id="a variable of the chart",
+        ),
+        pytest.param({"extraArgs": ["-c", "x"]}, "-c is set by the chart", id="another configuration"),
+        pytest.param(
+            {"extraArgs": ["--web.listen-address=:1"]}, "--web.listen-address=:1 is set", id="a flag of the chart"
         ),
         pytest.param(
             {"shards": 2, "persistence": {"enabled": True, "existingClaim": "x"}}, "a volume each", id="a claim for two"

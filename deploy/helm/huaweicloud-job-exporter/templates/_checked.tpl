@@ -21,6 +21,11 @@
 {{- with (fromYaml .Values.web.config).Error -}}
 {{- fail (printf "web.config: not valid YAML: %s" .) -}}
 {{- end -}}
+{{- range .Values.extraArgs -}}
+{{- if regexMatch "^(-c|--config|--web\\.(listen-address|config\\.file|systemd-socket))(=|$)" . -}}
+{{- fail (printf "extraArgs: %s is set by the chart, which knows what the pod, its ports and its probes need; see the values config and web" .) -}}
+{{- end -}}
+{{- end -}}
 {{- $web := (fromYaml .Values.config).web -}}
 {{- $linger := get $variables "EXPORTER_WEB__LINGER" | default (get (ternary $web dict (kindIs "map" $web)) "linger") | toString -}}
 {{- $seconds := 0.0 -}}

@@ -33,6 +33,12 @@ app.kubernetes.io/name: {{ .Values.nameOverride | default .Chart.Name | trunc 63
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
+{{/* What the pod of `helm test` is known by: no Service and no monitor takes it for an exporter. */}}
+{{- define "exporter.tester" -}}
+app.kubernetes.io/component: test
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
 {{/* The labels of a manifest of *root*, and *labels* of the values: these never take the place of a selector's. */}}
 {{- define "exporter.labels" -}}
 {{- $root := .root -}}

@@ -25,7 +25,7 @@ spec:
     - {{ kindIs "string" . | ternary (dict "name" .) . | toJson }}
     {{- end }}
   {{- end }}
-  {{- range $key := list "priorityClassName" "dnsPolicy" }}
+  {{- range $key := list "priorityClassName" "runtimeClassName" "schedulerName" "dnsPolicy" }}
   {{- with get $.Values $key }}
   {{ $key }}: {{ . }}
   {{- end }}
@@ -40,7 +40,8 @@ spec:
     - name: exporter
       image: {{ include "exporter.image" . | quote }}
       imagePullPolicy: {{ .Values.image.pullPolicy }}
-      args: [run, --config, /etc/exporter/exporter.yaml]
+      args:
+        {{- concat (list "run" "--config" "/etc/exporter/exporter.yaml") (.Values.extraArgs | default list) | toYaml | nindent 8 }}
       env:
         {{- include "exporter.env" . | nindent 8 }}
       {{- with .Values.envFrom }}
