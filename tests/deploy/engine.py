@@ -72,9 +72,9 @@ class Container:
         """Return the command line of a program of this machine that shall see the container's network."""
         return ["nsenter", f"--target={self.state()['Pid']}", "--net", *command]
 
-    def fetch(self, path: str, port: int = 10926, *options: str) -> tuple[int, str]:
+    def fetch(self, path: str, port: int = 10926, *options: str, scheme: str = "http") -> tuple[int, str]:
         """Return status and body of a GET on the container's loopback; status 0 if nobody answers."""
-        address = f"http://127.0.0.1:{port}{path}"
+        address = f"{scheme}://127.0.0.1:{port}{path}"
         curl = self.inside("curl", "--silent", "--max-time", "10", "--write-out", "\n%{http_code}", *options, address)
         said = subprocess.run(curl, capture_output=True, text=True, check=False).stdout
         body, _, status = said.rpartition("\n")

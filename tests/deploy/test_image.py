@@ -15,6 +15,8 @@ from exporter import __version__
 from exporter.cli.demo import settings_for
 from tests.deploy.engine import LOCKED, REVISION, Container, Engine, build_image
 from tests.e2e.processes import eventually
+from tests.web.certificates import make
+from tests.web.test_healthcheck import PAIR, USERS, VERIFY
 
 SIMULATOR = ("-m", "exporter.simulator", "--listen", "127.0.0.1:9700")
 LIMIT = ("memory.limit_in_bytes", "memory.max")
@@ -178,6 +180,31 @@ def test_its_health_check_tells_whether_it_answers(running: Container) -> None:
 
     assert running.healthy()
     assert (refused.returncode, refused.stderr) == (1, "not healthy: [Errno 111] Connection refused\n")
+
+
+WEB_FILES = {
+    "users": USERS,
+    "TLS": PAIR,
+    "TLS, users and client certificates": VERIFY + USERS,
+}
+
+
+@pytest.mark.parametrize("text", WEB_FILES.values(), ids=WEB_FILES)
+def test_its_health_check_needs_neither_password_nor_certificate(
+    text: str, engine: Engine, image: str, tmp_path: Path
+) -> None:
+    files = make(tmp_path)
+    files.write(text)
+    for each in (tmp_path, *tmp_path.iterdir()):
+        each.chmod(0o755)  # of pytest, for its own user alone
+    options = (f"--volume={tmp_path}:/etc/exporter:ro", "--env=EXPORTER_WEB__CONFIG_FILE=/etc/exporter/web.yml")
+    with engine.running(image, "demo", options=(*LOCKED, *options)) as container:
+        eventually(container.healthy, f"the exporter is healthy; {container.logs()}")
+        unknown = container.fetch("/-/healthy", 10926, "--insecure", scheme="https" if PAIR in text else "http")[0]
+        assert unknown == {USERS: 401, PAIR: 200}.get(text, 0)
+
+        engine.podman("kill", "--signal=STOP", container.name)  # it hangs: what listens goes on to accept connections
+        assert not container.healthy()
 
 
 def test_sigterm_ends_it_with_0(engine: Engine, image: str, tmp_path: Path) -> None:
