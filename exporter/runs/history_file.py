@@ -19,7 +19,9 @@ ENDING: Final = ".history"
 """What the file's name has more than the journal's."""
 _ASIDE: Final = ".unreadable"
 WRITTEN_EVERY: Final = 30.0
-"""Seconds between two writes."""
+"""Seconds between two writes,"""
+_SHARE: Final = 20
+"""and at least so many times as long as the last one took."""
 
 
 class HistoryFile:
@@ -52,8 +54,9 @@ class HistoryFile:
     async def run(self) -> None:
         """Write what is new until cancelled."""
         while True:
-            await asyncio.sleep(WRITTEN_EVERY)
+            began = self._clock.monotonic()
             await self.write()
+            await asyncio.sleep(max(WRITTEN_EVERY, _SHARE * (self._clock.monotonic() - began)))
 
     async def write(self) -> None:
         """Write if anything is new."""

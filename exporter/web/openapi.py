@@ -9,7 +9,7 @@ from typing import Any, Final
 from exporter import __version__
 from exporter.model.standing import STANDINGS
 from exporter.services import registry
-from exporter.web.query import SORTS
+from exporter.web.query import CLOCK_WORDS, FAILED, GROUPS, SORTS
 
 _Schema = dict[str, Any]
 
@@ -90,6 +90,8 @@ def description() -> dict[str, Any]:
         "error": {"type": "string", "enum": ["0", "1"]}, "sort": {"type": "string", "enum": list(SORTS)},
         "order": {"type": "string", "enum": ["asc", "desc"]}, "limit": {"type": "integer", "minimum": 0},
         "offset": {"type": "integer", "minimum": 0},
+        "failed": {"type": "string", "enum": list(FAILED)}, "group": {"type": "string", "enum": list(GROUPS)},
+        "clock": {"type": "string", "enum": list(CLOCK_WORDS)},
     }  # fmt: skip
     query = [{"name": name, "in": "query", "schema": schema} for name, schema in words.items()]
     which = [{"name": name, "in": "path", "required": True, "schema": _TEXT} for name in ("service", "job")]

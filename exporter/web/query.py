@@ -17,13 +17,13 @@ from exporter.model.standing import STANDINGS, standing
 from exporter.services import registry
 
 NextDue = Callable[[JobKey], float | None]
-_PARAMETERS: Final = (
+PARAMETERS: Final = (
     *("q", "service", "state", "error", "failed", "group", "sort", "order", "limit", "offset", "clock"),
 )
 _PREFIX: Final = re.compile(r"[-_./:\s]")
 FAILED: Final[Mapping[str, float]] = {"1h": 3600.0, "8h": 28_800.0, "24h": 86_400.0, "7d": 604_800.0}
 """Within how many seconds the last failed run of a job ended."""
-_CLOCKS: Final = ("utc", "cloud")
+CLOCK_WORDS: Final = ("utc", "cloud")
 """By which clock the page tells times: UTC, or that of the project's time zone."""
 _GROUPS: Final[Mapping[str, Callable[[Record], str]]] = {
     "project": lambda record: record.job.project,
@@ -92,7 +92,7 @@ def parse_query(pairs: Iterable[tuple[str, str]], sort: str = "name") -> Query:
     """Read the query parameters; one that is empty was not said, as a form sends them. *sort* is the default."""
     said: dict[str, list[str]] = {}
     for name, value in pairs:
-        said.setdefault(_known("parameter", name, _PARAMETERS), []).extend([value] if value.strip() else [])
+        said.setdefault(_known("parameter", name, PARAMETERS), []).extend([value] if value.strip() else [])
     services = tuple(registry.load_services())
     single = {name: values[-1].strip() for name, values in said.items() if values}
     return Query(
@@ -102,7 +102,7 @@ def parse_query(pairs: Iterable[tuple[str, str]], sort: str = "name") -> Query:
         error=_known("error", single.get("error", "0"), ("0", "1")) == "1",
         failed=_known("failed", single.get("failed", ""), ("", *FAILED)),
         group=_known("group", single.get("group", ""), ("", *GROUPS)),
-        clock=_known("clock", single.get("clock", "utc"), _CLOCKS),
+        clock=_known("clock", single.get("clock", "utc"), CLOCK_WORDS),
         sort=_known("sort", single.get("sort", sort), SORTS),
         descending=_known("order", single.get("order", "asc"), ("asc", "desc")) == "desc",
         limit=_number("limit", single["limit"]) if "limit" in single else None,

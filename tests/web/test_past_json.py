@@ -12,6 +12,7 @@ from exporter.model.record import Record
 from exporter.model.standing import STANDINGS
 from exporter.runs.past import Change, Failure, JobPast, PastRun, Turn
 from exporter.web.openapi import description
+from exporter.web.query import PARAMETERS
 from tests.web.fakes import NOW, FakeExporter, job, running, serving
 
 PAST = JobPast(
@@ -146,6 +147,18 @@ def test_every_field_of_the_past_is_in_the_documents() -> None:
         fields = {*schema["properties"], *schema["properties"][key]["items"]["properties"]}
         for name in fields - {"service", "job", "now"}:
             assert f"`{name}`" in past or f"/{name}`" in past, name
+
+
+async def test_every_parameter_of_the_list_is_described_and_documented() -> None:
+    described = {each["name"]: each["schema"] for each in description()["paths"]["/api/v1/jobs"]["get"]["parameters"]}
+    text = (Path(__file__).parents[2] / "docs/api.md").read_text().partition("## Parameters of the list")[2]
+
+    assert set(described) == set(PARAMETERS)
+    async with serving(exporter(running())) as client:
+        for name, schema in described.items():
+            assert f"`{name}`" in text, name
+            for word in schema.get("enum", [0]):
+                assert (await client.get(f"/api/v1/jobs?{name}={word}")).status == 200, (name, word)
 
 
 async def test_every_word_for_what_a_job_is_is_described() -> None:
