@@ -28,7 +28,7 @@ test: lint
 	$(RUN)python -m pytest --numprocesses=$(WORKERS) --dist=worksteal
 
 test-fast: $(VENV)/dev
-	$(RUN)python -m pytest --numprocesses=auto --dist=worksteal -m "not slow"
+	$(RUN)python -m pytest --numprocesses=auto --dist=worksteal -m "not slow" --hypothesis-profile=few
 
 test-deploy: $(VENV)/dev $(VENV)/kubernetes-tools/fetched
 	$(RUN)python -m pytest tests/deploy --numprocesses=2 --dist=loadgroup

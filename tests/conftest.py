@@ -26,10 +26,21 @@ PAYLOADS = Path(__file__).parent / "payloads"
 STRICT = bool(os.environ.get("NO_SKIPS"))
 
 settings.register_profile("some", max_examples=60, deadline=None)  # a machine that is busy is no mistake
+settings.register_profile("few", settings.get_profile("some"), max_examples=12)  # make test-fast
 settings.register_profile("many", settings.get_profile("some"), max_examples=2000)  # pytest --hypothesis-profile=many
 settings.load_profile("some")
 
-SLOW = {"e2e", "grafana", "hostile", "polling", "prometheus", "simulator", "test_browser.py", "test_crash_points.py"}
+SLOW = {
+    *("e2e", "grafana", "hostile", "polling", "prometheus", "simulator", "world"),
+    *(
+        "test_app.py",
+        "test_browser.py",
+        "test_crash_points.py",
+        "test_fourth_service.py",
+        "test_readme.py",
+        "test_sizing.py",
+    ),
+}
 """Folders and files whose tests start processes or a browser, or simulate hours."""
 QUICK = {"test_schedule.py", "test_list_merge.py", "test_registration.py"}
 """Files in those folders that do neither."""

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
@@ -15,6 +15,7 @@ from exporter.simulator import CdmJob, CdmRun, Cloud, DliJob, DwsJob, Oddity, St
 from exporter.simulator.answers import Call
 from exporter.simulator.gateway import handle
 from exporter.simulator.world import SHANGHAI
+from tests.known import examples
 
 ADAPTERS = load_services()
 SECONDS = st.integers(1, 200).map(float)
@@ -83,7 +84,7 @@ def same(seen: Snapshot, truth: Truth) -> None:
     elapsed=st.integers(0, 1200),
     lists_ended=st.booleans(),
 )
-@settings(deadline=None, max_examples=150)
+@examples(2)
 def test_a_dli_answer(script: list[Any], end: str, elapsed: int, lists_ended: bool) -> None:
     cloud = world(elapsed)
     job = DliJob("j", "orders", cloud.started, tuple(script), end=end, lists_ended=lists_ended, message="DLI.0999: x")
@@ -106,7 +107,7 @@ def test_a_dli_answer(script: list[Any], end: str, elapsed: int, lists_ended: bo
     bare=st.booleans(),
     sql_times=st.booleans(),
 )
-@settings(deadline=None, max_examples=150)
+@examples(2)
 def test_a_dws_answer(script: list[Step], end: str, elapsed: int, bare: bool, sql_times: bool) -> None:
     cloud = world(elapsed)
     job = DwsJob("a" * 32, "resize", cloud.started, tuple(script), end=end, bare=bare, sql_times=sql_times)
@@ -132,7 +133,7 @@ def test_a_dws_answer(script: list[Step], end: str, elapsed: int, bare: bool, sq
     shown=st.integers(1, 4),
     elapsed=st.integers(0, 2000),
 )
-@settings(deadline=None, max_examples=200)
+@examples(3)
 def test_a_cdm_answer(
     steps: list[Step], end: str, volume: Volume, oddities: frozenset[Oddity], shown: int, elapsed: int
 ) -> None:

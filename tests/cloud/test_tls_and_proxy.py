@@ -68,6 +68,7 @@ class TestTls:
         assert "ca_file" in error.sentence
         assert server.heads == []
 
+    @pytest.mark.slow
     async def test_an_authority_that_is_replaced_under_the_same_path_is_trusted_after_a_reload_that_comes_by_itself(
         self, authority: trustme.CA, ca_file: Path
     ) -> None:

@@ -148,6 +148,7 @@ def test_half_a_surrogate_is_no_text(mistakes: Mistakes) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_twenty_thousand_jobs_are_read_in_reasonable_time(file: File) -> None:
     jobs = "".join(f"  - {{service: dli, job_id: id-{number}, name: name-{number}}}\n" for number in range(20_000))
     began = time.perf_counter()

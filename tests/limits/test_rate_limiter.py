@@ -121,7 +121,7 @@ def test_calls_that_were_held_and_arrive_at_once_are_made_up_for(rate: float, he
     assert most_in_a_minute(sorted(traffic.arrived)) <= per_minute(rate)
 
 
-@pytest.mark.parametrize("rate", [0.5, 1, 1.8, 5, 50])
+@pytest.mark.parametrize("rate", [0.5, 1, 1.8, 5, pytest.param(50, marks=pytest.mark.slow)])
 def test_calls_that_arrive_soon_and_are_answered_soon_use_the_whole_limit(rate: float) -> None:
     traffic = Traffic(rate, 0)
     while traffic.now < 1800:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -24,6 +24,7 @@ from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.runs import transitions
 from exporter.services import registry
 from exporter.services.registry import load_services
+from tests.known import examples
 
 ADAPTERS = load_services()
 MakeJob = Callable[..., Job]
@@ -90,7 +91,7 @@ def board_of(*records: Record, **options: Any) -> JobStore:
 
 
 @given(st.lists(RECORDS, max_size=4, unique_by=lambda record: record.job.key), st.sampled_from(["service", "zzz"]))
-@settings(deadline=None, max_examples=150)
+@examples(2)
 def test_the_bytes_are_those_of_prometheus_client(records: list[Record], service: str) -> None:
     registry = CollectorRegistry()
     services = [record.job.key.service for record in records]
@@ -103,7 +104,7 @@ def test_the_bytes_are_those_of_prometheus_client(records: list[Record], service
 
 
 @given(st.lists(RECORDS, min_size=2, max_size=2))
-@settings(deadline=None, max_examples=100)
+@examples(2)
 def test_a_change_leaves_the_bytes_that_a_fresh_board_has(records: list[Record]) -> None:
     old, new = records
     new = replace(new, job=old.job)
@@ -112,7 +113,7 @@ def test_a_change_leaves_the_bytes_that_a_fresh_board_has(records: list[Record])
 
 
 @given(RECORDS, st.floats(0, 1e10))
-@settings(deadline=None, max_examples=50)
+@examples(1)
 def test_a_poll_that_says_the_same_moves_only_the_time_of_the_poll(record: Record, at: float) -> None:
     polled = replace(record, polled_at=at)
 

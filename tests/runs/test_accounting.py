@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.model.job import Job, JobKey
@@ -14,6 +14,7 @@ from exporter.model.run import RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.runs import accounting, transitions
 from exporter.services.registry import load_services
+from tests.known import examples
 
 ADAPTERS = load_services()
 CDM = ADAPTERS["cdm"]
@@ -187,7 +188,7 @@ def test_a_run_told_by_its_id_alone_and_then_by_its_creation_alone_counts_once()
 
 
 @given(steps=st.lists(STEPS, max_size=25), journaled=st.booleans())
-@settings(max_examples=600, deadline=None)
+@examples(10)
 def test_whatever_comes_no_counter_falls_and_no_run_counts_twice(
     steps: list[Snapshot | list[Snapshot] | Reason], journaled: bool
 ) -> None:
@@ -230,7 +231,7 @@ def once(rows: float) -> bool:
     failing=st.lists(st.booleans(), min_size=20, max_size=20),
     step=st.sampled_from([1, 3]),
 )
-@settings(max_examples=300, deadline=None)
+@examples(5)
 def test_with_a_history_that_works_in_the_end_no_run_is_lost(
     number: int, polls: list[int], failing: list[bool], step: int
 ) -> None:
@@ -322,7 +323,7 @@ LIFE = st.lists(st.integers(2, 17), min_size=2, max_size=12).map(sorted)
     kinds=st.lists(st.sampled_from(["both", "id", "created"]), min_size=24, max_size=24),
     read=st.lists(st.booleans(), min_size=12, max_size=12),
 )
-@settings(max_examples=600, deadline=None)
+@examples(10)
 def test_each_run_counts_at_most_once_whichever_of_its_names_each_answer_has(
     moments: list[int], kinds: list[str], read: list[bool]
 ) -> None:
@@ -339,7 +340,7 @@ def test_each_run_counts_at_most_once_whichever_of_its_names_each_answer_has(
 @given(
     moments=LIFE, kinds=st.sampled_from(PAIRS), read=st.lists(st.booleans(), min_size=12, max_size=12), back=st.data()
 )
-@settings(max_examples=600, deadline=None)
+@examples(10)
 def test_each_run_counts_exactly_once_where_no_answer_leaves_a_doubt_which_it_is(
     moments: list[int], kinds: tuple[str, str], read: list[bool], back: st.DataObject
 ) -> None:
@@ -359,7 +360,7 @@ def test_each_run_counts_exactly_once_where_no_answer_leaves_a_doubt_which_it_is
 
 
 @given(steps=st.lists(st.tuples(st.integers(1, 9), st.sampled_from(["both", "id"]), st.booleans()), max_size=25))
-@settings(max_examples=400, deadline=None)
+@examples(7)
 def test_a_clock_that_is_set_back_lets_no_run_count_twice(steps: list[tuple[int, str, bool]]) -> None:
     record = fresh()
     for at, (number, kind, history) in enumerate(steps):

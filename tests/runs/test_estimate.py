@@ -343,6 +343,7 @@ def test_when_it_is_looked_at_does_not_matter(moves: list[int], every: float, la
         assert again.estimate - math.floor(later) == pytest.approx(first.estimate, abs=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
 def test_it_is_nearer_to_the_truth_than_elapsed_by_progress(shape: Shape) -> None:
     found = judge(shape, seeds=20 if shape.earlier else 60)

@@ -258,6 +258,7 @@ async def until(condition: Any) -> None:
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.slow
 class TestReload:
     async def test_a_new_certificate_is_shown_from_the_next_connection_on_and_open_ones_stay(
         self, files: Files
