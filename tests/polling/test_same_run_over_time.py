@@ -91,7 +91,7 @@ def test_numbers_that_are_told_too_early_are_asked_for_again_though_a_list_tells
             there.cloud.faults.plan(
                 Answer(200, json.dumps(body).encode()), times=1, operation="ShowJobStatus", job="orders"
             )
-            await there.until(1000)
+            await there.until(1200)  # a failed poll, then two more, each 300 s later or at the job's phase in them
             shown = there.record(job).shown
             assert shown is not None
             counts = {
