@@ -126,14 +126,14 @@ class Timeline:
     def took(self, run: RunId) -> float | None:
         """Return how long a run took that ended."""
         keys = _keys(run)
-        return next((_told_run(row, "").took for row in _rows(self.runs) if row[4] in keys), None)
+        return next((_unpacked_run(row, "").took for row in _rows(self.runs) if row[4] in keys), None)
 
     def last_failure(self) -> float | None:
         """Return when the last run ended that failed."""
         ends = [row[0] for row in _rows(self.runs) if RESULTS[row[6] & ~_OUR_TIME] is State.FAILED]
         return float(max(ends)) if ends else None
 
-    def told(self, codes: Codes) -> JobPast:
+    def unpacked(self, codes: Codes) -> JobPast:
         """Return all of it, in a thread too; ``ValueError`` or ``IndexError`` if this version did not pack it."""
         progress, turns = self.progress, self.turns
         if len(turns) % _TURN.size or (progress and len(progress) < _HEAD.size):
@@ -141,13 +141,13 @@ class Timeline:
         first, unit = _HEAD.unpack_from(progress)[1:] if progress else (0, 1)
         return JobPast(
             float(self.since),
-            tuple(_told_run(row, codes.word(row[5])) for row in _rows(self.runs)),
+            tuple(_unpacked_run(row, codes.word(row[5])) for row in _rows(self.runs)),
             tuple((float(first + since * unit), value / _WHOLE) for since, value in _samples(progress)),
             tuple(
                 Turn(float(at), STANDINGS[was], STANDINGS[now], codes.word(code))
                 for at, was, now, code in _TURN.iter_unpack(turns)
             ),
-            tuple(_told_failure(part, codes) for part in _failure_parts(self.failures)),
+            tuple(_unpacked_failure(part, codes) for part in _failure_parts(self.failures)),
         )
 
     def _thin(self) -> None:
@@ -224,15 +224,20 @@ def _moment(at: float) -> int:
 
 
 def _packed_run(answer: Snapshot, seen_at: float, codes: Codes) -> _Row:
-    end = seen_at if answer.end is None else answer.end
-    flags = RESULTS.index(answer.state) | (_OUR_TIME if answer.end is None else 0)
-    start, created = answer.start, answer.run.created
+    told, start, created = (_possible(at) for at in (answer.end, answer.start, answer.run.created))
+    end = seen_at if told is None else told
+    flags = RESULTS.index(answer.state) | (_OUR_TIME if told is None else 0)
     span = math.nan if start is None or start > end else end - start
     # a service that tells no start of its own may repeat the creation as such, which is no wait of 0
     waited = math.nan if start is None or created is None or created >= start else start - created
     rows = answer.counts.get(_MOVED)
     code = codes.number(answer.failure_code)
     return _moment(end), span, waited, math.nan if rows is None else rows, _key(answer.run), code, flags
+
+
+def _possible(at: float | None) -> float | None:
+    """Return a time, unless no run can be of that time: it is not known then."""
+    return at if at is not None and 0 < at < _LATEST else None
 
 
 def _merged(old: _Row, new: _Row, *, named: bool) -> _Row:
@@ -258,7 +263,7 @@ def _merged(old: _Row, new: _Row, *, named: bool) -> _Row:
     )
 
 
-def _told_run(row: _Row, code: str) -> PastRun:
+def _unpacked_run(row: _Row, code: str) -> PastRun:
     end, span, waited, rows, _, _, flags = row
     seen, known = bool(flags & _OUR_TIME), not math.isnan(span)
     return PastRun(
@@ -286,6 +291,6 @@ def _failure_parts(packed: bytes) -> Iterator[bytes]:
         at = end
 
 
-def _told_failure(part: bytes, codes: Codes) -> Failure:
+def _unpacked_failure(part: bytes, codes: Codes) -> Failure:
     at, reason, code, _ = _FAILURE.unpack_from(part)
     return Failure(at, _REASONS[reason].value, codes.word(code), part[_FAILURE.size :].decode("utf-8", "replace"))

@@ -74,7 +74,7 @@ def read_saved(text: bytes) -> Saved:
 def _kept(line: dict[str, Any], codes: Codes) -> Kept:
     packed = [b64decode(line[name], validate=True) for name in _PACKED]
     timeline = Timeline(int(line["since"]), *packed)
-    timeline.told(codes)
+    timeline.unpacked(codes)
     return Kept(JobKey(str(line["service"]), str(line["job"])), str(line["project"]), dict(line["target"]), timeline)
 
 

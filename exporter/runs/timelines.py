@@ -60,7 +60,7 @@ class Timelines:
     def past(self, key: JobKey) -> JobPast | None:
         """Return what is known of a job's past; ``None`` if nothing is kept of it."""
         kept = self._kept.get(key)
-        return None if kept is None else kept.timeline.told(self.codes)
+        return None if kept is None else kept.timeline.unpacked(self.codes)
 
     def last_failure(self, key: JobKey) -> float | None:
         """Return when the last run of a job ended that failed, or was seen so."""

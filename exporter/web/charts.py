@@ -13,9 +13,9 @@ from exporter.runs.past import JobPast, PastRun, Watch
 from exporter.web import formatting
 
 DAY: Final = 86_400.0
-STRIP: Final = 240.0
-"""Units that a day is wide: six minutes each."""
-_LEAST: Final = 1.6
+STRIP: Final = 1440
+"""Units that a day is wide: one a minute."""
+_LEAST: Final = 10
 """Units that a run is wide at least, so that it can be seen."""
 _BACKGROUND: Final = frozenset({"blind", "unwatched"})
 PLOT: Final = (600.0, 120.0)
@@ -45,16 +45,15 @@ class Live(NamedTuple):
 def strip(past: JobPast | None, live: Live | None, watch: Watch, now: float) -> Strip:
     """Return the last 24 hours of a job, from left to right."""
     if past is None:
-        return Strip((("unwatched", _shape("unwatched", 0.0, STRIP)),), "the last 24 hours are not kept")
+        return Strip((("unwatched", _shape("unwatched", 0, STRIP)),), "the last 24 hours are not kept")
     paths: dict[str, str] = {}
 
-    def place(at: float) -> float:
-        return min(max((at - now) / DAY + 1.0, 0.0), 1.0) * STRIP
+    first = now - DAY
 
     def mark(kind: str, begin: float, end: float) -> None:
-        left, right = place(begin), place(end)
-        width = max(right - left, 0.0 if kind in _BACKGROUND else _LEAST)
-        if width:
+        left, right = max(int((begin - first) / 60.0), 0), min(int((end - first) / 60.0), STRIP)
+        width = max(right - left, 0 if kind in _BACKGROUND else _LEAST)
+        if width and right >= 0:
             paths[kind] = paths.get(kind, "") + _shape(kind, min(left, STRIP - width), width)
 
     mark("unwatched", now - DAY, past.since)
@@ -71,10 +70,10 @@ def strip(past: JobPast | None, live: Live | None, watch: Watch, now: float) -> 
     return Strip(tuple(paths.items()), _in_words(runs, live, past, now))
 
 
-def _shape(kind: str, x: float, width: float) -> str:
+def _shape(kind: str, x: int, width: int) -> str:
     """Return a box: of a run that failed as high as there is room, of what is no run in the middle."""
     top, height = (6, 9) if kind in _BACKGROUND else (0, 16) if kind == "failed" else (4, 12)
-    return f"M{x:.2f} {top}h{width:.2f}v{height}h-{width:.2f}z"
+    return f"M{x} {top}h{width}v{height}h-{width}z"
 
 
 def _in_words(runs: Sequence[PastRun], live: Live | None, past: JobPast, now: float) -> str:

@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from exporter.metrics.store import JobStore
@@ -21,6 +23,7 @@ from exporter.runs import transitions
 from exporter.runs.history_file import HistoryFile
 from exporter.runs.past import JobPast
 from exporter.runs.timeline import FAILURES_KEPT, MOST_BYTES, RUNS_KEPT, SAMPLES_KEPT, TURNS_KEPT, Kept, Timeline
+from exporter.runs.timeline_format import Saved, read_saved, saved_lines
 from exporter.runs.timelines import CHANGES_KEPT, Timelines
 from exporter.services import registry
 from exporter.services.registry import load_services
@@ -400,6 +403,71 @@ def test_a_job_that_comes_back_has_its_past_and_another_of_its_name_has_not() ->
     there.answer(key, seen(State.RUNNING, 5))
     assert there.past(key).runs == ()
     assert there.timelines.size == sum(kept.timeline.size for kept in there.timelines.kept())
+
+
+TIMES = st.one_of(
+    st.none(),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.floats(min_value=NOW - 90_000, max_value=NOW + 90_000),
+    st.integers(int(NOW), int(NOW) + 5).map(float),
+)
+ANSWERS = st.builds(
+    Snapshot,
+    state=st.sampled_from(State),
+    run=st.builds(RunId, id=st.sampled_from(["", "1", "2", "7", "a"]), created=TIMES, opaque=st.booleans()),
+    progress=st.one_of(st.none(), st.floats(0, 1)),
+    start=TIMES,
+    end=TIMES,
+    failure_code=st.one_of(st.none(), st.text(max_size=50)),
+    counts=st.one_of(st.just({}), st.builds(lambda rows: {Measure("rows_written"): rows}, st.floats(min_value=0))),
+)
+EVENTS = st.one_of(
+    ANSWERS,
+    st.sampled_from(Reason),
+    st.sampled_from(["stale", "listed", "history", "back", "clock"]),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(["cdm", "dli", "dws"]), st.lists(EVENTS, max_size=40), st.lists(ANSWERS, min_size=1, max_size=3))
+def test_whatever_comes_what_is_kept_can_be_told_and_is_within_its_bound(
+    service: str, events: list[Snapshot | Reason | str], others: list[Snapshot]
+) -> None:
+    there = Watched()
+    key = there.register(service=service)
+    for event in events:
+        match event:
+            case "stale":
+                there.change(key, transitions.aged)
+            case "listed":
+                there.change(key, lambda record: replace(record, listed=others[0], stale=False))
+            case "history":
+                there.store.runs_read(key, others)
+            case "back":
+                there.store.remove(key)
+                there.register(service=service)
+            case Snapshot() | Reason():
+                there.answer(key, event)
+            case _:  # the clock is set back
+                there.time -= 500
+        past = there.timelines.past(key)
+        assert there.timelines.size == sum(kept.timeline.size for kept in there.timelines.kept())
+        if past is None:
+            continue
+        assert there.timelines.size <= MOST_BYTES
+        assert len(past.runs) <= RUNS_KEPT
+        ends = {each.end for each in [*others, *events] if isinstance(each, Snapshot) and each.end is not None}
+        for run_ in past.runs:
+            assert run_.seen or any(int(end) == run_.at for end in ends if 0 < end < 2**33), "the cloud said so"
+            assert run_.took is None or not run_.seen
+            assert run_.start is None or run_.start <= run_.at + 1
+        assert [at for at, _ in past.progress] == sorted(at for at, _ in past.progress)
+    there_now = there.timelines
+    saved = Saved(there_now.since, there.time, there_now.codes, there_now.kept(), tuple(there_now.changes))
+    again = read_saved(b"".join(saved_lines(saved)))
+    assert list(again.changes) == list(saved.changes)
+    before, after = ([(each.key, each.timeline.unpacked(it.codes)) for each in it.kept] for it in (saved, again))
+    assert before == after
 
 
 def test_an_unchanged_poll_costs_next_to_nothing() -> None:

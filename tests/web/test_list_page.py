@@ -186,12 +186,12 @@ async def test_a_run_that_takes_longer_than_nine_of_ten_is_slower_than_usual(min
     assert "slower than usual" not in await shown("/", FakeExporter([record], pasts=few)), "too few are known"
 
 
-def marks(html: str) -> list[tuple[str, float, float]]:
+def marks(html: str) -> list[tuple[str, int, int]]:
     """Return what stands on the strip: kind, beginning and width."""
     return [
-        (kind, float(x), float(width))
+        (kind, int(x), int(width))
         for kind, path in re.findall(r'<path class="m-(\w+)" d="([^"]*)"', html)
-        for x, width in re.findall(r"M([\d.]+) \d+h([\d.]+)v", path)
+        for x, width in re.findall(r"M(\d+) \d+h(\d+)v", path)
     ]
 
 
@@ -205,11 +205,11 @@ async def test_a_strip_shows_runs_and_blindness_and_where_nobody_watched() -> No
     html = await shown("/", FakeExporter([record], pasts={record.job.key: past}))
 
     assert marks(html) == [
-        ("unwatched", 0.0, 120.0),
-        ("blind", 190.0, 10.0),
-        ("succeeded", 170.0, 10.0),
-        ("failed", 220.0, 1.6),
-        ("running", 238.33, 1.67),
+        ("unwatched", 0, 720),
+        ("blind", 1140, 60),
+        ("succeeded", 1020, 60),
+        ("failed", 1320, 10),
+        ("running", 1430, 10),
     ]
     assert "runs of the last 24 hours: 1 succeeded, 1 failed, 1 running, watched since" in html
 
@@ -217,7 +217,7 @@ async def test_a_strip_shows_runs_and_blindness_and_where_nobody_watched() -> No
 async def test_a_strip_of_a_job_whose_past_is_not_kept_says_so() -> None:
     html = await shown("/", FakeExporter([running()]))
 
-    assert marks(html) == [("unwatched", 0.0, 240.0)]
+    assert marks(html) == [("unwatched", 0, 1440)]
     assert "the last 24 hours are not kept" in html
 
 
