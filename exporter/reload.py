@@ -86,8 +86,8 @@ class Reloader:
                 self._log.error("configuration refused", **first_mistakes(error.mistakes))
                 raise
             finally:
-                if not whole:  # a crash, perhaps in the middle of it
-                    self._tried = None
+                if not whole:  # a crash, perhaps in the middle of it: the same files are to be tried again
+                    self._files = {file: Watched() for file in self._files}
                     self._telemetry.config_good.set(0)
             self._settings = settings
             self._worked()
