@@ -4,7 +4,7 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, Any
 
 from tests.hostile.daemon import Scrape
-from tests.hostile.oracle import Groups, Oracle
+from tests.hostile.oracle import Groups, Oracle, _uncounted
 from tests.hostile.truth import World as Truth
 from tests.world.machine import POLLERS
 from tests.world.story import Shape
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 STRANGE_FOR = 200.0
 """Seconds for which a state may stay unknown that was."""
+UNTOLD = {"misbehave", "out_of_order", "unasked", "vanish", "forget", "hide", "bug", "kill", "kill_in_write", "power"}
+"""Events in which the cloud does not tell what a run moved, or the exporter was not there to ask."""
 COUNTED_WITHIN = 100.0
 """Seconds after a scrape showed a run that was seen alive to have ended, within which it is counted."""
 RUNNING_WITHIN = 60.0
@@ -44,6 +46,7 @@ class Laws:
         self._sim = sim
         self._lost: dict[Any, float] = {}
         self._told: set[str] = set()
+        self._newest: tuple[Scrape, Groups] | None = None
         self.gone = False
         """Whether no CDM job is registered at the moment."""
         self._strange = 0.0  # when the cloud last said a state that nobody knows
@@ -80,6 +83,7 @@ class Laws:
         self._told.update(new)
         sim.found("truth", new)
         self._counted(scrape, by_job)
+        self._newest = scrape, by_job
         if self.gone and sim.machine.up and not (sim.broken or sim.bugs):
             there = sorted(name for service, name in by_job if service == "cdm")
             sim.found("gone", [f"cdm/{name} is still there" for name in there if "gone" not in self._told][:1])
@@ -154,9 +158,22 @@ class Laws:
         if tasks > MOST_TASKS:
             sim.found("bounds", [f"{tasks} tasks"])
 
+    def _rows(self) -> None:
+        """What succeeded runs moved is added, where the cloud always told it in time."""
+        sim, names = self._sim, {cluster.ident: cluster.name for cluster in self._sim.truth.clusters}
+        if self._newest is None or {event.kind for event in sim.story.events} & UNTOLD:
+            return
+        scrape, by_job = self._newest
+        for job in sim.truth.of("cdm"):
+            key = "cdm", f"{names[job.cluster]}/{job.name}"
+            group, since = by_job.get(key), sim.oracle._looked.get(key, scrape.at)
+            if group is not None:
+                sim.found("rows", [f"cdm/{key[1]}: {text}" for text in _uncounted(job, group, scrape.at, since)])
+
     def at_the_end(self) -> None:
         """Look at all calls."""
         sim = self._sim
+        self._rows()
         rates, recent = sim.story.shape.rate, {name: deque[float]() for name in sim.story.shape.rate}
         told: set[str] = set()
         for call in sim.cloud.calls:

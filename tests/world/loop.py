@@ -245,7 +245,21 @@ class WorldLoop(_BASE):  # type: ignore[misc]
 
     async def create_server(self, factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:
         """Listen."""
-        return self.network.listen(factory, host, port, options.get("start_serving", True))
+        return self.network.listen(factory, port)
+
+    def add_reader(self, sock: Any, callback: Any, *args: Any) -> None:
+        """Call back whenever a listening socket has a connection."""
+        sock.watch(callback, *args)
+
+    def remove_reader(self, sock: Any) -> None:
+        """Call nobody back any more."""
+        sock.watch(None)
+
+    async def connect_accepted_socket(self, factory: Any, sock: Any, **options: Any) -> Any:
+        """Hand an accepted connection over to a protocol."""
+        protocol = factory()
+        sock.wire.begin(protocol)
+        return sock.wire, protocol
 
 
 def called(func: Callable[..., Any], args: Any) -> tuple[Any, BaseException | None]:

@@ -8,6 +8,7 @@ import asyncio
 import contextvars
 import select as real_select
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +21,7 @@ import exporter.cloud.connection
 import exporter.logs
 import exporter.runs.journal
 import exporter.signals
+import exporter.web.listener
 from exporter.config import load
 from exporter.limits.rate_limiter import Limiter
 from exporter.metrics.store import JobStore
@@ -71,6 +73,16 @@ class _Select:
         return _Poll(self._network)
 
 
+class _Sockets:
+    """Stands for the module `socket`: whoever listens does it in this world."""
+
+    def __init__(self, network: Network) -> None:
+        self.create_server = network.create_server
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(socket, name)
+
+
 class _Signals:
     """Stands for the module `signal`: each process has handlers of its own."""
 
@@ -111,6 +123,7 @@ def surround(network: Network, note: Note) -> None:
     library: Any = aiohttp.connector
     library.aiohappyeyeballs.start_connection = network.start_connection
     modules.cloud.connection.select = _Select(network)
+    modules.web.listener.socket = _Sockets(network)
     modules.runs.journal.Disk = _own_disk
     modules.signals.signal = _Signals()
     modules.logs.configure = lambda *_: None

@@ -12,7 +12,7 @@ import socket
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from tests.world.timepieces import HOST, Host
 
@@ -52,6 +52,8 @@ class FakeSocket:
         self._own, self._peer = own, peer
         self.resets = False
         self.target: Listener | None = None
+        self.wire: Wire | None = None
+        """The connection that was accepted with it."""
 
     def fileno(self) -> int:
         """Return its number."""
@@ -70,8 +72,61 @@ class FakeSocket:
         if level == socket.SOL_SOCKET and option == socket.SO_LINGER:
             self.resets = True
 
+    def setblocking(self, _: bool) -> None:
+        """Do nothing: nothing here blocks."""
+
     def close(self) -> None:
-        """Do nothing: only a connection that was made is closed."""
+        """Close a connection that was accepted and that nobody took over."""
+        if self.wire is not None and self.wire.get_protocol() is None:
+            self.wire.vanish()
+
+
+class ListeningSocket(FakeSocket):
+    """A socket that takes connections and keeps them until they are accepted."""
+
+    def __init__(self, network: "Network", listener: "Listener") -> None:
+        super().__init__(network.number(), listener.address)
+        self._network = network
+        self._listener = listener
+        self._queue: deque[Wire] = deque()
+        self._reader: tuple[Callable[..., Any], tuple[Any, ...]] | None = None
+        self._called = False
+        listener.take = self.take
+
+    def take(self, wire: "Wire") -> None:
+        """Keep a connection until it is accepted."""
+        self._queue.append(wire)
+        self._call()
+
+    def accept(self) -> tuple[FakeSocket, Any]:
+        """Return a connection."""
+        if not self._queue:
+            raise BlockingIOError
+        wire = self._queue.popleft()
+        sock = cast("FakeSocket", wire.get_extra_info("socket"))
+        sock.wire = wire
+        return sock, sock.getpeername()
+
+    def watch(self, reader: Callable[..., Any] | None, *args: Any) -> None:
+        """Call *reader* whenever there is a connection; with none nobody is called any more."""
+        self._reader = None if reader is None else (reader, args)
+        self._call()
+
+    def _call(self) -> None:
+        if self._queue and self._reader is not None and not self._called:
+            self._called = True
+            self._network.loop.call_soon(self._read, context=self._listener.context.copy())
+
+    def _read(self) -> None:
+        self._called = False
+        if self._reader is not None:
+            reader, args = self._reader
+            reader(*args)
+            self._call()
+
+    def close(self) -> None:
+        """Take no more connections."""
+        self._network.unlisten(self._listener)
 
 
 class Wire(asyncio.Transport):
@@ -254,6 +309,8 @@ class Listener:
     address: tuple[str, int]
     context: contextvars.Context
     open: bool = True
+    take: Callable[["Wire"], None] | None = None
+    """What gets a connection, instead of a protocol that the factory makes."""
 
 
 class Server:
@@ -266,9 +323,7 @@ class Server:
 
     def close(self) -> None:
         """Take no more connections."""
-        self._listener.open = False
-        if self._network.listeners.get(self._listener.address) is self._listener:
-            del self._network.listeners[self._listener.address]
+        self._network.unlisten(self._listener)
 
     async def wait_closed(self) -> None:
         """Return."""
@@ -406,14 +461,28 @@ class Network:
         return mine, protocol
 
     def _accept(self, wire: Wire, listener: Listener) -> None:
-        if listener.open:
+        if listener.open and listener.take is not None:
+            listener.take(wire)
+        elif listener.open:
             wire.begin(listener.factory())
         else:
             wire.vanish()
 
-    def listen(self, factory: Any, address: Any, port: Any, _serve: bool) -> Server:
-        """Take connections from now on."""
-        del address
+    def listen(self, factory: Any, port: Any) -> Server:
+        """Take connections from now on, each with a protocol of its own."""
+        return Server(self, self._listener(factory, port))
+
+    def create_server(self, address: tuple[str, int], **_: Any) -> ListeningSocket:
+        """Stand for the function of the module `socket`."""
+        return ListeningSocket(self, self._listener(None, address[1]))
+
+    def unlisten(self, listener: Listener) -> None:
+        """Take no more connections."""
+        listener.open = False
+        if self.listeners.get(listener.address) is listener:
+            del self.listeners[listener.address]
+
+    def _listener(self, factory: Any, port: Any) -> Listener:
         host = HOST.get()
         assert host is not None
         place = (host.address, port or self.number() + 20_000)
@@ -422,7 +491,7 @@ class Network:
             raise OSError(errno.EADDRINUSE, "Address already in use")
         listener = Listener(factory, host, place, contextvars.copy_context())
         self.listeners[place] = listener
-        return Server(self, listener)
+        return listener
 
     def kill(self, host: Host) -> None:
         """End a process: its connections end, its places are free."""
