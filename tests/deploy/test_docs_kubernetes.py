@@ -60,7 +60,7 @@ def names(manifests: list[Manifest]) -> set[str]:
 
 
 def test_every_command_is_looked_at() -> None:
-    titles = ("The image", "The key", "Helm", "TLS and users", "Kustomize", "Sidecar")
+    titles = ("The image", "The key", "Helm", "TLS and users", "Upgrade", "Kustomize", "Sidecar")
 
     assert re.findall(r"^## (.*)$", PAGE, re.MULTILINE) == list(titles)
     assert sum(len(commands(title)) for title in titles) == PAGE.count("\n$ ")
