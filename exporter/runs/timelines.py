@@ -109,7 +109,7 @@ class Timelines:
         ended.sort(key=lambda each: now if each.end is None else each.end)
         kept = self._of(record.job)
         size = kept.timeline.size
-        for each in ended[-RUNS_KEPT:]:
+        for each in kept.timeline.news(ended[-RUNS_KEPT:]):  # the same runs are read again and again
             kept.timeline.ended(each, now, self.codes)
         self._grown(kept, size)
 

@@ -203,6 +203,23 @@ def test_runs_of_a_history_are_kept_in_their_order() -> None:
     assert [each.at for each in there.past(key).runs] == [NOW + 1000 * n + 60 for n in (3, 8, 9)]
 
 
+def test_a_list_that_tells_the_same_runs_again_costs_little() -> None:
+    there = Watched()
+    key = there.register()
+    there.answer(key, seen(State.RUNNING, 99))
+    bare = [ended(number) for number in range(1, 41)]
+    there.store.runs_read(key, bare)
+    timeline = there.timelines.kept()[0].timeline
+    assert timeline.news(bare) == []
+    assert len(timeline.news([replace(each, end=None) for each in bare[-3:]])) == 0
+    assert len(timeline.news([ended(50), *bare])) == 1
+
+    full = [replace(each, counts={Measure("rows_written"): 7.0}) for each in bare]
+    there.store.runs_read(key, full)
+    assert [each.rows for each in there.past(key).runs] == [7.0] * RUNS_KEPT
+    assert timeline.news(full) == []
+
+
 def test_the_progress_of_the_newest_run_alone_is_kept() -> None:
     there = Watched()
     key = there.register()
