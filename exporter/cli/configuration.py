@@ -13,10 +13,10 @@ key at work, and `huaweicloud-job-exporter check --config FILE` tells every mist
 
 - A setting is in the YAML file, or in the variable beside it: that wins. The file is the one that `--config` (`-c`) or
   `EXPORTER_CONFIG` names, else `./exporter.yaml`, else `/etc/huaweicloud-job-exporter/exporter.yaml`; the command says
-  which it took. Without one the environment alone is enough.
-- A flag wins over both: `--log.level` and `--log.format` of every command; `--web.listen-address` (may be repeated),
-  `--web.config.file` and `--web.systemd-socket` of `run` and `demo`.
-  What is written as a list or as free keys (`jobs`, `discovery`, `projects`) is JSON in a variable:
+  which it took. Without one the environment alone is enough. A flag wins over both: `--log.level` and `--log.format` of
+  every command; `--web.listen-address` (may be repeated), `--web.config.file` and `--web.systemd-socket` of `run` and
+  `demo`.
+- What is written as a list or as free keys (`jobs`, `discovery`, `projects`) is JSON in a variable:
   `EXPORTER_JOBS='[{"service": "dli", "job_id": "..."}]'`. Keys under a project are `EXPORTER_PROJECTS__PROD__REGION`.
 - A duration is a number with its unit, such as `500ms`, `30s`, `5m`, `1h30m` or `1d`. A rate is `1.8/s` or `108/m`.
 - Names and ids are text as written: `0123`, `on` and `2024-01-01` stay what they are.
