@@ -68,13 +68,10 @@ class Daemon:
     def get(self, path: str, source: str = "127.0.0.1", **headers: str) -> tuple[int, bytes]:
         """Return status and body of a GET by a connection of its own."""
         client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        client.sock = self.connect(source)
-        try:
+        with self.connect(source) as client.sock:
             client.request("GET", path, headers={**self.headers, **headers})
-            answer = client.getresponse()
-            return answer.status, answer.read()
-        finally:
-            client.close()
+            with client.getresponse() as answer:
+                return answer.status, answer.read()
 
     def metric(self, name: str) -> dict[str, float]:
         """Return the samples of a name, by their labels."""
