@@ -46,11 +46,21 @@ QUICK = {"test_schedule.py", "test_list_merge.py", "test_registration.py"}
 """Files in those folders that do neither."""
 
 
+def _is_slow(path: Path) -> bool:
+    parts = set(path.relative_to(Path(__file__).parent).parts)
+    return bool(SLOW & parts) and not QUICK & parts
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import what `make test-fast` leaves out."""
+    fast = config.option.markexpr == "not slow" and collection_path.suffix == ".py"
+    return True if fast and _is_slow(collection_path) else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark whole folders and files as slow."""
     for item in items:
-        parts = set(item.path.relative_to(Path(__file__).parent).parts)
-        if SLOW & parts and not QUICK & parts:
+        if _is_slow(item.path):
             item.add_marker(pytest.mark.slow)
 
 
