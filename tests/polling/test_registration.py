@@ -18,6 +18,7 @@ from exporter.model.job import Job, JobKey
 from exporter.model.reason import Reason
 from exporter.model.run import RunId
 from exporter.model.snapshot import State
+from exporter.runs.accounting import KEPT
 from exporter.services.dli import Dli
 from exporter.simulator import CdmJob, CdmRun, Cloud, DliJob, DwsJob, Fault, Step, SubJob
 from exporter.simulator.answers import gateway_error
@@ -435,6 +436,23 @@ def test_a_run_that_is_replaced_and_of_which_nothing_tells_its_end_is_counted_as
             assert there.sample("history_runs_missed_total", service="dli", project="demo") == 1
 
     run(main())
+
+
+def test_of_more_runs_that_are_open_at_once_than_are_remembered_the_oldest_are_counted_as_missed() -> None:
+    async def main() -> list[MutableMapping[str, Any]]:
+        with capture_logs() as logs:
+            async with world() as there:
+                for number in range(KEPT + 3):
+                    job = dli(there, 50_000)
+                    there.poller.apply(Changes(changed=(job,)) if number else Changes(added=(job,)))
+                    await there.until(2 * (number + 1))
+                record = there.store.get(job.key)
+                assert record is not None
+                assert len(record.ledger.open) == KEPT
+                assert there.sample("history_runs_missed_total", service="dli", project="demo") == 3
+        return list(logs)
+
+    assert [line["missing"] for line in run(main()) if line["event"] == "history incomplete"] == [1, 1, 1]
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before its work", "after its work"])
