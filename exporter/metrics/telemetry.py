@@ -180,16 +180,17 @@ class Telemetry:
         )
         self.discovery_cut = self._counter(
             "discovery_jobs_cut",
-            "Jobs that lists have and that are left out, because max_jobs or the pages of a list are less; counted as"
-            " their number rises, since the start or since the rules changed",
+            "Upper bound of jobs that lists have and that are left out, because max_jobs or the pages of a list are"
+            " less, or in rows that were not read or cannot be; counted as their number rises, since the start or since"
+            " the rules changed",
             service,
             "project",
         )
         self.discovery_left_out = self._gauge(
             "discovery_jobs_left_out",
-            "Jobs that lists have and that are left out now: more than max_jobs, hidden by a newer one of the same name"
-            " though they go on, or in rows that were not read, whether a rule asks for them or not; absent until every"
-            " rule has read its lists once",
+            "Upper bound of jobs that lists have and that are left out now: more than max_jobs, hidden by a newer one"
+            " of the same name though they go on, or in rows that were not read or cannot be, of which nobody knows"
+            " whether a rule asks for them; absent until every rule has read its lists once",
             service,
             "project",
         )

@@ -247,8 +247,10 @@ def _news(found: Found, hidden: Mapping[str, int]) -> Iterator[tuple[str, Any]]:
         yield "skipped", [f"{place.name or place.id}: {place.word or 'not there'}" for place in found.skipped]
     if found.failures:
         yield "failed", [f"{place.name or place.id or 'list'}: {error.sentence}" for place, error in found.failures]
-    if found.cut or found.missing_rows:
+    if found.cut:
         yield "left_out", "jobs; raise max_jobs or ask for fewer"
+    elif found.missing_rows:
+        yield "left_out", "perhaps; rows of a list were not read: raise max_jobs or ask for fewer"
     elif found.broken:
         yield "left_out", "rows that cannot be read"
     elif found.missing_rows is None:

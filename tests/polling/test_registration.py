@@ -442,11 +442,11 @@ def test_of_more_runs_that_are_open_at_once_than_are_remembered_the_oldest_are_c
     async def main() -> list[MutableMapping[str, Any]]:
         with capture_logs() as logs:
             async with world() as there:
-                for number in range(KEPT + 3):
-                    job = dli(there, 50_000)
+                jobs = [dli(there, 50_000) for _ in range(KEPT + 3)]
+                for number, job in enumerate(jobs):
                     there.poller.apply(Changes(changed=(job,)) if number else Changes(added=(job,)))
                     await there.until(2 * (number + 1))
-                record = there.store.get(job.key)
+                record = there.store.get(jobs[0].key)
                 assert record is not None
                 assert len(record.ledger.open) == KEPT
                 assert there.sample("history_runs_missed_total", service="dli", project="demo") == 3
