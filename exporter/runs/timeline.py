@@ -129,6 +129,12 @@ class Timeline:
         turn = _TURN.pack(whole_seconds(at), STANDINGS.index(was), STANDINGS.index(now), code)
         self.turns = (self.turns + turn)[-TURNS_KEPT * _TURN.size :]
 
+    def amend_turn(self, code: int) -> None:
+        """Note why the job failed, where the answer that told of it first did not say."""
+        *whole, known = _TURN.unpack_from(self.turns, len(self.turns) - _TURN.size)
+        if not known:
+            self.turns = self.turns[: -_TURN.size] + _TURN.pack(*whole, code)
+
     def failed(self, at: float, reason: Reason, code: int, request_id: str) -> None:
         """Note a poll that failed."""
         told = request_id.encode("utf-8", "replace")

@@ -138,6 +138,8 @@ class Timelines:
         if newest is not None and newest is not old:
             ended = self._follow(kept, newest, old, now)
         self._turn(kept, after, ended=ended, now=now)
+        if newest is not None and newest is not old and newest.state.ended and not ended:
+            self._amend(kept, newest)
         self._grown(kept, size)
 
     def _follow(self, kept: Kept, newest: Snapshot, old: Snapshot | None, now: float) -> bool:
@@ -172,6 +174,19 @@ class Timelines:
         self.revision += 1
         if was is not None:  # how a job is found at first sight is no news
             self._tell(Change(now, kept.key, kept.project, was, turned, code, took))
+
+    def _amend(self, kept: Kept, newest: Snapshot) -> None:
+        """Note what another answer says of a run whose end was told: a list tells neither code nor length."""
+        code, took = newest.failure_code or "", kept.timeline.took(newest.run)
+        if kept.timeline.last() != newest.state.value or not (code or took is not None):
+            return
+        kept.timeline.amend_turn(self.codes.number(code))
+        for back, each in enumerate(islice(reversed(self.changes), _LOOKED_AT), start=1):
+            if each.key == kept.key:
+                if each.now == newest.state.value and each.jobs == 1:
+                    length = took if each.took is None else each.took
+                    self.changes[-back] = each._replace(code=each.code or code, took=length)
+                return
 
     def _tell(self, change: Change) -> None:
         """Add a change; many jobs that turn blind, or are seen again, are one change."""

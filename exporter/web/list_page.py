@@ -122,10 +122,10 @@ def current_part(record: Record) -> str:
     if current is None:
         return ""
     ids = told.column(declared.id) if isinstance(told, Rows) else ()
-    if current not in ids:
-        return f"of {declared.word} {formatting.exact_text(current)}"
     more = shown.detail.get(declared.left_out) or 0
-    return f"of {declared.word} {ids.index(current) + 1} of {formatting.exact_text(len(ids) + more)}"
+    if current in ids and ids[0] == 0:
+        return f"of {declared.word} {ids.index(current) + 1} of {formatting.exact_text(len(ids) + more)}"
+    return f"of {declared.word} {formatting.exact_text(current)}"  # the answer may leave out those that ended
 
 
 def service_of(record: Record) -> Adapter:

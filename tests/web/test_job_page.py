@@ -87,14 +87,14 @@ async def test_a_job_without_a_past_says_since_when_it_is_watched() -> None:
     assert "web.history is full" in words(await shown(running(), None))
 
 
-def parted(current: float | None = 1.0, more: float | None = None, status: str = "RUNNING") -> Record:
+def parted(current: float | None = 1.0, more: float | None = None, first: int = 0) -> Record:
     rows = Rows(
         ("id", "name", "status", "submission_timestamp_seconds", "completion_timestamp_seconds", "num_tasks",
          "num_completed_tasks", "num_failed_tasks"),
         (
-            (0.0, "save at Report:20", "SUCCEEDED", NOW - 600, NOW - 420, 100.0, 100.0, 0.0),
-            (1.0, "save at <b>", status, NOW - 420, None, 269.0, 233.0, 2.0),
-            (2.0, None, None, None, None, None, None, None),
+            (0.0 + first, "save at Report:20", "SUCCEEDED", NOW - 600, NOW - 420, 100.0, 100.0, 0.0),
+            (1.0 + first, "save at <b>", "RUNNING", NOW - 420, None, 269.0, 233.0, 2.0),
+            (2.0 + first, None, None, None, None, None, None, None),
         ),
     )  # fmt: skip
     detail = {"sub_job_id": current, "sub_jobs": rows, "sub_jobs_left_out": more}
@@ -121,6 +121,7 @@ async def test_parts_of_a_run_are_bars_of_what_is_done() -> None:
         (parted(), "of sub-job 2 of 3"),
         (parted(more=12.0), "of sub-job 2 of 15"),
         (parted(current=9.0), "of sub-job 9"),
+        (parted(current=8.0, first=7), "of sub-job 8"),
         (parted(current=None), ""),
         (running(), ""),
     ],
