@@ -231,23 +231,31 @@ class Results:
         self._unreadable.pop(key, None)
 
     def try_one(self, projects: Collection[str], now: float) -> None:
-        """Poll the job of a paused identity that would be next, to see if its calls are taken again."""
-        dues = {
-            record.job.key: due
+        """Poll the job of a paused identity that would be next, to see if its calls are taken again.
+
+        One whose own calls were refused again and again comes last: it may be the only one that is.
+        """
+        turns = {
+            record.job.key: (_refused_again(record), due)
             for record in self._store.records()
             if record.job.project in projects and (due := self._schedule.time(record.job.key)) is not None
         }
-        if dues:
-            self._schedule.put(min(dues, key=dues.__getitem__), now)
+        if turns:
+            self._schedule.put(min(turns, key=turns.__getitem__), now)
 
     def resume(self, projects: Collection[str]) -> None:
-        """Poll soon what failed while the calls were paused."""
+        """Poll soon what failed while the calls were paused.
+
+        But not a job whose own calls were refused more than once in a row: if the cloud takes all calls but that job's,
+        each of its polls pauses the others'. It waits for its turn, which is later after each refusal.
+        """
         self.spread(
             record.job.key
             for record in self._store.records()
             if record.job.project in projects
             and record.fault is not None
             and record.fault.reason is Reason.AUTH
+            and not _refused_again(record)
             and self._schedule.time(record.job.key) is not None
         )
 
@@ -262,3 +270,8 @@ class Results:
             place = need.project, need.bucket
             self._schedule.put(key, schedule.first_due(places[place], len(needs), pace, now, need.rate))
             places[place] += 1
+
+
+def _refused_again(record: Record) -> bool:
+    """Whether the cloud refused more than one poll of a job in a row, and did not take any since."""
+    return record.failing > 1 and record.fault is not None and record.fault.reason is Reason.AUTH

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, MutableMapping
 from dataclasses import replace
 from functools import partial
@@ -401,6 +402,25 @@ def test_a_service_that_finds_fault_with_the_user_fails_its_own_job_alone() -> N
             assert there.record(one).failures[Reason.AUTH] > 1
             assert there.record(other).failures == {}
             assert there.sample("project_paused", project="demo", reason="auth") is None
+
+    run(main())
+
+
+def test_a_job_whose_calls_alone_are_refused_does_not_pause_the_others_again_and_again() -> None:
+    async def main() -> None:
+        async with world() as there:
+            jobs = [running(there.cloud, number) for number in range(20)]
+            refusal = Answer(
+                401, b'{"error_code": "APIGW.0301", "error_msg": "Incorrect IAM authentication information"}'
+            )
+            there.cloud.faults.plan(refusal, times=None, job=jobs[7].name)
+            there.watch(*jobs)
+            await there.until(1800)
+
+            polls = Counter(asked.job for asked in there.cloud.requests)
+            assert there.record(jobs[7]).failures[Reason.AUTH] == polls[jobs[7].name] == len(failed_calls(there))
+            assert polls.pop(jobs[7].name) < 1800 / PACE.idle_interval + 8
+            assert min(polls.values()) > 0.7 * 1800 / INTERVAL
 
     run(main())
 

@@ -140,7 +140,7 @@ KINDS: Final[dict[str, tuple[float, Callable[[random.Random], Drawn]]]] = {
     "drop_files": (0.8, _none),
     "rotate": (0.8, lambda rng: {"late": rng.choice((1.0, 20.0, 120.0))}),
     "job_file": (1.0, lambda rng: {"how": rng.choice(HOW), "wait": rng.choice((0.3, 1.0, 5.0))}),
-    "hide": (0.8, lambda rng: {"which": rng.randrange(100)}),
+    "hide": (2.0, lambda rng: {"which": rng.randrange(100)}),
     "bug": (0.8, lambda rng: {"where": rng.choice(BUGS)}),
 }
 """What can happen: how often beside the others, and what is drawn for it."""
@@ -174,7 +174,7 @@ def shape_of(rng: random.Random, length: float) -> Shape:
         interval=rng.choice((10.0, 15.0, 30.0)),
         idle=rng.choice((30.0, 60.0, 120.0)),
         lists=rng.choice((20.0, 45.0, 60.0)),
-        journal=rng.random() < 0.8,
+        journal=rng.random() < 0.65,
         credentials=rng.choice(("password", "key", "key_file")),
         watched=rng.choice(("discovery", "discovery", "file")),
         page=rng.choice((0, 0, 2)),
