@@ -28,6 +28,7 @@ POPULATION = {
     "report": ("dli", "progress_running_one_subjob progress_failed progress_failed"),
     "odd": ("dli", "progress_unknown_status"),
     "throttled": ("dli", "progress_running_one_subjob error_apig_throttled_429"),
+    "waits": ("dli", "progress_launching progress_launching"),
     "resize": ("dws", "job_running job_success job_success"),
     "bind": ("dws", "job_fail_elb"),
     "lost": ("dws", "error_not_found_404"),

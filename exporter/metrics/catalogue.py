@@ -108,6 +108,21 @@ _FAMILIES: Final = (
         unit="seconds",
     ),
     Family(
+        PREFIX + "last_failure_timestamp_seconds",
+        "gauge",
+        "Unix time in seconds when a run last failed: its end as the vendor gives it, else the poll that saw it turn to"
+        " failed; absent until one was seen",
+        one(lambda record: record.last_failure),
+        unit="seconds",
+    ),
+    gauge(
+        "pending_since_timestamp_seconds",
+        "seconds",
+        "Unix time in seconds since when the newest run waits to begin, as the vendor gives it, else since a poll first"
+        " saw it wait; absent while no run waits, and for a job that was never started",
+        one(lambda record: None if record.stale else record.pending_since),
+    ),
+    Family(
         PREFIX + "last_run_duration_seconds",
         "gauge",
         "Seconds from start to end of the last run that ended, both as the vendor gives them",

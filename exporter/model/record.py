@@ -57,7 +57,10 @@ class Record:
     """Polls that failed in a row."""
     failures: Mapping[Reason, int] = field(default_factory=nothing)
     last_progress: float | None = None
+    pending_since: float | None = None
+    """Since when the newest run waits to begin, by the vendor, else since it was first seen so."""
     last_success: float | None = None
+    last_failure: float | None = None
     last_run_duration: float | None = None
     runs: tuple[int, int, int] = (0, 0, 0)
     """Runs that ended since the job was registered, in the order of ``RESULTS``, as shown."""

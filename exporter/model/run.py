@@ -132,11 +132,14 @@ class Ledger:
     """The newest run that was seen ended."""
     succeeded: RunId | None = None
     """The newest run that was seen to succeed, if it is known when."""
+    failed: RunId | None = None
+    """The newest run that was seen to fail, if it is known when."""
     runs: tuple[int, int, int] = (0, 0, 0)
     """Runs that ended, in the order of ``RESULTS``."""
     totals: Mapping[str, float] = field(default_factory=dict)
     """What the runs that succeeded moved, by measure."""
     last_success: float | None = None
+    last_failure: float | None = None
     last_run_duration: float | None = None
     unended: tuple[Unended, ...] = ()
     """Of the open runs those that newer ones followed; a restart begins anew."""

@@ -15,7 +15,7 @@ from exporter.model.packed import Packed
 from exporter.model.record import Record
 from exporter.model.run import RunId
 from exporter.model.snapshot import NOTHING, Snapshot, State
-from exporter.runs import transitions
+from exporter.runs import transitions, waiting
 from exporter.runs.first_seen import ROUNDED
 from exporter.runs.same_run import with_reason
 from exporter.services.adapter import Adapter
@@ -61,6 +61,7 @@ def merged_record(
     never jumps.
     """
     after, soon = _listed(record, answer, _When(at, at if steady is None else steady), adapter, before)
+    after = _waiting(record, after, answer, at, adapter)
     if record.fault is not None and not after.final:
         after = replace(after, fault=record.fault, failing=record.failing)
     return after, soon
@@ -82,6 +83,17 @@ def _listed(
     if answer.run != RunId():
         return _rests(record, answer, at, adapter), False
     return _rests_unnamed(record, answer, at, news=news, first=before is None)
+
+
+def _waiting(record: Record, after: Record, answer: Snapshot, at: float, adapter: Adapter) -> Record:
+    """Return the record with since when its run waits: the list may tell when it was submitted, where polls do not."""
+    newest = after.newest
+    if newest is not None and newest.run.same(answer.run) and newest.state is answer.state:
+        newest = answer
+    elif newest is None or after.listed is record.listed:
+        return after
+    since = waiting.since(record, newest, at, adapter)
+    return after if since == after.pending_since else replace(after, pending_since=since)
 
 
 def _edited(before: ListReport, now: ListReport) -> bool:

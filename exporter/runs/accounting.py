@@ -213,18 +213,31 @@ def _dated(ledger: Ledger, answer: Snapshot, at: float, *, turned: bool) -> Ledg
     if ledger.ended is None or not _later(ledger.ended, run):
         known = ledger.last_run_duration if ledger.ended is not None and ledger.ended.same(run) else None
         ledger = replace(ledger, ended=run, last_run_duration=run_duration(answer) if known is None else known)
-    last = ledger.succeeded
-    if answer.state is not State.SUCCEEDED or (last is not None and _later(last, run)):
-        return ledger
+    if answer.state is State.SUCCEEDED:
+        succeeded, last_success = _last(ledger.succeeded, ledger.last_success, answer, at, turned=turned)
+        return replace(ledger, succeeded=succeeded, last_success=last_success)
+    if answer.state is State.FAILED:
+        failed, last_failure = _last(ledger.failed, ledger.last_failure, answer, at, turned=turned)
+        return replace(ledger, failed=failed, last_failure=last_failure)
+    return ledger
+
+
+def _last(
+    last: RunId | None, when: float | None, answer: Snapshot, at: float, *, turned: bool
+) -> tuple[RunId | None, float | None]:
+    """Return which run was the last to end so, and when, after *answer*; *last* and *when* are those before it."""
+    run = answer.run
+    if last is not None and _later(last, run):
+        return last, when
     again = last is not None and last.same(run)
-    if answer.end is not None:
-        if again and ledger.last_success is not None and answer.end >= ledger.last_success:
-            return ledger  # somebody changed the job since: that is not when the run ended
-        other = last is not None and not again and not run.after(last)
-        if other and ledger.last_success is not None and answer.end < ledger.last_success:
-            return ledger  # nothing but their ends shows which of both was last
-        return replace(ledger, succeeded=run, last_success=answer.end)
-    return replace(ledger, succeeded=run, last_success=at) if turned and not again else ledger
+    if answer.end is None:
+        return (run, at) if turned and not again else (last, when)
+    if again and when is not None and answer.end >= when:
+        return last, when  # somebody changed the job since: that is not when the run ended
+    other = last is not None and not again and not run.after(last)
+    if other and when is not None and answer.end < when:
+        return last, when  # nothing but their ends shows which of both was last
+    return run, answer.end
 
 
 def _later(run: RunId, other: RunId) -> bool:

@@ -55,9 +55,11 @@ class _Entry(BaseModel):
     owed: list[tuple[Run, Annotated[int, Field(ge=0)], list[str]]] = []
     ended: Run | None
     succeeded: Run | None
+    failed: Run | None = None
     runs: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
     totals: dict[str, Annotated[int, Field(ge=0)] | Amount]
     last_success: Amount | None
+    last_failure: Amount | None = None
     last_run_duration: Amount | None
 
 
@@ -104,9 +106,11 @@ def _entry(entry: JournalEntry) -> _Entry:
         owed=[((each.run.id, each.run.created), each.tries, list(each.measures)) for each in ledger.owed],
         ended=_run(ledger.ended),
         succeeded=_run(ledger.succeeded),
+        failed=_run(ledger.failed),
         runs=ledger.runs,
         totals=dict(ledger.totals),
         last_success=ledger.last_success,
+        last_failure=ledger.last_failure,
         last_run_duration=ledger.last_run_duration,
     )
 
@@ -120,9 +124,11 @@ def _read(entry: _Entry) -> JournalEntry:
         owed=tuple(Owed(RunId(*run), tries, tuple(measures)) for run, tries, measures in entry.owed),
         ended=_run_id(entry.ended),
         succeeded=_run_id(entry.succeeded),
+        failed=_run_id(entry.failed),
         runs=entry.runs,
         totals=entry.totals,
         last_success=entry.last_success,
+        last_failure=entry.last_failure,
         last_run_duration=entry.last_run_duration,
     )
     return JournalEntry(JobKey(entry.service, entry.job), entry.project, entry.target, ledger, entry.gone)

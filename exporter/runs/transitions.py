@@ -12,7 +12,7 @@ from exporter.model.reason import Reason
 from exporter.model.record import Fault, Record
 from exporter.model.run import NAMELESS, Ledger, RunId
 from exporter.model.snapshot import NOTHING, Snapshot, State
-from exporter.runs import accounting, estimate, first_seen
+from exporter.runs import accounting, estimate, first_seen, waiting
 from exporter.runs.same_run import continued, final_counts, unsettled
 from exporter.services.adapter import Adapter
 
@@ -47,8 +47,10 @@ def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter, steady
     if answer is record.snapshot and record.up and record.fault is None and settled:
         # The same answer once more: only the time went on.
         left = estimate.still(record, at, steady)
-        return replace(record, polled_at=at, answered_at=steady, listed=None, estimate=left)
-    return _answered(record, answer, at, adapter, steady)
+        since = record.pending_since if record.listed is None else waiting.since(record, answer, at, adapter)
+        return replace(record, polled_at=at, answered_at=steady, listed=None, estimate=left, pending_since=since)
+    after, since = _answered(record, answer, at, adapter, steady), waiting.since(record, answer, at, adapter)
+    return after if since == after.pending_since else replace(after, pending_since=since)
 
 
 def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, steady: float) -> Record:
@@ -205,6 +207,7 @@ def _disposed(record: Record, old: Snapshot) -> Record:
         failing=record.failing + 1,
         listed=None,
         listed_at=None,
+        pending_since=None,
         estimate=None,
         evidence=b"",
     )
@@ -243,6 +246,7 @@ def next_run(record: Record, job: Job, registration_id: int) -> Record:
         final=False,
         fault=None,
         failing=0,
+        pending_since=None,
         listed=None,
         listed_at=None,
     )
@@ -277,6 +281,10 @@ def _counted(record: Record, ledger: Ledger) -> Record:
         return record
     # Times are shown at once: the first poll after a crash tells them anew, and on a full disk they must not age.
     record = replace(
-        record, ledger=ledger, last_success=ledger.last_success, last_run_duration=ledger.last_run_duration
+        record,
+        ledger=ledger,
+        last_success=ledger.last_success,
+        last_failure=ledger.last_failure,
+        last_run_duration=ledger.last_run_duration,
     )
     return record if record.journaled else with_ledger(record, ledger)

@@ -11,7 +11,7 @@ from exporter.model.snapshot import RESULTS, Measure, complaint
 from exporter.model.standing import STALE, standing
 from exporter.services import registry
 
-_TIMES: Final = ("start", "end", "last_progress", "estimated_completion")
+_TIMES: Final = ("start", "end", "pending_since", "last_progress", "estimated_completion")
 """Of the newest run."""
 
 
@@ -39,6 +39,7 @@ def job_facts(
         "standing": standing(record),
         **_run(record),
         "last_success": record.last_success,
+        "last_failure": record.last_failure,
         "last_run_duration": record.last_run_duration,
         "last_poll": record.polled_at,
         "next_poll": next_poll,
@@ -70,6 +71,7 @@ def _run(record: Record) -> dict[str, Any]:
         "counts": grouped(shown.counts),
         "start": shown.start,
         "end": shown.end,
+        "pending_since": record.pending_since,
         "last_progress": record.last_progress,
         "estimated_completion": record.may_end,
     }

@@ -388,13 +388,14 @@ def _counted(job: Job, group: Group, now: float, unseen: float, began: float) ->
         rows = group.one(metric)
         if rows is not None and rows > most_rows:
             yield f"{metric} {rows:g}, there were {most_rows}"
-    success = group.one("last_success_timestamp_seconds")
-    if success is not None and not any(
-        run.ended - 1 <= success <= run.ended + SEEN_LATE.get(job.service, 60.0)
-        for run in job.runs
-        if run.result == "succeeded" and run.ended <= now + 1
-    ):
-        yield f"last_success {success!r} is the end of no run that succeeded"
+    for word, result in (("success", "succeeded"), ("failure", "failed")):
+        last = group.one(f"last_{word}_timestamp_seconds")
+        if last is not None and not any(
+            run.ended - 1 <= last <= run.ended + SEEN_LATE.get(job.service, 60.0)
+            for run in job.runs
+            if run.result == result and run.ended <= now + 1
+        ):
+            yield f"last_{word} {last!r} is the end of no run that {result}"
     duration = group.one("last_run_duration_seconds")
     lengths = {run.ended - begun for run in job.runs if run.ended <= now + 1 for begun in (run.started, run.created)}
     if duration is not None and not any(abs(duration - each) < 1e-6 for each in lengths):

@@ -54,6 +54,8 @@ RECORDS = st.builds(
     polled_at=st.none() | st.floats(0, 1e10),
     failures=st.dictionaries(st.sampled_from(Reason), st.integers(1, 10**7), max_size=4),
     last_success=st.none() | st.floats(0, 1e10),
+    last_failure=st.none() | st.floats(0, 1e10),
+    pending_since=st.none() | st.floats(0, 1e10),
     runs=st.tuples(st.integers(0, 10**9), st.integers(0, 9), st.just(0)),
 )
 
@@ -151,7 +153,7 @@ def test_a_stale_job_keeps_only_what_age_does_not_make_false(job: MakeJob) -> No
         State.FAILED, "FAILED", RunId("9"), 0.5, True, 10, 20, "other", counts={Measure("rows_read"): 5.0}
     )
     record = transitions.worked(transitions.registered(job("cdm"), ADAPTERS["cdm"]), answer, 50, ADAPTERS["cdm"])
-    record = replace(record, last_success=5.0, last_progress=50.0)
+    record = replace(record, last_success=5.0, last_progress=50.0, pending_since=40.0)
     record = transitions.aged(transitions.failed(record, Fault(Reason.SERVER, 60, "no")))
 
     names = {line.split("{")[0] for line in body(board_of(record), False).splitlines() if not line.startswith("#")}
@@ -162,6 +164,7 @@ def test_a_stale_job_keeps_only_what_age_does_not_make_false(job: MakeJob) -> No
         "huaweicloud_job_poll_failures_total",
         "huaweicloud_job_info",
         "huaweicloud_job_last_success_timestamp_seconds",
+        "huaweicloud_job_last_failure_timestamp_seconds",
         "huaweicloud_job_last_run_duration_seconds",
         "huaweicloud_job_runs_total",
         *(f"huaweicloud_job_runs_{name}_total" for name in ADAPTERS["cdm"].sums),

@@ -450,7 +450,7 @@ async def test_the_next_run_of_a_job_that_runs_once_goes_on(tmp_path: Path) -> N
     shown = again.store.get(first.key)
     assert shown is not None
     assert shown.runs == (1, 1, 0)
-    assert shown.last_success == START
+    assert (shown.last_success, shown.last_failure) == (START, START + 60)
 
 
 async def test_a_job_that_is_taken_out_and_in_again_shows_no_more_than_the_disk_has(tmp_path: Path) -> None:
@@ -527,7 +527,9 @@ COUNTS = st.integers(0, 2**70)
         succeeded=st.none() | RUN_IDS,
         runs=st.tuples(COUNTS, COUNTS, COUNTS),
         totals=st.dictionaries(st.text(max_size=5), COUNTS | st.floats(0, 1e300)),
+        failed=st.none() | RUN_IDS,
         last_success=st.none() | st.floats(0, 1e12),
+        last_failure=st.none() | st.floats(0, 1e12),
         last_run_duration=st.none() | st.floats(0, 1e12),
     ),
     st.text(max_size=5),

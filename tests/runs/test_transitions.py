@@ -76,6 +76,36 @@ def test_a_failure_never_moves_the_last_success() -> None:
     assert after("cdm", RUNNING, done, seen(State.FAILED, "2", end=90.0), Reason.TIMEOUT).last_success == 55
 
 
+def test_last_failure_is_the_vendors_end_else_the_poll_that_saw_it_turn() -> None:
+    assert after("cdm", RUNNING, seen(State.FAILED, end=55.0)).last_failure == 55
+    assert after("dws", RUNNING, FAILED, FAILED).last_failure == 101
+    assert after("dws", FAILED, FAILED).last_failure is None
+    assert after("cdm", seen(State.FAILED, end=55.0)).last_failure == 55
+
+
+@pytest.mark.parametrize("then", [State.RUNNING, State.SUCCEEDED])
+def test_a_failure_that_the_next_answer_takes_back_is_no_last_failure(then: State) -> None:
+    assert after("dli", RUNNING, FAILED, seen(then)).last_failure is None
+
+
+@pytest.mark.parametrize("state", [State.SUCCEEDED, State.CANCELLED])
+def test_no_other_end_and_no_failed_poll_moves_the_last_failure(state: State) -> None:
+    broke = seen(State.FAILED, end=55.0)
+
+    assert after("cdm", RUNNING, broke, seen(state, "2", end=90.0), Reason.TIMEOUT).last_failure == 55
+    assert after("cdm", RUNNING, seen(state, end=55.0), Reason.TIMEOUT).last_failure is None
+
+
+def test_a_failure_of_the_next_run_of_a_name_moves_the_last_failure() -> None:
+    """Also of a run that failed before it was ever seen: the run before it was known."""
+    record = after("dws", RUNNING, FAILED, FAILED)
+    record = transitions.next_run(record, Job(JobKey("dws", "j"), "p", {}), 2)
+    for at in (200, 230):
+        record = transitions.worked(record, seen(State.FAILED, "2"), at, ADAPTERS["dws"])
+
+    assert record.last_failure == 200
+
+
 def test_the_duration_is_of_the_last_run_that_ended_by_the_vendors_times_alone() -> None:
     done = seen(State.SUCCEEDED, start=10.0, end=55.0)
 

@@ -42,6 +42,8 @@ def test_a_job_that_was_never_polled_has_no_zeroes() -> None:
     absent |= {
         "estimated_completion",
         "last_success",
+        "last_failure",
+        "pending_since",
         "last_run_duration",
         "last_poll",
         "next_poll",

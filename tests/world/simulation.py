@@ -32,7 +32,10 @@ QUIET: Final = 900.0
 """Seconds after everything is well again within which all has to be shown."""
 PATIENCE: Final = 20.0
 """Seconds that a scrape may take."""
-SUCCESS: Final = "huaweicloud_job_last_success_timestamp_seconds"
+ENDS: Final = {
+    "huaweicloud_job_last_success_timestamp_seconds",
+    "huaweicloud_job_last_failure_timestamp_seconds",
+}
 """By the cloud's clock, or by the exporter's own where no answer told when a run ended."""
 STAMPED: Final = {
     "huaweicloud_job_last_poll_timestamp_seconds",
@@ -324,7 +327,7 @@ class Simulation:
         if len(samples) < len(pairs):
             self.found("truth", ["a series is there twice"])
         for (name, labels), value in pairs:
-            if name in STAMPED or (name == SUCCESS and value not in self._ends):
+            if name in STAMPED or (name in ENDS and value not in self._ends):
                 samples[name, labels] = self.true_time(value)
         return samples
 

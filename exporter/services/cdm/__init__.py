@@ -132,6 +132,7 @@ class Cdm(Adapter):
         "incremental": "isIncrementing",
         "start_timestamp_seconds": "execute-date, else creation-date",
         "end_timestamp_seconds": "last-update-date",
+        "pending_since_timestamp_seconds": "creation-date of the run that waits",
         "failure_info": "error-summary",
     }
     measures = _MEASURES

@@ -59,6 +59,7 @@ class Dli(Adapter):
         "progress_ratio": "progress, which is of the running sub-job while there is one, so it may fall",
         "start_timestamp_seconds": "start_time of the list",
         "end_timestamp_seconds": "end_time of the list",
+        "pending_since_timestamp_seconds": "start_time of the list, which is when the job was submitted while it waits",
         "failure_info": "message",
     }
     measures = MEASURES

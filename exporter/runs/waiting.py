@@ -1,0 +1,23 @@
+"""Since when a run waits to begin: by the vendor, else since it was first seen so."""
+
+from exporter.model.record import Record
+from exporter.model.run import NAMELESS
+from exporter.model.snapshot import Snapshot, State
+from exporter.services.adapter import Adapter
+
+
+def since(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> float | None:
+    """Return since when the run of *answer* waits; ``None`` if it does not, or was never started.
+
+    *record* is what was known before *answer*, which came at *at* (Unix seconds). A run that waits was created when it
+    was submitted. An answer that tells no creation goes on with what was known of the run.
+    """
+    if answer.state is not State.PENDING or not answer.native_state or answer.native_state.upper() in adapter.unstarted:
+        return None
+    if answer.run.created is not None:
+        return answer.run.created
+    known = record.newest
+    if known is None or known.state is not State.PENDING or record.pending_since is None:
+        return at
+    same = known.run.same(answer.run) or NAMELESS in (known.run, answer.run) or known.run == answer.run
+    return record.pending_since if same else at
