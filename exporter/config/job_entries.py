@@ -1,5 +1,7 @@
 """The jobs of the configuration: each entry is a service, a few keys of ours and the service's own fields."""
 
+from collections.abc import Mapping
+
 from pydantic import Field
 
 from exporter.config import types
@@ -8,7 +10,7 @@ from exporter.config.errors import Path, path_text
 from exporter.config.section import Section
 from exporter.config.tree import MappingNode, Node, Text, place_of
 from exporter.model.changes import STATIC
-from exporter.model.job import Job, JobKey
+from exporter.model.job import UNLABELLED, Job, JobKey
 from exporter.model.messages import quoted
 from exporter.model.packed import Packed
 from exporter.services.adapter import JobEntry as AdapterEntry
@@ -27,6 +29,10 @@ class Entry(Section):
     )
     interval: types.Interval | None = Field(
         default=None, description="Time between two polls while this job runs, instead of poll.interval (a duration)."
+    )
+    labels: Mapping[types.Opaque, types.AnyText] = Field(
+        default={},
+        description="What you say of the job, such as {team: sales}; metrics.job_labels chooses what metrics show.",
     )
 
 
@@ -60,7 +66,8 @@ class Reader(EntryReader):
         if self._source == STATIC:
             self._once(path, key, entry)
         target = {field: str(value) for field, value in own.model_dump(exclude_none=True).items()}
-        return Job(key, project, Packed(target), common.interval, self._source, self._region(project))
+        labels = Packed(dict(common.labels)) if common.labels else UNLABELLED
+        return Job(key, project, Packed(target), common.interval, self._source, self._region(project), labels)
 
     def _unfit(self, value: Node) -> str:
         """Say why a value names no job: all these fields become parts of an address."""

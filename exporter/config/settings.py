@@ -13,7 +13,7 @@ from exporter.config import types
 from exporter.config.project import ProjectSettings
 from exporter.config.section import HOST_NAME, WRITTEN, Section
 from exporter.config.web_file import WebConfig
-from exporter.model.job import Job
+from exporter.model.job import Job, job_label
 from exporter.model.masking import VendorText
 from exporter.model.messages import Expected, quoted
 from exporter.model.units import duration_text
@@ -181,6 +181,22 @@ class MetricsSettings(Section):
         default=500_000,
         description="The most series (a number); above it whole jobs are left out, the newest first.",
     )
+    job_labels: tuple[types.Opaque, ...] = Field(
+        default=(),
+        description="Keys of the jobs' labels that become label_<key> of huaweicloud_job_labels, such as [team].",
+    )
+
+    @field_validator("job_labels")
+    @classmethod
+    def _told_apart(cls, keys: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        labels = info.data.get("labels", Labels())
+        names = {labels.service: "metrics.labels.service", labels.job: "metrics.labels.job"}
+        for key in keys:
+            name = job_label(key)
+            if name in names:
+                raise ValueError(f"{quoted(key)} becomes the label {name}, as {names[name]} does; rename one of both")
+            names[name] = quoted(key)
+        return keys
 
 
 class Sharding(Section):

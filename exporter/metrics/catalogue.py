@@ -4,7 +4,7 @@ A value that is not known gives no sample. The numbers of a run are declared by 
 exporter's own metrics are in :mod:`exporter.metrics.telemetry`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -17,6 +17,7 @@ from exporter.metrics.family import (
     failures,
     gauge,
     info,
+    job_labels,
     one,
     run_info,
     runs,
@@ -158,8 +159,11 @@ _FAMILIES: Final = (
 )
 
 
-def families(declared: Declared) -> tuple[Family, ...]:
-    """Return every metric of the jobs, those of which the services declare what they are last."""
+def families(declared: Declared, labels: Sequence[str] = ()) -> tuple[Family, ...]:
+    """Return every metric of the jobs, those of which the services declare what they are last.
+
+    *labels* are the keys of the jobs' labels that are shown.
+    """
     whose = Family(
         PREFIX + "info",
         "gauge",
@@ -168,7 +172,9 @@ def families(declared: Declared) -> tuple[Family, ...]:
         ("project", "region", *declared.identity),
         guarded=False,
     )
-    common = (_with_sources(each, declared.sources) for each in (*_FAMILIES[:3], whose, *_FAMILIES[3:]))
+    common = (
+        _with_sources(each, declared.sources) for each in (*_FAMILIES[:3], whose, job_labels(labels), *_FAMILIES[3:])
+    )
     totals = (total(each) for each in declared.measures if each.total)
     return (*common, *map(count_family, declared.measures), *totals)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from exporter.model.job import job_label
 from exporter.model.measures import MeasureFamily
 from exporter.model.reason import Reason
 from exporter.model.record import Record
@@ -72,6 +73,17 @@ def run_info(record: Record) -> Samples:
     if sample is None or not (sample.run.label or sample.native_state):
         return ()
     return (((sample.run.label, sample.native_state), 1),)
+
+
+def job_labels(keys: Sequence[str]) -> Family:
+    """Return the metric of what the operator says of the jobs; only labels of *keys* are shown."""
+
+    def read(record: Record) -> Samples:
+        said = record.job.labels
+        return ((tuple(said.get(key, "") for key in keys), 1),) if any(key in said for key in keys) else ()
+
+    text = "Always 1; what the entry of the job says under labels, as label_<key> for each key of metrics.job_labels"
+    return Family(PREFIX + "labels", "gauge", text, read, tuple(map(job_label, keys)))
 
 
 def failures(record: Record) -> Samples:

@@ -35,6 +35,9 @@ class JobStore:
     def __init__(self, max_series: int, declared: Declared, service: str = "service", job: str = "job") -> None:
         self._records: dict[JobKey, Record] = {}
         self._by_target: dict[Target, dict[JobKey, None]] = {}
+        self._declared = declared
+        self._names = (service, job)
+        self._job_labels: tuple[str, ...] = ()
         self._exposition = Exposition(families(declared), service, job)
         self._series_limit = SeriesLimit(max_series)
         self._listeners: list[Listener] = []
@@ -69,6 +72,15 @@ class JobStore:
         """Show at most so many series from now on."""
         self._series_limit.limit(max_series)
         self._fit()
+
+    def label(self, keys: tuple[str, ...]) -> None:
+        """Show what the operator says of the jobs under *keys* from now on."""
+        if keys == self._job_labels:
+            return
+        self._job_labels = keys
+        self._exposition = Exposition(families(self._declared, keys), *self._names)
+        for record in self._records.values():
+            self._render(None, record)
 
     def records(self) -> Collection[Record]:
         """Return the record of every job, in the order of registration."""

@@ -1,8 +1,13 @@
 """A registered job: who it is and where to ask for it."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from exporter.model.packed import Packed
+
+UNLABELLED: Final[Mapping[str, str]] = Packed({})
 
 
 class JobKey(NamedTuple):
@@ -27,8 +32,15 @@ class Job:
     """Who registered it: ``static`` for the ``jobs`` section, ``file`` for a job file, ``discovery`` for a rule."""
     region: str = ""
     """The project's region, for the label of ``huaweicloud_job_info``."""
+    labels: Mapping[str, str] = field(default_factory=lambda: UNLABELLED)
+    """What the operator says of it: texts by their names."""
 
     @property
     def names(self) -> dict[str, str]:
         """What tells it from others in a line of the log."""
         return {"service": self.key.service, "job": self.key.job, "project": self.project}
+
+
+def job_label(key: str) -> str:
+    """Return the label of ``huaweicloud_job_labels`` that shows what the operator says under *key*."""
+    return "label_" + re.sub(r"[^a-zA-Z0-9_]", "_", key)

@@ -115,7 +115,7 @@ def _place(entry: _Registered) -> tuple[int, str]:
 def _says_no_more(job: Job, winner: Job) -> bool:
     """Whether nothing is lost if the winner stands for the job."""
     same = job.project == winner.project and job.target == winner.target
-    return same and job.interval in (None, winner.interval)
+    return same and job.interval in (None, winner.interval) and job.labels.items() <= winner.labels.items()
 
 
 def _sentence(entry: _Registered, winner: _Registered) -> str:
@@ -132,4 +132,6 @@ def _described(entry: _Registered) -> str:
     what = [f"project {entry.job.project!r}", *(f"{field} {value!r}" for field, value in entry.job.target.items())]
     if entry.job.interval is not None:
         what.append(f"interval {entry.job.interval:g}s")
+    if entry.job.labels:
+        what.append(f"labels {dict(entry.job.labels)!r}")
     return f"{who} ({', '.join(what)})"

@@ -35,6 +35,7 @@ def job_facts(
         "region": place.get("region") or None,
         "project_id": place.get("project_id") or None,
         **{name: target.get(name) for name in registry.declared().identity},
+        "labels": dict(record.job.labels),
         "source": record.job.source,
         "standing": standing(record),
         **_run(record),

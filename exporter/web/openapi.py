@@ -72,7 +72,7 @@ def job_fields() -> dict[str, _Schema]:
         **_of(("run_id", "state", "native_state", "failure_code", "complaint"), _maybe(_TEXT)),
         "progress": _maybe(_NUMBER),
         "incremental": _maybe(_FLAG),
-        **_of(("counts", "failures", "runs", "totals", "detail"), _ANYTHING),
+        **_of(("labels", "counts", "failures", "runs", "totals", "detail"), _ANYTHING),
         **_of(("start", "end", "pending_since", "last_progress", "estimated_completion"), _maybe(_NUMBER)),
         **_of(("last_success", "last_failure", "last_run_duration", "last_poll", "next_poll"), _maybe(_NUMBER)),
         "up": _maybe(_FLAG),

@@ -191,7 +191,7 @@ def _matches(record: Record, query: Query, words: Sequence[str], asking: Asking)
 def _text(record: Record, how: VendorText) -> str:
     """Return all that a job may be found by: what is shown of it, and what an alert tells."""
     job, shown, fault = record.job, record.shown, record.fault
-    texts = [*job.key, job.project, job.region, standing(record), *job.target.values()]
+    texts = [*job.key, job.project, job.region, standing(record), *job.target.values(), *job.labels.values()]
     if shown is not None:
         texts += [shown.run.label, shown.native_state, shown.failure_code or ""]
         if shown.state is State.FAILED:

@@ -37,6 +37,25 @@ def refused(text: str | bytes, projects: MappingNode) -> list[str]:
     return list(caught.value.mistakes)
 
 
+def test_labels_are_any_text_under_any_name(projects: MappingNode) -> None:
+    labelled = '- {service: dli, job_id: a, labels: {team: 0123, on: "", cost-center: "a \\"b\\" 订单"}}'
+    text = labelled + "\n- {service: dws, job_id: b}\n"
+    first, second = job_file.read_job_file(text.encode(), "jobs", projects)
+
+    assert dict(first.labels) == {"team": "0123", "on": "", "cost-center": 'a "b" 订单'}
+    assert not second.labels
+
+
+@pytest.mark.parametrize(
+    ("labels", "sentence"),
+    [("sales", "labels: expected a mapping"), ("{team: [a]}", "labels.team: "), ("{team: {a: b}}", "labels.team: ")],
+)
+def test_labels_that_are_no_texts_are_refused_by_their_place(labels: str, sentence: str, projects: MappingNode) -> None:
+    (mistake,) = refused(f"- {{service: dli, job_id: a, labels: {labels}}}", projects)
+
+    assert mistake.startswith(f"jobs:1: [0].{sentence}")
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -30,6 +30,14 @@ JOBS = 'jobs: [{service: dli, job_id: "1"}]\n'
     [
         ("poll: {intervall: 3s}", 'poll.intervall: unknown key; did you mean "interval"?'),
         ("polls: {interval: 3s}", 'polls: unknown key; did you mean "poll"?'),
+        (
+            "metrics: {job_labels: [a-b, a.b]}",
+            'metrics.job_labels: "a.b" becomes the label label_a_b, as "a-b" does; rename one of both',
+        ),
+        (
+            "metrics: {labels: {job: label_team}, job_labels: [team]}",
+            'metrics.job_labels: "team" becomes the label label_team, as metrics.labels.job does; rename one of both',
+        ),
         ("metrics: {labels: {x: y}}", "metrics.labels.x: unknown key; known are job, service"),
         ("poll: {interval: fast}", 'poll.interval: expected a duration such as 30s or 5m, not "fast"'),
         ("poll: {interval: 30}", 'poll.interval: expected a duration with its unit, such as 30s, not "30"'),

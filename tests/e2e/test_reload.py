@@ -35,7 +35,7 @@ class Config:
         self.jobs = self.settings["jobs"]
         self.settings["web"] = {"listen_address": "127.0.0.1:0", "enable_lifecycle": "true"}
 
-    def write(self, jobs: list[dict[str, str]], **changes: Any) -> None:
+    def write(self, jobs: list[dict[str, Any]], **changes: Any) -> None:
         text = json.dumps({**self.settings, "jobs": jobs, **changes})
         aside = self.path.with_suffix(".new")
         aside.write_text(text)
@@ -283,3 +283,18 @@ def test_a_reload_that_crashes_is_tried_again_and_not_told_as_good(config: Confi
     tries: list[int] = []
     asyncio.run(asyncio.wait_for(main(), 30))
     assert tries == [2, 2]
+
+
+def test_another_choice_of_labels_is_shown_from_the_next_scrape_on(config: Config) -> None:
+    said: list[dict[str, Any]] = [{**job, "labels": {"team": "sales"}} for job in config.jobs[:2]]
+    config.write(said)
+    with serving("run", "--config", str(config.path)) as (_, address):
+        assert 'label_team="sales"' not in metrics(address)
+
+        config.write(said, metrics={"job_labels": ["team"]})
+        reload(address)
+        assert metrics(address).count('label_team="sales"') == 2
+        config.write([{**said[0], "labels": {"team": "ops"}}], metrics={"job_labels": ["team"]})
+        reload(address)
+        text = metrics(address)
+        assert (text.count('label_team="ops"'), text.count('label_team="sales"')) == (1, 0)

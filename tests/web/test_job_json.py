@@ -52,7 +52,7 @@ def test_a_job_that_was_never_polled_has_no_zeroes() -> None:
         "job_name",
     }
     assert {facts[name] for name in absent} == {None}
-    assert (facts["counts"], facts["detail"], facts["failures"]) == ({}, {}, {})
+    assert (facts["counts"], facts["detail"], facts["failures"], facts["labels"]) == ({}, {}, {}, {})
     assert (facts["up"], facts["stale"], facts["final"], facts["failing"]) == (None, False, False, 0)
 
 
