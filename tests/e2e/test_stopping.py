@@ -71,7 +71,11 @@ def test_the_journal_is_written_a_last_time_and_let_go(config: str, tmp_path: Pa
             assert process.wait(timeout=10) == 0
 
         assert '"job":"orders"' in path.read_text()
-    assert {each.name for each in tmp_path.glob("journal*")} == {"journal.json", "journal.json.lock"}
+    assert {each.name for each in tmp_path.glob("journal*")} == {
+        "journal.json",
+        "journal.json.history",
+        "journal.json.lock",
+    }
 
 
 def test_a_second_exporter_with_the_same_journal_ends(config: str, tmp_path: Path) -> None:
