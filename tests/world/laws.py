@@ -49,7 +49,6 @@ class Laws:
         self._newest: tuple[Scrape, Groups] | None = None
         self.gone = False
         """Whether no CDM job is registered at the moment."""
-        self._strange = 0.0  # when the cloud last said a state that nobody knows
         self._alive: set[tuple[str, str, str]] = set()
         self._over: dict[tuple[str, str, str], float] = {}
 
@@ -74,9 +73,7 @@ class Laws:
         """Compare a scrape."""
         sim = self._sim
         wrong = sim.oracle.look(scrape, by_job)
-        words = {name for trouble in sim.troubles.active.values() for name in trouble.weights}
-        self._strange = scrape.at if "unknown_state" in words else self._strange
-        if scrape.at - self._strange < STRANGE_FOR:
+        if self._strange():
             strange = tuple(f"{key[0]}/{key[1]}: " for key, group in by_job.items() if group.states == ["unknown"])
             wrong = [text for text in wrong if not text.startswith(strange)]
         new = [text for text in wrong if text not in self._told]
@@ -91,6 +88,23 @@ class Laws:
         self._running_first(scrape, by_job)
         self._next_polls()
         self._bounds()
+
+    def registered_anew(self) -> None:
+        """Forget what was counted of the CDM jobs: nothing registered them for a while, and there is no journal."""
+        oracle = self._sim.oracle
+        self._alive.clear()
+        self._over.clear()
+        for key in [key for key in oracle._last if key[0][0] == "cdm"]:
+            del oracle._last[key]
+        for key in [key for key in oracle._looked if key[0] == "cdm"]:
+            oracle._looked.pop(key)
+            oracle._unseen.pop(key, None)
+
+    def _strange(self) -> bool:
+        """Whether the cloud said a state that nobody knows not long ago."""
+        now = self._sim.loop.time() - 1000
+        words = [event for event in self._sim.story.events if "unknown_state" in event.facts.get("names", ())]
+        return any(event.at <= now <= event.at + event.lasts + STRANGE_FOR for event in words)
 
     def _counted(self, scrape: Scrape, by_job: Groups) -> None:
         """Each run that a scrape showed alive counts soon after one showed that it ended."""

@@ -234,8 +234,8 @@ class Simulation:
 
     def registered_anew(self) -> None:
         """Note that the jobs of job files were gone for a while: without a journal what was counted of them is too."""
-        if self.story.shape.watched == "file":
-            self.laws.restarted(kept=self.story.shape.journal)
+        if self.story.shape.watched == "file" and not self.story.shape.journal:
+            self.laws.registered_anew()
 
     async def again(self, down: float) -> None:
         """Start the exporter some time later, if nobody did."""
