@@ -96,9 +96,9 @@ class Laws:
         self._over.clear()
         for key in [key for key in oracle._last if key[0][0] == "cdm"]:
             del oracle._last[key]
-        for key in [key for key in oracle._looked if key[0] == "cdm"]:
-            oracle._looked.pop(key)
-            oracle._unseen.pop(key, None)
+        for name in [name for name in oracle._looked if name[0] == "cdm"]:
+            oracle._looked.pop(name)
+            oracle._unseen.pop(name, None)
 
     def _strange(self) -> bool:
         """Whether the cloud said a state that nobody knows not long ago."""
