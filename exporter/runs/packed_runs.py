@@ -7,19 +7,21 @@ from typing import Final, TypeAlias
 from zlib import crc32
 
 from exporter.model.run import RunId
-from exporter.model.snapshot import RESULTS, Measure, Snapshot
+from exporter.model.snapshot import RESULTS, Measure, Snapshot, State
 from exporter.runs.codes import Codes
 from exporter.runs.past import PastRun
 
 _LATEST: Final = 0xFFFF_FFFF
 """The year 2106."""
 ROWS_MOVED: Final = Measure("rows_written")
-_RUN: Final = struct.Struct("<IffdIHB")  # end, seconds since its start, waited, rows, which run, code, result and flag
+_RUN: Final = struct.Struct("<IffdIHB")  # end, seconds since its start, waited, rows, which run, code, result and flags
 OUR_TIME: Final = 0x80
 """Set where the end is when a poll saw it, because the cloud did not say."""
+OVER: Final = 0x40
+"""Set too where no poll saw the run before it was over, so that nobody knows when it ended."""
 
 RunRow: TypeAlias = tuple[int, float, float, float, int, int, int]
-"""End, seconds since the start, waited, rows, which run, code, and result with a flag; what is not known is NaN."""
+"""End, seconds since the start, waited, rows, which run, code, and result with flags; what is not known is NaN."""
 
 
 def run_rows(packed: bytes) -> Iterator[RunRow]:
@@ -50,16 +52,21 @@ def same_end(row: RunRow, other: RunRow) -> bool:
     return not row[6] & OUR_TIME and (row[0], row[6]) == (other[0], other[6])
 
 
+def result_of(row: RunRow) -> State:
+    """Return how a run ended."""
+    return RESULTS[row[6] & ~(OUR_TIME | OVER)]
+
+
 def whole_seconds(at: float) -> int:
     """Return a time as it is kept."""
     return min(max(int(at), 0), _LATEST) if math.isfinite(at) else 0
 
 
-def packed_run(answer: Snapshot, seen_at: float, codes: Codes) -> RunRow:
-    """Return what an answer says of a run that ended, first seen so at *seen_at*."""
+def packed_run(answer: Snapshot, seen_at: float, codes: Codes, *, over: bool) -> RunRow:
+    """Return what an answer says of a run that ended, first seen so at *seen_at*; *over* if it may be long over."""
     told, start, created = (_possible(at) for at in (answer.end, answer.start, answer.run.created))
     end = seen_at if told is None else told
-    flags = RESULTS.index(answer.state) | (OUR_TIME if told is None else 0)
+    flags = RESULTS.index(answer.state) | (0 if told is not None else OUR_TIME | OVER if over else OUR_TIME)
     span = math.nan if start is None or start > end else end - start
     # a service that tells no start of its own may repeat the creation as such, which is no wait of 0
     waited = math.nan if start is None or created is None or created >= start else start - created
@@ -80,11 +87,11 @@ def merged_run(old: RunRow, new: RunRow, *, named: bool) -> RunRow:
     """
     ours, was_ours = new[6] & OUR_TIME, old[6] & OUR_TIME
     first = ours and (not was_ours or old[0] < new[0])  # the end was known better before, or seen earlier
-    end, end_flag = (old[0], was_ours) if first else (new[0], ours)
+    end = old[0] if first else new[0]
     begun = new[0] - new[1] if math.isnan(old[1]) or not (math.isnan(new[1]) or first) else old[0] - old[1]
     span = new[1] if not first and not math.isnan(new[1]) else end - begun
     waited, rows = (old[at] if math.isnan(new[at]) else new[at] for at in (2, 3))
-    flags = (new[6] & ~OUR_TIME) | end_flag
+    flags = (new[6] & ~(OUR_TIME | OVER)) | ((old if ours else new)[6] & (OUR_TIME | OVER))
     return (
         end,
         span if span >= 0 else math.nan,
@@ -101,7 +108,7 @@ def unpacked_run(row: RunRow, code: str) -> PastRun:
     end, span, waited, rows, _, _, flags = row
     seen, known = bool(flags & OUR_TIME), not math.isnan(span)
     return PastRun(
-        RESULTS[flags & ~OUR_TIME].value,
+        result_of(row).value,
         float(end),
         seen,
         float(math.ceil(end - span - 0.01)) if known else None,
@@ -109,4 +116,5 @@ def unpacked_run(row: RunRow, code: str) -> PastRun:
         None if math.isnan(waited) else round(waited, 3),
         None if math.isnan(rows) else rows,
         code,
+        bool(flags & OVER),
     )

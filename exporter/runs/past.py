@@ -23,6 +23,8 @@ class PastRun(NamedTuple):
     """Seconds from its creation to its start, where the cloud tells both."""
     rows: float | None
     code: str
+    over: bool = False
+    """Whether it was over when it was first seen: it ended at any time before *at*."""
 
 
 class Turn(NamedTuple):

@@ -13,15 +13,17 @@ from typing import Final, NamedTuple
 from exporter.model.job import Job, JobKey
 from exporter.model.reason import Reason
 from exporter.model.run import RunId
-from exporter.model.snapshot import RESULTS, Snapshot, State
-from exporter.model.standing import STANDINGS
+from exporter.model.snapshot import Snapshot, State
+from exporter.model.standing import BLIND, STANDINGS
 from exporter.runs.codes import Codes
 from exporter.runs.packed_runs import (
     OUR_TIME,
+    OVER,
     ROWS_MOVED,
     merged_run,
     pack_runs,
     packed_run,
+    result_of,
     run_key,
     run_keys,
     run_rows,
@@ -71,12 +73,15 @@ class Timeline:
         """The bytes that it takes."""
         return _OF_TIMELINE + len(self.runs) + len(self.progress) + len(self.turns) + len(self.failures)
 
-    def ended(self, answer: Snapshot, seen_at: float, codes: Codes, replaces: RunId | None = None) -> bool:
+    def ended(
+        self, answer: Snapshot, seen_at: float, codes: Codes, replaces: RunId | None = None, *, over: bool
+    ) -> bool:
         """Note a run that ended, or what else is known of it by now; return whether it was not known to have ended.
 
-        *replaces* is the name that the answer before had for it.
+        *replaces* is the name that the answer before had for it. *over* is a run that may have ended long before: no
+        answer before told of it.
         """
-        row = packed_run(answer, seen_at, codes)
+        row = packed_run(answer, seen_at, codes, over=over)
         keys = run_keys(answer.run) | (set() if replaces is None else run_keys(replaces) or {0})
         rows = list(run_rows(self.runs))
         place = next((at for at in reversed(range(len(rows))) if rows[at][4] in keys or same_end(rows[at], row)), None)
@@ -149,15 +154,21 @@ class Timeline:
             return None
         return STANDINGS[_TURN.unpack_from(self.turns, len(self.turns) - _TURN.size)[2]]
 
+    @property
+    def seen(self) -> bool:
+        """Whether anything was known of the job before."""
+        return any(STANDINGS[now] not in BLIND for _, _, now, _ in _TURN.iter_unpack(self.turns))
+
     def took(self, run: RunId) -> float | None:
         """Return how long a run took that ended."""
         keys = run_keys(run)
         return next((unpacked_run(row, "").took for row in run_rows(self.runs) if row[4] in keys), None)
 
     def last_failure(self) -> float | None:
-        """Return when the last run ended that failed."""
-        ends = [row[0] for row in run_rows(self.runs) if RESULTS[row[6] & ~OUR_TIME] is State.FAILED]
-        return float(max(ends)) if ends else None
+        """Return when the last run ended that failed; of one that was over at first sight only that it had begun."""
+        failed = [row for row in run_rows(self.runs) if result_of(row) is State.FAILED]
+        times = [row[0] - row[1] if row[6] & OVER else float(row[0]) for row in failed]
+        return max((time for time in times if not math.isnan(time)), default=None)
 
     def unpacked(self, codes: Codes) -> JobPast:
         """Return all of it, in a thread too; ``ValueError`` or ``IndexError`` if this version did not pack it."""

@@ -25,6 +25,8 @@ _TOGETHER: Final = 60.0
 """Seconds within which jobs that turn blind, or are seen again, are told as one change: it may be all of them."""
 _LOOKED_AT: Final = 16
 """Changes among which such a one is looked for."""
+_SHORT_GAP: Final = 3_600.0
+"""Seconds without a watch after which nobody can say when a run ended meanwhile."""
 _LEFT_FOR: Final = 86_400.0
 """Seconds for which the past of a job is kept that is not registered any more: lists fail, and clusters are off."""
 
@@ -110,7 +112,8 @@ class Timelines:
         kept = self._of(record.job)
         size = kept.timeline.size
         for each in kept.timeline.news(ended[-RUNS_KEPT:]):  # the same runs are read again and again
-            kept.timeline.ended(each, now, self.codes)
+            over = _may_be_long_over(record, each, kept.timeline.since)
+            kept.timeline.ended(each, now, self.codes, over=over)
         self._grown(kept, size)
 
     def _register(self, record: Record) -> None:
@@ -151,13 +154,20 @@ class Timelines:
         self._ended.pop(key, None)
         if newest.state.ended:
             self._ended[key] = None
-            new = timeline.ended(newest, now, self.codes, old.run if had_ended and old is not None else None)
+            over = had_ended or (old is None and self._may_be_over(timeline, newest))
+            replaces = old.run if had_ended and old is not None else None
+            new = timeline.ended(newest, now, self.codes, replaces, over=over)
         elif had_ended:
             timeline.goes_on(newest.run)
         if newest.progress is not None:
             timeline.moved(newest.run, now, newest.progress, same=same)
         # at first sight after a restart nothing tells a run without a name from the one before
         return new and (old is not None or newest.run != NAMELESS)
+
+    def _may_be_over(self, timeline: Timeline, first: Snapshot) -> bool:
+        """Whether a run that the *first* answer tells as ended may have ended long before."""
+        gap = 0.0 if self.away is None else self.away[1] - self.away[0]
+        return first.run == NAMELESS or not timeline.seen or gap > _SHORT_GAP
 
     def _turn(self, kept: Kept, after: Record, *, ended: bool, now: float) -> None:
         """Note what the job turned into, if it did; of the next run under its name nothing is known yet."""
@@ -241,6 +251,13 @@ class Timelines:
         if left is None:
             self._ended.pop(key, None)
         self.size -= kept.timeline.size
+
+
+def _may_be_long_over(record: Record, run: Snapshot, since: float) -> bool:
+    """Whether a run that a history or a list tells as ended may have ended before the job was watched."""
+    newest, begun = record.newest, run.run.created if run.start is None else run.start
+    ran = newest is not None and not newest.state.ended and (newest.run == run.run or newest.run.same(run.run))
+    return not ran and (begun is None or begun < since)
 
 
 def _together(one: Change, other: Change) -> bool:

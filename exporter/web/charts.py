@@ -62,7 +62,7 @@ def strip(past: JobPast | None, live: Live | None, watch: Watch, now: float) -> 
     for turn, until in zip(past.turns, [*(turn.at for turn in past.turns), now][1:], strict=True):
         if turn.now in BLIND:
             mark("blind", turn.at, until)
-    runs = [run for run in past.runs if run.at > now - DAY]
+    runs = [run for run in past.runs if run.at > now - DAY and not run.over]
     for run in runs:
         mark(run.result, run.at if run.start is None else run.start, run.at)
     if live is not None:
@@ -144,7 +144,7 @@ def bars(past: JobPast, running: float | None) -> Bars:
 
 def _run_words(run: PastRun) -> str:
     took = "took an unknown time" if run.took is None else f"took {formatting.span(run.took)}"
-    when = "seen ended" if run.seen else "ended"
+    when = "ended before" if run.over else "seen ended" if run.seen else "ended"
     return f"{run.result}{f' {run.code}' if run.code else ''}, {took}, {when} {formatting.utc(run.at)}"
 
 

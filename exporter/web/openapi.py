@@ -43,8 +43,8 @@ _ERROR: Final = {
 }  # fmt: skip
 _AWAY: Final[_Schema] = {"type": ["array", "null"], "items": _NUMBER, "minItems": 2, "maxItems": 2}
 _RUN: Final[Mapping[str, _Schema]] = {
-    "result": _TEXT, **_of(("start", "end", "seen_ended", "took", "waited", "rows_written"), _maybe(_NUMBER)),
-    "code": _maybe(_TEXT),
+    "result": _TEXT, "code": _maybe(_TEXT),
+    **_of(("start", "end", "seen_ended", "ended_before", "took", "waited", "rows_written"), _maybe(_NUMBER)),
 }  # fmt: skip
 _RUNS: Final[Mapping[str, _Schema]] = {
     "now": _NUMBER, "service": _TEXT, "job": _TEXT, "since": _maybe(_NUMBER), "away": _AWAY,

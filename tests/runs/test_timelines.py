@@ -105,6 +105,7 @@ def test_a_run_is_kept_with_what_the_cloud_said_of_it() -> None:
         "waited": 4.0,
         "rows": 18_422_911.0,
         "code": "Cdm.0901",
+        "over": False,
     }
 
 
@@ -116,6 +117,48 @@ def test_what_the_cloud_did_not_say_of_a_run_is_not_known() -> None:
     (kept,) = there.past(key).runs
     assert (kept.at, kept.seen) == (NOW + 20, True), "only when it was seen is known"
     assert (kept.start, kept.took, kept.waited, kept.rows) == (None, None, None, None)
+
+
+def test_a_run_that_was_over_at_first_sight_ended_at_an_unknown_time() -> None:
+    there = Watched()
+    key, begun = there.register("q", "dli"), there.register("b", "dli")
+    failed = Snapshot(State.FAILED, run=RunId("a"))
+    there.answer(key, Reason.SERVER, failed, replace(failed, failure_code="DLI.0001"))
+    there.answer(begun, replace(failed, start=NOW - 50))
+
+    (kept,) = there.past(key).runs
+    assert (kept.at, kept.seen, kept.over, kept.code) == (NOW + 20, True, True, "DLI.0001")
+    assert there.timelines.last_failure(key) is None
+    assert there.timelines.last_failure(begun) == NOW - 50, "it had not failed before it began"
+
+
+def test_a_run_that_was_seen_to_fail_failed_at_that_time_also_where_the_history_repeats_it() -> None:
+    there = Watched()
+    key, failed = there.register(), replace(seen(State.FAILED), end=None)
+    there.answer(key, seen(State.RUNNING), failed)
+    there.store.runs_read(key, [failed, replace(seen(State.FAILED, -900), end=None)])
+
+    assert {each.over: each.at for each in there.past(key).runs} == {False: NOW + 20, True: NOW + 20}
+    assert there.timelines.last_failure(key) == NOW + 20
+
+
+@pytest.mark.parametrize(("gap", "known"), [(60.0, True), (7200.0, False)])
+def test_a_run_that_failed_while_nobody_watched_has_a_time_only_after_a_short_gap(gap: float, known: bool) -> None:
+    before, after = Watched(), Watched()
+    key, old = before.register("q", "dli"), before.register("o", "dli")
+    failed = Snapshot(State.FAILED, run=RunId("a"))
+    before.answer(key, Snapshot(State.RUNNING, run=RunId("a")))
+    before.answer(old, failed)
+    saved = before.time
+    after.time = saved + gap
+    after.timelines = Timelines(1 << 25, lambda: after.time)
+    after.timelines.resume(before.timelines.kept(), before.timelines.codes, (), NOW, saved)
+    after.store.subscribe(after.timelines.changed)
+    after.answer(after.register("q", "dli"), failed)
+    after.answer(after.register("o", "dli"), failed)
+
+    assert after.timelines.last_failure(key) == (saved + gap + 10 if known else None)
+    assert after.timelines.last_failure(old) is None, "a restart makes no time known"
 
 
 def test_a_start_that_repeats_the_creation_is_no_wait_of_zero() -> None:

@@ -13,7 +13,8 @@ from exporter.model.reason import Reason
 from exporter.model.record import Fault, Record
 from exporter.model.run import RunId
 from exporter.model.snapshot import Snapshot, State
-from exporter.runs.past import Change, JobPast, PastRun, Turn
+from exporter.runs.past import Change, JobPast, PastRun, Turn, Watch
+from exporter.web import charts
 from tests.web.fakes import FAULT, NOW, FakeExporter, in_state, job, running, serving
 
 
@@ -31,6 +32,14 @@ async def shown(path: str, there: FakeExporter, status: int = 200) -> str:
 
 def names(html: str) -> list[str]:
     return [unescape(name) for name in re.findall(r'class="c-job"><a [^>]*>(.*?)</a>', html, re.DOTALL)]
+
+
+def test_the_strip_shows_no_run_that_was_over_when_it_was_first_seen() -> None:
+    over = run("failed", 600, None)._replace(over=True)
+    past, watch = JobPast(NOW - 600, (over, run(ago=60, took=120))), Watch(NOW - 600, None, ())
+
+    kinds = [kind for kind, _ in charts.strip(past, None, watch, NOW).paths]
+    assert kinds == ["unwatched", "succeeded"]
 
 
 CDM = Job(JobKey("cdm", "订单 同步"), "prod", {"cluster_id": "c-77", "job_name": "订单 同步"}, region="cn-north-4")

@@ -48,17 +48,25 @@ async def test_the_runs_of_a_job_are_told_the_newest_first() -> None:
     assert (told["now"], told["service"], told["job"], told["since"]) == (NOW, "dli", "nightly", NOW - 9000)
     assert told["runs"] == [
         {
-            "result": "failed", "start": None, "end": None, "seen_ended": NOW - 900, "took": None, "waited": None,
-            "rows_written": None, "code": "DWS.5127",
+            "result": "failed", "start": None, "end": None, "seen_ended": NOW - 900, "ended_before": None, "took": None,
+            "waited": None, "rows_written": None, "code": "DWS.5127",
         },
         {
-            "result": "succeeded", "start": NOW - 5600, "end": NOW - 5000, "seen_ended": None, "took": 600.5,
-            "waited": 4.0, "rows_written": 1234.0, "code": None,
+            "result": "succeeded", "start": NOW - 5600, "end": NOW - 5000, "seen_ended": None, "ended_before": None,
+            "took": 600.5, "waited": 4.0, "rows_written": 1234.0, "code": None,
         },
     ]  # fmt: skip
     assert told["progress"] == [{"at": NOW - 600, "ratio": 0.0}, {"at": NOW - 300, "ratio": 0.4}]
     assert told["turns"][0] == {"at": NOW - 900, "was": "succeeded", "now": "failed", "code": "DWS.5127"}
     assert [each["request_id"] for each in told["failures"]] == [None, "req-1"]
+
+
+async def test_a_run_that_was_over_at_first_sight_has_no_end() -> None:
+    over = PastRun("failed", NOW - 900, True, None, None, None, None, "", over=True)
+    there = FakeExporter([running()], pasts={running().job.key: JobPast(NOW - 900, (over,))})
+
+    (run,) = (await answered("/api/v1/jobs/dli/nightly/runs", there))["runs"]
+    assert (run["end"], run["seen_ended"], run["ended_before"]) == (None, None, NOW - 900)
 
 
 async def test_what_is_not_kept_of_a_job_is_not_told() -> None:
