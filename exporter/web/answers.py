@@ -4,11 +4,12 @@ import asyncio
 import gzip
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from typing import Final, TypeVar
 
 from aiohttp import web
 
+from exporter.model.errors import ExporterError
 from exporter.threads import compute
 from exporter.web.job_json import encoded
 from exporter.web.metrics import compressed, header
@@ -28,6 +29,8 @@ _HEADERS: Final[Headers] = {
 }
 LISTS_AT_ONCE: Final = 2
 """Lists that are made at a time: one more would only make all slower, and with them the scrapes between."""
+LISTS_WAITING: Final = 32
+"""Requests that may wait for their turn: with thousands of jobs the last of them waits for some seconds."""
 _LONG: Final = 64 * 1024
 """Bytes from which on an answer is sent in pieces."""
 _PIECE: Final = 32 * 1024
@@ -39,6 +42,11 @@ _GZIP: Final = 16
 _WINDOW: Final = 13
 _MEMORY: Final = 6
 """A window of 8 KiB, some jobs, makes compressing a list cost 64 KiB for each reader instead of 256."""
+_Found = TypeVar("_Found")
+
+
+class TooManyListsError(ExporterError):
+    """So many requests wait for their turn that another one would wait in vain."""
 
 
 def dress(headers: MutableMapping[str, str], configured: Headers) -> MutableMapping[str, str]:
@@ -86,6 +94,27 @@ class Lists:
     def __init__(self) -> None:
         self.turn = asyncio.Semaphore(LISTS_AT_ONCE)
         """What to hold while there is work to do for a list, and not while a client reads."""
+        self._asked = 0
+
+    async def make(self, begin: Callable[[], Callable[[], _Found]]) -> _Found:
+        """Wait for a turn, call *begin*, and run what it returns in a thread.
+
+        *begin* takes the records: so those who wait hold none of them. A thread cannot be stopped, so its turn ends
+        with it and not with the client. Raises :class:`TooManyListsError` if too many wait already.
+        """
+        if self._asked >= LISTS_AT_ONCE + LISTS_WAITING:
+            raise TooManyListsError
+        self._asked += 1
+        try:
+            async with self.turn:
+                working = asyncio.ensure_future(compute(begin()))
+                try:
+                    return await asyncio.shield(working)
+                except asyncio.CancelledError:
+                    await asyncio.wait((working,))
+                    raise
+        finally:
+            self._asked -= 1
 
     async def send(self, request: web.Request, parts: Iterator[bytes], kind: str) -> web.StreamResponse:
         """Answer by what *parts* yields. It is taken in the event loop, a few parts at a time."""

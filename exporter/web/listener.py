@@ -40,7 +40,7 @@ async def served(
     """Serve meanwhile, and provide the addresses that answer; open requests get *patience* seconds to finish."""
     security = security or Security(WebConfig())
     connections = Connections() if connections is None else connections
-    runner = web.AppRunner(application, shutdown_timeout=patience)
+    runner = web.AppRunner(application, shutdown_timeout=patience, handler_cancellation=True)
     await runner.setup()
     acceptor = Acceptor(connections, partial(_protocol, runner, security))
     try:

@@ -60,6 +60,7 @@ class HttpConnection(web.RequestHandler):
         super().data_received(data)
         if self._answering:
             self._rest += len(data)
+            self._pause_transport_reading()
             if self._rest > LONGEST_REST:
                 self._slot.abort()
         elif self._request_count == before:
@@ -79,10 +80,15 @@ class HttpConnection(web.RequestHandler):
         start_time: float | None,
         request_handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
     ) -> tuple[web.StreamResponse, bool]:
-        """Answer a request. Nothing is read meanwhile: what a client sends without reading stays with the client."""
+        """Answer a request, and notice if its client goes: then the work for it ends.
+
+        What a client sends meanwhile stays with it but for the first bytes. A scraper may end its side at once.
+        """
         self._answering, self._rest = True, 0
-        self._slot.busy(request.path in SCRAPED)
-        self._pause_transport_reading()
+        scrape = request.path in SCRAPED
+        self._slot.busy(scrape)
+        if scrape:
+            self._pause_transport_reading()
         try:
             return await super()._handle_request(request, start_time, request_handler)
         finally:

@@ -1,5 +1,6 @@
 """The web server: its routes, what every answer carries, and what health means."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -11,7 +12,7 @@ from exporter.config.web_file import WebConfig
 from exporter.model.errors import SettingsError
 from exporter.threads import compute
 from exporter.web import page
-from exporter.web.answers import body_answer, dress, json_answer, text_answer
+from exporter.web.answers import TooManyListsError, body_answer, dress, json_answer, text_answer
 from exporter.web.metrics import Metrics, Scrapes
 from exporter.web.openapi import description
 from exporter.web.ports import Exporter
@@ -102,7 +103,8 @@ async def _reload(exporter: Exporter, request: web.Request) -> web.StreamRespons
     if not exporter.may_reload:
         return text_answer(_LIFECYCLE_OFF, 404)
     try:
-        return await json_answer(request, await exporter.reload())
+        # to its end, though the client may leave
+        return await json_answer(request, await asyncio.shield(exporter.reload()))
     except SettingsError as error:
         return await json_answer(request, {"mistakes": list(error.mistakes)}, 400)
 
@@ -152,6 +154,8 @@ async def _helpful(
 ) -> web.StreamResponse:
     try:
         return await handler(request)
+    except TooManyListsError:
+        return text_answer("too many requests for lists and pages wait already\n", 503, **{"Retry-After": "1"})
     except web.HTTPNotFound:
         return text_answer(f"there is nothing here; there is {_PLACES}\n", 404)
 

@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 _FOR: Final = 1.0
 """Seconds for which a page is good: people look at it every five."""
@@ -11,9 +12,11 @@ _MOST: Final = 8
 """Pages that are kept."""
 
 
-class _Made(NamedTuple):
+@dataclass(slots=True)
+class _Made:
     page: asyncio.Task[bytes]
     at: float
+    waiting: int = 0
 
 
 class SharedPages:
@@ -24,7 +27,10 @@ class SharedPages:
         self._made: dict[str, _Made] = {}
 
     async def get(self, asked: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
-        """Return the page that was *asked* for, made by *make* if it is not there; who leaves stops it for no other."""
+        """Return the page that was *asked* for, made by *make* if it is not there.
+
+        It is made for as long as somebody waits for it: who leaves stops it for no other.
+        """
         now = self._monotonic()
         made = self._made.get(asked)
         if made is None or (made.page.done() and now - made.at > _FOR):
@@ -33,7 +39,15 @@ class SharedPages:
             self._made[asked] = made
             while len(self._made) > _MOST:
                 del self._made[next(iter(self._made))]
-        return await asyncio.shield(made.page)
+        made.waiting += 1
+        try:
+            return await asyncio.shield(made.page)
+        finally:
+            made.waiting -= 1
+            if not made.waiting and not made.page.done():
+                made.page.cancel()
+                if self._made.get(asked) is made:
+                    del self._made[asked]
 
 
 async def _awaited(make: Callable[[], Awaitable[bytes]]) -> bytes:

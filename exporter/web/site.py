@@ -24,6 +24,7 @@ from exporter.web.query import Asking, Query, QueryError, matching, nearest_jobs
 from exporter.web.shared_pages import SharedPages
 
 _RUNS: Final = "/runs"
+View = Callable[[], dict[str, object]]
 
 
 class Site:
@@ -99,8 +100,10 @@ class Site:
         return await body_answer(request, body, "text/html", 400 if mistake else 200)
 
     async def _list_page(self, request: web.Request, query: Query, mistake: str) -> bytes:
-        asked = Listing(tuple(self._exporter.records()), query, self._exporter, mistake)
-        return await self._page(request, "index.html", partial(listing, asked))
+        def begin() -> View:
+            return partial(listing, Listing(tuple(self._exporter.records()), query, self._exporter, mistake))
+
+        return await self._page(request, "index.html", begin)
 
     async def job_page(self, request: web.Request) -> web.StreamResponse:
         """Answer the page of one job."""
@@ -110,29 +113,35 @@ class Site:
         if record is None:
             near = [(key, link(*key)) for key in await self._nearest(service, name)]
             view = {"now": self._exporter.now(), "missing": _missing(service, name), "nearest": near}
-            return await body_answer(request, await self._page(request, "missing.html", lambda: view), "text/html", 404)
+            return await body_answer(
+                request, await self._page(request, "missing.html", lambda: lambda: view), "text/html", 404
+            )
         clock = "cloud" if request.query.get("clock") == "cloud" else "utc"
-        return await body_answer(
-            request, await self._page(request, "job.html", partial(single, record, self._exporter, clock)), "text/html"
-        )
+        view_of = partial(single, record, self._exporter, clock)
+        return await body_answer(request, await self._page(request, "job.html", lambda: view_of), "text/html")
 
     async def _found(self, query: Query) -> tuple[list[JobKey], int]:
         """Return the jobs to be shown, and how many there are; records are frozen, so a thread may sift them."""
-        async with self._lists.turn:
-            there, records = self._exporter, tuple(self._exporter.records())
+        there = self._exporter
+
+        def begin() -> Callable[[], list[Record]]:
             asking = Asking(there.now(), there.next_due, there.last_failure, there.vendor_text)
-            found = await compute(matching, records, query, asking)
+            return partial(matching, tuple(there.records()), query, asking)
+
+        found = await self._lists.make(begin)
         return [record.job.key for record in page_of(found, query)], len(found)
 
     async def _nearest(self, service: str, name: str) -> list[JobKey]:
-        async with self._lists.turn:
-            return await compute(nearest_jobs, tuple(self._exporter.records()), service, name)
+        return await self._lists.make(lambda: partial(nearest_jobs, tuple(self._exporter.records()), service, name))
 
-    async def _page(self, request: web.Request, template: str, make: Callable[[], dict[str, object]]) -> bytes:
+    async def _page(self, request: web.Request, template: str, begin: Callable[[], View]) -> bytes:
         # The page may be served below a prefix by a proxy, so every address on it is relative to this root.
         root = "../" * (request.rel_url.raw_path.count("/") - 1) or "./"
-        async with self._lists.turn:
-            return await compute(lambda: page.render_page(template, {**make(), "root": root}))
+        return await self._lists.make(lambda: partial(_rendered, template, begin(), root))
+
+
+def _rendered(template: str, view: View, root: str) -> bytes:
+    return page.render_page(template, {**view(), "root": root})
 
 
 def _missing(service: str, name: str) -> str:

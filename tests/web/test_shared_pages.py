@@ -82,3 +82,15 @@ async def test_another_search_is_another_page() -> None:
 
     assert "nightly" in first
     assert "No job matches." in other
+
+
+async def test_a_page_that_nobody_waits_for_any_more_is_not_made() -> None:
+    pages = Pages()
+    both = [asyncio.create_task(pages.get()) for _ in range(2)]
+    await asyncio.sleep(0)
+    for one in both:
+        one.cancel()
+    await asyncio.gather(*both, return_exceptions=True)
+    pages.go.set()
+
+    assert await pages.get() == b"2", "the first was given up"

@@ -1,0 +1,120 @@
+"""Lists and pages, whose making is work: whom it is done for, and how many may wait for it."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from exporter.web import list_page, site
+from exporter.web.answers import LISTS_AT_ONCE, LISTS_WAITING, Lists, TooManyListsError
+from tests.web.fakes import FakeExporter, running
+from tests.web.test_connections import Pair, door, until
+
+
+class Held:
+    """Holds up the making of pages, and counts them."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.go = threading.Event()
+
+    def __call__(self, *asked: Any) -> dict[str, Any]:
+        self.begun += 1
+        assert self.go.wait(60)
+        return list_page.listing(*asked)
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
+    holding = Held()
+    monkeypatch.setattr(site, "listing", holding)
+    yield holding
+    holding.go.set()
+
+
+def asking_for(page: str) -> bytes:
+    return f"GET {page} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+
+
+async def status(pair: Pair) -> bytes:
+    async with asyncio.timeout(20):
+        return (await pair[0].readuntil(b"\r\n\r\n")).split(b"\r\n")[0]
+
+
+@pytest.mark.parametrize("pages", ["/?q={}", "/?q=same"])
+async def test_what_clients_that_left_have_asked_for_is_not_made(held: Held, pages: str) -> None:
+    class Counting(FakeExporter):
+        taken = 0
+
+        def records(self) -> Any:
+            self.taken += 1
+            return super().records()
+
+    exporter = Counting([running()])
+    async with door(50, exporter) as it:
+        first = [await it.open(asking_for(f"/?offset={number}")) for number in range(LISTS_AT_ONCE)]
+        await until(lambda: held.begun == LISTS_AT_ONCE)
+        gone = [await it.open(asking_for(pages.format(number))) for number in range(20)]
+        await until(lambda: len(it.connections._busy) == LISTS_AT_ONCE + 20)
+        assert exporter.taken == LISTS_AT_ONCE, "who waits holds no records"
+        for _, writer in gone:
+            writer.close()
+        await until(lambda: len(it.connections) == LISTS_AT_ONCE)
+        held.go.set()
+        last = await it.open(asking_for("/?q=last"))
+        for pair in (*first, last):
+            assert b"200" in await status(pair)
+
+    assert held.begun == exporter.taken == LISTS_AT_ONCE + 1
+
+
+async def test_a_thread_keeps_its_turn_though_its_client_left(held: Held) -> None:
+    async with door(50, FakeExporter([running()])) as it:
+        gone = [await it.open(asking_for(f"/?q={number}")) for number in range(LISTS_AT_ONCE)]
+        await until(lambda: held.begun == LISTS_AT_ONCE)
+        for _, writer in gone:
+            writer.close()
+        await until(lambda: not len(it.connections))
+        last = await it.open(asking_for("/?q=last"))
+        await until(lambda: it.connections._busy)
+        await asyncio.sleep(0.1)
+        assert held.begun == LISTS_AT_ONCE
+
+        held.go.set()
+        assert b"200" in await status(last)
+
+
+async def test_whoever_would_wait_behind_too_many_is_told_so(held: Held) -> None:
+    async with door(100, FakeExporter([running()])) as it:
+        there = LISTS_AT_ONCE + LISTS_WAITING
+        waiting = [await it.open(asking_for(f"/?q={number}"), 1 << 20) for number in range(there)]
+        await until(lambda: len(it.connections._busy) == there)
+        for path in ("/?q=more", "/api/v1/jobs", "/jobs/dli/nothing"):
+            async with asyncio.timeout(20):
+                head = await (await it.open(asking_for(path)))[0].readuntil(b"\r\n\r\n")
+            assert b" 503 " in head.split(b"\r\n")[0]
+            assert b"Retry-After: 1" in head
+        scrape = await it.open(asking_for("/metrics"))
+        assert b"200" in await status(scrape)
+
+        held.go.set()
+        for pair in waiting:
+            assert b"200" in await status(pair)
+
+
+async def test_a_turn_is_given_back_however_the_work_ends() -> None:
+    lists = Lists()
+
+    def fails() -> int:
+        raise ValueError
+
+    for begin in (fails, lambda: fails):
+        for _ in range(LISTS_AT_ONCE + LISTS_WAITING):
+            with pytest.raises(ValueError):  # noqa: PT011 - it has no text
+                await lists.make(begin)  # type: ignore[arg-type]
+    try:
+        assert await lists.make(lambda: lambda: 1) == 1
+    except TooManyListsError:
+        pytest.fail("turns were lost")
