@@ -107,8 +107,10 @@ class Project:
             self.telemetry.api_throttled.labels(adapter.service).inc()
         error.known = error.known and error.reason in _KNOWN  # a proxy knows nobody
         if error.reason is Reason.AUTH:
-            # A service that finds the user wanting behind the gateway had the signature accepted.
-            error.refused = answer.status == 401 or error.code.startswith("APIG")
+            # A service that finds the user wanting behind the gateway had the signature accepted; of a token it may be
+            # the first to look inside.
+            token = not self.credentials.signs and error.code.upper() in adapter.codes.token
+            error.refused = answer.status == 401 or error.code.startswith("APIG") or token
             error.known = not error.refused
             error.sentence += _clocks(server_skew(answer.headers.get("date"), self.clock.now()))
         return error

@@ -406,6 +406,24 @@ def test_a_service_that_finds_fault_with_the_user_fails_its_own_job_alone() -> N
     run(main())
 
 
+def test_a_token_that_the_service_itself_cannot_read_is_renewed() -> None:
+    async def main() -> None:
+        async with world(credentials=by_password) as there:
+            job = DliJob(there.cloud.new_uuid(), "orders", there.cloud.started, (SubJob("save", 100, 10_000),))
+            there.cloud.add(job)
+            there.watch(job)
+            await there.until(60)
+            refusal = Answer(400, b'{"error_code": "DLI.0015", "error_msg": "Failed to parse the token."}')
+            there.cloud.faults.plan(refusal, times=1, job=job.job_id)
+            logins = len(there.cloud.asked("KeystoneCreateUserTokenByPassword"))
+            await there.until(120)
+
+            assert len(there.cloud.asked("KeystoneCreateUserTokenByPassword")) == logins + 1
+            assert there.record(job).failures == {}
+
+    run(main())
+
+
 def test_a_job_whose_calls_alone_are_refused_does_not_pause_the_others_again_and_again() -> None:
     async def main() -> None:
         async with world() as there:

@@ -37,6 +37,7 @@ CODES: Final = ErrorCodes(
         "DLI.0001": Reason.API,
         "DLI.0003": Reason.PERMISSION,
     },
+    token=frozenset({"DLI.0015"}),
 )
 
 
