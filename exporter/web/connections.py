@@ -3,7 +3,8 @@
 A connection *waits* for a request or is *busy* with an answer. When there are too many, the one that waits longest is
 closed to make room: a client that wants something sends its request at once, and a scraper whose kept connection was
 closed opens another one. So silent connections shut nobody out, from however many addresses they come. Clients that
-ask and do not read the answer make room too, and then answers that are no scrape's.
+ask and do not read the answer make room too, and then answers that are no scrape's. At most three of four connections
+are busy: beyond that the client that has read nothing for longest is closed at once, so new ones always find a place.
 """
 
 import asyncio
@@ -174,6 +175,8 @@ class Connections:
             self._busy.pop(slot, None)
             (self._busy if busy else self._waiting)[slot] = None
             slot.since, slot.head_since = self.now(), None
+            if busy and (unread := self._unread(self.now())) and self._too_many_busy:
+                self._end(unread[0], LIMIT)
 
     def forget(self, slot: Slot) -> None:
         """Note that a connection is gone."""
@@ -192,9 +195,19 @@ class Connections:
             if now - slot.since >= ASKS_WITHIN:
                 yield slot
             break
-        yield from (slot for slot in self._busy if slot.unread_for(now) >= ROOM_AFTER)
+        grace = 0.0 if self._too_many_busy else ROOM_AFTER
+        yield from (slot for slot in self._unread(now) if slot.unread_for(now) >= grace)
         yield from self._waiting
         yield from (slot for slot in self._busy if not slot.scrape)
+
+    @property
+    def _too_many_busy(self) -> bool:
+        return len(self._busy) > self.most - self.most // 4
+
+    def _unread(self, now: float) -> list[Slot]:
+        """Return the busy ones whose clients read nothing, the longest first."""
+        seconds = {slot: slot.unread_for(now) for slot in self._busy}
+        return sorted((slot for slot in seconds if seconds[slot] > 0), key=seconds.__getitem__, reverse=True)
 
     def _end(self, slot: Slot, reason: str) -> None:
         self.forget(slot)

@@ -18,7 +18,7 @@ from exporter.config.settings import Web
 from exporter.model.record import Record
 from exporter.model.snapshot import Snapshot, State
 from exporter.web.answers import Lists
-from exporter.web.connections import HEAD_WITHIN, IDLE_FOR, READ_WITHIN, ROOM_AFTER, Connections
+from exporter.web.connections import HEAD_WITHIN, IDLE_FOR, READ_WITHIN, ROOM_AFTER, Connections, Slot
 from exporter.web.listener import served
 from exporter.web.protocol import WRITE_BUFFER
 from exporter.web.server import make_app
@@ -148,6 +148,47 @@ async def test_a_scraper_that_does_not_read_makes_room_and_one_that_reads_does_n
         third = await it.open(SCRAPE)
         await third[0].readuntil(b"\r\n\r\n")
         assert it.closed == {"limit": 2}
+
+
+async def test_scrapers_that_read_nothing_leave_room_however_fast_they_come() -> None:
+    exporter = big()
+    exporter.exposition.lines = 3_000_000
+    async with door(8, exporter) as it:
+        reading, fresh = await it.open(SCRAPE), await it.open()
+        slot = await only_busy(it)
+        flood = []
+        for _ in range(20):
+            flood.append(await it.open(SCRAPE))
+            await flood[-1][0].readuntil(b"\r\n\r\n")
+            it.clock[0] += ROOM_AFTER / 100
+            left = slot._unsent
+            while slot._unsent == left:
+                await reading[0].readexactly(10_000)
+                await asyncio.sleep(0)
+                slot.unread_for(it.clock[0])
+        await until(lambda: len(it.connections) == 7)
+
+        assert it.closed == {"limit": 15}, "six of eight are answered at a time"
+        assert await ended_early(flood[0])
+        fresh[1].write(SCRAPE)
+        assert b"200" in await fresh[0].readuntil(b"\r\n\r\n")
+        await reading[0].readexactly(1_000_000)
+
+
+async def only_busy(it: Door) -> Slot:
+    await until(lambda: len(it.connections._busy) == 1)
+    slot = next(iter(it.connections._busy))
+    await until(lambda: slot.unread_for(it.clock[0]) == 0 and slot._unsent)
+    return slot
+
+
+async def ended_early(pair: Pair) -> bool:
+    """Whether a connection ends before its answer does."""
+    try:
+        async with asyncio.timeout(20):
+            return len(await pair[0].read()) < 15_000_000
+    except ConnectionError:
+        return True
 
 
 async def test_the_head_of_a_request_must_be_complete_in_time_however_slowly_it_comes() -> None:
