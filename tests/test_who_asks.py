@@ -15,6 +15,7 @@ from exporter.cli.check import report
 from exporter.clock import SystemClock
 from exporter.cloud.client import Client
 from exporter.cloud.credentials.factory import credentials_of
+from exporter.cloud.credentials.signing import key_name
 from exporter.cloud.identity_calls import IdentityCalls
 from exporter.config import Settings, load, pod_env
 from exporter.metrics.telemetry import Telemetry
@@ -72,7 +73,7 @@ def test_a_configuration_is_checked_without_a_call(tmp_path: Path) -> None:
         "metadata": ({}, "agency of this node"),
         "password": ({"domain": "acme", "user": "exporter", "password": "hunter2"}, "user exporter of acme"),
         "pod_identity": ({}, "identity of this pod"),
-        "access_key": ({"key_id": "AK", "secret": "hunter2"}, "AK"),
+        "access_key": ({"key_id": "AK", "secret": "hunter2"}, key_name("AK")),
     }
     for kind, (given, identity) in kinds.items():
         made = settings({kind: given}, environ)
@@ -96,10 +97,10 @@ async def test_a_project_that_comes_after_its_key_was_rotated_shares_the_budget_
 
     async with project_pool(SystemClock()) as projects:
         before = await projects.use(with_projects(one=one))
-        assert before.by_name["one"].credentials.identity == "FIRST"
+        assert before.by_name["one"].credentials.identity == key_name("FIRST")
         (tmp_path / "id").write_text("SECOND")
         after = await projects.use(with_projects(one=one, two=one | {"project_id": "2"}))
         shares = {after.share(project, "cdm")[0] for project in after.by_name.values()}
 
-    assert {share.identity for share in shares} == {"FIRST"}
+    assert {share.identity for share in shares} == {key_name("FIRST")}
     assert len(shares) == 1

@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exporter.cloud.credentials import Call
-from exporter.cloud.credentials.signing import Signer, canonical_path, canonical_query
+from exporter.cloud.credentials.signing import Signer, canonical_path, canonical_query, key_name
 from exporter.services.request import segments
 
 VECTORS: list[dict[str, Any]] = json.loads(Path(__file__).with_name("signing_vectors.json").read_text("utf-8"))
@@ -125,4 +125,16 @@ def test_a_header_with_an_underscore_is_not_signed() -> None:
 
 
 def test_a_signer_does_not_show_its_secrets() -> None:
-    assert repr(Signer("AK", "hidden-secret", "hidden-token")) == "Signer(key_id='AK')"
+    assert repr(Signer("AK", "hidden-secret", "hidden-token")) == f"Signer({key_name('AK')!r})"
+
+
+def test_the_name_of_a_key_tells_keys_apart_and_is_not_its_id() -> None:
+    keys = ["HPUA2KRV6SK1WJ6936L0", "HPUA2KRV6SK1WJ6936L1", "HPUA2KRV6SK1", "AK", ""]
+    names = [key_name(key) for key in keys]
+
+    assert len(set(names)) == len(keys)
+    assert names[0].startswith("HPUA...#")
+    assert not any(
+        key[at : at + 5] in name for key, name in zip(keys, names, strict=True) for at in range(len(key) - 4)
+    )
+    assert names[3].startswith("...#"), "of a short one nothing is shown"

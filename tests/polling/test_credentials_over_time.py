@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from exporter.clock import Clock
 from exporter.cloud.credentials.access_key import AccessKey
 from exporter.cloud.credentials.password import Password
+from exporter.cloud.credentials.signing import key_name
 from exporter.cloud.iam import find_project_id
 from exporter.cloud.identity_calls import IamCalls
 from exporter.cloud.projects import Projects
@@ -86,7 +87,9 @@ def test_a_wrong_key_is_tried_less_and_less_often_and_every_six_minutes_once_the
                 record = there.record(jobs[150])
                 assert record.fault is not None
                 assert record.fault.reason is Reason.AUTH
-                assert record.fault.sentence.startswith(f"calls of {there.cloud.access_key} are paused since ")
+                assert record.fault.sentence.startswith(
+                    f"calls of {key_name(there.cloud.access_key)} are paused since "
+                )
                 assert not record.up
                 await there.until(800)
 
@@ -243,7 +246,8 @@ def test_after_a_rotation_the_log_of_limits_names_the_key_in_use(tmp_path: Path)
 
     (paused,) = (line for line in run(main()) if line["event"] == "limit paused")
 
-    assert paused["identity"] == (tmp_path / "ak").read_text()
+    assert paused["identity"] == key_name((tmp_path / "ak").read_text())
+    assert paused["identity"] not in (tmp_path / "ak").read_text()
 
 
 def with_password(password: str) -> Callable[[Cloud, IamCalls, str, Clock], Password]:

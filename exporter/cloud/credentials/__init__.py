@@ -35,7 +35,7 @@ class Credentials(Protocol):
 
     @property
     def in_use(self) -> str:
-        """What proves the identity now, for people: of a key its id, which is another one after a rotation."""
+        """What proves the identity now, for people: of a key its name, which is another one after a rotation."""
 
     @property
     def signs(self) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from exporter.cloud.credentials import Call
 from exporter.cloud.credentials.secret_files import SecretFiles, one_word
-from exporter.cloud.credentials.signing import Signer
+from exporter.cloud.credentials.signing import Signer, key_name
 from exporter.model.errors import PollError, SettingsError
 from exporter.model.reason import Reason
 
@@ -49,29 +49,29 @@ class AccessKey:
         self._home = ", ".join(map(str, named.values()))
         self._contents: tuple[str, ...] | None = None
         self._signer: Signer | None = None
-        self._identity = self._plain["key_id"] or identity
+        self._identity = key_name(key_id) if key_id else identity
 
     def __repr__(self) -> str:
         return f"AccessKey({self.identity!r})"
 
     @property
     def identity(self) -> str:
-        """The key id that was in use first, or where it is to be found if that could not be read then.
+        """The name of the key that was in use first, or where it is to be found if that could not be read then.
 
         A key that is rotated belongs to the same user, so its budget stays the same one.
         """
         if not self._identity:
             try:
-                self._identity = self._signer_of(self._files.known).key_id
+                self._identity = self._signer_of(self._files.known).name
             except PollError:
                 self._identity = f"access key in {self._home}"
         return self._identity
 
     @property
     def in_use(self) -> str:
-        """The id of the key that signs now."""
+        """The name of the key that signs now."""
         try:
-            return self._signer_of(self._files.known).key_id
+            return self._signer_of(self._files.known).name
         except PollError:
             return self.identity
 
@@ -109,7 +109,7 @@ class AccessKey:
         if self._signer is None or contents is not self._contents:
             values = self._plain | dict(zip(self._named, contents, strict=True))
             key_id = one_word(values["key_id"], "access key id")
-            secret = one_word(values["secret"], f"secret of access key {key_id}")
+            secret = one_word(values["secret"], f"secret of access key {key_name(key_id)}")
             token = values["security_token"] and one_word(values["security_token"], "security token")
             self._signer, self._contents = Signer(key_id, secret, token), contents
         return self._signer

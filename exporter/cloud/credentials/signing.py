@@ -18,6 +18,9 @@ from exporter.cloud.credentials import Call
 _ALGORITHM: Final = "SDK-HMAC-SHA256"
 _EMPTY_HASH: Final = hashlib.sha256(b"").hexdigest()
 
+_LONG: Final = 16
+"""Letters that the id of an access key has, or more; of a shorter one nothing is shown."""
+
 # What neither unquoting nor quoting changes, which is nearly every path there is.
 _CANONICAL = re.compile(r"[A-Za-z0-9_.~/-]*")
 
@@ -42,19 +45,25 @@ def _date(second: int) -> str:
     return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
 
 
+def key_name(key_id: str) -> str:
+    """Return what logs and errors call an access key: how its id begins, and a digest that tells it from others."""
+    begins = key_id[:4] if len(key_id) >= _LONG else ""
+    return f"{begins}...#{hashlib.sha256(key_id.encode('utf-8', 'replace')).hexdigest()[:8]}"
+
+
 class Signer:
     """Signs calls with one access key; *token* is the security token of a temporary one."""
 
-    __slots__ = ("_key", "_prefix", "_token", "key_id")
+    __slots__ = ("_key", "_prefix", "_token", "name")
 
     def __init__(self, key_id: str, secret: str, token: str = "") -> None:
-        self.key_id = key_id
+        self.name = key_name(key_id)
         self._key = secret.encode()
         self._prefix = f"{_ALGORITHM} Access={key_id}, SignedHeaders="
         self._token = token
 
     def __repr__(self) -> str:
-        return f"Signer(key_id={self.key_id!r})"
+        return f"Signer({self.name!r})"
 
     def headers(self, call: Call) -> dict[str, str]:
         """Return ``X-Sdk-Date``, ``Authorization`` and, for a temporary key, ``X-Security-Token``.

@@ -35,7 +35,7 @@ _LOOK_AGAIN: Final = 300.0
 class IssuedKey:
     """A temporary access key."""
 
-    key_id: str
+    key_id: str = field(repr=False)
     secret: str = field(repr=False)
     token: str = field(repr=False)
 
