@@ -42,6 +42,7 @@ _HEADERS: Final = {
     "User-Agent": f"huaweicloud-job-exporter/{__version__}",
     "Accept": "application/json",
     "Accept-Encoding": ENCODINGS,
+    "Cache-Control": "no-cache",
     "X-Language": "en-us",
 }
 """Sent with every call and never signed: a proxy may rewrite them, and the vendor accepts unsigned headers."""

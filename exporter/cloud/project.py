@@ -9,6 +9,7 @@ from exporter.clock import Clock
 from exporter.cloud.client import Client, Response, retry_after, server_skew
 from exporter.cloud.counted import counted
 from exporter.cloud.credentials import Credentials
+from exporter.cloud.response import cached_for
 from exporter.cloud.single_flight import SingleFlight
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import PollError
@@ -19,6 +20,8 @@ from exporter.services.request import Request
 
 _KNOWN: Final = frozenset({Reason.NOT_FOUND, Reason.PERMISSION, Reason.API, Reason.THROTTLED})
 """Failures of a service's call that the vendor sends only after it accepted the credentials."""
+_FRESH: Final = 5.0
+"""Seconds of age that an answer may have; what a cache keeps for longer is not what the cloud says now."""
 _SKEW_CHECK: Final = 60.0
 """Seconds between two checks of the server's clock."""
 _SKEW_MOST: Final = 86_400.0
@@ -90,6 +93,9 @@ class Project:
         service = adapter.service
         sent = self.transport.send(self.endpoints[service], request, self.credentials, self.project_id)
         answer = await counted(sent, self.telemetry, service, request.operation)
+        if (seconds := cached_for(answer.headers)) > _FRESH:
+            sentence = f"a cache on the way answered with a copy that is {seconds:.0f} s old"
+            raise PollError(Reason.PAYLOAD, f"{sentence}; have the proxy pass calls to the cloud on uncached")
         self._check_clock(answer)
         if answer.status != 200:
             raise self._refusal(adapter, answer)

@@ -11,7 +11,7 @@ from exporter.model.units import LONGEST_WAIT
 
 _ABSURD: Final = 3600.0
 """Seconds; no limit of the vendor's is over a longer time, so who asks to wait for longer does not mean that."""
-_KEPT: Final = ("content-type", "retry-after", "date", "x-request-id")
+_KEPT: Final = ("age", "content-type", "retry-after", "date", "x-request-id")
 """The headers that anything reads."""
 _VALUE_LIMIT: Final = 200
 """Characters of a header that are kept: a request id reaches the log and the page."""
@@ -62,6 +62,12 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
         skew = server_skew(headers.get("date"), now) or 0.0
         wait = server_skew(text, now + skew)
     return min(wait, LONGEST_WAIT) if wait is not None and 0 < wait <= _ABSURD else None
+
+
+def cached_for(headers: Mapping[str, str]) -> float:
+    """Return how many seconds ago a cache got the answer; 0 if it comes from the server itself (RFC 9111, 5.1)."""
+    text = headers.get("age", "").strip()
+    return float(text) if _SECONDS.fullmatch(text) else 0.0
 
 
 def server_skew(value: str | None, now: float) -> float | None:

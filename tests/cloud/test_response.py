@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.cloud.response import kept_headers, retry_after, server_skew
+from exporter.cloud.response import cached_for, kept_headers, retry_after, server_skew
 from exporter.model.units import LONGEST_WAIT
 
 NOW = 784111777.0
@@ -75,3 +75,9 @@ def test_kept_headers_are_short_and_printable() -> None:
     kept = kept_headers({"x-request-id": "a\x1b[31m\udcff" + "b" * 999, "set-cookie": "secret"})
 
     assert kept == {"x-request-id": "a[31m" + "b" * 193}
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("0", 0), ("3600", 3600), (" 7 ", 7), ("", 0), ("-1", 0), ("soon", 0)])
+def test_the_age_of_a_copy_is_what_a_cache_says(value: str, seconds: float) -> None:
+    assert cached_for({"age": value}) == seconds
+    assert cached_for({}) == 0

@@ -31,12 +31,14 @@ async def test_the_headers_are_these_and_no_more() -> None:
         "User-Agent",
         "Accept",
         "Accept-Encoding",
+        "Cache-Control",
         "X-Language",
         "X-Project-Id",
         "X-Auth-Token",
     }
     assert server.header("User-Agent") == f"huaweicloud-job-exporter/{__version__}"
     assert server.header("Accept") == "application/json"
+    assert server.header("Cache-Control") == "no-cache"
     assert server.header("X-Language") == "en-us"
     assert server.header("X-Project-Id") == "P"
 

@@ -462,3 +462,27 @@ def test_everything_that_is_not_final_is_polled_once_more_on_request() -> None:
             assert len(there.cloud.requests) == asked + 2
 
     run(main())
+
+
+def test_a_copy_that_a_cache_kept_is_no_answer_of_the_cloud() -> None:
+    async def main() -> None:
+        async with world() as there:
+            job = dli(there.cloud, seconds=10_000)
+            there.watch(job)
+            await there.until(100)
+            polled = there.record(job).polled_at
+            copy = Answer(200, b'{"status": "FINISHED", "sub_job_id": 0}', {"Age": "3600"})
+            there.cloud.faults.plan(copy, times=None, job=job.job_id)
+            await there.until(150)
+            record = there.record(job)
+
+            assert record.snapshot is not None
+            assert record.snapshot.state is State.RUNNING
+            assert record.polled_at is not None
+            assert polled is not None
+            assert record.polled_at < polled + PACE.interval
+            assert record.failures[Reason.PAYLOAD] > 0
+            assert record.fault is not None
+            assert "a copy that is 3600 s old" in record.fault.sentence
+
+    run(main())
