@@ -2,12 +2,13 @@
 
 import asyncio
 import secrets
-from collections import Counter
 from collections.abc import Mapping
 from hashlib import blake2b
 from hmac import compare_digest
 from random import SystemRandom
 from typing import Final
+
+from exporter.web.password_queue import PasswordQueue
 
 NOBODY: Final = b"$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
 """The hash for unknown users, but for its cost; whatever it matches is refused."""
@@ -15,19 +16,8 @@ _LONGEST: Final = 72
 """Bytes of a password that bcrypt looks at."""
 REMEMBERED: Final = 100
 """Wrong passwords that are refused again without a check."""
-MOST_WAITING: Final = 16
-"""Checks that may wait, or be under way."""
-AT_ONCE: Final = 2
-"""Checks under way, each of another address: so a flood from one address delays no login from another by its own. As
-the library lets go of Python's lock meanwhile, both take no longer than one where there are two processors."""
-OF_ONE_ADDRESS: Final = 4
-"""How many checks one address may have waiting, or under way, so that a flood from there leaves room for others."""
 
 _random: Final = SystemRandom()
-
-
-class BusyError(Exception):
-    """So many passwords wait to be checked that this one was not."""
 
 
 class Passwords:
@@ -42,12 +32,10 @@ class Passwords:
         self._right: dict[bytes, bytes] = {}
         self._wrong: list[bytes] = []
         self._under_way: dict[bytes, asyncio.Task[bool]] = {}
-        self._of_address: Counter[str] = Counter()
-        self._turn = asyncio.Semaphore(AT_ONCE)
-        self._turns: dict[str, asyncio.Lock] = {}
+        self._queue = PasswordQueue()
 
     async def accepts(self, users: Mapping[bytes, bytes], user: bytes, password: bytes, address: str) -> bool:
-        """Whether this is the user's password; raises :class:`BusyError` if too many others wait to be checked."""
+        """Whether this is the user's password; raises ``BusyError`` if too many others wait to be checked."""
         known = user in users
         hashed = users[user] if known else self._stand_in(users, user)
         digest = self._digest(user, hashed, password[:_LONGEST])
@@ -57,9 +45,6 @@ class Passwords:
             return False
         task = self._under_way.get(digest)
         if task is None:
-            if self._of_address[address] >= OF_ONE_ADDRESS or self._of_address.total() >= MOST_WAITING:
-                raise BusyError
-            self._of_address[address] += 1
             check = self._check(user, hashed, password[:_LONGEST], digest, known, address)
             task = self._under_way[digest] = asyncio.create_task(check, name="password")
         return await asyncio.shield(task)
@@ -68,14 +53,10 @@ class Passwords:
         self, user: bytes, hashed: bytes, password: bytes, digest: bytes, known: bool, address: str
     ) -> bool:
         try:
-            # of each address one waits for the turn of all, so that a flood from one comes between no two of others
-            async with self._turns.setdefault(address, asyncio.Lock()), self._turn:
+            async with self._queue.turn(address):
                 matches = await asyncio.to_thread(_matches, password, hashed)
         finally:
             del self._under_way[digest]
-            self._of_address[address] -= 1
-            if not self._of_address[address]:
-                del self._of_address[address], self._turns[address]
         if matches and known:
             self._right[user] = digest
             return True

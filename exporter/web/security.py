@@ -14,7 +14,8 @@ from exporter.config.web_file import RateLimit, WebConfig
 from exporter.web.answers import text_answer
 from exporter.web.connections import Slot
 from exporter.web.host_names import HostNames
-from exporter.web.passwords import BusyError, Passwords
+from exporter.web.password_queue import BusyError
+from exporter.web.passwords import Passwords
 from exporter.web.tls import NamedClients, TlsConnection
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

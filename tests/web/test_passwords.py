@@ -14,7 +14,8 @@ import pytest
 
 from exporter.config.web_file import WebConfig, read_web_config
 from exporter.web import passwords
-from exporter.web.passwords import AT_ONCE, MOST_WAITING, NOBODY, OF_ONE_ADDRESS, REMEMBERED, BusyError, Passwords
+from exporter.web.password_queue import AT_ONCE, MOST_WAITING, OF_ONE_ADDRESS, BusyError, PasswordQueue
+from exporter.web.passwords import NOBODY, REMEMBERED, Passwords
 from tests.web.certificates import door, get
 
 
@@ -213,7 +214,53 @@ async def test_addresses_together_have_a_bound_too_and_all_is_free_again_afterwa
 
     assert sum(isinstance(each, BusyError) for each in found) == 50 - MOST_WAITING
     assert await known.accepts(USERS, b"alice", b"alice123", "address 0")
-    assert (dict(known._of_address), known._turns, known._under_way) == ({}, {}, {})
+    queue = known._queue
+    assert (known._under_way, queue._waiting, queue._under_way, dict(queue._asked)) == ({}, [], [], {})
+
+
+@pytest.mark.parametrize("addresses", [4, 8, 24])
+async def test_a_flood_from_many_addresses_keeps_no_first_login_out(checks: Checks, addresses: int) -> None:
+    known, stop = Passwords(), False
+    guesses = iter(range(1_000_000))
+
+    async def floods(address: str) -> None:
+        while not stop:
+            try:
+                assert not await known.accepts(USERS, b"alice", b"%d" % next(guesses), address)
+            except BusyError:
+                await asyncio.sleep(0)
+
+    flood = [asyncio.create_task(floods(f"10.0.0.{n % addresses}")) for n in range(100)]
+    async with asyncio.timeout(60):
+        while checks.of.total() < 100:
+            await asyncio.sleep(0.01)
+    for login in range(20):
+        users = {b"carol": hashed(f"carol {login}")}
+        assert await known.accepts(users, b"carol", b"carol %d" % login, "192.0.2.7")
+    stop = True
+    await asyncio.gather(*flood)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "places"),
+    [
+        ([f"2001:db8::{n:x}" for n in range(1, 9)], OF_ONE_ADDRESS),
+        ([f"2001:db8:0:{n:x}::1" for n in range(1, 9)], 8),
+        ([f"::ffff:192.0.2.{n}" for n in range(1, 9)], 8),
+        (["::ffff:192.0.2.1", "192.0.2.1"] * 4, OF_ONE_ADDRESS),
+        (["fe80::1%eth0", "fe80::2%eth1"] * 4, OF_ONE_ADDRESS),
+        ([""] * 8, OF_ONE_ADDRESS),
+    ],
+)
+async def test_a_network_of_ipv6_counts_as_one_address(addresses: list[str], places: int) -> None:
+    queue = PasswordQueue()
+
+    async def takes(address: str) -> None:
+        async with queue.turn(address):
+            await asyncio.sleep(0)
+
+    found = await asyncio.gather(*map(takes, addresses), return_exceptions=True)
+    assert found.count(None) == places
 
 
 async def test_wrong_passwords_are_remembered_up_to_a_bound_and_never_in_place_of_the_right_one(
