@@ -36,10 +36,17 @@ async def find_project_id(iam: IamCalls, iam_url: str, name: str, credentials: C
         }
         raise identity_refusal(answer, sentences, clock.now(), proves=True)
     items = json_fields.Fields(json_object(answer.body), []).objects("projects") or []
-    found = {json_fields.Fields(item or {}, []).text("id") for item in items}
+    rows = (json_fields.Fields(item or {}, []) for item in items)
+    # An IAM, or a proxy before it, that passes over the name answers with whatever projects there are.
+    found = {row.text("id") for row in rows if tells(row, "name", name)}
     if len(found) != 1 or None in found:
         said = f"{len(found)} projects" if found - {None} else "no project"
         raise PollError(
-            Reason.CONFIG, f"IAM knows {said} by the name of {name}; check region and project_name, or {REMEDY}"
+            Reason.CONFIG, f"IAM told of {said} by the name of {name}; check region and project_name, or {REMEDY}"
         )
     return str(found.pop())
+
+
+def tells(project: json_fields.Fields, part: str, asked: str) -> bool:
+    """Whether a project of an answer tells its *part*, ``id`` or ``name``, and it is the one that was *asked* for."""
+    return project.text(part) is not None and project.of_job({part: part}, {part: asked})

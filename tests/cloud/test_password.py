@@ -27,11 +27,12 @@ LONG = "MII" + "x" * 8000
 
 
 def granted(clock: HandClock, life: float = 24 * HOUR) -> Callable[[Asked], web.Response]:
-    """Answer with another token for each request."""
+    """Answer with another token for each request, of the project that it asks for."""
     tokens = iter(range(1, 1000))
 
-    def answer(_: Asked) -> web.Response:
-        token = {"expires_at": iso(clock.at + life), "project": {"id": "0123", "name": "eu-de"}}
+    def answer(asked: Asked) -> web.Response:
+        project = {"id": "0123", "name": "eu-de"} | asked.json["auth"]["scope"]["project"]
+        token = {"expires_at": iso(clock.at + life), "project": project}
         return reply({"token": token}, 201, X_Subject_Token=f"T{next(tokens)}")
 
     return answer
@@ -296,6 +297,51 @@ async def test_a_token_without_a_project_names_the_remedy(clock: HandClock) -> N
     assert caught.value.reason is Reason.CONFIG
 
 
+@pytest.mark.parametrize(
+    ("asked", "told", "scope"),
+    [
+        ({}, {"id": "eeee", "name": "another"}, "name eu-de"),
+        ({}, {"id": "eeee", "name": "EU-DE"}, "name eu-de"),
+        ({"project_name": "eu-de_etl"}, {"id": "eeee", "name": "eu-de"}, "name eu-de_etl"),
+        ({"project_id": "0123"}, {"id": "eeee", "name": "eu-de"}, "id 0123"),
+    ],
+)
+async def test_a_token_of_another_project_than_was_asked_for_is_not_used(
+    clock: HandClock, asked: dict[str, str], told: dict[str, str], scope: str
+) -> None:
+    async with iam(of_project(clock, told), clock, **asked) as (server, password):
+        error = await refusal(password)
+        with pytest.raises(PollError):
+            await password.project_id()
+        assert error.reason is Reason.CONFIG
+        assert f"a token of another project than that of the {scope};" in error.sentence
+        assert len(server.asked) == 1
+        server.answer = of_project(clock, {"id": "0123", "name": asked.get("project_name", "eu-de")})
+        clock.at += 31
+        assert (await token(password), await password.project_id()) == ("T", "0123")
+
+
+def of_project(clock: HandClock, told: dict[str, str]) -> Callable[[Asked], web.Response]:
+    answer = {"token": {"expires_at": iso(clock.at + HOUR), "project": told}}
+    return lambda _: reply(answer, 201, X_Subject_Token="T")
+
+
+async def test_an_id_in_other_letters_is_the_one_that_was_asked_for(clock: HandClock) -> None:
+    told = {"id": "0123456789AB", "name": "any"}
+    async with iam(of_project(clock, told), clock, project_id="0123456789ab") as (_, password):
+        assert await token(password) == "T"
+
+
+async def test_the_id_of_a_project_that_is_not_named_is_not_taken_for_the_one_that_was_asked_for_by_name(
+    clock: HandClock,
+) -> None:
+    async with iam(of_project(clock, {"id": "eeee"}), clock) as (_, password):
+        with pytest.raises(PollError, match=r"set projects\.<name>\.project_id") as caught:
+            await password.project_id()
+
+    assert caught.value.reason is Reason.CONFIG
+
+
 async def test_a_token_with_a_control_character_is_none(clock: HandClock) -> None:
     said = wire.answer(b"{}", "X-Subject-Token: a\x01b", status="201 Created")
     async with wire.serving(said) as server, Client(LATE) as transport:
@@ -392,7 +438,7 @@ async def test_the_password_is_nowhere_to_be_seen(clock: HandClock, secret: str)
     for answer in (echo, quote):
         async with iam(answer, clock, password=secret) as (_, password):
             error = await refusal(password)
-            shown = f"{error} {error.text} {error!r} {password!r} {password.identity} {vars(password)['_scope']}"
+            shown = f"{error} {error.text} {error!r} {password!r} {password.identity} {vars(password)['_asked']}"
             assert secret not in shown
             assert json.dumps(secret)[1:-1] not in shown
 

@@ -43,6 +43,15 @@ async def test_it_is_the_id_of_the_project_that_is_called_like_the_region() -> N
     assert "X-Project-Id" not in server.asked[1].headers
 
 
+def named(*rows: tuple[str, str | None]) -> web.Response:
+    return reply({"projects": [{"id": each, "name": name} for each, name in rows]})
+
+
+async def test_of_all_projects_it_is_the_one_of_the_name_that_was_asked_for() -> None:
+    async with pretending(lambda _: named(("1", "eu-de_other"), ("2", "eu-de"), ("3", None))) as server:
+        assert await ask(server, TokenFile(token="T")) == "2"
+
+
 @pytest.mark.parametrize(
     ("answer", "reason", "told"),
     [
@@ -50,7 +59,10 @@ async def test_it_is_the_id_of_the_project_that_is_called_like_the_region() -> N
         (lambda: reply({}), Reason.CONFIG, "no project"),
         (lambda: reply({"projects": [None]}), Reason.CONFIG, "no project"),
         (lambda: reply({"projects": [{"name": "eu-de"}]}), Reason.CONFIG, "no project"),
-        (lambda: reply({"projects": [{"id": "1"}, {"id": "2"}]}), Reason.CONFIG, "2 projects"),
+        (lambda: named(("1", "eu-de"), ("2", "eu-de")), Reason.CONFIG, "2 projects by the name of eu-de"),
+        (lambda: named(("1", "eu-de_other")), Reason.CONFIG, "no project by the name of eu-de"),
+        (lambda: named(("1", "EU-DE"), ("2", "eu-de_etl")), Reason.CONFIG, "no project by the name of eu-de"),
+        (lambda: named(("1", None)), Reason.CONFIG, "no project by the name of eu-de"),
         (lambda: reply(b"<html>"), Reason.PAYLOAD, "not JSON"),
         (lambda: reply({"error_code": "APIGW.0301", "error_msg": "x"}, 401), Reason.AUTH, "refused the credentials"),
         (lambda: reply({}, 403), Reason.PERMISSION, "set projects.<name>.project_id"),
@@ -102,6 +114,14 @@ async def test_fifty_polls_at_once_look_it_up_once() -> None:
     assert targets == ["/v3/projects?name=eu-de"] + ["/v1.0/0123/job/j"] * 50
     assert {asked.headers.get("X-Project-Id") for asked in server.asked[1:]} == {"0123"}
     assert polled.by_name["prod"].project_id == "0123"
+
+
+async def test_no_call_goes_to_a_project_of_another_name() -> None:
+    async with pretending(lambda _: named(("ffff", "eu-de_other"))) as server, Client(wire.LATE) as transport:
+        with pytest.raises(PollError, match="no project by the name of eu-de"):
+            await projects(server, transport, HandClock()).ask(JOB)
+
+    assert [asked.target for asked in server.asked] == ["/v3/projects?name=eu-de"]
 
 
 async def test_an_id_that_was_given_is_never_looked_up() -> None:

@@ -13,7 +13,7 @@ from exporter.clock import Clock
 from exporter.cloud.credentials import Bare, Call
 from exporter.cloud.credentials.renewable import Lease, Logins, Renewable, expiry
 from exporter.cloud.credentials.secret_files import one_word
-from exporter.cloud.iam import REMEDY
+from exporter.cloud.iam import REMEDY, tells
 from exporter.cloud.identity_calls import IAM_LIMIT, IamCalls
 from exporter.cloud.identity_errors import identity_refusal
 from exporter.cloud.response import Response
@@ -36,7 +36,7 @@ class Token:
 
     text: str = field(repr=False)
     project_id: str
-    """Empty if IAM did not tell."""
+    """Empty if IAM did not tell, or not of which project: the id of another one is never taken for ours."""
 
 
 class Password(Renewable[Token]):
@@ -69,7 +69,7 @@ class Password(Renewable[Token]):
         self._user = {"name": user, "domain": {"name": domain}}
         self._identity = f"user {user} of {domain}"
         self._password = password
-        self._scope = {"id": project_id} if project_id else {"name": project_name or region}
+        self._part, self._asked = ("id", project_id) if project_id else ("name", project_name or region)
         self._iam = iam
         self._iam_url = iam_url
 
@@ -98,7 +98,7 @@ class Password(Renewable[Token]):
     async def _fetch(self, contents: tuple[str, ...]) -> Lease[Token]:
         password = contents[0] if contents else self._password
         identity = {"methods": ["password"], "password": {"user": {**self._user, "password": password}}}
-        body = json.dumps({"auth": {"identity": identity, "scope": {"project": self._scope}}}).encode()
+        body = json.dumps({"auth": {"identity": identity, "scope": {"project": {self._part: self._asked}}}}).encode()
         request = Request(
             "KeystoneCreateUserTokenByPassword", "/v3/auth/tokens", IAM_LIMIT, (("nocatalog", "true"),), "POST", body
         )
@@ -109,11 +109,25 @@ class Password(Renewable[Token]):
             raise PollError(Reason.PAYLOAD, "IAM answered without a token; check projects.<name>.endpoints.iam")
         text = one_word(answer.headers[_TOKEN], "token of IAM", Reason.PAYLOAD)
         told = json_fields.Fields(json_object(answer.body), []).object("token") or {}
-        project = json_fields.Fields(told, []).object("project") or {}
+        token = Token(text, self._project_of(json_fields.Fields(told, []).within("project")))
         expires_at, now = expiry(told.get("expires_at")), self._clock.now()
         life = _UNTOLD if expires_at is None else (expires_at - now) / 2
-        token = Token(text, json_fields.Fields(project, []).text("id") or "")
         return Lease(token, expires_at, now + min(life, _RENEWED_WITHIN))
+
+    def _project_of(self, told: json_fields.Fields) -> str:
+        """Return the id of the project that IAM gave the token for, empty if it does not tell which one that is.
+
+        Raises :class:`PollError` if it is another one than was asked for: no call is made with that token.
+        """
+        if told.text(self._part) is None:
+            return ""
+        if not tells(told, self._part, self._asked):
+            raise PollError(
+                Reason.CONFIG,
+                f"IAM gave a token of another project than that of the {self._part} {self._asked}; check cloud, region,"
+                " project_name, project_id and endpoints.iam of the project",
+            )
+        return told.text("id") or ""
 
     def _refusal(self, answer: Response, password: str) -> PollError:
         sentences = {
