@@ -69,7 +69,8 @@ def job_row(record: Record, exporter: Exporter, past: JobPast | None, clock: str
     return {
         **facts,
         "link": link(*record.job.key),
-        "api": "api/v1/jobs/" + _path(*record.job.key),
+        "api": "api/v1/" + link(*record.job.key),
+        "api_runs": "api/v1/" + link(*record.job.key, under="/runs"),
         "counts_short": formatting.count_lines(facts["counts"]),
         "unwritten": max(0, sum(record.ledger.runs) - sum(record.runs)),
         "old": record.polled_at is not None and not record.up and not record.final,
@@ -236,11 +237,14 @@ def address(query: Query, **changes: Any) -> str:
     return "?" + urlencode(said, doseq=True, errors="replace")
 
 
-def link(service: str, job: str) -> str:
-    """Return the address of a job's page, relative to the root; browsers take dots alone for folders."""
+def link(service: str, job: str, under: str = "") -> str:
+    """Return the address of a job's page, or of what is *under* it, relative to the root.
+
+    Browsers take dots alone for folders.
+    """
     if job in {".", ".."}:
-        return "job?" + urlencode({"service": service, "job": job})
-    return "jobs/" + _path(service, job)
+        return f"job{under}?" + urlencode({"service": service, "job": job})
+    return f"jobs/{_path(service, job)}{under}"
 
 
 def _path(*parts: str) -> str:

@@ -95,6 +95,7 @@ def description() -> dict[str, Any]:
     }  # fmt: skip
     query = [{"name": name, "in": "query", "schema": schema} for name, schema in words.items()]
     which = [{"name": name, "in": "path", "required": True, "schema": _TEXT} for name in ("service", "job")]
+    named = [{**each, "in": "query"} for each in which]
     jobs = _object({"now": _NUMBER, "total": _COUNT, "jobs": {"type": "array", "items": _job()}})
     one = _object({"now": _NUMBER, **job_fields()})
     missing = _object(
@@ -107,6 +108,8 @@ def description() -> dict[str, Any]:
             "/api/v1/jobs": _get("Jobs that match", jobs, query, {"400": _object({"error": _TEXT})}),
             "/api/v1/jobs/{service}/{job}": _get("One job", one, which, {"404": missing}),
             "/api/v1/jobs/{service}/{job}/runs": _get("Its past", _object(_RUNS), which, {"404": missing}),
+            "/api/v1/job": _get("One job of any name", one, named, {"404": missing}),
+            "/api/v1/job/runs": _get("Its past", _object(_RUNS), named, {"404": missing}),
             "/api/v1/changes": _get("What changed of all jobs", _object(_CHANGES), [], {}),
             "/api/v1/openapi.json": _get("This description", _ANYTHING, [], {}),
         },

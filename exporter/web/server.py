@@ -54,6 +54,8 @@ def make_app(
         web.get("/favicon.svg", _icon),
         web.get("/api/v1/jobs", site.listing),
         web.get("/api/v1/jobs/" + _JOB, site.job),
+        web.get("/api/v1/job", site.job_of_query),
+        web.get("/api/v1/job/runs", site.job_of_query),
         web.get("/api/v1/changes", site.changes),
         web.get("/api/v1/openapi.json", _openapi),
         web.get("/-/healthy", _healthy),

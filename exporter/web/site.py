@@ -68,6 +68,16 @@ class Site:
                 return await self._runs(request, JobKey(service, shorter))
             if self._exporter.record(service, name) is None:
                 name = shorter
+        return await self._one(request, service, name)
+
+    async def job_of_query(self, request: web.Request) -> web.StreamResponse:
+        """Answer one job, or its past, that the query names: browsers take dots alone for folders of a path."""
+        key = JobKey(request.query.get("service", ""), request.query.get("job", ""))
+        if request.path.endswith(_RUNS) and self._exporter.record(*key) is not None:
+            return await self._runs(request, key)
+        return await self._one(request, *key)
+
+    async def _one(self, request: web.Request, service: str, name: str) -> web.StreamResponse:
         record = self._exporter.record(service, name)
         if record is None:
             near = [key._asdict() for key in await self._nearest(service, name)]

@@ -1,8 +1,10 @@
 """The list of jobs: found by what an alert tells, grouped, with what each did for a day, and what changed."""
 
+import json
 import re
 from dataclasses import replace
 from html import unescape
+from urllib.parse import urljoin
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -268,6 +270,19 @@ async def test_a_job_whose_name_is_dots_is_reached(name: str) -> None:
     inner = await shown("/" + unescape(link[1]), FakeExporter([running(name)]))
 
     assert f'<h1 dir="auto">{name}</h1>' in inner
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+async def test_the_json_of_a_job_whose_name_is_dots_is_reached_from_its_page(name: str) -> None:
+    there = FakeExporter([running(name)])
+    here = f"/job?service=dli&job={name}"
+    links = re.findall(r'href="([^"]*)">JSON', await shown(here, there))
+    one, runs = [urljoin(here, unescape(each)) for each in links]  # as a browser does
+
+    assert json.loads(await shown(one, there))["job"] == name
+    assert json.loads(await shown(runs, there))["runs"] == []
+    await shown("/api/v1/job/runs?service=dli&job=other", there, 404)
+    await shown("/api/v1/job", there, 404)
 
 
 async def test_the_list_can_be_read_without_seeing_it() -> None:

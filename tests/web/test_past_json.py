@@ -130,6 +130,8 @@ async def test_every_answer_is_as_it_is_described(there: FakeExporter) -> None:
         "/api/v1/jobs": "/api/v1/jobs?limit=5",
         "/api/v1/jobs/{service}/{job}": "/api/v1/jobs/dli/nightly",
         "/api/v1/jobs/{service}/{job}/runs": "/api/v1/jobs/dli/nightly/runs",
+        "/api/v1/job": "/api/v1/job?service=dli&job=nightly",
+        "/api/v1/job/runs": "/api/v1/job/runs?service=dli&job=nightly",
         "/api/v1/changes": "/api/v1/changes",
         "/api/v1/openapi.json": "/api/v1/openapi.json",
     }
