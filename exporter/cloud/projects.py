@@ -89,17 +89,20 @@ class Projects:
         request = await self.request(job)
         async with offload.Place():
             body = await project.ask(adapter, request)
-            return await offload.offloaded(body, partial(_read, adapter, body, job, project.zone, before))
+            now = project.cloud_time()
+            return await offload.offloaded(body, partial(_read, adapter, body, job, project.zone, now, before))
 
 
-def _read(adapter: Adapter, body: bytes, job: Job, zone: tzinfo | None, before: Snapshot | None) -> Snapshot:
+def _read(
+    adapter: Adapter, body: bytes, job: Job, zone: tzinfo | None, now: float, before: Snapshot | None
+) -> Snapshot:
     # another time zone reads the same times otherwise
     digest = blake2b(body, digest_size=16, key=str(zone).encode()[:64]).digest()
     # What is kept of a run that ended is not only what its last answer said.
     if before is not None and before.digest == digest and not before.state.ended:
         return before
     try:
-        return replace(adapter.parse(body, job, zone), digest=digest)
+        return replace(adapter.parse(body, job, zone), digest=digest).credible(now)
     except PollError as error:
         error.known = error.reason is not Reason.PAYLOAD  # else anybody may have answered
         raise

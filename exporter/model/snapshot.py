@@ -4,13 +4,16 @@ Absent is ``None`` (or a missing key), never 0. Times are Unix seconds.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from math import inf
 from typing import Any, Final, NamedTuple
 
 from exporter.model.packed import Packed
 from exporter.model.run import NAMELESS, RunId
 
+CLOCKS: Final = 5.0
+"""Seconds by which the clock of a service may be ahead of the one that its times are compared with."""
 NOTHING: Final[Mapping[Any, Any]] = Packed({})
 """One for all records: there may be a hundred thousand."""
 
@@ -93,6 +96,13 @@ class Snapshot:
     """Whether the job is deleted after the run: that it is not found then is no failure."""
     digest: bytes = b""
     """Of the bytes that were read: the same bytes need not be read again."""
+
+    def credible(self, now: float = inf) -> "Snapshot":
+        """Return it without an end that cannot be one: before the start, or later than *now*, when the answer came."""
+        earliest = -inf if self.start is None else self.start
+        if self.end is None or earliest <= self.end <= now + CLOCKS:
+            return self
+        return replace(self, end=None, unknown=(*self.unknown, "end"))
 
     def detail_json(self) -> dict[str, Any]:
         """Return the detail ready for JSON."""

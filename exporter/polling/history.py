@@ -85,16 +85,16 @@ class HistoryReader:
         ask = self._calls.asking(
             job.project, adapter, patience=schedule.interval_for_state(record, self._plan.pace, adapter)
         )
-        # It is known, because a poll of the job worked.
-        project_id = self._plan.projects.by_name[job.project].project_id
+        there = self._plan.projects.by_name[job.project]  # its id is known, because a poll of the job worked
         try:
-            found = await run_history.read_history(adapter.past, job, project_id, record.ledger, ask)
+            found = await run_history.read_history(adapter.past, job, there.project_id, record.ledger, ask)
         except PollError as error:
             self._log.debug("history failed", **job.names, reason=error.reason.value, error=error.sentence)
             if error.reason not in HOPELESS:  # these are logged for all calls alike
                 self.outages.failed(job, error)
             return
-        lost = await self._results.looked_back(job.key, found.runs)
+        now = there.cloud_time()
+        lost = await self._results.looked_back(job.key, [run.credible(now) for run in found.runs])
         if found.missing is None or found.missing > lost:  # those that are lost may be among them
             self._results.missed(job, None if found.missing is None else found.missing - lost)
         self._wait(job.key)

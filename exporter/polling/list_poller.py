@@ -4,6 +4,7 @@ A list of which too much is about other jobs is not read again for an hour.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -127,6 +128,8 @@ class ListPoller:
         project, service, view = list_key
         adapter, patience = self._poller.projects.adapters[service], self._settings.poll.list_interval
         assert adapter.lists is not None  # noqa: S101 - there would be no such place
-        project_id = self._poller.projects.by_name[project].project_id
+        there = self._poller.projects.by_name[project]
         ask = self._poller.calls.asking(project, adapter, patience)
-        return await read_list(adapter.lists, view, project_id, ask, most_pages=most_pages)
+        reading = await read_list(adapter.lists, view, there.project_id, ask, most_pages=most_pages)
+        ahead = there.cloud_time() - self._clock.monotonic()
+        return replace(reading, items=tuple(each.credible(ahead) for each in reading.items))

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from exporter.model.packed import Packed
 from exporter.model.record import Record
-from exporter.model.snapshot import Measure, Snapshot, State
+from exporter.model.snapshot import CLOCKS, Measure, Snapshot, State
 from exporter.runs.accounting import TRIES
 from exporter.services.adapter import Adapter
 from exporter.services.codes_in_text import OTHER
@@ -19,8 +19,6 @@ LISTED_FOR: Final = 300.0
 """Seconds for which counts that only lists have are shown: after that, lists have failed for some time."""
 COUNTED_BY: Final = 600.0
 """Seconds after the end of a run from which on its numbers are not expected to change any more."""
-_CLOCKS: Final = 5.0
-"""Seconds by which the clock of the service may be ahead of ours."""
 
 
 def continued(record: Record, before: Snapshot, answer: Snapshot, steady: float, adapter: Adapter) -> Snapshot:
@@ -28,7 +26,7 @@ def continued(record: Record, before: Snapshot, answer: Snapshot, steady: float,
     if before.state.ended and answer.state.ended:
         answer = _still_ended(record, before, answer, adapter)
     elif answer.start is None and before.start is not None:
-        answer = replace(answer, start=before.start)
+        answer = replace(answer, start=before.start).credible()
     fresh = record.listed_at is not None and steady - record.listed_at <= LISTED_FOR
     if fresh and adapter.moved_by_list and not (before.state.ended or answer.state.ended):
         return replace(answer, counts=Packed({**record.by_lists, **answer.counts}), digest=b"")
@@ -43,7 +41,7 @@ def _still_ended(record: Record, before: Snapshot, answer: Snapshot, adapter: Ad
     else:  # without a name it may be another run
         start = before.start if answer.start is None else answer.start
         end = before.end if answer.end is None and before.state is answer.state else answer.end
-    answer = replace(answer, start=start, end=end)
+    answer = replace(answer, start=start, end=end).credible()
     return with_reason(before, answer) if before.state is answer.state else answer
 
 
@@ -52,7 +50,7 @@ def _end(record: Record, before: Snapshot, answer: Snapshot, adapter: Adapter) -
     if before.end is not None or answer.end is None or adapter.final:
         return answer.end if before.end is None else before.end
     seen = record.ended_at
-    return None if seen is not None and answer.end > seen + _CLOCKS else answer.end
+    return None if seen is not None and answer.end > seen + CLOCKS else answer.end
 
 
 def unsettled(record: Record, answer: Snapshot, at: float, *, same: bool, adapter: Adapter) -> int:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final, Generic, TypeVar
 
 from exporter.model.snapshot import Snapshot
@@ -49,6 +49,16 @@ class ListedJob:
     """Which of two jobs is newer: the start of one that runs once, the creation of one that runs again."""
     at: float = 0.0
     """When the page that told of it came, by the clock that never jumps; set by who reads the pages."""
+
+    def credible(self, ahead: float) -> "ListedJob":
+        """Return it without an end that cannot be one.
+
+        *ahead* is what the cloud's clock shows beyond the clock that never jumps.
+        """
+        if self.snapshot is None:
+            return self
+        snapshot = self.snapshot.credible(self.at + ahead)
+        return self if snapshot is self.snapshot else replace(self, snapshot=snapshot)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -185,7 +186,10 @@ class Discovery:
                 search.project, adapter.limit, patience, lambda project: project.project_id_of(), _TRIES
             )
         ask = calls.asking(search.project, adapter, patience, _TRIES)
-        return await read_rule(adapter.lists, search.rule, project_id, self._time(search.project), ask)
+        found = await read_rule(adapter.lists, search.rule, project_id, self._time(search.project), ask)
+        ahead = self._time(search.project) - self._clock.monotonic()
+        jobs = tuple(replace(each, listed=each.listed.credible(ahead)) for each in found.jobs)
+        return replace(found, jobs=jobs)
 
     def _time(self, project: str) -> float:
         """Return the Unix time by the clock of the cloud that a project is in; setting ours does not move it."""

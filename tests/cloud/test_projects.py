@@ -1,9 +1,11 @@
 """Projects that the vendor counts as one user share one budget; an answer that came before is not read again."""
 
-from datetime import UTC
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
+
+import pytest
 
 from exporter.cloud.projects import Projects
 from exporter.model.job import Job, JobKey
@@ -37,8 +39,12 @@ class Saying:
 
     zone = None
 
-    def __init__(self) -> None:
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
         self.body = b""
+        self.now = now
+
+    def cloud_time(self) -> float:
+        return self.now
 
     async def project_id_of(self) -> str:
         return "p"
@@ -89,3 +95,33 @@ async def test_the_same_bytes_are_read_anew_in_another_time_zone() -> None:
     third = await projects.ask(job, second)
 
     assert (first.start, second.start, third.start) == (None, 1767196800, 1767225600)
+
+
+def ended(service: str, start: float, end: float) -> bytes:
+    """Return how a service tells of a run that succeeded."""
+    if service == "dws":
+        begin, over = (datetime.fromtimestamp(each, UTC).isoformat() for each in (start, end))
+        return f'{{"status": "SUCCESS", "begin_time": "{begin}", "end_time": "{over}"}}'.encode()
+    run = f'"creation-date": {start * 1000:.0f}, "last-update-date": {end * 1000:.0f}'
+    return f'{{"submissions": [{{"status": "SUCCEEDED", "submission-id": 5, {run}}}]}}'.encode()
+
+
+@pytest.mark.parametrize("service", ["dws", "cdm"])
+@pytest.mark.parametrize(
+    ("after_start", "known"),
+    [(600, True), (0, True), (602, True), (660, False), (365 * 86400, False), (-5, False), (-5 * 86400, False)],
+)
+async def test_an_end_later_than_its_answer_or_before_its_start_is_not_known_and_counted(
+    service: str, after_start: float, known: bool
+) -> None:
+    start = 1_800_000_000.0
+    saying: Any = Saying(start + 600)
+    saying.zone = UTC
+    projects = Projects(load_services(), {"p": saying})
+    job = Job(JobKey(service, "j"), "p", {"job_id": "j", "cluster_id": "c", "job_name": "j"})
+    saying.body = ended(service, start, start + after_start)
+
+    answer = await projects.ask(job)
+
+    assert (answer.state.value, answer.start) == ("succeeded", start)
+    assert (answer.end, answer.unknown) == ((start + after_start, ()) if known else (None, ("end",)))

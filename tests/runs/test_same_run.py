@@ -309,3 +309,26 @@ def test_a_clock_that_is_set_moves_an_estimate_by_as_much_and_no_more(step: floa
         record = transitions.worked(record, answer, wall, ADAPTERS["dws"], 5000.0 + 30 * number)
     assert record.estimate is not None
     assert abs(record.estimate - (1_000_000 + 30 * 20 + step)) < 30
+
+
+# --- when it ended
+
+
+def test_an_end_before_the_start_that_only_an_earlier_answer_told_is_not_known() -> None:
+    record = after(RUNNING, migration(1, start=None, end=BEGUN - 60))
+    assert record.snapshot is not None
+    assert (record.snapshot.start, record.snapshot.end, record.last_run_duration) == (BEGUN, None, None)
+    assert (record.runs, record.last_success) == ((1, 0, 0), ENDED + 6)  # by the poll that saw it turn
+
+
+@pytest.mark.parametrize("service", ["dli", "dws", "cdm"])
+@pytest.mark.parametrize("end", [ENDED + 365 * 86400, BEGUN - 60])
+def test_a_run_of_which_no_end_is_known_ended_when_a_poll_saw_it_turn(service: str, end: float) -> None:
+    record, told = fresh(service), migration(1, end=end).credible(ENDED)
+    for at, answer in enumerate((RUNNING, told, told)):
+        record = transitions.worked(record, answer, ENDED + at, ADAPTERS[service])
+    assert (record.runs, record.last_success, record.last_run_duration) == ((1, 0, 0), ENDED + 1, None)
+
+    for at in range(2):
+        record = transitions.worked(fresh(service), told, ENDED + at, ADAPTERS[service])
+    assert (record.runs, record.last_success) == ((0, 0, 0), None)  # over at first sight

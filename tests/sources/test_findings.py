@@ -4,6 +4,7 @@ import gc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -341,3 +342,15 @@ def test_nothing_is_kept_of_queries_that_came_and_went() -> None:
         sizes.append(size(looks))
 
     assert max(sizes[20:]) <= max(sizes[:20]) * 1.2
+
+
+@pytest.mark.parametrize("end", [-27 * 3600.0, 1e9])
+def test_a_failed_job_whose_end_cannot_be_one_stays_from_when_it_was_seen(end: float) -> None:
+    began, day = 1_000_000.0, 86400.0
+    answer = Snapshot(State.FAILED, run=RunId("j1", began), start=began, end=began + end)
+    listed = ListedJob({"job_id": "j1"}, snapshot=answer, since=began, at=60.0).credible(began)
+    findings = Findings(search("dli", 9), "r", ends=True)
+    for seconds in (60, 600, day):
+        findings.take(found(Named("j1", listed, Location())), began + seconds, RETENTION)
+        assert [job.key.job for _, job in findings.jobs(began + seconds, RETENTION, lambda _: None)] == ["j1"]
+    assert findings.jobs(began + 60 + day, RETENTION, lambda _: None) == []
