@@ -86,7 +86,7 @@ class App:
         self.store = JobStore(settings.metrics.max_series, registry.declared(), labels.service, labels.job)
         self.store.label(settings.metrics.job_labels)
         self.telemetry.watch(lambda: self.store.series, lambda: self.store.dropped)
-        self.timelines = Timelines(settings.web.history, self.clock.now)
+        self.timelines = Timelines(settings.web.history, self.clock.now, settings.poll.stale_after)
         self.store.subscribe(self.timelines.changed)
         self.store.subscribe_runs(self.timelines.runs_read)
         self.telemetry.watch_history(lambda: self.timelines.size)
@@ -179,6 +179,7 @@ class App:
         self.store.limit(settings.metrics.max_series)
         self.store.label(settings.metrics.job_labels)
         self.timelines.limit(settings.web.history)
+        self.timelines.stale_after = settings.poll.stale_after
         parts.use(settings)
         self._web.use(settings)
         self._allow(settings)

@@ -3,6 +3,7 @@
 Where the bound is reached, jobs that are gone lose theirs first, then those that ended longest ago.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
@@ -14,7 +15,7 @@ from exporter.model.job import Job, JobKey
 from exporter.model.record import Record
 from exporter.model.run import NAMELESS
 from exporter.model.snapshot import Snapshot
-from exporter.model.standing import BLIND, WAITING, standing
+from exporter.model.standing import BLIND, UNANSWERED, WAITING, standing
 from exporter.runs.codes import Codes
 from exporter.runs.past import Change, JobPast
 from exporter.runs.timeline import RUNS_KEPT, Kept, Timeline
@@ -32,9 +33,13 @@ _LEFT_FOR: Final = 86_400.0
 
 
 class Timelines:
-    """The timelines of all jobs, *most* bytes of them; *now* tells the Unix time."""
+    """The timelines of all jobs, *most* bytes of them; *now* tells the Unix time.
 
-    def __init__(self, most: int, now: Callable[[], float]) -> None:
+    A job that was known before is told as unanswered when no poll worked for *stale_after* seconds, as any other job
+    is told as stale.
+    """
+
+    def __init__(self, most: int, now: Callable[[], float], stale_after: float = 0.0) -> None:
         self.codes = Codes()
         self.changes: deque[Change] = deque(maxlen=CHANGES_KEPT)
         """The newest last."""
@@ -46,11 +51,13 @@ class Timelines:
         """How often anything changed that is worth a place on a disk."""
         self.size = 0
         """The bytes of all of them."""
+        self.stale_after = stale_after
         self._most = most
         self._now = now
         self._kept: dict[JobKey, Kept] = {}
         self._left: dict[JobKey, tuple[Kept, float]] = {}
         self._ended: dict[JobKey, None] = {}  # those whose run is over, the longest ended first
+        self._returned: dict[JobKey, float] = {}  # since when those that were known before are to be answered again
         self._full = False
         self._log = structlog.get_logger()
 
@@ -123,6 +130,7 @@ class Timelines:
             self.size -= left.timeline.size
             if left.of(job):
                 self._keep(left._replace(target=job.target))
+                self._returned[job.key] = self._now()
                 if left.timeline.runs:
                     self._ended[job.key] = None
         if record.snapshot is not None:
@@ -172,6 +180,10 @@ class Timelines:
     def _turn(self, kept: Kept, after: Record, *, ended: bool, now: float) -> None:
         """Note what the job turned into, if it did; of the next run under its name nothing is known yet."""
         turned, was = standing(after), kept.timeline.last()
+        if turned == UNANSWERED and now - self._returned.get(kept.key, -math.inf) < self.stale_after:
+            return
+        if turned != WAITING:
+            self._returned.pop(kept.key, None)
         if turned == WAITING or (turned == was and not ended):
             return
         code, took = "", None
@@ -225,6 +237,7 @@ class Timelines:
     def _leave(self, key: JobKey) -> None:
         kept, now = self._kept.pop(key, None), self._now()
         self._ended.pop(key, None)
+        self._returned.pop(key, None)
         if kept is not None and kept.timeline.turns:
             self._left[key] = kept, now
         elif kept is not None:

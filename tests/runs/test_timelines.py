@@ -589,6 +589,30 @@ async def test_the_past_survives_a_restart(tmp_path: Path) -> None:
     assert len(again.timelines.changes) == len(there.timelines.changes), "the run had been told before the restart"
 
 
+def test_failed_polls_after_a_restart_are_a_change_once_they_last_as_long_as_what_makes_a_job_stale() -> None:
+    before, after = Watched(), Watched()
+    key = before.register()
+    before.answer(key, seen(State.RUNNING))
+    after.time = before.time + 5
+    after.timelines = Timelines(1 << 25, lambda: after.time, 300.0)
+    after.timelines.resume(before.timelines.kept(), before.timelines.codes, (), NOW, before.time)
+    after.store.subscribe(after.timelines.changed)
+    after.register()
+    new = after.register("new")
+    after.answer(key, Reason.SERVER)
+    after.answer(new, Reason.SERVER)
+    assert [each.now for each in after.past(key).turns] == ["running"]
+    assert [each.now for each in after.past(new).turns] == ["unanswered"], "of a new one nothing was ever known"
+    after.answer(key, *[Reason.SERVER] * 40)
+    after.answer(key, seen(State.RUNNING))
+
+    assert [(each.was, each.now) for each in after.timelines.changes] == [
+        ("running", "unanswered"),
+        ("unanswered", "running"),
+    ]
+    assert after.timelines.changes[0].at >= before.time + 300
+
+
 @pytest.mark.parametrize(
     "text",
     [
