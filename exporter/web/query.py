@@ -46,6 +46,10 @@ _SORTS: Final[Mapping[str, Callable[[Record], Any]]] = {
     "failing": lambda record: record.failing,
 }
 SORTS: Final = (*_SORTS, "next_poll")
+LONGEST_SEARCH: Final = 256
+"""Letters of a search; a name that is searched for has at most half of that."""
+MOST_WORDS: Final = 16
+"""Different words of a search: each is looked for in all that is shown of every job."""
 _CANDIDATES: Final = 2000
 """Jobs whose names are compared to find the nearest; anybody may ask, so it has to be some milliseconds of work."""
 _LETTERS: Final = 64
@@ -96,7 +100,7 @@ def parse_query(pairs: Iterable[tuple[str, str]], sort: str = "name") -> Query:
     services = tuple(registry.load_services())
     single = {name: values[-1].strip() for name, values in said.items() if values}
     return Query(
-        q=single.get("q", ""),
+        q=_search(single.get("q", "")),
         services=frozenset(_known("service", service, services) for service in said.get("service", ())),
         states=frozenset(_known("state", state, STANDINGS) for state in said.get("state", ())),
         error=_known("error", single.get("error", "0"), ("0", "1")) == "1",
@@ -115,7 +119,7 @@ def matching(records: Iterable[Record], query: Query, asking: Asking) -> list[Re
 
     Groups stand together in the order of their names.
     """
-    words = query.q.casefold().split()
+    words = _words(query.q)
     found = [record for record in records if _matches(record, query, words, asking)]
     found.sort(key=_name)
     read: Callable[[Record], Any] = _SORTS.get(query.sort) or (lambda record: asking.next_due(record.job.key))
@@ -199,6 +203,19 @@ def _text(record: Record, how: VendorText) -> str:
     if fault is not None:
         texts += [fault.reason.value, fault.code, fault.request_id, fault.sentence, repeated(fault.text, how)]
     return "\n".join(texts).casefold()
+
+
+def _words(text: str) -> list[str]:
+    return list(dict.fromkeys(text.casefold().split()))
+
+
+def _search(text: str) -> str:
+    if len(text) > LONGEST_SEARCH or len(_words(text)) > MOST_WORDS:
+        raise QueryError(
+            f"q has {len(text)} letters and {len(_words(text))} different words;"
+            f" search for at most {LONGEST_SEARCH} letters and {MOST_WORDS} words"
+        )
+    return text
 
 
 def _known(what: str, word: str, words: Sequence[str]) -> str:

@@ -160,6 +160,7 @@ async def test_the_list_says_when_and_how_many() -> None:
     [
         pytest.param("?q=ALPHA", ["alpha"], id="name, any case"),
         pytest.param("?q=stag", ["delta"], id="project"),
+        pytest.param("?q=" + "+".join(25 * ["alpha", "ALPHA"])[:256], ["alpha"], id="a word many times is one"),
         pytest.param("?q=cdm", ["alpha"], id="service in q"),
         pytest.param("?service=cdm", ["alpha"], id="service"),
         pytest.param("?service=dws", [], id="a service without jobs"),
@@ -194,6 +195,11 @@ async def test_the_list_is_filtered_and_sorted(query: str, names: list[str]) -> 
         ("?stat=running", "unknown parameter 'stat'; did you mean state?"),
         ("?service=dlii", "unknown service 'dlii'; did you mean dli?"),
         ("?state=runing", "unknown state 'runing'; did you mean running?"),
+        (
+            "?q=" + "+".join(map(str, range(17))),
+            "q has 40 letters and 17 different words; search for at most 256 letters and 16 words",
+        ),
+        ("?q=" + 257 * "x", "q has 257 letters and 1 different words; search for at most 256 letters and 16 words"),
         ("?order=up", "unknown order 'up'; known are asc, desc"),
         ("?limit=-1", "limit '-1' is not a whole number from 0 up"),
         ("?limit=1e3", "limit '1e3' is not a whole number from 0 up"),

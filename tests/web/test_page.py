@@ -89,6 +89,13 @@ async def test_trouble_stands_first_and_the_filter_works_by_parameters() -> None
     assert re.search(r'class="is-running" href="[^"]*" aria-current="true"', html)
 
 
+async def test_too_long_a_search_is_told_and_all_jobs_are_shown() -> None:
+    html = await page("/?q=" + "+".join(map(str, range(17))), *MANY, status=400)
+
+    assert "search for at most 256 letters and 16 words" in html
+    assert len(names(html)) == len(MANY)
+
+
 async def test_a_mistake_is_shown_and_all_jobs_with_it() -> None:
     html = await page("/?state=runing", *MANY, status=400)
 
