@@ -138,6 +138,14 @@ class TlsServer(Section):
             raise ValueError(f"expected min_version ({least}) or a later one, not {value}; no client could connect")
         return value
 
+    @field_validator("cipher_suites")
+    @classmethod
+    def _of_a_version(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        most = info.data.get("max_version", "TLS13")
+        if value and most < "TLS13" and not any(CIPHERS[name] for name in value):
+            raise ValueError(f"all of these are of TLS 1.3, and max_version is {most}; no client could connect")
+        return value
+
     @field_validator("curve_preferences")
     @classmethod
     def _one_or_all(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -199,6 +207,7 @@ def context_of(tls: TlsServer) -> ssl.SSLContext:
         required = tls.client_auth_type is ClientAuth.REQUIRE_AND_VERIFY
         context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
         if authorities is not None:
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # any of them is believed, as in Go
             context.load_verify_locations(cadata=authorities.decode("ascii"))
     return context
 
@@ -215,7 +224,7 @@ def _limit(context: ssl.SSLContext, tls: TlsServer) -> None:
     elif names:
         context.set_ciphers(":".join(names))
     context.minimum_version = VERSIONS[least]
-    context.maximum_version = VERSIONS[max(least, tls.max_version)]
+    context.maximum_version = VERSIONS[tls.max_version]
     if not tls.prefer_server_cipher_suites:
         context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     if len(set(tls.curve_preferences)) == 1:

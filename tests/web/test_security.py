@@ -98,6 +98,17 @@ class TestTls:
         assert await status(files, VERIFY, files.trusting(certificate)) == required
         assert await status(files, IF_GIVEN, files.trusting(certificate)) == if_given
 
+    async def test_an_intermediate_authority_is_believed_without_its_root(self, files: Files) -> None:
+        """As in Go: each certificate of client_ca_file is an anchor."""
+        intermediate = files.clients.create_child_ca()
+        files.client("below.pem", intermediate)
+        files.client("beside.pem", files.clients.create_child_ca())
+        intermediate.cert_pem.write_to_path(str(files.folder / "client_ca.pem"))
+
+        assert await status(files, VERIFY, files.trusting("below.pem")) == 200
+        assert await status(files, VERIFY, files.trusting("beside.pem")) == 0
+        assert await status(files, VERIFY, files.trusting("client.pem")) == 0
+
     async def test_without_authorities_no_client_certificate_is_good(self, files: Files) -> None:
         text = VERIFY.replace("  client_ca_file: client_ca.pem\n", "")
 

@@ -255,6 +255,18 @@ def test_versions_that_leave_none_are_refused(mistakes: Callable[[str], list[str
     ]
 
 
+@pytest.mark.parametrize("version", ["TLS12", "TLS11", "TLS10"])
+def test_suites_of_no_version_that_is_allowed_are_refused(mistakes: Callable[[str], list[str]], version: str) -> None:
+    suites = "  cipher_suites: [TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384]\n"
+
+    assert mistakes(f"{PAIR}  min_version: TLS10\n  max_version: {version}\n{suites}") == [
+        (
+            f"web.yml:6: tls_server_config.cipher_suites: all of these are of TLS 1.3, and max_version is {version}; no"
+            " client could connect"
+        )
+    ]
+
+
 @pytest.mark.parametrize("kind", list(trustme.KeyType))
 def test_a_key_of_another_certificate_is_told(
     files: Files, mistakes: Callable[[str], list[str]], kind: trustme.KeyType
