@@ -125,7 +125,7 @@ async def read_rule(lister: Lister[Any], rule: Rule, project_id: str, now: float
     if (request := lister.places_request(project_id)) is not None:
         places, _ = await ask(request, lister.places)
     places = lister.chosen(rule, places)
-    naming = _Naming(lister, rule, lister.template(rule, places))
+    naming = _Naming(lister, rule, lister.template(rule, places), now)
     most = rule.max_jobs if lister.newest_first else inf
     readings: list[tuple[Location, Reading]] = []
     failures: list[tuple[Location, PollError]] = []
@@ -175,6 +175,8 @@ class _Naming:
     rule: Rule
     own: str
     """The template where the rule has none, or names a word that the job lacks."""
+    now: float
+    """Unix seconds at which the rule is read."""
 
     def name(self, listed: ListedJob) -> str:
         return name_template.filled(self.rule.name or self.own, listed.words) or name_template.filled(
@@ -183,7 +185,7 @@ class _Naming:
 
     def wanted(self, listed: ListedJob) -> bool:
         text = listed.words.get(self.lister.matched, "") if self.lister.matched else self.name(listed)
-        return self.rule.wants(text) and self.lister.fits(self.rule, listed)
+        return self.rule.wants(text) and self.lister.fits(self.rule, listed, self.now)
 
 
 def age(listed: ListedJob) -> tuple[float, PageKey]:

@@ -47,6 +47,8 @@ class ListedJob:
     """What the list says of the newest run, and nothing more; ``None`` if it says no state."""
     since: float | None = None
     """Which of two jobs is newer: the start of one that runs once, the creation of one that runs again."""
+    tagged: bool = False
+    """Whether the list told all tags of the job: one that is not among the words is none of it."""
     at: float = 0.0
     """When the page that told of it came, by the clock that never jumps; set by who reads the pages."""
 
@@ -120,8 +122,12 @@ class Lister(ABC, Generic[R]):
         nothing else, whatever the bytes are.
         """
 
-    def fits(self, rule: R, listed: ListedJob) -> bool:
-        """Whether *rule* asks for a job, where the call itself cannot be trusted to leave the others out."""
+    def fits(self, rule: R, listed: ListedJob, now: float) -> bool:
+        """Whether *rule* asks for a job, by what the list tells of it; *now* as for :meth:`views`.
+
+        A cloud that does not know a parameter of the call may pass over it and list other jobs too. What the list does
+        not tell of a job is taken as the cloud selected it.
+        """
         return True
 
     @abstractmethod

@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from functools import lru_cache
 from math import copysign, isfinite
@@ -86,3 +86,11 @@ def meaning(word: str, table: Mapping[str, _V]) -> _V | None:
     Only ASCII letters have two cases here: in Unicode ``ﬁnished`` (with a ligature) would become FINISHED.
     """
     return table.get(word.upper()) if word.isascii() else None
+
+
+def among(told: str | None, asked: Collection[str]) -> bool:
+    """Whether what an answer *told* is one of the words that were *asked* for, in any case; what it does not tell is.
+
+    With no words all are asked for.
+    """
+    return told is None or not asked or told.lower() in {clean(word).lower() for word in asked}

@@ -590,6 +590,73 @@ def test_several_types_are_asked_for_at_once_and_looked_at_again() -> None:
     assert [each.name for each in result.jobs] == ["j1", "j3", "j4"]
 
 
+START = 1_759_990_000_000
+
+
+@pytest.mark.parametrize(
+    ("rule", "told", "taken"),
+    [
+        ({"queues": ["q1", "Q2"]}, {"queue_name": "q2"}, True),
+        ({"queues": ["q1", "Q2"]}, {"queue_name": "q3"}, False),
+        ({"queues": ["q1"]}, {"queue_name": None}, True),
+        ({"owner": "etl"}, {"owner": "ETL"}, True),
+        ({"owner": "etl"}, {"owner": "etl2"}, False),
+        ({"owner": "etl"}, {}, True),
+        ({"types": ["DDL"]}, {"job_type": "QUERY"}, False),
+        ({"states": ["RUNNING"]}, {"status": "running"}, True),
+        ({"states": ["RUNNING"]}, {"status": "FINISHED"}, False),
+        ({"states": ["RUNNING"]}, {"status": "SCALING"}, False),
+        ({"states": ["RUNNING"]}, {"status": "SUSPENDED"}, False),
+        ({"states": ["RUNNING"]}, {"status": None}, True),
+        ({"states": ["FINISHED"]}, {"status": "FINISH"}, True),
+        ({"states": ["RUNNING", "SUSPENDED"]}, {"status": "SUSPENDED"}, True),
+        ({"states": ["RUNNING", "SUSPENDED"]}, {"status": "FAILED"}, False),
+        ({"tags": {"team": "sales"}}, {"tags": [{"key": "team", "value": "sales"}, {"key": "x", "value": "y"}]}, True),
+        ({"tags": {"team": "sales"}}, {"tags": [{"key": "team", "value": "SALES"}]}, False),
+        ({"tags": {"team": "sales"}}, {"tags": [{"key": "x", "value": "sales"}]}, False),
+        ({"tags": {"team": "sales", "x": "y"}}, {"tags": [{"key": "team", "value": "sales"}]}, False),
+        ({"tags": {"team": "sales"}}, {"tags": []}, False),
+        ({"tags": {"team": "sales"}}, {"tags": None}, True),
+        ({"tags": {"team": "sales"}}, {}, True),
+        ({"tags": {"team": "sales"}}, {"tags": "odd"}, True),
+        ({"tags": {"team": "sales"}}, {"tags": [{"key": "x", "value": "y"}, "odd"]}, True),
+        ({"tags": {"team": "sales"}}, {"tags": [{"key": "team", "value": "bi"}, "odd"]}, False),
+        ({"tags": {"team": ""}}, {"tags": [{"key": "team", "value": ""}]}, True),
+        ({"window": "10000s"}, {"start_time": START}, True),
+        ({"window": "10000s"}, {"start_time": START - 1}, False),
+        ({"window": "10000s"}, {"start_time": START + 20_000_000}, True),
+        ({"window": "10000s"}, {"start_time": None}, True),
+        ({}, {"start_time": START - 10 * 86_400_000}, False),
+    ],
+)
+def test_a_dli_job_that_its_rule_does_not_ask_for_is_left_out_though_the_cloud_lists_it(
+    rule: dict[str, object], told: dict[str, object], taken: bool
+) -> None:
+    row = {"job_id": "j1", "status": "RUNNING", "start_time": START, **told}
+    result, _ = found("dli", rule, Service([row]))
+
+    assert [each.name for each in result.jobs] == ["j1"] * taken
+
+
+@pytest.mark.parametrize(
+    ("types", "told", "taken"),
+    [
+        (["NORMAL_JOB"], {"job_type": "normal_job"}, True),
+        (["NORMAL_JOB"], {"job_type": "BATCH_JOB"}, False),
+        (["NORMAL_JOB", "BATCH_JOB"], {"job_type": "BATCH_JOB"}, True),
+        (["NORMAL_JOB"], {"job_type": "A_WORD_OF_ITS_OWN"}, True),
+        (["NORMAL_JOB"], {}, True),
+    ],
+)
+def test_a_cdm_job_of_another_type_than_its_rule_asks_for_is_left_out_though_the_cloud_lists_it(
+    types: list[str], told: dict[str, object], taken: bool
+) -> None:
+    rows = {"total": 1, "jobs": [{"name": "a", **told}]}
+    result, _ = found("cdm", {"types": types}, lambda asked: rows if "/job/" in asked.path else {"clusters": [ONE]})
+
+    assert [each.name for each in result.jobs] == ["a"] * taken
+
+
 def test_names_of_dli_come_from_the_template_and_later_runs_come_later() -> None:
     jobs: list[dict[str, object]] = [
         dli(3, tags=[{"key": "pipeline", "value": "nightly"}]),

@@ -21,7 +21,7 @@ from exporter.services.discovery_rule import Rule, TextWord, one_of
 from exporter.services.document import json_object
 from exporter.services.listing import ListedJob, Lister, ListQuery, Location, Page
 from exporter.services.request import Request, segments
-from exporter.services.values import clean, exact
+from exporter.services.values import among, clean, exact
 
 _TYPES: Final = ("NORMAL_JOB", "BATCH_JOB", "SCENARIO_JOB")
 LIST_LIMIT: Final = "cdm_list"
@@ -118,6 +118,11 @@ class CdmLister(Lister[CdmRule]):
         rows, total = error_classes.page(fields, "jobs", "total", CODES)
         listed = [_listed(fields.apart(row), view.place, fields.unknown) for row in rows if row is not None]
         return Page(len(rows), tuple(item for item in listed if item is not None), total, tuple(fields.unknown))
+
+    def fits(self, rule: CdmRule, listed: ListedJob, now: float) -> bool:
+        """Compare the type, if it is one that a rule can ask for."""
+        told = listed.words.get("job_type")
+        return not among(told, _TYPES) or among(told, rule.types)
 
     def template(self, rule: CdmRule, places: tuple[Location, ...]) -> str:
         """Return the job's name, with the cluster's before it where the rule covers several, usable or not.

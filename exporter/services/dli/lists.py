@@ -21,7 +21,7 @@ from exporter.services.dli.words import CODES, STATES, refusal_in_body
 from exporter.services.document import json_object
 from exporter.services.listing import ListedJob, Lister, ListQuery, Location, Page
 from exporter.services.request import Request, segments
-from exporter.services.values import meaning
+from exporter.services.values import NOT_SAID, among, clean
 
 _TYPES: Final = (
     *("DDL", "DCL", "IMPORT", "EXPORT", "QUERY", "INSERT", "DATA_MIGRATION", "UPDATE", "DELETE"),
@@ -64,7 +64,7 @@ class DliLister(Lister[DliRule]):
         All end at *now*, so that jobs which start later do not move the pages.
         """
         common = [
-            ("start", str(max(1, round((now - rule.window) * 1000)))),
+            ("start", str(_earliest(rule, now))),
             ("end", str(round(now * 1000))),
             ("order", "start_time_desc"),
             *([("owner", rule.owner)] if rule.owner else []),
@@ -93,14 +93,40 @@ class DliLister(Lister[DliRule]):
         items = tuple(item for row in rows if row is not None and (item := _listed(row, fields.unknown)) is not None)
         return Page(len(rows), items, total, tuple(fields.unknown))
 
-    def fits(self, rule: DliRule, listed: ListedJob) -> bool:
-        """Compare the type: ``job_types`` is not documented in every cloud, and one may pass over it."""
-        told = listed.words.get("job_type")
-        return not rule.types or told is None or meaning(told, dict.fromkeys(rule.types, True)) is True
+    def fits(self, rule: DliRule, listed: ListedJob, now: float) -> bool:
+        """Compare each filter of the rule: not every cloud documents all parameters of the call."""
+        words = listed.words
+        return (
+            among(words.get("job_type"), rule.types)
+            and among(words.get("queue_name"), rule.queues)
+            and among(words.get("owner"), (rule.owner,) if rule.owner else ())
+            and among(_word(rule, listed.snapshot), rule.states)
+            and all(_has_tag(listed, key, value) for key, value in rule.tags.items())
+            and (listed.since is None or round(listed.since * 1000) >= _earliest(rule, now))
+        )
 
     def template(self, rule: DliRule, places: tuple[Location, ...]) -> str:
         """Return the job's id: DLI jobs have no name."""
         return "{job_id}"
+
+
+def _earliest(rule: DliRule, now: float) -> int:
+    """Return the start of the rule's window as DLI has times: milliseconds."""
+    return max(1, round((now - rule.window) * 1000))
+
+
+def _word(rule: DliRule, snapshot: Snapshot | None) -> str | None:
+    """Return the state of a row in a word that a rule can ask for, ``None`` if it may be any that the rule has."""
+    if snapshot is None or (snapshot.native_state == "other" and not set(rule.states) <= set(STATES)):
+        return None
+    return "FINISHED" if snapshot.state is State.SUCCEEDED else snapshot.native_state
+
+
+def _has_tag(listed: ListedJob, key: str, value: str) -> bool:
+    told = listed.words.get(f"tags.{key}")
+    if told is None:  # a value that says nothing is never among the words
+        return not listed.tagged or clean(value) in NOT_SAID
+    return told == clean(value)
 
 
 def _listed(row: Mapping[str, Any], noted: list[str]) -> ListedJob | None:
@@ -111,12 +137,13 @@ def _listed(row: Mapping[str, Any], noted: list[str]) -> ListedJob | None:
         noted.append("jobs")
         return None
     words = {name: text for name in WORDS if (text := fields.id(name)) is not None}
-    words |= _tags(fields)
+    tags, tagged = _tags(fields)
+    words |= tags
     start = fields.moment("start_time")
     snapshot = _snapshot(fields, job_id, start)
     if snapshot is None:
         noted += fields.unknown
-    return ListedJob(Packed({"job_id": job_id}), words, snapshot, start)
+    return ListedJob(Packed({"job_id": job_id}), words, snapshot, start, tagged)
 
 
 def _snapshot(fields: json_fields.Fields, job_id: str, start: float | None) -> Snapshot | None:
@@ -139,13 +166,15 @@ def _snapshot(fields: json_fields.Fields, job_id: str, start: float | None) -> S
     )
 
 
-def _tags(fields: json_fields.Fields) -> dict[str, str]:
+def _tags(fields: json_fields.Fields) -> tuple[dict[str, str], bool]:
+    """Return the tags that can be read, and whether these are all that the job has."""
     words: dict[str, str] = {}
-    for item in fields.objects("tags") or []:
+    items = fields.objects("tags")
+    for item in items or []:
         tag = fields.apart(item or {})
         key, value = tag.id("key"), tag.id("value")
         if tag.unknown:
             fields.unreadable("tags")
         if key is not None and value is not None:
             words[f"tags.{key}"] = value
-    return words
+    return words, items is not None and len(words) == len(items)
