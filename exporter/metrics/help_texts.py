@@ -26,7 +26,7 @@ JOURNAL_TOOK = (
     " what is written, so they stand still for as long; absent before, and without a journal"
 )
 CLOSED = (
-    "Connections that the exporter closed on clients: limit, there were more than web.max_connections; slow_request, no"
-    " whole head of a request came in 10 s; slow_reader, nothing of an answer was read for 30 s; descriptors, there"
-    " were no open files left"
+    "Connections that the exporter closed on clients: limit, there were more than web.max_connections, or three"
+    " quarters of that busy; slow_request, no whole head of a request came in 10 s; slow_reader, nothing of an answer"
+    " was read for 30 s; descriptors, there were no open files left"
 )

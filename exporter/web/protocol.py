@@ -13,6 +13,10 @@ from exporter.web.host_names import SCRAPED
 
 LONGEST_HEAD: Final = 64 * 1024
 """Bytes of a request before its end; a browser's with the cookies of other programs on the machine has a tenth."""
+LONGEST_LINE: Final = 8 * 1024
+"""Bytes of one of its lines."""
+MOST_LINES: Final = 128
+"""Its headers."""
 LONGEST_REST: Final = 256 * 1024
 """Bytes that are read and thrown away after an answer, so that it arrives; more would be work for nothing."""
 WRITE_BUFFER: Final = 64 * 1024
@@ -23,7 +27,12 @@ _OPTIONS: Final[dict[str, Any]] = {
     "access_log": None,
     "auto_decompress": False,  # no body is ever read, so none is ever unpacked
     "lingering_time": 2.0,
+    "max_headers": MOST_LINES,
+    "max_line_size": LONGEST_LINE,
+    "max_field_size": LONGEST_LINE,
 }
+_TOO_MANY_LINES: Final = "Too many headers"
+"""How the library's message begins, whose exception has no class of its own."""
 _REFUSALS: Final = {
     400: "this is no HTTP request\n",
     431: "the head of the request is too long\n",
@@ -128,7 +137,7 @@ class HttpConnection(web.RequestHandler):
             raise exc  # the client is gone
         if isinstance(exc, HttpProcessingError):
             self._refused = True
-            status = 431 if isinstance(exc, LineTooLong) else 400
+            status = 431 if isinstance(exc, LineTooLong) or exc.message.startswith(_TOO_MANY_LINES) else 400
         else:
             self.log_exception("Error handling request from %s", request.remote, exc_info=exc)
         if request.writer.output_size > 0:

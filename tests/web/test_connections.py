@@ -350,3 +350,15 @@ async def test_two_lists_are_made_at_a_time_and_a_reader_that_waits_holds_no_tur
         both = await asyncio.gather(*(client.get(f"/?name={name}") for name in "bc"))
         assert [len(await each.read()) for each in both] == [400_000] * 2
     assert made.index("c") < 20, "each has its turn"
+
+
+@pytest.mark.parametrize(
+    ("lines", "size", "expected"),
+    [(127, 1, b" 200 "), (128, 1, b" 431 "), (500, 1, b" 431 "), (1, 8000, b" 200 "), (1, 9000, b" 431 ")],
+)
+async def test_a_head_of_too_many_or_too_long_lines_is_told_so(lines: int, size: int, expected: bytes) -> None:
+    more = b"".join(b"X-%d: %s\r\n" % (number, b"x" * size) for number in range(lines))
+    async with door() as it:
+        head = await answered(await it.open(SCRAPE[:-2] + more + b"\r\n"))
+
+    assert expected in head.split(b"\r\n")[0]
