@@ -17,7 +17,7 @@ from exporter.model.errors import PollError
 from exporter.model.reason import Reason
 from exporter.services import name_template
 from exporter.services.discovery_rule import Rule
-from exporter.services.listing import ListedJob, Lister, ListQuery, Location
+from exporter.services.listing import ListedJob, Lister, ListQuery, Location, Page
 from exporter.services.page_cursor import MOST_PAGES, PageCursor
 from exporter.services.request import Ask
 
@@ -98,21 +98,28 @@ async def read_list(
     wanted: Callable[[ListedJob], bool] = lambda _: True,
     most: float = inf,
     most_pages: int = MOST_PAGES,
+    ends: Callable[[Page], bool] = lambda _: False,
 ) -> Reading:
-    """Read the jobs of one list that are *wanted*, until *most* of them are there, or for *most_pages*."""
+    """Read the jobs of one list that are *wanted*, until *most* of them are there, or for *most_pages*.
+
+    A page that *ends* the list has none after it that is wanted, so that no row is missing.
+    """
     found: dict[PageKey, ListedJob] = {}
     unknown: list[str] = []
     cursor = PageCursor(lister.page_size, most_pages)
     rows = readable = 0
-    while not cursor.over and len(found) < most:
+    ended = False
+    while not (ended or cursor.over) and len(found) < most:
         page, at = await ask(lister.request(view, project_id, cursor.number), partial(lister.parse, view=view))
         found |= {key(each): replace(each, at=at) for each in page.items if wanted(each)}
         unknown += page.unknown
         rows, readable = rows + page.rows, readable + len(page.items)
         cursor.take({key(each) for each in page.items}, page.rows, page.total)
+        ended = ends(page)
     if rows and not readable:  # it must not pass for "there are none"
         raise PollError(Reason.PAYLOAD, "no row of the list can be read")
-    return Reading(tuple(found.values()), cursor.missing_rows, tuple(unknown), cursor.read, rows - readable)
+    missing = 0 if ended else cursor.missing_rows
+    return Reading(tuple(found.values()), missing, tuple(unknown), cursor.read, rows - readable)
 
 
 async def read_rule(lister: Lister[Any], rule: Rule, project_id: str, now: float, ask: Ask) -> Found:
@@ -132,7 +139,8 @@ async def read_rule(lister: Lister[Any], rule: Rule, project_id: str, now: float
     for place in places:
         for view in lister.views(rule, place, now) if place.usable else ():
             try:
-                readings.append((place, await read_list(lister, view, project_id, ask, naming.wanted, most)))
+                reading = await read_list(lister, view, project_id, ask, naming.wanted, most, ends=naming.ends)
+                readings.append((place, reading))
             except PollError as error:
                 if error.reason in HOPELESS:
                     raise
@@ -186,6 +194,9 @@ class _Naming:
     def wanted(self, listed: ListedJob) -> bool:
         text = listed.words.get(self.lister.matched, "") if self.lister.matched else self.name(listed)
         return self.rule.wants(text) and self.lister.fits(self.rule, listed, self.now)
+
+    def ends(self, page: Page) -> bool:
+        return self.lister.ends(self.rule, page, self.now)
 
 
 def age(listed: ListedJob) -> tuple[float, PageKey]:

@@ -130,6 +130,10 @@ class Lister(ABC, Generic[R]):
         """
         return True
 
+    def ends(self, rule: R, page: Page, now: float) -> bool:
+        """Whether *page* shows that no later one has a job that *rule* asks for; *now* as for :meth:`views`."""
+        return False
+
     @abstractmethod
     def template(self, rule: R, places: tuple[Location, ...]) -> str:
         """Return the template of names in the chosen *places*, for where the rule has none or a job lacks a word of it.

@@ -638,6 +638,16 @@ def test_a_dli_job_that_its_rule_does_not_ask_for_is_left_out_though_the_cloud_l
     assert [each.name for each in result.jobs] == ["j1"] * taken
 
 
+def test_a_list_of_all_times_is_read_as_far_as_the_window_and_not_beyond() -> None:
+    jobs = [dli(number, start_time=START - 60_000 * number) for number in range(1000)]
+    result, asked = found("dli", {"window": f"{10_000 + 150 * 60}s"}, Service(jobs))
+
+    assert [each.name for each in result.jobs] == [f"j{number}" for number in range(150, -1, -1)]
+    assert (result.missing_rows, result.unsure, len(asked)) == (0, frozenset(), 3)
+    oldest_first, asked = found("dli", {"window": f"{10_000 + 150 * 60}s"}, Service(jobs[::-1]))
+    assert (oldest_first.jobs, len(asked) >= 10) == (result.jobs, True)
+
+
 @pytest.mark.parametrize(
     ("types", "told", "taken"),
     [

@@ -105,6 +105,12 @@ class DliLister(Lister[DliRule]):
             and (listed.since is None or round(listed.since * 1000) >= _earliest(rule, now))
         )
 
+    def ends(self, rule: DliRule, page: Page, now: float) -> bool:
+        """Stop below the window: a cloud that passes over ``start`` lists all jobs of months, the newest first."""
+        starts = [each.since for each in page.items if each.since is not None]
+        descends = len(starts) == page.rows > 1 and starts == sorted(starts, reverse=True) and starts[-1] < starts[0]
+        return descends and round(starts[0] * 1000) < _earliest(rule, now)
+
     def template(self, rule: DliRule, places: tuple[Location, ...]) -> str:
         """Return the job's id: DLI jobs have no name."""
         return "{job_id}"
