@@ -165,7 +165,7 @@ def first_due(position: int, count: int, pace: Pace, now: float, rate: float) ->
 
 def stale_after(record: Record, pace: Pace, adapter: Adapter, stretch: float = 1.0) -> float | None:
     """Return the seconds after its last working poll that make a job's values too old, ``None`` if they cannot age."""
-    if record.final or record.stale or record.polled_at is None:
+    if record.final or record.stale or record.answered_at is None:
         return None
     return max(pace.stale_after, STALE_INTERVALS * interval_for_state(record, pace, adapter) * stretch)
 

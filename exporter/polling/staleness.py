@@ -83,7 +83,7 @@ class Staleness:
         now = self._clock.monotonic()
         for record in self._store.records():
             key = record.job.key
-            if record.polled_at is not None and not (record.final or record.stale) and self._queue.time(key) is None:
+            if record.answered_at is not None and not (record.final or record.stale) and self._queue.time(key) is None:
                 self._queue.put(key, now)
 
     def _watch(self, record: Record, now: float) -> None:

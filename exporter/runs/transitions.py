@@ -42,6 +42,8 @@ def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter, steady
     """
     steady = at if steady is None else steady
     if outdated(record, answer):
+        if record.answered_at is None:
+            record = replace(record, answered_at=steady)  # for how long it is no news
         return _counted(record, accounting.accounted(record.ledger, answer, at))
     settled = not (record.awaits or record.unsettled)
     if answer is record.snapshot and record.up and record.fault is None and settled:
@@ -98,10 +100,12 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
 def outdated(record: Record, answer: Snapshot) -> bool:
     """Whether an answer is surely about a run before the one that is shown: it may count that run, but is no news.
 
-    It is no poll either, so what is shown grows old if nothing else comes; then it is believed.
+    It is no poll either, so what is shown grows old if nothing else comes; then it is believed. Where nothing is shown
+    yet, after a restart, the runs that were known before it are compared.
     """
-    known = record.snapshot
-    return known is not None and not record.stale and answer.run.outdated(known.run)
+    ledger, shown = record.ledger, record.snapshot
+    known = (ledger.floor, *ledger.beyond) if shown is None else (shown.run,)
+    return not record.stale and any(run is not None and answer.run.outdated(run) for run in known)
 
 
 def looked_back(record: Record, found: Sequence[Snapshot], at: float, counted: list[Snapshot] | None = None) -> Record:

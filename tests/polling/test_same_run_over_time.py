@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from exporter.simulator.answers import Call
 from exporter.simulator.gateway import handle
 from tests.polling.harness import PACE, World, world
 from tests.polling.looking import looking
-from tests.warp import START, run
+from tests.warp import START, WarpClock, run
 
 SQOOP = "org.apache.sqoop.submission.counter.SqoopCounters"
 CLUSTER = "6ec9a0a4-76be-4262-8697-e7af1fac7920"
@@ -69,6 +70,33 @@ def test_an_older_submission_that_is_answered_after_a_newer_one_is_no_news() -> 
             assert now.polled_at is not None
             assert now.polled_at > START + 700
             assert now.runs == (0, 1, 0)
+
+    run(main())
+
+
+def test_after_a_restart_an_older_submission_is_no_news_until_nothing_newer_came_for_long(tmp_path: Path) -> None:
+    first = CdmRun((Step("RUNNING", 100, 0.0, 0.5),), end="FAILED", rest=50)
+    job = CdmJob(CLUSTER, "orders", START, (first, CdmRun((Step("RUNNING", HOUR, 0.0, 1.0),))), repeats=False)
+    journal = tmp_path / "journal.json"
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(job), journal=journal) as there:
+            there.watch(job)
+            await there.until(120)
+            older = status(there.cloud, job)
+            await there.until(600)
+        clock = there.clock
+        assert isinstance(clock, WarpClock)
+        async with world(lambda cloud: cloud.add(job), clock=clock, journal=journal) as there:
+            there.cloud.faults.plan(Fault(answer=older), times=None, operation="ShowJobStatus")
+            there.watch(job)
+            await there.until(PACE.stale_after - 60)
+            record = there.record(job)
+            assert (record.shown, record.up, record.runs) == (None, None, (0, 1, 0))
+            await there.until(2 * PACE.stale_after)
+            record = there.record(job)
+            assert record.shown is not None
+            assert (record.shown.state, record.up, record.runs) == (State.FAILED, True, (0, 1, 0))
 
     run(main())
 

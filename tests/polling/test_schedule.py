@@ -140,14 +140,14 @@ def test_new_jobs_are_polled_soon_and_spread() -> None:
 
 
 def test_values_are_stale_after_the_limit_or_three_intervals(job: MakeJob) -> None:
-    running = record(job("cdm"), State.RUNNING, polled_at=1000.0)
-    slow = record(job("cdm", interval=900.0), State.RUNNING, polled_at=1000.0)
+    running = record(job("cdm"), State.RUNNING, answered_at=1000.0)
+    slow = record(job("cdm", interval=900.0), State.RUNNING, answered_at=1000.0)
 
     assert schedule.stale_after(running, PACE, ADAPTERS["cdm"]) == 600
     assert schedule.stale_after(slow, PACE, ADAPTERS["cdm"]) == 2700
-    assert schedule.stale_after(record(job("cdm"), State.PENDING, polled_at=0.0), PACE, ADAPTERS["cdm"]) == 900
+    assert schedule.stale_after(record(job("cdm"), State.PENDING, answered_at=0.0), PACE, ADAPTERS["cdm"]) == 900
     assert schedule.stale_after(record(job("cdm")), PACE, ADAPTERS["cdm"]) is None
-    final = record(job("dli"), State.FAILED, polled_at=0.0, final=True)
+    final = record(job("dli"), State.FAILED, answered_at=0.0, final=True)
     assert schedule.stale_after(final, PACE, ADAPTERS["dli"]) is None
 
 

@@ -225,6 +225,19 @@ def test_an_older_run_is_believed_once_nothing_newer_was_heard_of_for_long() -> 
     assert after(migration(1, State.FAILED), record=record).shown == migration(1, State.FAILED)
 
 
+def test_after_a_restart_a_run_older_than_those_of_the_journal_is_no_news_until_it_is_too_old() -> None:
+    kept = after(migration(2, State.RUNNING)).ledger
+    record = transitions.resumed(fresh(), kept, kept, CDM)
+    for seconds in (10, 20):
+        record = transitions.worked(record, migration(1, State.FAILED), ENDED + seconds, CDM)
+    assert (record.shown, record.up, record.polled_at, record.runs) == (None, None, None, (0, 0, 0))
+    assert (record.answered_at, schedule.stale_after(record, PACE, CDM)) == (ENDED + 10, PACE.stale_after)
+
+    assert after(migration(2), record=record).runs == (1, 0, 0)
+    assert after(migration(2, State.RUNNING), record=record).shown == migration(2, State.RUNNING)
+    assert after(migration(1, State.FAILED), record=transitions.aged(record)).shown == migration(1, State.FAILED)
+
+
 @pytest.mark.parametrize("run", [RunId("1", 90000.0 * 3), RunId("1"), RunId("", 1.0)])
 def test_a_run_that_is_older_only_by_one_of_its_names_is_shown(run: RunId) -> None:
     record = after(migration(2, State.RUNNING), replace(migration(1, State.FAILED), run=run))
