@@ -233,7 +233,7 @@ def test_after_a_restart_a_run_older_than_those_of_the_journal_is_no_news_until_
     assert (record.shown, record.up, record.polled_at, record.runs) == (None, None, None, (0, 0, 0))
     assert (record.answered_at, schedule.stale_after(record, PACE, CDM)) == (ENDED + 10, PACE.stale_after)
 
-    assert after(migration(2), record=record).runs == (1, 0, 0)
+    assert after(migration(2), record=record).ledger.runs == (1, 0, 0)
     assert after(migration(2, State.RUNNING), record=record).shown == migration(2, State.RUNNING)
     assert after(migration(1, State.FAILED), record=transitions.aged(record)).shown == migration(1, State.FAILED)
 
