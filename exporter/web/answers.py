@@ -33,6 +33,8 @@ LISTS_WAITING: Final = 32
 """Requests that may wait for their turn: with thousands of jobs the last of them waits for some seconds."""
 _LONG: Final = 64 * 1024
 """Bytes from which on an answer is sent in pieces."""
+_STAYS: Final = 0.01
+"""Seconds after which work begins: for a client that closes with its request, as a flood may, none does."""
 _PIECE: Final = 32 * 1024
 """Bytes of a piece."""
 _PIECE_SECONDS: Final = 0.01
@@ -106,6 +108,7 @@ class Lists:
             raise TooManyListsError
         self._asked += 1
         try:
+            await asyncio.sleep(_STAYS)
             async with self.turn:
                 working = asyncio.ensure_future(compute(begin()))
                 try:

@@ -118,3 +118,18 @@ async def test_a_turn_is_given_back_however_the_work_ends() -> None:
         assert await lists.make(lambda: lambda: 1) == 1
     except TooManyListsError:
         pytest.fail("turns were lost")
+
+
+async def test_for_a_client_that_closes_with_its_request_nothing_is_made(held: Held) -> None:
+    async with door(50, FakeExporter([running()])) as it:
+        for number in range(10):
+            _, writer = await asyncio.open_connection("127.0.0.1", it.port)
+            writer.write(asking_for(f"/?q={number}"))
+            writer.close()
+        held.go.set()
+        last = await asyncio.open_connection("127.0.0.1", it.port)
+        last[1].write(asking_for("/?q=last"))
+        assert b"200" in await status(last)
+        last[1].close()
+
+    assert held.begun < 5, "one may, on a machine that is busy"
