@@ -29,7 +29,7 @@ _HEADERS: Final[Headers] = {
 }
 LISTS_AT_ONCE: Final = 2
 """Lists that are made at a time: one more would only make all slower, and with them the scrapes between."""
-LISTS_WAITING: Final = 32
+LISTS_WAITING: Final = 64
 """Requests that may wait for their turn: with thousands of jobs the last of them waits for some seconds."""
 _LONG: Final = 64 * 1024
 """Bytes from which on an answer is sent in pieces."""

@@ -334,7 +334,7 @@ UNREADABLE = (
     (b"GET / HTTP/1.1\r\nX: \0\r\n\r\n", b"400"),
     (b"GET /" + b"x" * 10_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b"431"),
     (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 10_000 + b"\r\n\r\n", b"431"),
-    (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 1000 + b"\r\n", b"400"),
+    (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 1000 + b"\r\n", b"431"),
     (b"GET / HTTP/1.1\r\nHost: x\r\n" + (b"X: " + b"x" * 4000 + b"\r\n") * 50, b"431"),
 )
 
