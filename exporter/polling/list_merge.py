@@ -180,12 +180,14 @@ def _rests(record: Record, answer: Snapshot, at: _When, adapter: Adapter) -> Rec
 def _rests_unnamed(record: Record, answer: Snapshot, at: _When, *, news: bool, first: bool) -> tuple[Record, bool]:
     """Take the list for a poll; the *first* one may tell of a run that began and ended after the job was asked.
 
-    One that tells no times of a run that ended may tell of any: it leaves the job to its own polls.
+    One that tells no times of a run that ended may tell of any: it leaves the job to its own polls. Nor does the same
+    state confirm a run of which nothing was heard for so long that it is not shown any more: another may have begun.
     """
     known = record.snapshot
     changed = known is not None and (news or known.state is not answer.state)
     if known is not None and not changed and answer.state.ended and (answer.start, answer.end) == (None, None):
         return replace(record, listed_at=at.steady), first
+    changed = changed or (known is not None and record.stale and not _same_times(known, answer))
     waits = record.listed is not None and report_of(record.listed) == report_of(answer)
     before = record.newest
     moved = before is None or before.state is not answer.state
@@ -212,8 +214,7 @@ def _with_counts(record: Record, known: Snapshot, answer: Snapshot, at: _When) -
 
     What the job's own answer said before it had its counters is older than this list, and not true any more.
     """
-    ours = {time for time in (known.start, known.end) if time is not None}
-    listed = answer.counts if ours & {answer.start, answer.end} else NOTHING
+    listed = answer.counts if _same_times(known, answer) else NOTHING
     own = record.by_lists if record.awaits else known.counts
     counts = Packed({**own, **listed})
     if counts == known.counts:
@@ -226,6 +227,11 @@ def _with_counts(record: Record, known: Snapshot, answer: Snapshot, at: _When) -
         last_counts=Packed({**record.last_counts, **counts}),
         last_progress=at.wall if moved else record.last_progress,
     )
+
+
+def _same_times(known: Snapshot, answer: Snapshot) -> bool:
+    """Whether the start or the end of a list's answer shows that it is about the run that is known."""
+    return bool({known.start, known.end} & {answer.start, answer.end} - {None})
 
 
 def _timed(known: Snapshot, answer: Snapshot) -> Snapshot:

@@ -146,6 +146,24 @@ def test_a_list_that_tells_no_times_of_a_run_that_ended_is_no_poll_of_it() -> No
     assert (record.polled_at, record.stale, record.up, ask) == (100, True, False, False)
 
 
+def test_the_same_state_does_not_confirm_a_run_that_is_not_shown_any_more() -> None:
+    lists = List()
+    record, _ = lists(own(registered("cdm"), migration(State.PENDING, 1, progress=0.0), 50), PENDING, 51)
+    record, ask = lists(transitions.aged(record), PENDING, 700)
+
+    assert (record.shown, record.polled_at, ask) == (PENDING, 700, True)  # whose run it is, its own answer tells
+
+
+def test_a_run_that_is_not_shown_any_more_is_confirmed_by_its_times() -> None:
+    lists = List()
+    done = migration(State.SUCCEEDED, 1, end=90.0, counts={WRITTEN: 7.0})
+    record, _ = lists(own(registered("cdm"), done, 100), SUCCEEDED, 101)
+    record, _ = lists(transitions.aged(record), SUCCEEDED, 800)
+
+    assert record.shown is not None
+    assert (record.shown.run, dict(record.shown.counts), record.polled_at) == (done.run, {WRITTEN: 7.0}, 800)
+
+
 def test_a_run_that_ends_is_counted_by_the_jobs_own_answer() -> None:
     lists = List()
     record, _ = lists(own(registered("cdm"), migration(State.RUNNING, 1), 50), RUNNING, 60)
