@@ -132,7 +132,7 @@ class Budget:
             self._keep(circuit, kept)
 
     def _keep(self, circuit: CircuitBreaker, waiting: list[tuple[float, float, int, Caller]]) -> None:
-        """Note who waits for a circuit; one that nobody waits for may be gone."""
+        """Keep the queue of a circuit breaker, or forget it if it is empty: the breaker's project may be gone."""
         if waiting:
             self._waiting[circuit] = waiting
         else:

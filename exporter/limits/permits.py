@@ -12,7 +12,7 @@ from exporter.model.errors import PollError
 from exporter.model.reason import Reason
 
 _LOOK: Final = 1.0
-"""Seconds after which a call that waits looks again, for another may have gone first or have ended."""
+"""Seconds between two checks whether a waiting call may be made: other calls start and end meanwhile."""
 _T = TypeVar("_T")
 
 

@@ -43,13 +43,16 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Where an answer tells of the parts of a run, by the names of its detail; the last ones are names in each part."""
+    """The names under which a snapshot's detail describes the parts of a run, such as sub-jobs.
+
+    *field* is the list of parts, *left_out* and *current* stand beside it, and all from *id* on are keys of each part.
+    """
 
     word: str
     """What the service calls a part."""
     field: str
     left_out: str
-    """How many parts are told of beyond those in the field."""
+    """How many parts there are besides those in *field*."""
     current: str
     """Which part runs."""
     id: str

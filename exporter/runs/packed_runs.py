@@ -104,7 +104,7 @@ def merged_run(old: RunRow, new: RunRow, *, named: bool) -> RunRow:
 
 
 def unpacked_run(row: RunRow, code: str) -> PastRun:
-    """Return a run as it is told, with its code as text."""
+    """Return the run that a row holds; *code* is its error code, which the row has as a number."""
     end, span, waited, rows, _, _, flags = row
     seen, known = bool(flags & OUR_TIME), not math.isnan(span)
     return PastRun(
