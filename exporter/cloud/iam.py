@@ -38,7 +38,7 @@ async def find_project_id(iam: IamCalls, iam_url: str, name: str, credentials: C
     items = json_fields.Fields(json_object(answer.body), []).objects("projects") or []
     rows = (json_fields.Fields(item or {}, []) for item in items)
     # An IAM, or a proxy before it, that passes over the name answers with whatever projects there are.
-    found = {row.text("id") for row in rows if tells(row, "name", name)}
+    found = {row.text("id") for row in rows if is_asked(row, "name", name)}
     if len(found) != 1 or None in found:
         said = f"{len(found)} projects" if found - {None} else "no project"
         raise PollError(
@@ -47,6 +47,6 @@ async def find_project_id(iam: IamCalls, iam_url: str, name: str, credentials: C
     return str(found.pop())
 
 
-def tells(project: json_fields.Fields, part: str, asked: str) -> bool:
-    """Whether a project of an answer tells its *part*, ``id`` or ``name``, and it is the one that was *asked* for."""
+def is_asked(project: json_fields.Fields, part: str, asked: str) -> bool:
+    """Whether a project of an answer has the ``id`` or ``name`` (*part*) that was *asked* for."""
     return project.text(part) is not None and project.of_job({part: part}, {part: asked})

@@ -13,7 +13,7 @@ from exporter.clock import Clock
 from exporter.cloud.credentials import Bare, Call
 from exporter.cloud.credentials.renewable import Lease, Logins, Renewable, expiry
 from exporter.cloud.credentials.secret_files import one_word
-from exporter.cloud.iam import REMEDY, tells
+from exporter.cloud.iam import REMEDY, is_asked
 from exporter.cloud.identity_calls import IAM_LIMIT, IamCalls
 from exporter.cloud.identity_errors import identity_refusal
 from exporter.cloud.response import Response
@@ -121,7 +121,7 @@ class Password(Renewable[Token]):
         """
         if told.text(self._part) is None:
             return ""
-        if not tells(told, self._part, self._asked):
+        if not is_asked(told, self._part, self._asked):
             raise PollError(
                 Reason.CONFIG,
                 f"IAM gave a token of another project than that of the {self._part} {self._asked}; check cloud, region,"
