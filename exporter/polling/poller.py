@@ -161,7 +161,7 @@ class Poller:
             self._wake.clear()
             now = self._clock.monotonic()
             for breaker in self._breakers.changed(now):
-                self._results.resume(breaker.projects)
+                self._results.resume(breaker.projects, changed=True)
             for breaker in self._breakers.due(now):
                 self._results.try_one(breaker.projects, now)
             for due, key in self._schedule.due(now):

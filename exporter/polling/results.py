@@ -243,11 +243,12 @@ class Results:
         if turns:
             self._schedule.put(min(turns, key=turns.__getitem__), now)
 
-    def resume(self, projects: Collection[str]) -> None:
-        """Poll soon what failed while the calls were paused.
+    def resume(self, projects: Collection[str], *, changed: bool = False) -> None:
+        """Poll soon what failed while the calls were paused, all of it if the credentials *changed*.
 
-        But not a job whose own calls were refused more than once in a row: if the cloud takes all calls but that job's,
-        each of its polls pauses the others'. It waits for its turn, which is later after each refusal.
+        With the same ones a job whose own calls were refused more than once in a row is left out: if the cloud takes
+        all calls but that job's, each of its polls pauses the others'. It is polled when it is due, later after each
+        refusal.
         """
         self.spread(
             record.job.key
@@ -255,7 +256,7 @@ class Results:
             if record.job.project in projects
             and record.fault is not None
             and record.fault.reason is Reason.AUTH
-            and not _refused_again(record)
+            and (changed or not _refused_again(record))
             and self._schedule.time(record.job.key) is not None
         )
 
