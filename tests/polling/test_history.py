@@ -304,8 +304,8 @@ def history_says(monkeypatch: pytest.MonkeyPatch, rows: Rows) -> None:
 
 
 def three_runs(cloud: Cloud) -> CdmJob:
-    """Return a job of which a run begins when the one before ends: polls see each of them run."""
-    plan = tuple(CdmRun((Step("RUNNING", 100, 0.0, 1.0),), rest=1, volume=Volume(rows_written=1)) for _ in range(3))
+    """Return a job of which a run begins when the one before ends: polls see each of them run, and none that ended."""
+    plan = tuple(CdmRun((Step("RUNNING", 100, 0.0, 1.0),), rest=0.001, volume=Volume(rows_written=1)) for _ in range(3))
     job = CdmJob("c-1", "orders", START, plan, repeats=False)
     cloud.add(job)
     return job
