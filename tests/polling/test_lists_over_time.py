@@ -542,7 +542,7 @@ def test_registered_jobs_of_one_cluster_are_listed_where_that_is_cheaper() -> No
             await there.until(HOUR)
 
             singles, lists = len(there.cloud.asked("ShowJobStatus")), len(there.cloud.asked("ShowJobs"))
-            assert 40 <= singles <= 50  # some had their next turn before the first list
+            assert 40 <= singles <= 64  # those drawn a turn before the first list: 6 of 40 as a rule, 24 in no draw
             assert 75 <= lists <= 81
 
     run(main())
