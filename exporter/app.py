@@ -224,8 +224,8 @@ class App:
                 await self._history_file.write()
 
     async def _linger(self, application: Application, poller: Poller) -> None:
-        """Let one more scrape see the end of the jobs, for at most ``web.linger``."""
-        if not self.settings.web.linger:
+        """Let everyone who scrapes see the end of the jobs, for at most ``web.linger``."""
+        if not self.settings.web.linger or not self.store.records():
             return
         self._log.info("lingering", at_most_seconds=self.settings.web.linger)
         try:
@@ -233,9 +233,9 @@ class App:
                 await poller.poll_once_more()
                 if self._journal is not None:
                     await self._journal.write()
-                await application[SCRAPES].wait_next()
+                await application[SCRAPES].wait_for_all(self.settings.web.linger_scrapes)
         except TimeoutError:
-            self._log.warning("linger ended without a scrape")
+            self._log.warning("linger ended before all scraped")
 
 
 class _Parts:

@@ -16,7 +16,8 @@ from exporter.polling.schedule import interval_for_state
 from exporter.runs.timelines import Timelines
 from exporter.simulator import Cloud, DliJob, Step, SubJob
 from exporter.views import WebView
-from exporter.web.metrics import Bodies, Kind, Scrapes
+from exporter.web.metrics import Bodies, Kind
+from exporter.web.scrapes import Scrapes
 from tests.polling.harness import World, job_of, world
 from tests.warp import run
 

@@ -3,7 +3,8 @@
 from exporter.config.load import load
 from exporter.config.project import AccessKeySettings, Cloud, CredentialsSettings, ProjectSettings
 from exporter.config.reference import Row, reference
-from exporter.config.settings import Format, Labels, Level, Log, MetricsSettings, Poll, Settings, Sharding, Web
+from exporter.config.settings import Format, Labels, Level, Log, MetricsSettings, Poll, Settings, Sharding
+from exporter.config.web_settings import Web
 
 __all__ = [
     "AccessKeySettings",

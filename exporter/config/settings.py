@@ -13,6 +13,7 @@ from exporter.config import types
 from exporter.config.project import ProjectSettings
 from exporter.config.section import HOST_NAME, WRITTEN, Section
 from exporter.config.web_file import WebConfig
+from exporter.config.web_settings import Web
 from exporter.model.job import Job, job_label
 from exporter.model.masking import VendorText
 from exporter.model.messages import Expected, quoted
@@ -64,54 +65,6 @@ class Log(Section):
     vendor_text: Annotated[VendorText, types.choice(VendorText)] = Field(
         default=VendorText.OFF,
         description="The vendor's own error texts in the log: off, redacted (secrets and literals masked) or full.",
-    )
-
-
-class Web(Section):
-    """The web server."""
-
-    listen_address: types.Listen = Field(
-        default=("0.0.0.0:10926",),
-        description="Where to listen, as host:port or a list of such; :10926 and [::]:10926 are every interface, by"
-        " IPv4 and IPv6.",
-    )
-    systemd_socket: types.Switch = Field(
-        default=False, description="Whether to listen on the sockets of a systemd socket unit instead."
-    )
-    config_file: types.File | None = Field(
-        default=None,
-        description="The web configuration file of Prometheus exporters: TLS, client certificates, users, headers and a"
-        " rate limit; read again when it, or a file that it names, changes.",
-    )
-    allowed_hosts: tuple[types.HostName, ...] = Field(
-        default=(),
-        description="Names by which page, JSON and POST may be reached, besides the machine's own name, loopback names,"
-        " addresses, and that of external_url; /metrics and health are reached by any name.",
-    )
-    external_url: types.ExternalUrl | None = Field(
-        default=None, description="Where people reach the page, if that is at a proxy of another name."
-    )
-    max_connections: types.Count = Field(
-        default=256,
-        description="Connections that may be open at once (a number); for another one an idle one is closed.",
-    )
-    vendor_text: Annotated[VendorText, types.choice(VendorText)] = Field(
-        default=VendorText.REDACTED,
-        description="The vendor's own texts on page and JSON, and in what the command poll prints: off, redacted"
-        " (secrets and literals masked, no statements) or full.",
-    )
-    history: types.Bytes = Field(
-        default=32 << 20,
-        description="The most memory for what page and JSON tell of the past (a size such as 32MiB), at most 1.2 KiB a"
-        " job; above it the jobs that ended longest ago lose theirs first, 0 keeps none. With a journal it survives a"
-        " restart, in a file beside it.",
-    )
-    enable_lifecycle: types.Switch = Field(
-        default=False, description="Whether POST /-/reload loads the configuration again."
-    )
-    linger: types.Duration = Field(
-        default=0.0,
-        description="On SIGTERM keep serving until one more scrape was answered, at most this long (a duration).",
     )
 
 

@@ -161,6 +161,7 @@ Bytes = Annotated[int, reading("a size such as 32MiB", units.size), Written(unit
 Switch = Annotated[bool, reading("true or false", _switch), Written(lambda value: str(value).lower())]
 Count = Annotated[int, at_least(1), reading("a whole number", whole)]
 Few = Annotated[int, _at_most(1000), at_least(1), reading("a whole number", whole)]
+FewOrNone = Annotated[int, _at_most(100), at_least(0), reading("a whole number", whole)]
 Label = Annotated[str, reading("a label name", _label)]
 ProjectName = Annotated[str, reading("a project name", _project_name)]
 Region = Annotated[str, reading("a region such as cn-north-4", _region)]

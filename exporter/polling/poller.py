@@ -6,7 +6,7 @@ calls. A job is put back on the schedule only when its poll is over, so no job i
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from functools import partial
 
@@ -135,9 +135,18 @@ class Poller:
             self._workers += 1
 
     async def poll_once_more(self) -> None:
-        """Poll every job that is not final now, and return when all of these polls are over."""
+        """Poll every job that is not final now, and at once again those whose end needs a second poll to confirm it."""
+        await self._poll_now({record.job.key for record in self._store.records() if not record.final})
+        await self._poll_now({record.job.key for record in self._store.records() if self._unconfirmed(record)})
+
+    def _unconfirmed(self, record: Record) -> bool:
+        """Whether the run has ended, by an answer that does not count before another one says the same."""
+        ended = record.newest is not None and record.newest.state.ended and record.fault is None
+        return ended and not record.final and (self.projects.adapter(record.job).final or record.awaits)
+
+    async def _poll_now(self, waiting: Collection[JobKey]) -> None:
+        """Poll these jobs now, and return when all of these polls are over."""
         now = self._clock.monotonic()
-        waiting = {record.job.key for record in self._store.records() if not record.final}
         for key in waiting:
             if self._schedule.time(key) is not None:
                 self._schedule.put(key, now)

@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
-from exporter.config.settings import Web
+from exporter.config.web_settings import Web
 
 SCRAPED: Final = frozenset({"/metrics", "/-/healthy", "/-/ready"})
 """What scrapers and probes ask for, by whatever name they know."""

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from exporter.config.settings import Web
 from exporter.config.urls import split_listen
 from exporter.config.web_file import WebConfig
+from exporter.config.web_settings import Web
 from exporter.model.errors import ExporterError
 from exporter.web.acceptor import BACKLOG, Acceptor
 from exporter.web.connections import Connections, Slot

@@ -10,43 +10,13 @@ from aiohttp import web
 from exporter.threads import compute
 from exporter.web.negotiate import OPENMETRICS, TEXT, gzip_ok, openmetrics
 from exporter.web.ports import Exporter
+from exporter.web.scrapes import Scraper, Scrapes
 from exporter.web.squeeze import LEVEL, Squeezer
 
 _GZIP_OVER: Final = 1024
 """Bytes from which on a body is worth compressing."""
 _PIECE: Final = 64 * 1024
 """Bytes of one write: the loop serves others between two, and a reader that is slow costs little more."""
-
-
-class Scrapes:
-    """Counts answered scrapes, so that a stopping exporter can wait until its last values were fetched."""
-
-    def __init__(self) -> None:
-        self.answered = 0
-        """Scrapes whose whole answer was handed to the connection."""
-        self._rendered = 0
-        self._waiters: list[tuple[int, asyncio.Future[None]]] = []
-
-    def rendering(self) -> int:
-        """Note that a body is rendered now and return its number."""
-        self._rendered += 1
-        return self._rendered
-
-    def sent(self, rendering: int) -> None:
-        """Note that the body of that number was answered, and wake those who waited for it."""
-        self.answered += 1
-        for number, waiter in self._waiters:
-            if number < rendering and not waiter.done():
-                waiter.set_result(None)
-
-    async def wait_next(self) -> None:
-        """Return once a scrape was answered whose body was rendered after this call."""
-        entry = (self._rendered, asyncio.get_running_loop().create_future())
-        self._waiters.append(entry)
-        try:
-            await entry[1]
-        finally:
-            self._waiters.remove(entry)
 
 
 class Kind(NamedTuple):
@@ -155,5 +125,5 @@ class Metrics:
                 await response.write(piece)
             await response.write_eof()
             if not kind.names:  # a part of the metrics is no scrape that saw the end
-                self._scrapes.sent(body.rendering)
+                self._scrapes.sent(body.rendering, Scraper(request.remote or "", request.headers.get("User-Agent", "")))
         return response

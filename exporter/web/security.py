@@ -9,8 +9,8 @@ from typing import Any
 
 from aiohttp import web
 
-from exporter.config.settings import Web
 from exporter.config.web_file import RateLimit, WebConfig
+from exporter.config.web_settings import Web
 from exporter.web.answers import text_answer
 from exporter.web.connections import Slot
 from exporter.web.host_names import HostNames

@@ -13,9 +13,10 @@ from exporter.model.errors import SettingsError
 from exporter.threads import compute
 from exporter.web import page
 from exporter.web.answers import TooManyListsError, body_answer, dress, json_answer, text_answer
-from exporter.web.metrics import Metrics, Scrapes
+from exporter.web.metrics import Metrics
 from exporter.web.openapi import description
 from exporter.web.ports import Exporter
+from exporter.web.scrapes import Scrapes
 from exporter.web.security import Security
 from exporter.web.site import Site
 

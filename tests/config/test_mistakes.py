@@ -49,6 +49,7 @@ JOBS = 'jobs: [{service: dli, job_id: "1"}]\n'
         ("poll: {retention: 4000d}", 'poll.retention: expected a duration of at most 3650d, not "4000d"'),
         ("poll: {concurrency: many}", 'poll.concurrency: expected a whole number, not "many"'),
         ("poll: {concurrency: 0}", "poll.concurrency: expected at least 1, not 0"),
+        ("web: {linger_scrapes: 2}", "web.linger_scrapes: it needs web.linger, the longest time to wait for them"),
         ("poll: {stale_after: 5m}", "poll.stale_after: expected longer than poll.idle_interval (5m), not 5m"),
         ("poll: {idle_interval: 10m}", "poll.stale_after: expected longer than poll.idle_interval (10m), not 10m"),
         ("poll: 30s", "poll: expected a mapping of settings, not text"),

@@ -31,6 +31,29 @@ def test_with_linger_it_serves_until_one_more_scrape_was_answered(config: str) -
         assert time.monotonic() - began < 5
 
 
+def test_with_linger_each_of_two_scrapers_sees_the_end(config: str) -> None:
+    with serving("run", "--config", config, EXPORTER_WEB__LINGER="30s") as (process, address):
+        for agent in ("one", "other"):
+            fetch(f"{address}/metrics", User_Agent=agent)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(1)
+        fetch(f"{address}/metrics", User_Agent="one")
+        fetch(f"{address}/metrics", User_Agent="one")
+        time.sleep(0.5)
+        assert process.poll() is None
+
+        assert fetch(f"{address}/metrics", User_Agent="other")[0] == 200
+        assert process.wait(timeout=10) == 0
+
+
+def test_without_any_job_it_does_not_linger(tmp_path: Path) -> None:
+    path = tmp_path / "exporter.yaml"
+    path.write_text(ONE_JOB.partition("jobs:")[0] + "job_files: [none.yaml]\n")
+    with serving("run", "--config", str(path), EXPORTER_WEB__LINGER="60s") as (process, _):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 0
+
+
 def test_lingering_ends_though_no_scrape_comes(config: str) -> None:
     with serving("run", "--config", config, EXPORTER_WEB__LINGER="1s") as (process, _):
         began = time.monotonic()

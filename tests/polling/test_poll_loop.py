@@ -464,6 +464,23 @@ def test_everything_that_is_not_final_is_polled_once_more_on_request() -> None:
     run(main())
 
 
+def test_an_end_that_the_last_poll_told_is_confirmed_and_counted_at_once() -> None:
+    async def main() -> None:
+        async with world(pace=Pace(3000, 3000, 9000)) as there:
+            jobs = [dli(there.cloud, f"orders-{number}", seconds=5) for number in range(4)]
+            there.watch(*jobs, cdm(there.cloud))
+            await there.until(100)
+            asked = len(there.cloud.requests)
+            async with asyncio.timeout(5):
+                await there.poller.poll_once_more()
+
+            assert len(there.cloud.requests) == asked + 4 + 4 + 1
+            counted = [line for line in there.lines() if line.startswith("huaweicloud_job_runs_total{")]
+            assert sum('result="succeeded"' in line and line.endswith(" 1.0") for line in counted) == 4
+
+    run(main())
+
+
 def test_a_copy_that_a_cache_kept_is_no_answer_of_the_cloud() -> None:
     async def main() -> None:
         async with world() as there:

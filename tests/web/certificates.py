@@ -12,8 +12,8 @@ from typing import Any
 import aiohttp
 import trustme
 
-from exporter.config.settings import Web
 from exporter.config.web_file import WebConfig, read_web_config
+from exporter.config.web_settings import Web
 from exporter.web.listener import served
 from exporter.web.security import Security
 from exporter.web.server import make_app

@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestServer
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exporter.config.settings import Web
+from exporter.config.web_settings import Web
 from exporter.model.changes import Changes
 from exporter.web.listener import served
 from exporter.web.server import make_app

@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from structlog.testing import capture_logs
 
-from exporter.config.settings import Web
+from exporter.config.web_settings import Web
 from exporter.model.record import Record
 from exporter.model.snapshot import Snapshot, State
 from exporter.web.answers import Lists

@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from exporter.config.settings import Web
 from exporter.config.web_file import WebConfig
+from exporter.config.web_settings import Web
 from exporter.web.host_names import HostNames
 from exporter.web.security import Security
 from tests.web.fakes import Client, FakeExporter, running, serving

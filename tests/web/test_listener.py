@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from exporter.config.settings import Web
+from exporter.config.web_settings import Web
 from exporter.model.errors import ExporterError
 from exporter.web.listener import handed_over, served, url
 from exporter.web.server import make_app

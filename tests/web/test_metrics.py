@@ -2,11 +2,15 @@
 
 import asyncio
 import gzip
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
-from exporter.web.metrics import Bodies, Kind, Scrapes
+from exporter.web.metrics import Bodies, Kind
 from exporter.web.negotiate import OPENMETRICS, TEXT
+from exporter.web.scrapes import Scraper, Scrapes
 from exporter.web.server import SCRAPES
 from tests.web.fakes import FakeExporter, FakeExposition, serving
 
@@ -113,7 +117,7 @@ async def test_waiting_for_the_next_scrape_ends_with_its_answer() -> None:
     async with serving() as client:
         scrapes = client.server.app[SCRAPES]  # type: ignore[attr-defined]
         await client.get("/metrics")
-        waiter = asyncio.create_task(scrapes.wait_next())
+        waiter = asyncio.create_task(scrapes.wait_for_all())
         await client.head("/metrics")
         await client.get("/-/healthy")
         assert not waiter.done(), "neither HEAD nor health is a scrape"
@@ -124,17 +128,56 @@ async def test_waiting_for_the_next_scrape_ends_with_its_answer() -> None:
         assert scrapes.answered == 2
 
 
+ONE, OTHER = Scraper("192.0.2.1", "Prometheus"), Scraper("192.0.2.2", "Prometheus")
+
+
 async def test_a_scrape_rendered_before_the_wait_does_not_end_it() -> None:
     scrapes = Scrapes()
     early = scrapes.rendering()
-    waiter = asyncio.create_task(scrapes.wait_next())
-    await asyncio.sleep(0)
+    async with ended_by(scrapes.wait_for_all(), lambda: scrapes.sent(scrapes.rendering(), ONE)):
+        scrapes.sent(early, ONE)
 
-    scrapes.sent(early)
+
+async def test_everyone_who_scraped_lately_is_waited_for() -> None:
+    now = 0.0
+    scrapes = Scrapes(lambda: now)
+    scrapes.sent(scrapes.rendering(), Scraper("192.0.2.3", "long gone"))
+    now = 200.0
+    scrapes.sent(scrapes.rendering(), ONE)
+    scrapes.sent(scrapes.rendering(), OTHER)
+    now = 400.0
+    async with ended_by(scrapes.wait_for_all(), lambda: scrapes.sent(scrapes.rendering(), OTHER)):
+        for _ in range(3):
+            scrapes.sent(scrapes.rendering(), ONE)
+
+
+async def test_a_number_of_scrapes_is_waited_for_whoever_makes_them() -> None:
+    scrapes = Scrapes()
+    scrapes.sent(scrapes.rendering(), OTHER)
+    async with ended_by(scrapes.wait_for_all(2), lambda: scrapes.sent(scrapes.rendering(), ONE)):
+        scrapes.sent(scrapes.rendering(), ONE)
+
+
+async def test_of_many_clients_the_latest_are_waited_for() -> None:
+    scrapes = Scrapes()
+    for number in range(100):
+        scrapes.sent(scrapes.rendering(), Scraper("192.0.2.1", f"scanner {number}"))
+    last = [Scraper("192.0.2.1", f"scanner {number}") for number in range(36, 100)]
+    async with ended_by(scrapes.wait_for_all(), lambda: scrapes.sent(scrapes.rendering(), last[-1])):
+        for each in last[:-1]:
+            scrapes.sent(scrapes.rendering(), each)
+
+
+@asynccontextmanager
+async def ended_by(wait: Coroutine[Any, Any, None], end: Callable[[], None]) -> AsyncIterator[None]:
+    """Wait while the body runs, and see that it is over after *end* and not before."""
+    waiter = asyncio.create_task(wait)
     await asyncio.sleep(0)
+    yield
+    for _ in range(5):
+        await asyncio.sleep(0)
     assert not waiter.done()
-
-    scrapes.sent(scrapes.rendering())
+    end()
     await asyncio.wait_for(waiter, 1)
 
 
