@@ -84,7 +84,7 @@ class App:
         labels = settings.metrics.labels
         self.telemetry = Telemetry(labels.service)
         self.store = JobStore(settings.metrics.max_series, registry.declared(), labels.service, labels.job)
-        self.store.label(settings.metrics.job_labels)
+        self.store.show(settings.metrics.job_labels, settings.metrics.duration_buckets)
         self.telemetry.watch(lambda: self.store.series, lambda: self.store.dropped)
         self.timelines = Timelines(settings.web.history, self.clock.now, settings.poll.stale_after)
         self.store.subscribe(self.timelines.changed)
@@ -177,7 +177,7 @@ class App:
         # Nothing else runs from here to the end: no poll and no scrape sees half of it.
         changes = parts.registration.swap(settings, projects)
         self.store.limit(settings.metrics.max_series)
-        self.store.label(settings.metrics.job_labels)
+        self.store.show(settings.metrics.job_labels, settings.metrics.duration_buckets)
         self.timelines.limit(settings.web.history)
         self.timelines.stale_after = settings.poll.stale_after
         parts.use(settings)

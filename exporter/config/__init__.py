@@ -1,9 +1,10 @@
 """What the operator said, checked: YAML and environment in, frozen :class:`Settings` or every mistake out."""
 
 from exporter.config.load import load
+from exporter.config.metrics_settings import Labels, MetricsSettings
 from exporter.config.project import AccessKeySettings, Cloud, CredentialsSettings, ProjectSettings
 from exporter.config.reference import Row, reference
-from exporter.config.settings import Format, Labels, Level, Log, MetricsSettings, Poll, Settings, Sharding
+from exporter.config.settings import Format, Level, Log, Poll, Settings, Sharding
 from exporter.config.web_settings import Web
 
 __all__ = [

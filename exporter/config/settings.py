@@ -3,38 +3,23 @@
 import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PrivateAttr, SkipValidation, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from exporter.config import types
+from exporter.config.metrics_settings import MetricsSettings
 from exporter.config.project import ProjectSettings
 from exporter.config.section import HOST_NAME, WRITTEN, Section
 from exporter.config.web_file import WebConfig
 from exporter.config.web_settings import Web
-from exporter.model.job import Job, job_label
+from exporter.model.job import Job
 from exporter.model.masking import VendorText
 from exporter.model.messages import Expected, quoted
 from exporter.model.units import duration_text
-from exporter.services import registry
 from exporter.services.discovery_rule import Search
-
-TAKEN: Final = frozenset(
-    (
-        *("state", "reason", "code", "project", "region", "run_id", "native_state"),
-        *("operation", "field", "source", "shard", "shards", "version", "revision", "python"),
-        *("result", "limit", "file", "le"),
-    )
-)
-"""Labels that some metric has already, besides those that services declare."""
-
-
-def _declared_labels() -> set[str]:
-    """Return the labels of what services declare of their jobs."""
-    declared = registry.declared()
-    return {*declared.identity, *(each.label for each in declared.measures)}
 
 
 class Level(StrEnum):
@@ -106,50 +91,6 @@ class Poll(Section):
                 f"expected longer than poll.idle_interval ({duration_text(idle)}), not {duration_text(value)}"
             )
         return value
-
-
-class Labels(Section):
-    """The names of the two labels that tell jobs apart."""
-
-    service: types.Label = Field(default="service", description="The label that holds the service's name.")
-    job: types.Label = Field(default="job", description="The label that holds the job's name.")
-
-    @field_validator("service", "job")
-    @classmethod
-    def _free(cls, value: str, info: ValidationInfo) -> str:
-        if value in TAKEN or value in _declared_labels():
-            raise ValueError(f"another metric has a label {quoted(value)} already; choose another name")
-        if info.data.get("service") == value:
-            raise ValueError(f"expected another name than metrics.labels.service, {quoted(value)}")
-        return value
-
-
-class MetricsSettings(Section):
-    """What is exposed."""
-
-    labels: Labels = Field(
-        default=Labels(), description="Other label names, for scrape configurations without honor_labels."
-    )
-    max_series: types.Count = Field(
-        default=500_000,
-        description="The most series (a number); above it whole jobs are left out, the newest first.",
-    )
-    job_labels: tuple[types.Opaque, ...] = Field(
-        default=(),
-        description="Keys of the jobs' labels that become label_<key> of huaweicloud_job_labels, such as [team].",
-    )
-
-    @field_validator("job_labels")
-    @classmethod
-    def _told_apart(cls, keys: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        labels = info.data.get("labels", Labels())
-        names = {labels.service: "metrics.labels.service", labels.job: "metrics.labels.job"}
-        for key in keys:
-            name = job_label(key)
-            if name in names:
-                raise ValueError(f"{quoted(key)} becomes the label {name}, as {names[name]} does; rename one of both")
-            names[name] = quoted(key)
-        return keys
 
 
 class Sharding(Section):

@@ -96,6 +96,12 @@ def whole(text: str) -> int:
     return int(text)
 
 
+def _bound(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,3})?", text) or not float(text):
+        raise Expected("a number of seconds above 0, such as 60", text)
+    return float(text)
+
+
 def _label(text: str) -> str:
     if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", text):
         raise Expected("a label name of letters, digits and underscores that starts with no digit", text)
@@ -162,6 +168,7 @@ Switch = Annotated[bool, reading("true or false", _switch), Written(lambda value
 Count = Annotated[int, at_least(1), reading("a whole number", whole)]
 Few = Annotated[int, _at_most(1000), at_least(1), reading("a whole number", whole)]
 FewOrNone = Annotated[int, _at_most(100), at_least(0), reading("a whole number", whole)]
+Bound = Annotated[float, reading("a number of seconds", _bound), Written(lambda value: f"{value:g}")]
 Label = Annotated[str, reading("a label name", _label)]
 ProjectName = Annotated[str, reading("a project name", _project_name)]
 Region = Annotated[str, reading("a region such as cn-north-4", _region)]

@@ -19,6 +19,7 @@ from exporter.metrics.family import (
     info,
     job_labels,
     one,
+    run_durations,
     run_info,
     runs,
     sample,
@@ -123,6 +124,13 @@ _FAMILIES: Final = (
         " saw it wait; absent while no run waits, and for a job that was never started",
         one(lambda record: None if record.stale else record.pending_since),
     ),
+    gauge(
+        "waited_seconds",
+        "seconds",
+        "Seconds that the newest run waited between its creation and its start, both as the vendor gives them; absent"
+        " where either is not given",
+        sample(lambda sample: sample.waited),
+    ),
     Family(
         PREFIX + "last_run_duration_seconds",
         "gauge",
@@ -159,10 +167,10 @@ _FAMILIES: Final = (
 )
 
 
-def families(declared: Declared, labels: Sequence[str] = ()) -> tuple[Family, ...]:
+def families(declared: Declared, labels: Sequence[str] = (), bounds: Sequence[float] = ()) -> tuple[Family, ...]:
     """Return every metric of the jobs, those of which the services declare what they are last.
 
-    *labels* are the keys of the jobs' labels that are shown.
+    *labels* are the keys of the jobs' labels that are shown, *bounds* those of the buckets of how long runs took.
     """
     whose = Family(
         PREFIX + "info",
@@ -173,7 +181,8 @@ def families(declared: Declared, labels: Sequence[str] = ()) -> tuple[Family, ..
         guarded=False,
     )
     common = (
-        _with_sources(each, declared.sources) for each in (*_FAMILIES[:3], whose, job_labels(labels), *_FAMILIES[3:])
+        _with_sources(each, declared.sources)
+        for each in (*_FAMILIES[:3], whose, job_labels(labels), *_FAMILIES[3:], run_durations(bounds))
     )
     totals = (total(each) for each in declared.measures if each.total)
     return (*common, *map(count_family, declared.measures), *totals)

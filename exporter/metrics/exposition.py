@@ -12,16 +12,17 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
-from typing import Final
+from typing import Any, Final
 
 from prometheus_client.utils import floatToGoString
 
-from exporter.metrics.family import Family
+from exporter.metrics.family import BUCKET_ENDING, SAMPLE_ENDINGS, Family
 from exporter.model.job import JobKey
 from exporter.model.record import Record
 from exporter.model.snapshot import Measure
 
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
+_ENDED: Final = frozenset({"summary", "histogram"})
 _BLOCK: Final = 64
 """Jobs in a block: many enough that few parts are joined, few enough that copying one costs little."""
 
@@ -102,15 +103,48 @@ class _Lines:
         """Return the lines of all jobs."""
         return self._blocks.texts
 
+    def named(self, names: frozenset[str]) -> list[bytes] | None:
+        """Return the lines of the samples that are in *names*, ``None`` if it has no such samples."""
+        return self.parts() if self.family.name in names else None
+
     def _line(self, key: tuple[str, str], values: tuple[str, ...], value: float) -> str:
         return self._form % (*self._order((*key, *map(escaped, values))), _number(value))
+
+
+class _EndedLines(_Lines):
+    """The lines of a summary or a histogram, whose samples have other names than it has."""
+
+    __slots__ = ("_forms",)
+
+    def __init__(self, family: Family, service: str, job: str) -> None:
+        super().__init__(family, service, job)
+        self._forms: dict[str, tuple[str, itemgetter[Any]]] = {}
+        for ending in SAMPLE_ENDINGS:
+            names = (service, job, *family.labels, *(("le",) if ending == BUCKET_ENDING else ()))
+            labels = ",".join(f'{name}="%s"' for name in sorted(names))
+            order = itemgetter(*[names.index(name) for name in sorted(names)])
+            self._forms[ending] = (f"{family.name}{ending}{{{labels}}} %s\n", order)
+
+    def named(self, names: frozenset[str]) -> list[bytes] | None:
+        """Return the lines of the samples that are in *names*."""
+        starts = tuple(
+            f"{self.family.name}{each}{{".encode() for each in SAMPLE_ENDINGS if self.family.name + each in names
+        )
+        if not starts:
+            return None
+        return [line for text in self.parts() for line in text.splitlines(keepends=True) if line.startswith(starts)]
+
+    def _line(self, key: tuple[str, str], values: tuple[str, ...], value: float) -> str:
+        ending, *labels = values
+        form, order = self._forms[ending]
+        return form % (*order((*key, *labels)), _number(value))
 
 
 class Exposition:
     """The rendered lines of all jobs; *service* and *job* are the names of the two labels."""
 
     def __init__(self, families: Sequence[Family], service: str = "service", job: str = "job") -> None:
-        self._lines = [_Lines(family, service, job) for family in families]
+        self._lines = [(_EndedLines if family.kind in _ENDED else _Lines)(family, service, job) for family in families]
         self._of_counts = {lines.family.measure: lines for lines in self._lines if lines.family.measure}
         self._others = [lines for lines in self._lines if not lines.family.measure]
         self._every_poll = [lines for lines in self._lines if lines.family.every_poll]
@@ -167,8 +201,9 @@ class Exposition:
         With *names* only the families whose samples are called so.
         """
         for lines in self._lines:
-            if not names or lines.family.name in names:
-                yield [lines.headers[openmetrics], *lines.parts()]
+            parts = lines.named(names) if names else lines.parts()
+            if parts is not None:
+                yield [lines.headers[openmetrics], *parts]
 
     def _slot(self, key: JobKey) -> int:
         """Return the place of a job: in a block of its service, so that few families have lines in each block."""

@@ -2,18 +2,25 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
+
+from prometheus_client.utils import floatToGoString
 
 from exporter.model.job import job_label
 from exporter.model.measures import MeasureFamily
 from exporter.model.reason import Reason
 from exporter.model.record import Record
+from exporter.model.run import UNTIMED, RunTimes
 from exporter.model.snapshot import RESULTS, Measure, Snapshot, State
 
 Samples = Iterable[tuple[tuple[str, ...], float]]
 """Label values, in the order of the family's labels, and the value."""
 
 PREFIX: Final = "huaweicloud_job_"
+BUCKET_ENDING: Final = "_bucket"
+SAMPLE_ENDINGS: Final = (BUCKET_ENDING, "_count", "_sum")
+"""What the names of a summary's or histogram's samples end in; a summary has no buckets."""
 LAST_POLL: Final = " (as of the job's last poll that worked)"
 _ALWAYS_COUNTED: Final = (Reason.TIMEOUT, Reason.AUTH, Reason.THROTTLED)
 """Reasons that are there as 0 from the start, so that a rate() over them sees the first one."""
@@ -27,8 +34,9 @@ class Family:
     """One metric of the jobs; ``service`` and ``job`` stand before its own labels."""
 
     name: str
-    """As on the sample: a counter's ends in ``_total``."""
-    kind: Literal["gauge", "counter"]
+    """As on the sample: a counter's ends in ``_total``. Samples of a summary or a histogram add one of
+    :data:`SAMPLE_ENDINGS`, which is the first of their values; the last value of a bucket is its bound."""
+    kind: Literal["gauge", "counter", "summary", "histogram"]
     help: str
     read: Callable[[Record], Samples]
     labels: tuple[str, ...] = ()
@@ -106,6 +114,38 @@ def runs(record: Record) -> Samples:
     """Read the runs that ended by result."""
 
     return zip(_RESULTS, record.runs, strict=True)
+
+
+def run_durations(bounds: Sequence[float]) -> Family:
+    """Return the metric of how long runs took; with *bounds* it has buckets."""
+    edges = (*map(_edge, bounds), "+Inf") if bounds else ()
+
+    def read(record: Record) -> Samples:
+        return () if record.took is UNTIMED else _took(record.took, edges)
+
+    text = (
+        "Seconds from start to end of the runs that ended since the job was registered, both as the vendor gives them,"
+        " by result, each run once; of a run that lacks either nothing is added, and a result without such runs is"
+        " absent"
+    )
+    kind: Literal["summary", "histogram"] = "histogram" if bounds else "summary"
+    return Family(PREFIX + "run_duration_seconds", kind, text, read, ("result",), "seconds")
+
+
+def _edge(bound: float) -> str:
+    return str(floatToGoString(bound))  # type: ignore[no-untyped-call]
+
+
+@lru_cache(maxsize=1024)
+def _took(took: tuple[RunTimes, ...], edges: tuple[str, ...]) -> Samples:
+    """Return the samples in the order in which prometheus_client has them."""
+    samples: list[tuple[tuple[str, ...], float]] = []
+    for labels, times in zip(_RESULTS, took, strict=True):
+        if times.runs:
+            buckets = zip(edges, (*times.buckets, times.runs), strict=True) if edges else ()
+            samples += [((BUCKET_ENDING, *labels, edge), number) for edge, number in buckets]
+            samples += [(("_count", *labels), times.runs), (("_sum", *labels), times.milliseconds / 1000)]
+    return tuple(samples)
 
 
 def total(declared: MeasureFamily) -> Family:

@@ -1,7 +1,7 @@
 """The newest record of every job, and its rendered lines: what /metrics, the page and the schedule read."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from operator import attrgetter
 from typing import TypeAlias
 
@@ -11,6 +11,7 @@ from exporter.metrics.series_limit import SeriesLimit
 from exporter.model.job import Job, JobKey
 from exporter.model.measures import Declared
 from exporter.model.record import Record
+from exporter.model.run import UNTIMED
 from exporter.model.snapshot import Snapshot
 
 Target: TypeAlias = tuple[str, ...]
@@ -38,6 +39,8 @@ class JobStore:
         self._declared = declared
         self._names = (service, job)
         self._job_labels: tuple[str, ...] = ()
+        self.bounds: tuple[float, ...] = ()
+        """Of the buckets for how long runs took, in seconds."""
         self._exposition = Exposition(families(declared), service, job)
         self._series_limit = SeriesLimit(max_series)
         self._listeners: list[Listener] = []
@@ -73,12 +76,18 @@ class JobStore:
         self._series_limit.limit(max_series)
         self._fit()
 
-    def label(self, keys: tuple[str, ...]) -> None:
-        """Show what the operator says of the jobs under *keys* from now on."""
-        if keys == self._job_labels:
+    def show(self, labels: tuple[str, ...] = (), bounds: tuple[float, ...] = ()) -> None:
+        """Show from now on what the operator says of the jobs under the keys *labels*, and buckets with these *bounds*.
+
+        With other bounds it is counted anew how long runs took.
+        """
+        if (labels, bounds) == (self._job_labels, self.bounds):
             return
-        self._job_labels = keys
-        self._exposition = Exposition(families(self._declared, keys), *self._names)
+        if bounds != self.bounds:
+            for key, record in self._records.items():
+                self._records[key] = replace(record, ledger=record.ledger.bucketed(bounds), took=UNTIMED)
+        self._job_labels, self.bounds = labels, bounds
+        self._exposition = Exposition(families(self._declared, labels, bounds), *self._names)
         for record in self._records.values():
             self._render(None, record)
 

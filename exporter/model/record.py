@@ -10,7 +10,7 @@ from typing import Final
 
 from exporter.model.job import Job
 from exporter.model.reason import Reason
-from exporter.model.run import Ledger
+from exporter.model.run import UNTIMED, Ledger, RunTimes
 from exporter.model.snapshot import Measure, Snapshot, nothing
 
 BEGUN: Final = Ledger()
@@ -64,6 +64,8 @@ class Record:
     last_run_duration: float | None = None
     runs: tuple[int, int, int] = (0, 0, 0)
     """Runs that ended since the job was registered, in the order of ``RESULTS``, as shown."""
+    took: tuple[RunTimes, RunTimes, RunTimes] = UNTIMED
+    """How long those took of which it is known, as shown."""
     totals: Mapping[str, float] = field(default_factory=nothing)
     """What its runs that succeeded moved since then, by measure, as shown; empty where a service adds up nothing."""
     ledger: Ledger = BEGUN

@@ -1,7 +1,7 @@
 """What tells one run of a job from the next, and what was counted over all of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 
@@ -111,6 +111,20 @@ class Unended(NamedTuple):
     """How often the history was read for it."""
 
 
+class RunTimes(NamedTuple):
+    """How long the runs of one result took, as far as the vendor told it."""
+
+    runs: int = 0
+    milliseconds: int = 0
+    """Of all of them together."""
+    buckets: tuple[int, ...] = ()
+    """How many took no longer than each of the bounds."""
+
+
+UNTIMED: Final = (RunTimes(), RunTimes(), RunTimes())
+"""One for all jobs of which no run was timed yet; in the order of ``RESULTS``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ledger:
     """What was counted over the runs of one job, and which runs count no more.
@@ -141,7 +155,17 @@ class Ledger:
     last_success: float | None = None
     last_failure: float | None = None
     last_run_duration: float | None = None
+    took: tuple[RunTimes, RunTimes, RunTimes] = UNTIMED
+    """How long the runs took that are in *runs*, in the order of ``RESULTS``."""
+    bounds: tuple[float, ...] = ()
+    """The bounds of the buckets of *took*, in seconds, from low to high."""
+    untimed: tuple[RunId, ...] = ()
+    """Runs that are in *runs* and not in *took*: nothing told yet how long they took."""
     unended: tuple[Unended, ...] = ()
     """Of the open runs those that newer ones followed; a restart begins anew."""
     lost: int = 0
     """Runs whose end will never be known, since the last restart."""
+
+    def bucketed(self, bounds: tuple[float, ...]) -> "Ledger":
+        """Return it with other *bounds*: how long runs took is counted anew, because nobody knows where they belong."""
+        return self if bounds == self.bounds else replace(self, took=UNTIMED, bounds=bounds, untimed=())

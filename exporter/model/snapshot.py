@@ -97,6 +97,17 @@ class Snapshot:
     digest: bytes = b""
     """Of the bytes that were read: the same bytes need not be read again."""
 
+    @property
+    def waited(self) -> float | None:
+        """Seconds from the creation of the run to its start, as far as both were told.
+
+        A service that tells no start of its own may repeat the creation as such, which is no wait of 0.
+        """
+        start, created = self.start, self.run.created
+        if start is None or created is None or created >= start:
+            return None
+        return (round(start * 1000) - round(created * 1000)) / 1000
+
     def credible(self, now: float = inf) -> "Snapshot":
         """Return it without an end that cannot be one: before the start, or later than *now*, when the answer came."""
         earliest = -inf if self.start is None else self.start

@@ -80,7 +80,7 @@ class Membership:
     def _new(self, job: Job) -> Record:
         """Return the record of a job that was not there, with what the journal holds of it."""
         adapter = self._plan.projects.adapter(job)
-        record = transitions.registered(job, adapter, next(self._numbers))
+        record = transitions.registered(job, adapter, next(self._numbers), self._store.bounds)
         if self._journal is not None:
             record = self._journal.resume(record, adapter)
         before, _ = self._left.pop(job.key, (None, 0.0))

@@ -19,6 +19,7 @@ from exporter.model.packed import Packed
 from exporter.model.run import NAMELESS, Ledger, Owed, RunId
 from exporter.model.snapshot import RESULTS, Measure, Snapshot, State
 from exporter.runs import unended
+from exporter.runs.run_times import counted_untimed, run_duration, timed
 from exporter.services.adapter import Adapter
 
 TRIES: Final = 10
@@ -28,15 +29,15 @@ KEPT: Final = 64
 floor, and unknown runs below it are never counted: not counted, rather than counted twice."""
 
 
-def begun(adapter: Adapter) -> Ledger:
-    """Return the ledger of a job that is new."""
-    return _begun(adapter.sums)
+def begun(adapter: Adapter, bounds: tuple[float, ...] = ()) -> Ledger:
+    """Return the ledger of a job that is new; *bounds* are those of the buckets for how long its runs take."""
+    return _begun(adapter.sums, bounds)
 
 
 @lru_cache
-def _begun(sums: tuple[str, ...]) -> Ledger:
+def _begun(sums: tuple[str, ...], bounds: tuple[float, ...]) -> Ledger:
     """Return one ledger for all jobs that add up the same: many are registered, and not all are polled yet."""
-    return Ledger(totals=Packed(dict.fromkeys(sums, 0)))
+    return Ledger(totals=Packed(dict.fromkeys(sums, 0)), bounds=bounds)
 
 
 def resumed_ledger(kept: Ledger, adapter: Adapter) -> Ledger:
@@ -65,7 +66,7 @@ def accounted(
     if answer.state is State.SUCCEEDED and known.owed:
         known = _paid(known, answer)
     if answer.state.ended and confirmed:
-        known = _dated(known, answer, at, turned=turned)
+        known = timed(_dated(known, answer, at, turned=turned), answer)
     return ledger if known == ledger else known
 
 
@@ -167,6 +168,7 @@ def _added(ledger: Ledger, entry: RunId, answer: Snapshot) -> Ledger:
         open=tuple(run for run in ledger.open if run != entry),
         runs=(succeeded, failed, cancelled),
         owed=owed,
+        untimed=counted_untimed(ledger.untimed, entry.merged(answer.run)),
     )
 
 
@@ -244,13 +246,6 @@ def _later(run: RunId, other: RunId) -> bool:
     return run.after(other) and not other.renumbered(run)
 
 
-def run_duration(answer: Snapshot) -> float | None:
-    """Return how long the run took, by the vendor's own start and end."""
-    if answer.start is None or answer.end is None or answer.end < answer.start:
-        return None
-    return (round(answer.end * 1000) - round(answer.start * 1000)) / 1000  # in whole milliseconds
-
-
 def _opened(ledger: Ledger, run: RunId) -> Ledger:
     if _among(run, ledger.open):
         return ledger
@@ -271,7 +266,8 @@ def _fuller(ledger: Ledger, run: RunId) -> Ledger:
     if floor.created is not None and ledger.floor is not None and ledger.floor.created is not None:
         floor = replace(floor, created=max(floor.created, ledger.floor.created))  # a mark never falls
     owed = tuple(each._replace(run=full((each.run,))[0]) for each in ledger.owed)
-    return replace(ledger, floor=floor, beyond=full(ledger.beyond), open=full(ledger.open), owed=owed)
+    beyond, live, untimed = full(ledger.beyond), full(ledger.open), full(ledger.untimed)
+    return replace(ledger, floor=floor, beyond=beyond, open=live, owed=owed, untimed=untimed)
 
 
 def _entry(runs: Sequence[RunId], run: RunId) -> RunId | None:

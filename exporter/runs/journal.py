@@ -193,8 +193,9 @@ class Journal:
                 if (now.job.project, now.job.target) != (record.job.project, record.job.target):
                     self._held.pop(record.job.key, None)  # of the next run too, or there might be no next write
                 continue
-            if now.runs != record.ledger.runs or now.totals != record.ledger.totals:
-                self._store.put(transitions.with_ledger(now, record.ledger))
+            written = record.ledger.bucketed(now.ledger.bounds)  # a reload may have changed them meanwhile
+            if (now.runs, now.took) != (written.runs, written.took) or now.totals != written.totals:
+                self._store.put(transitions.with_ledger(now, written))
                 await asyncio.sleep(0)  # after a full disk it may be all of them
 
     async def _take(self) -> None:

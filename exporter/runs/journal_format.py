@@ -6,17 +6,19 @@ shown as a true one.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from exporter.model.job import Job, JobKey
-from exporter.model.run import Ledger, Owed, RunId
+from exporter.model.run import UNTIMED, Ledger, Owed, RunId, RunTimes
 
 FORMAT: Final = "huaweicloud-job-exporter journal"
 VERSION: Final = 1
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Run = tuple[str, Amount | None]
+_Whole = Annotated[int, Field(ge=0)]
+_Times = tuple[_Whole, _Whole, list[_Whole]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +54,24 @@ class _Entry(BaseModel):
     beyond: list[Run]
     open: list[Run]
     unnamed: bool = False
-    owed: list[tuple[Run, Annotated[int, Field(ge=0)], list[str]]] = []
+    owed: list[tuple[Run, _Whole, list[str]]] = []
     ended: Run | None
     succeeded: Run | None
     failed: Run | None = None
-    runs: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
-    totals: dict[str, Annotated[int, Field(ge=0)] | Amount]
+    runs: tuple[_Whole, _Whole, _Whole]
+    totals: dict[str, _Whole | Amount]
     last_success: Amount | None
     last_failure: Amount | None = None
     last_run_duration: Amount | None
+    took: tuple[_Times, _Times, _Times] | None = None
+    bounds: list[Amount] = []
+    untimed: list[Run] = []
+
+    @model_validator(mode="after")
+    def _each_bucket_has_its_bound(self) -> Self:
+        if any(buckets and len(buckets) != len(self.bounds) for _, _, buckets in self.took or ()):
+            raise ValueError("there are not as many buckets as bounds")
+        return self
 
 
 class _Journal(BaseModel):
@@ -112,6 +123,9 @@ def _entry(entry: JournalEntry) -> _Entry:
         last_success=ledger.last_success,
         last_failure=ledger.last_failure,
         last_run_duration=ledger.last_run_duration,
+        took=None if ledger.took == UNTIMED else _written_times(ledger.took),
+        bounds=list(ledger.bounds),
+        untimed=[(run.id, run.created) for run in ledger.untimed],
     )
 
 
@@ -130,8 +144,21 @@ def _read(entry: _Entry) -> JournalEntry:
         last_success=entry.last_success,
         last_failure=entry.last_failure,
         last_run_duration=entry.last_run_duration,
+        took=UNTIMED if entry.took is None else _times(entry.took),
+        bounds=tuple(entry.bounds),
+        untimed=tuple(RunId(*run) for run in entry.untimed),
     )
     return JournalEntry(JobKey(entry.service, entry.job), entry.project, entry.target, ledger, entry.gone)
+
+
+def _written_times(took: tuple[RunTimes, RunTimes, RunTimes]) -> tuple[_Times, _Times, _Times]:
+    succeeded, failed, cancelled = ((each.runs, each.milliseconds, list(each.buckets)) for each in took)
+    return succeeded, failed, cancelled
+
+
+def _times(took: tuple[_Times, _Times, _Times]) -> tuple[RunTimes, RunTimes, RunTimes]:
+    succeeded, failed, cancelled = (RunTimes(runs, total, tuple(buckets)) for runs, total, buckets in took)
+    return succeeded, failed, cancelled
 
 
 def _run(run: RunId | None) -> tuple[str, float | None] | None:

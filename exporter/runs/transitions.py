@@ -13,26 +13,30 @@ from exporter.model.record import Fault, Record
 from exporter.model.run import NAMELESS, Ledger, RunId
 from exporter.model.snapshot import NOTHING, Snapshot, State
 from exporter.runs import accounting, estimate, first_seen, waiting
+from exporter.runs.run_times import run_duration
 from exporter.runs.same_run import continued, final_counts, unsettled
 from exporter.services.adapter import Adapter
 
 
-def registered(job: Job, adapter: Adapter, registration_id: int = 0) -> Record:
-    """Return the record of a job that nobody asked for yet."""
-    ledger = accounting.begun(adapter)
+def registered(job: Job, adapter: Adapter, registration_id: int = 0, bounds: tuple[float, ...] = ()) -> Record:
+    """Return the record of a job that nobody asked for yet; *bounds* as for :func:`accounting.begun`."""
+    ledger = accounting.begun(adapter, bounds)
     return with_ledger(Record(job, ledger=ledger, registration_id=registration_id), ledger)
 
 
 def resumed(record: Record, kept: Ledger, on_disk: Ledger | None, adapter: Adapter) -> Record:
     """Return the record of a job of which a journal kept something, and holds *on_disk* by now."""
-    record = _counted(replace(record, journaled=True), accounting.resumed_ledger(kept, adapter))
-    return record if on_disk is None else with_ledger(record, accounting.resumed_ledger(on_disk, adapter))
+    bounds = record.ledger.bounds
+    record = _counted(replace(record, journaled=True), accounting.resumed_ledger(kept, adapter).bucketed(bounds))
+    if on_disk is None:
+        return record
+    return with_ledger(record, accounting.resumed_ledger(on_disk, adapter).bucketed(bounds))
 
 
 def returned(record: Record, before: Record) -> Record:
     """Return the record of a job that was gone for a while with what was counted *before*, unless a journal has it."""
     record = replace(record, failures=before.failures)
-    return record if record.journaled else _counted(record, before.ledger)
+    return record if record.journaled else _counted(record, before.ledger.bucketed(record.ledger.bounds))
 
 
 def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter, steady: float | None = None) -> Record:
@@ -167,7 +171,7 @@ def _began_after(run: Snapshot, since: float | None) -> bool:
 
 def with_ledger(record: Record, ledger: Ledger) -> Record:
     """Return the record with the counters of *ledger*: what is on disk, if there is a journal."""
-    return replace(record, runs=ledger.runs, totals=ledger.totals)
+    return replace(record, runs=ledger.runs, totals=ledger.totals, took=ledger.took)
 
 
 def failed(record: Record, fault: Fault, steady: float | None = None) -> Record:
@@ -274,7 +278,7 @@ def _earlier(
     if answer.state is not State.SUCCEEDED or (ledger.runs == record.ledger.runs and not first):
         return record.durations, record.planned
     return (
-        estimate.remembered(record.durations, accounting.run_duration(answer)),
+        estimate.remembered(record.durations, run_duration(answer)),
         estimate.remembered(record.planned, estimate.planned(evidence)),
     )
 

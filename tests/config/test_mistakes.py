@@ -38,6 +38,14 @@ JOBS = 'jobs: [{service: dli, job_id: "1"}]\n'
             "metrics: {labels: {job: label_team}, job_labels: [team]}",
             'metrics.job_labels: "team" becomes the label label_team, as metrics.labels.job does; rename one of both',
         ),
+        (
+            "metrics: {duration_buckets: [5m]}",
+            'metrics.duration_buckets[0]: expected a number of seconds above 0, such as 60, not "5m"',
+        ),
+        (
+            "metrics: {duration_buckets: [60, 5]}",
+            "metrics.duration_buckets: expected each bound once, from low to high",
+        ),
         ("metrics: {labels: {x: y}}", "metrics.labels.x: unknown key; known are job, service"),
         ("poll: {interval: fast}", 'poll.interval: expected a duration such as 30s or 5m, not "fast"'),
         ("poll: {interval: 30}", 'poll.interval: expected a duration with its unit, such as 30s, not "30"'),

@@ -9,9 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from exporter.metrics.catalogue import families
 from exporter.metrics.family import Family
@@ -19,8 +26,8 @@ from exporter.metrics.store import JobStore
 from exporter.model.job import Job, JobKey
 from exporter.model.reason import Reason
 from exporter.model.record import Fault, Record
-from exporter.model.run import RunId
-from exporter.model.snapshot import Measure, Snapshot, State
+from exporter.model.run import RunId, RunTimes
+from exporter.model.snapshot import RESULTS, Measure, Snapshot, State
 from exporter.runs import transitions
 from exporter.services import registry
 from exporter.services.registry import load_services
@@ -57,18 +64,40 @@ RECORDS = st.builds(
     last_failure=st.none() | st.floats(0, 1e10),
     pending_since=st.none() | st.floats(0, 1e10),
     runs=st.tuples(st.integers(0, 10**9), st.integers(0, 9), st.just(0)),
+    took=st.tuples(*[st.builds(RunTimes, st.integers(0, 10**7), st.integers(0, 10**13))] * 3),
 )
+BOUNDS = (0.5, 60.0, 3600.0)
+TIMED = st.integers(0, 10**7).flatmap(
+    lambda runs: st.builds(RunTimes, st.just(runs), st.integers(0, 10**13), st.just((0, runs // 2, runs)))
+)
+BUCKETED = st.builds(replace, RECORDS, took=st.tuples(TIMED, TIMED, TIMED))
 
 
 class Peer(Collector):
     """The same samples through prometheus_client's own types."""
 
-    def __init__(self, records: list[Record], service: str, job: str) -> None:
-        self.records, self.service, self.job = records, service, job
+    def __init__(self, records: list[Record], service: str, job: str, bounds: tuple[float, ...] = ()) -> None:
+        self.records, self.service, self.job, self.bounds = records, service, job, bounds
 
     def collect(self) -> Iterator[Metric]:
-        for family in families(registry.declared()):
-            yield self._family(family)
+        for family in families(registry.declared(), bounds=self.bounds):
+            yield self._durations(family) if family.kind in {"summary", "histogram"} else self._family(family)
+
+    def _durations(self, family: Family) -> Metric:
+        labels = (self.service, self.job, "result")
+        made = HistogramMetricFamily if self.bounds else SummaryMetricFamily
+        metric: Any = made(family.name, family.help, labels=labels)
+        metric.unit = family.unit
+        for record in self.records:
+            for result, times in zip(RESULTS, record.took, strict=True):
+                values, seconds = (*record.job.key, result.value), times.milliseconds / 1000
+                if self.bounds and times.runs:
+                    edges = [*map(floatToGoString, self.bounds), "+Inf"]
+                    counts = [*times.buckets, times.runs]
+                    metric.add_metric(values, list(zip(edges, counts, strict=True)), seconds)
+                elif times.runs:
+                    metric.add_metric(values, times.runs, seconds)
+        return metric  # type: ignore[no-any-return]
 
     def _family(self, family: Family) -> Metric:
         labels = (self.service, self.job, *family.labels)
@@ -100,6 +129,22 @@ def test_the_bytes_are_those_of_prometheus_client(records: list[Record], service
     together = sorted(records, key=lambda record: services.index(record.job.key.service))
     registry.register(Peer(together, service, "job"))
     store = board_of(*records, service=service)
+
+    assert body(store, False) == generate_latest(registry).decode()
+    assert body(store, True) + "# EOF\n" == generate_openmetrics(registry).decode()  # type: ignore[no-untyped-call]
+
+
+@given(st.lists(BUCKETED, max_size=3, unique_by=lambda record: record.job.key))
+@examples(2)
+def test_with_buckets_the_bytes_are_those_of_prometheus_client_too(records: list[Record]) -> None:
+    registry = CollectorRegistry()
+    services = [record.job.key.service for record in records]
+    together = sorted(records, key=lambda record: services.index(record.job.key.service))
+    registry.register(Peer(together, "service", "job", BOUNDS))
+    store = board_of()
+    store.show(bounds=BOUNDS)
+    for record in records:
+        store.put(record)
 
     assert body(store, False) == generate_latest(registry).decode()
     assert body(store, True) + "# EOF\n" == generate_openmetrics(registry).decode()  # type: ignore[no-untyped-call]
@@ -177,6 +222,24 @@ def test_names_choose_families_by_their_sample_names(job: MakeJob) -> None:
     assert body(store, False, "huaweicloud_job_up").count("\n") == 3
     assert "runs_total" in body(store, True, "huaweicloud_job_runs_total")
     assert body(store, True, "huaweicloud_job_runs") == ""
+
+
+def test_names_choose_samples_of_how_long_runs_took(job: MakeJob) -> None:
+    store, name = board_of(), "huaweicloud_job_run_duration_seconds"
+    store.show(bounds=(60.0,))
+    store.put(Record(job("cdm"), took=(RunTimes(2, 90_500, (1,)), RunTimes(), RunTimes())))
+    labels = 'job="nightly",result="succeeded",service="cdm"} '
+    bucket = 'job="nightly",le="{}",result="succeeded",service="cdm"}} '
+
+    chosen = body(store, False, f"{name}_sum", f"{name}_bucket").splitlines()
+    assert chosen[1:] == [
+        f"# TYPE {name} histogram",
+        f"{name}_bucket{{{bucket.format('60.0')}1.0",
+        f"{name}_bucket{{{bucket.format('+Inf')}2.0",
+        f"{name}_sum{{{labels}90.5",
+    ]
+    assert f"{name}_count{{{labels}2.0" in body(store, False).splitlines()
+    assert body(store, False, name) == ""
 
 
 def test_a_removed_job_leaves_nothing(job: MakeJob) -> None:

@@ -19,7 +19,7 @@ def shown(store: JobStore) -> list[str]:
 
 def store_of(*keys: str, **labels: str) -> JobStore:
     store = JobStore(100, registry.declared_by([load_services()["dws"]]))
-    store.label(keys)
+    store.show(keys)
     store.put(Record(Job(JobKey("dws", "resize"), "p", {"job_id": "1"}, labels=labels)))
     return store
 
@@ -48,18 +48,18 @@ def test_other_keys_and_other_labels_are_shown_at_once_and_counted() -> None:
     store = store_of(team="sales", other="x")
     before = store.series
 
-    store.label(("team",))
+    store.show(("team",))
     assert (len(shown(store)), store.series) == (1, before + 1)
     record = next(iter(store.records()))
     store.put(replace(record, job=replace(record.job, labels={"team": "ops"})))
     assert shown(store) == [f'{NAME}{{job="resize",label_team="ops",service="dws"}} 1.0']
-    store.label(())
+    store.show(())
     assert (shown(store), store.series) == ([], before)
 
 
 def test_a_job_that_does_not_fit_shows_no_labels() -> None:
     store = store_of("team", team="sales")
     store.limit(1)
-    store.label(("team", "other"))
+    store.show(("team", "other"))
 
     assert shown(store) == []

@@ -19,7 +19,7 @@ from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import ExporterError
 from exporter.model.job import Job, JobKey
 from exporter.model.record import Record
-from exporter.model.run import Ledger, RunId
+from exporter.model.run import Ledger, RunId, RunTimes
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.runs import journal as module
 from exporter.runs import journal_format, transitions, write_pace
@@ -531,6 +531,9 @@ COUNTS = st.integers(0, 2**70)
         last_success=st.none() | st.floats(0, 1e12),
         last_failure=st.none() | st.floats(0, 1e12),
         last_run_duration=st.none() | st.floats(0, 1e12),
+        took=st.tuples(*[st.builds(RunTimes, COUNTS, COUNTS, st.tuples(COUNTS, COUNTS))] * 3),
+        bounds=st.just((1.5, 60.0)),
+        untimed=st.lists(RUN_IDS, max_size=3).map(tuple),
     ),
     st.text(max_size=5),
 )

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from exporter.config.job_entries import Reader
-from exporter.config.settings import TAKEN
+from exporter.config.metrics_settings import TAKEN
 from exporter.metrics.catalogue import families
 from exporter.model.job import Job, JobKey
 from exporter.model.measures import Declared
