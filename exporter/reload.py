@@ -51,6 +51,8 @@ class Reloader:
         self._telemetry = telemetry
         self._lock = asyncio.Lock()
         self._log = structlog.get_logger()
+        self.revision = 0
+        """How often the configuration was taken over."""
         self._worked()
 
     @property
@@ -129,6 +131,7 @@ class Reloader:
             return  # it was logged
 
     def _worked(self) -> None:
+        self.revision += 1
         self._telemetry.config_good.set(1)
         self._telemetry.config_time.set(self._clock.now())
 

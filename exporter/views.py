@@ -73,6 +73,10 @@ class WebView:
         """Return what is kept of a job's past."""
         return self._timelines.past(key)
 
+    def past_mark(self, key: JobKey) -> object:
+        """Return what is equal as long as the runs and the turns of a job's past are the same."""
+        return self._timelines.mark(key)
+
     def last_failure(self, key: JobKey) -> float | None:
         """Return when the last run of a job ended that failed."""
         return self._timelines.last_failure(key)
@@ -97,6 +101,12 @@ class WebView:
     def watch(self) -> Watch:
         """Return since when the jobs are watched, and what changed."""
         return Watch(self._timelines.since, self._timelines.away, tuple(self._timelines.changes))
+
+    @property
+    def revision(self) -> tuple[int, ...]:
+        """Return what is another as soon as anything changed that can be shown."""
+        taken_over = 0 if self._reloader is None else self._reloader.revision
+        return self._store.revision, self._timelines.version, self._poller.revision, taken_over
 
     def now(self) -> float:
         """Return the Unix time."""

@@ -34,6 +34,8 @@ class JobStore:
     """
 
     def __init__(self, max_series: int, declared: Declared, service: str = "service", job: str = "job") -> None:
+        self.revision = 0
+        """How often a record was put or removed."""
         self._records: dict[JobKey, Record] = {}
         self._by_target: dict[Target, dict[JobKey, None]] = {}
         self._declared = declared
@@ -121,6 +123,7 @@ class JobStore:
 
     def _put(self, before: Record | None, record: Record) -> None:
         self._records[record.job.key] = record
+        self.revision += 1
         if before is None or before.job is not record.job:
             self._index(None if before is None else before.job, record.job)
         self._render(before, record)
@@ -143,6 +146,7 @@ class JobStore:
         """Forget a job and its series."""
         record = self._records.pop(key, None)
         if record is not None:
+            self.revision += 1
             self._index(record.job, None)
             self._exposition.remove(key)
             self._series_limit.remove(key)

@@ -114,6 +114,11 @@ class Poller:
             return None
         return self._clock.now() + (0.0 if due is None else due - self._clock.monotonic())
 
+    @property
+    def revision(self) -> int:
+        """How often it changed when a job is polled next."""
+        return self._schedule.revision
+
     async def run(self) -> None:
         """Poll until cancelled."""
         async with asyncio.TaskGroup() as group:

@@ -176,10 +176,13 @@ class ScheduleQueue:
     def __init__(self) -> None:
         self._heap: list[tuple[float, JobKey]] = []
         self._times: dict[JobKey, float] = {}
+        self.revision = 0
+        """How often a time was set or forgotten."""
 
     def put(self, key: JobKey, time: float) -> None:
         """Set the time of a key."""
         self._times[key] = time
+        self.revision += 1
         heapq.heappush(self._heap, (time, key))
         if len(self._heap) > SLACK + 1.25 * len(self._times):  # times that were set anew lie there until they come up
             self._heap = [(time, key) for key, time in self._times.items()]
@@ -187,6 +190,7 @@ class ScheduleQueue:
 
     def remove(self, key: JobKey) -> None:
         """Forget a key; one that is not there is fine."""
+        self.revision += 1
         self._times.pop(key, None)
 
     def time(self, key: JobKey) -> float | None:

@@ -49,6 +49,8 @@ class Timelines:
         """From when to when nobody watched, the last time."""
         self.revision = 0
         """How often anything changed that is worth a place on a disk."""
+        self.version = 0
+        """How often anything changed that can be told of."""
         self.size = 0
         """The bytes of all of them."""
         self.stale_after = stale_after
@@ -71,6 +73,11 @@ class Timelines:
         kept = self._kept.get(key)
         return None if kept is None else kept.timeline.unpacked(self.codes)
 
+    def mark(self, key: JobKey) -> object:
+        """Return what is equal as long as the runs and the turns of a job's past are the same."""
+        kept = self._kept.get(key)
+        return None if kept is None else (kept.timeline.since, kept.timeline.runs, kept.timeline.turns)
+
     def last_failure(self, key: JobKey) -> float | None:
         """Return when the last run of a job ended that failed, or was seen so."""
         kept = self._kept.get(key)
@@ -83,6 +90,7 @@ class Timelines:
     def resume(self, kept: Iterable[Kept], codes: Codes, changes: Iterable[Change], since: float, saved: float) -> None:
         """Go on from what was kept before a restart, at *saved*: jobs take theirs over as they are registered."""
         self.codes = codes
+        self.version += 1
         self.changes.extendleft(reversed(tuple(changes)))
         now = self._now()
         self.since, self.away = min(since, now), (min(saved, now), self.since)
@@ -118,10 +126,12 @@ class Timelines:
         ended.sort(key=lambda each: now if each.end is None else each.end)
         kept = self._of(record.job)
         size = kept.timeline.size
-        for each in kept.timeline.news(ended[-RUNS_KEPT:]):  # the same runs are read again and again
+        news = kept.timeline.news(ended[-RUNS_KEPT:])
+        for each in news:
             over = _may_be_long_over(record, each, kept.timeline.since)
             kept.timeline.ended(each, now, self.codes, over=over)
-        self._grown(kept, size)
+        if news:  # the same runs are read again and again
+            self._grown(kept, size)
 
     def _register(self, record: Record) -> None:
         job = record.job
@@ -247,6 +257,7 @@ class Timelines:
         self.revision += 1
 
     def _grown(self, kept: Kept, before: int) -> None:
+        self.version += 1
         self.size += kept.timeline.fit() - before
         if self.size > self._most:
             self._fit()
@@ -259,6 +270,7 @@ class Timelines:
             self._drop(next(iter(self._left or self._ended or self._kept)))
 
     def _drop(self, key: JobKey) -> None:
+        self.version += 1
         left, _ = self._left.pop(key, (None, 0.0))
         kept = left or self._kept.pop(key)
         if left is None:

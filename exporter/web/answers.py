@@ -5,7 +5,7 @@ import gzip
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from aiohttp import web
 
@@ -78,16 +78,52 @@ async def body_answer(
     if len(body) <= _LONG:
         content, zipped = await compressed(body, wanted)
         return web.Response(body=content, status=status, headers=_about(kind, zipped, keep))
-    length, packed = len(body), await compute(gzip.compress, body, LEVEL, mtime=0)
+    page = await compute(pack, body)
     del body
-    response = web.StreamResponse(status=status, headers=_about(kind, wanted, keep))
-    response.content_length = len(packed) if wanted else length
+    return await packed_answer(request, page, kind, status, keep)
+
+
+class PackedPage(NamedTuple):
+    """A body that is kept for whoever reads it."""
+
+    length: int
+    packed: bytes
+    tag: str = ""
+    """Its entity tag."""
+
+
+def pack(body: bytes, tag: str = "") -> PackedPage:
+    """Compress *body*; work for a thread."""
+    return PackedPage(len(body), gzip.compress(body, LEVEL, mtime=0), tag)
+
+
+async def packed_answer(
+    request: web.Request, page: PackedPage, kind: str, status: int = 200, keep: str = "no-store"
+) -> web.StreamResponse:
+    """Return *page*, in pieces."""
+    wanted = gzip_ok(header(request, "Accept-Encoding"))
+    headers = _about(kind, wanted, keep)
+    if page.tag:
+        headers |= _tagged(page.tag)
+    response = web.StreamResponse(status=status, headers=headers)
+    response.content_length = len(page.packed) if wanted else page.length
     await response.prepare(request)
     if request.method != "HEAD":
-        for piece in _cut(packed) if wanted else _unpacked(packed):
+        for piece in _cut(page.packed) if wanted else _unpacked(page.packed):
             await response.write(piece)
         await response.write_eof()
     return response
+
+
+def has(request: web.Request, tag: str) -> bool:
+    """Whether the client says that it has what *tag* stands for."""
+    known = {each.strip().removeprefix("W/") for each in header(request, "If-None-Match").split(",")}
+    return tag.removeprefix("W/") in known or "*" in known
+
+
+def not_modified(tag: str) -> web.Response:
+    """Return that the client has what *tag* stands for."""
+    return web.Response(status=304, headers={"Cache-Control": "no-store", **_tagged(tag)})
 
 
 class Lists:
@@ -150,6 +186,11 @@ def _piece(parts: Iterator[bytes]) -> tuple[bytes, bool]:
         if size >= _PIECE or time.perf_counter() >= until:
             return b"".join(found), True
     return b"".join(found), False
+
+
+def _tagged(tag: str) -> dict[str, str]:
+    """Return the headers of a page, which is in the language that the reader asks for."""
+    return {"ETag": tag, "Vary": "Accept-Encoding, Accept-Language"}
 
 
 def _cut(content: bytes) -> Iterable[bytes]:

@@ -46,28 +46,34 @@ def strip(past: JobPast | None, live: Live | None, watch: Watch, now: float) -> 
     """Return the last 24 hours of a job, from left to right."""
     if past is None:
         return Strip((("unwatched", _shape("unwatched", 0, STRIP)),), "the last 24 hours are not kept")
-    paths: dict[str, str] = {}
-
     first = now - DAY
-
-    def mark(kind: str, begin: float, end: float) -> None:
-        left, right = max(int((begin - first) / 60.0), 0), min(int((end - first) / 60.0), STRIP)
-        width = max(right - left, 0 if kind in _BACKGROUND else _LEAST)
-        if width and right >= 0:
-            paths[kind] = paths.get(kind, "") + _shape(kind, min(left, STRIP - width), width)
-
-    mark("unwatched", now - DAY, past.since)
+    spans = [("unwatched", first, past.since)]
     if watch.away is not None:
-        mark("unwatched", *watch.away)
-    for turn, until in zip(past.turns, [*(turn.at for turn in past.turns), now][1:], strict=True):
+        spans.append(("unwatched", *watch.away))
+    for place, turn in enumerate(past.turns, start=1):
         if turn.now in BLIND:
-            mark("blind", turn.at, until)
-    runs = [run for run in past.runs if run.at > now - DAY and not run.over]
-    for run in runs:
-        mark(run.result, run.at if run.start is None else run.start, run.at)
+            spans.append(("blind", turn.at, past.turns[place].at if place < len(past.turns) else now))
+    runs = [run for run in past.runs if run.at > first and not run.over]
+    spans += [(run.result, run.at if run.start is None else run.start, run.at) for run in runs]
     if live is not None:
-        mark("running", live.at if live.start is None else live.start, live.at)
-    return Strip(tuple(paths.items()), _in_words(runs, live, past, now))
+        spans.append(("running", live.at if live.start is None else live.start, live.at))
+    return Strip(tuple(_paths(spans, first).items()), _in_words(runs, live, past, now))
+
+
+def _paths(spans: Sequence[tuple[str, float, float]], first: float) -> dict[str, str]:
+    """Return one path for all spans of a kind, as far as they are in the day that begins at *first*."""
+    paths: dict[str, str] = {}
+    for kind, begin, end in spans:
+        if end < first:
+            continue
+        left = int((begin - first) / 60.0) if begin > first else 0
+        right = min(int((end - first) / 60.0), STRIP)
+        width = right - left
+        if kind not in _BACKGROUND and width < _LEAST:
+            width = _LEAST
+        if width > 0:
+            paths[kind] = paths.get(kind, "") + _shape(kind, min(left, STRIP - width), width)
+    return paths
 
 
 def _shape(kind: str, x: int, width: int) -> str:

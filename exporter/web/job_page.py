@@ -9,7 +9,7 @@ from exporter.model.snapshot import State
 from exporter.runs.past import Failure, JobPast, Turn
 from exporter.services import registry
 from exporter.web import charts
-from exporter.web.list_page import job_row, live_run, service_of
+from exporter.web.list_page import Viewer, job_row, live_run, service_of
 from exporter.web.ports import Exporter
 
 
@@ -42,24 +42,24 @@ class JobEvent(NamedTuple):
     failure: Failure | None = None
 
 
-def single(record: Record, exporter: Exporter, clock: str = "utc") -> dict[str, Any]:
+def single(record: Record, exporter: Exporter, viewer: Viewer) -> dict[str, Any]:
     """Return the view of one job."""
-    past, now = exporter.past(record.job.key), exporter.now()
+    past = exporter.past(record.job.key)
     shown = record.shown
     detail = {} if shown is None else repeated_fields(shown.detail_json(), exporter.vendor_text)
-    row = {**job_row(record, exporter, past, clock), "detail": detail}
+    row = {**job_row(record, exporter, past, viewer), "detail": detail}
     newest = record.newest
     until = record.polled_at if row["end"] is None or row["stale"] else row["end"]
     start = None if newest is None else newest.start
     live = live_run(record)
     lines = exporter.lines(record.job.key).decode("utf-8", "replace").splitlines()
     return {
-        "now": now,
+        "now": viewer.now,
         "job": row,
-        "clock": clock,
+        "clock": viewer.clock,
         "identity": list(registry.declared().identity),
         "past": past,
-        "watch": exporter.watch,
+        "watch": viewer.watch,
         "plot": _plot(past, start, until, row["estimated_completion"]),
         "bars": None if past is None else charts.bars(past, None if live is None else row["elapsed"]),
         "usual": charts.usual(past),

@@ -1,15 +1,15 @@
 """What the list of jobs shows: one part of those that match, and what changed of all. Its work is one for a thread."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from datetime import tzinfo
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
 from exporter.model.record import Record
 from exporter.model.snapshot import Rows, State
 from exporter.model.standing import BLIND, STALE, STANDINGS, standing
-from exporter.runs.past import JobPast
+from exporter.runs.past import JobPast, Watch
 from exporter.services import registry
 from exporter.services.adapter import Adapter
 from exporter.web import charts, formatting
@@ -22,7 +22,9 @@ _ROWS: Final = 100
 _MOST_ROWS: Final = 500
 """and at most: more would be slow on a phone, and nobody reads them."""
 _CHANGES: Final = 5
-"""Changes that are seen without a click."""
+"""Changes that are seen without a click,"""
+_LISTED: Final = 50
+"""and by one; the others are in the JSON."""
 _COLUMNS: Final = (
     ("State", "state"),
     ("Job", "name"),
@@ -59,9 +61,22 @@ def tally(records: Collection[Record]) -> Tally:
     )
 
 
-def job_row(record: Record, exporter: Exporter, past: JobPast | None, clock: str) -> dict[str, Any]:
+class Viewer(NamedTuple):
+    """For whom a page is made, and when."""
+
+    now: float
+    watch: Watch
+    clock: str = "utc"
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """What two readers may have chosen differently."""
+        return (self.clock,)
+
+
+def job_row(record: Record, exporter: Exporter, past: JobPast | None, viewer: Viewer) -> dict[str, Any]:
     """Return what the templates show of a job."""
-    now, due = exporter.now(), exporter.next_due(record.job.key)
+    due = exporter.next_due(record.job.key)
     facts = job_facts(record, exporter.place(record), due, exporter.vendor_text)
     live = live_run(record)
     usual = charts.usual(past)
@@ -79,8 +94,8 @@ def job_row(record: Record, exporter: Exporter, past: JobPast | None, clock: str
         "elapsed": elapsed,
         "slow": usual if usual is not None and elapsed is not None and elapsed > usual.p90 else None,
         "waits_since": waits_since(record),
-        "strip": charts.strip(past, live, exporter.watch, now),
-        "zone": exporter.zone(record.job.project) if clock == "cloud" else None,
+        "strip": charts.strip(past, live, viewer.watch, viewer.now),
+        "zone": exporter.zone(record.job.project) if viewer.clock == "cloud" else None,
     }
 
 
@@ -140,22 +155,22 @@ class Listing(NamedTuple):
     records: Sequence[Record]
     query: Query
     exporter: Exporter
+    viewer: Viewer
+    draw: Callable[[Record], str]
+    """Gives the row of a job."""
     mistake: str = ""
 
 
 def listing(asked: Listing) -> dict[str, Any]:
     """Return the view of the list: one part of the jobs that match."""
     query, exporter = asked.query, asked.exporter
-    asking = Asking(exporter.now(), exporter.next_due, exporter.last_failure, exporter.vendor_text)
+    asking = Asking(asked.viewer.now, exporter.next_due, exporter.last_failure, exporter.vendor_text)
     found = matching(asked.records, query, asking)
     size = min(query.limit or _ROWS, _MOST_ROWS)
     offset = query.offset if query.offset < len(found) else max(0, (len(found) - 1) // size * size)
     return {
         "now": asking.now,
-        "rows": [
-            {**job_row(record, exporter, exporter.past(record.job.key), query.clock), "group": _group(record, query)}
-            for record in found[offset : offset + size]
-        ],
+        "rows": [(asked.draw(record), _group(record, query)) for record in found[offset : offset + size]],
         "group_states": _group_states(found, query),
         "matches": len(found),
         "offset": offset,
@@ -166,7 +181,7 @@ def listing(asked: Listing) -> dict[str, Any]:
         "mistake": asked.mistake,
         **_choices(query),
         **_counts(tally(asked.records), query),
-        **_changed(exporter),
+        **_changed(exporter, asked.viewer.watch),
     }
 
 
@@ -188,10 +203,12 @@ def _counts(counted: Tally, query: Query) -> dict[str, Any]:
     }
 
 
-def _changed(exporter: Exporter) -> dict[str, Any]:
+def _changed(exporter: Exporter, watch: Watch) -> dict[str, Any]:
     """Return what changed of all jobs, the newest first."""
-    changes = [(each, link(*each.key), exporter.zone(each.project)) for each in reversed(exporter.watch.changes)]
-    return {"changes": changes, "shown_changes": _CHANGES, "watch": exporter.watch}
+    changes = [
+        (each, link(*each.key), exporter.zone(each.project)) for each in islice(reversed(watch.changes), _LISTED)
+    ]
+    return {"changes": changes, "shown_changes": _CHANGES, "watch": watch}
 
 
 def _group(record: Record, query: Query) -> str:
@@ -249,8 +266,3 @@ def link(service: str, job: str, under: str = "") -> str:
 
 def _path(*parts: str) -> str:
     return "/".join(quote(part, safe="", errors="replace") for part in parts)
-
-
-def zone_name(zone: tzinfo | None) -> str:
-    """Return what a zone is called."""
-    return "UTC" if zone is None else str(zone)

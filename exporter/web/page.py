@@ -5,14 +5,15 @@ nobody may open.
 """
 
 import hashlib
-from collections.abc import Mapping
+import re
+import secrets
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from exporter import __version__
 from exporter.web import charts, formatting
-from exporter.web.list_page import zone_name
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -27,6 +28,15 @@ ICON: Final = (
 )
 _FOLDER: Final = Path(__file__).parent / "templates"
 _STAMP: Final = "stamp_seconds"
+_MARK: Final = f"\x02{secrets.token_hex(8)}"
+"""What a text that changes by the second begins with until all else is rendered; nobody outside can know it."""
+_MOVING: Final = re.compile(_MARK + r"(\w+) ([-+.\w]+)\x03")
+_FORMS: Final[Mapping[str, Callable[[float, float], str]]] = {
+    "ago": formatting.ago,
+    "due": lambda at, now: "due" if at <= now else formatting.ago(at, now),
+    "for": lambda at, now: formatting.span(now - at),
+}
+"""How the time between a moment and now is told."""
 
 
 @cache
@@ -43,13 +53,13 @@ def _environment() -> "Environment":
     environment = Environment(
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,
+        auto_reload=False,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(
-        version=__version__, words=formatting, refresh=_REFRESH, charts=charts, zone_name=zone_name
-    )
+    environment.globals.update(version=__version__, words=formatting, refresh=_REFRESH, charts=charts)
+    environment.globals.update(moving=lambda at, form: f"{_MARK}{form} {at!r}\x03")
     environment.globals.update(asset=lambda name: f"static/{name}?v={static(name)[1]}", tabular=tabular)
     environment.tests["moment"] = lambda name: str(name).endswith(_STAMP)
     return environment
@@ -57,7 +67,16 @@ def _environment() -> "Environment":
 
 def render_page(template: str, view: Mapping[str, Any]) -> bytes:
     """Return a page as bytes; slow enough for a thread of its own, and it may be one: *view* is no longer shared."""
-    return _environment().get_template(template).render(view).encode("utf-8", "replace")
+    now = view["now"]
+    text = _environment().get_template(template).render(view)
+    text = _MOVING.sub(lambda found: _FORMS[found[1]](float(found[2]), now), text)
+    return text.encode("utf-8", "replace")
+
+
+def render_row(job: Mapping[str, Any], now: float) -> str:
+    """Return the row of one job for :func:`render_page`: what changes by the second is left to that."""
+    row: str = _environment().get_template("row.html").module.row(job, now)  # type: ignore[attr-defined]
+    return row
 
 
 def tabular(value: object) -> list[str] | None:

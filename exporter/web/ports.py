@@ -1,6 +1,6 @@
 """What the web side needs of the exporter, in its own words; the composition root provides it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from datetime import tzinfo
 from typing import Any, Protocol
 
@@ -34,6 +34,9 @@ class Exporter(Protocol):
     def past(self, key: JobKey) -> JobPast | None:
         """Return what is kept of a job's past; ``None`` if it had to go."""
 
+    def past_mark(self, key: JobKey) -> object:
+        """Return what is equal as long as the runs and the turns of a job's past are the same."""
+
     def last_failure(self, key: JobKey) -> float | None:
         """Return when the last run of a job ended that failed, as far as is known."""
 
@@ -49,6 +52,10 @@ class Exporter(Protocol):
     @property
     def watch(self) -> Watch:
         """Return since when the jobs are watched, and what changed."""
+
+    @property
+    def revision(self) -> tuple[Hashable, ...]:
+        """Return what is another as soon as anything changed that can be shown."""
 
     def now(self) -> float:
         """Return the time."""

@@ -4,29 +4,30 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 _FOR: Final = 1.0
-"""Seconds for which a page is good: people look at it every five."""
+"""Seconds for which a page is good: people look at it every five, all at the same moments."""
 _MOST: Final = 8
 """Pages that are kept."""
+_Page = TypeVar("_Page")
 
 
 @dataclass(slots=True)
-class _Made:
-    page: asyncio.Task[bytes]
+class _Made(Generic[_Page]):
+    page: asyncio.Task[_Page]
     at: float
     waiting: int = 0
 
 
-class SharedPages:
+class SharedPages(Generic[_Page]):
     """The newest pages, by what was asked for; *monotonic* tells seconds since some start."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._made: dict[str, _Made] = {}
+        self._made: dict[str, _Made[_Page]] = {}
 
-    async def get(self, asked: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
+    async def get(self, asked: str, make: Callable[[], Awaitable[_Page]]) -> _Page:
         """Return the page that was *asked* for, made by *make* if it is not there.
 
         It is made for as long as somebody waits for it: who leaves stops it for no other.
@@ -50,5 +51,5 @@ class SharedPages:
                     del self._made[asked]
 
 
-async def _awaited(make: Callable[[], Awaitable[bytes]]) -> bytes:
+async def _awaited(make: Callable[[], Awaitable[_Page]]) -> _Page:
     return await make()

@@ -4,8 +4,10 @@ The list is made while it is sent. Until its end it holds the keys of its jobs a
 reads slowly would keep the records of its time in memory, and each such client those of another time.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from hashlib import blake2b
 from typing import Final
 
 from aiohttp import web
@@ -14,13 +16,14 @@ from exporter.model.job import JobKey
 from exporter.model.record import Record
 from exporter.threads import compute
 from exporter.web import page
-from exporter.web.answers import Lists, body_answer, json_answer
+from exporter.web.answers import Lists, PackedPage, body_answer, has, json_answer, not_modified, pack, packed_answer
 from exporter.web.job_json import encoded, job_document
 from exporter.web.job_page import single
-from exporter.web.list_page import Listing, link, listing
+from exporter.web.list_page import Listing, Viewer, link, listing
 from exporter.web.past_json import changes_document, runs_document
 from exporter.web.ports import Exporter
 from exporter.web.query import Asking, Query, QueryError, matching, nearest_jobs, page_of, parse_query
+from exporter.web.row_cache import RowCache
 from exporter.web.shared_pages import SharedPages
 
 _RUNS: Final = "/runs"
@@ -33,7 +36,9 @@ class Site:
     def __init__(self, exporter: Exporter) -> None:
         self._exporter = exporter
         self._lists = Lists()
-        self._shared = SharedPages()
+        self._shared = SharedPages[PackedPage]()
+        self._rows = RowCache()
+        self._born = secrets.token_hex(8)
 
     async def listing(self, request: web.Request) -> web.StreamResponse:
         """Answer the list of jobs."""
@@ -102,18 +107,16 @@ class Site:
         """Answer the page."""
         mistake = ""
         try:
-            query = parse_query(request.query.items(), sort="state")
+            query = parse_query(_asked(request), sort="state")
         except QueryError as error:
             query, mistake = parse_query((), sort="state"), str(error)
-        make = partial(self._list_page, request, query, mistake)
-        body = await self._shared.get(request.rel_url.raw_query_string, make)
-        return await body_answer(request, body, "text/html", 400 if mistake else 200)
 
-    async def _list_page(self, request: web.Request, query: Query, mistake: str) -> bytes:
         def begin() -> View:
-            return partial(listing, Listing(tuple(self._exporter.records()), query, self._exporter, mistake))
+            there, viewer = self._exporter, self._viewer(query.clock)
+            draw = self._rows.drawn(there, viewer, partial(page.render_row, now=viewer.now))
+            return partial(listing, Listing(tuple(there.records()), query, there, viewer, draw, mistake))
 
-        return await self._page(request, "index.html", begin)
+        return await self._page(request, "index.html", begin, 400 if mistake else 200)
 
     async def job_page(self, request: web.Request) -> web.StreamResponse:
         """Answer the page of one job."""
@@ -123,12 +126,9 @@ class Site:
         if record is None:
             near = [(key, link(*key)) for key in await self._nearest(service, name)]
             view = {"now": self._exporter.now(), "missing": _missing(service, name), "nearest": near}
-            return await body_answer(
-                request, await self._page(request, "missing.html", lambda: lambda: view), "text/html", 404
-            )
-        clock = "cloud" if request.query.get("clock") == "cloud" else "utc"
-        view_of = partial(single, record, self._exporter, clock)
-        return await body_answer(request, await self._page(request, "job.html", lambda: view_of), "text/html")
+            return await self._page(request, "missing.html", lambda: lambda: view, 404)
+        viewer = self._viewer("cloud" if request.query.get("clock") == "cloud" else "utc")
+        return await self._page(request, "job.html", lambda: partial(single, record, self._exporter, viewer))
 
     async def _found(self, query: Query) -> tuple[list[JobKey], int]:
         """Return the jobs to be shown, and how many there are; records are frozen, so a thread may sift them."""
@@ -144,14 +144,40 @@ class Site:
     async def _nearest(self, service: str, name: str) -> list[JobKey]:
         return await self._lists.make(lambda: partial(nearest_jobs, tuple(self._exporter.records()), service, name))
 
-    async def _page(self, request: web.Request, template: str, begin: Callable[[], View]) -> bytes:
+    def _viewer(self, clock: str) -> Viewer:
+        return Viewer(self._exporter.now(), self._exporter.watch, clock)
+
+    async def _page(
+        self, request: web.Request, template: str, begin: Callable[[], View], status: int = 200
+    ) -> web.StreamResponse:
+        """Answer a page, or that the client has it already."""
         # The page may be served below a prefix by a proxy, so every address on it is relative to this root.
         root = "../" * (request.rel_url.raw_path.count("/") - 1) or "./"
-        return await self._lists.make(lambda: partial(_rendered, template, begin(), root))
+        part = request.query.get("part") == "rows"
+
+        def start() -> Callable[[], PackedPage]:
+            tag = self._tag() if status == 200 else ""
+            return partial(_rendered, template, begin(), {"root": root, "part": part}, tag)
+
+        if status == 200 and has(request, tag := self._tag()):
+            return not_modified(tag)
+        made = await self._shared.get(f"{status} {request.raw_path}", partial(self._lists.make, start))
+        return await packed_answer(request, made, "text/html", status)
+
+    def _tag(self) -> str:
+        """Return the entity tag of all pages as they are now; pictures of a day move on by the minute."""
+        minute = int(self._exporter.now() // 60)
+        made_from = repr((self._born, minute, self._exporter.revision))
+        return f'W/"{blake2b(made_from.encode(), digest_size=12).hexdigest()}"'
 
 
-def _rendered(template: str, view: View, root: str) -> bytes:
-    return page.render_page(template, {**view(), "root": root})
+def _rendered(template: str, view: View, more: Mapping[str, object], tag: str) -> PackedPage:
+    return pack(page.render_page(template, {**view(), **more}), tag)
+
+
+def _asked(request: web.Request) -> list[tuple[str, str]]:
+    """Return the parameters that say which jobs are asked for, and not how much of the page."""
+    return [(name, value) for name, value in request.query.items() if name != "part"]
 
 
 def _missing(service: str, name: str) -> str:

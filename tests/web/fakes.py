@@ -1,6 +1,6 @@
 """What stands behind the web side in its tests: jobs from a list, bytes from a string, time by hand."""
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Hashable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -84,6 +84,10 @@ class FakeExporter:
         """Return what the test said."""
         return self.pasts.get(key)
 
+    def past_mark(self, key: JobKey) -> object:
+        """Return the past itself."""
+        return self.pasts.get(key)
+
     def last_failure(self, key: JobKey) -> float | None:
         """Return when the last run failed of what the test said."""
         past = self.pasts.get(key)
@@ -105,6 +109,11 @@ class FakeExporter:
     def watch(self) -> Watch:
         """Return what the test said."""
         return Watch(self.since, None, self.changes)
+
+    @property
+    def revision(self) -> tuple[Hashable, ...]:
+        """Return which objects there are."""
+        return (*map(id, self.known), *map(id, self.pasts.values()), *self.due.items(), *self.changes)
 
     def now(self) -> float:
         """Return the time by hand."""

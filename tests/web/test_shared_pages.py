@@ -15,7 +15,7 @@ class Pages:
         self.made = 0
         self.time = 0.0
         self.go = asyncio.Event()
-        self.shared = SharedPages(lambda: self.time)
+        self.shared = SharedPages[bytes](lambda: self.time)
 
     async def make(self) -> bytes:
         self.made += 1

@@ -8,6 +8,7 @@ const status = document.getElementById("status");
 const news = document.getElementById("news");
 const clock = { offset: Number(document.body.dataset.now) - Date.now() / 1000, shown: Number(document.body.dataset.now) };
 const hiddenEvery = 60000;
+const tag = { of: "", text: "" };
 let timer = 0;
 let running = null;
 document.documentElement.classList.add("scripted");
@@ -126,15 +127,19 @@ function lost() {
   status.textContent = `connection lost, data from ${utc(clock.shown).slice(11)}`;
 }
 
-function show(fresh) {
+function answered() {
   if (document.body.classList.contains("lost")) news.textContent = "connected again";
   document.body.classList.remove("lost");
+  status.textContent = `as of ${utc(clock.shown)}`;
+}
+
+function show(fresh) {
   clock.shown = Number(fresh.body.dataset.now);
   clock.offset = clock.shown - Date.now() / 1000;
   if (document.title !== fresh.title) document.title = fresh.title;
   const icon = fresh.getElementById("icon").getAttribute("href");
   if (document.getElementById("icon").getAttribute("href") !== icon) document.getElementById("icon").setAttribute("href", icon);
-  status.textContent = `as of ${utc(clock.shown)}`;
+  answered();
   for (const part of document.querySelectorAll("[data-live]")) {
     const newer = fresh.getElementById(part.id);
     if (newer) patch(part, newer);
@@ -150,23 +155,44 @@ function gone() {
   return text;
 }
 
+// All readers ask at the same moments, by the exporter's clock, so that one page is made for all of them.
+function pause() {
+  if (document.hidden) return hiddenEvery;
+  const passed = (Date.now() + clock.offset * 1000) % every;
+  return every - passed + (passed > every - 1000 ? every : 0);
+}
+
+function same(answer) {
+  clock.shown = Date.parse(answer.headers.get("Date")) / 1000 || clock.shown;
+  answered();
+}
+
 async function refresh() {
   clearTimeout(timer);
   if (running) running.abort();
   const mine = (running = new AbortController());
   const deadline = setTimeout(() => mine.abort(), 10000);
   try {
-    const answer = await fetch(location.href, { signal: mine.signal, cache: "no-store" });
-    if (!answer.ok && answer.status !== 404) throw new Error(String(answer.status));
+    const address = new URL(location.href);
+    address.searchParams.set("part", "rows");
+    address.hash = "";
+    const headers = tag.of === address.href ? { "If-None-Match": tag.text } : {};
+    const answer = await fetch(address, { signal: mine.signal, cache: "no-store", headers });
+    if (!answer.ok && answer.status !== 404 && answer.status !== 304) throw new Error(String(answer.status));
     const text = await answer.text();
-    if (running === mine) show(new DOMParser().parseFromString(text, "text/html"));
+    if (running === mine && answer.status === 304) same(answer);
+    else if (running === mine) {
+      show(new DOMParser().parseFromString(text, "text/html"));
+      tag.of = address.href;
+      tag.text = answer.headers.get("ETag") || "";
+    }
   } catch (error) {
     if (running === mine) lost();
   } finally {
     clearTimeout(deadline);
     if (running === mine) {
       running = null;
-      timer = setTimeout(refresh, document.hidden ? hiddenEvery : every);
+      timer = setTimeout(refresh, pause());
     }
   }
 }
@@ -179,7 +205,7 @@ function apply() {
 }
 
 if (every) {
-  timer = setTimeout(refresh, every);
+  timer = setTimeout(refresh, pause());
   setInterval(tick, 1000);
   document.addEventListener("visibilitychange", () => {
     clearTimeout(timer);
