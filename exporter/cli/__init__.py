@@ -54,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     serving = [options.serving(common)]
     rules = argparse.ArgumentParser(add_help=False, parents=common)
     rules.add_argument("--rules", action="store_true", help="list what the rules under discovery find, not all jobs")
+    online = argparse.ArgumentParser(add_help=False, parents=common)
+    online.add_argument("--online", action="store_true", help="make one call for each project and service too")
     job = argparse.ArgumentParser(add_help=False, parents=common)
     job.add_argument("service", metavar="SERVICE", help="the job's service, for example dli")
     job.add_argument("job", metavar="JOB", nargs="?", help="the job's name, as in the label job")
@@ -63,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, command, parents in (
         ("run", run.command, serving),
         ("demo", demo.command, serving),
-        ("check", check.command, common),
+        ("check", check.command, [online]),
         ("discover", discover.command, [rules]),
         ("poll", poll.command, [job]),
         ("metrics", reference.command, common),

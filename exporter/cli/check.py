@@ -8,9 +8,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from exporter import logs
 from exporter.app import App
 from exporter.cli.capacity import capacity_plan
 from exporter.cli.notes import notes
+from exporter.cli.online import try_online
 from exporter.cli.options import load_settings, tell_config
 from exporter.config import Settings
 from exporter.model.errors import ExporterError, SettingsError
@@ -47,6 +49,9 @@ def command(options: argparse.Namespace) -> int:
         print(line)
     if any(need.listed for need in found):
         print(LISTED)
+    if options.online:
+        logs.configure(settings.log.level, settings.log.format, settings.log.vendor_text)
+        return 0 if asyncio.run(try_online(App(settings))) else 1
     return 0
 
 

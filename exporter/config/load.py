@@ -25,7 +25,7 @@ from exporter.config.errors import ENVIRONMENT, Mistake, SourcePosition, lines
 from exporter.config.flags import FILES, Flags, read_flags
 from exporter.config.section import HOST_NAME, WRITTEN
 from exporter.config.settings import Settings
-from exporter.config.tree import MappingNode, Text, from_plain, merge, without_halves
+from exporter.config.tree import MappingNode, Text, from_plain, merge, place_of, without_halves
 from exporter.config.web_file import WebConfig
 from exporter.model.errors import SettingsError
 from exporter.services import registry
@@ -59,9 +59,23 @@ def load(
     web, elsewhere = _web(root)
     if mistakes or elsewhere or settings is None:
         raise SettingsError([*lines(mistakes), *elsewhere])
+    settings._credentials_at = _credentials_at(root)  # noqa: SLF001 - it is no setting
     settings._web_config = web  # noqa: SLF001 - it is no setting
     settings._without_effect = vendor_unused.without_effect(root, environ)  # noqa: SLF001 - it is no setting
     return settings
+
+
+def _credentials_at(root: MappingNode) -> dict[str, str]:
+    """Return by project where its credentials are written."""
+    found = {}
+    for name in root.table("projects"):
+        path: tuple[str, ...] = ("projects", name, "credentials")
+        node = root.table("projects").table(name).table("credentials")
+        while isinstance(node, MappingNode) and node:
+            path = (*path, key := next(iter(node)))
+            node = node.table(key)
+        found[name] = str(place_of(root, path))
+    return found
 
 
 def _written(

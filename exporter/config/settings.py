@@ -153,11 +153,17 @@ class Settings(BaseSettings, Section):
 
     _without_effect: tuple[str, ...] = PrivateAttr(default=())
     _web_config: WebConfig = PrivateAttr(default=WebConfig())
+    _credentials_at: Mapping[str, str] = PrivateAttr(default={})
 
     @property
     def without_effect(self) -> tuple[str, ...]:
         """A sentence for each variable of the vendor's tools that is set and not honoured."""
         return self._without_effect
+
+    @property
+    def credentials_at(self) -> Mapping[str, str]:
+        """Where the credentials of each project are written: a file with the line, or a variable."""
+        return self._credentials_at
 
     @property
     def web_config(self) -> WebConfig:

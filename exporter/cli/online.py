@@ -1,0 +1,122 @@
+"""``check --online``: one call for each project and service, to see who asks, on which way, and whether it may."""
+
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from exporter.app import App
+from exporter.cli.calls import CommandCalls
+from exporter.cloud.project import Project
+from exporter.cloud.projects import Projects
+from exporter.cloud.urls import base_of, proxy_for
+from exporter.config.project import ProjectSettings
+from exporter.model.errors import PollError
+from exporter.model.masking import repeated
+from exporter.model.messages import quoted
+from exporter.model.reason import Reason
+from exporter.services.adapter import Adapter
+from exporter.services.discovery_rule import Search
+from exporter.services.listing import Location
+from exporter.services.request import Request
+
+_CLOSE: Final = 2.0
+"""Seconds by which the clocks may differ without a word: the cloud tells whole seconds, and the call takes its time."""
+_SIGNATURE: Final = 900.0
+"""Seconds by which the clocks may differ before every signature is refused."""
+
+
+async def try_online(app: App) -> bool:
+    """Call each service of each project once and print what came of it; return whether all of it worked."""
+    works = True
+    print("\nonline, one call for each project and service:")
+    async with app.projects() as projects:
+        calls = CommandCalls(projects, app.permits)
+        for project in projects.by_name.values():
+            works &= await _project(app, projects, calls, project)
+    return works
+
+
+async def _project(app: App, projects: Projects, calls: CommandCalls, project: Project) -> bool:
+    config = app.settings.projects[project.name]
+    asked = {job.key.service for job in app.settings.jobs if job.project == project.name}
+    asked |= {search.service for search in app.settings.discovery if search.project == project.name}
+    kind = next(name for name in type(config.credentials).model_fields if getattr(config.credentials, name) is not None)
+    print(f"project {project.name}: {kind} ({app.settings.credentials_at.get(project.name, 'built-in settings')})")
+    works = True
+    try:
+        known = "configured" if project.project_id else "told by IAM"
+        project_id = await project.project_id_of()
+        print(f"  in use: {project.credentials.in_use}, project id {project_id} ({known})")
+        for service in sorted(asked):
+            works &= await _service(app, projects, calls, project, projects.adapters[service])
+    except PollError as error:  # the other services would be refused too, and the key locked
+        print(f"  failed: {error.sentence}")
+        return False
+    for line in _clock(project):
+        print(line)
+    if not asked:
+        print("  no job and no rule: nothing is called")
+    return works
+
+
+async def _service(app: App, projects: Projects, calls: CommandCalls, project: Project, adapter: Adapter) -> bool:
+    """Make one call for a service. Raises :class:`PollError` if the cloud refuses the credentials."""
+    where, began = project.endpoints[adapter.service], time.perf_counter()
+    print(f"  {adapter.service}: {where}{''.join(_way(app.settings.projects[project.name], where))}")
+    what, request = await _request(app, projects, project, adapter)
+    try:
+        await calls.call(project, request.limit, lambda: project.ask(adapter, request))
+    except PollError as error:
+        if error.refused:
+            raise
+        how = app.settings.web.vendor_text
+        code = (
+            f"code {error.code or '-'}, request id {error.request_id or '-'}, text {repeated(error.text, how) or '-'}"
+        )
+        if error.reason is Reason.NOT_FOUND:
+            print(f"    allowed, but {what} is not there ({request.operation}; {code})")
+            return True
+        print(f"    failed: {error.sentence} ({request.operation} for {what}; {code})")
+        return False
+    print(f"    allowed ({request.operation} for {what}, {time.perf_counter() - began:.2f} s)")
+    return True
+
+
+async def _request(app: App, projects: Projects, project: Project, adapter: Adapter) -> tuple[str, Request]:
+    """Return what the call is made for, and the call: for a registered job, else the first one of a rule."""
+    for job in app.settings.jobs:
+        if (job.project, job.key.service) == (project.name, adapter.service):
+            return f"job {quoted(job.key.job)}", await projects.request(job)
+    search = next(each for each in app.settings.discovery if _belongs(each, project, adapter))
+    lister, project_id, now = adapter.lists, await project.project_id_of(), project.cloud_time()
+    assert lister is not None  # noqa: S101 - the settings have no rule for another service
+    first = lister.places_request(project_id)
+    if first is None:
+        first = lister.request(lister.views(search.rule, Location(), now)[0], project_id, 1)
+    return "a rule of discovery", first
+
+
+def _belongs(search: Search, project: Project, adapter: Adapter) -> bool:
+    return (search.project, search.service) == (project.name, adapter.service)
+
+
+def _way(config: ProjectSettings, where: str) -> Iterator[str]:
+    """Say on which way a service is reached, and who vouches for it."""
+    base = base_of(where)
+    proxy = proxy_for(base, config.proxy)
+    if proxy is not None:
+        yield f", by the proxy {proxy.with_user(None)} ({'proxy' if config.proxy else 'HTTPS_PROXY'})"
+    if base.scheme == "https":
+        yield f", trusting {config.ca_file or 'the authorities of this machine'}"
+
+
+def _clock(project: Project) -> Iterator[str]:
+    """Say how far the clocks are apart, if an answer told."""
+    if project.skew is None:
+        return
+    if abs(project.skew) <= _CLOSE:
+        yield "  clock: as the cloud's"
+        return
+    side = "behind" if project.skew > 0 else "ahead of"
+    limit = f"; a signature is good for {_SIGNATURE:.0f} s" if project.credentials.signs else ""
+    yield f"  clock: {abs(project.skew):.0f} s {side} the cloud's{limit}"

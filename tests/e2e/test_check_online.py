@@ -1,0 +1,85 @@
+"""``check --online`` against the simulator: one call for each project and service, and what came of it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from exporter.cli.demo import settings_for
+from tests.e2e.processes import exporter
+
+
+def written(cloud: dict[str, Any], path: Path, **changes: Any) -> str:
+    settings = settings_for(cloud)
+    del settings["web"]
+    path.write_text(json.dumps({**settings, **changes}))
+    return str(path)
+
+
+def online(*arguments: str, **variables: str) -> tuple[int, str]:
+    """Return the exit code, and what is printed of the calls."""
+    result = exporter("check", "--online", *arguments, **variables)
+    assert "Traceback" not in result.stderr
+    return result.returncode, result.stdout.partition("online, one call for each project and service:")[2]
+
+
+def test_each_service_is_called_once_and_what_it_takes_is_named(cloud: dict[str, Any], tmp_path: Path) -> None:
+    path = written(cloud, tmp_path / "exporter.yaml", discovery=[{"service": "cdm"}])
+    code, said = online("--config", path, EXPORTER_LOG__LEVEL="debug")
+
+    assert code == 0
+    for service, operation in (("dli", "ShowJobProgress"), ("dws", "ListJobDetails"), ("cdm", "ShowJobStatus")):
+        assert said.count(f"\n  {service}: http://127.0.0.1:") == 1
+        assert said.count(f"allowed ({operation} for job ") == 1
+    assert f": access_key ({path}:1)" in said
+    assert "clock: as the cloud's" in said
+    assert settings_for(cloud)["projects"]["demo"]["credentials"]["access_key"]["secret"] not in said
+
+
+def test_of_a_rule_its_first_call_is_made(cloud: dict[str, Any], tmp_path: Path) -> None:
+    rules = [{"service": "cdm"}, {"service": "dli"}]
+    code, said = online("--config", written(cloud, tmp_path / "exporter.yaml", jobs=[], discovery=rules))
+
+    assert code == 0
+    assert "allowed (ListClusters for a rule of discovery, " in said
+    assert "allowed (ListSqlJobs for a rule of discovery, " in said
+    assert "dws" not in said
+
+
+def test_refused_credentials_are_tried_once(cloud: dict[str, Any], tmp_path: Path) -> None:
+    wrong = settings_for(cloud)["projects"]
+    wrong["demo"]["credentials"] = {"access_key": {"key_id": "nobody", "secret": "wrong"}}
+    code, said = online("--config", written(cloud, tmp_path / "exporter.yaml", projects=wrong))
+
+    assert code == 1
+    assert said.count("http://127.0.0.1:") == 1
+    assert "failed: the cloud refused the credentials" in said
+
+
+def test_a_job_that_is_not_there_shows_that_the_call_is_allowed(cloud: dict[str, Any], tmp_path: Path) -> None:
+    jobs = [{"service": "dli", "job_id": "00000000-0000-4000-8000-000000000000", "name": "gone"}]
+    code, said = online("--config", written(cloud, tmp_path / "exporter.yaml", jobs=jobs))
+
+    assert code == 0
+    assert 'allowed, but job "gone" is not there (ShowJobProgress; code DLI.' in said
+
+
+def test_nobody_who_answers_is_a_failure_and_the_way_is_named(cloud: dict[str, Any], tmp_path: Path) -> None:
+    projects = settings_for(cloud)["projects"]
+    projects["demo"] |= {"proxy": "http://someone:secret@127.0.0.1:9", "endpoints": {"dli": "https://dli.example.com"}}
+    jobs = [{"service": "dli", "job_id": "00000000-0000-4000-8000-000000000000", "name": "gone"}]
+    code, said = online("--config", written(cloud, tmp_path / "exporter.yaml", jobs=jobs, projects=projects))
+
+    assert code == 1
+    assert "dli: https://dli.example.com, by the proxy http://127.0.0.1:9 (proxy), trusting the authorities of" in said
+    assert "    failed: " in said
+    assert "secret" not in said
+
+
+def test_credentials_of_a_variable_are_named_by_it(cloud: dict[str, Any], tmp_path: Path) -> None:
+    projects = settings_for(cloud)["projects"]
+    key = projects["demo"].pop("credentials")["access_key"]
+    variables = {"HUAWEICLOUD_SDK_AK": key["key_id"], "HUAWEICLOUD_SDK_SK": key["secret"]}
+    code, said = online("--config", written(cloud, tmp_path / "exporter.yaml", projects=projects), **variables)
+
+    assert code == 0
+    assert "project demo: access_key (environment: HUAWEICLOUD_SDK_AK)" in said
