@@ -25,6 +25,8 @@ ROWS_WRITTEN FILES_WRITTEN FILES_READ TOTAL_SIZE FILES_SKIPPED ROWS_WRITTEN_SKIP
 DLI_LIST = """job_id job_type queue_name owner start_time duration status input_row_count bad_row_count input_size
 result_count database_name table_name with_column_header detail engine_type statement tags message end_time cpu_cost
 output_byte result_path result_format execution_details_path"""
+DLI_STATUS = """is_success message job_id job_type job_mode queue_name owner start_time duration status
+input_row_count bad_row_count input_size result_count database_name table_name detail statement tags user_conf"""
 CDM_CLUSTERS = """id name status isFrozen"""
 CDM_LIST = """job_type from-connector-name to-config-values to-link-name driver-config-values from-config-values
 to-connector-name name from-link-name creation-user creation-date update-date is_incre_job flag files_read update-user
@@ -48,6 +50,7 @@ def section(title: str) -> str:
             "DLI: ListSqlJobs",
             ["is_success", "message", "job_count", "jobs", *(f"jobs[].{field}" for field in DLI_LIST.split())],
         ),
+        ("DLI: ShowSqlJobStatus", DLI_STATUS.split()),
         ("CDM: ListClusters", [f"clusters[].{field}" for field in CDM_CLUSTERS.split()]),
         (
             "CDM: ShowJobs",

@@ -10,7 +10,7 @@ from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 from huaweicloudsdkcdm.v1 import CdmClient, ListClustersRequest, ShowJobsRequest
 from huaweicloudsdkcore.auth.credentials import BasicCredentials
-from huaweicloudsdkdli.v1 import DliClient, ListSqlJobsRequest
+from huaweicloudsdkdli.v1 import DliClient, ListSqlJobsRequest, ShowSqlJobStatusRequest
 from yarl import URL
 
 from exporter.cloud.credentials.signing import canonical_query
@@ -134,7 +134,40 @@ async def test_the_list_of_dli_is_read_as_the_vendors_client_reads_it(
         assert seen.native_state == (row.status if row.status.upper() in STATES else "other")
         assert seen.detail.get("message", "") == row.message.partition("\n")[0]
         assert (seen.failure_code is not None) == (row.status == "FAILED")
-        assert (seen.progress, seen.counts) == (1.0 if row.status == "FINISHED" else None, {})
+        assert seen.progress == (1.0 if row.status == "FINISHED" else None)
+        assert seen.counts == ({} if row.status == "LAUNCHING" else counts_of(row))
+        kept = ("queue_name", "owner", "job_type", "database_name", "table_name", "engine_type")
+        assert seen.words == {name: getattr(row, name) for name in kept if getattr(row, name)}
+
+
+@pytest.mark.parametrize("elapsed", range(0, 400, 47))
+async def test_the_status_of_dli_is_read_as_the_vendors_client_reads_it(
+    cloud: Cloud, clock: Hand, url: str, vendor: Callable[[Any, str], Any], elapsed: int
+) -> None:
+    populate(cloud)
+    cloud.faults.clear()
+    clock.now += elapsed
+    theirs, lists = vendor(DliClient, url), lister("dli")
+    for job in cloud.dli.values():
+        request = lists.row_request({"job_id": job.job_id}, cloud.project_id)
+        assert request is not None
+        mine = lists.parse_row(await get(cloud, url, "dli", request), {"job_id": job.job_id}).snapshot
+        row = await asyncio.to_thread(theirs.show_sql_job_status, ShowSqlJobStatusRequest(job_id=job.job_id))
+        assert mine is not None
+        assert (mine.state.value, mine.start) == (truth(cloud, row.job_id), seconds(row.start_time))
+        assert mine.end == (seconds(row.start_time + row.duration) if mine.state.ended else None)
+        assert mine.counts == ({} if row.status == "LAUNCHING" else counts_of(row))
+        kept = ("queue_name", "owner", "job_type", "job_mode", "database_name", "table_name")
+        assert mine.words == {name: getattr(row, name) for name in kept if getattr(row, name)}
+
+
+def counts_of(row: Any) -> dict[Measure, float]:
+    """Return the numbers of a row, as the vendor's client has them."""
+    fields = {"rows_read": "input_row_count", "bad_rows": "bad_row_count", "result_rows": "result_count"}
+    fields |= {"read_bytes": "input_size", "written_bytes": "output_byte", "cpu_seconds": "cpu_cost"}
+    told = {name: getattr(row, field, None) for name, field in fields.items()}
+    numbers = {Measure(name): float(value) for name, value in told.items() if value not in {None, ""}}
+    return {name: value / 1000 if name.name == "cpu_seconds" else value for name, value in numbers.items()}
 
 
 def truth(cloud: Cloud, job_id: str) -> str:

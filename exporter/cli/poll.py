@@ -16,6 +16,7 @@ from exporter.app import App
 from exporter.cli.calls import CommandCalls
 from exporter.cli.discover import ask_lists
 from exporter.cli.options import load_settings, tell_config
+from exporter.cloud.project import Project
 from exporter.cloud.projects import Projects
 from exporter.config import Settings
 from exporter.metrics.store import JobStore
@@ -26,9 +27,11 @@ from exporter.model.masking import VendorText, repeated, repeated_fields
 from exporter.model.messages import instead, quoted
 from exporter.model.packed import Packed
 from exporter.model.record import Fault, Record
+from exporter.polling.list_merge import merged_record
 from exporter.runs import transitions
 from exporter.services import registry
 from exporter.services.adapter import Adapter
+from exporter.services.request import Request
 from exporter.sources.job_files import all_jobs
 
 
@@ -121,13 +124,10 @@ async def _poll(app: App, projects: Projects, calls: CommandCalls, job: Job) -> 
     record, failure = transitions.registered(job, projects.adapter(job)), None
     try:
         project, limit = projects.by_name[job.project], projects.adapter(job).limit
-        request = projects.adapter(job).request(job, await project.project_id_of())
-        asked = "&".join(f"{name}={value}" for name, value in request.query_at(app.clock.now()))
-        query = f"?{asked}" if asked else ""
-        where = project.endpoints[job.key.service]
-        print(f"request:  {request.method} {where}{request.path}{query}  ({request.operation})")
+        _tell_request(app, project, job, projects.adapter(job).request(job, await project.project_id_of()))
         answer = await calls.call(project, limit, lambda: projects.ask(job))
         record = transitions.worked(record, answer, app.clock.now(), projects.adapter(job))
+        record = await _with_row(app, projects, calls, record)
     except PollError as error:
         failure = error
         fault = Fault(error.reason, app.clock.now(), error.sentence, error.code, error.request_id, error.text)
@@ -143,12 +143,39 @@ async def _poll(app: App, projects: Projects, calls: CommandCalls, job: Job) -> 
     return 0 if failure is None else 1
 
 
+def _tell_request(app: App, project: Project, job: Job, request: Request) -> None:
+    asked = "&".join(f"{name}={value}" for name, value in request.query_at(app.clock.now()))
+    query = f"?{asked}" if asked else ""
+    where = project.endpoints[job.key.service]
+    print(f"request:  {request.method} {where}{request.path}{query}  ({request.operation})")
+
+
+async def _with_row(app: App, projects: Projects, calls: CommandCalls, record: Record) -> Record:
+    """Return the record with what another call tells of a run that ended, if the service has one for that."""
+    job, adapter, project = record.job, projects.adapter(record.job), projects.by_name[record.job.project]
+    lists, known = adapter.lists, record.snapshot
+    request = None if lists is None else lists.row_request(job.target, project.project_id)
+    if lists is None or request is None or known is None or not known.state.ended:
+        return record
+    _tell_request(app, project, job, request)
+    try:
+        body = await calls.call(project, lists.limit, lambda: project.ask(adapter, request))
+        row = lists.parse_row(body, job.target).snapshot
+    except PollError as error:
+        print(f"          {error.sentence}; what the run came to is not known")
+        return record
+    if row is None:
+        return record
+    return merged_record(record, row.credible(project.cloud_time()), app.clock.now(), adapter, before=None)[0]
+
+
 def _snapshot(record: Record, how: VendorText) -> str:
     if record.snapshot is None:
         return "none"
     counts = {".".join(part for part in each if part): value for each, value in record.snapshot.counts.items()}
     detail = repeated_fields(record.snapshot.detail_json(), how)
     told = {**asdict(record.snapshot), "counts": counts, "detail": detail}
+    told["words"] = dict(record.snapshot.words)
     del told["digest"]
     return json.dumps(told, ensure_ascii=False, indent=2, default=str)
 

@@ -23,7 +23,7 @@ TAKEN: Final = frozenset(
 def _declared_labels() -> set[str]:
     """Return the labels of what services declare of their jobs."""
     declared = registry.declared()
-    return {*declared.identity, *(each.label for each in declared.measures)}
+    return {*declared.identity, *declared.run_labels, *(each.label for each in declared.measures)}
 
 
 class Labels(Section):

@@ -21,6 +21,7 @@ from exporter.metrics.family import (
     one,
     run_durations,
     run_info,
+    run_labels,
     runs,
     sample,
     states,
@@ -182,7 +183,14 @@ def families(declared: Declared, labels: Sequence[str] = (), bounds: Sequence[fl
     )
     common = (
         _with_sources(each, declared.sources)
-        for each in (*_FAMILIES[:3], whose, job_labels(labels), *_FAMILIES[3:], run_durations(bounds))
+        for each in (
+            *_FAMILIES[:3],
+            whose,
+            job_labels(labels),
+            run_labels(declared.run_labels),
+            *_FAMILIES[3:],
+            run_durations(bounds),
+        )
     )
     totals = (total(each) for each in declared.measures if each.total)
     return (*common, *map(count_family, declared.measures), *totals)

@@ -83,6 +83,17 @@ def run_info(record: Record) -> Samples:
     return (((sample.run.label, sample.native_state), 1),)
 
 
+def run_labels(names: Sequence[str]) -> Family:
+    """Return the metric of what the cloud tells of the run that is shown, as far as *names* says."""
+
+    def read(record: Record) -> Samples:
+        words = {} if record.shown is None else record.shown.words
+        return ((tuple(words.get(name, "") for name in names), 1),) if any(name in words for name in names) else ()
+
+    text = "Always 1; what the vendor tells of the run that is shown beside its state and numbers" + LAST_POLL
+    return Family(PREFIX + "run_labels", "gauge", text, read, tuple(names))
+
+
 def job_labels(keys: Sequence[str]) -> Family:
     """Return the metric of what the operator says of the jobs; only labels of *keys* are shown."""
 

@@ -72,6 +72,8 @@ class Declared(NamedTuple):
     """The fields by which entries tell one job from another: labels of ``huaweicloud_job_info``."""
     measures: tuple[MeasureFamily, ...]
     """One of a name."""
+    run_labels: tuple[str, ...]
+    """What services tell of a run that is a label of ``huaweicloud_job_run_labels``."""
     sources: Mapping[str, str]
     """From which fields the services read the metrics that all jobs have, by the metric's name."""
 

@@ -88,6 +88,8 @@ class Snapshot:
     """Of a failed run: the vendor's error code, else ``other``; ``None`` for any other state, and from a list that has
     no place for it."""
     counts: Mapping[Measure, float] = field(default_factory=nothing)
+    words: Mapping[str, str] = field(default_factory=nothing)
+    """What holds for all of the run, such as its queue: an answer that tells none of it takes nothing back."""
     detail: Mapping[str, Any] = field(default_factory=nothing)
     """For page and JSON only, what was not said left out; :meth:`detail_json` makes it ready for JSON."""
     unknown: tuple[str, ...] = ()
@@ -117,7 +119,8 @@ class Snapshot:
 
     def detail_json(self) -> dict[str, Any]:
         """Return the detail ready for JSON."""
-        return {name: value.dicts() if isinstance(value, Rows) else value for name, value in self.detail.items()}
+        detail = {name: value.dicts() if isinstance(value, Rows) else value for name, value in self.detail.items()}
+        return {**self.words, **detail} if self.words else detail
 
 
 RESULTS: Final = (State.SUCCEEDED, State.FAILED, State.CANCELLED)

@@ -120,7 +120,7 @@ def _disputed(record: Record, answer: Snapshot) -> bool:
 
 
 def _completed(record: Record, answer: Snapshot, adapter: Adapter) -> Record:
-    """Add the times of a run that ended for good, where only the list tells them."""
+    """Add what only the list tells of a run that ended for good."""
     known = record.snapshot
     if known is None or record.polled_at is None or not known.run.same(answer.run):
         return record
@@ -235,10 +235,16 @@ def _same_times(known: Snapshot, answer: Snapshot) -> bool:
 
 
 def _timed(known: Snapshot, answer: Snapshot) -> Snapshot:
-    """Return the known answer with what only the list says: its times, and why it failed."""
+    """Return the known answer with what only the list says: its times, why it failed, what it came to, whose it is."""
     if known.state is answer.state and known.state is State.FAILED:
         fuller = with_reason(answer, known)
         known = known if (fuller.failure_code, fuller.detail) == (known.failure_code, known.detail) else fuller
     start = answer.start if known.start is None else known.start
     end = answer.end if known.end is None and known.state.ended else known.end
-    return known if (start, end) == (known.start, known.end) else replace(known, start=start, end=end)
+    words = answer.words or known.words
+    counts = known.counts
+    if known.state.ended and known.state is answer.state and answer.counts:
+        counts = Packed({**known.counts, **answer.counts})
+    if (start, end, words, counts) == (known.start, known.end, known.words, known.counts):
+        return known
+    return replace(known, start=start, end=end, words=words, counts=counts)

@@ -32,6 +32,7 @@ from exporter.polling.membership import Membership
 from exporter.polling.plan import Plan
 from exporter.polling.reconcile import Reconciler
 from exporter.polling.results import Results
+from exporter.polling.run_rows import RunRows
 from exporter.runs import transitions
 from exporter.runs.journal import Journal
 from exporter.supervise import attempt, keep_running, survive
@@ -76,6 +77,7 @@ class Poller:
         self._history = HistoryReader(store, plan, clock, telemetry, self.calls, self._results)
         shared = (self._schedule, self._limiter, self._results, self._asked, self._wake.set)
         self.list_results = ListResults(store, plan, clock, telemetry, *shared)
+        self._rows = RunRows(store, plan, clock, telemetry, self.calls, self.list_results)
         self._reconciler = Reconciler(
             store, clock, self._schedule, self._limiter, self._asked, self.calls, self._results, self._wake.set
         )
@@ -88,6 +90,7 @@ class Poller:
         for key in gone:
             self.calls.tries.pop(key, None)
         self._history.forget(gone)
+        self._rows.forget(gone)
         self.list_results.forget(gone)
         self._wake.set()
 
@@ -156,7 +159,7 @@ class Poller:
             if self._schedule.time(key) is not None:
                 self._schedule.put(key, now)
         self._wake.set()
-        while self._history.waiting or any(self._underway(key, now) for key in waiting):  # noqa: ASYNC110 - at the end
+        while self._history.waiting or self._rows.waiting or any(self._underway(key, now) for key in waiting):  # noqa: ASYNC110 - at the end
             await asyncio.sleep(0.02)
 
     def _underway(self, key: JobKey, since: float) -> bool:
@@ -261,6 +264,7 @@ class Poller:
         slow = schedule.due_times_missed(began, now, need.interval)
         self._results.worked(before, after, answer, None if due is None else due - now, slow)
         self._history.want(after, adapter, self._group)
+        self._rows.want(after, adapter, self._group)
 
     def _failed(self, record: Record, error: PollError, tries: Tries) -> None:
         """Take over a poll that failed, or poll once more: under another permit, at once."""

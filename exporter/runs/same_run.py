@@ -27,8 +27,10 @@ def continued(record: Record, before: Snapshot, answer: Snapshot, steady: float,
         answer = _still_ended(record, before, answer, adapter)
     elif answer.start is None and before.start is not None:
         answer = replace(answer, start=before.start).credible()
+    if before.words and not answer.words:
+        answer = replace(answer, words=before.words)
     fresh = record.listed_at is not None and steady - record.listed_at <= LISTED_FOR
-    if fresh and adapter.moved_by_list and not (before.state.ended or answer.state.ended):
+    if fresh and record.by_lists and not (before.state.ended or answer.state.ended):
         return replace(answer, counts=Packed({**record.by_lists, **answer.counts}), digest=b"")
     return answer
 
@@ -87,6 +89,15 @@ def with_reason(before: Snapshot, answer: Snapshot) -> Snapshot:
     return replace(answer, failure_code=code, detail=detail)
 
 
+def _remembered(record: Record, answer: Snapshot) -> Mapping[Measure, float]:
+    """Return the last counts of the running run, unless *answer* has some of them itself.
+
+    What lists told of the running run is not what it came to.
+    """
+    last = {measure: value for measure, value in record.last_counts.items() if measure not in record.by_lists}
+    return {} if last.keys() & answer.counts.keys() else last
+
+
 def final_counts(record: Record, answer: Snapshot, *, same: bool, adapter: Adapter) -> Mapping[Measure, float]:
     """Return the counts to show of a run that ended: each as it was last said, less those of what lives.
 
@@ -97,5 +108,5 @@ def final_counts(record: Record, answer: Snapshot, *, same: bool, adapter: Adapt
     if same and before is not None and before.state is answer.state:
         found = {**(record.by_lists if record.awaits else before.counts), **answer.counts}
     else:
-        found = dict(answer.counts or (record.last_counts if same and adapter.forgets else {}))
+        found = {**(_remembered(record, answer) if same and adapter.forgets else {}), **answer.counts}
     return Packed({measure: value for measure, value in found.items() if measure not in adapter.live})

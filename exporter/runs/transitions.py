@@ -273,14 +273,14 @@ def _moved(record: Record, answer: Snapshot) -> bool:
 def _earlier(
     record: Record, answer: Snapshot, ledger: Ledger, evidence: bytes
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return what is known of earlier runs; one that succeeded is added when it is counted, or at first sight."""
-    first = record.snapshot is None and record.ledger.floor is None
-    if answer.state is not State.SUCCEEDED or (ledger.runs == record.ledger.runs and not first):
-        return record.durations, record.planned
-    return (
-        estimate.remembered(record.durations, run_duration(answer)),
-        estimate.remembered(record.planned, estimate.planned(evidence)),
-    )
+    """Return what is known of earlier runs: one that succeeded is added when it is counted, timed, or first seen."""
+    durations, planned = record.durations, record.planned
+    if answer.state is not State.SUCCEEDED:
+        return durations, planned
+    new = ledger.runs != record.ledger.runs or (record.snapshot is None and record.ledger.floor is None)
+    if new or ledger.took != record.ledger.took:
+        durations = estimate.remembered(durations, run_duration(answer))
+    return durations, estimate.remembered(planned, estimate.planned(evidence)) if new else planned
 
 
 def _counted(record: Record, ledger: Ledger) -> Record:

@@ -127,6 +127,8 @@ class Adapter(ABC):
     """From which fields of its answers the metrics are read that all jobs have, by the metric's name: for HELP."""
     measures: ClassVar[tuple[MeasureFamily, ...]] = ()
     """The numbers that it reads of a run."""
+    run_labels: ClassVar[tuple[str, ...]] = ()
+    """The words of a run that ``huaweicloud_job_run_labels`` shows."""
     work: ClassVar[Work | None] = None
     """Which of them tell how much of a run is done; without it an estimate goes by the progress."""
 

@@ -122,6 +122,14 @@ class Lister(ABC, Generic[R]):
         nothing else, whatever the bytes are.
         """
 
+    def row_request(self, target: Mapping[str, str], project_id: str) -> Request | None:
+        """Return the call that tells of one job what the list does, ``None`` if there is none; it draws from limit."""
+        return None
+
+    def parse_row(self, body: bytes, target: Mapping[str, str]) -> ListedJob:
+        """Read the answer of that call. Raises :class:`~exporter.model.errors.PollError`, and nothing else."""
+        raise NotImplementedError
+
     def fits(self, rule: R, listed: ListedJob, now: float) -> bool:
         """Whether *rule* asks for a job, by what the list tells of it; *now* as for :meth:`views`.
 

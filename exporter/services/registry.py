@@ -47,5 +47,6 @@ def declared_by(adapters: Collection[Adapter]) -> Declared:
     return Declared(
         tuple(identity),
         united(each for adapter in adapters for each in adapter.measures),
+        tuple(dict.fromkeys(name for adapter in adapters for name in adapter.run_labels)),
         {metric: "; ".join(texts) for metric, texts in sources.items()},
     )

@@ -68,6 +68,7 @@ def _orders(cloud: Cloud) -> DliJob:
         statement=_ORDERS_SQL,
         tags={"pipeline": "nightly", "team": "dwh"},
         rows=18_422_911,
+        bad_rows=37,
         input_bytes=7_340_032_000,
         output_bytes=2_904_112_640,
         cpu_cost=184_220,

@@ -87,6 +87,7 @@ class DliJob:
     statement: str = "select 1"
     tags: Mapping[str, str] = field(default_factory=dict)
     rows: int = 0
+    bad_rows: int = 0
     input_bytes: int = 0
     output_bytes: int = 0
     cpu_cost: int = 0

@@ -149,9 +149,13 @@ def _tags(text: str) -> set[tuple[str, str]]:
 
 
 def _row(moment: DliMoment, now: float) -> dict[str, Any]:
-    """Write a job as the list shows it; cpu_cost and output_byte are strings there."""
+    """Write a job as the list shows it; cpu_cost and output_byte are strings there, and told of an INSERT alone are
+    the rows that it read.
+    """
     job, ended = moment.job, moment.ended_at
     done = ended is not None and moment.status == "FINISHED"
+    part = 1.0 if done else _moved(moment)
+    read, inserts = {"input_row_count": int(part * job.rows), "bad_row_count": int(part * job.bad_rows)}, job.rows > 0
     return {
         "job_id": job.job_id,
         "job_type": job.job_type,
@@ -160,10 +164,9 @@ def _row(moment: DliMoment, now: float) -> dict[str, Any]:
         "start_time": milliseconds(job.submitted_at),
         "duration": milliseconds((now if ended is None else ended) - job.submitted_at),
         "status": moment.status,
-        "input_row_count": job.rows if done else 0,
-        "bad_row_count": 0,
-        "input_size": job.input_bytes if done else 0,
-        "result_count": 0,
+        **(read if inserts and job.job_type == "INSERT" else {}),
+        "input_size": int(part * job.input_bytes),
+        "result_count": job.rows - job.bad_rows if done else 0,
         "database_name": job.database,
         "table_name": job.table,
         "with_column_header": False,
@@ -176,6 +179,14 @@ def _row(moment: DliMoment, now: float) -> dict[str, Any]:
         "cpu_cost": str(job.cpu_cost) if done else "",
         "output_byte": str(job.output_bytes) if done else "",
     }
+
+
+def _moved(moment: DliMoment) -> float:
+    """Return the share of its input that a job has read by now."""
+    tasks = [each.script.tasks for each in moment.sub_jobs or ()]
+    planned = sum(each.tasks for each in moment.job.script if isinstance(each, SubJob))
+    done = sum(each.completed for each in moment.sub_jobs or ())
+    return done / planned if tasks and planned else 0.0
 
 
 def _sub_job(job: DliJob, moment: SubJobMoment) -> dict[str, Any]:

@@ -197,3 +197,24 @@ def test_since_is_when_the_run_began_and_not_when_its_job_was_made(tmp_path: Pat
 
     assert "since 2023-11-14 22:13:20 UTC" in text
     assert text.count("since") == 1
+
+
+def test_what_a_run_came_to_that_ended_is_polled_too(tmp_path: Path) -> None:
+    progress = {"is_success": True, "job_id": "j-1", "status": "FINISHED", "progress": 1}
+    status = {"is_success": True, "job_id": "j-1", "status": "FINISHED", "queue_name": "etl", "input_size": 22}
+    status |= {"start_time": 1761000000000, "duration": 2500}
+    with answering({"/jobs/j-1/progress": progress, "/jobs/j-1/status": status}) as address:
+        discovered(address, tmp_path / "exporter.yaml")
+        options = ("--job-id", "j-1", "--config", str(tmp_path / "exporter.yaml"))
+        whole = exporter("poll", "dli", *options)
+    with answering({"/jobs/j-1/progress": progress}) as address:
+        discovered(address, tmp_path / "exporter.yaml")
+        half = exporter("poll", "dli", *options)
+
+    assert "/v1.0/p/jobs/j-1/status  (ShowSqlJobStatus)" in whole.stdout
+    assert 'huaweicloud_job_last_run_duration_seconds{job="j-1",service="dli"} 2.5' in whole.stdout
+    assert 'huaweicloud_job_read_bytes{job="j-1",service="dli"} 22.0' in whole.stdout
+    assert '"queue_name": "etl"' in whole.stdout
+    assert (whole.returncode, half.returncode) == (0, 0)
+    assert "what the run came to is not known" in half.stdout
+    assert "last_run_duration" not in half.stdout

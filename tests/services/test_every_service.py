@@ -94,7 +94,7 @@ def test_the_work_of_a_run_is_among_the_numbers_that_the_service_reads(adapter: 
 
 @SERVICES
 def test_help_is_given_for_metrics_that_there_are(adapter: Adapter) -> None:
-    common = {family.name for family in families(Declared((), (), {}))}
+    common = {family.name for family in families(Declared((), (), (), {}))}
 
     assert {f"huaweicloud_job_{metric}" for metric in adapter.sources} <= common
 

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import pytest
@@ -14,7 +15,7 @@ from exporter.model.errors import PollError
 from exporter.model.job import Job, JobKey
 from exporter.model.reason import Reason
 from exporter.model.run import RunId
-from exporter.model.snapshot import Measure, State
+from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.services import name_template
 from exporter.services.cdm import lists as cdm_lists
 from exporter.services.list_reading import Found, Reading, read_list, read_rule
@@ -97,8 +98,123 @@ def test_the_sample_of_dli_is_read(payload: Payload) -> None:
     assert finished.snapshot is not None
     assert (finished.snapshot.progress, finished.snapshot.end) == (1, 1709597475)
     assert failed.snapshot is not None
-    assert (failed.snapshot.failure_code, failed.snapshot.end) == ("DLI.0005", None)
+    assert (failed.snapshot.failure_code, failed.snapshot.end) == ("DLI.0005", 1709597421 + 48.211), "by its duration"
+    assert finished.snapshot.counts == {
+        **{Measure(name): 0 for name in ("rows_read", "bad_rows", "result_rows", "read_bytes")},
+        Measure("written_bytes"): 904112,
+        Measure("cpu_seconds"): 18.422,
+    }
+    assert running.snapshot.words == {
+        "job_type": "QUERY",
+        "queue_name": "etl_queue",
+        "owner": "svc_etl",
+        "database_name": "sales",
+        "engine_type": "spark",
+    }
     assert "database_name" not in failed.words
+
+
+def test_of_a_dli_job_that_waits_no_number_is_read_and_of_one_that_runs_those_so_far(payload: Payload) -> None:
+    waits, runs, ended, failed = (
+        each.snapshot for each in read("dli", payload("dli/sql_list_running_and_ended.json")).items
+    )
+
+    assert waits is not None
+    assert (waits.state, waits.counts, waits.start) == (State.PENDING, {}, 1761000060)
+    assert runs is not None
+    assert (runs.end, runs.unknown) == (None, ())
+    assert runs.counts == {
+        Measure("rows_read"): 52000,
+        Measure("bad_rows"): 0,
+        Measure("result_rows"): 0,
+        Measure("read_bytes"): 73400320,
+    }
+    assert ended is not None
+    assert (ended.start, ended.end) == (1761000000, 1761000017.731)
+    assert ended.counts == {
+        Measure("rows_read"): 90000,
+        Measure("bad_rows"): 3,
+        Measure("result_rows"): 89997,
+        Measure("read_bytes"): 104857600,
+        Measure("written_bytes"): 8123904,
+        Measure("cpu_seconds"): 15.376,
+    }
+    assert failed is not None
+    assert (failed.failure_code, failed.end) == ("DLI.0006", 1760999995.812)
+    assert failed.counts == {Measure("result_rows"): 0, Measure("read_bytes"): 0}
+
+
+def test_odd_numbers_of_a_dli_row_cost_only_themselves(payload: Payload) -> None:
+    runs, odd, bare = (each.snapshot for each in read("dli", payload("dli/sql_list_odd_numbers.json")).items)
+
+    assert runs is not None
+    assert (runs.start, runs.end, runs.counts, runs.unknown) == (1761000000, None, {}, ("result_count",))
+    assert odd is not None
+    assert odd.counts == {
+        Measure("read_bytes"): 9007199254740993,
+        Measure("result_rows"): 3000000000,
+        Measure("cpu_seconds"): 1500,
+    }
+    assert sorted(odd.unknown) == ["output_byte", "status"]
+    assert bare is not None
+    assert (bare.state, bare.start, bare.end, bare.counts, bare.words) == (State.CANCELLED, None, None, {}, {})
+
+
+def row(name: str, payload: Payload, job_id: str) -> Snapshot:
+    found = lister("dli").parse_row(payload(f"dli/{name}.json"), {"job_id": job_id})
+    assert found.target == {"job_id": job_id}
+    assert found.snapshot is not None
+    return found.snapshot
+
+
+def test_the_status_of_a_dli_job_tells_its_end_by_its_duration(payload: Payload) -> None:
+    ended = row("sql_status_finish_word", payload, "5d0f3a10-1c7e-4d0b-9a44-0c1f2e3d4a52")
+
+    assert (ended.state, ended.start, ended.end) == (State.SUCCEEDED, 1761000000, 1761000002.523)
+    assert ended.counts == {Measure("result_rows"): 4, Measure("read_bytes"): 22}
+    assert ended.words["job_mode"] == "async"
+    assert ended.words["result_path"] == "obs://example-bucket/jobs/result/x/2025/10/20/5d0f"
+    runs = row("sql_status_running_insert", payload, "5d0f3a10-1c7e-4d0b-9a44-0c1f2e3d4a51")
+    assert (runs.state, runs.start, runs.end) == (State.RUNNING, 1761000000, None)
+    assert "shuffle" not in repr(runs)
+    assert "fact_orders SELECT" not in repr(runs)
+
+
+@pytest.mark.parametrize(("name", "job_id"), [("sql_status_not_success_200", "x"), ("sql_status_finish_word", "other")])
+def test_a_status_that_is_a_failure_or_of_another_job_is_refused(payload: Payload, name: str, job_id: str) -> None:
+    with pytest.raises(PollError) as caught:
+        row(name, payload, job_id)
+    assert caught.value.reason is (Reason.SERVER if job_id == "x" else Reason.PAYLOAD)
+
+
+@given(
+    st.binary(max_size=30) | st.builds(lambda given: json.dumps(given).encode(), st.dictionaries(st.text(), st.text()))
+)
+def test_any_bytes_of_a_status_become_a_row_or_a_typed_error(body: bytes) -> None:
+    with suppress(PollError):
+        lister("dli").parse_row(body, {"job_id": "j"})
+
+
+def test_each_field_of_a_dli_row_comes_out_at_one_place_and_none_is_crossed() -> None:
+    """Every field of the list's table with a value of its own."""
+    texts = [*("job_type", "queue_name", "owner", "database_name", "table_name", "engine_type", "result_path")]
+    texts += ["result_format", "execution_details_path"]
+    row: dict[str, object] = {name: f"the {name}" for name in texts}
+    row |= {"job_id": "the id", "status": "FINISHED", "message": "the message", "tags": [{"key": "k", "value": "v"}]}
+    row |= {"start_time": 1_761_000_000_000, "end_time": 1_761_000_009_000, "duration": 8_000}
+    row |= {"input_row_count": 11, "bad_row_count": 12, "input_size": 13, "result_count": 14}
+    row |= {"cpu_cost": "15000", "output_byte": "16"}
+    row |= {"statement": "the secret", "detail": "the secret", "with_column_header": True}
+    (item,) = read("dli", {"jobs": [row]}).items
+    seen = item.snapshot
+
+    assert seen is not None
+    assert (seen.start, seen.end, seen.detail["message"]) == (1_761_000_000, 1_761_000_009, "the message")
+    numbers = {"rows_read": 11, "bad_rows": 12, "read_bytes": 13, "result_rows": 14, "cpu_seconds": 15}
+    assert seen.counts == {Measure(name): value for name, value in numbers.items()} | {Measure("written_bytes"): 16}
+    assert seen.words == {name: f"the {name}" for name in texts}
+    assert item.words["tags.k"] == "v"
+    assert "secret" not in repr(item)
 
 
 def test_the_sample_of_cdm_is_read(payload: Payload) -> None:
@@ -168,6 +284,9 @@ DLI_ROW = dli(1, job_type="QUERY", queue_name="q", owner="li", database_name="d"
     "status": "FINISHED",
     "message": "",
     "tags": [{"key": "team", "value": "bi"}],
+    **dict.fromkeys(("input_row_count", "bad_row_count", "input_size", "result_count", "duration"), 7),
+    **dict.fromkeys(("cpu_cost", "output_byte"), "7"),
+    **dict.fromkeys(("table_name", "engine_type", "result_format", "result_path", "execution_details_path"), "t"),
 }
 CDM_ROW: dict[str, object] = {
     "name": "orders",

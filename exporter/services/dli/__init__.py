@@ -16,6 +16,7 @@ from exporter.services import json_fields
 from exporter.services.adapter import Adapter, Hosts, JobEntry
 from exporter.services.codes_in_text import failure_code
 from exporter.services.dli.lists import DliLister
+from exporter.services.dli.rows import ROW_MEASURES, RUN_LABELS
 from exporter.services.dli.subjobs import MEASURES, SUBJOB_PARTS, WORK, Subjobs
 from exporter.services.dli.words import CODES, REGIONS, STATES, refusal_in_body
 from exporter.services.request import Request, segments
@@ -57,12 +58,13 @@ class Dli(Adapter):
     sources = {
         "run_info": "job_id",
         "progress_ratio": "progress, which is of the running sub-job while there is one, so it may fall",
-        "start_timestamp_seconds": "start_time of the list",
-        "end_timestamp_seconds": "end_time of the list",
+        "start_timestamp_seconds": "start_time of the list or the status",
+        "end_timestamp_seconds": "end_time of the list, else start_time and duration",
         "pending_since_timestamp_seconds": "start_time of the list, which is when the job was submitted while it waits",
         "failure_info": "message",
     }
-    measures = MEASURES
+    measures = (*MEASURES, *ROW_MEASURES)
+    run_labels = RUN_LABELS
     work = WORK
     parts = SUBJOB_PARTS
     final = True

@@ -1,22 +1,22 @@
 """The list of DLI's SQL jobs.
 
 Source: DLI API reference, "Querying All Jobs" (ListSqlJobs), tables 2 to 5. It tells the state of many jobs at once,
-with their start and end, but neither progress nor sub-jobs. ``statement`` is the user's SQL: it is never read.
+with their start and end and what they moved, but neither progress nor sub-jobs. One row is also told alone, by
+"Querying Job Status" (ShowSqlJobStatus).
 """
 
 from collections.abc import Mapping
 from itertools import product
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import Field
 
-from exporter.model.errors import first_line
-from exporter.model.packed import Packed
-from exporter.model.run import RunId
+from exporter.model.errors import PollError
+from exporter.model.reason import Reason
 from exporter.model.snapshot import Snapshot, State
 from exporter.services import error_classes, json_fields
-from exporter.services.codes_in_text import failure_code
 from exporter.services.discovery_rule import Rule, Seconds, Tags, TextWord, one_of
+from exporter.services.dli.rows import WORDS, listed_job
 from exporter.services.dli.words import CODES, STATES, refusal_in_body
 from exporter.services.document import json_object
 from exporter.services.listing import ListedJob, Lister, ListQuery, Location, Page
@@ -32,7 +32,6 @@ _STATUSES: Final = (
     *("COMPUTED", "SUSPENDED", "ACTIVE", "DELETED", "CREATING"),
 )
 """What ``job-status`` takes; some of these words no job is known to have."""
-WORDS: Final = ("job_id", "job_type", "queue_name", "owner", "database_name")
 _DAY: Final = 86400.0
 
 
@@ -90,8 +89,24 @@ class DliLister(Lister[DliRule]):
         if fields.flag("is_success") is False:
             raise refusal_in_body(fields)
         rows, total = error_classes.page(fields, "jobs", "job_count", CODES)
-        items = tuple(item for row in rows if row is not None and (item := _listed(row, fields.unknown)) is not None)
+        items = tuple(item for row in rows if row is not None and (item := listed_job(row, fields.unknown)) is not None)
         return Page(len(rows), items, total, tuple(fields.unknown))
+
+    def row_request(self, target: Mapping[str, str], project_id: str) -> Request:
+        """Ask for the status of one job, which has nearly all that its row has."""
+        return Request("ShowSqlJobStatus", segments("v1.0", project_id, "jobs", target["job_id"], "status"), self.limit)
+
+    def parse_row(self, body: bytes, target: Mapping[str, str]) -> ListedJob:
+        """Read the status of one job; an answer without a status is a failure, though it is a 200."""
+        data = json_object(body)
+        fields = json_fields.Fields(data)
+        if fields.word("status") is None:
+            raise refusal_in_body(fields)
+        fields.check_job({"job_id": "job_id"}, target)
+        found = listed_job({**data, **target}, [])
+        if found is None:
+            raise PollError(Reason.PAYLOAD, "the answer tells of no job that can be read")
+        return found
 
     def fits(self, rule: DliRule, listed: ListedJob, now: float) -> bool:
         """Compare each filter of the rule: not every cloud documents all parameters of the call."""
@@ -133,54 +148,3 @@ def _has_tag(listed: ListedJob, key: str, value: str) -> bool:
     if told is None:  # a value that says nothing is never among the words
         return not listed.tagged or clean(value) in NOT_SAID
     return told == clean(value)
-
-
-def _listed(row: Mapping[str, Any], noted: list[str]) -> ListedJob | None:
-    """Read table 5; a job without an id cannot be asked for, so it is noted instead."""
-    fields = json_fields.Fields(row)
-    job_id = fields.id("job_id")
-    if job_id is None:
-        noted.append("jobs")
-        return None
-    words = {name: text for name in WORDS if (text := fields.id(name)) is not None}
-    tags, tagged = _tags(fields)
-    words |= tags
-    start = fields.moment("start_time")
-    snapshot = _snapshot(fields, job_id, start)
-    if snapshot is None:
-        noted += fields.unknown
-    return ListedJob(Packed({"job_id": job_id}), words, snapshot, start, tagged)
-
-
-def _snapshot(fields: json_fields.Fields, job_id: str, start: float | None) -> Snapshot | None:
-    word = fields.text("status")
-    message, end = fields.text("message"), fields.moment("end_time")
-    if word is None:
-        return None
-    state, native = fields.state("status", word, STATES)
-    detail = {"job_id": job_id, "message": first_line(message or "") or None}
-    return Snapshot(
-        state=state,
-        native_state=native,
-        run=RunId(job_id, start, opaque=True),
-        progress=1.0 if state is State.SUCCEEDED else None,
-        start=start,
-        end=end if state.ended else None,
-        failure_code=failure_code(message) if state is State.FAILED else None,
-        detail=Packed({name: value for name, value in detail.items() if value is not None}),
-        unknown=tuple(fields.unknown),
-    )
-
-
-def _tags(fields: json_fields.Fields) -> tuple[dict[str, str], bool]:
-    """Return the tags that can be read, and whether these are all that the job has."""
-    words: dict[str, str] = {}
-    items = fields.objects("tags")
-    for item in items or []:
-        tag = fields.apart(item or {})
-        key, value = tag.id("key"), tag.id("value")
-        if tag.unknown:
-            fields.unreadable("tags")
-        if key is not None and value is not None:
-            words[f"tags.{key}"] = value
-    return words, items is not None and len(words) == len(items)

@@ -1,0 +1,168 @@
+"""What a run came to that ended: from the list that tells of it, else by one call of its own."""
+
+import asyncio
+from dataclasses import replace
+
+from exporter.model.changes import Changes
+from exporter.model.job import Job, JobKey
+from exporter.model.reason import Reason
+from exporter.model.record import Record
+from exporter.model.snapshot import Measure
+from exporter.simulator import DliJob, Fault, Step, SubJob, server_failure
+from exporter.simulator.answers import service_error
+from tests.polling.harness import World, job_of, world
+from tests.polling.looking import looking
+from tests.warp import START, run
+
+STATUS = "ShowSqlJobStatus"
+ROWS = {Measure("rows_read"): 1000, Measure("bad_rows"): 3, Measure("result_rows"): 997}
+MOVED = ROWS | {Measure("read_bytes"): 7000}
+LISTED = MOVED | {Measure("written_bytes"): 500, Measure("cpu_seconds"): 1.5}
+
+
+def insert(number: int, begins: float, seconds: float, **fields: object) -> DliJob:
+    script = (SubJob("save", tasks=100, seconds=seconds),)
+    moved = {"rows": 1000, "bad_rows": 3, "input_bytes": 7000, "output_bytes": 500, "cpu_cost": 1500}
+    job = DliJob(f"id-{number}", f"q{number}", START + begins, script, job_type="INSERT", **moved)  # type: ignore[arg-type]
+    return replace(job, **fields)  # type: ignore[arg-type]
+
+
+def calls(there: World, job: DliJob) -> int:
+    return len(there.cloud.asked(STATUS, job.job_id))
+
+
+def moved(record: Record) -> dict[Measure, float]:
+    assert record.shown is not None
+    return {measure: value for measure, value in record.shown.counts.items() if measure in LISTED}
+
+
+def test_a_run_of_a_registered_job_is_asked_for_once_when_it_ended() -> None:
+    job = insert(1, -60, 160)
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(job)) as there:
+            there.watch(job)
+            await there.until(95)
+            shown = there.record(job).shown
+            assert shown is not None
+            assert (shown.start, shown.words, calls(there, job)) == (None, {}, 0)
+            await there.until(1000)
+
+            record = there.record(job)
+            shown = record.shown
+            assert shown is not None
+            assert (shown.start, shown.end) == (START - 60, START + 100)
+            assert moved(record) == MOVED, "the status lacks what the list alone tells"
+            assert shown.counts[Measure("tasks_planned")] == 100
+            assert shown.words["queue_name"] == "default"
+            assert calls(there, job) == 1
+            assert (record.last_run_duration, record.took[0].milliseconds) == (160, 160_000)
+            assert record.last_success == START + 100
+            labels = 'job="q1",job_type="INSERT",owner="svc_etl",queue_name="default",service="dli"'
+            assert f"huaweicloud_job_run_labels{{{labels}}} 1.0" in there.lines()
+
+    run(main())
+
+
+def test_a_call_that_fails_is_made_again_and_one_that_finds_nothing_is_not() -> None:
+    busy, gone = insert(1, -60, 70), insert(2, -60, 70)
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(busy, gone)) as there:
+            there.cloud.faults.plan(server_failure(), times=3, operation=STATUS, job=busy.job_id)
+            lost = Fault(answer=service_error(404, "DLI.0023", "No related resource found."))
+            there.cloud.faults.plan(lost, times=None, operation=STATUS, job=gone.job_id)
+            there.watch(busy, gone)
+            await there.until(2000)
+
+            assert (calls(there, busy), calls(there, gone)) == (4, 1)
+            assert moved(there.record(busy)) == MOVED
+            assert moved(there.record(gone)) == {}
+            assert there.record(gone).failures.get(Reason.NOT_FOUND) is None, "it is no failed poll"
+
+    run(main())
+
+
+def test_a_run_that_a_list_told_whole_is_not_asked_for() -> None:
+    jobs = [insert(number, 50 + 7 * number, 160) for number in range(1, 6)]
+
+    async def main() -> None:
+        async with (
+            world(lambda cloud: cloud.add(*jobs)) as there,
+            looking(there, {"service": "dli", "name": "{job_id}"}),
+        ):
+            await there.until(180)
+            record = there.store.get(JobKey("dli", "id-1"))
+            assert record is not None
+            assert record.snapshot is not None
+            assert 0 < record.snapshot.counts[Measure("rows_read")] < 1000, "what the list tells so far"
+            await there.until(1000)
+
+            for job in jobs:
+                record = there.store.get(JobKey("dli", job.job_id))
+                assert record is not None
+                assert moved(record) == LISTED
+                assert record.shown is not None
+                assert record.shown.counts[Measure("tasks_planned")] == 100
+                assert record.shown.words["engine_type"] == "spark"
+                assert record.took[0].runs == 1
+            assert [calls(there, job) for job in jobs] == [0] * 5
+
+    run(main())
+
+
+def test_what_a_list_told_of_the_running_run_is_not_what_it_came_to() -> None:
+    """A rule that asks for running jobs alone never lists the end: the list's last figure goes until it is told."""
+    job = insert(1, -60, 160)
+
+    async def main() -> None:
+        async with (
+            world(lambda cloud: cloud.add(job)) as there,
+            looking(there, {"service": "dli", "name": "n", "states": ["RUNNING"]}),
+        ):
+            there.cloud.faults.plan(server_failure(), times=2, operation=STATUS)
+            seen = set()
+            while there.clock.now() < START + 600:
+                await asyncio.sleep(5)
+                record = there.store.get(JobKey("dli", "n"))
+                if record is not None and record.snapshot is not None and record.snapshot.state.ended:
+                    seen.add(moved(record).get(Measure("rows_read")))
+            assert seen == {None, 1000}
+            assert calls(there, job) == 3
+
+    run(main())
+
+
+def test_a_job_that_is_taken_out_while_it_is_asked_for_is_asked_for_no_more() -> None:
+    job = insert(1, -60, 70)
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(job)) as there:
+            there.cloud.faults.plan(server_failure(), times=None, operation=STATUS)
+            there.watch(job)
+            await there.until(150)
+            before = calls(there, job)
+            assert before > 0
+            there.poller.apply(Changes(removed=(job_of(job).key,)))
+            await there.until(2000)
+            assert calls(there, job) == before
+
+    run(main())
+
+
+def test_a_failed_run_is_timed_too_and_keeps_its_reason() -> None:
+    job = insert(1, -60, 100, end="FAILED", message="DLI.0006: The table t already exists.")
+    scripted = replace(job, script=(Step("RUNNING", 100, 0.2, 0.4),))
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(scripted)) as there:
+            there.watch(scripted)
+            await there.until(600)
+
+            record = there.record_of(Job(JobKey("dli", "q1"), "demo", {"job_id": "id-1"}))
+            assert record.shown is not None
+            assert (record.shown.failure_code, record.shown.end) == ("DLI.0006", START + 40)
+            assert record.took[1].milliseconds == 100_000
+            assert record.last_failure == START + 40
+
+    run(main())
