@@ -16,8 +16,10 @@ from prometheus_client.parser import text_string_to_metric_families as text
 from exporter.metrics.store import JobStore
 from exporter.model.errors import PollError
 from exporter.model.job import Job, JobKey
+from exporter.model.promises import NO_PROMISES, Deadline, Promises
 from exporter.model.record import Fault, Record
 from exporter.runs import transitions
+from exporter.runs.deadlines import with_due_time
 from exporter.services import error_classes, registry
 from exporter.services.registry import load_services
 
@@ -40,6 +42,7 @@ POPULATION = {
     'odd "name"\\': ("cdm", "status_stopped_value"),
     "unasked": ("cdm", ""),
 }
+PROMISES = Promises(86_400, 900, 7_200, 1_800, Deadline(6, 0, frozenset(range(5)), "Asia/Shanghai"), rows_match=True)
 STATUSES = {"error_apig_throttled_429": 429, "error_not_found_404": 404}
 
 
@@ -48,11 +51,12 @@ def store() -> JobStore:
     filled = JobStore(100_000, registry.declared_by([ADAPTERS[name] for name in ("cdm", "dli", "dws")]))
     for name, (service, answers) in POPULATION.items():
         target = {"cluster_id": "c-1", "job_name": name} if service == "cdm" else {"job_id": f"id-of-{name}"}
-        job = Job(JobKey(service, name), "prod", target, region="cn-north-4")
+        promises = PROMISES if name == "rows" else NO_PROMISES
+        job = Job(JobKey(service, name), "prod", target, region="cn-north-4", promises=promises)
         record = transitions.registered(job, ADAPTERS[service])
         for minute, answer in enumerate(answers.split()):
             record = after(record, service, answer, 1709600000 + 60 * minute)
-        filled.put(record)
+        filled.put(with_due_time(record, 1709600000 + 600))
     return filled
 
 

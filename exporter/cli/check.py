@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import math
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -14,6 +15,7 @@ from exporter.cli.capacity import capacity_plan
 from exporter.cli.notes import notes
 from exporter.cli.online import try_online
 from exporter.cli.options import load_settings, tell_config
+from exporter.cli.promises import promise_notes
 from exporter.config import Settings
 from exporter.model.errors import ExporterError, SettingsError
 from exporter.model.job import Job
@@ -70,7 +72,7 @@ def report(settings: Settings) -> list[str]:
     for (name, service), count in sorted(Counter((each.project, each.service) for each in settings.discovery).items()):
         rules = f"{count} rule{'s' if count > 1 else ''} for {service} jobs"
         lines.append(f"project {name}: {rules}; how many they find is not known here, discover --rules tells")
-    lines += notes(settings)
+    lines += [*notes(settings), *promise_notes(settings, time.time())]
     if found:
         lines += ["", "calls a minute     jobs   all running   all waiting   allowed"]
     for need in found:

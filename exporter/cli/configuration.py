@@ -26,6 +26,7 @@ key at work, and `huaweicloud-job-exporter check --config FILE` tells every mist
 """
 SECTIONS: Final = {
     "projects": "What may be left out, and what the variables of other tools give: [credentials.md](credentials.md).",
+    "jobs": "What `promises` mean and what follows from them: [promises.md](promises.md).",
     "discovery": "What rules find, and how long it stays: [discovery.md](discovery.md).",
     "web": "What `web.config_file` may say: [security.md](security.md).",
     "journal": "What is in it: [runs.md](runs.md).",

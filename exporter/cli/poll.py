@@ -29,6 +29,7 @@ from exporter.model.packed import Packed
 from exporter.model.record import Fault, Record
 from exporter.polling.list_merge import merged_record
 from exporter.runs import transitions
+from exporter.runs.deadlines import with_due_time
 from exporter.services import registry
 from exporter.services.adapter import Adapter
 from exporter.services.request import Request
@@ -139,7 +140,7 @@ async def _poll(app: App, projects: Projects, calls: CommandCalls, job: Job) -> 
         print(f"          code {failure.code or '-'}, request id {failure.request_id or '-'}, text {text}")
     print(f"snapshot: {_snapshot(record, how)}")
     print("samples:")
-    print(_samples(record), end="")
+    print(_samples(with_due_time(record, app.clock.now())), end="")
     return 0 if failure is None else 1
 
 

@@ -8,11 +8,13 @@ from pydantic import BaseModel, ValidationError
 from exporter.config import explanations
 from exporter.config.errors import Mistake, Path, path_text
 from exporter.config.project import Cloud
+from exporter.config.promise_entries import PromiseEntry, promises_of
 from exporter.config.section import Section
 from exporter.config.tree import Items, MappingNode, Node, Text, place_of
 from exporter.model.changes import STATIC
 from exporter.model.errors import SettingsError
 from exporter.model.messages import instead, quoted
+from exporter.model.promises import Promises
 from exporter.services.adapter import Adapter
 from exporter.services.clouds import REGION, endpoint
 
@@ -102,6 +104,14 @@ class EntryReader:
         elif name is None:
             self._tell((*path, "project"), f"required but missing; one of {', '.join(sorted(self._projects))}")
         return ""
+
+    def _promises(self, path: Path, said: PromiseEntry | None, adapter: Adapter, project: str) -> Promises | None:
+        """Return what is promised of the jobs of an entry; ``None`` if that is a mistake."""
+        zone = self._projects.table(project).get("time_zone")
+        if not project:
+            zone = zone or Text("UTC", self._root.place)  # the project is a mistake already
+        known = str(zone) if isinstance(zone, Text) else None
+        return promises_of(said, adapter, known, lambda keys, why: self._tell((*path, "promises", *keys), why))
 
     def _reachable(self, path: Path, adapter: Adapter, project: str) -> None:
         """Refuse a service whose address is not known in the project's cloud; reported once for each."""

@@ -7,6 +7,7 @@ from pydantic import Field
 from exporter.config import types
 from exporter.config.entries import EntryReader
 from exporter.config.errors import Path, path_text
+from exporter.config.promise_entries import PromiseEntry
 from exporter.config.section import Section
 from exporter.config.tree import MappingNode, Node, Text, place_of
 from exporter.model.changes import STATIC
@@ -34,6 +35,7 @@ class Entry(Section):
         default={},
         description="What you say of the job, such as {team: sales}; metrics.job_labels chooses what metrics show.",
     )
+    promises: PromiseEntry | None = Field(default=None, description="What you promise of the job; alerts go by it.")
 
 
 class Reader(EntryReader):
@@ -60,14 +62,17 @@ class Reader(EntryReader):
         own = self._own(path, entry, adapter.entry) if adapter else None
         if adapter and project:
             self._reachable(path, adapter, project)
-        if not isinstance(common, Entry) or adapter is None or not isinstance(own, AdapterEntry):
+        if not isinstance(common, Entry) or adapter is None:
+            return None
+        promises = self._promises(path, common.promises, adapter, project)
+        if promises is None or not isinstance(own, AdapterEntry):
             return None
         key = JobKey(adapter.service, common.name or own.default_name)
         if self._source == STATIC:
             self._once(path, key, entry)
         target = {field: str(value) for field, value in own.model_dump(exclude_none=True).items()}
         labels = Packed(dict(common.labels)) if common.labels else UNLABELLED
-        return Job(key, project, Packed(target), common.interval, self._source, self._region(project), labels)
+        return Job(key, project, Packed(target), common.interval, self._source, self._region(project), labels, promises)
 
     def _unfit(self, value: Node) -> str:
         """Say why a value names no job: all these fields become parts of an address."""

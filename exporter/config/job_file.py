@@ -29,7 +29,12 @@ _EXPECTED: Final = 'expected one JSON object a line such as {"service": "dli", "
 def known_projects(settings: Settings) -> MappingNode:
     """Return what entries need to know of the projects."""
     known = {
-        name: {"region": project.region, "cloud": project.cloud.value, "endpoints": project.endpoints}
+        name: {
+            "region": project.region,
+            "cloud": project.cloud.value,
+            "endpoints": project.endpoints,
+            "time_zone": project.time_zone and project.time_zone.key,
+        }
         for name, project in settings.projects.items()
     }
     table = from_plain(known, SourcePosition("the configuration"))

@@ -14,7 +14,7 @@ TAKEN: Final = frozenset(
     (
         *("state", "reason", "code", "project", "region", "run_id", "native_state"),
         *("operation", "field", "source", "shard", "shards", "version", "revision", "python"),
-        *("result", "limit", "file", "le"),
+        *("result", "limit", "file", "le", "promise"),
     )
 )
 """Labels that some metric has already, besides those that services declare."""

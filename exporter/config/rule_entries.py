@@ -5,6 +5,7 @@ from pydantic import Field
 from exporter.config import types
 from exporter.config.entries import EntryReader
 from exporter.config.errors import Path
+from exporter.config.promise_entries import PromiseEntry
 from exporter.config.section import Section
 from exporter.config.tree import MappingNode, Node
 from exporter.services.discovery_rule import Rule, Search
@@ -19,6 +20,9 @@ class SearchEntry(Section):
     )
     interval: types.Interval | None = Field(
         default=None, description="Time between two looks, instead of poll.list_interval (a duration)."
+    )
+    promises: PromiseEntry | None = Field(
+        default=None, description="What you promise of each job that the rule finds; alerts go by it."
     )
 
 
@@ -48,6 +52,9 @@ class Searches(EntryReader):
         rule = self._own(path, entry, adapter.lists.rule)
         if project:
             self._reachable(path, adapter, project)
-        if not isinstance(common, SearchEntry) or not isinstance(rule, Rule) or not project:
+        if not isinstance(common, SearchEntry):
             return None
-        return Search(adapter.service, project, rule, common.interval)
+        promises = self._promises(path, common.promises, adapter, project)
+        if promises is None or not isinstance(rule, Rule) or not project:
+            return None
+        return Search(adapter.service, project, rule, common.interval, promises)

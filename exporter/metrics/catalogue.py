@@ -13,12 +13,14 @@ from exporter.metrics.family import (
     PREFIX,
     Family,
     count_family,
+    deadline,
     failure_samples,
     failures,
     gauge,
     info,
     job_labels,
     one,
+    promised_seconds,
     run_durations,
     run_info,
     run_labels,
@@ -148,6 +150,36 @@ _FAMILIES: Final = (
         + LAST_POLL,
         one(lambda record: record.may_end),
         unit="seconds",
+    ),
+    Family(
+        PREFIX + "promise_seconds",
+        "gauge",
+        "Seconds that the operator promises of the job under promises: period (a run succeeds at least this often),"
+        " max_wait (no run waits longer to begin), max_run (none takes longer), stuck_after (none is without progress"
+        " for longer); only what is promised",
+        promised_seconds,
+        ("promise",),
+        unit="seconds",
+    ),
+    Family(
+        PREFIX + "promise_rows_match",
+        "gauge",
+        "Always 1; only of a job of which the operator promises that each run writes as many rows as it reads",
+        lambda record: (((), 1),) if record.job.promises.rows_match else (),
+    ),
+    Family(
+        PREFIX + "deadline_timestamp_seconds",
+        "gauge",
+        "Unix time in seconds of the next deadline that the operator promises, or of the first that was missed until a"
+        " run succeeds; absent until the first try of a poll ended",
+        deadline(lambda due: due.at),
+        unit="seconds",
+    ),
+    Family(
+        PREFIX + "deadline_met",
+        "gauge",
+        "1 if a run succeeded for the deadline that deadline_timestamp_seconds shows, 0 if none was seen to yet",
+        deadline(lambda due: float(due.met)),
     ),
     Family(
         PREFIX + "runs_total",

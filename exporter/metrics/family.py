@@ -9,6 +9,7 @@ from prometheus_client.utils import floatToGoString
 
 from exporter.model.job import job_label
 from exporter.model.measures import MeasureFamily
+from exporter.model.promises import DueTime
 from exporter.model.reason import Reason
 from exporter.model.record import Record
 from exporter.model.run import UNTIMED, RunTimes
@@ -169,6 +170,20 @@ def total(declared: MeasureFamily) -> Family:
 
     text = declared.total + ", by the runs that succeeded since the job was registered, each added once after it ended"
     return Family(f"{PREFIX}runs_{name}_total", "counter", text, read, unit=declared.unit)
+
+
+def promised_seconds(record: Record) -> Samples:
+    """Read the durations that the operator promises of the job."""
+    return [((name,), value) for name, value in record.job.promises.seconds.items()]
+
+
+def deadline(value: Callable[[DueTime], float]) -> Callable[[Record], Samples]:
+    """Read one sample from the deadline; none before the first try of a poll ended: the run may be done by then."""
+
+    def read(record: Record) -> Samples:
+        return () if record.deadline is None else (((), value(record.deadline)),)
+
+    return read
 
 
 def failure_samples(record: Record) -> Samples:

@@ -18,6 +18,7 @@ Target: TypeAlias = tuple[str, ...]
 """A project, a service, and what tells one job of it from the others."""
 Listener: TypeAlias = Callable[[Record | None, Record | None], None]
 """Takes a job's record before and after a change; ``None`` is a job that was not there, or is gone."""
+Complete: TypeAlias = Callable[[Record], Record]
 RunsListener: TypeAlias = Callable[[Record, Sequence[Snapshot]], None]
 """Takes a job's record and runs of it that its own answers did not tell of, or not all of."""
 
@@ -47,10 +48,15 @@ class JobStore:
         self._series_limit = SeriesLimit(max_series)
         self._listeners: list[Listener] = []
         self._runs_listeners: list[RunsListener] = []
+        self._complete: Complete = lambda record: record
 
     def subscribe(self, listener: Listener) -> None:
         """Call *listener* after each change of a record, in the order of subscription."""
         self._listeners.append(listener)
+
+    def complete_with(self, complete: Complete) -> None:
+        """Store of each record what *complete* makes of it."""
+        self._complete = complete
 
     def subscribe_runs(self, listener: RunsListener) -> None:
         """Call *listener* whenever a history or a list told of runs of a job."""
@@ -113,15 +119,14 @@ class JobStore:
         before = self._records.get(asked.job.key)
         if before is None or before.registration_id != asked.registration_id:
             return None
-        after = change(before)
-        self._put(before, after)
-        return before, after
+        return before, self._put(before, change(before))
 
     def put(self, record: Record) -> None:
         """Take the newest record of a job."""
         self._put(self._records.get(record.job.key), record)
 
-    def _put(self, before: Record | None, record: Record) -> None:
+    def _put(self, before: Record | None, record: Record) -> Record:
+        record = self._complete(record)
         self._records[record.job.key] = record
         self.revision += 1
         if before is None or before.job is not record.job:
@@ -129,6 +134,7 @@ class JobStore:
         self._render(before, record)
         for listener in self._listeners:
             listener(before, record)
+        return record
 
     def _render(self, before: Record | None, record: Record) -> None:
         """Render the lines of a job as far as they change."""

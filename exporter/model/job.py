@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from exporter.model.packed import Packed
+from exporter.model.promises import NO_PROMISES, Promises
 
 UNLABELLED: Final[Mapping[str, str]] = Packed({})
 
@@ -34,6 +35,8 @@ class Job:
     """The project's region, for the label of ``huaweicloud_job_info``."""
     labels: Mapping[str, str] = field(default_factory=lambda: UNLABELLED)
     """What the operator says of it: texts by their names."""
+    promises: Promises = NO_PROMISES
+    """What the operator promises of it."""
 
     @property
     def names(self) -> dict[str, str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from exporter.model.job import Job
+from exporter.model.promises import DueTime
 from exporter.model.reason import Reason
 from exporter.model.run import UNTIMED, Ledger, RunTimes
 from exporter.model.snapshot import Measure, Snapshot, nothing
@@ -56,6 +57,8 @@ class Record:
     failing: int = 0
     """Polls that failed in a row."""
     failures: Mapping[Reason, int] = field(default_factory=nothing)
+    due: DueTime | None = None
+    """The deadline that is shown, of a job that has one."""
     last_progress: float | None = None
     pending_since: float | None = None
     """Since when the newest run waits to begin, by the vendor, else since it was first seen so."""
@@ -111,6 +114,11 @@ class Record:
     def may_end(self) -> float | None:
         """The estimate, unless it is too old, or a list has reported another run since."""
         return None if self.stale or self.listed is not None else self.estimate
+
+    @property
+    def deadline(self) -> DueTime | None:
+        """The deadline, once the first try of a poll ended: a run may have met it while nobody looked."""
+        return None if self.up is None and self.snapshot is None else self.due
 
     @property
     def awaits(self) -> bool:

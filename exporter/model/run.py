@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
+from exporter.model.promises import MetDeadlines
+
 
 @dataclass(frozen=True, slots=True)
 class RunId:
@@ -161,6 +163,8 @@ class Ledger:
     """The bounds of the buckets of *took*, in seconds, from low to high."""
     untimed: tuple[RunId, ...] = ()
     """Runs that are in *runs* and not in *took*: nothing told yet how long they took."""
+    met: MetDeadlines | None = None
+    """Which deadlines are settled, of a job that has one."""
     unended: tuple[Unended, ...] = ()
     """Of the open runs those that newer ones followed; a restart begins anew."""
     lost: int = 0

@@ -25,6 +25,7 @@ from exporter.model.job import JobKey
 from exporter.model.record import Record
 from exporter.polling import schedule
 from exporter.polling.calls import Calls, PendingCall, Tries
+from exporter.polling.deadlines import Deadlines
 from exporter.polling.demand import Demand
 from exporter.polling.history import HistoryReader
 from exporter.polling.list_results import ListResults
@@ -63,6 +64,7 @@ class Poller:
         self._schedule = schedule.ScheduleQueue()
         self._limiter = limiter
         self.demand = Demand(store, plan, self._limiter, clock.monotonic)
+        self._deadlines = Deadlines(store, clock)
         self._results = Results(store, plan, clock, telemetry, self._schedule, self.demand)
         self._membership = Membership(
             store, plan, clock, telemetry, self._schedule, self._limiter, self._results, journal
@@ -127,6 +129,7 @@ class Poller:
         async with asyncio.TaskGroup() as group:
             self._spawn(group, "dispatch", self._dispatch)
             self._spawn(group, "age", self._results.staleness.run)
+            self._spawn(group, "deadlines", self._deadlines.run)
             self._spawn(group, "tell", self.demand.run)
             self._spawn(group, "reconcile", self._reconciler.run)
             self._group, self._workers = group, 0

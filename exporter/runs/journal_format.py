@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from exporter.model.job import Job, JobKey
+from exporter.model.promises import MetDeadlines
 from exporter.model.run import UNTIMED, Ledger, Owed, RunId, RunTimes
 
 FORMAT: Final = "huaweicloud-job-exporter journal"
@@ -66,6 +67,7 @@ class _Entry(BaseModel):
     took: tuple[_Times, _Times, _Times] | None = None
     bounds: list[Amount] = []
     untimed: list[Run] = []
+    met: tuple[str, Amount, Amount | None] | None = None
 
     @model_validator(mode="after")
     def _each_bucket_has_its_bound(self) -> Self:
@@ -126,6 +128,7 @@ def _entry(entry: JournalEntry) -> _Entry:
         took=None if ledger.took == UNTIMED else _written_times(ledger.took),
         bounds=list(ledger.bounds),
         untimed=[(run.id, run.created) for run in ledger.untimed],
+        met=ledger.met,
     )
 
 
@@ -147,6 +150,7 @@ def _read(entry: _Entry) -> JournalEntry:
         took=UNTIMED if entry.took is None else _times(entry.took),
         bounds=tuple(entry.bounds),
         untimed=tuple(RunId(*run) for run in entry.untimed),
+        met=None if entry.met is None else MetDeadlines(*entry.met),
     )
     return JournalEntry(JobKey(entry.service, entry.job), entry.project, entry.target, ledger, entry.gone)
 

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from exporter.model import units
 from exporter.model.messages import Expected, instead, quoted
+from exporter.model.promises import NO_PROMISES, Promises
 from exporter.services import name_template
 
 _MOST_JOBS: Final = 500
@@ -81,6 +82,8 @@ class Search:
     rule: "Rule"
     interval: float | None = None
     """Seconds between two looks, if the operator gave this rule its own."""
+    promises: Promises = NO_PROMISES
+    """What the operator promises of each job that it finds."""
 
 
 class Rule(BaseModel):

@@ -122,7 +122,12 @@ class Findings:
     def _job(self, named: Named) -> Job:
         search = self._search
         return Job(
-            JobKey(search.service, named.name), search.project, named.listed.target, None, DISCOVERY, self._region
+            JobKey(search.service, named.name),
+            search.project,
+            named.listed.target,
+            source=DISCOVERY,
+            region=self._region,
+            promises=search.promises,
         )
 
 

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from exporter.model.changes import DISCOVERY, FILE, STATIC, Changes
 from exporter.model.job import Job, JobKey
+from exporter.model.promises import NO_PROMISES
 from exporter.services.adapter import Adapter
 
 _RANKS: Final = {STATIC: 0, FILE: 1, DISCOVERY: 2}
@@ -115,7 +116,8 @@ def _place(entry: _Registered) -> tuple[int, str]:
 def _says_no_more(job: Job, winner: Job) -> bool:
     """Whether nothing is lost if the winner stands for the job."""
     same = job.project == winner.project and job.target == winner.target
-    return same and job.interval in (None, winner.interval) and job.labels.items() <= winner.labels.items()
+    told = job.interval in (None, winner.interval) and job.promises in (NO_PROMISES, winner.promises)
+    return same and told and job.labels.items() <= winner.labels.items()
 
 
 def _sentence(entry: _Registered, winner: _Registered) -> str:
@@ -134,4 +136,6 @@ def _described(entry: _Registered) -> str:
         what.append(f"interval {entry.job.interval:g}s")
     if entry.job.labels:
         what.append(f"labels {dict(entry.job.labels)!r}")
+    if entry.job.promises != NO_PROMISES:
+        what.append("promises")
     return f"{who} ({', '.join(what)})"

@@ -15,6 +15,7 @@ from exporter.services.adapter import Adapter
 from exporter.web import charts, formatting
 from exporter.web.job_json import job_facts
 from exporter.web.ports import Exporter
+from exporter.web.promises import broken_promises
 from exporter.web.query import FAILED, GROUPS, SORTS, Asking, Query, group_of, matching
 
 _ROWS: Final = 100
@@ -94,6 +95,7 @@ def job_row(record: Record, exporter: Exporter, past: JobPast | None, viewer: Vi
         "elapsed": elapsed,
         "slow": usual if usual is not None and elapsed is not None and elapsed > usual.p90 else None,
         "waits_since": waits_since(record),
+        "broken": list(broken_promises(record, viewer.now)),
         "strip": charts.strip(past, live, viewer.watch, viewer.now),
         "zone": exporter.zone(record.job.project) if viewer.clock == "cloud" else None,
     }

@@ -121,8 +121,8 @@ def test_without_a_rule_a_job_is_needed(mistakes: Mistakes, written: str) -> Non
         (
             "{service: cdm, owner: a}",
             (
-                ".owner: unknown key; known are clusters, exclude, interval, match, max_jobs, name, project, service, "
-                "types"
+                ".owner: unknown key; known are clusters, exclude, interval, match, max_jobs, name, project, promises, "
+                "service, types"
             ),
         ),
         ("{servce: dli}", ".service: required but missing: The service whose jobs are looked for"),
