@@ -18,6 +18,8 @@ class ErrorCodes:
     """What they begin with, up to the dot, in each spelling that the service uses."""
     reasons: Mapping[str, Reason] = field(default_factory=dict)
     """Those that mean something else than the HTTP status beside them, in upper case."""
+    meanings: Mapping[str, str] = field(default_factory=dict)
+    """What the service's own documents say that they mean, by the code in upper case."""
     token: frozenset[str] = frozenset()
     """Those by which the service itself refuses a token that the gateway before it let pass, in upper case."""
 

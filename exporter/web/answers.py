@@ -98,13 +98,15 @@ def pack(body: bytes, tag: str = "") -> PackedPage:
 
 
 async def packed_answer(
-    request: web.Request, page: PackedPage, kind: str, status: int = 200, keep: str = "no-store"
+    request: web.Request, page: PackedPage, kind: str, status: int = 200, keep: str = "no-store", vary: str = ""
 ) -> web.StreamResponse:
-    """Return *page*, in pieces."""
+    """Return *page*, in pieces; *vary* names what else of the request it goes by."""
     wanted = gzip_ok(header(request, "Accept-Encoding"))
     headers = _about(kind, wanted, keep)
+    if vary:
+        headers["Vary"] += f", {vary}"
     if page.tag:
-        headers |= _tagged(page.tag)
+        headers["ETag"] = page.tag
     response = web.StreamResponse(status=status, headers=headers)
     response.content_length = len(page.packed) if wanted else page.length
     await response.prepare(request)
@@ -121,9 +123,10 @@ def has(request: web.Request, tag: str) -> bool:
     return tag.removeprefix("W/") in known or "*" in known
 
 
-def not_modified(tag: str) -> web.Response:
+def not_modified(tag: str, vary: str) -> web.Response:
     """Return that the client has what *tag* stands for."""
-    return web.Response(status=304, headers={"Cache-Control": "no-store", **_tagged(tag)})
+    headers = {"Cache-Control": "no-store", "ETag": tag, "Vary": f"Accept-Encoding, {vary}"}
+    return web.Response(status=304, headers=headers)
 
 
 class Lists:
@@ -186,11 +189,6 @@ def _piece(parts: Iterator[bytes]) -> tuple[bytes, bool]:
         if size >= _PIECE or time.perf_counter() >= until:
             return b"".join(found), True
     return b"".join(found), False
-
-
-def _tagged(tag: str) -> dict[str, str]:
-    """Return the headers of a page, which is in the language that the reader asks for."""
-    return {"ETag": tag, "Vary": "Accept-Encoding, Accept-Language"}
 
 
 def _cut(content: bytes) -> Iterable[bytes]:

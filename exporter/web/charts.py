@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from exporter.model.standing import BLIND
 from exporter.runs.past import JobPast, PastRun, Watch
 from exporter.web import formatting
+from exporter.web.texts import ENGLISH, Texts
 
 DAY: Final = 86_400.0
 STRIP: Final = 1440
@@ -42,10 +43,10 @@ class Live(NamedTuple):
     """When it was last known to run."""
 
 
-def strip(past: JobPast | None, live: Live | None, watch: Watch, now: float) -> Strip:
+def strip(past: JobPast | None, live: Live | None, watch: Watch, now: float, say: Texts = ENGLISH) -> Strip:
     """Return the last 24 hours of a job, from left to right."""
     if past is None:
-        return Strip((("unwatched", _shape("unwatched", 0, STRIP)),), "the last 24 hours are not kept")
+        return Strip((("unwatched", _shape("unwatched", 0, STRIP)),), say("the last 24 hours are not kept"))
     first = now - DAY
     spans = [("unwatched", first, past.since)]
     if watch.away is not None:
@@ -57,7 +58,7 @@ def strip(past: JobPast | None, live: Live | None, watch: Watch, now: float) -> 
     spans += [(run.result, run.at if run.start is None else run.start, run.at) for run in runs]
     if live is not None:
         spans.append(("running", live.at if live.start is None else live.start, live.at))
-    return Strip(tuple(_paths(spans, first).items()), _in_words(runs, live, past, now))
+    return Strip(tuple(_paths(spans, first).items()), _in_words(runs, live, past, now, say))
 
 
 def _paths(spans: Sequence[tuple[str, float, float]], first: float) -> dict[str, str]:
@@ -82,12 +83,12 @@ def _shape(kind: str, x: int, width: int) -> str:
     return f"M{x} {top}h{width}v{height}h-{width}z"
 
 
-def _in_words(runs: Sequence[PastRun], live: Live | None, past: JobPast, now: float) -> str:
+def _in_words(runs: Sequence[PastRun], live: Live | None, past: JobPast, now: float, say: Texts) -> str:
     results = [run.result for run in runs]
-    told = [f"{results.count(result)} {result}" for result in dict.fromkeys(results)]
-    told += ["1 running"] if live is not None else []
-    since = f", watched since {formatting.utc(past.since)}" if past.since > now - DAY else ""
-    return f"runs of the last 24 hours: {', '.join(told) or 'none known'}{since}"
+    told = [f"{results.count(result)} {say(result)}" for result in dict.fromkeys(results)]
+    told += [f"1 {say('running')}"] if live is not None else []
+    since = f", {say('watched since {time}', time=formatting.utc(past.since))}" if past.since > now - DAY else ""
+    return say("runs of the last 24 hours: {runs}", runs=", ".join(told) or say("none known")) + since
 
 
 class Usual(NamedTuple):
@@ -126,7 +127,7 @@ class Bars(NamedTuple):
     width: float
 
 
-def bars(past: JobPast, running: float | None) -> Bars:
+def bars(past: JobPast, running: float | None, say: Texts = ENGLISH) -> Bars:
     """Return the last runs; *running* is for how long the present one has been running so far."""
     took = [run.took for run in past.runs if run.took is not None]
     longest = max([*took, running or 0.0], default=0.0)
@@ -136,22 +137,25 @@ def bars(past: JobPast, running: float | None) -> Bars:
             index * 14.0,
             None if run.took is None else round(max(run.took * scale, 2.0), 1),
             run.result,
-            _run_words(run),
+            _run_words(run, say),
         )
         for index, run in enumerate(past.runs)
     ]
     if running is not None:
-        words = f"running for {formatting.span(running)}"
+        words = say("running for {span}", span=formatting.span(running, say))
         drawn.append(Bar(len(drawn) * 14.0, round(max(running * scale, 2.0), 1), "running", words))
     known = usual(past)
     lines = () if known is None else (("p50", round(known.p50 * scale, 1)), ("p90", round(known.p90 * scale, 1)))
     return Bars(tuple(drawn), lines, longest or None, max(len(drawn), 20) * 14.0)
 
 
-def _run_words(run: PastRun) -> str:
-    took = "took an unknown time" if run.took is None else f"took {formatting.span(run.took)}"
-    when = "ended before" if run.over else "seen ended" if run.seen else "ended"
-    return f"{run.result}{f' {run.code}' if run.code else ''}, {took}, {when} {formatting.utc(run.at)}"
+def _run_words(run: PastRun, say: Texts) -> str:
+    took = say("took an unknown time") if run.took is None else say("took {span}", span=formatting.span(run.took, say))
+    time = formatting.utc(run.at)
+    when = say("ended {time}", time=time)
+    if run.over or run.seen:
+        when = say("ended before {time}", time=time) if run.over else say("seen ended {time}", time=time)
+    return f"{say(run.result)}{f' {run.code}' if run.code else ''}, {took}, {when}"
 
 
 class Plot(NamedTuple):
@@ -166,7 +170,7 @@ class Plot(NamedTuple):
     words: str
 
 
-def plot(past: JobPast, start: float | None, until: float, expected: float | None) -> Plot | None:
+def plot(past: JobPast, start: float | None, until: float, expected: float | None, say: Texts = ENGLISH) -> Plot | None:
     """Return the progress of the newest run up to *until*, and when it is *expected* to end."""
     if not past.progress:
         return None
@@ -181,6 +185,11 @@ def plot(past: JobPast, start: float | None, until: float, expected: float | Non
     after = None
     if expected is not None and expected > until:
         after = (round((until - begin) * across, 1), round(steps[-1][1], 1), round((expected - begin) * across, 1))
-    told = f"{formatting.percent(past.progress[0][1])} at {formatting.utc(first)}"
-    last = f"{formatting.percent(past.progress[-1][1])} since {formatting.utc(past.progress[-1][0])}"
-    return Plot(path, after, begin, end, f"progress of the newest run: {told}, {last}")
+    words = say(
+        "progress of the newest run: {first} at {begin}, {last} since {then}",
+        first=formatting.percent(past.progress[0][1]),
+        begin=formatting.utc(first),
+        last=formatting.percent(past.progress[-1][1]),
+        then=formatting.utc(past.progress[-1][0]),
+    )
+    return Plot(path, after, begin, end, words)

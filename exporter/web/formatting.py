@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final, NamedTuple
 
+from exporter.web.texts import ENGLISH, Texts
+
 UNKNOWN: Final = "\N{EN DASH}"
 _STEPS: Final = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 _SCALE: Final = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -20,22 +22,32 @@ class _Count(NamedTuple):
     exact: str
 
 
-def span(seconds: float) -> str:
+def span(seconds: float, say: Texts = ENGLISH) -> str:
     """Return a length of time in its greatest unit, two for hours and days: ``42 s``, ``3 min``, ``5 h 10 min``."""
     rest = max(0, int(seconds))
     for index, (size, unit) in enumerate(_STEPS):
         if rest >= size:
             below = _STEPS[index + 1] if index < 2 else (1, "")
             more = rest % size // below[0] if index < 2 else 0
-            return f"{rest // size} {unit}" + (f" {more} {below[1]}" if more else "")
-    return "0 s"
+            return f"{rest // size} {say(unit)}" + (f" {more} {say(below[1])}" if more else "")
+    return f"0 {say('s')}"
 
 
-def ago(at: float, now: float) -> str:
+def ago(at: float, now: float, say: Texts = ENGLISH) -> str:
     """Return a moment as its distance from now; what is due within the second is ``now``."""
     if abs(at - now) < 1:
-        return "now"
-    return f"{span(now - at)} ago" if at < now else f"in {span(at - now)}"
+        return say("now")
+    return say("{span} ago", span=span(now - at, say)) if at < now else say("in {span}", span=span(at - now, say))
+
+
+def due(at: float, now: float, say: Texts = ENGLISH) -> str:
+    """Return how far off a moment is that is not told any more once it has passed."""
+    return say("due") if at <= now else ago(at, now, say)
+
+
+def lasting(at: float, now: float, say: Texts = ENGLISH) -> str:
+    """Return for how long something lasts that began then."""
+    return span(now - at, say)
 
 
 def utc(at: float) -> str:
@@ -54,7 +66,7 @@ def iso(at: float) -> str:
         return ""
 
 
-def clock(at: float, now: float, zone: tzinfo | None = None) -> str:
+def clock(at: float, now: float, zone: tzinfo | None = None, say: Texts = ENGLISH) -> str:
     """Return a moment by the clock of *zone*, else of UTC: with its day if that is not today's."""
     try:
         there, today = (datetime.fromtimestamp(each, zone or UTC) for each in (at, now))
@@ -62,7 +74,7 @@ def clock(at: float, now: float, zone: tzinfo | None = None) -> str:
         return utc(at)
     if there.date() == today.date():
         return f"{there:%H:%M:%S}"
-    return f"{there:%d %b %H:%M}" if there.year == today.year else f"{there:%d %b %Y}"
+    return there.strftime(say("%d %b %H:%M") if there.year == today.year else say("%d %b %Y"))
 
 
 def percent(ratio: float) -> str:
@@ -87,14 +99,14 @@ def short(value: float, unit: str = "") -> str:
     return exact_text(value)
 
 
-def count_lines(groups: Mapping[str, Any]) -> list[_Count]:
+def count_lines(groups: Mapping[str, Any], say: Texts = ENGLISH) -> list[_Count]:
     """Return the counts of a run in a few short lines; those of a kind that has no line of its own as they come."""
-    lines = [_tasks(groups), _stages(groups), _moved(groups, "rows", "rows_read", "rows_written")]
-    lines += [_moved(groups, "data", "read_bytes", "written_bytes", "B"), _files(groups)]
+    lines = [_tasks(groups, say), _stages(groups, say), _moved(groups, say, "rows", "rows_read", "rows_written")]
+    lines += [_moved(groups, say, "data", "read_bytes", "written_bytes", "B"), _files(groups, say)]
     found = [line for line in lines if line is not None]
     if found:
         return found
-    return [_plain(name.replace("_", " "), value) for name, value in list(groups.items())[:3]]
+    return [_plain(say(name.replace("_", " ")), value) for name, value in list(groups.items())[:3]]
 
 
 def _plain(label: str, value: Any) -> _Count:
@@ -104,51 +116,55 @@ def _plain(label: str, value: Any) -> _Count:
     return _Count(label, ", ".join(told[:3]), ", ".join(f"{exact_text(each)} {name}" for name, each in value.items()))
 
 
-def _tasks(groups: Mapping[str, Any]) -> _Count | None:
+def _tasks(groups: Mapping[str, Any], say: Texts) -> _Count | None:
     tasks, planned = groups.get("tasks", {}), groups.get("tasks_planned")
     if not tasks and planned is None:
         return None
     done = tasks.get("completed")
-    text = f"{UNKNOWN if done is None else short(done)} of {short(planned)}" if planned is not None else ""
-    if planned is None and done is not None:
-        text = f"{short(done)} done"
-    return _with_rest("tasks", text, tasks, planned)
+    text = ""
+    if planned is not None:
+        text = say("{done} of {planned}", done=UNKNOWN if done is None else short(done), planned=short(planned))
+    elif done is not None:
+        text = f"{short(done)} {say('done')}"
+    return _with_rest(say, "tasks", text, tasks, planned)
 
 
-def _stages(groups: Mapping[str, Any]) -> _Count | None:
+def _stages(groups: Mapping[str, Any], say: Texts) -> _Count | None:
     stages = groups.get("stages", {})
     if not stages:
         return None
     done = stages.get("completed")
-    return _with_rest("stages", "" if done is None else f"{short(done)} done", stages, None)
+    return _with_rest(say, "stages", "" if done is None else f"{short(done)} {say('done')}", stages, None)
 
 
-def _with_rest(label: str, text: str, group: Mapping[str, float], planned: float | None) -> _Count:
+def _with_rest(say: Texts, label: str, text: str, group: Mapping[str, float], planned: float | None) -> _Count:
     """Add the states that something is in, and all numbers for the one who points at it."""
-    rest = [f"{short(group[state])} {state}" for state in ("active", "failed", "killed") if group.get(state)]
-    numbers = [f"{exact_text(value)} {state}" for state, value in group.items()]
-    numbers += [] if planned is None else [f"{exact_text(planned)} planned"]
-    return _Count(label, ", ".join([text, *rest] if text else rest) or "0", ", ".join(numbers))
+    rest = [f"{short(group[state])} {say(state)}" for state in ("active", "failed", "killed") if group.get(state)]
+    numbers = [f"{exact_text(value)} {say(state)}" for state, value in group.items()]
+    numbers += [] if planned is None else [f"{exact_text(planned)} {say('planned')}"]
+    return _Count(say(label), ", ".join([text, *rest] if text else rest) or "0", ", ".join(numbers))
 
 
-def _moved(groups: Mapping[str, Any], label: str, read: str, written: str, unit: str = "") -> _Count | None:
+def _moved(groups: Mapping[str, Any], say: Texts, label: str, read: str, written: str, unit: str = "") -> _Count | None:
     """Return what went in and what came out."""
     came, went = groups.get(read), groups.get(written)
     if came is None and went is None:
         return None
     names = [(name, groups[name]) for name in (read, written) if groups.get(name) is not None]
-    exact = ", ".join(f"{name.replace('_', ' ')}: {exact_text(value)}" for name, value in names)
+    exact = ", ".join(f"{say(name.replace('_', ' '))}: {exact_text(value)}" for name, value in names)
     if came is None or went is None:
         name, value = names[0]
-        return _Count(label, f"{short(value, unit)} {'written' if name == written else 'read'}", exact)
-    return _Count(label, f"{short(came, unit)} \N{RIGHTWARDS ARROW} {short(went, unit)}", exact)
+        word = say("written") if name == written else say("read")
+        return _Count(say(label), f"{short(value, unit)} {word}", exact)
+    return _Count(say(label), f"{short(came, unit)} \N{RIGHTWARDS ARROW} {short(went, unit)}", exact)
 
 
-def _files(groups: Mapping[str, Any]) -> _Count | None:
+def _files(groups: Mapping[str, Any], say: Texts) -> _Count | None:
     total, written = groups.get("files"), groups.get("files_written")
     parts = [short(value) for value in (written, total) if value is not None]
     if not parts:
         return None
     names = ("files", "files_read", "files_written", "files_skipped")
-    told = ", ".join(f"{name.replace('_', ' ')}: {exact_text(groups[name])}" for name in names if name in groups)
-    return _Count("files", " of ".join(parts), told)
+    told = ", ".join(f"{say(name.replace('_', ' '))}: {exact_text(groups[name])}" for name in names if name in groups)
+    text = parts[0] if len(parts) == 1 else say("{done} of {planned}", done=parts[0], planned=parts[1])
+    return _Count(say("files"), text, told)

@@ -1,6 +1,7 @@
 """What the page of one job shows: all that is known of it, its past, and what to copy. Its work is one for a thread."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from exporter.model.masking import repeated_fields
@@ -9,8 +10,10 @@ from exporter.model.snapshot import State
 from exporter.runs.past import Failure, JobPast, Turn
 from exporter.services import registry
 from exporter.web import charts
-from exporter.web.list_page import Viewer, job_row, live_run, service_of
+from exporter.web.addresses import Viewer
+from exporter.web.job_row import job_row, live_run, service_of
 from exporter.web.ports import Exporter
+from exporter.web.texts import Texts
 
 
 class Part(NamedTuple):
@@ -56,12 +59,13 @@ def single(record: Record, exporter: Exporter, viewer: Viewer) -> dict[str, Any]
     return {
         "now": viewer.now,
         "job": row,
-        "clock": viewer.clock,
+        "viewer": viewer,
+        "here": partial(_here, row["link"], viewer),
         "identity": list(registry.declared().identity),
         "past": past,
         "watch": viewer.watch,
-        "plot": _plot(past, start, until, row["estimated_completion"]),
-        "bars": None if past is None else charts.bars(past, None if live is None else row["elapsed"]),
+        "plot": _plot(past, start, until, row["estimated_completion"], viewer.say),
+        "bars": None if past is None else charts.bars(past, None if live is None else row["elapsed"], viewer.say),
         "usual": charts.usual(past),
         "parts": _parts(record, row["detail"]),
         "parts_word": "" if service_of(record).parts is None else service_of(record).parts.word,  # type: ignore[union-attr]
@@ -73,10 +77,17 @@ def single(record: Record, exporter: Exporter, viewer: Viewer) -> dict[str, Any]
     }
 
 
-def _plot(past: JobPast | None, start: float | None, until: float | None, expected: float | None) -> charts.Plot | None:
+def _here(path: str, viewer: Viewer, **changes: str) -> str:
+    """Return the query string of this page with other choices."""
+    return "?" + viewer.to(path, **changes).partition("?")[2]
+
+
+def _plot(
+    past: JobPast | None, start: float | None, until: float | None, expected: float | None, say: Texts
+) -> charts.Plot | None:
     if past is None or until is None:
         return None
-    return charts.plot(past, start, until, expected)
+    return charts.plot(past, start, until, expected, say)
 
 
 def _parts(record: Record, detail: Mapping[str, Any]) -> list[Part]:

@@ -1,10 +1,10 @@
-"""Which form of /metrics a client wants, by its ``Accept`` and ``Accept-Encoding`` (RFC 9110, section 12.5).
+"""Which form of an answer a client wants, by what its request accepts (RFC 9110, section 12.5).
 
 A header that cannot be read never fails a scrape: what is malformed counts as not said.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -52,6 +52,16 @@ def gzip_ok(accept_encoding: str) -> bool:
         qualities[name] = max(choice.quality, qualities.get(name, 0))
     quality = qualities.get("gzip", qualities.get("*", 0))
     return quality > 0 and quality >= qualities.get("identity", 0)
+
+
+def language(accept_language: str, known: Sequence[str]) -> str:
+    """Return the one of the *known* languages that the header likes best, the first of them if it names none."""
+    liked = {known[0]: 0.0}
+    for choice in _choices(accept_language):
+        name = choice.name.partition("-")[0]
+        if name in known:
+            liked[name] = max(choice.quality, liked.get(name, 0.0))
+    return max(liked, key=lambda name: liked[name])
 
 
 def _text_quality(choices: list[_Choice]) -> float:

@@ -10,6 +10,7 @@ from exporter import __version__
 from exporter.model.standing import STANDINGS
 from exporter.services import registry
 from exporter.web.query import CLOCK_WORDS, FAILED, GROUPS, SORTS
+from exporter.web.texts import LANGUAGES
 
 _Schema = dict[str, Any]
 
@@ -94,6 +95,8 @@ def description() -> dict[str, Any]:
         "offset": {"type": "integer", "minimum": 0},
         "failed": {"type": "string", "enum": list(FAILED)}, "group": {"type": "string", "enum": list(GROUPS)},
         "clock": {"type": "string", "enum": list(CLOCK_WORDS)},
+        "lang": {"type": "string", "enum": list(LANGUAGES)},
+        "job": {"type": "string", "pattern": "/", "example": "SERVICE/JOB"},
     }  # fmt: skip
     query = [{"name": name, "in": "query", "schema": schema} for name, schema in words.items()]
     which = [{"name": name, "in": "path", "required": True, "schema": _TEXT} for name in ("service", "job")]

@@ -8,12 +8,14 @@ import hashlib
 import re
 import secrets
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from exporter import __version__
 from exporter.web import charts, formatting
+from exporter.web.addresses import Viewer
+from exporter.web.texts import LANGUAGES, Texts
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -31,10 +33,10 @@ _STAMP: Final = "stamp_seconds"
 _MARK: Final = f"\x02{secrets.token_hex(8)}"
 """What a text that changes by the second begins with until all else is rendered; nobody outside can know it."""
 _MOVING: Final = re.compile(_MARK + r"(\w+) ([-+.\w]+)\x03")
-_FORMS: Final[Mapping[str, Callable[[float, float], str]]] = {
+_FORMS: Final[Mapping[str, Callable[[float, float, Texts], str]]] = {
     "ago": formatting.ago,
-    "due": lambda at, now: "due" if at <= now else formatting.ago(at, now),
-    "for": lambda at, now: formatting.span(now - at),
+    "due": formatting.due,
+    "for": formatting.lasting,
 }
 """How the time between a moment and now is told."""
 
@@ -47,7 +49,7 @@ def static(name: str) -> tuple[bytes, str]:
 
 
 @cache
-def _environment() -> "Environment":
+def _environment(say: Texts) -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -58,24 +60,50 @@ def _environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(version=__version__, words=formatting, refresh=_REFRESH, charts=charts)
+    environment.globals.update(version=__version__, refresh=_REFRESH, charts=charts)
+    environment.globals.update(words=_Words(say), langs=LANGUAGES.items())
     environment.globals.update(moving=lambda at, form: f"{_MARK}{form} {at!r}\x03")
+    environment.globals.update(_=_say_in_template(say), lang=say.lang, script_texts=say.script())
     environment.globals.update(asset=lambda name: f"static/{name}?v={static(name)[1]}", tabular=tabular)
     environment.tests["moment"] = lambda name: str(name).endswith(_STAMP)
     return environment
 
 
+class _Words:
+    """What templates format numbers and times by, in one language."""
+
+    UNKNOWN = formatting.UNKNOWN
+    exact_text = staticmethod(formatting.exact_text)
+    iso = staticmethod(formatting.iso)
+    percent = staticmethod(formatting.percent)
+    utc = staticmethod(formatting.utc)
+
+    def __init__(self, say: Texts) -> None:
+        self.span = partial(formatting.span, say=say)
+        self.clock = partial(formatting.clock, say=say)
+
+
+def _say_in_template(say: Texts) -> Callable[..., str]:
+    """Return *say* for templates: what stands in a text is escaped, unless it is markup."""
+    from markupsafe import Markup
+
+    def said(text: str, **values: object) -> str:
+        return Markup(say(text)).format(**values) if values else say(text)  # noqa: S704 - texts with values are ours
+
+    return said
+
+
 def render_page(template: str, view: Mapping[str, Any]) -> bytes:
     """Return a page as bytes; slow enough for a thread of its own, and it may be one: *view* is no longer shared."""
-    now = view["now"]
-    text = _environment().get_template(template).render(view)
-    text = _MOVING.sub(lambda found: _FORMS[found[1]](float(found[2]), now), text)
+    now, say = view["now"], view["viewer"].say
+    text = _environment(say).get_template(template).render(view)
+    text = _MOVING.sub(lambda found: _FORMS[found[1]](float(found[2]), now, say), text)
     return text.encode("utf-8", "replace")
 
 
-def render_row(job: Mapping[str, Any], now: float) -> str:
+def render_row(job: Mapping[str, Any], viewer: Viewer) -> str:
     """Return the row of one job for :func:`render_page`: what changes by the second is left to that."""
-    row: str = _environment().get_template("row.html").module.row(job, now)  # type: ignore[attr-defined]
+    row: str = _environment(viewer.say).get_template("row.html").module.row(job, viewer.now)  # type: ignore[attr-defined]
     return row
 
 

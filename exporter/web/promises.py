@@ -16,23 +16,25 @@ class BrokenPromise(NamedTuple):
     words: str
     """For a tag beside the job."""
     promised: str
+    """What was promised, with a place for its value."""
+    value: str
 
 
 def broken_promises(record: Record, now: float) -> Iterator[BrokenPromise]:
     """Yield the promises that a job breaks at *now*, as far as its last answer and the time tell."""
     said, shown, due = record.job.promises.seconds, record.shown, record.deadline
     if due is not None and not due.met and due.at <= now:
-        yield BrokenPromise("deadline", "missed its deadline", f"by {record.job.promises.deadline}")
+        yield BrokenPromise("deadline", "missed its deadline", "by {value}", str(record.job.promises.deadline))
     if "period" in said and record.last_success is not None and now - record.last_success > 2 * said["period"]:
-        yield BrokenPromise("period", "no success for two periods", f"every {duration_text(said['period'])}")
+        yield BrokenPromise("period", "no success for two periods", "every {value}", duration_text(said["period"]))
     if shown is None:
         return
     waits, runs = record.pending_since, shown.start if shown.state is State.RUNNING else None
     for name, since, words in (("max_wait", waits, "waits too long"), ("max_run", runs, "runs too long")):
         if name in said and since is not None and now - since > said[name]:
-            yield BrokenPromise(name, words, f"at most {duration_text(said[name])}")
+            yield BrokenPromise(name, words, "at most {value}", duration_text(said[name]))
     moved, polled = record.last_progress, record.polled_at
     if "stuck_after" in said and shown.state is State.RUNNING and moved is not None and polled is not None:
         endless = shown.incremental and shown.progress == 1
         if polled - moved > said["stuck_after"] and not endless:
-            yield BrokenPromise("stuck_after", "no progress", f"for at most {duration_text(said['stuck_after'])}")
+            yield BrokenPromise("stuck_after", "no progress", "for at most {value}", duration_text(said["stuck_after"]))

@@ -15,10 +15,11 @@ from exporter.model.record import Record
 from exporter.model.snapshot import State, complaint
 from exporter.model.standing import STANDINGS, standing
 from exporter.services import registry
+from exporter.web.texts import LANGUAGES
 
 NextDue = Callable[[JobKey], float | None]
 PARAMETERS: Final = (
-    *("q", "service", "state", "error", "failed", "group", "sort", "order", "limit", "offset", "clock"),
+    *("q", "service", "state", "error", "failed", "group", "sort", "order", "limit", "offset", "clock", "lang", "job"),
 )
 _PREFIX: Final = re.compile(r"[-_./:\s]")
 FAILED: Final[Mapping[str, float]] = {"1h": 3600.0, "8h": 28_800.0, "24h": 86_400.0, "7d": 604_800.0}
@@ -79,6 +80,10 @@ class Query:
     limit: int | None = None
     offset: int = 0
     clock: str = "utc"
+    lang: str = ""
+    """The language of the page, if the query says it."""
+    jobs: tuple[JobKey, ...] = ()
+    """Only these, whatever else is asked for."""
 
 
 class Asking(NamedTuple):
@@ -107,6 +112,8 @@ def parse_query(pairs: Iterable[tuple[str, str]], sort: str = "name") -> Query:
         failed=_known("failed", single.get("failed", ""), ("", *FAILED)),
         group=_known("group", single.get("group", ""), ("", *GROUPS)),
         clock=_known("clock", single.get("clock", "utc"), CLOCK_WORDS),
+        lang=_known("lang", single.get("lang", ""), ("", *LANGUAGES)),
+        jobs=tuple(_job_key(text) for text in said.get("job", ())),
         sort=_known("sort", single.get("sort", sort), SORTS),
         descending=_known("order", single.get("order", "asc"), ("asc", "desc")) == "desc",
         limit=_number("limit", single["limit"]) if "limit" in single else None,
@@ -176,6 +183,8 @@ def _name(record: Record) -> str:
 
 
 def _matches(record: Record, query: Query, words: Sequence[str], asking: Asking) -> bool:
+    if query.jobs and record.job.key not in query.jobs:
+        return False
     if query.services and record.job.key.service not in query.services:
         return False
     if query.error and record.fault is None:
@@ -224,6 +233,13 @@ def _known(what: str, word: str, words: Sequence[str]) -> str:
     close = get_close_matches(word[:100], words, 1)
     hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(words)}"
     raise QueryError(f"unknown {what} {word[:100]!r}; {hint}")
+
+
+def _job_key(text: str) -> JobKey:
+    service, slash, name = text.partition("/")
+    if not slash:
+        raise QueryError(f"job {text[:100]!r} is not SERVICE/JOB")
+    return JobKey(service, name)
 
 
 def _number(what: str, text: str) -> int:

@@ -5,11 +5,12 @@ from typing import Any, Final, NamedTuple
 
 from exporter.model.job import JobKey
 from exporter.model.record import Record
-from exporter.web.list_page import Viewer, job_row
+from exporter.web.addresses import Viewer
+from exporter.web.job_row import job_row
 from exporter.web.ports import Exporter
 
 _MOST: Final = 1000
-"""RowCache that are kept, of about 2 KiB each: two pages of 500."""
+"""Rows that are kept, of about 2 KiB each: two pages of 500."""
 _MINUTE: Final = 60.0
 """Seconds that one unit of a row's picture of the day is wide."""
 Render = Callable[[dict[str, Any]], str]

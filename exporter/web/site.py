@@ -16,17 +16,22 @@ from exporter.model.job import JobKey
 from exporter.model.record import Record
 from exporter.threads import compute
 from exporter.web import page
+from exporter.web.addresses import Viewer, link
 from exporter.web.answers import Lists, PackedPage, body_answer, has, json_answer, not_modified, pack, packed_answer
 from exporter.web.job_json import encoded, job_document
 from exporter.web.job_page import single
-from exporter.web.list_page import Listing, Viewer, link, listing
+from exporter.web.list_page import Listing, listing
+from exporter.web.metrics import header
+from exporter.web.negotiate import language
 from exporter.web.past_json import changes_document, runs_document
 from exporter.web.ports import Exporter
 from exporter.web.query import Asking, Query, QueryError, matching, nearest_jobs, page_of, parse_query
 from exporter.web.row_cache import RowCache
 from exporter.web.shared_pages import SharedPages
+from exporter.web.texts import LANGUAGES, TEXTS
 
 _RUNS: Final = "/runs"
+_VARY: Final = "Accept-Language"
 View = Callable[[], dict[str, object]]
 
 
@@ -112,8 +117,8 @@ class Site:
             query, mistake = parse_query((), sort="state"), str(error)
 
         def begin() -> View:
-            there, viewer = self._exporter, self._viewer(query.clock)
-            draw = self._rows.drawn(there, viewer, partial(page.render_row, now=viewer.now))
+            there, viewer = self._exporter, self._viewer(request, query.clock)
+            draw = self._rows.drawn(there, viewer, partial(page.render_row, viewer=viewer))
             return partial(listing, Listing(tuple(there.records()), query, there, viewer, draw, mistake))
 
         return await self._page(request, "index.html", begin, 400 if mistake else 200)
@@ -125,9 +130,11 @@ class Site:
         record = self._exporter.record(service, name)
         if record is None:
             near = [(key, link(*key)) for key in await self._nearest(service, name)]
-            view = {"now": self._exporter.now(), "missing": _missing(service, name), "nearest": near}
+            viewer = self._viewer(request, "utc")
+            about = {"missing": JobKey(service, name), "nearest": near}
+            view = {"now": viewer.now, "viewer": viewer, "here": partial(viewer.to, ""), **about}
             return await self._page(request, "missing.html", lambda: lambda: view, 404)
-        viewer = self._viewer("cloud" if request.query.get("clock") == "cloud" else "utc")
+        viewer = self._viewer(request, "cloud" if request.query.get("clock") == "cloud" else "utc")
         return await self._page(request, "job.html", lambda: partial(single, record, self._exporter, viewer))
 
     async def _found(self, query: Query) -> tuple[list[JobKey], int]:
@@ -144,8 +151,9 @@ class Site:
     async def _nearest(self, service: str, name: str) -> list[JobKey]:
         return await self._lists.make(lambda: partial(nearest_jobs, tuple(self._exporter.records()), service, name))
 
-    def _viewer(self, clock: str) -> Viewer:
-        return Viewer(self._exporter.now(), self._exporter.watch, clock)
+    def _viewer(self, request: web.Request, clock: str) -> Viewer:
+        lang, chosen = _language(request), request.query.get("lang", "")
+        return Viewer(self._exporter.now(), self._exporter.watch, clock, TEXTS[lang], chosen if chosen == lang else "")
 
     async def _page(
         self, request: web.Request, template: str, begin: Callable[[], View], status: int = 200
@@ -155,24 +163,31 @@ class Site:
         root = "../" * (request.rel_url.raw_path.count("/") - 1) or "./"
         part = request.query.get("part") == "rows"
 
+        lang = _language(request)
+
         def start() -> Callable[[], PackedPage]:
-            tag = self._tag() if status == 200 else ""
+            tag = self._tag(lang) if status == 200 else ""
             return partial(_rendered, template, begin(), {"root": root, "part": part}, tag)
 
-        if status == 200 and has(request, tag := self._tag()):
-            return not_modified(tag)
-        made = await self._shared.get(f"{status} {request.raw_path}", partial(self._lists.make, start))
-        return await packed_answer(request, made, "text/html", status)
+        if status == 200 and has(request, tag := self._tag(lang)):
+            return not_modified(tag, _VARY)
+        made = await self._shared.get(f"{status} {lang} {request.raw_path}", partial(self._lists.make, start))
+        return await packed_answer(request, made, "text/html", status, vary=_VARY)
 
-    def _tag(self) -> str:
+    def _tag(self, lang: str) -> str:
         """Return the entity tag of all pages as they are now; pictures of a day move on by the minute."""
         minute = int(self._exporter.now() // 60)
-        made_from = repr((self._born, minute, self._exporter.revision))
+        made_from = repr((self._born, minute, lang, self._exporter.revision))
         return f'W/"{blake2b(made_from.encode(), digest_size=12).hexdigest()}"'
 
 
 def _rendered(template: str, view: View, more: Mapping[str, object], tag: str) -> PackedPage:
     return pack(page.render_page(template, {**view(), **more}), tag)
+
+
+def _language(request: web.Request) -> str:
+    chosen = request.query.get("lang", "")
+    return chosen if chosen in LANGUAGES else language(header(request, "Accept-Language"), tuple(LANGUAGES))
 
 
 def _asked(request: web.Request) -> list[tuple[str, str]]:

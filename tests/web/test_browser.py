@@ -12,7 +12,7 @@ from playwright.async_api import Page, async_playwright, expect
 from exporter.model.record import Record
 from exporter.model.snapshot import Snapshot, State
 from exporter.runs.past import JobPast, PastRun
-from exporter.web.list_page import link
+from exporter.web.addresses import link
 from tests.web.certificates import door, make
 from tests.web.fakes import FAULT, NOW, Client, FakeExporter, in_state, running, serving
 

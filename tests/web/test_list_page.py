@@ -254,9 +254,9 @@ async def test_two_states_of_a_link_survive_a_search() -> None:
     hidden = re.findall(r'type="hidden" name="(\w+)" value="(\w+)"', form)
 
     assert hidden == [
+        ("service", "dli"),
         ("state", "failed"),
         ("state", "running"),
-        ("service", "dli"),
         ("limit", "500"),
         ("clock", "cloud"),
     ]

@@ -12,7 +12,7 @@ from exporter.model.masking import VendorText
 from exporter.model.snapshot import State
 from exporter.runs.past import JobPast
 from exporter.web import page
-from exporter.web.list_page import link
+from exporter.web.addresses import Viewer, link
 from tests.web.fakes import FAULT, NOW, Client, FakeExporter, in_state, running, serving
 
 PATHS = ("/", "/?part=rows", "/?q=night", "/jobs/dli/nightly", "/jobs/dli/nightly?part=rows")
@@ -99,9 +99,9 @@ def rendered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     once = page.render_row
 
-    def noting(job: Any, now: float) -> str:
+    def noting(job: Any, viewer: Viewer) -> str:
         names.append(job["job"])
-        return once(job, now)
+        return once(job, viewer)
 
     monkeypatch.setattr(page, "render_row", noting)
     return names

@@ -11,7 +11,12 @@ const hiddenEvery = 60000;
 const tag = { of: "", text: "" };
 let timer = 0;
 let running = null;
+const texts = JSON.parse(document.body.dataset.texts || "{}");
 document.documentElement.classList.add("scripted");
+
+function say(text, values = {}) {
+  return (texts[text] || text).replace(/\{(\w+)\}/g, (_, name) => values[name]);
+}
 
 function keyed(nodes) {
   const map = new Map();
@@ -71,13 +76,13 @@ function span(seconds) {
   const rest = Math.max(0, Math.floor(seconds));
   if (rest >= 86400) return join(rest, 86400, "d", 3600, "h");
   if (rest >= 3600) return join(rest, 3600, "h", 60, "min");
-  if (rest >= 60) return `${Math.floor(rest / 60)} min`;
-  return `${rest} s`;
+  if (rest >= 60) return `${Math.floor(rest / 60)} ${say("min")}`;
+  return `${rest} ${say("s")}`;
 }
 
 function join(rest, size, unit, below, lower) {
   const more = Math.floor((rest % size) / below);
-  return `${Math.floor(rest / size)} ${unit}` + (more ? ` ${more} ${lower}` : "");
+  return `${Math.floor(rest / size)} ${say(unit)}` + (more ? ` ${more} ${say(lower)}` : "");
 }
 
 function tick() {
@@ -85,9 +90,9 @@ function tick() {
   const now = Date.now() / 1000 + clock.offset;
   for (const time of document.querySelectorAll("time[data-at]")) {
     const at = Number(time.dataset.at);
-    let text = at < now ? `${span(now - at)} ago` : `in ${span(at - now)}`;
-    if (Math.abs(at - now) < 1) text = "now";
-    if (time.dataset.due && at <= now) text = "due";
+    let text = at < now ? say("{span} ago", { span: span(now - at) }) : say("in {span}", { span: span(at - now) });
+    if (Math.abs(at - now) < 1) text = say("now");
+    if (time.dataset.due && at <= now) text = say("due");
     if (time.dataset.form === "for") text = span(now - at);
     if (time.dataset.form === "clock") {
       time.dataset.said = time.dataset.said || time.firstChild.data;
@@ -99,22 +104,39 @@ function tick() {
 
 // The reader's own clock: what the server wrote stays beside it, to go back to.
 const local = {
-  on: stored() === "local",
+  on: stored("clock") === "local",
   text(at, now) {
     const [there, today] = [new Date(at * 1000), new Date(now * 1000)];
     const time = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
-    if (there.toDateString() === today.toDateString()) return there.toLocaleTimeString("en-GB", time);
-    return there.toLocaleString("en-GB", { day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+    const place = document.documentElement.lang === "zh" ? "zh-CN" : "en-GB";
+    if (there.toDateString() === today.toDateString()) return there.toLocaleTimeString(place, time);
+    return there.toLocaleString(place, { day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   },
 };
 
-function stored(value) {
+// What the reader chose stays in the browser, where it keeps anything.
+function stored(name, value) {
   try {
-    if (value !== undefined) localStorage.setItem("clock", value);
-    return localStorage.getItem("clock");
+    if (value !== undefined) localStorage.setItem(name, value);
+    return localStorage.getItem(name);
   } catch {
     return value || null;
   }
+}
+
+const favourites = new Set((stored("favourites") || "").split("\n").filter(Boolean));
+const longestAddress = 6000;
+
+function stars() {
+  for (const star of document.querySelectorAll("button.star"))
+    star.setAttribute("aria-pressed", String(favourites.has(encodeURIComponent(star.dataset.star))));
+  const all = document.getElementById("starred");
+  if (!all || all.hasAttribute("aria-current")) return;
+  const address = new URL(all.dataset.none, document.baseURI);
+  for (const name of favourites)
+    if (address.href.length + name.length < longestAddress) address.searchParams.append("job", decodeURIComponent(name));
+  all.href = address.search;
+  all.parentElement.hidden = !favourites.size;
 }
 
 function utc(seconds) {
@@ -122,15 +144,15 @@ function utc(seconds) {
 }
 
 function lost() {
-  if (!document.body.classList.contains("lost")) news.textContent = "connection lost";
+  if (!document.body.classList.contains("lost")) news.textContent = say("connection lost");
   document.body.classList.add("lost");
-  status.textContent = `connection lost, data from ${utc(clock.shown).slice(11)}`;
+  status.textContent = say("connection lost, data from {time}", { time: utc(clock.shown).slice(11) });
 }
 
 function answered() {
-  if (document.body.classList.contains("lost")) news.textContent = "connected again";
+  if (document.body.classList.contains("lost")) news.textContent = say("connected again");
   document.body.classList.remove("lost");
-  status.textContent = `as of ${utc(clock.shown)}`;
+  status.textContent = `${say("as of")} ${utc(clock.shown)}`;
 }
 
 function show(fresh) {
@@ -145,13 +167,14 @@ function show(fresh) {
     if (newer) patch(part, newer);
     else part.replaceChildren(gone());
   }
+  stars();
   tick();
 }
 
 function gone() {
   const text = document.createElement("p");
   text.className = "empty";
-  text.textContent = "This job is not registered any more.";
+  text.textContent = say("This job is not registered any more.");
   return text;
 }
 
@@ -222,11 +245,21 @@ if (button) {
   };
   button.addEventListener("click", () => {
     local.on = !local.on;
-    stored(local.on ? "local" : "");
+    stored("clock", local.on ? "local" : "");
     press();
   });
   press();
 }
+
+stars();
+document.addEventListener("click", (event) => {
+  const star = event.target.closest("button.star");
+  if (!star) return;
+  const name = encodeURIComponent(star.dataset.star);
+  if (!favourites.delete(name)) favourites.add(name);
+  stored("favourites", [...favourites].join("\n"));
+  stars();
+});
 
 document.addEventListener("click", async (event) => {
   const copy = event.target.closest("button.copy");
@@ -236,12 +269,12 @@ document.addEventListener("click", async (event) => {
   if (path) text = `${path[1]}${new URL(path[2], location.href).href.replaceAll("'", "%27")}'`;
   try {
     await navigator.clipboard.writeText(text);
-    news.textContent = "copied";
+    news.textContent = say("copied");
   } catch {
     // without TLS there is no clipboard: what is to be copied is selected
     const code = copy.previousElementSibling;
     if (code) getSelection().selectAllChildren(code);
-    news.textContent = "selected; copy it by Ctrl+C";
+    news.textContent = say("selected; copy it by Ctrl+C");
   }
 });
 

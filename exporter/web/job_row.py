@@ -1,0 +1,102 @@
+"""What list and page of a job show of it in the same way: all that is known, ready for the templates."""
+
+from typing import Any
+
+from exporter.model.record import Record
+from exporter.model.snapshot import Rows, State
+from exporter.model.standing import STALE, standing
+from exporter.runs.past import JobPast
+from exporter.services import registry
+from exporter.services.adapter import Adapter
+from exporter.web import charts, formatting
+from exporter.web.addresses import Viewer, link
+from exporter.web.job_json import job_facts
+from exporter.web.ports import Exporter
+from exporter.web.promises import broken_promises
+from exporter.web.texts import Texts
+
+
+def job_row(record: Record, exporter: Exporter, past: JobPast | None, viewer: Viewer) -> dict[str, Any]:
+    """Return what the templates show of a job."""
+    due = exporter.next_due(record.job.key)
+    facts = job_facts(record, exporter.place(record), due, exporter.vendor_text)
+    live = live_run(record)
+    usual = charts.usual(past)
+    elapsed = None if live is None or live.start is None else max(0.0, live.at - live.start)
+    return {
+        **facts,
+        "link": link(*record.job.key),
+        "href": viewer.to(link(*record.job.key)),
+        "error_meaning": meaning_of(record, "" if record.fault is None else record.fault.code),
+        "failure_meaning": meaning_of(record, facts["failure_code"] or ""),
+        "api": "api/v1/" + link(*record.job.key),
+        "api_runs": "api/v1/" + link(*record.job.key, under="/runs"),
+        "counts_short": formatting.count_lines(facts["counts"], viewer.say),
+        "unwritten": max(0, sum(record.ledger.runs) - sum(record.runs)),
+        "old": record.polled_at is not None and not record.up and not record.final,
+        "known": last_known(record),
+        "part": current_part(record, viewer.say),
+        "elapsed": elapsed,
+        "slow": usual if usual is not None and elapsed is not None and elapsed > usual.p90 else None,
+        "waits_since": waits_since(record),
+        "broken": list(broken_promises(record, viewer.now)),
+        "strip": charts.strip(past, live, viewer.watch, viewer.now, viewer.say),
+        "zone": exporter.zone(record.job.project) if viewer.clock == "cloud" else None,
+    }
+
+
+def live_run(record: Record) -> charts.Live | None:
+    """Return the run that was under way when the job was last answered."""
+    shown = record.shown
+    if shown is None or shown.state is not State.RUNNING or record.polled_at is None:
+        return None
+    return charts.Live(shown.start, record.polled_at)
+
+
+def last_known(record: Record) -> dict[str, Any] | None:
+    """Return what was last known of a job of which nothing is known any more, and since when it is not."""
+    newest = record.newest
+    if standing(record) != STALE or newest is None or record.polled_at is None:
+        return None
+    return {
+        "state": newest.state.value,
+        "native_state": newest.native_state,
+        "progress": newest.progress,
+        "start": newest.start,
+        "end": newest.end,
+        "run_id": newest.run.label,
+        "at": record.polled_at,
+    }
+
+
+def waits_since(record: Record) -> float | None:
+    """Return since when a run waits, where the cloud says when it was created."""
+    shown = record.shown
+    return shown.run.created if shown is not None and shown.state is State.PENDING else None
+
+
+def current_part(record: Record, say: Texts) -> str:
+    """Return which part of the run the progress is of, where the service tells it so."""
+    declared, shown = service_of(record).parts, record.shown
+    if declared is None or shown is None or shown.state is not State.RUNNING or shown.progress is None:
+        return ""
+    current, told = shown.detail.get(declared.current), shown.detail.get(declared.field)
+    if current is None:
+        return ""
+    ids = told.column(declared.id) if isinstance(told, Rows) else ()
+    more = shown.detail.get(declared.left_out) or 0
+    if current in ids and ids[0] == 0:
+        number, count = ids.index(current) + 1, formatting.exact_text(len(ids) + more)
+        return say("of {part} {number} of {count}", part=say(declared.word), number=number, count=count)
+    # the answer may leave out those that ended
+    return say("of {part} {number}", part=say(declared.word), number=formatting.exact_text(current))
+
+
+def meaning_of(record: Record, code: str) -> str:
+    """Return what the vendor's own table of codes says of one, empty if that is not known."""
+    return service_of(record).codes.meanings.get(code.upper(), "")
+
+
+def service_of(record: Record) -> Adapter:
+    """Return what is declared of a job's service."""
+    return registry.load_services()[record.job.key.service]
