@@ -28,5 +28,5 @@ JOURNAL_TOOK = (
 CLOSED = (
     "Connections that the exporter closed on clients: limit, there were more than web.max_connections, or three"
     " quarters of that busy; slow_request, no whole head of a request came in 10 s; slow_reader, nothing of an answer"
-    " was read for 30 s; descriptors, there were no open files left"
+    " was read for 30 s, or too little while memory was short; descriptors, there were no open files left"
 )

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from exporter.web.connections import Connections, Slot
+from exporter.web.connections import Connections
+from exporter.web.slots import Slot
 
 Maker = Callable[[Slot], asyncio.BaseProtocol]
 """Makes the protocol of a new connection."""

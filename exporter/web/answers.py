@@ -9,12 +9,13 @@ from typing import Final, NamedTuple, TypeVar
 
 from aiohttp import web
 
-from exporter.model.errors import ExporterError
 from exporter.threads import compute
 from exporter.web.job_json import encoded
 from exporter.web.metrics import compressed, header
 from exporter.web.negotiate import gzip_ok
+from exporter.web.sending import PIECE, hold, send, send_piece
 from exporter.web.squeeze import LEVEL
+from exporter.web.turn_queue import TurnQueue
 
 POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self';"
@@ -30,13 +31,12 @@ _HEADERS: Final[Headers] = {
 LISTS_AT_ONCE: Final = 2
 """Lists that are made at a time: one more would only make all slower, and with them the scrapes between."""
 LISTS_WAITING: Final = 64
-"""Requests that may wait for their turn: with thousands of jobs the last of them waits for some seconds."""
+"""Requests that may wait for their turn: with thousands of jobs the last of them waits for some seconds. One address
+may take all places that no other wants; whoever comes from another then takes the place of one of them."""
 _LONG: Final = 64 * 1024
 """Bytes from which on an answer is sent in pieces."""
 _STAYS: Final = 0.01
 """Seconds after which work begins: for a client that closes with its request, as a flood may, none does."""
-_PIECE: Final = 32 * 1024
-"""Bytes of a piece."""
 _PIECE_SECONDS: Final = 0.01
 """Seconds for which making a piece may hold up all else; that it does is seen one job later."""
 _GZIP: Final = 16
@@ -45,10 +45,6 @@ _WINDOW: Final = 13
 _MEMORY: Final = 6
 """A window of 8 KiB, some jobs, makes compressing a list cost 64 KiB for each reader instead of 256."""
 _Found = TypeVar("_Found")
-
-
-class TooManyListsError(ExporterError):
-    """So many requests wait for their turn that another one would wait in vain."""
 
 
 def dress(headers: MutableMapping[str, str], configured: Headers) -> MutableMapping[str, str]:
@@ -109,11 +105,8 @@ async def packed_answer(
         headers["ETag"] = page.tag
     response = web.StreamResponse(status=status, headers=headers)
     response.content_length = len(page.packed) if wanted else page.length
-    await response.prepare(request)
-    if request.method != "HEAD":
-        for piece in _cut(page.packed) if wanted else _unpacked(page.packed):
-            await response.write(piece)
-        await response.write_eof()
+    hold(request, page.packed, len(page.packed))
+    await send(request, response, _cut(page.packed) if wanted else _unpacked(page.packed))
     return response
 
 
@@ -134,29 +127,24 @@ class Lists:
 
     def __init__(self) -> None:
         self.turn = asyncio.Semaphore(LISTS_AT_ONCE)
-        """What to hold while there is work to do for a list, and not while a client reads."""
-        self._asked = 0
+        """What to hold while a piece is made, and not while a client reads."""
+        places = LISTS_AT_ONCE + LISTS_WAITING
+        self._queue = TurnQueue(at_once=LISTS_AT_ONCE, places=places, own_turns=LISTS_AT_ONCE, own_places=places)
 
-    async def make(self, begin: Callable[[], Callable[[], _Found]]) -> _Found:
-        """Wait for a turn, call *begin*, and run what it returns in a thread.
+    async def make(self, address: str, begin: Callable[[], Callable[[], _Found]]) -> _Found:
+        """Wait for a turn of *address*, call *begin*, and run what it returns in a thread.
 
         *begin* takes the records: so those who wait hold none of them. A thread cannot be stopped, so its turn ends
-        with it and not with the client. Raises :class:`TooManyListsError` if too many wait already.
+        with it and not with the client. Raises :class:`~exporter.web.turn_queue.BusyError` if too many wait already.
         """
-        if self._asked >= LISTS_AT_ONCE + LISTS_WAITING:
-            raise TooManyListsError
-        self._asked += 1
-        try:
-            await asyncio.sleep(_STAYS)
-            async with self.turn:
-                working = asyncio.ensure_future(compute(begin()))
-                try:
-                    return await asyncio.shield(working)
-                except asyncio.CancelledError:
-                    await asyncio.wait((working,))
-                    raise
-        finally:
-            self._asked -= 1
+        await asyncio.sleep(_STAYS)
+        async with self._queue.turn(address):
+            working = asyncio.ensure_future(compute(begin()))
+            try:
+                return await asyncio.shield(working)
+            except asyncio.CancelledError:
+                await asyncio.wait((working,))
+                raise
 
     async def send(self, request: web.Request, parts: Iterator[bytes], kind: str) -> web.StreamResponse:
         """Answer by what *parts* yields. It is taken in the event loop, a few parts at a time."""
@@ -174,7 +162,7 @@ class Lists:
                     piece = pack.compress(piece) + (b"" if more else pack.flush())
                 await asyncio.sleep(0)  # in its turn still: of all lists two pieces at most are between two scrapes
             if piece:
-                await response.write(piece)
+                await send_piece(request, response, piece)
         await response.write_eof()
         return response
 
@@ -186,13 +174,13 @@ def _piece(parts: Iterator[bytes]) -> tuple[bytes, bool]:
     for part in parts:
         found.append(part)
         size += len(part)
-        if size >= _PIECE or time.perf_counter() >= until:
+        if size >= PIECE or time.perf_counter() >= until:
             return b"".join(found), True
     return b"".join(found), False
 
 
 def _cut(content: bytes) -> Iterable[bytes]:
-    return (content[at : at + _PIECE] for at in range(0, len(content), _PIECE))
+    return (content[at : at + PIECE] for at in range(0, len(content), PIECE))
 
 
 def _unpacked(packed: bytes) -> Iterator[bytes]:
@@ -200,7 +188,7 @@ def _unpacked(packed: bytes) -> Iterator[bytes]:
     for part in _cut(packed):
         rest = part
         while rest:
-            yield unpack.decompress(rest, _PIECE)
+            yield unpack.decompress(rest, PIECE)
             rest = unpack.unconsumed_tail
 
 

@@ -15,6 +15,9 @@ from typing import Final
 
 import structlog
 
+from exporter.memory import give_back
+from exporter.web.slots import Slot
+
 HEAD_WITHIN: Final = 10.0
 """Seconds in which the head of a request must be complete, with TLS's handshake: a scraper's comes in one packet."""
 IDLE_FOR: Final = 60.0
@@ -25,6 +28,14 @@ ASKS_WITHIN: Final = 1.0
 """Seconds in which a client that wants something sends its request: a round trip over any network."""
 ROOM_AFTER: Final = 0.5
 """Seconds in which a client that wants an answer has read something of it: longer than TCP waits for a lost packet."""
+READS_ALL_WITHIN: Final = 5.0
+"""Seconds in which a client has read a whole answer, before it may be closed because memory is short."""
+HELD_MOST: Final = 16 * 1024 * 1024
+"""Bytes of answers, made at different times, that clients have not read yet."""
+HELD_LEAST: Final = 4
+"""Answers of the same length that there may be however long they are."""
+_MANY: Final = 32
+"""Connections whose buffers are worth giving back once most of them are gone."""
 _LOOK: Final = 1.0
 """Seconds between two looks at how long connections take."""
 _TELL: Final = 60.0
@@ -40,56 +51,6 @@ _LEAST: Final = 8
 
 LIMIT, SLOW_REQUEST, SLOW_READER, DESCRIPTORS = REASONS = ("limit", "slow_request", "slow_reader", "descriptors")
 """Why a connection is closed by us before its client is done with it."""
-
-
-class Slot:
-    """One connection."""
-
-    def __init__(self, connections: "Connections", now: float) -> None:
-        self._connections = connections
-        self._transports: list[asyncio.Transport] = []
-        self.scrape = False
-        self.since = now
-        """Since when it waits, or is busy."""
-        self.head_since: float | None = now
-        """Since when the head of a request is awaited; ``None`` between two requests and during an answer."""
-        self._unsent = 0
-        self._moved = now
-
-    def opened(self, transport: asyncio.BaseTransport) -> None:
-        """Note a transport: that of the socket comes first, one by TLS above it may follow."""
-        if isinstance(transport, asyncio.Transport):
-            self._transports.append(transport)
-
-    def head_begun(self) -> None:
-        """Note that a part of a request's head came."""
-        if self.head_since is None:
-            self.head_since = self._connections.now()
-
-    def busy(self, scrape: bool) -> None:
-        """Note that a request is answered from now on; *scrape* if it is a scraper's."""
-        self.scrape = scrape
-        self._connections.changed(self, busy=True)
-
-    def waits(self) -> None:
-        """Note that the next request may come."""
-        self._connections.changed(self, busy=False)
-
-    def closed(self) -> None:
-        """Note that it is gone."""
-        self._connections.forget(self)
-
-    def abort(self) -> None:
-        """Close it, whatever is not sent."""
-        for transport in self._transports[:1]:
-            transport.abort()
-
-    def unread_for(self, now: float) -> float:
-        """Return for how many seconds the client has read nothing of what waits for it."""
-        unsent = sum(transport.get_write_buffer_size() for transport in self._transports)
-        if not unsent or unsent != self._unsent:
-            self._unsent, self._moved = unsent, now
-        return now - self._moved
 
 
 class _Told:
@@ -125,6 +86,7 @@ class Connections:
         self._low, self._low_until = limit, 0.0
         self._too_many, self._none_accepted = _Told(), _Told()
         self._looking: asyncio.TimerHandle | None = None
+        self._most_lately = 0
         self._log = structlog.get_logger()
 
     def __len__(self) -> int:
@@ -156,6 +118,7 @@ class Connections:
             return None
         slot = Slot(self, self.now())
         self._waiting[slot] = None
+        self._most_lately = max(self._most_lately, len(self))
         if self._looking is None:
             self._look_again()
         return slot
@@ -174,9 +137,21 @@ class Connections:
             self._waiting.pop(slot, None)
             self._busy.pop(slot, None)
             (self._busy if busy else self._waiting)[slot] = None
-            slot.since, slot.head_since = self.now(), None
+            slot.since, slot.head_since, slot.held = self.now(), None, (None, 0)
             if busy and (unread := self._unread(self.now())) and self._too_many_busy:
                 self._end(unread[0], LIMIT)
+
+    def make_room_for(self, slot: Slot) -> None:
+        """Close clients that read slowly until what all have not read fits into memory beside what *slot* holds."""
+        most = max(HELD_MOST, HELD_LEAST * slot.held[1])
+        now = self.now()
+        while sum(dict(each.held for each in self._busy).values()) > most:
+            slow = [each for each in self._unread(now) if each.unread_for(now) >= ROOM_AFTER]
+            slow += [each for each in self._busy if now - each.since >= READS_ALL_WITHIN]
+            victim = next((each for each in slow if each.held[1] and each is not slot), None)
+            if victim is None:
+                break
+            self._end(victim, SLOW_READER)
 
     def forget(self, slot: Slot) -> None:
         """Note that a connection is gone."""
@@ -236,3 +211,6 @@ class Connections:
             elif slot in self._waiting and now - slot.since >= IDLE_FOR:
                 self.forget(slot)
                 slot.abort()
+        if self._most_lately >= _MANY > 4 * len(self):
+            self._most_lately = len(self)
+            give_back()

@@ -11,12 +11,11 @@ from exporter.threads import compute
 from exporter.web.negotiate import OPENMETRICS, TEXT, gzip_ok, openmetrics
 from exporter.web.ports import Exporter
 from exporter.web.scrapes import Scraper, Scrapes
+from exporter.web.sending import PIECE, hold, send
 from exporter.web.squeeze import LEVEL, Squeezer
 
 _GZIP_OVER: Final = 1024
 """Bytes from which on a body is worth compressing."""
-_PIECE: Final = 64 * 1024
-"""Bytes of one write: the loop serves others between two, and a reader that is slow costs little more."""
 
 
 class Kind(NamedTuple):
@@ -87,7 +86,7 @@ def pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
     for part in parts:
         waiting.append(part)
         size += len(part)
-        if size >= _PIECE:
+        if size >= PIECE:
             yield b"".join(waiting)
             waiting, size = [], 0
     if waiting:
@@ -119,11 +118,8 @@ class Metrics:
             headers["Content-Encoding"] = "gzip"
         response = web.StreamResponse(headers=headers)
         response.content_length = body.length
-        await response.prepare(request)
-        if request.method == "GET":
-            for piece in pieces(body.parts):
-                await response.write(piece)
-            await response.write_eof()
-            if not kind.names:  # a part of the metrics is no scrape that saw the end
-                self._scrapes.sent(body.rendering, Scraper(request.remote or "", request.headers.get("User-Agent", "")))
+        hold(request, body.rendering, body.length)
+        await send(request, response, pieces(body.parts))
+        if request.method == "GET" and not kind.names:  # a part of the metrics is no scrape that saw the end
+            self._scrapes.sent(body.rendering, Scraper(request.remote or "", request.headers.get("User-Agent", "")))
         return response

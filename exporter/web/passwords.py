@@ -8,12 +8,19 @@ from hmac import compare_digest
 from random import SystemRandom
 from typing import Final
 
-from exporter.web.password_queue import PasswordQueue
+from exporter.web.turn_queue import TurnQueue
 
 NOBODY: Final = b"$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
 """The hash for unknown users, but for its cost; whatever it matches is refused."""
 _LONGEST: Final = 72
 """Bytes of a password that bcrypt looks at."""
+MOST_WAITING: Final = 16
+"""Checks that may wait, or be under way."""
+AT_ONCE: Final = 2
+"""Checks under way, each of another address: so a flood from one address delays no login from another by its own. As
+the library lets go of Python's lock meanwhile, both take no longer than one where there are two processors."""
+OF_ONE_ADDRESS: Final = 4
+"""How many checks one address may have waiting, or under way, so that a flood from there leaves room for others."""
 REMEMBERED: Final = 100
 """Wrong passwords that are refused again without a check."""
 
@@ -32,7 +39,7 @@ class Passwords:
         self._right: dict[bytes, bytes] = {}
         self._wrong: list[bytes] = []
         self._under_way: dict[bytes, asyncio.Task[bool]] = {}
-        self._queue = PasswordQueue()
+        self._queue = TurnQueue(at_once=AT_ONCE, places=MOST_WAITING, own_turns=1, own_places=OF_ONE_ADDRESS)
 
     async def accepts(self, users: Mapping[bytes, bytes], user: bytes, password: bytes, address: str) -> bool:
         """Whether this is the user's password; raises ``BusyError`` if too many others wait to be checked."""

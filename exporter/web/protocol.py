@@ -8,8 +8,9 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
 from exporter.web.answers import Headers, dress
-from exporter.web.connections import Slot
 from exporter.web.host_names import SCRAPED
+from exporter.web.sending import HOLDS, WRITE_BUFFER
+from exporter.web.slots import Slot
 
 LONGEST_HEAD: Final = 64 * 1024
 """Bytes of a request before its end; a browser's with the cookies of other programs on the machine has a tenth."""
@@ -19,8 +20,6 @@ MOST_LINES: Final = 128
 """Its headers."""
 LONGEST_REST: Final = 256 * 1024
 """Bytes that are read and thrown away after an answer, so that it arrives; more would be work for nothing."""
-WRITE_BUFFER: Final = 64 * 1024
-"""Bytes that may wait in a connection before the answer to it pauses; each slow reader costs about twice as much."""
 _LINGER: Final = 1.0
 """Seconds to read on after a refusal: with bytes unread the socket would be reset, and the answer lost on the way."""
 _OPTIONS: Final[dict[str, Any]] = {
@@ -96,6 +95,7 @@ class HttpConnection(web.RequestHandler):
         self._answering, self._rest = True, 0
         scrape = request.path in SCRAPED
         self._slot.busy(scrape)
+        request[HOLDS] = self._slot.hold
         if scrape:
             self._pause_transport_reading()
         try:

@@ -12,11 +12,11 @@ from aiohttp import web
 from exporter.config.web_file import RateLimit, WebConfig
 from exporter.config.web_settings import Web
 from exporter.web.answers import text_answer
-from exporter.web.connections import Slot
 from exporter.web.host_names import HostNames
-from exporter.web.password_queue import BusyError
 from exporter.web.passwords import Passwords
+from exporter.web.slots import Slot
 from exporter.web.tls import NamedClients, TlsConnection
+from exporter.web.turn_queue import BusyError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

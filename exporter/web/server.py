@@ -12,13 +12,14 @@ from exporter.config.web_file import WebConfig
 from exporter.model.errors import SettingsError
 from exporter.threads import compute
 from exporter.web import page
-from exporter.web.answers import TooManyListsError, body_answer, dress, json_answer, text_answer
+from exporter.web.answers import body_answer, dress, json_answer, text_answer
 from exporter.web.metrics import Metrics
 from exporter.web.openapi import description
 from exporter.web.ports import Exporter
 from exporter.web.scrapes import Scrapes
 from exporter.web.security import Security
 from exporter.web.site import Site
+from exporter.web.turn_queue import BusyError
 
 SCRAPES: Final = web.AppKey("scrapes", Scrapes)
 """Where the application keeps the counter of answered scrapes."""
@@ -157,7 +158,7 @@ async def _helpful(
 ) -> web.StreamResponse:
     try:
         return await handler(request)
-    except TooManyListsError:
+    except BusyError:
         return text_answer("too many requests for lists and pages wait already\n", 503, **{"Retry-After": "1"})
     except web.HTTPNotFound:
         return text_answer(f"there is nothing here; there is {_PLACES}\n", 404)

@@ -51,7 +51,7 @@ class Site:
             query = parse_query(request.query.items())
         except QueryError as error:
             return await json_answer(request, {"error": str(error)}, 400)
-        keys, total = await self._found(query)
+        keys, total = await self._found(request, query)
         return await self._lists.send(request, self._list_parts(keys, total), "application/json")
 
     def _list_parts(self, keys: Sequence[JobKey], total: int) -> Iterator[bytes]:
@@ -90,7 +90,7 @@ class Site:
     async def _one(self, request: web.Request, service: str, name: str) -> web.StreamResponse:
         record = self._exporter.record(service, name)
         if record is None:
-            near = [key._asdict() for key in await self._nearest(service, name)]
+            near = [key._asdict() for key in await self._nearest(request, service, name)]
             return await json_answer(request, {"error": _missing(service, name), "nearest": near}, 404)
         return await json_answer(request, {"now": self._exporter.now(), **self._document(record)})
 
@@ -129,7 +129,7 @@ class Site:
         service, name = said.get("service", ""), said.get("job", "")
         record = self._exporter.record(service, name)
         if record is None:
-            near = [(key, link(*key)) for key in await self._nearest(service, name)]
+            near = [(key, link(*key)) for key in await self._nearest(request, service, name)]
             viewer = self._viewer(request, "utc")
             about = {"missing": JobKey(service, name), "nearest": near}
             view = {"now": viewer.now, "viewer": viewer, "here": partial(viewer.to, ""), **about}
@@ -137,7 +137,7 @@ class Site:
         viewer = self._viewer(request, "cloud" if request.query.get("clock") == "cloud" else "utc")
         return await self._page(request, "job.html", lambda: partial(single, record, self._exporter, viewer))
 
-    async def _found(self, query: Query) -> tuple[list[JobKey], int]:
+    async def _found(self, request: web.Request, query: Query) -> tuple[list[JobKey], int]:
         """Return the jobs to be shown, and how many there are; records are frozen, so a thread may sift them."""
         there = self._exporter
 
@@ -145,11 +145,14 @@ class Site:
             asking = Asking(there.now(), there.next_due, there.last_failure, there.vendor_text)
             return partial(matching, tuple(there.records()), query, asking)
 
-        found = await self._lists.make(begin)
+        found = await self._lists.make(request.remote or "", begin)
         return [record.job.key for record in page_of(found, query)], len(found)
 
-    async def _nearest(self, service: str, name: str) -> list[JobKey]:
-        return await self._lists.make(lambda: partial(nearest_jobs, tuple(self._exporter.records()), service, name))
+    async def _nearest(self, request: web.Request, service: str, name: str) -> list[JobKey]:
+        def begin() -> Callable[[], list[JobKey]]:
+            return partial(nearest_jobs, tuple(self._exporter.records()), service, name)
+
+        return await self._lists.make(request.remote or "", begin)
 
     def _viewer(self, request: web.Request, clock: str) -> Viewer:
         lang, chosen = _language(request), request.query.get("lang", "")
@@ -171,7 +174,8 @@ class Site:
 
         if status == 200 and has(request, tag := self._tag(lang)):
             return not_modified(tag, _VARY)
-        made = await self._shared.get(f"{status} {lang} {request.raw_path}", partial(self._lists.make, start))
+        make = partial(self._lists.make, request.remote or "", start)
+        made = await self._shared.get(f"{status} {lang} {request.raw_path}", make)
         return await packed_answer(request, made, "text/html", status, vary=_VARY)
 
     def _tag(self, lang: str) -> str:

@@ -1,12 +1,14 @@
 """What strangers may try at the web side of the real command, with 5,000 jobs: scrapes and polls go on as before.
 
 Every test attacks the same daemon, while it polls a cloud and is scraped by new connections. The bounds are promises
-of the product; where the machine is busy a scrape may take as many times longer as it does without an attack.
+of the product. That a scrape takes less than a second is seen by how long the daemon works meanwhile: on a machine that
+does nothing else that is the same, and on one that is busy it is not the others' work that is measured.
 """
 
 import base64
 import http.client
 import json
+import os
 import re
 import resource
 import socket
@@ -34,6 +36,8 @@ from tests.web.certificates import make
 JOBS = 5000
 GROWTH = 32 * 1024
 """KiB by which an attack may make the process grow."""
+LEFT = 16 * 1024
+"""KiB that may be left of that once it is over: what the process took for good while it grew."""
 HOLD = 1.5
 """Seconds that an attack lasts once it is complete."""
 LIMIT = 256
@@ -55,6 +59,11 @@ class Daemon:
         """Return the resident memory in KiB."""
         text = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.findall(r"VmRSS:\s*(\d+)", text)[0])
+
+    def worked(self) -> float:
+        """Return the seconds of a processor that it took until now."""
+        text = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(text[11]) + int(text[12])) / os.sysconf("SC_CLK_TCK")
 
     def lines(self) -> list[str]:
         """Return what it logged."""
@@ -86,7 +95,7 @@ class Daemon:
 
 
 class Scraper(threading.Thread):
-    """Scrapes four times a second, each time by a new connection, and keeps how long it took."""
+    """Scrapes four times a second, each time by a new connection, and keeps how long the daemon worked meanwhile."""
 
     def __init__(self, daemon: Daemon, source: str = "127.0.0.1", gap: float = 0.25) -> None:
         super().__init__()
@@ -97,13 +106,13 @@ class Scraper(threading.Thread):
 
     def run(self) -> None:
         while not self._over.is_set():
-            began = time.monotonic()
+            began = self._daemon.worked()
             try:
                 status, _ = self._daemon.get("/metrics", self._source, **{"Accept-Encoding": "gzip"})
                 self.failed += [] if status == 200 else [str(status)]
             except OSError as error:
                 self.failed.append(repr(error))
-            self.took.append(time.monotonic() - began)
+            self.took.append(self._daemon.worked() - began)
             self._over.wait(self._gap)
 
     def end(self) -> None:
@@ -173,7 +182,6 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 @contextmanager
 def unharmed(daemon: Daemon, source: str = "127.0.0.1", growth: int = GROWTH) -> Iterator[None]:
     """Attack in the body; afterwards see that scrapes and polls went on, in bounded memory and few lines of log."""
-    calm = max(timed(daemon) for _ in range(5))
     rss, lines, most = daemon.rss(), len(daemon.lines()), 0
     scraper = Scraper(daemon, source)
     scraper.start()
@@ -184,17 +192,24 @@ def unharmed(daemon: Daemon, source: str = "127.0.0.1", growth: int = GROWTH) ->
     finally:
         scraper.end()
     assert scraper.failed == []
-    assert max(scraper.took) < max(1.0, 20 * calm), scraper.took
+    assert max(scraper.took) < 1.0, scraper.took
     assert late < 8
     assert most - rss < growth, f"grew from {rss} KiB by {most - rss}"
     assert len(daemon.lines()) - lines < 10, daemon.lines()[lines:]
+    over(daemon, rss)
+
+
+def over(daemon: Daemon, rss: int) -> None:
+    """See that nothing is left of an attack, before which the process had *rss* KiB."""
     eventually(lambda: daemon.metric("huaweicloud_job_exporter_web_connections")[""] < 5, "all is closed", 40)
+    eventually(lambda: daemon.rss() - rss < LEFT, "memory was given back", 40)
 
 
 def timed(daemon: Daemon) -> float:
-    began = time.monotonic()
+    """Return for how long the daemon works until it has answered a scrape."""
+    began = daemon.worked()
     assert daemon.get("/metrics", **{"Accept-Encoding": "gzip"})[0] == 200
-    return time.monotonic() - began
+    return daemon.worked() - began
 
 
 @contextmanager
@@ -281,11 +296,11 @@ def test_slow_readers_cost_little(daemon: Daemon, path: str) -> None:
 def test_readers_that_fill_every_place_are_closed_for_a_scraper(daemon: Daemon) -> None:
     said = b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     rss = daemon.rss()
-    calm = max(timed(daemon) for _ in range(5))
     with opened(daemon, 2 * LIMIT, said):
-        assert max(timed(daemon) for _ in range(10)) < max(1.0, 20 * calm)
+        assert max(timed(daemon) for _ in range(10)) < 1.0
         assert daemon.polled() < 8
-        assert daemon.rss() - rss < 3 * GROWTH, "as many answers as there are places"
+        assert daemon.rss() - rss < GROWTH
+    over(daemon, rss)
 
 
 def test_requests_in_one_go_are_answered_no_faster_than_they_are_read(daemon: Daemon) -> None:
@@ -389,9 +404,9 @@ def test_wrong_passwords_delay_no_scrape(tmp_path: Path) -> None:
     hashed = bcrypt.hashpw(b"right", bcrypt.gensalt(12)).decode()
     web = tmp_path / "web.yml"
     web.write_text(f"basic_auth_users: {{prometheus: '{hashed}'}}")
-    began = time.monotonic()
+    began = time.thread_time()
     bcrypt.checkpw(b"wrong", hashed.encode())
-    check = time.monotonic() - began
+    check = time.thread_time() - began
 
     def login(password: str) -> dict[str, str]:
         return {"Authorization": "Basic " + base64.b64encode(f"prometheus:{password}".encode()).decode()}

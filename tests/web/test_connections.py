@@ -18,10 +18,19 @@ from exporter.config.web_settings import Web
 from exporter.model.record import Record
 from exporter.model.snapshot import Snapshot, State
 from exporter.web.answers import Lists
-from exporter.web.connections import HEAD_WITHIN, IDLE_FOR, READ_WITHIN, ROOM_AFTER, Connections, Slot
+from exporter.web.connections import (
+    HEAD_WITHIN,
+    HELD_LEAST,
+    HELD_MOST,
+    IDLE_FOR,
+    READ_WITHIN,
+    ROOM_AFTER,
+    Connections,
+)
 from exporter.web.listener import served
-from exporter.web.protocol import WRITE_BUFFER
+from exporter.web.sending import PIECE, WRITE_BUFFER
 from exporter.web.server import make_app
+from exporter.web.slots import Slot
 from tests.web.fakes import FakeExporter, FakeExposition, job, running, serving
 
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -175,6 +184,52 @@ async def test_scrapers_that_read_nothing_leave_room_however_fast_they_come() ->
         await reading[0].readexactly(1_000_000)
 
 
+async def test_what_clients_have_not_read_is_bounded_though_each_answer_is_of_another_moment() -> None:
+    exporter = big()
+    exporter.exposition.lines = HELD_MOST // 2 // len(exporter.exposition.line)
+    async with door(100, exporter) as it:
+        reading, unread = await it.open(SCRAPE), []
+        await reading[0].readuntil(b"\r\n\r\n")
+        for _ in range(HELD_LEAST):
+            it.clock[0] += ROOM_AFTER
+            for slot in it.connections._busy:
+                slot.unread_for(it.clock[0])
+            unread.append(await it.open(SCRAPE))
+            await unread[-1][0].readuntil(b"\r\n\r\n")
+            await reading[0].readexactly(1_000_000)
+            await asyncio.sleep(0.05)
+        assert it.closed == {"slow_reader": 1}, "four are held; the first was one too many, unless it had been read of"
+        assert await ended_early(unread[0])
+        await reading[0].readexactly(1_000_000)
+
+
+async def test_one_answer_that_many_have_not_read_is_held_once() -> None:
+    connections = Connections(100, monotonic=lambda: 0.0)
+    slots = [connections.admit() for _ in range(60)]
+    for slot in slots:
+        assert slot is not None
+        slot.busy(scrape=True)
+        slot.hold("the same", HELD_MOST)
+
+    assert len(connections) == 60
+
+
+async def test_memory_is_given_back_once_many_clients_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_back: list[int] = []
+    async with door(100) as it:
+        monkeypatch.setattr("exporter.web.connections.give_back", lambda: given_back.append(len(it.connections)))
+        many = [await it.open() for _ in range(40)]
+        await it.pass_by(1)
+        assert given_back == []
+        for _, writer in many:
+            writer.close()
+        await until(lambda: not len(it.connections))
+        await it.pass_by(1)
+        await it.pass_by(1)
+
+    assert given_back == [0]
+
+
 async def only_busy(it: Door) -> Slot:
     await until(lambda: len(it.connections._busy) == 1)
     slot = next(iter(it.connections._busy))
@@ -186,7 +241,7 @@ async def ended_early(pair: Pair) -> bool:
     """Whether a connection ends before its answer does."""
     try:
         async with asyncio.timeout(20):
-            return len(await pair[0].read()) < 15_000_000
+            return len(await pair[0].read()) < 8_000_000
     except ConnectionError:
         return True
 
@@ -308,7 +363,7 @@ async def test_lists_are_made_as_they_are_read_and_a_scrape_comes_between() -> N
         await asyncio.sleep(0.5)
         assert len(it.connections._busy) == 4
         assert len(asked) < 4 * 5000, "nobody has read them"
-        assert all(slot._unsent < 3 * WRITE_BUFFER for slot in it.connections._busy)
+        assert all(slot._unsent < WRITE_BUFFER + 2 * PIECE for slot in it.connections._busy)
 
 
 async def test_a_list_says_the_same_compressed_and_without_jobs_that_went_meanwhile() -> None:

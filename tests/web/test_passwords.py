@@ -14,8 +14,8 @@ import pytest
 
 from exporter.config.web_file import WebConfig, read_web_config
 from exporter.web import passwords
-from exporter.web.password_queue import AT_ONCE, MOST_WAITING, OF_ONE_ADDRESS, BusyError, PasswordQueue
-from exporter.web.passwords import NOBODY, REMEMBERED, Passwords
+from exporter.web.passwords import AT_ONCE, MOST_WAITING, NOBODY, OF_ONE_ADDRESS, REMEMBERED, Passwords
+from exporter.web.turn_queue import BusyError, TurnQueue
 from tests.web.certificates import door, get
 
 
@@ -215,7 +215,7 @@ async def test_addresses_together_have_a_bound_too_and_all_is_free_again_afterwa
     assert sum(isinstance(each, BusyError) for each in found) == 50 - MOST_WAITING
     assert await known.accepts(USERS, b"alice", b"alice123", "address 0")
     queue = known._queue
-    assert (known._under_way, queue._waiting, queue._under_way, dict(queue._asked)) == ({}, [], [], {})
+    assert (known._under_way, queue._waiting, queue._under_way, dict(queue._asked._times)) == ({}, [], [], {})
 
 
 @pytest.mark.parametrize("addresses", [4, 8, 24])
@@ -253,7 +253,7 @@ async def test_a_flood_from_many_addresses_keeps_no_first_login_out(checks: Chec
     ],
 )
 async def test_a_network_of_ipv6_counts_as_one_address(addresses: list[str], places: int) -> None:
-    queue = PasswordQueue()
+    queue = TurnQueue(at_once=AT_ONCE, places=MOST_WAITING, own_turns=1, own_places=OF_ONE_ADDRESS)
 
     async def takes(address: str) -> None:
         async with queue.turn(address):

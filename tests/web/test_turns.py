@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from exporter.web import list_page, site
-from exporter.web.answers import LISTS_AT_ONCE, LISTS_WAITING, Lists, TooManyListsError
+from exporter.web.answers import LISTS_AT_ONCE, LISTS_WAITING, Lists
+from exporter.web.turn_queue import BusyError, TurnQueue
 from tests.web.fakes import FakeExporter, running
 from tests.web.test_connections import Pair, door, until
 
@@ -18,10 +19,12 @@ class Held:
 
     def __init__(self) -> None:
         self.begun = 0
+        self.queries: list[str] = []
         self.go = threading.Event()
 
     def __call__(self, *asked: Any) -> dict[str, Any]:
         self.begun += 1
+        self.queries.append(asked[0].query.q)
         assert self.go.wait(60)
         return list_page.listing(*asked)
 
@@ -104,6 +107,47 @@ async def test_whoever_would_wait_behind_too_many_is_told_so(held: Held) -> None
             assert b"200" in await status(pair)
 
 
+async def test_one_address_that_fills_every_place_keeps_no_other_from_the_next_turn(held: Held) -> None:
+    async with door(100, FakeExporter([running()])) as it:
+        there = LISTS_AT_ONCE + LISTS_WAITING
+        flood = [await it.open(asking_for(f"/?q={number}"), 1 << 20) for number in range(there)]
+        await until(lambda: len(it.connections._busy) == there and held.begun == LISTS_AT_ONCE)
+        reader, writer = await asyncio.open_connection("127.0.0.1", it.port, local_addr=("127.0.0.2", 0))
+        writer.write(asking_for("/?q=another"))
+        refused = [asyncio.create_task(status(pair)) for pair in flood]
+        await asyncio.wait(refused, return_when=asyncio.FIRST_COMPLETED)
+        assert [b" 503 " in each.result() for each in refused if each.done()] == [True]
+        held.queries.clear()
+        held.go.set()
+        assert b"200" in await status((reader, writer))
+        writer.close()
+        await asyncio.gather(*refused)
+
+    assert "another" in held.queries[:LISTS_AT_ONCE]
+
+
+async def test_whoever_leaves_the_queue_takes_no_turn() -> None:
+    queue = TurnQueue(at_once=1, places=3, own_turns=1, own_places=3)
+    came: list[str] = []
+
+    async def comes(name: str, held: asyncio.Event | None = None) -> None:
+        async with queue.turn(name):
+            came.append(name)
+            if held is not None:
+                await held.wait()
+
+    go = asyncio.Event()
+    tasks = [asyncio.create_task(comes("first", go))]
+    tasks += [asyncio.create_task(comes(name)) for name in ("second", "third")]
+    await asyncio.sleep(0)
+    tasks[1].cancel()
+    go.set()  # in the same step of the loop: its turn would be given to it
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await comes("fourth")
+
+    assert came == ["first", "third", "fourth"]
+
+
 async def test_a_turn_is_given_back_however_the_work_ends() -> None:
     lists = Lists()
 
@@ -113,10 +157,10 @@ async def test_a_turn_is_given_back_however_the_work_ends() -> None:
     for begin in (fails, lambda: fails):
         for _ in range(LISTS_AT_ONCE + LISTS_WAITING):
             with pytest.raises(ValueError):  # noqa: PT011 - it has no text
-                await lists.make(begin)  # type: ignore[arg-type]
+                await lists.make("a", begin)  # type: ignore[arg-type]
     try:
-        assert await lists.make(lambda: lambda: 1) == 1
-    except TooManyListsError:
+        assert await lists.make("a", lambda: lambda: 1) == 1
+    except BusyError:
         pytest.fail("turns were lost")
 
 
