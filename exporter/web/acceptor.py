@@ -8,20 +8,24 @@ import asyncio
 import math
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
+from exporter.web.arrivals import Arrivals, look_at
 from exporter.web.connections import Connections
+from exporter.web.origins import origin_of
 from exporter.web.slots import Slot
 
 Maker = Callable[[Slot], asyncio.BaseProtocol]
 """Makes the protocol of a new connection."""
 BACKLOG: Final = 4096
 """Connections that the kernel keeps until they are accepted; others have to try again after a second."""
-_PART_AT_ONCE: Final = 1 / 16
-"""Part of the connections that there may be, accepted before all else has its turn. It takes four turns until a request
-is read: however many come, a connection that asks at once is then still far from the one that waits longest."""
+_PART_ACCEPTED: Final = 1 / 4
+"""Part of the connections that there may be, accepted before all else has its turn: some milliseconds."""
+_PART_READ: Final = 1 / 16
+"""Part of them that are begun to be read then, which is ten times the work. It takes four turns until a request is
+read: however many come, one that is begun with is then still far from the one that waits longest and is closed."""
 _PAUSE: Final = 0.2
 """Seconds after which it is tried again where no connection can be accepted."""
 _RECEIVED: Final = 32 * 1024
@@ -39,6 +43,8 @@ class Acceptor:
         self._connections = connections
         self._make = make
         self._loop = asyncio.get_running_loop()
+        self._arrivals = Arrivals()
+        self._following: asyncio.Handle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def listen(self, listening: socket.socket) -> None:
@@ -55,15 +61,31 @@ class Acceptor:
         for listening in sockets:
             self._loop.remove_reader(listening)
             listening.close()
+        while (arrival := self._arrivals.take()) is not None:
+            arrival.slot.closed()
+            arrival.slot.abort()
 
     def _resume(self, listening: socket.socket) -> None:
         if listening in self.sockets:
             self._loop.add_reader(listening, self._accept, listening)
 
     def _accept(self, listening: socket.socket) -> None:
-        for _ in range(math.ceil(self._connections.most * _PART_AT_ONCE)):
+        for connection, address in self._accepted(listening):
+            asks = look_at(connection)
+            slot = None
+            if not asks.gone:
+                client = address[0] if isinstance(address, tuple) else ""
+                slot = self._connections.admit(origin_of(client), asks.scrape)
+            if slot is None:
+                connection.close()
+            else:
+                self._arrivals.put(connection, slot)
+        self._read_some()
+
+    def _accepted(self, listening: socket.socket) -> Iterator[tuple[socket.socket, Any]]:
+        for _ in range(math.ceil(self._connections.most * _PART_ACCEPTED)):
             try:
-                accepted, _ = listening.accept()
+                yield listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
@@ -71,17 +93,26 @@ class Acceptor:
                 self._loop.remove_reader(listening)
                 self._loop.call_later(_PAUSE, self._resume, listening)
                 return
-            slot = self._connections.admit()
-            if slot is None:
-                accepted.close()
-                continue
-            task = self._loop.create_task(self._open(accepted, slot), name="connection")
+
+    def _read_some(self) -> None:
+        if self._following is not None:
+            self._following.cancel()
+            self._following = None
+        for _ in range(math.ceil(self._connections.most * _PART_READ)):
+            arrival = self._arrivals.take()
+            if arrival is None:
+                return
+            task = self._loop.create_task(self._open(*arrival), name="connection")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        self._following = self._loop.call_soon(self._read_some)
 
-    async def _open(self, accepted: socket.socket, slot: Slot) -> None:
+    async def _open(self, connection: socket.socket, slot: Slot) -> None:
+        if slot.gone:
+            return
+        slot.unread(None)
         try:
-            await self._loop.connect_accepted_socket(partial(self._make, slot), accepted)
+            await self._loop.connect_accepted_socket(partial(self._make, slot), connection)
         except OSError:  # it is gone already
             slot.closed()
-            accepted.close()
+            connection.close()

@@ -2,7 +2,8 @@
 
 A connection *waits* for a request or is *busy* with an answer. When there are too many, the one that waits longest is
 closed to make room: a client that wants something sends its request at once, and a scraper whose kept connection was
-closed opens another one. So silent connections shut nobody out, from however many addresses they come. Clients that
+closed opens another one. So silent connections shut nobody out, from however many addresses they come. Of those that
+came within a second one of the address goes that has most, and none that is seen to ask for a scrape. Clients that
 ask and do not read the answer make room too, and then answers that are no scrape's. At most three of four connections
 are busy: beyond that the client that has read nothing for longest is closed at once, so new ones always find a place.
 """
@@ -10,6 +11,7 @@ are busy: beyond that the client that has read nothing for longest is closed at 
 import asyncio
 import resource
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -111,12 +113,15 @@ class Connections:
         """How many there may be now."""
         return self.limit if self.now() >= self._low_until else min(self._low, self.limit)
 
-    def admit(self) -> Slot | None:
-        """Return the place of a new connection; ``None`` if there is none, and no other can make room."""
+    def admit(self, origin: str = "", scrape: bool = False) -> Slot | None:
+        """Return the place of a new connection; ``None`` if there is none, and no other can make room.
+
+        *origin* stands for the addresses of its client; *scrape* if it is seen to ask for one.
+        """
         if len(self) >= self.most and not self._make_room(LIMIT):
             self._count(LIMIT)
             return None
-        slot = Slot(self, self.now())
+        slot = Slot(self, self.now(), origin, scrape)
         self._waiting[slot] = None
         self._most_lately = max(self._most_lately, len(self))
         if self._looking is None:
@@ -172,6 +177,10 @@ class Connections:
             break
         grace = 0.0 if self._too_many_busy else ROOM_AFTER
         yield from (slot for slot in self._unread(now) if slot.unread_for(now) >= grace)
+        others = [slot for slot in self._waiting if not slot.scrape]
+        if others:
+            ((crowd, _),) = Counter(slot.origin for slot in others).most_common(1)
+            yield from (slot for slot in others if slot.origin == crowd)
         yield from self._waiting
         yield from (slot for slot in self._busy if not slot.scrape)
 

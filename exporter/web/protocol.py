@@ -75,6 +75,7 @@ class HttpConnection(web.RequestHandler):
             self._more_of_a_head(len(data))
         else:
             self._head = 0
+            self._pause_transport_reading()  # until it is known whether a scraper may have closed its side
 
     def _more_of_a_head(self, size: int) -> None:
         self._head += size
@@ -96,20 +97,23 @@ class HttpConnection(web.RequestHandler):
         scrape = request.path in SCRAPED
         self._slot.busy(scrape)
         request[HOLDS] = self._slot.hold
-        if scrape:
-            self._pause_transport_reading()
+        if not scrape:
+            self._read_on()
         try:
             return await super()._handle_request(request, start_time, request_handler)
         finally:
-            if not self._reading_paused and not self._buffer_paused:
-                self._resume_transport_reading()
+            self._read_on()
             if self._refused:
-                await self._read_on()
+                await self._linger()
             elif not request.body_exists:  # after a body the connection ends
                 self._answering = False
                 self._slot.waits()
 
-    async def _read_on(self) -> None:
+    def _read_on(self) -> None:
+        if not self._reading_paused and not self._buffer_paused:
+            self._resume_transport_reading()
+
+    async def _linger(self) -> None:
         self.close()
         await asyncio.sleep(_LINGER)
 

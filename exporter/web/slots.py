@@ -1,6 +1,7 @@
 """One connection of a client: what it does, since when, and what it keeps in memory."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import Protocol
 
@@ -23,10 +24,16 @@ class Holder(Protocol):
 class Slot:
     """One connection."""
 
-    def __init__(self, connections: Holder, now: float) -> None:
+    def __init__(self, connections: Holder, now: float, origin: str = "", scrape: bool = False) -> None:
         self._connections = connections
+        self._unread: socket.socket | None = None
         self._transports: list[asyncio.Transport] = []
-        self.scrape = False
+        self.origin = origin
+        """What stands for the addresses of its client."""
+        self.scrape = scrape
+        """Whether it asks for a scrape, or is answered one."""
+        self.gone = False
+        """Whether we closed it."""
         self.since = now
         """Since when it waits, or is busy."""
         self.head_since: float | None = now
@@ -36,10 +43,16 @@ class Slot:
         self.held: tuple[object, int] = (None, 0)
         """What is kept in memory until the client has read it, and its bytes."""
 
+    def unread(self, connection: socket.socket | None) -> None:
+        """Note the socket of a connection that nobody reads yet; ``None`` once somebody does."""
+        self._unread = connection
+
     def opened(self, transport: asyncio.BaseTransport) -> None:
         """Note a transport: that of the socket comes first, one by TLS above it may follow."""
         if isinstance(transport, asyncio.Transport):
             self._transports.append(transport)
+            if self.gone:
+                transport.abort()
 
     def head_begun(self) -> None:
         """Note that a part of a request's head came."""
@@ -58,6 +71,7 @@ class Slot:
 
     def waits(self) -> None:
         """Note that the next request may come."""
+        self.scrape = False
         self._connections.changed(self, busy=False)
 
     def closed(self) -> None:
@@ -66,6 +80,9 @@ class Slot:
 
     def abort(self) -> None:
         """Close it, whatever is not sent."""
+        self.gone = True
+        if self._unread is not None:
+            self._unread.close()
         for transport in self._transports[:1]:
             transport.abort()
 
