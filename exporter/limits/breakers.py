@@ -1,6 +1,6 @@
 """The circuit breakers of all identities: who may call, and what follows from a refusal."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Hashable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -123,46 +123,49 @@ class Breakers:
         if project in self._by_project:
             await self._renew(self._by_project[project], project)
 
-    def accepted(self, project: str, permit: Permit) -> Breaker | None:
+    def accepted(self, project: str, permit: Permit, caller: Hashable) -> Breaker | None:
         """Note that the cloud knew who asked; return the breaker if its calls were paused until now."""
         breaker = self._by_project.get(project)
-        if breaker is None or not breaker.circuit.accepted(permit) or not breaker.since:
+        if breaker is None or not breaker.circuit.accepted(permit, caller) or not breaker.since:
             return None
         breaker.since = ""
         self._unpause(breaker)
         self._log.info("circuit closed", **_names(breaker))
         return breaker
 
-    async def refused(self, project: str, permit: Permit, error: PollError, *, poll: bool) -> Decision:
-        """Do what follows from a refusal: renew, pause, or nothing.
+    def forget(self, callers: Collection[Hashable]) -> None:
+        """Forget callers that are gone."""
+        for breaker in self._all.values():
+            breaker.circuit.forget(callers)
 
-        What is no *poll* may be refused for itself, to a key that polls are made with: so where calls were accepted
-        until now, the first such refusal pauses nothing, and the next call, which goes alone, shows what it meant.
-        """
+    async def refused(self, project: str, permit: Permit, caller: Hashable, error: PollError) -> Decision:
+        """Do what follows from a refusal: renew, pause, or nothing."""
         breaker = self._by_project.get(project)
         if breaker is None:
             return Decision.STALE  # a reload took the project away meanwhile
-        decision = breaker.circuit.refused(permit, self._clock.monotonic())
-        if decision is Decision.RENEW:
-            error = await self._answer(breaker, project, error, poll=poll)
-        if breaker.circuit.paused and (decision is Decision.RENEW or breaker.why is None):
+        decision = breaker.circuit.refused(permit, caller, self._clock.monotonic())
+        if renewed := decision is Decision.RENEW:
+            other, error = await self._answer(breaker, project, error)
+            decision = decision if other else Decision.ALONE
+        if breaker.circuit.paused and (renewed or breaker.why is None):
             decision = Decision.PAUSE
         if decision is Decision.PAUSE and breaker in self._all.values():  # else a reload took it away meanwhile
             self._pause(breaker, error)
         return decision
 
-    async def _answer(self, breaker: Breaker, project: str, error: PollError, *, poll: bool) -> PollError:
-        """Renew what was refused, and let the circuit know what came of it; return the refusal that counts."""
-        other, refused, names = False, None, _names(breaker)
+    async def _answer(self, breaker: Breaker, project: str, error: PollError) -> tuple[bool, PollError]:
+        """Renew what was refused, and let the circuit know; return whether that brought others, and what counts."""
+        other, failure, refused, names = False, None, False, _names(breaker)
         try:
             other = await self._renew(breaker, project)
-        except PollError as failure:
-            refused = failure if failure.refused else None
+        except PollError as found:
+            failure, refused = found, found.refused
         finally:
-            breaker.circuit.renewed(self._clock.monotonic(), other=other, poll=poll, refused=refused is not None)
+            failed, now = failure is not None, self._clock.monotonic()
+            breaker.circuit.renewed(now, other=other, failed=failed, refused=refused)
         if other:
             self._log.warning("credentials refused", **names, error=error.sentence)
-        return refused or error
+        return other, failure if failure is not None and refused else error
 
     def _pause(self, breaker: Breaker, error: PollError) -> None:
         if not breaker.since:

@@ -4,31 +4,40 @@ More than five signatures in a row that fail lock a key for five minutes, for al
 everybody for a second must not blind us for longer than that takes to see. So::
 
     half-open --accepted--> closed: all calls go
-    closed --refused--> half-open at once if the renewal brought another key or token, or no poll was refused, else open
-    half-open --refused, or nothing came of the probe--> open: no call goes
+    closed --refused--> half-open, once the credentials are renewed: one call goes; open if that failed
+    half-open --refused again, or nothing came of the probe--> open: no call goes
     open --time--> half-open: one call goes, the probe
     any --the credentials changed--> half-open, or open a while longer
 
 Calls that were under way when the first one was refused say nothing new: a burst of refusals is one event. From then
-on each call goes alone, and the wait after each that is refused is twice the one before: half a minute, one, two and
-four. So within the five minutes of a lock at most four calls are refused, also where a second one went at once.
+on each call goes alone. The second that is refused opens the circuit for half a minute, each probe that is refused for
+longer. So at most four calls with one key are refused within the five minutes of a lock.
+
+A refusal may be meant for one caller alone, a job or a list. It is taken for that if others were accepted since the
+caller's last call was refused, or before its first one. Such a refusal counts in the row, and opens nothing before the
+third.
+
 After five in a row a probe comes every six minutes, when any lock is over. One rule holds whoever makes the calls and
 however the credentials change: a call leaves only if five refusals in a row are not reached even if it and all that
 are under way are refused, or if the last refusal was six minutes ago and no other call is under way.
 """
 
+import math
+from collections.abc import Collection, Hashable
 from enum import Enum, auto
 from itertools import count
 from typing import Final, NamedTuple
 
-FIRST: Final = 30.0
-"""Seconds from the first refusal to the probe; twice as long after each that is refused too."""
+WAITS: Final = (30.0, 60.0, 210.0)
+"""Seconds to the probe when refusals open it, the first time and each time after it."""
 AGAIN: Final = 60.0
 """Seconds to the next one if nothing came of a probe: no answer, or one that tells nothing of who asked."""
 PROBE: Final = 360.0
 """Seconds between two probes once the next refusal could lock the key: a minute longer than it stays locked."""
 PATIENCE: Final = 5
 """Refusals in a row that lock nothing yet; the next one would."""
+ENOUGH: Final = 3
+"""Refusals in a row that pause the calls, whoever made them."""
 FEW: Final = 4
 """Calls that may go at a time before one was accepted, once one ended without an answer: a cloud that hangs must not
 let the jobs wait for each other, and so few that are refused lock nothing."""
@@ -67,6 +76,8 @@ class Decision(Enum):
     """Nothing new: it was on its way when another one was refused."""
     RENEW = auto()
     """The credentials are to be renewed; no call goes until :meth:`CircuitBreaker.renewed`."""
+    ALONE = auto()
+    """Nothing about other callers."""
     PAUSE = auto()
     """No more calls for a while."""
 
@@ -80,11 +91,14 @@ class CircuitBreaker:
         self._trials = 0  # calls on trial of this epoch that are under way
         self._trials_under_way = 0  # those of all epochs
         self._most_trials = 1
-        self._renewing = False  # the credentials are being renewed
-        self._again = False  # whether a refused call that is no poll may be followed by another one at once
+        self._renewing: Hashable = None  # whose refusal has the credentials renewed now
+        self._renewed = False  # whether they were since the last call that was accepted
         self._probing = False  # whether the next call tries what was refused before
         self._refusals = 0  # since the last call that was accepted; of a burst only the first
-        self._events = 0  # the same, where calls that went together count as one
+        self._opened = 0  # how often refusals opened it since that one
+        self._era = 0  # grows when a call is accepted after others were refused; 0 until the first one is
+        # the era in which each caller was refused since its last call that was accepted; infinity if it was not
+        self._seen: dict[Hashable, float] = {}
         self._refused_at = float("-inf")
         self.probe_at: float | None = None
         """When the probe may go; ``None`` unless open."""
@@ -97,7 +111,7 @@ class CircuitBreaker:
     @property
     def free(self) -> bool:
         """Whether a call may go now."""
-        if self.paused or self._renewing:
+        if self.paused or self._renewing is not None:
             return False
         return self.state is CircuitState.CLOSED or (self._trials < self._most_trials and self._harmless)
 
@@ -111,7 +125,7 @@ class CircuitBreaker:
         """Seconds from the last refusal to the next call that tries."""
         if self._refusals >= PATIENCE:
             return PROBE
-        return min(FIRST * 2.0 ** max(self._events - 1, 0), PROBE)
+        return WAITS[min(self._opened, len(WAITS)) - 1]
 
     def enter(self) -> Permit:
         """Let one call go; it ends with :meth:`left`, after what is known of it was told."""
@@ -120,55 +134,62 @@ class CircuitBreaker:
         self._trials_under_way += trial
         return Permit(self._epoch, trial, self._probing)
 
-    def accepted(self, permit: Permit) -> bool:
+    def accepted(self, permit: Permit, caller: Hashable) -> bool:
         """Note that the cloud knew who asked; return whether that is news."""
+        self._seen[caller] = math.inf
         if permit.epoch != self._epoch:
             return False
-        self._refusals = self._events = 0
+        if self._refusals or not self._era:
+            self._era += 1
+        self._forget_refusals()
         news = self.state is not CircuitState.CLOSED
         self.state, self.probe_at, self._probing = CircuitState.CLOSED, None, False
         return news
 
-    def refused(self, permit: Permit, now: float) -> Decision:
+    def refused(self, permit: Permit, caller: Hashable, now: float) -> Decision:
         """Note that the cloud refused who asked."""
+        alone = self._seen.get(caller, 0) < self._era
+        if not alone:
+            self._seen[caller] = self._era
         stale = permit.epoch != self._epoch
-        if stale and not permit.trial:
-            return Decision.STALE
-        self._refusals += 1  # each of those on trial is known to have been one of a row
-        self._refused_at = now
-        if stale:
+        if not stale or permit.trial:  # each of those on trial is known to have been one of a row
+            self._refusals += 1
+            self._refused_at = now
             self._wait_longer(now)
-            return Decision.STALE
-        self._events += 1
-        self._again, first = self.state is CircuitState.CLOSED, self._refusals == 1
+        if stale:
+            return Decision.ALONE if alone else Decision.STALE
         self._half_open()
-        if not first:
-            self._open(now + self.wait)
-            return Decision.PAUSE
-        self._renewing = True
-        return Decision.RENEW
+        if alone and self._refusals < ENOUGH:
+            return Decision.ALONE
+        if not (alone or self._renewed):
+            self._renewed, self._renewing = True, caller
+            return Decision.RENEW
+        self._opened += 1
+        self._open(now + self.wait)
+        return Decision.PAUSE
 
-    def renewed(self, now: float, *, other: bool, poll: bool = True, refused: bool = False) -> None:
-        """Note that the renewal is over: it brought *other* credentials, which are tried at once, or none.
+    def renewed(self, now: float, *, other: bool, failed: bool = False, refused: bool = False) -> None:
+        """Note that the renewal is over: it brought *other* credentials or none, or *failed*.
 
-        A refusal of what is no *poll* is not believed before another call is refused too, where calls were accepted
-        until then. If the renewal itself was *refused* that counts as one more refusal.
+        The next call goes alone. If it is the same one with other credentials, its refusal may be meant for it alone.
+        If the renewal itself was *refused* that counts as one more refusal.
         """
         if refused:
             self._refusals += 1
             self._refused_at = now
-        if self._renewing:
+        if self._renewing is not None:
             if other:
-                self._events = 0  # the waits begin anew with what was not refused yet
-            if refused or not (other or (self._again and not poll)):
+                self._seen[self._renewing] = -1
+            if failed or (self._refusals >= ENOUGH and not other):
+                self._opened += 1
                 self._open(now + self.wait)
-        self._renewing = False
+        self._renewing = None
         self._wait_longer(now)
 
     def left(self, permit: Permit, now: float) -> None:
         """Note that a call is over."""
         self._trials_under_way -= permit.trial
-        if permit.epoch != self._epoch or not permit.trial or self._renewing:
+        if permit.epoch != self._epoch or not permit.trial or self._renewing is not None:
             return
         self._trials = max(0, self._trials - 1)
         if self.state is CircuitState.CLOSED:
@@ -190,8 +211,17 @@ class CircuitBreaker:
         """
         self._half_open()
         if another:
-            self._refusals = self._events = 0
+            self._forget_refusals()
         self._wait_longer(now)
+
+    def forget(self, callers: Collection[Hashable]) -> None:
+        """Forget callers that are gone."""
+        for caller in callers:
+            self._seen.pop(caller, None)
+
+    def _forget_refusals(self) -> None:
+        self._refusals = self._opened = 0
+        self._renewed = False
 
     def _wait_longer(self, now: float) -> None:
         """Pause until any lock is over, if one more refusal could bring one."""
@@ -202,7 +232,7 @@ class CircuitBreaker:
     def _half_open(self) -> None:
         self._epoch = next(_EPOCHS)
         self.state, self.probe_at = CircuitState.HALF_OPEN, None
-        self._renewing = self._probing = False
+        self._renewing, self._probing = None, False
         self._trials, self._most_trials = 0, 1
 
     def _open(self, until: float) -> None:

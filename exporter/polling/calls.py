@@ -1,7 +1,7 @@
 """One permit for polls, lists and histories alike: who may call, and what follows from how a call ended."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -27,11 +27,15 @@ _T = TypeVar("_T")
 
 
 class PendingCall:
-    """What waits, *since* some time, for a call that is no poll of a job, and is to have it by *deadline*."""
+    """What waits, *since* some time, for a call that is no poll of a job, and is to have it by *deadline*.
 
-    def __init__(self, project: str, limit: str, since: float, deadline: float) -> None:
+    *operation* tells it from others of the same limit.
+    """
+
+    def __init__(self, project: str, limit: str, operation: str, since: float, deadline: float) -> None:
         self.project = project
         self.limit = limit
+        self.caller = (project, limit, operation)
         self.since = since
         self.deadline = deadline
         self.granted: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
@@ -86,14 +90,19 @@ class Calls:
         """Of jobs whose poll is to be made once more."""
 
     async def call(
-        self, project: str, limit: str, patience: float, work: Callable[[Project], Awaitable[_T]], tries: int = 1
+        self,
+        project: str,
+        limit: str,
+        patience: float,
+        work: Callable[[Project], Awaitable[_T]],
+        tries: int = 1,
+        operation: str = "",
     ) -> _T:
         """Make a call that is no poll, once it has its permit: *work* makes it and returns what it gave.
 
         *patience* is for how many seconds calls that are more urgent may go first. A call that was refused leads to a
-        renewal of the credentials; it is made again only if *tries* says so, because where jobs are polled these tell
-        whether the cloud knows us, and a refusal of both tries pauses all calls. One that went into a dead connection
-        is made once more, under another permit. Raises :class:`PollError`.
+        renewal of the credentials; it is made again with others only if *tries* says so. One that went into a dead
+        connection is made once more, under another permit. Raises :class:`PollError`.
         """
 
         async def made() -> _T:
@@ -101,28 +110,28 @@ class Calls:
 
         left = Tries(tries - 1)
         while True:
-            grant = await self._grant_for(project, limit, patience)
+            now = self._clock.monotonic()
+            grant = await self._grant_for(PendingCall(project, limit, operation, now, now + patience))
             try:
                 return await self.make(grant, project, limit, made)
             except PollError as error:
                 if not left.once_more(error):
                     raise
 
-    async def make(
-        self, grant: Grant, project: str, limit: str, work: Callable[[], Awaitable[_T]], *, poll: bool = False
-    ) -> _T:
+    async def make(self, grant: Grant, project: str, limit: str, work: Callable[[], Awaitable[_T]]) -> _T:
         """Make the one call that *grant* allows, take over what its outcome tells, and give the permit back.
 
         Raises :class:`PollError`: the call's own, or why all calls of the project are paused by it.
         """
+        caller = grant.key.caller if isinstance(grant.key, PendingCall) else grant.key
         try:
             if grant.permit.probe:
                 await self._breakers.prepare(project)
             found = await work()
         except PollError as error:
-            raise await self._failed(project, limit, grant.permit, error, poll=poll) from None
+            raise await self._failed(project, limit, grant.permit, caller, error) from None
         else:
-            self._accepted(project, grant.permit)
+            self._accepted(project, grant.permit, caller)
             return found
         finally:
             self.release(grant)
@@ -131,38 +140,43 @@ class Calls:
         """Return how pages of a list or a history are asked for: each under its own permit, as :meth:`call` does."""
 
         async def ask(request: Request) -> bytes:
-            return await self.call(project, request.limit, patience, lambda there: there.ask(adapter, request), tries)
+            return await self.call(
+                project, request.limit, patience, lambda there: there.ask(adapter, request), tries, request.operation
+            )
 
         return offload.asking(ask, self._clock.monotonic)
 
-    async def _failed(self, project: str, limit: str, permit: Permit, error: PollError, *, poll: bool) -> PollError:
+    async def _failed(self, project: str, limit: str, permit: Permit, caller: Hashable, error: PollError) -> PollError:
         """Do what follows from a failed call; return what it fails with."""
         if error.refused:
-            return await self._was_refused(project, permit, error, poll=poll)
+            return await self._was_refused(project, permit, caller, error)
         there = self._plan.projects.by_name.get(project)
         if error.known:  # the cloud knew who asked
-            self._accepted(project, permit)
+            self._accepted(project, permit, caller)
         if error.reason is Reason.THROTTLED and error.asked and there is not None:  # whoever asks it, a proxy too
             bucket, _ = self._plan.projects.share(there, limit)
             self._limiter.throttled(bucket, self._clock.monotonic(), error.retry_after)
         return error
 
-    def _accepted(self, project: str, permit: Permit) -> None:
+    def _accepted(self, project: str, permit: Permit, caller: Hashable) -> None:
         """Note that the cloud knew who asked."""
-        breaker = self._breakers.accepted(project, permit)
+        breaker = self._breakers.accepted(project, permit, caller)
         if breaker is not None:
             self._results.resume(breaker.projects)
             self._wake()
 
-    async def _was_refused(self, project: str, permit: Permit, error: PollError, *, poll: bool) -> PollError:
+    async def _was_refused(self, project: str, permit: Permit, caller: Hashable, error: PollError) -> PollError:
         """Do what follows from a refusal; return why calls of the project are paused, if they are by it."""
-        decision = await self._breakers.refused(project, permit, error, poll=poll)
+        decision = await self._breakers.refused(project, permit, caller, error)
+        if decision is Decision.ALONE:
+            error.refused = False  # the same credentials would be refused again
         if project not in self._plan.projects.by_name:
             return error  # a reload took it away meanwhile
         breaker = self._breakers.of(project)
         if breaker.why is None or not (decision is Decision.PAUSE or breaker.circuit.paused):
             return error
         why = breaker.why
+        self._results.outages.paused(breaker.projects)
         self._each(self._limiter.turn_away(breaker.circuit), lambda waiting: self._turn_away(waiting, why))
         return why
 
@@ -192,6 +206,12 @@ class Calls:
                 elif isinstance(each, PendingCall):
                     self.crashed(each)
 
+    def forget(self, gone: Collection[JobKey]) -> None:
+        """Forget jobs that are gone or were replaced."""
+        self._breakers.forget(gone)
+        for key in gone:
+            self.tries.pop(key, None)
+
     def crashed(self, pending: PendingCall) -> None:
         """Fail a call that was not made through a fault of ours."""
         if not pending.granted.done():
@@ -202,10 +222,8 @@ class Calls:
         for pending in self._pending - set(waiting):
             self.crashed(pending)
 
-    async def _grant_for(self, project: str, limit: str, patience: float) -> Grant:
+    async def _grant_for(self, pending: PendingCall) -> Grant:
         """Return once a call may be made; raises :class:`PollError` if calls are paused."""
-        now = self._clock.monotonic()
-        pending = PendingCall(project, limit, now, now + patience)
         self._queue(pending)
         self._pending.add(pending)
         try:

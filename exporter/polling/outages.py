@@ -96,6 +96,16 @@ class Outages:
         for key in keys:
             self._leave(key)
 
+    def paused(self, projects: Collection[str]) -> None:
+        """Drop the refusals that are not logged yet of projects whose calls are paused for them: that is logged."""
+        for name, cause in list(self._open.items()):
+            if cause.project in projects and cause.error.reason is Reason.AUTH and not cause.logged:
+                if cause.gathering is not None:
+                    cause.gathering.cancel()
+                for key in cause.failing:
+                    del self._cause_of[key]
+                del self._open[name]
+
     def _join(self, job: Job, error: PollError) -> None:
         now, name = self._clock.monotonic(), (job.project, job.key.service, error.reason)
         cause = self._open.get(name)

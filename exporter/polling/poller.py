@@ -89,8 +89,7 @@ class Poller:
     def apply(self, changes: Changes) -> None:
         """Register what came, forget what is gone, and poll the next run of a job instead of the one before."""
         gone = self._membership.apply(changes)
-        for key in gone:
-            self.calls.tries.pop(key, None)
+        self.calls.forget(gone)
         self._history.forget(gone)
         self._rows.forget(gone)
         self.list_results.forget(gone)
@@ -250,7 +249,7 @@ class Poller:
         self._results.began(record, grant.due, began, need.interval)
         ask = partial(self._plan.projects.ask, job, None if record.stale else record.snapshot)
         try:
-            answer = await self.calls.make(grant, job.project, need.bucket.limit, ask, poll=True)
+            answer = await self.calls.make(grant, job.project, need.bucket.limit, ask)
         except PollError as error:
             self._failed(record, error, tries)
             return

@@ -233,10 +233,10 @@ class Results:
     def try_one(self, projects: Collection[str], now: float) -> None:
         """Poll the job of a paused identity that would be next, to see if its calls are taken again.
 
-        One whose own calls were refused again and again comes last: it may be the only one that is.
+        One whose own calls were refused often comes last: it may be the only one that is.
         """
         turns = {
-            record.job.key: (_refused_again(record), due)
+            record.job.key: (_refused(record), due)
             for record in self._store.records()
             if record.job.project in projects and (due := self._schedule.time(record.job.key)) is not None
         }
@@ -246,9 +246,8 @@ class Results:
     def resume(self, projects: Collection[str], *, changed: bool = False) -> None:
         """Poll soon what failed while the calls were paused, all of it if the credentials *changed*.
 
-        With the same ones a job whose own calls were refused more than once in a row is left out: if the cloud takes
-        all calls but that job's, each of its polls pauses the others'. It is polled when it is due, later after each
-        refusal.
+        With the same ones a job whose own calls were refused more than once in a row is left out: it may be the only
+        one that is, and is polled when it is due, later after each refusal.
         """
         self.spread(
             record.job.key
@@ -256,7 +255,7 @@ class Results:
             if record.job.project in projects
             and record.fault is not None
             and record.fault.reason is Reason.AUTH
-            and (changed or not _refused_again(record))
+            and (changed or _refused(record) <= 1)
             and self._schedule.time(record.job.key) is not None
         )
 
@@ -273,6 +272,6 @@ class Results:
             places[place] += 1
 
 
-def _refused_again(record: Record) -> bool:
-    """Whether the cloud refused more than one poll of a job in a row, and did not take any since."""
-    return record.failing > 1 and record.fault is not None and record.fault.reason is Reason.AUTH
+def _refused(record: Record) -> int:
+    """Return how many polls of a job failed in a row until the last one was refused."""
+    return record.failing if record.fault is not None and record.fault.reason is Reason.AUTH else 0

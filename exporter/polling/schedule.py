@@ -20,8 +20,11 @@ from exporter.model.snapshot import State
 from exporter.model.units import LONGEST_WAIT, THROTTLE_WAIT
 from exporter.services.adapter import Adapter
 
-_AUTH_WAIT: Final = 60.0
+_AUTH_WAIT: Final = 30.0
 """Seconds to wait at least after refused credentials: more than five failures in a row lock the key."""
+_MENDED_BY_PEOPLE: Final = frozenset({Reason.AUTH, Reason.PERMISSION})
+_PEOPLE_WAIT: Final = 300.0
+"""Seconds that the waits grow to at least while only people can mend what fails, whatever the intervals are."""
 STALE_INTERVALS: Final = 3
 _TOO_SOON: Final = 0.25
 """The part of an interval that passes at least between a job's first two polls. First polls are spread in the order of
@@ -144,12 +147,12 @@ def backoff(record: Record, pace: Pace, adapter: Adapter, jitter: float, retry_a
     *retry_after* is what the server asks for.
     """
     interval = interval_for_state(record, pace, adapter)
-    wait = min(interval * 2.0 ** min(record.failing - 1, 16), max(interval, pace.idle_interval))
     reason = record.fault.reason if record.fault else None
+    first = max(interval, _AUTH_WAIT) if reason is Reason.AUTH else interval
+    most = max(interval, pace.idle_interval, _PEOPLE_WAIT if reason in _MENDED_BY_PEOPLE else 0.0)
+    wait = min(first * 2.0 ** min(record.failing - 1, 16), most)
     if reason is Reason.THROTTLED:
         wait = max(wait, THROTTLE_WAIT)
-    if reason is Reason.AUTH:
-        wait = max(wait, _AUTH_WAIT)
     spread = 1 + jitter / 4
     return max(wait * spread, min((retry_after or 0.0) * spread, LONGEST_WAIT))
 

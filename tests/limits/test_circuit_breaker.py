@@ -1,18 +1,34 @@
 """The circuit breaker that keeps a key from being locked, against a key that locks."""
 
 import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.limits.circuit_breaker import AGAIN, FEW, FIRST, PATIENCE, PROBE, CircuitBreaker, Decision, Permit
+from exporter.limits.circuit_breaker import (
+    AGAIN,
+    ENOUGH,
+    FEW,
+    PATIENCE,
+    PROBE,
+    WAITS,
+    CircuitBreaker,
+    CircuitState,
+    Decision,
+    Permit,
+)
+
+FIRST = WAITS[0]
+IN_A_ROW = [0, 0, 30, 90, 300, 300 + PROBE, 300 + 2 * PROBE]
+"""When calls of a key go that are all refused."""
 
 
-def take(circuit: CircuitBreaker, now: float = 0) -> bool:
+def take(circuit: CircuitBreaker, now: float = 0, caller: str = "one") -> bool:
     """Let one call go and be taken; return whether that was news."""
     permit = circuit.enter()
-    news = circuit.accepted(permit)
+    news = circuit.accepted(permit, caller)
     circuit.left(permit, now)
     return news
 
@@ -23,19 +39,20 @@ def closed() -> CircuitBreaker:
     return circuit
 
 
-def refuse(circuit: CircuitBreaker, now: float, *, other: bool = False, poll: bool = True) -> Decision:
+def refuse(circuit: CircuitBreaker, now: float, *, other: bool = False, caller: str = "one") -> Decision:
     """Let one call go and be refused; the renewal brings *other* credentials or none."""
     permit = circuit.enter()
-    decision = circuit.refused(permit, now)
+    decision = circuit.refused(permit, caller, now)
     if decision is Decision.RENEW:
-        circuit.renewed(now, other=other, poll=poll)
+        circuit.renewed(now, other=other)
     circuit.left(permit, now)
     return decision
 
 
 def opened() -> CircuitBreaker:
-    """Return a circuit that was refused at 0, and whose key is the same after the renewal."""
+    """Return a circuit that was refused at 0 twice, and whose key is the same after the renewal."""
     circuit = closed()
+    refuse(circuit, 0)
     refuse(circuit, 0)
     return circuit
 
@@ -56,7 +73,7 @@ def test_the_first_call_goes_alone_and_the_others_follow_when_it_was_taken() -> 
     permit = circuit.enter()
 
     assert not circuit.free
-    assert circuit.accepted(permit)
+    assert circuit.accepted(permit, "one")
     assert circuit.free
     circuit.enter()
     assert circuit.free
@@ -68,37 +85,106 @@ def test_a_call_of_which_nothing_came_lets_a_few_go_so_that_jobs_do_not_wait_for
     permits = [circuit.enter() for _ in range(FEW)]
 
     assert not circuit.free
-    assert circuit.refused(permits[0], 1) is Decision.RENEW
+    assert circuit.refused(permits[0], "one", 1) is Decision.RENEW
     circuit.renewed(1, other=True)
     circuit.enter()
     assert not circuit.free
 
 
-def test_a_key_that_is_refused_is_tried_after_half_a_minute_one_two_and_four_and_then_every_six() -> None:
-    moments = probe_moments(opened(), 6)
+def test_a_key_that_is_refused_twice_is_tried_less_and_less_often_and_then_every_six_minutes() -> None:
+    assert probe_moments(opened(), 5) == IN_A_ROW[2:]
 
-    assert moments == [30, 90, 210, 450, 450 + PROBE, 450 + 2 * PROBE]
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_one_refusal_pauses_nothing_and_the_second_pauses_all(fresh: bool) -> None:
+    circuit = CircuitBreaker() if fresh else closed()
+
+    assert refuse(circuit, 0) is Decision.RENEW
+    assert circuit.free
+    assert refuse(circuit, 0) is Decision.PAUSE
+    assert not circuit.free
+
+
+def test_a_caller_that_is_refused_while_others_are_accepted_pauses_nothing_however_often() -> None:
+    circuit = closed()
+    take(circuit, caller="bad")
+    assert refuse(circuit, 0, caller="bad") is Decision.RENEW
+    for now in range(1, 1000):
+        take(circuit)
+        assert refuse(circuit, now, caller="bad") is Decision.ALONE
+        assert circuit.free
+
+
+def test_callers_that_were_never_accepted_pause_nothing_while_another_one_is() -> None:
+    circuit = closed()
+    for now in range(100):
+        for _ in range(ENOUGH - 1):
+            assert refuse(circuit, now, caller=f"bad {now % 40}") is Decision.ALONE
+            assert circuit.free
+        take(circuit)
+
+
+def test_a_token_that_is_renewed_and_refused_to_the_same_caller_pauses_nothing_before_another_one_is_refused() -> None:
+    circuit = closed()
+
+    assert refuse(circuit, 0, other=True) is Decision.RENEW
+    assert refuse(circuit, 0) is Decision.ALONE
+    assert circuit.free
+    assert refuse(circuit, 0, caller="two") is Decision.PAUSE
+
+
+def test_callers_that_are_refused_for_themselves_count_towards_the_lock() -> None:
+    circuit = closed()
+    moments = []
+    for now in range(2000):
+        if circuit.probe_at is not None and now >= circuit.probe_at:
+            circuit.probe()
+        if circuit.free:
+            refuse(circuit, now, caller=f"bad {now}")
+            moments.append(now)
+
+    assert len(moments) > PATIENCE
+    assert all(later - earlier >= PROBE for earlier, later in pairwise(moments[PATIENCE - 1 :]))
+
+
+def test_the_only_caller_of_a_key_is_believed_the_second_time() -> None:
+    circuit = closed()
+
+    assert refuse(circuit, 0) is Decision.RENEW
+    assert refuse(circuit, 30) is Decision.PAUSE
+
+
+def test_a_caller_that_is_gone_is_forgotten() -> None:
+    circuit = closed()
+    circuit.forget(["one"])
+
+    assert refuse(circuit, 0) is Decision.ALONE
 
 
 def test_a_burst_of_refusals_is_one_event() -> None:
     circuit = closed()
     permits = [circuit.enter() for _ in range(32)]
-    verdicts = [circuit.refused(permit, 0.1 * number) for number, permit in enumerate(permits)]
+    for number in range(32):
+        circuit.accepted(circuit.enter(), number)
+    verdicts = [circuit.refused(permit, number, 0.1 * number) for number, permit in enumerate(permits)]
 
     assert verdicts == [Decision.RENEW] + [Decision.STALE] * 31
     circuit.renewed(4, other=False)
+    assert refuse(circuit, 4, caller="31") is Decision.ALONE
+    assert refuse(circuit, 4) is Decision.PAUSE
     assert circuit.probe_at == 4 + FIRST
     circuit.probe()
-    assert circuit.accepted(circuit.enter())
+    assert circuit.accepted(circuit.enter(), "one")
     assert circuit.free
 
 
 def test_other_credentials_are_tried_at_once_and_once_only() -> None:
     circuit = closed()
+    take(circuit, caller="two")
     assert refuse(circuit, 0, other=True) is Decision.RENEW
     assert circuit.free
 
-    assert refuse(circuit, 1, other=True) is Decision.PAUSE
+    assert refuse(circuit, 1, other=True, caller="two") is Decision.PAUSE
     assert circuit.probe_at == 1 + FIRST
 
 
@@ -113,70 +199,80 @@ def test_a_probe_of_which_nothing_came_leaves_the_calls_paused() -> None:
 
 def test_a_renewal_that_is_refused_counts_and_pauses_without_another_call() -> None:
     circuit = closed()
-    circuit.refused(circuit.enter(), 0)
-    circuit.renewed(3, other=False, refused=True)
+    circuit.refused(circuit.enter(), "one", 0)
+    circuit.renewed(3, other=False, failed=True, refused=True)
 
-    assert probe_moments(circuit, 4) == [33, 93, 213, 213 + PROBE]
+    assert probe_moments(circuit, 4) == [33, 93, 303, 303 + PROBE]
+
+
+def test_a_renewal_that_fails_leaves_the_calls_paused() -> None:
+    circuit = closed()
+    circuit.refused(circuit.enter(), "one", 0)
+    circuit.renewed(3, other=False, failed=True)
+
+    assert circuit.probe_at == 33
 
 
 def test_after_five_refusals_in_a_row_calls_are_rare_whoever_changes_the_credentials() -> None:
     circuit = opened()
-    probe_moments(circuit, 4)
+    fifth = probe_moments(circuit, 3)[-1]
 
-    circuit.changed(460)
-    assert circuit.probe_at == 450 + PROBE
-    circuit.changed(450 + PROBE)
+    circuit.changed(fifth + 10)
+    assert circuit.probe_at == fifth + PROBE
+    circuit.changed(fifth + PROBE)
     assert circuit.free
     take(circuit)
-    assert circuit.refused(circuit.enter(), 2000) is Decision.RENEW
+    assert circuit.refused(circuit.enter(), "one", 2000) is Decision.RENEW
 
 
 def test_another_key_has_a_row_of_its_own() -> None:
     circuit = opened()
-    probe_moments(circuit, 4)
-    circuit.changed(460, another=True)
+    probe_moments(circuit, 3)
+    circuit.changed(310, another=True)
 
     assert circuit.free
-    assert refuse(circuit, 460) is Decision.RENEW
-    assert circuit.probe_at == 460 + FIRST
+    assert refuse(circuit, 310) is Decision.RENEW
+    assert refuse(circuit, 310) is Decision.PAUSE
+    assert circuit.probe_at == 310 + FIRST
 
 
 def test_a_call_that_is_taken_ends_the_row() -> None:
     circuit = opened()
-    probe_moments(circuit, 3)
+    probe_moments(circuit, 2)
     circuit.probe()
     take(circuit)
     refuse(circuit, 1000)
+    refuse(circuit, 1000)
 
-    assert probe_moments(circuit, 5) == [1030, 1090, 1210, 1450, 1450 + PROBE]
+    assert probe_moments(circuit, 5) == [1000 + moment for moment in IN_A_ROW[2:]]
 
 
 def test_a_refusal_shuts_the_gate_until_the_renewal_is_over_and_then_one_goes_alone() -> None:
     circuit = closed()
     permit = circuit.enter()
 
-    assert circuit.refused(permit, 0) is Decision.RENEW
+    assert circuit.refused(permit, "one", 0) is Decision.RENEW
     circuit.left(permit, 0)
     assert not circuit.free
     circuit.renewed(0, other=True)
     again = circuit.enter()
     assert not circuit.free
-    assert circuit.accepted(again)
+    assert circuit.accepted(again, "one")
     assert circuit.free
 
 
 def test_what_was_on_its_way_says_nothing_new() -> None:
     circuit = closed()
     first, late, lucky = circuit.enter(), circuit.enter(), circuit.enter()
-    circuit.refused(first, 0)
-    circuit.renewed(0, other=True)
+    circuit.refused(first, "one", 0)
+    circuit.renewed(0, other=False)
     alone = circuit.enter()
 
-    assert circuit.refused(late, 0) is Decision.STALE
-    assert not circuit.accepted(lucky)
+    assert circuit.refused(late, "one", 0) is Decision.STALE
+    assert not circuit.accepted(lucky, "two")
     circuit.left(late, 0)
     assert not circuit.free
-    assert circuit.refused(alone, 0) is Decision.PAUSE
+    assert circuit.refused(alone, "two", 0) is Decision.PAUSE
 
 
 def test_a_probe_goes_alone_and_is_known_as_one() -> None:
@@ -186,36 +282,19 @@ def test_a_probe_goes_alone_and_is_known_as_one() -> None:
 
     assert permit.probe
     assert not circuit.free
-    assert circuit.refused(permit, FIRST) is Decision.PAUSE
+    assert circuit.refused(permit, "one", FIRST) is Decision.PAUSE
     circuit.probe()
-    assert circuit.accepted(circuit.enter())
+    assert circuit.accepted(circuit.enter(), "one")
     assert not circuit.enter().probe
 
 
 def test_credentials_that_changed_while_they_are_renewed_are_tried() -> None:
     circuit = closed()
-    circuit.refused(circuit.enter(), 0)
+    circuit.refused(circuit.enter(), "one", 0)
     circuit.changed(1)
     circuit.renewed(2, other=False)
 
     assert circuit.free
-
-
-def test_a_call_that_is_no_poll_is_believed_once_the_next_one_is_refused_too_and_its_refusal_counts() -> None:
-    circuit = closed()
-
-    assert refuse(circuit, 0, poll=False) is Decision.RENEW
-    assert circuit.free
-    assert refuse(circuit, 0) is Decision.PAUSE
-    assert circuit.probe_at == 60
-    assert probe_moments(circuit, 4) == [60, 180, 420, 420 + PROBE]
-
-
-def test_before_any_call_was_taken_every_refusal_is_believed() -> None:
-    circuit = CircuitBreaker()
-
-    assert refuse(circuit, 0, poll=False) is Decision.RENEW
-    assert probe_moments(circuit, 5) == [30, 90, 210, 450, 450 + PROBE]
 
 
 def test_calls_that_went_together_before_any_was_taken_all_count() -> None:
@@ -226,9 +305,9 @@ def test_calls_that_went_together_before_any_was_taken_all_count() -> None:
     while circuit.free:
         together.append(circuit.enter())
     for permit in together:
-        circuit.refused(permit, 30)
+        circuit.refused(permit, "one", 30)
 
-    assert 1 + len(together) == PATIENCE
+    assert 2 + len(together) == PATIENCE
     assert circuit.probe_at == 30 + PROBE
     circuit.changed(40)
     assert circuit.probe_at == 30 + PROBE
@@ -243,7 +322,7 @@ def test_changes_of_the_credentials_let_no_more_calls_go_than_lock_nothing() -> 
 
     assert len(flying) == PATIENCE
     for permit in flying:
-        circuit.refused(permit, 20)
+        circuit.refused(permit, "one", 20)
         circuit.left(permit, 20)
     circuit.changed(21)
     assert circuit.probe_at == 20 + PROBE
@@ -277,19 +356,19 @@ class Key:
             return
         permit = self.flying.pop(self.rng.randrange(len(self.flying)))
         self.now += self.rng.choice([0.0, 0.1, 5.0])
-        if cloud == "good" and self.circuit.accepted(permit):
+        if cloud == "good" and self.circuit.accepted(permit, self.rng.randrange(self.places)):
             self.row = 0
         if cloud == "bad":
             self.refuse(permit)
         self.circuit.left(permit, self.now)
 
     def refuse(self, permit: Permit) -> None:
-        decision = self.circuit.refused(permit, self.now)
-        if decision is not Decision.STALE or permit.trial:
+        closed = self.circuit.state is CircuitState.CLOSED
+        decision = self.circuit.refused(permit, self.rng.randrange(self.places), self.now)
+        if permit.trial or (closed and self.circuit.state is not CircuitState.CLOSED):
             self.row, self.last = self.row + 1, self.now
         if decision is Decision.RENEW:
-            other, poll = self.rng.random() < 0.3, self.rng.random() < 0.5
-            self.circuit.renewed(self.now, other=other, poll=poll)
+            self.circuit.renewed(self.now, other=self.rng.random() < 0.3)
 
 
 @given(
@@ -319,12 +398,13 @@ def test_a_key_is_locked_by_nothing_but_calls_that_were_on_their_way(
 def test_a_cloud_that_refuses_everybody_for_seconds_costs_half_a_minute(hiccup: float) -> None:
     circuit = closed()
     for number, permit in enumerate([circuit.enter() for _ in range(13)]):
-        if circuit.refused(permit, hiccup * number / 13) is Decision.RENEW:
+        if circuit.refused(permit, "one", hiccup * number / 13) is Decision.RENEW:
             circuit.renewed(0, other=False)
+            refuse(circuit, 0)
 
     assert circuit.probe_at == FIRST
     circuit.probe()
-    circuit.accepted(circuit.enter())
+    circuit.accepted(circuit.enter(), "one")
     assert circuit.free
 
 
@@ -335,4 +415,4 @@ def test_a_key_that_works_again_is_found_within_six_minutes(outage: int) -> None
         probe_moments(circuit, 1)
 
     assert circuit.probe_at is not None
-    assert circuit.probe_at - outage <= min(max(FIRST, outage + FIRST), PROBE)
+    assert circuit.probe_at - outage <= min(max(FIRST, 3 * outage), PROBE)

@@ -24,7 +24,7 @@ STARTED = st.floats(0, 1e7)
 
 def _open() -> CircuitBreaker:
     circuit = CircuitBreaker()
-    circuit.accepted(circuit.enter())
+    circuit.accepted(circuit.enter(), "one")
     return circuit
 
 

@@ -1,12 +1,14 @@
 """Hours in which a cloud refuses everybody: no key and no user is locked, whoever makes the calls."""
 
+from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
-from exporter.limits.circuit_breaker import PATIENCE, PROBE
+from exporter.limits.circuit_breaker import AGAIN, PATIENCE, PROBE
 from exporter.model.changes import Changes
+from exporter.polling.schedule import Pace
 from exporter.simulator import Answer, CdmJob, CdmRun, Cloud, DliJob, Fault, Step, SubJob, Volume
 from tests.polling.harness import PACE, World, job_of, world
 from tests.polling.looking import looking
@@ -17,9 +19,9 @@ REFUSAL = Answer(401, b'{"error_code": "APIGW.0301", "error_msg": "Incorrect IAM
 LOCK = 300.0
 """Seconds for which the vendor locks a key."""
 HOURS = 7200.0
-LATE = 15.0
-"""Seconds: until a user may log in again six probes look whether he may, each up to a second late, and the machine may
-be busy."""
+LATE = AGAIN + 15.0
+"""Seconds: until a user may log in again a probe looks every minute whether he may, each up to a second late, and the
+machine may be busy."""
 CLUSTER = "6ec9a0a4-76be-4262-8697-e7af1fac7920"
 
 
@@ -81,5 +83,81 @@ def test_of_polls_lists_histories_and_logins_at_most_five_are_refused_before_the
             records = list(there.store.records())
             assert {"quick-0", "query-0", "query-8"} <= {record.job.key.job for record in records}
             assert all(record.up for record in records)
+
+    run(main())
+
+
+def alone(there: World, jobs: list[DliJob]) -> dict[str, list[float]]:
+    """Return when each job was polled, in seconds after the start."""
+    return {job.name: [asked.at - START for asked in there.cloud.requests if asked.job == job.job_id] for job in jobs}
+
+
+@pytest.mark.parametrize(
+    ("code", "begins", "by_token"),
+    [("APIGW.0301", 0, True), ("APIGW.0301", 60, False), ("DLI.0013", 0, False), ("DLI.0013", 60, True)],
+)
+def test_a_job_that_alone_is_refused_is_polled_less_and_less_often_and_the_others_as_before(
+    code: str, begins: float, by_token: bool
+) -> None:
+    jobs = [query(number) for number in range(3)]
+
+    async def main() -> None:
+        every_second = Pace(interval=1, idle_interval=1, stale_after=600)
+        async with world(
+            lambda cloud: cloud.add(*jobs), pace=every_second, credentials=by_password if by_token else None
+        ) as there:
+            there.watch(*jobs)
+            await there.until(begins)
+            refusal = Answer(401, b'{"error_code": "%s", "error_msg": "no"}' % code.encode())
+            there.cloud.faults.plan(refusal, times=None, job=jobs[0].job_id)
+            await there.until(begins + 600)
+            polls = alone(there, jobs)
+            refused = [at for at in polls.pop(jobs[0].name) if at >= begins]
+
+            assert len(refused) <= 8, refused
+            for times in polls.values():
+                assert max(later - earlier for earlier, later in pairwise(times)) < 10, times
+            assert there.record(jobs[0]).up is False
+            assert all(not there.record(job).failures for job in jobs[1:])
+            assert len(there.cloud.asked("KeystoneCreateUserTokenByPassword")) <= 2 * by_token
+
+    run(main())
+
+
+def test_a_service_whose_calls_are_all_refused_costs_the_other_ones_little() -> None:
+    good = [
+        CdmJob(CLUSTER, f"copy-{number}", START - 60, (CdmRun((Step("RUNNING", 1e6, 0.0, 1.0),)),))
+        for number in range(20)
+    ]
+    bad = [query(number) for number in range(20)]
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(*good, *bad)) as there:
+            there.cloud.faults.plan(Fault(answer=REFUSAL), times=None, service="dli")
+            there.watch(*(job for pair in zip(good, bad, strict=True) for job in pair))
+            await there.until(3600)
+
+            polls = Counter(asked.job for asked in there.cloud.requests)
+            assert min(polls[job.name] for job in good) > 0.9 * 3600 / PACE.interval
+            assert max(polls[job.job_id] for job in bad) < 3600 / PACE.idle_interval + 8
+
+    run(main())
+
+
+def test_a_list_that_alone_is_refused_leads_to_one_login_and_pauses_nothing() -> None:
+    jobs = [quick(number) for number in range(4)]
+
+    async def main() -> None:
+        async with (
+            world(lambda cloud: cloud.add(*jobs), credentials=by_password) as there,
+            looking(there, {"service": "cdm"}),
+        ):
+            await there.until(60)
+            there.cloud.faults.plan(Fault(answer=REFUSAL), times=None, operation="ShowJobs")
+            await there.until(900)
+
+            assert len([asked for asked in there.cloud.asked("ShowJobs") if asked.status == 401]) > 3
+            assert len(there.cloud.asked("KeystoneCreateUserTokenByPassword")) <= 2
+            assert there.sample("polls_skipped_total", reason="paused") == 0
 
     run(main())

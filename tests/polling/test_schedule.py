@@ -27,7 +27,7 @@ MakeJob = Callable[..., Job]
 
 def _open() -> CircuitBreaker:
     circuit = CircuitBreaker()
-    circuit.accepted(circuit.enter())
+    circuit.accepted(circuit.enter(), "one")
     return circuit
 
 
@@ -118,7 +118,7 @@ def test_turns_that_went_by_are_counted() -> None:
         (Reason.THROTTLED, 1, 5.0, 60, 75),
         (Reason.THROTTLED, 1, 120.0, 120, 150),
         (Reason.SERVER, 1, 590.0, 590, 600),
-        (Reason.AUTH, 1, None, 60, 75),
+        (Reason.AUTH, 1, None, 30, 37.5),
         (Reason.NOT_FOUND, 1, None, 300, 375),
     ],
 )
@@ -131,6 +131,19 @@ def test_a_failing_job_waits_longer_each_time(
     ]
 
     assert waits == [low, high]
+
+
+@pytest.mark.parametrize(("reason", "first"), [(Reason.PERMISSION, 1), (Reason.AUTH, 30)])
+def test_what_only_people_mend_is_asked_every_five_minutes_in_the_end_however_short_the_intervals_are(
+    reason: Reason, first: float, job: MakeJob
+) -> None:
+    each_second = schedule.Pace(interval=1, idle_interval=1, stale_after=600)
+    waits = [
+        schedule.backoff(failing(job("cdm"), reason, times), each_second, ADAPTERS["cdm"], 0.0, None)
+        for times in range(1, 12)
+    ]
+
+    assert waits == [min(first * 2**before, 300) for before in range(11)]
 
 
 def test_new_jobs_are_polled_soon_and_spread() -> None:
