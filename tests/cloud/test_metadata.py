@@ -206,9 +206,6 @@ async def test_a_key_that_the_cloud_refused_is_asked_for_again_once(clock: HandC
             "secret of the metadata service holds",
             id="a line break",
         ),
-        pytest.param(
-            lambda: reply(document("2024-03-05T09:10:00.423000Z")), Reason.PAYLOAD, "expired before", id="in the past"
-        ),
         pytest.param(lambda: reply(b"x" * (9 << 20)), Reason.PAYLOAD, "longer than", id="huge"),
         pytest.param(lambda: reply(b"", 404), Reason.CONFIG, "choose an agency", id="not found"),
         pytest.param(lambda: reply(b"", 401), Reason.AUTH, "refused its own token", id="token refused"),
@@ -225,6 +222,16 @@ async def test_an_answer_without_a_key_is_told(
     assert error.reason is reason
     assert told in error.sentence
     assert "hunter2" not in error.sentence
+
+
+async def test_a_key_that_was_over_when_it_came_is_used_and_soon_renewed(clock: HandClock) -> None:
+    async with metadata(node(lambda: reply(document("2024-03-05T09:10:00.423000Z"))), clock) as (server, agency):
+        assert "Authorization" in await agency.headers(CALL)
+        assert agency.expires_at is None
+        keys = len(server.asked)
+        clock.at += 301
+        await agency.headers(CALL)
+        assert len(server.asked) > keys
 
 
 @pytest.mark.parametrize("token", [b"", b"a\nb", b"\xff", b"<html> </html>"])

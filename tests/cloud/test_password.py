@@ -4,6 +4,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from email.utils import formatdate
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -370,11 +372,9 @@ def answered(expires_at: object, header: str = "T") -> web.Response:
         pytest.param(lambda: reply({}, 201, X_Subject_Token=""), Reason.PAYLOAD, id="an empty token"),
         pytest.param(lambda: reply({}, 201, X_Subject_Token="tök"), Reason.PAYLOAD, id="not ASCII"),
         pytest.param(lambda: reply({}, 201, X_Subject_Token="a b"), Reason.PAYLOAD, id="a space"),
-        pytest.param(lambda: answered("2024-03-06T08:10:00.855000Z"), Reason.PAYLOAD, id="expired before it came"),
         pytest.param(lambda: reply(b"x" * (9 << 20), 201, X_Subject_Token="T"), Reason.PAYLOAD, id="huge"),
         pytest.param(lambda: reply({}, 200, X_Subject_Token="T"), Reason.PAYLOAD, id="another status"),
         pytest.param(lambda: reply({}, 404), Reason.CONFIG, id="not found"),
-        pytest.param(lambda: reply({}, 403), Reason.PERMISSION, id="forbidden"),
         pytest.param(lambda: reply({}, 429), Reason.THROTTLED, id="throttled"),
         pytest.param(
             lambda: reply({"error_msg": "no", "error_code": "IAM.0004"}, 400), Reason.API, id="the other shape"
@@ -393,6 +393,52 @@ async def test_an_answer_that_gives_no_token_is_told_and_asked_for_again_later(
         server.answer = granted(clock)
         clock.at += 61 if reason is Reason.THROTTLED else 31  # a limit pauses for a minute at least
         assert await token(password) == "T1"
+
+
+async def test_a_token_whose_end_lies_behind_our_clock_is_kept_as_long_as_it_lives_by_the_clock_of_iam(
+    clock: HandClock,
+) -> None:
+    def an_hour_by_its_own_clock(_: Asked) -> web.Response:
+        behind = clock.at - 3 * HOUR
+        token = {"expires_at": iso(behind + HOUR), "project": {"id": "0123", "name": "eu-de"}}
+        return reply({"token": token}, 201, X_Subject_Token="T", Date=formatdate(behind, usegmt=True))
+
+    async with iam(an_hour_by_its_own_clock, clock) as (server, password):
+        assert await token(password) == "T"
+        assert password.expires_at == pytest.approx(clock.at + HOUR, abs=1)
+        clock.at += HOUR / 2 - 10
+        await token(password)
+        assert len(server.asked) == 1
+        clock.at += 20
+        await token(password)
+        assert len(server.asked) == 2
+
+
+async def test_a_token_that_was_over_when_it_came_is_tried_and_its_end_is_unknown(clock: HandClock) -> None:
+    async with iam(lambda _: answered("2024-03-06T08:10:00.855000Z"), clock) as (server, password):
+        assert await token(password) == "T"
+        assert password.expires_at is None
+        clock.at += HOUR - 1
+        assert await token(password) == "T"
+        assert len(server.asked) == 1
+
+
+async def test_a_login_that_is_forbidden_is_tried_as_rarely_as_a_refused_one(clock: HandClock) -> None:
+    locked = {"error": {"code": 403, "message": "account locked", "title": "Forbidden"}}
+    async with iam(lambda _: reply(locked, 403), clock) as (server, password):
+        error = await refusal(password)
+        assert (error.reason, error.refused) == (Reason.PERMISSION, True)
+        logins: list[float] = []
+        for _ in range(4 * 36):
+            clock.at += 10
+            with pytest.raises(PollError):
+                await password.headers(CALL)
+            with pytest.raises(PollError):
+                await password.renew(password.generation)
+            if len(server.asked) > 1 + len(logins):
+                logins.append(clock.at)
+        assert len(logins) == 4
+        assert [later - earlier for earlier, later in pairwise(logins)] == [360] * 3
 
 
 @pytest.mark.parametrize("said", ["", None, 7, "soon", "2024-13-01T00:00:00Z", ["x"]])

@@ -127,7 +127,6 @@ async def test_a_refused_token_is_told_and_its_successor_asked_with_at_once(cloc
         pytest.param(lambda clock: reply(b"no"), Reason.PAYLOAD, id="not JSON"),
         pytest.param(lambda clock: reply({}), Reason.PAYLOAD, id="nothing in it"),
         pytest.param(lambda clock: reply(key(clock, securityToken="a\nb")), Reason.PAYLOAD, id="a line break"),
-        pytest.param(lambda clock: reply(key(clock, expiration=iso(clock.at - 1))), Reason.PAYLOAD, id="expired"),
         pytest.param(lambda clock: reply(b"", 404), Reason.CONFIG, id="not found"),
         pytest.param(lambda clock: reply(b"", 500), Reason.SERVER, id="broken"),
     ],

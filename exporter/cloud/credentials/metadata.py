@@ -52,7 +52,7 @@ class Metadata(TemporaryKey):
             raise PollError(Reason.AUTH, f"{sentence} (HTTP 401 of the metadata service)")
         if answer.status != 200:
             raise identity_refusal(answer, _SENTENCES, self._clock.now())
-        return self._leased(answer.body)
+        return self._leased(answer)
 
     async def _token(self) -> dict[str, str]:
         """Return the header that the service wants where it is of the second version; a token for each key."""

@@ -64,8 +64,8 @@ class Password(Renewable[Token]):
     ) -> None:
         if bool(password) == bool(password_file):
             raise SettingsError(["password: give a password or a password_file, one of them"])
-        # A wrong password that is tried again and again locks the user out.
-        super().__init__([password_file] if password_file else [], clock, (Reason.AUTH,), logins)
+        # A wrong password that is tried again and again locks the user out, and one who is locked stays so.
+        super().__init__([password_file] if password_file else [], clock, (Reason.AUTH, Reason.PERMISSION), logins)
         self._user = {"name": user, "domain": {"name": domain}}
         self._identity = f"user {user} of {domain}"
         self._password = password
@@ -110,7 +110,8 @@ class Password(Renewable[Token]):
         text = one_word(answer.headers[_TOKEN], "token of IAM", Reason.PAYLOAD)
         told = json_fields.Fields(json_object(answer.body), []).object("token") or {}
         token = Token(text, self._project_of(json_fields.Fields(told, []).within("project")))
-        expires_at, now = expiry(told.get("expires_at")), self._clock.now()
+        now = self._clock.now()
+        expires_at = expiry(told.get("expires_at"), answer, now)
         life = _UNTOLD if expires_at is None else (expires_at - now) / 2
         return Lease(token, expires_at, now + min(life, _RENEWED_WITHIN))
 
@@ -134,11 +135,13 @@ class Password(Renewable[Token]):
             Reason.API: "IAM gave no token; check cloud, region, project_id and endpoints.iam of the project",
             Reason.AUTH: f"IAM refused the {self._identity}; check domain, user and password under credentials, that"
             " the user may use programs and is not locked, and region or project_id",
-            Reason.PERMISSION: f"IAM does not let the {self._identity} in; check the user's access rules in IAM",
+            Reason.PERMISSION: f"IAM does not let the {self._identity} in; check the user's access rules in IAM, and"
+            " that the user is not locked",
             Reason.THROTTLED: "IAM throttles calls for tokens; it is asked again later",
             Reason.SERVER: "IAM failed to answer the call for a token",
         }
         error = identity_refusal(answer, sentences, self._clock.now(), proves=True)
+        error.refused = error.refused or error.reason is Reason.PERMISSION
         if password in error.text or json.dumps(password)[1:-1] in error.text:
             error.text = ""  # whatever repeats it would be on the page
         return error

@@ -46,4 +46,4 @@ class PodIdentity(TemporaryKey):
         answer = await self._ask(self._request, {"Authorization": token})
         if answer.status not in {200, 201}:
             raise identity_refusal(answer, _SENTENCES, self._clock.now())
-        return self._leased(answer.body)
+        return self._leased(answer)

@@ -12,6 +12,7 @@ import structlog
 
 from exporter.clock import Clock
 from exporter.cloud.credentials.secret_files import SecretFiles
+from exporter.cloud.response import Response, server_skew
 from exporter.cloud.single_flight import SingleFlight
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
@@ -145,9 +146,6 @@ class Renewable(ABC, Generic[_T]):
     async def _lease_anew(self) -> Lease[_T]:
         async with self._logins.one_at_a_time:
             lease = await self._attempt()
-        if lease.expires_at is not None and lease.expires_at <= self._clock.now():
-            sentence = f"what proves {self.identity} has expired before it came; check the clock of this machine"
-            raise PollError(Reason.PAYLOAD, sentence)
         if self._lease is None or lease.proof != self._lease.proof:
             self._renewals += 1
         self._lease, self._complaint = lease, None
@@ -183,9 +181,17 @@ class Renewable(ABC, Generic[_T]):
             )
 
 
-def expiry(said: object) -> float | None:
-    """Read the time at which something expires, ``None`` if it cannot be read; the vendor tells it in UTC."""
+def expiry(said: object, answer: Response, now: float) -> float | None:
+    """Return when what *answer* brought expires, ``None`` if it does not tell; the vendor says it in UTC.
+
+    What is over by our clock, *now*, when it comes is read against the clock of who sent it: ours may be ahead. If it
+    is over by that one too it is not meant, and the services tell whether they take the proof.
+    """
     try:
-        return moment(said, UTC) if isinstance(said, str) else None
+        told = moment(said, UTC) if isinstance(said, str) else None
     except ValueError:
         return None
+    if told is None or told > now:
+        return told
+    mended = told - (server_skew(answer.headers.get("date"), now) or 0.0)
+    return mended if mended > now else None

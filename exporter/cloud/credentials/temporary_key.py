@@ -68,9 +68,9 @@ class TemporaryKey(Renewable[IssuedKey]):
             sentence = f"{self._source} does not answer; these credentials work only where the cloud provides it"
             raise PollError(error.reason, sentence) from error
 
-    def _leased(self, body: bytes) -> Lease[IssuedKey]:
+    def _leased(self, answer: Response) -> Lease[IssuedKey]:
         """Read the key in any of its spellings."""
-        document = json_object(body)
+        document = json_object(answer.body)
         told = document.get("credential") or document.get("credentials") or document
         if not isinstance(told, dict):
             told = {}
@@ -79,7 +79,8 @@ class TemporaryKey(Renewable[IssuedKey]):
             self._part(told, "secret", "secret", "secretAccessKey", "secret_access_key"),
             self._part(told, "security token", "securitytoken", "securityToken", "security_token"),
         )
-        expires_at, now = expiry(told.get("expires_at") or told.get("expiration")), self._clock.now()
+        now = self._clock.now()
+        expires_at = expiry(told.get("expires_at") or told.get("expiration"), answer, now)
         life = _LOOK_AGAIN
         if expires_at is not None:
             left = expires_at - now
