@@ -202,8 +202,8 @@ def filled(tmp_path: Path) -> Path:
 
 @each_helm
 @each_case
-def test_helm_finds_no_fault(case: str, generation: str, tmp_path: Path) -> None:
-    done = kube.helm(generation, "lint", values(case), tmp_path)
+def test_helm_finds_no_fault(case: str, generation: str) -> None:
+    done = kube.helm(generation, "lint", values(case))
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "[WARNING]" not in done.stdout
@@ -212,15 +212,15 @@ def test_helm_finds_no_fault(case: str, generation: str, tmp_path: Path) -> None
 @each_helm
 @each_case
 @pytest.mark.parametrize("version", VERSIONS)
-def test_kubernetes_and_the_operator_know_every_key(case: str, generation: str, version: str, tmp_path: Path) -> None:
-    for manifest in kube.template(generation, values(case), tmp_path):
+def test_kubernetes_and_the_operator_know_every_key(case: str, generation: str, version: str) -> None:
+    for manifest in kube.template(generation, values(case)):
         kube.validate(manifest, version)
 
 
 @each_helm
 @each_case
-def test_the_pods_pass_the_restricted_standard(case: str, generation: str, tmp_path: Path) -> None:
-    (pod,) = kube.pods(kube.template(generation, values(case), tmp_path))
+def test_the_pods_pass_the_restricted_standard(case: str, generation: str) -> None:
+    (pod,) = kube.pods(kube.template(generation, values(case)))
 
     assert kube.violations(pod) == []
     assert pod["automountServiceAccountToken"] is False
@@ -229,16 +229,15 @@ def test_the_pods_pass_the_restricted_standard(case: str, generation: str, tmp_p
 
 
 @each_case
-def test_both_helms_make_the_same(case: str, tmp_path: Path) -> None:
-    old, new = (sorted(kube.template(generation, values(case), tmp_path), key=json.dumps) for generation in GENERATIONS)
+def test_both_helms_make_the_same(case: str) -> None:
+    old, new = (sorted(kube.template(generation, values(case)), key=json.dumps) for generation in GENERATIONS)
 
     assert old == new
 
 
-@each_helm
 @each_case
-def test_the_exporter_accepts_what_it_will_be_given(case: str, generation: str, tmp_path: Path) -> None:
-    manifests = kube.template(generation, values(case), tmp_path)
+def test_the_exporter_accepts_what_it_will_be_given(case: str, tmp_path: Path) -> None:
+    manifests = kube.template("helm4", values(case))
     # the folders of the pod become folders of the test
     config = write(
         kube.one(manifests, "ConfigMap", kube.pods(manifests)[0]["volumes"][0]["configMap"]["name"]), tmp_path
@@ -293,17 +292,17 @@ def write(manifest: Manifest, folder: Path) -> Path:
 
 
 @each_helm
-def test_text_stays_text(generation: str, tmp_path: Path) -> None:
-    manifests = kube.template(generation, values("everything of one replica"), tmp_path)
+def test_text_stays_text(generation: str) -> None:
+    manifests = kube.template(generation, values("everything of one replica"))
 
     assert kube.one(manifests, "ConfigMap", "exporter")["data"] == {"exporter.yaml": CONFIG}
     assert kube.one(manifests, "ConfigMap", "-jobs")["data"] == {"nightly.yaml": JOBS, "weekly.jsonl": ""}
-    secret = kube.one(kube.template(generation, values("TLS and users by text"), tmp_path), "Secret")
+    secret = kube.one(kube.template(generation, values("TLS and users by text")), "Secret")
     assert secret["stringData"] == {"web.yml": WEB}
 
 
-def test_one_replica_is_a_deployment_that_never_runs_twice(tmp_path: Path) -> None:
-    manifests = kube.template("helm4", values("everything of one replica"), tmp_path)
+def test_one_replica_is_a_deployment_that_never_runs_twice() -> None:
+    manifests = kube.template("helm4", values("everything of one replica"))
     deployment = kube.one(manifests, "Deployment")
 
     assert deployment["spec"]["replicas"] == 1
@@ -312,8 +311,8 @@ def test_one_replica_is_a_deployment_that_never_runs_twice(tmp_path: Path) -> No
     assert "PodDisruptionBudget" not in {each["kind"] for each in manifests}
 
 
-def test_shards_are_a_stateful_set_whose_ordinal_is_the_shard(tmp_path: Path) -> None:
-    manifests = kube.template("helm4", values("shards with journals"), tmp_path)
+def test_shards_are_a_stateful_set_whose_ordinal_is_the_shard() -> None:
+    manifests = kube.template("helm4", values("shards with journals"))
     shards = kube.one(manifests, "StatefulSet")
     variables = {each["name"]: each["value"] for each in kube.pods(manifests)[0]["containers"][0]["env"]}
 
@@ -326,8 +325,8 @@ def test_shards_are_a_stateful_set_whose_ordinal_is_the_shard(tmp_path: Path) ->
 
 
 @each_case
-def test_everything_that_selects_the_pods_finds_them(case: str, tmp_path: Path) -> None:
-    manifests = kube.template("helm4", values(case), tmp_path)
+def test_everything_that_selects_the_pods_finds_them(case: str) -> None:
+    manifests = kube.template("helm4", values(case))
     (labels,) = (each["spec"]["template"]["metadata"]["labels"] for each in manifests if kube.pod_of(each))
     service = kube.one(manifests, "Service")
     ours = [each for each in manifests if not each["metadata"]["name"].endswith("-sidecars")]
@@ -347,9 +346,9 @@ def selector(manifest: Manifest) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", ["ServiceMonitor", "PodMonitor"])
-def test_a_monitor_keeps_the_exporters_own_labels(kind: str, tmp_path: Path) -> None:
+def test_a_monitor_keeps_the_exporters_own_labels(kind: str) -> None:
     name = kind[0].lower() + kind[1:]
-    monitor = kube.one(kube.template("helm4", values(SMALLEST, **{name: {"enabled": True}}), tmp_path), kind)
+    monitor = kube.one(kube.template("helm4", values(SMALLEST, **{name: {"enabled": True}})), kind)
     (endpoint,) = monitor["spec"].get("endpoints") or monitor["spec"]["podMetricsEndpoints"]
 
     assert endpoint == {"port": "metrics", "interval": "30s", "honorLabels": True}
@@ -367,8 +366,8 @@ def test_a_monitor_keeps_the_exporters_own_labels(kind: str, tmp_path: Path) -> 
         pytest.param({"extraEnv": [{"name": "EXPORTER_WEB__CONFIG_FILE", "value": "/x"}]}, True, id="a variable"),
     ],
 )
-def test_probes_need_neither_password_nor_certificate(more: Manifest, guarded: bool, tmp_path: Path) -> None:
-    (pod,) = kube.pods(kube.template("helm4", values(SMALLEST, **more), tmp_path))
+def test_probes_need_neither_password_nor_certificate(more: Manifest, guarded: bool) -> None:
+    (pod,) = kube.pods(kube.template("helm4", values(SMALLEST, **more)))
     (container,) = pod["containers"]
     live, ready = container["livenessProbe"], container["readinessProbe"]
 
@@ -408,11 +407,9 @@ def test_probes_need_neither_password_nor_certificate(more: Manifest, guarded: b
     ],
 )
 @pytest.mark.parametrize("kind", ["ServiceMonitor", "PodMonitor"])
-def test_a_monitor_asks_as_the_pods_answer(
-    kind: str, web: Manifest, asked: Manifest, told: Manifest, tmp_path: Path
-) -> None:
+def test_a_monitor_asks_as_the_pods_answer(kind: str, web: Manifest, asked: Manifest, told: Manifest) -> None:
     name = kind[0].lower() + kind[1:]
-    manifests = kube.template("helm4", values(SMALLEST, web=web, **{name: {"enabled": True, **asked}}), tmp_path)
+    manifests = kube.template("helm4", values(SMALLEST, web=web, **{name: {"enabled": True, **asked}}))
     monitor = kube.one(manifests, kind)
     (endpoint,) = monitor["spec"].get("endpoints") or monitor["spec"]["podMetricsEndpoints"]
 
@@ -420,8 +417,8 @@ def test_a_monitor_asks_as_the_pods_answer(
     kube.validate(monitor, "1.37")
 
 
-def test_the_secrets_of_the_web_side_are_whole_folders_so_that_a_rotation_is_seen(tmp_path: Path) -> None:
-    (pod,) = kube.pods(kube.template("helm4", values("TLS and users by text"), tmp_path))
+def test_the_secrets_of_the_web_side_are_whole_folders_so_that_a_rotation_is_seen() -> None:
+    (pod,) = kube.pods(kube.template("helm4", values("TLS and users by text")))
     mounts = {each["name"]: each for each in pod["containers"][0]["volumeMounts"]}
     folders = {each["secret"]["secretName"]: mounts[each["name"]] for each in pod["volumes"] if "secret" in each}
 
@@ -445,16 +442,16 @@ def test_the_secrets_of_the_web_side_are_whole_folders_so_that_a_rotation_is_see
     ],
 )
 def test_the_image_is_named_by_registry_repository_tag_and_digest(
-    image: Manifest, shared: Manifest, reference: str, tmp_path: Path
+    image: Manifest, shared: Manifest, reference: str
 ) -> None:
-    manifests = kube.template("helm4", values(SMALLEST, image=image, **{"global": shared}), tmp_path, verb="all")
+    manifests = kube.template("helm4", values(SMALLEST, image=image, **{"global": shared}), verb="all")
 
     assert {each["containers"][0]["image"] for each in kube.pods(manifests)} == {reference}
 
 
-def test_the_knobs_of_other_charts_are_where_they_belong(tmp_path: Path) -> None:
+def test_the_knobs_of_other_charts_are_where_they_belong() -> None:
     case = CASES["what users of other charts set"]
-    manifests = kube.template("helm4", values("what users of other charts set"), tmp_path)
+    manifests = kube.template("helm4", values("what users of other charts set"))
     deployment = kube.one(manifests, "Deployment")
     template = deployment["spec"]["template"]
     pod, (container, beside) = template["spec"], template["spec"]["containers"]
@@ -491,8 +488,8 @@ def test_the_knobs_of_other_charts_are_where_they_belong(tmp_path: Path) -> None
             assert each["metadata"]["labels"]["team"] == "data"
 
 
-def test_labels_of_theirs_are_added_and_never_take_the_place_of_what_is_selected_by(tmp_path: Path) -> None:
-    manifests = kube.template("helm4", values("what users of other charts set"), tmp_path)
+def test_labels_of_theirs_are_added_and_never_take_the_place_of_what_is_selected_by() -> None:
+    manifests = kube.template("helm4", values("what users of other charts set"))
     template = kube.one(manifests, "Deployment")["spec"]["template"]["metadata"]
 
     assert (
@@ -507,9 +504,9 @@ def test_labels_of_theirs_are_added_and_never_take_the_place_of_what_is_selected
     assert len(template["annotations"]["checksum/config"]) == 64, "the chart's own"
 
 
-def test_a_probe_of_which_only_the_timing_is_said_keeps_what_it_asks(tmp_path: Path) -> None:
+def test_a_probe_of_which_only_the_timing_is_said_keeps_what_it_asks() -> None:
     def probes(**more: Any) -> Manifest:
-        (pod,) = kube.pods(kube.template("helm4", values(SMALLEST, **more), tmp_path))
+        (pod,) = kube.pods(kube.template("helm4", values(SMALLEST, **more)))
         return {name: probe for name, probe in pod["containers"][0].items() if name.endswith("Probe")}
 
     asked = {"httpGet": {"path": "/-/healthy", "port": "metrics"}}
@@ -525,9 +522,9 @@ def test_a_probe_of_which_only_the_timing_is_said_keeps_what_it_asks(tmp_path: P
 
 
 @pytest.mark.parametrize("kind", ["ServiceMonitor", "PodMonitor"])
-def test_a_monitor_elsewhere_finds_the_pods_and_changes_labels(kind: str, tmp_path: Path) -> None:
+def test_a_monitor_elsewhere_finds_the_pods_and_changes_labels(kind: str) -> None:
     name = kind[0].lower() + kind[1:]
-    monitor = kube.one(kube.template("helm4", values(SMALLEST, **{name: {"enabled": True, **SCRAPES}}), tmp_path), kind)
+    monitor = kube.one(kube.template("helm4", values(SMALLEST, **{name: {"enabled": True, **SCRAPES}})), kind)
     (endpoint,) = monitor["spec"].get("endpoints") or monitor["spec"]["podMetricsEndpoints"]
 
     told = ("interval", "scrapeTimeout", "relabelings", "metricRelabelings")
@@ -540,11 +537,9 @@ def test_a_monitor_elsewhere_finds_the_pods_and_changes_labels(kind: str, tmp_pa
 @pytest.mark.parametrize(
     ("namespaces", "selected"), [([], {"any": True}), (["etl", "ml"], {"matchNames": ["etl", "ml"]})]
 )
-def test_one_monitor_finds_the_sidecars_of_all_namespaces(
-    namespaces: list[str], selected: Manifest, tmp_path: Path
-) -> None:
+def test_one_monitor_finds_the_sidecars_of_all_namespaces(namespaces: list[str], selected: Manifest) -> None:
     monitors = {"sidecarMonitor": {"enabled": True, "namespaces": namespaces}, "serviceMonitor": {"enabled": True}}
-    manifests = kube.template("helm4", values(SMALLEST, **monitors), tmp_path)
+    manifests = kube.template("helm4", values(SMALLEST, **monitors))
     monitor = kube.one(manifests, "PodMonitor")["spec"]
     job = kube.one(kube.kustomize("helm4", ROOT / "deploy/kustomize/overlays/sidecar"), "Job")["spec"]["template"]
     (pod,) = (each["spec"]["template"] for each in manifests if kube.pod_of(each))
@@ -558,9 +553,9 @@ def test_one_monitor_finds_the_sidecars_of_all_namespaces(
     assert monitor["podMetricsEndpoints"][0]["honorLabels"] is True
 
 
-def test_an_alert_can_be_left_out_and_all_can_have_labels_and_a_runbook(tmp_path: Path) -> None:
+def test_an_alert_can_be_left_out_and_all_can_have_labels_and_a_runbook() -> None:
     def alerts(**more: Any) -> dict[str, Manifest]:
-        manifests = kube.template("helm4", values(SMALLEST, prometheusRule={"enabled": True, **more}), tmp_path)
+        manifests = kube.template("helm4", values(SMALLEST, prometheusRule={"enabled": True, **more}))
         groups = [group for each in manifests if each["kind"] == "PrometheusRule" for group in each["spec"]["groups"]]
         assert all(group["rules"] for group in groups)
         return {rule["alert"]: rule for group in groups for rule in group["rules"] if "alert" in rule}
@@ -578,8 +573,8 @@ def test_an_alert_can_be_left_out_and_all_can_have_labels_and_a_runbook(tmp_path
 
 
 @each_helm
-def test_its_own_test_asks_the_service_and_is_no_exporter(generation: str, tmp_path: Path) -> None:
-    manifests = kube.template(generation, values("TLS and users by text"), tmp_path, verb="all")
+def test_its_own_test_asks_the_service_and_is_no_exporter(generation: str) -> None:
+    manifests = kube.template(generation, values("TLS and users by text"), verb="all")
     (test,) = (each for each in manifests if each["kind"] == "Pod")
     (container,) = test["spec"]["containers"]
     service = kube.one(manifests, "Service")
@@ -593,7 +588,7 @@ def test_its_own_test_asks_the_service_and_is_no_exporter(generation: str, tmp_p
     labels = test["metadata"]["labels"].items()
     assert not service["spec"]["selector"].items() <= labels
 
-    policy = kube.one(kube.template(generation, values("everything of one replica"), tmp_path), "NetworkPolicy")
+    policy = kube.one(kube.template(generation, values("everything of one replica")), "NetworkPolicy")
     *theirs, tester = policy["spec"]["ingress"][0]["from"]
     assert theirs == FROM
     assert tester["podSelector"]["matchLabels"].items() <= labels
@@ -611,14 +606,12 @@ def test_its_own_test_asks_the_service_and_is_no_exporter(generation: str, tmp_p
     ],
 )
 @pytest.mark.parametrize("by_variable", [False, True])
-def test_the_pod_is_not_killed_while_it_lingers(
-    linger: str, grace: int, fits: bool, by_variable: bool, tmp_path: Path
-) -> None:
+def test_the_pod_is_not_killed_while_it_lingers(linger: str, grace: int, fits: bool, by_variable: bool) -> None:
     variable = [{"name": "EXPORTER_WEB__LINGER", "value": linger}]
     written = {"extraEnv": variable} if by_variable else {"config": f"{CONFIG}  web: {{linger: {linger}}}\n"}
     given = values(SMALLEST, terminationGracePeriodSeconds=grace, **written)
 
-    done = kube.helm("helm4", "template", given, tmp_path)
+    done = kube.helm("helm4", "template", given)
 
     assert (done.returncode == 0) == fits
     assert fits or f"{grace} s are not longer than web.linger, {linger}; give more" in done.stderr
@@ -638,43 +631,39 @@ def test_the_pod_is_not_killed_while_it_lingers(
         ("securityContext", None),
     ],
 )
-def test_security_contexts_stay_within_the_restricted_standard(
-    context: str, value: Manifest | None, tmp_path: Path
-) -> None:
-    done = kube.helm("helm4", "template", values(SMALLEST, **{context: value}), tmp_path)
+def test_security_contexts_stay_within_the_restricted_standard(context: str, value: Manifest | None) -> None:
+    done = kube.helm("helm4", "template", values(SMALLEST, **{context: value}))
 
     assert done.returncode != 0
     assert (next(iter(value)) if value else context) in done.stderr
 
 
-def test_job_files_may_be_named_by_a_variable(tmp_path: Path) -> None:
+def test_job_files_may_be_named_by_a_variable() -> None:
     variable = [{"name": "EXPORTER_JOB_FILES", "value": "/run/jobs/*"}]
-    done = kube.helm(
-        "helm4", "template", {"config": "jobs: []", "jobFiles": {"a": JOBS}, "extraEnv": variable}, tmp_path
-    )
+    done = kube.helm("helm4", "template", {"config": "jobs: []", "jobFiles": {"a": JOBS}, "extraEnv": variable})
 
     assert done.returncode == 0, done.stderr
 
 
-def test_a_configuration_that_exists_is_mounted_and_none_is_made(tmp_path: Path) -> None:
-    manifests = kube.template("helm4", {"existingConfigMap": "mine"}, tmp_path)
+def test_a_configuration_that_exists_is_mounted_and_none_is_made() -> None:
+    manifests = kube.template("helm4", {"existingConfigMap": "mine"})
     (pod,) = kube.pods(manifests)
 
     assert "ConfigMap" not in {each["kind"] for each in manifests}
     assert pod["volumes"][0]["configMap"] == {"name": "mine"}
 
 
-def test_a_volume_made_by_hand_is_of_no_class(tmp_path: Path) -> None:
+def test_a_volume_made_by_hand_is_of_no_class() -> None:
     case = "shards whose volumes somebody made by hand"
-    (claim,) = kube.one(kube.template("helm4", values(case), tmp_path), "StatefulSet")["spec"]["volumeClaimTemplates"]
+    (claim,) = kube.one(kube.template("helm4", values(case)), "StatefulSet")["spec"]["volumeClaimTemplates"]
 
     assert claim["spec"]["storageClassName"] == ""
     assert claim["metadata"]["annotations"] == {"backup.example.com/keep": "1w"}
 
 
-def test_only_where_asked_a_changed_configuration_replaces_the_pod(tmp_path: Path) -> None:
+def test_only_where_asked_a_changed_configuration_replaces_the_pod() -> None:
     def annotations(**more: Any) -> Any:
-        manifests = kube.template("helm4", values(SMALLEST, **more), tmp_path)
+        manifests = kube.template("helm4", values(SMALLEST, **more))
         return kube.one(manifests, "Deployment")["spec"]["template"]["metadata"].get("annotations")
 
     assert annotations() is annotations(config="projects: {}") is None
@@ -682,9 +671,9 @@ def test_only_where_asked_a_changed_configuration_replaces_the_pod(tmp_path: Pat
     assert annotations(restartOnChange=True) != annotations(restartOnChange=True, config="projects: {}")
 
 
-def test_no_secret_is_made_but_of_the_web_configuration_that_is_given(tmp_path: Path) -> None:
+def test_no_secret_is_made_but_of_the_web_configuration_that_is_given() -> None:
     for case in CASES:
-        kinds = {each["kind"] for each in kube.template("helm4", values(case), tmp_path)}
+        kinds = {each["kind"] for each in kube.template("helm4", values(case))}
         assert ("Secret" in kinds) == bool((CASES[case].get("web") or {}).get("config")), case
 
 
@@ -731,10 +720,8 @@ def test_no_secret_is_made_but_of_the_web_configuration_that_is_given(tmp_path: 
         ),
     ],
 )
-def test_a_mistake_in_the_values_is_refused_by_name(
-    wrong: Manifest, told: str, generation: str, tmp_path: Path
-) -> None:
-    done = kube.helm(generation, "template", {"config": CONFIG, **wrong}, tmp_path)
+def test_a_mistake_in_the_values_is_refused_by_name(wrong: Manifest, told: str, generation: str) -> None:
+    done = kube.helm(generation, "template", {"config": CONFIG, **wrong})
 
     assert done.returncode != 0
     assert told in done.stderr
@@ -771,13 +758,13 @@ def test_the_readme_of_the_chart_is_made_of_its_schema_and_defaults() -> None:
 
 
 @each_helm
-def test_rules_and_dashboards_are_taken_word_for_word(generation: str, filled: Path, tmp_path: Path) -> None:
+def test_rules_and_dashboards_are_taken_word_for_word(generation: str, filled: Path) -> None:
     asked = values(
         SMALLEST,
         prometheusRule={"enabled": True, "labels": {"release": "prometheus"}},
         dashboards={"enabled": True, "annotations": {"grafana_folder": "Data"}},
     )
-    manifests = kube.template(generation, asked, tmp_path, filled)
+    manifests = kube.template(generation, asked, filled)
     rules, dashboard = kube.one(manifests, "PrometheusRule"), kube.one(manifests, "ConfigMap", "-dashboard-example")
 
     assert rules["spec"] == yaml.safe_load(RULES)
@@ -790,10 +777,10 @@ def test_rules_and_dashboards_are_taken_word_for_word(generation: str, filled: P
 
 
 @pytest.mark.parametrize("value", ["prometheusRule", "dashboards"])
-def test_a_chart_that_lost_its_files_says_so(value: str, filled: Path, tmp_path: Path) -> None:
+def test_a_chart_that_lost_its_files_says_so(value: str, filled: Path) -> None:
     shutil.rmtree(filled / "files")
 
-    done = kube.helm("helm4", "template", values(SMALLEST, **{value: {"enabled": True}}), tmp_path, filled)
+    done = kube.helm("helm4", "template", values(SMALLEST, **{value: {"enabled": True}}), filled)
 
     assert done.returncode != 0
     assert "packaged without files/" in done.stderr
@@ -809,10 +796,10 @@ def test_the_copies_in_the_chart_are_what_deploy_has(ours: str, source: str) -> 
 
 
 @each_helm
-def test_the_operator_takes_the_rules_and_the_dashboards_that_are_shipped(generation: str, tmp_path: Path) -> None:
+def test_the_operator_takes_the_rules_and_the_dashboards_that_are_shipped(generation: str) -> None:
     shipped = {"prometheusRule": "files/rules/*.yml", "dashboards": "files/dashboards/*.json"}
     enabled = {value: {"enabled": True} for value, pattern in shipped.items() if [*CHART.glob(pattern)]}
-    manifests = kube.template(generation, values(SMALLEST, **enabled), tmp_path)
+    manifests = kube.template(generation, values(SMALLEST, **enabled))
 
     for manifest in manifests:
         kube.validate(manifest, "1.37")
@@ -829,7 +816,7 @@ def test_periods_of_the_jobs_are_values(generation: str, tmp_path: Path) -> None
         {"service": "dws", "job": "on", "stuckSeconds": 60},
     ]
     rule = {"enabled": True, "periods": periods, "labels": {"release": "prometheus"}}
-    manifests = kube.template(generation, values(SMALLEST, prometheusRule=rule), tmp_path)
+    manifests = kube.template(generation, values(SMALLEST, prometheusRule=rule))
 
     made = kube.one(manifests, "PrometheusRule", "-periods")
     declared = "service_job:huaweicloud_job_{}_seconds:declared"
@@ -855,8 +842,8 @@ def test_periods_of_the_jobs_are_values(generation: str, tmp_path: Path) -> None
         pytest.param("shards with journals", ["statefulset/jobs-huawei", "2 shards", "start anew"], id="shards"),
     ],
 )
-def test_the_notes_tell_what_to_do_next(case: str, told: list[str], tmp_path: Path) -> None:
-    done = kube.helm("helm4", "notes", values(case), tmp_path)
+def test_the_notes_tell_what_to_do_next(case: str, told: list[str]) -> None:
+    done = kube.helm("helm4", "notes", values(case))
 
     assert done.returncode == 0, done.stderr
     for words in told:

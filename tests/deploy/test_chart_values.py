@@ -1,6 +1,5 @@
 """What users of other charts would write, one thing at a time: each is taken, and makes what a cluster takes."""
 
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -132,8 +131,8 @@ NEWEST: Final = "1.37"
 
 @pytest.mark.parametrize("name", SETS)
 @pytest.mark.parametrize("generation", GENERATIONS)
-def test_what_users_of_other_charts_write_is_taken(name: str, generation: str, tmp_path: Path) -> None:
-    manifests = kube.template(generation, {"config": CONFIG, **SETS[name]}, tmp_path, verb="all")
+def test_what_users_of_other_charts_write_is_taken(name: str, generation: str) -> None:
+    manifests = kube.template(generation, {"config": CONFIG, **SETS[name]}, verb="all")
 
     for manifest in manifests:
         kube.validate(manifest, NEWEST)
@@ -141,10 +140,8 @@ def test_what_users_of_other_charts_write_is_taken(name: str, generation: str, t
         assert kube.violations(pod) == []
 
 
-def test_each_of_them_changes_something(tmp_path: Path) -> None:
-    plain = kube.template("helm4", {"config": CONFIG}, tmp_path)
-    alike = [
-        name for name, more in SETS.items() if kube.template("helm4", {"config": CONFIG, **more}, tmp_path) == plain
-    ]
+def test_each_of_them_changes_something() -> None:
+    plain = kube.template("helm4", {"config": CONFIG})
+    alike = [name for name, more in SETS.items() if kube.template("helm4", {"config": CONFIG, **more}) == plain]
 
     assert alike == ["commented out"]

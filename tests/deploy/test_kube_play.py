@@ -152,7 +152,7 @@ def test_the_deployment_of_the_chart_runs_and_is_scraped(
     *static, last = settings["jobs"]
     settings |= {"jobs": static, "job_files": ["/run/jobs/*"]}
     values = values_of(image, settings) | {"jobFiles": {"last.jsonl": json.dumps(last)}}
-    manifests = kube.template("helm4", values, tmp_path)
+    manifests = kube.template("helm4", values)
     with played(engine, adapted(manifests, keys(cloud)), tmp_path) as pod:
         container = pod.container("exporter")
         eventually(lambda: pod.infra.fetch("/-/ready")[0] == 200, f"ready; {container.logs()}")
@@ -182,7 +182,7 @@ def test_with_tls_and_users_its_own_probes_pass_and_only_who_may_is_answered(
         "jobs-tls": {f"tls.{part}": (files.folder / f"server.{part}").read_text() for part in ("crt", "key")},
         "client-ca": {"ca.crt": (files.folder / "client_ca.pem").read_text()},
     }
-    manifests = kube.template("helm4", values, tmp_path)
+    manifests = kube.template("helm4", values)
     ready = kube.pods(manifests)[0]["containers"][0]["readinessProbe"]["exec"]["command"]
     authority, certificate = ("--cacert", f"{files.folder}/ca.pem"), ("--cert", f"{files.folder}/client.pem")
     with played(engine, adapted(manifests, secrets), tmp_path) as pod:
