@@ -3,6 +3,7 @@ which are asked for by name and never skipped in silence."""
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ PACKAGES = {
 """The Debian package of each program that is not named after its package."""
 PAYLOADS = Path(__file__).parent / "payloads"
 STRICT = bool(os.environ.get("NO_SKIPS"))
+
+sys.dont_write_bytecode = False  # else each process that a test starts compiles the whole program again
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 settings.register_profile("some", max_examples=60, deadline=None)  # a machine that is busy is no mistake
 settings.register_profile("few", settings.get_profile("some"), max_examples=12)  # make test-fast
