@@ -93,6 +93,11 @@ class Dws(Adapter):
             "DWS.5064": Reason.CONFIG,
             "DWS.9999": Reason.SERVER,
         },
+        meanings={
+            "DWS.0114": "ELB private IP is not configured",
+            "DWS.5045": "the current tenant is not allowed to perform this operation",
+            "DWS.5064": "invalid UUID",
+        },
     )
     sources = {
         "run_info": "job_id",

@@ -7,10 +7,12 @@ from html import unescape
 import pytest
 
 from exporter.model.job import JobKey
-from exporter.model.record import Record
+from exporter.model.reason import Reason
+from exporter.model.record import Fault, Record
 from exporter.model.run import RunId
 from exporter.model.snapshot import Rows, Snapshot, State
 from exporter.runs.past import Failure, JobPast, PastRun, Turn
+from exporter.services import registry
 from exporter.web import charts
 from tests.web.fakes import FAULT, NOW, FakeExporter, job, running, serving
 
@@ -196,3 +198,23 @@ async def test_the_present_run_of_a_job_that_ended_is_not_expected_to_end() -> N
 
     assert 'class="expected"' not in html
     assert '<g class="m-running">' not in html
+
+
+async def test_a_code_is_told_with_what_the_vendors_own_table_says_of_it_and_without_a_guess() -> None:
+    fault = Fault(Reason.SERVER, NOW, "no answer", "DLI.0999", "req-1", "busy")
+    failed = Snapshot(State.FAILED, "FAIL", failure_code="dli.0012", detail={"message": "DLI.0012: none left"})
+    for record, said in (
+        (running(fault=fault, failing=1), "by the vendor: the queue backend version is too old or the queue is busy"),
+        (running(snapshot=failed), "by the vendor: resource unavailable"),
+    ):
+        for path in ("/jobs/dli/nightly", "/"):
+            assert said in words(await shown(record, path=path))
+    for other in (replace(fault, code="DLI.7777"), replace(fault, code="DWS.5064"), replace(fault, code="")):
+        assert "by the vendor" not in await shown(running(fault=other, failing=1))
+
+
+def test_meanings_are_of_codes_of_their_own_service() -> None:
+    for service in registry.load_services().values():
+        for code in service.codes.meanings:
+            assert code == code.upper()
+            assert service.codes.include(code)

@@ -40,6 +40,15 @@ CODES: Final = ErrorCodes(
         **dict.fromkeys(("CDM.0000", "CDM.0036", "CDM.0202"), Reason.SERVER),
         "CDM.0032": Reason.PERMISSION,
     },
+    {
+        **dict.fromkeys(("CDM.0054", "CDM.0095", "CDM.0100", "CDM.0319"), "the job does not exist"),
+        "CDM.0000": "system error",
+        "CDM.0001": "the resource does not exist, or there is no access to it",
+        "CDM.0032": "no IAM permission",
+        "CDM.0052": "the job is running",
+        "CDM.0053": "the job is not running",
+        "CDM.0202": "unknown status",
+    },
 )
 CLUSTERS: Final[Mapping[str, str]] = {
     "100": "creating",

@@ -37,6 +37,16 @@ CODES: Final = ErrorCodes(
         "DLI.0001": Reason.API,
         "DLI.0003": Reason.PERMISSION,
     },
+    meanings={
+        "DLI.0001": "parameter check failed",
+        "DLI.0002": "the object does not exist",
+        "DLI.0012": "resource unavailable",
+        "DLI.0013": "user authentication failed",
+        "DLI.0014": "service authentication failed",
+        "DLI.0023": "no related resource",
+        "DLI.0100": "the result has expired",
+        "DLI.0999": "the queue backend version is too old or the queue is busy",
+    },
     token=frozenset({"DLI.0015"}),
 )
 
