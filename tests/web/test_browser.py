@@ -244,3 +244,63 @@ async def test_the_page_works_by_tls_for_a_user_with_a_client_certificate(tmp_pa
         finally:
             await browser.close()
         assert complaints == []
+
+
+async def test_favourites_are_kept_in_the_browser_and_are_a_list_of_their_own() -> None:
+    records = [running("alpha"), running("每日 订单+x/1"), running("gamma")]
+    async with browsing(*records) as (page, jobs, complaints, client):
+        await expect(page.locator("#starred")).to_be_hidden()
+        star = page.locator("tr", has_text="每日").get_by_role("button", name="favourite")
+        await star.click()
+        await expect(star).to_have_attribute("aria-pressed", "true")
+        jobs.known[1] = replace(jobs.known[1], polled_at=NOW)
+        async with page.expect_response("**/?part=rows", timeout=PATIENCE):
+            pass
+        await expect(star).to_have_attribute("aria-pressed", "true")
+
+        await page.reload()
+        await expect(star).to_have_attribute("aria-pressed", "true")
+        await page.locator("#starred").click()
+        await expect(page.locator("#rows tr")).to_have_count(1)
+        assert await page.locator("#starred").get_attribute("aria-current") == "true"
+        await page.get_by_role("link", name="每日").click()
+        await page.get_by_role("button", name="favourite").click()
+        await page.goto(str(client.make_url("/")))
+        await expect(page.locator("#starred")).to_be_hidden()
+        assert complaints == []
+
+
+async def test_a_tab_that_nobody_sees_asks_once_a_minute_for_what_changed() -> None:
+    async with browsing(running()) as (page, _, complaints, client):
+        asked: list[str | None] = []
+        page.on("request", lambda request: asked.append(request.headers.get("if-none-match")))
+        await page.clock.install()
+        await page.goto(str(client.make_url("/")))
+        async with page.expect_response("**/?part=rows"):
+            await page.clock.run_for(10_000)
+        asked.clear()
+        await page.evaluate(
+            "Object.defineProperty(document, 'hidden', {get: () => true});"
+            "document.dispatchEvent(new Event('visibilitychange'))"
+        )
+        await page.clock.run_for(59_000)
+        assert asked == []
+        async with page.expect_response("**/?part=rows") as unchanged:
+            await page.clock.run_for(1_000)
+        assert (await unchanged.value).status == 304
+        assert len(asked) == 1
+        assert complaints == []
+
+
+async def test_the_page_speaks_chinese_to_who_wants_it() -> None:
+    async with browsing(running()) as (page, jobs, complaints, client):
+        await page.goto(str(client.make_url("/?lang=zh")))
+        await expect(page.locator(".chip.is-running").first).to_have_text("运行中")
+        jobs.known[0] = replace(jobs.known[0], polled_at=NOW - 100)
+        await expect(page.locator(".c-polls time").first).to_have_text("1 分钟前", timeout=PATIENCE)
+        await expect(page.locator("#status")).to_contain_text("数据时间")
+        await page.get_by_role("link", name="nightly").click()
+        await expect(page.get_by_text("最近运行")).to_be_visible()
+        await page.get_by_role("link", name="EN", exact=True).click()
+        await expect(page.get_by_text("Polling and place")).to_be_visible()
+        assert complaints == []
