@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -36,6 +37,9 @@ def dli(**fields: object) -> dict[str, object]:
     return {"is_success": True, "message": "", "status": "RUNNING", **fields}
 
 
+IDS = count()
+
+
 def subjob(**fields: object) -> dict[str, object]:
     names: tuple[str, ...] = (
         "tasks",
@@ -46,7 +50,7 @@ def subjob(**fields: object) -> dict[str, object]:
         "killed_tasks",
     )
     names += ("completed_indices", "active_stages", "completed_stages", "skipped_stages", "failed_stages")
-    return {"id": 0, "status": "RUNNING", **{f"num_{name}": 1 for name in names}, **fields}
+    return {"id": next(IDS), "status": "RUNNING", **{f"num_{name}": 1 for name in names}, **fields}
 
 
 def cdm(**fields: object) -> dict[str, object]:
@@ -215,6 +219,28 @@ def test_a_subjob_that_is_no_object_makes_every_sum_absent(job: MakeJob) -> None
     seen = read("dli", dli(sub_jobs=[subjob(), "lost"]), job)
 
     assert (seen.counts, seen.unknown) == ({}, ("sub_jobs",))
+
+
+def test_a_subjob_that_is_told_twice_is_summed_once(job: MakeJob) -> None:
+    one = subjob(num_tasks=10)
+    seen = read("dli", dli(sub_jobs=[one, subjob(num_tasks=5), one]), job)
+
+    assert (seen.counts[Measure("tasks_planned")], seen.counts[Measure("subjobs", "running")]) == (15, 2)
+    assert (len(seen.detail_json()["sub_jobs"]), seen.unknown) == (2, ())
+
+
+def test_two_subjobs_that_differ_and_have_one_id_make_every_sum_absent(job: MakeJob) -> None:
+    seen = read("dli", dli(sub_jobs=[subjob(id=7, num_tasks=10), subjob(id=7, num_tasks=11)]), job)
+
+    assert (seen.counts, seen.unknown) == ({}, ("sub_jobs.id",))
+
+
+def test_a_subjob_of_another_job_is_not_summed_and_noted(job: MakeJob) -> None:
+    mine, other = subjob(num_tasks=10, job_group="j-1"), subjob(num_tasks=5, job_group="j-2")
+    seen = read("dli", dli(sub_jobs=[other, mine, subjob(num_tasks=1)]), job)
+
+    assert (seen.counts[Measure("tasks_planned")], seen.unknown) == (11, ("sub_jobs.job_group",))
+    assert len(seen.detail_json()["sub_jobs"]) == 2
 
 
 def test_killed_tasks_are_the_ten_greatest_reasons_and_the_rest(job: MakeJob) -> None:
@@ -476,6 +502,8 @@ def test_a_name_is_percent_encoded_in_the_path(job: MakeJob) -> None:
         ("dws", "2c9080e88459fa44018459fbeb600001", "2c9080e88459fa44018459fbeb600002"),
         ("cdm", "orders", "orders2"),
         ("cdm", "orders", "ORDERS"),
+        ("cdm", "orders", "orders "),
+        ("dws", "x", "\tx"),
     ],
 )
 def test_an_answer_that_names_another_job_tells_nothing_of_this_one(

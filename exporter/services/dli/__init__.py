@@ -82,7 +82,7 @@ class Dli(Adapter):
             raise refusal_in_body(fields)
         state, native = fields.state("status", word, self.states)
         progress = fields.amount("progress", full=1)
-        subjobs = Subjobs(fields)
+        subjobs = Subjobs(fields, job.target)
         message = fields.text("message")
         detail = {
             "job_id": fields.id("job_id"),

@@ -98,6 +98,8 @@ _COLUMNS: Final = (
 """What page and JSON show of a sub-job: table 3."""
 SUBJOBS: Final = tuple(Measure("subjobs", state) for state in _SUBJOB_STATES.values())
 _ENDED: Final = frozenset({"succeeded", "failed"})
+_JOB: Final = {"job_group": "job_id"}
+"""What a sub-job repeats of the job that was asked for."""
 MOST_SHOWN: Final = 500
 """Sub-jobs that page and JSON show; how many more there are is shown too, and all of them are summed."""
 _MOST_REASONS: Final = 100
@@ -169,8 +171,8 @@ class Subjob:
 class Subjobs:
     """The sub-jobs of one answer."""
 
-    def __init__(self, answer: json_fields.Fields) -> None:
-        self._all = [Subjob(item, answer) for item in answer.objects("sub_jobs") or []]
+    def __init__(self, answer: json_fields.Fields, target: Mapping[str, str]) -> None:
+        self._all = [Subjob(item, answer) for item in _own(answer, target)]
         shown = self._all[:MOST_SHOWN]
         self.table = Rows(_COLUMNS, tuple([subjob.row() for subjob in shown])) if shown else None
         """Of the first :data:`MOST_SHOWN`."""
@@ -179,6 +181,24 @@ class Subjobs:
     def sums(self) -> dict[Measure, float]:
         """Sum the sub-jobs; a sum is absent if any of them lacks the number."""
         return _sums(self._all) if self._all else {}
+
+
+def _own(answer: json_fields.Fields, target: Mapping[str, str]) -> list[dict[str, Any] | None]:
+    """Return the sub-jobs of the job itself, each once; of two that differ and have one id nothing can be read."""
+    own: list[dict[str, Any] | None] = []
+    places: dict[object, int] = {}
+    for item in answer.objects("sub_jobs") or []:
+        fields = answer.apart(item or {})  # what cannot be read is noted where the sub-job itself is
+        number = fields.count("id")
+        if not fields.of_job(_JOB, target):
+            answer.unreadable("sub_jobs.job_group")
+        elif number is None or number not in places:
+            places[number] = len(own)
+            own.append(item)
+        elif own[places[number]] != item:
+            answer.unreadable("sub_jobs.id")
+            own[places[number]] = None
+    return own
 
 
 def _sums(subjobs: list[Subjob]) -> dict[Measure, float]:
