@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final, Generic, TypeVar
 
-from exporter.model.snapshot import Snapshot
+from exporter.model.snapshot import CLOCKS, Snapshot
 from exporter.services.discovery_rule import Rule
 from exporter.services.request import Request
 
@@ -53,14 +53,16 @@ class ListedJob:
     """When the page that told of it came, by the clock that never jumps; set by who reads the pages."""
 
     def credible(self, ahead: float) -> "ListedJob":
-        """Return it without an end that cannot be one.
+        """Return it without times that cannot be, as :meth:`~exporter.model.snapshot.Snapshot.credible` does.
 
         *ahead* is what the cloud's clock shows beyond the clock that never jumps.
         """
-        if self.snapshot is None:
-            return self
-        snapshot = self.snapshot.credible(self.at + ahead)
-        return self if snapshot is self.snapshot else replace(self, snapshot=snapshot)
+        now = self.at + ahead
+        snapshot = None if self.snapshot is None else self.snapshot.credible(now)
+        since = None if self.since is not None and self.since > now + CLOCKS else self.since
+        return (
+            self if snapshot is self.snapshot and since == self.since else replace(self, snapshot=snapshot, since=since)
+        )
 
 
 @dataclass(frozen=True, slots=True)

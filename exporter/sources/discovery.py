@@ -44,7 +44,7 @@ class _Look:
         """When it worked and the cloud had every place that it names."""
         self.cut = 0
         self.hidden: Mapping[str, int] = {}
-        """How many jobs that go on have a name, where that is more than one."""
+        """How many jobs a name does not show though they go on, or may be newer than the one that it shows."""
         self.unreadable: Counter[str] = Counter()
         """Fields that could not be read at the last look."""
         self.logged: dict[str, Any] = {}
@@ -220,7 +220,7 @@ class Discovery:
             cut = max(cut, look.cut)  # what could not be read leaves nothing in
         self._telemetry.discovery_cut.labels(search.service, search.project).inc(max(0, cut - look.cut))
         look.cut = cut
-        look.hidden = look.findings.at_once()
+        look.hidden = look.findings.hidden()
         self._tell(look, dict(_news(found, look.hidden)))
         if not found.failures:
             look.worked_at = self._clock.now()
@@ -231,7 +231,7 @@ class Discovery:
         if len(times) == len(same):
             self._telemetry.discovery_worked.labels(search.service, search.project).set(min(times))
         if all(each.worked_at is not None for each in same):
-            left = sum(each.cut + sum(each.hidden.values()) - len(each.hidden) for each in same)
+            left = sum(each.cut + sum(each.hidden.values()) for each in same)
             self._telemetry.discovery_left_out.labels(search.service, search.project).set(left)
 
     def _tell(self, look: _Look, news: dict[str, Any]) -> None:
@@ -246,7 +246,7 @@ class Discovery:
 
 def _news(found: Found, hidden: Mapping[str, int]) -> Iterator[tuple[str, Any]]:
     if hidden:
-        yield "same_name", sorted(hidden)  # several jobs of one name go on and only the newest is shown
+        yield "same_name", sorted(hidden)  # only the newest job of a name is shown
     if found.skipped:
         yield "skipped", [f"{place.name or place.id}: {place.word or 'not there'}" for place in found.skipped]
     if found.failures:

@@ -1,9 +1,10 @@
 """What one rule of ``discovery`` found over time: which jobs it registers now. Pure.
 
 A job that runs again stays for as long as the list has it: two readings in a row without it remove it. One that runs
-once stays, also when the list has it no more, until it was over for some time, or until the next run of its name. Where
-a list could not be read nothing is known to be gone; only a place that is off, and a job that its own call does not
-find either, is no longer asked for after ``poll.retention``.
+once stays, also when the list has it no more, until it was over for some time, or until the next run of its name. Which
+that is their starts say; one that goes on and tells none, or one in the future, began at the latest when it was first
+seen. Where a list could not be read nothing is known to be gone; only a place that is off, and a job that its own call
+does not find either, is no longer asked for after ``poll.retention``.
 """
 
 from collections import Counter
@@ -17,13 +18,15 @@ from exporter.model.reason import Reason
 from exporter.model.record import Record
 from exporter.model.snapshot import Snapshot, State
 from exporter.services.discovery_rule import Search
-from exporter.services.list_reading import Found, Named, PageKey, age, key
+from exporter.services.list_reading import Found, Named, PageKey, key
 
-Candidate: TypeAlias = tuple[tuple[float, PageKey], Job]
+Order: TypeAlias = tuple[float, float, PageKey]
+Candidate: TypeAlias = tuple[Order, Job]
 """A job, after what orders it among the others: the later one is the next run of one of the same name."""
 
 
 _DAY: Final = 86400.0
+_NEVER: Final = -1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,14 @@ class _Seen:
     """Whether it failed then."""
     missed: int = 0
     """Looks in a row that were sure to tell of it and did not."""
+    began: float = _NEVER
+    """What orders it among others, as it was first seen."""
+    lived_at: float = _NEVER
+    """When a list last reported that it goes on: of two that began at the same time such a one is the later."""
+
+    @property
+    def order(self) -> Order:
+        return self.began, self.lived_at, key(self.named.listed)
 
     def kept_for(self, retention: float) -> float:
         """Return the seconds for which it stays once it is over: a failure for at least a day, so that it is seen."""
@@ -69,7 +80,8 @@ class Findings:
             if was is not None and was.ended_at is not None and ended_at is not None:
                 ended_at = was.ended_at
             failed = snapshot is not None and snapshot.state is State.FAILED
-            self._seen[name] = _Seen(each, self._job(each), at, listed=True, ended_at=ended_at, failed=failed)
+            seen = _Seen(each, self._job(each), at, listed=True, ended_at=ended_at, failed=failed)
+            self._seen[name] = self._ordered(seen, was)
         off = {place.id for place in found.skipped}
         missed = []
         for name, was in before.items():
@@ -83,14 +95,24 @@ class Findings:
                 missed.append(was.job.key)
         return missed
 
+    def _ordered(self, seen: _Seen, was: _Seen | None) -> _Seen:
+        """Return a job with its place among the others; one that runs again has none but its creation."""
+        since = seen.named.listed.since
+        if not self._ends:
+            return replace(seen, began=_NEVER if since is None else since)
+        lives = seen.at if seen.ended_at is None else _NEVER
+        if was is None:
+            return replace(seen, began=lives if since is None else since, lived_at=lives)
+        return replace(seen, began=was.began, lived_at=max(was.lived_at, lives))
+
     def jobs(self, at: float, retention: float, record_of: Callable[[JobKey], Record | None]) -> list[Candidate]:
         """Return the jobs to register, the newest if there are too many."""
         for name, seen in list(self._seen.items()):
             self._age(name, seen, record_of(seen.job.key), at, retention)
-        ordered = sorted(self._seen.values(), key=lambda seen: age(seen.named.listed))
+        ordered = sorted(self._seen.values(), key=lambda seen: seen.order)
         newest = {seen.job.key: seen for seen in ordered}
         kept = [
-            (age(seen.named.listed), seen.job)
+            (seen.order, seen.job)
             for seen in ordered
             if seen.ended_at is None
             or not self._ends
@@ -98,11 +120,12 @@ class Findings:
         ]
         return kept[-self._search.rule.max_jobs :]
 
-    def at_once(self) -> dict[str, int]:
-        """Return the names that more than one job has which is not over, and how many: only the newest is shown."""
-        seen = self._seen.values() if self._ends else ()
-        going = (each.job.key.job for each in seen if each.listed and each.ended_at is None)
-        return {name: number for name, number in Counter(going).items() if number > 1}
+    def hidden(self) -> dict[str, int]:
+        """Return of how many jobs that go on, or tell no start, a name shows none, because it shows the newest one."""
+        seen = sorted(self._seen.values(), key=lambda seen: seen.order) if self._ends else []
+        newest = {each.job.key: each for each in seen}
+        others = (each for each in seen if each.listed and newest[each.job.key] is not each)
+        return dict(Counter(each.job.key.job for each in others if each.ended_at is None or each.began == _NEVER))
 
     def _age(self, name: PageKey, seen: _Seen, record: Record | None, at: float, retention: float) -> None:
         """Note that a job is over, and forget one of which neither the list nor its own polls tell any more."""

@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given
@@ -98,6 +98,11 @@ class Looks:
         self.store.register(list(merged_findings([candidates])))
 
     @property
+    def shown(self) -> str:
+        """The id of the job that the name "nightly" stands for."""
+        return self.store.records[JobKey("dli", "nightly")].job.target["job_id"]
+
+    @property
     def names(self) -> set[str]:
         return {key.job for key in self.store.records}
 
@@ -186,6 +191,41 @@ def test_the_next_query_of_a_name_is_not_over_because_the_one_before_is() -> Non
         looks.look(at, first, second)  # its own calls fail all the time
 
         assert looks.names == {"nightly"}
+
+
+def query(number: int, state: State, since: float | None, end: float | None = None) -> Named:
+    told = named(number, state, end=end, name="nightly")
+    return replace(told, listed=replace(told.listed, since=since))
+
+
+def test_the_next_query_of_a_name_is_shown_though_it_tells_no_start() -> None:
+    """Also once it ended, and if the one before had told a start that lies hours ahead."""
+    looks = Looks("dli")
+    looks.look(10, query(3, State.RUNNING, None))
+    looks.look(20, query(3, State.SUCCEEDED, None, 15), query(2, State.RUNNING, None))
+    assert looks.shown == "j2"
+    looks.look(30, query(3, State.SUCCEEDED, None, 15), query(2, State.RUNNING, None))
+    looks.look(40, query(3, State.SUCCEEDED, 7000, 15), query(2, State.FAILED, None, 35))
+    assert looks.shown == "j2"
+    looks.look(50, query(3, State.SUCCEEDED, 7000, 15), query(2, State.FAILED, None, 35), query(1, State.RUNNING, 45))
+    assert (looks.shown, looks.findings.hidden()) == ("j1", {})
+
+
+def test_of_queries_that_began_at_the_same_time_the_one_that_goes_on_is_shown_and_stays() -> None:
+    looks = Looks("dli")
+    over = [query(1, State.FAILED, 5, 6), query(3, State.SUCCEEDED, 5, 6)]
+    looks.look(10, *over, query(2, State.RUNNING, 5))
+    assert looks.shown == "j2"
+    looks.look(20, *over, query(2, State.FAILED, 5, 15))
+    assert looks.shown == "j2"
+
+
+def test_what_a_name_does_not_show_is_told_if_it_goes_on_or_may_be_newer() -> None:
+    looks = Looks("dli")
+    looks.look(10, query(1, State.RUNNING, 5), query(2, State.RUNNING, 6), query(3, State.FAILED, None, 4))
+    assert (looks.shown, looks.findings.hidden()) == ("j2", {"nightly": 2})
+    looks.look(20, query(1, State.SUCCEEDED, 5, 12), query(2, State.RUNNING, 6))
+    assert looks.findings.hidden() == {}
 
 
 # --- a job that runs again
