@@ -124,8 +124,8 @@ class Record:
     def awaits(self) -> bool:
         """Whether the newest run succeeded and the answers that are to tell what it moved are waited for."""
         run = None if self.snapshot is None else self.snapshot.run
-        owed = run is not None and any(each.run == run or each.run.same(run) for each in self.ledger.owed)
-        return owed or self.unsettled > 1
+        awaited = [each.run for each in self.ledger.paid if each.waits]
+        return self.unsettled > 1 or (run is not None and any(each == run or each.same(run) for each in awaited))
 
     @property
     def by_list(self) -> bool:

@@ -51,6 +51,14 @@ class RunId:
             return False
         return int(self.id) < int(other.id) and self.created > other.created
 
+    def unknown_to(self, mark: "RunId") -> bool:
+        """Whether this run came after all those up to *mark*, by its number or its creation."""
+        return self.newer(mark) or self.renumbered(mark)
+
+    def later(self, other: "RunId") -> bool:
+        """Whether this run came after the other one, and their creations do not say that it was the other way round."""
+        return self.after(other) and not other.renumbered(self)
+
     def follows(self, other: "RunId") -> bool:
         """Whether no other run can have been between: ids are counted up by one."""
         return self._numbered(other) and int(self.id) == int(other.id) + 1
@@ -58,6 +66,10 @@ class RunId:
     def merged(self, other: "RunId") -> "RunId":
         """Return the same run with what either of both says of it."""
         return RunId(self.id or other.id, other.created if self.created is None else self.created, self.opaque)
+
+    def undated(self) -> "RunId":
+        """Return the same run without its creation."""
+        return RunId(self.id, None, self.opaque)
 
     def raised(self, run: "RunId") -> "RunId":
         """Return this mark, up to which all runs are known, once that holds up to *run* too.
@@ -95,14 +107,14 @@ NAMELESS: Final = RunId()
 """The run of a vendor who tells no name of it, and of a job that has never run."""
 
 
-class Owed(NamedTuple):
-    """A run that succeeded before its counters could be read."""
+class Paid(NamedTuple):
+    """A run that succeeded, and what of its counters was added."""
 
     run: RunId
-    tries: int
-    """Answers about the run that are still waited for."""
-    measures: tuple[str, ...]
-    """What is still to be added."""
+    waits: int
+    """Answers about the run that are still waited for, because its counters could not be read yet."""
+    amounts: Mapping[str, float]
+    """What was added, by measure: of a later answer that tells more the rest is added."""
 
 
 class Unended(NamedTuple):
@@ -141,22 +153,29 @@ class Ledger:
     """Known runs above the floor: there may be unknown runs between them and it, or nothing puts them in order."""
     open: tuple[RunId, ...] = ()
     """Known runs whose end is still to be counted."""
-    owed: tuple[Owed, ...] = ()
+    paid: tuple[Paid, ...] = ()
+    """Runs that succeeded: those whose counters are waited for, and the newest one."""
     unnamed: bool = False
     """Whether the first runs had no name. Which runs of the history came before them is then not known."""
     ended: RunId | None = None
     """The newest run that was seen ended."""
+    ended_start: float | None = None
+    ended_end: float | None = None
+    ended_seen: float | None = None
+    """When it was first seen so; its start and end, by the vendor, stand still from then on."""
     succeeded: RunId | None = None
     """The newest run that was seen to succeed, if it is known when."""
     failed: RunId | None = None
     """The newest run that was seen to fail, if it is known when."""
+    succeeded_before: tuple[RunId, float] | None = None
+    failed_before: tuple[RunId, float] | None = None
+    """The ones before these two: the service may take back how a run ended."""
     runs: tuple[int, int, int] = (0, 0, 0)
     """Runs that ended, in the order of ``RESULTS``."""
     totals: Mapping[str, float] = field(default_factory=dict)
     """What the runs that succeeded moved, by measure."""
     last_success: float | None = None
     last_failure: float | None = None
-    last_run_duration: float | None = None
     took: tuple[RunTimes, RunTimes, RunTimes] = UNTIMED
     """How long the runs took that are in *runs*, in the order of ``RESULTS``."""
     bounds: tuple[float, ...] = ()
@@ -170,6 +189,22 @@ class Ledger:
     lost: int = 0
     """Runs whose end will never be known, since the last restart."""
 
+    @property
+    def last_run_duration(self) -> float | None:
+        """How long the newest run took that ended, by the vendor's own start and end."""
+        return duration(self.ended_start, self.ended_end)
+
     def bucketed(self, bounds: tuple[float, ...]) -> "Ledger":
         """Return it with other *bounds*: how long runs took is counted anew, because nobody knows where they belong."""
         return self if bounds == self.bounds else replace(self, took=UNTIMED, bounds=bounds, untimed=())
+
+
+def milliseconds(start: float | None, end: float | None) -> int | None:
+    """Return how many milliseconds a run took, if both times are known and can be true."""
+    return None if start is None or end is None or end < start else round(end * 1000) - round(start * 1000)
+
+
+def duration(start: float | None, end: float | None) -> float | None:
+    """Return the same in seconds."""
+    took = milliseconds(start, end)
+    return None if took is None else took / 1000

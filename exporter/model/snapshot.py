@@ -94,6 +94,8 @@ class Snapshot:
     """For page and JSON only, what was not said left out; :meth:`detail_json` makes it ready for JSON."""
     unknown: tuple[str, ...] = ()
     """Fields that said something we cannot read, one entry for each time."""
+    others: tuple["Snapshot", ...] = ()
+    """Other runs of which the same answer says that they ended, the oldest first: they only count."""
     disposable: bool = False
     """Whether the job is deleted after the run: that it is not found then is no failure."""
     digest: bytes = b""
@@ -111,11 +113,19 @@ class Snapshot:
         return (round(start * 1000) - round(created * 1000)) / 1000
 
     def credible(self, now: float = inf) -> "Snapshot":
-        """Return it without an end that cannot be one: before the start, or later than *now*, when the answer came."""
-        earliest = -inf if self.start is None else self.start
-        if self.end is None or earliest <= self.end <= now + CLOCKS:
-            return self
-        return replace(self, end=None, unknown=(*self.unknown, "end"))
+        """Return it without times that cannot be: later than *now*, when the answer came, or an end before the start.
+
+        Where it is by the creation alone that runs are put in order, one in the future tells no order either.
+        """
+        found, latest = self, now + CLOCKS
+        if self.start is not None and self.start > latest:
+            run = self.run.undated() if self.run.opaque and self.run.created == self.start else self.run
+            found = replace(found, start=None, run=run, unknown=(*found.unknown, "start"))
+        earliest = -inf if found.start is None else found.start
+        if found.end is not None and not earliest <= found.end <= latest:
+            found = replace(found, end=None, unknown=(*found.unknown, "end"))
+        others = tuple([each.credible(now) for each in self.others])
+        return found if others == self.others else replace(found, others=others)
 
     def detail_json(self) -> dict[str, Any]:
         """Return the detail ready for JSON."""

@@ -24,7 +24,7 @@ from exporter.polling.demand import Demand
 from exporter.polling.outages import Outages
 from exporter.polling.plan import Plan
 from exporter.polling.staleness import Staleness
-from exporter.runs import transitions
+from exporter.runs import accounting, transitions
 
 _AT_ONCE: Final = 50
 """Lines that are logged before others get their turn."""
@@ -69,7 +69,13 @@ class Results:
         if logs.debugging:
             wait = None if wait is None else round(wait, 1)
             self._log.debug("poll worked", **record.job.names, state=answer.state.value, next_poll_seconds=wait)
-        self.ended(before, record, answer)
+        others: list[Snapshot] = []
+        accounting.others_accounted(before.ledger, answer, self._clock.now(), others, gaps=True)
+        if answer.others:
+            self._store.runs_read(record.job.key, answer.others)
+        for each in others:
+            self._ended(record.job, each)
+        self.ended(before, record, answer, others=len(others))
 
     def _count_unreadable(self, key: JobKey, answer: Snapshot) -> None:
         """Count what could not be read of an answer: of the same bytes once, however often they come."""
@@ -79,10 +85,14 @@ class Results:
             self._unreadable[key] = answer.digest
             self._telemetry.count_unreadable(key.service, answer.unknown)
 
-    def ended(self, before: Record, record: Record, answer: Snapshot | None) -> None:
-        """Log the end of a run, once: when *answer* lets it count, for until then the cloud may take its word back."""
+    def ended(self, before: Record, record: Record, answer: Snapshot | None, others: int = 0) -> None:
+        """Log the end of a run, once: when *answer* lets it count, for until then the cloud may take its word back.
+
+        It may have let *others* count too.
+        """
         self._lost(before, record)
-        if answer is None or not answer.state.ended or record.ledger.runs == before.ledger.runs:
+        counted = sum(record.ledger.runs) - sum(before.ledger.runs) - others
+        if answer is None or not answer.state.ended or counted < 1:
             return
         self._ended(before.job, answer)
 

@@ -16,10 +16,10 @@ from functools import lru_cache
 from typing import Final
 
 from exporter.model.packed import Packed
-from exporter.model.run import NAMELESS, Ledger, Owed, RunId
+from exporter.model.run import NAMELESS, Ledger, Paid, RunId
 from exporter.model.snapshot import RESULTS, Measure, Snapshot, State
-from exporter.runs import unended
-from exporter.runs.run_times import counted_untimed, run_duration, timed
+from exporter.runs import last_ends, unended
+from exporter.runs.run_times import counted_untimed, timed
 from exporter.services.adapter import Adapter
 
 TRIES: Final = 10
@@ -42,12 +42,8 @@ def _begun(sums: tuple[str, ...], bounds: tuple[float, ...]) -> Ledger:
 
 def resumed_ledger(kept: Ledger, adapter: Adapter) -> Ledger:
     """Return what a journal holds as the ledger of a job of *adapter*: another version may have added up others."""
-    owed = (each._replace(measures=tuple(set(each.measures) & set(adapter.sums))) for each in kept.owed)
-    return replace(
-        kept,
-        totals=Packed({name: kept.totals.get(name, 0) for name in adapter.sums}),
-        owed=tuple(each for each in owed if each.measures),
-    )
+    totals = Packed({name: kept.totals.get(name, 0) for name in adapter.sums})
+    return replace(kept, totals=totals, paid=kept.paid if adapter.sums else ())
 
 
 def accounted(
@@ -58,24 +54,34 @@ def accounted(
     An end that is not *confirmed* does not count yet. *again* is a run that lives though it had ended at first sight.
     With *gaps* there may have been runs between the newest known one and this one, unless their ids exclude it.
     """
-    turned = _entry(ledger.open, answer.run) is not None or NAMELESS in ledger.open
-    known = _known(ledger, answer, again=again, gaps=gaps)
+    known = others_accounted(ledger, answer, at, gaps=gaps)
+    turned = _entry(known.open, answer.run) is not None or NAMELESS in known.open
+    known = _known(known, answer, again=again, gaps=gaps)
+    if ledger.floor is None:
+        known = replace(known, floor=_raised(known.floor or NAMELESS, [each.run for each in answer.others]))
     entry = _entry(known.open, answer.run)
     if entry is not None and answer.state.ended and confirmed:
         known = _added(known, entry, answer)
-    if answer.state is State.SUCCEEDED and known.owed:
+    if answer.state is State.SUCCEEDED and known.paid:
         known = _paid(known, answer)
     if answer.state.ended and confirmed:
-        known = timed(_dated(known, answer, at, turned=turned), answer)
+        known = timed(last_ends.dated(known, answer, at, turned=turned), answer)
     return ledger if known == ledger else known
 
 
-def all_accounted(
-    ledger: Ledger, answers: Iterable[Snapshot], at: float, counted: list[Snapshot] | None = None
+def others_accounted(
+    ledger: Ledger, answer: Snapshot, at: float, counted: list[Snapshot] | None = None, *, gaps: bool
 ) -> Ledger:
-    """Return the ledger after several answers, none of the newest run alone; those that now count join *counted*."""
+    """Return the ledger after the other runs that *answer* tells of: at first sight all of them had ended."""
+    return ledger if ledger.floor is None else all_accounted(ledger, answer.others, at, counted, gaps=gaps)
+
+
+def all_accounted(
+    ledger: Ledger, answers: Iterable[Snapshot], at: float, counted: list[Snapshot] | None = None, *, gaps: bool = False
+) -> Ledger:
+    """Return the ledger after several answers; those that now count join *counted*."""
     for each in answers:
-        before, ledger = ledger, accounted(ledger, each, at)
+        before, ledger = ledger, accounted(ledger, each, at, gaps=gaps)
         if counted is not None and ledger.runs != before.runs:
             counted.append(each)
     return ledger
@@ -87,27 +93,36 @@ def look_back(ledger: Ledger, found: Sequence[Snapshot], at: float, counted: lis
     The history is as of its first page: a run that is newer than all of it is still one beyond the floor.
     """
     named = [each for each in found if each.run != NAMELESS]
-    # one that has no id yet may be any of those that have one: it counts once its id is known
-    told = sorted([each for each in named if each.run.id] or named, key=lambda each: each.run.order)
+    # one that has no id may be any of those that have one and tell no creation
+    unsure = any(each.run.id and each.run.created is None for each in named)
+    told = sorted((each for each in named if each.run.id or not unsure), key=lambda each: each.run.order)
     if ledger.floor is None:
         return ledger
-    ledger = all_accounted(ledger, told, at, counted)
+    anew = [run for run in ledger.beyond if run.renumbered(ledger.floor)]
+    for each in told:  # of runs with lower numbers those count that came before one that is known to be newer
+        ledger = all_accounted(ledger, [each], at, counted, gaps=any(run.newer(each.run) for run in anew))
     runs = [each.run for each in told]
-    for entry in ledger.owed:
-        if told and not _among(entry.run, runs):
-            ledger = replace(ledger, owed=_waited(ledger.owed, entry, entry.measures))
-    floor = ledger.floor or NAMELESS
-    for run in runs:
-        floor = floor.raised(run) if run.newer(floor) else floor
-    absent = [run for run in ledger.open if told and floor.newer(run) and not _among(run, runs)]
+    for entry in ledger.paid:
+        if told and entry.waits and not _among(entry.run, runs):
+            ledger = replace(ledger, paid=_waited(ledger.paid, entry, entry._replace(waits=entry.waits - 1)))
+    floor = _raised(ledger.floor or NAMELESS, runs, ledger.beyond)
+    absent = [run for run in ledger.open if told and floor.later(run) and not _among(run, runs)]
     ledger = replace(
         ledger,
         floor=floor,
-        beyond=tuple(run for run in ledger.beyond if run.newer(floor) or run.doubtful(floor)),
+        beyond=tuple(run for run in ledger.beyond if run.unknown_to(floor) or run.doubtful(floor)),
         open=tuple(run for run in ledger.open if run not in absent),
         lost=ledger.lost + sum(run != NAMELESS for run in absent),
     )
     return unended.read_again(ledger)
+
+
+def _raised(floor: RunId, runs: Iterable[RunId], known: Sequence[RunId] = ()) -> RunId:
+    """Return *floor* once it holds up to all of *runs*; one with a lower number must be one that is *known*."""
+    for run in runs:
+        if run.newer(floor) or (run.renumbered(floor) and _among(run, known)):
+            floor = floor.raised(run)
+    return floor
 
 
 def dated(ledger: Ledger, runs: Sequence[RunId]) -> Ledger:
@@ -132,9 +147,9 @@ def _known(ledger: Ledger, answer: Snapshot, *, again: bool, gaps: bool) -> Ledg
     if run.same(floor) or _among(run, ledger.beyond):
         ledger = ledger if run == floor else _fuller(ledger, run)
         return _opened(ledger, run) if live and again else ledger
-    if gaps and live and run.renumbered(floor):  # one that had ended may be an older one, of a clock that was ahead
-        return _opened(replace(ledger, floor=floor.raised(run)), run)
-    if not run.newer(floor) or any(run.doubtful(each) for each in ledger.beyond):
+    # a row of the history with a lower number may be an older run, of a clock that was ahead
+    new = run.unknown_to(floor) if gaps else run.newer(floor)
+    if not new or any(run.doubtful(each) for each in ledger.beyond):
         return ledger
     if floor == NAMELESS and not ledger.beyond and (ledger.unnamed or NAMELESS not in ledger.open):
         # it may be the one without a name: its end counts if that of the other did not
@@ -159,43 +174,43 @@ def _added(ledger: Ledger, entry: RunId, answer: Snapshot) -> Ledger:
     succeeded, failed, cancelled = (
         number + (result is answer.state) for number, result in zip(ledger.runs, RESULTS, strict=True)
     )
-    owed = ledger.owed
+    paid = ledger.paid
     if answer.state is State.SUCCEEDED and ledger.totals:
-        others = [each for each in owed if each.run != entry]  # a run without a name is one no more after the next
-        owed = (*others, Owed(entry.merged(answer.run), TRIES, tuple(ledger.totals)))[-KEPT:]
+        # a run without a name is one no more after the next
+        others = [each for each in paid if each.waits and each.run != entry]
+        paid = (*others, Paid(entry.merged(answer.run), TRIES, Packed({})))[-KEPT:]
     return replace(
         ledger,
         open=tuple(run for run in ledger.open if run != entry),
         runs=(succeeded, failed, cancelled),
-        owed=owed,
+        paid=paid,
         untimed=counted_untimed(ledger.untimed, entry.merged(answer.run)),
     )
 
 
 def _paid(ledger: Ledger, answer: Snapshot) -> Ledger:
-    """Add what a run moved: each measure once, by the first answer in which it can be read."""
-    entry = _owes(ledger, answer.run)
+    """Add what a run moved, as far as it was not added yet: its counters may come one by one, or grow after its end."""
+    entry = next((each for each in ledger.paid if each.run == answer.run or each.run.same(answer.run)), None)
     if entry is None:
         return ledger
-    told = {name: amount for name in entry.measures if (amount := answer.counts.get(Measure(name))) is not None}
-    rest = tuple(name for name in entry.measures if name not in told)
-    any_told = len(rest) < len(ledger.totals)
+    before, amounts = entry.amounts, dict(entry.amounts)
+    for name in ledger.totals:
+        amounts[name] = max(answer.counts.get(Measure(name), 0), before.get(name, 0))
+    amounts = {name: amount for name, amount in amounts.items() if name in before or Measure(name) in answer.counts}
+    waits = max(0, entry.waits - 1) if answer.unknown or not amounts else 0
     return replace(
         ledger,
-        totals=Packed({name: value + told.get(name, 0) for name, value in ledger.totals.items()}),
-        owed=_waited(ledger.owed, entry, () if any_told and not answer.unknown else rest),
+        totals=Packed(
+            {name: total + amounts.get(name, 0) - before.get(name, 0) for name, total in ledger.totals.items()}
+        ),
+        paid=_waited(ledger.paid, entry, entry._replace(waits=waits, amounts=Packed(amounts))),
     )
 
 
-def _waited(owed: tuple[Owed, ...], entry: Owed, rest: tuple[str, ...]) -> tuple[Owed, ...]:
-    """Return what is owed after one more answer about a run, of which *rest* is still to be added."""
-    left = [entry._replace(tries=entry.tries - 1, measures=rest)] if rest and entry.tries > 1 else []
-    return tuple(new for each in owed for new in (left if each is entry else [each]))
-
-
-def _owes(ledger: Ledger, run: RunId) -> Owed | None:
-    """Return what of a run is still to be added."""
-    return next((each for each in ledger.owed if each.run == run or each.run.same(run)), None)
+def _waited(paid: tuple[Paid, ...], entry: Paid, after: Paid) -> tuple[Paid, ...]:
+    """Return *paid* with *after* instead of *entry*; one that will never have any counters is forgotten."""
+    left = [after] if after.waits or after.amounts else []
+    return tuple(new for each in paid for new in (left if each is entry else [each]))
 
 
 def incomplete(ledger: Ledger, newest: RunId) -> bool:
@@ -206,44 +221,8 @@ def incomplete(ledger: Ledger, newest: RunId) -> bool:
 
 def gap(ledger: Ledger, newest: RunId) -> bool:
     """Whether the history is to be read at once: for more than the ends of runs before the *newest* one."""
-    return bool(ledger.beyond) or any(not (each.run == newest or each.run.same(newest)) for each in ledger.owed)
-
-
-def _dated(ledger: Ledger, answer: Snapshot, at: float, *, turned: bool) -> Ledger:
-    """Note when a run ended, by the vendor's word, else by the poll that saw it turn."""
-    run = answer.run
-    if ledger.ended is None or not _later(ledger.ended, run):
-        known = ledger.last_run_duration if ledger.ended is not None and ledger.ended.same(run) else None
-        ledger = replace(ledger, ended=run, last_run_duration=run_duration(answer) if known is None else known)
-    if answer.state is State.SUCCEEDED:
-        succeeded, last_success = _last(ledger.succeeded, ledger.last_success, answer, at, turned=turned)
-        return replace(ledger, succeeded=succeeded, last_success=last_success)
-    if answer.state is State.FAILED:
-        failed, last_failure = _last(ledger.failed, ledger.last_failure, answer, at, turned=turned)
-        return replace(ledger, failed=failed, last_failure=last_failure)
-    return ledger
-
-
-def _last(
-    last: RunId | None, when: float | None, answer: Snapshot, at: float, *, turned: bool
-) -> tuple[RunId | None, float | None]:
-    """Return which run was the last to end so, and when, after *answer*; *last* and *when* are those before it."""
-    run = answer.run
-    if last is not None and _later(last, run):
-        return last, when
-    again = last is not None and last.same(run)
-    if answer.end is None:
-        return (run, at) if turned and not again else (last, when)
-    if again and when is not None and answer.end >= when:
-        return last, when  # somebody changed the job since: that is not when the run ended
-    other = last is not None and not again and not run.after(last)
-    if other and when is not None and answer.end < when:
-        return last, when  # nothing but their ends shows which of both was last
-    return run, answer.end
-
-
-def _later(run: RunId, other: RunId) -> bool:
-    return run.after(other) and not other.renumbered(run)
+    awaited = (each.run for each in ledger.paid if each.waits)
+    return bool(ledger.beyond) or any(not (run == newest or run.same(newest)) for run in awaited)
 
 
 def _opened(ledger: Ledger, run: RunId) -> Ledger:
@@ -265,9 +244,9 @@ def _fuller(ledger: Ledger, run: RunId) -> Ledger:
     (floor,) = full((ledger.floor or run,))
     if floor.created is not None and ledger.floor is not None and ledger.floor.created is not None:
         floor = replace(floor, created=max(floor.created, ledger.floor.created))  # a mark never falls
-    owed = tuple(each._replace(run=full((each.run,))[0]) for each in ledger.owed)
+    paid = tuple(each._replace(run=full((each.run,))[0]) for each in ledger.paid)
     beyond, live, untimed = full(ledger.beyond), full(ledger.open), full(ledger.untimed)
-    return replace(ledger, floor=floor, beyond=beyond, open=live, owed=owed, untimed=untimed)
+    return replace(ledger, floor=floor, beyond=beyond, open=live, paid=paid, untimed=untimed)
 
 
 def _entry(runs: Sequence[RunId], run: RunId) -> RunId | None:

@@ -11,8 +11,9 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from exporter.model.job import Job, JobKey
+from exporter.model.packed import Packed
 from exporter.model.promises import MetDeadlines
-from exporter.model.run import UNTIMED, Ledger, Owed, RunId, RunTimes
+from exporter.model.run import UNTIMED, Ledger, Paid, RunId, RunTimes
 
 FORMAT: Final = "huaweicloud-job-exporter journal"
 VERSION: Final = 1
@@ -55,15 +56,19 @@ class _Entry(BaseModel):
     beyond: list[Run]
     open: list[Run]
     unnamed: bool = False
-    owed: list[tuple[Run, _Whole, list[str]]] = []
+    paid: list[tuple[Run, _Whole, dict[str, _Whole | Amount]]] = []
     ended: Run | None
+    ended_start: Amount | None
+    ended_end: Amount | None
+    ended_seen: Amount | None
     succeeded: Run | None
     failed: Run | None = None
+    succeeded_before: tuple[Run, Amount] | None = None
+    failed_before: tuple[Run, Amount] | None = None
     runs: tuple[_Whole, _Whole, _Whole]
     totals: dict[str, _Whole | Amount]
     last_success: Amount | None
     last_failure: Amount | None = None
-    last_run_duration: Amount | None
     took: tuple[_Times, _Times, _Times] | None = None
     bounds: list[Amount] = []
     untimed: list[Run] = []
@@ -116,15 +121,19 @@ def _entry(entry: JournalEntry) -> _Entry:
         beyond=[(run.id, run.created) for run in ledger.beyond],
         open=[(run.id, run.created) for run in ledger.open],
         unnamed=ledger.unnamed,
-        owed=[((each.run.id, each.run.created), each.tries, list(each.measures)) for each in ledger.owed],
+        paid=[((each.run.id, each.run.created), each.waits, dict(each.amounts)) for each in ledger.paid],
         ended=_run(ledger.ended),
+        ended_start=ledger.ended_start,
+        ended_end=ledger.ended_end,
+        ended_seen=ledger.ended_seen,
         succeeded=_run(ledger.succeeded),
         failed=_run(ledger.failed),
+        succeeded_before=_last(ledger.succeeded_before),
+        failed_before=_last(ledger.failed_before),
         runs=ledger.runs,
         totals=dict(ledger.totals),
         last_success=ledger.last_success,
         last_failure=ledger.last_failure,
-        last_run_duration=ledger.last_run_duration,
         took=None if ledger.took == UNTIMED else _written_times(ledger.took),
         bounds=list(ledger.bounds),
         untimed=[(run.id, run.created) for run in ledger.untimed],
@@ -138,15 +147,19 @@ def _read(entry: _Entry) -> JournalEntry:
         beyond=tuple(RunId(*run) for run in entry.beyond),
         open=tuple(RunId(*run) for run in entry.open),
         unnamed=entry.unnamed,
-        owed=tuple(Owed(RunId(*run), tries, tuple(measures)) for run, tries, measures in entry.owed),
+        paid=tuple(Paid(RunId(*run), waits, Packed(amounts)) for run, waits, amounts in entry.paid),
         ended=_run_id(entry.ended),
+        ended_start=entry.ended_start,
+        ended_end=entry.ended_end,
+        ended_seen=entry.ended_seen,
         succeeded=_run_id(entry.succeeded),
         failed=_run_id(entry.failed),
+        succeeded_before=_last_run(entry.succeeded_before),
+        failed_before=_last_run(entry.failed_before),
         runs=entry.runs,
         totals=entry.totals,
         last_success=entry.last_success,
         last_failure=entry.last_failure,
-        last_run_duration=entry.last_run_duration,
         took=UNTIMED if entry.took is None else _times(entry.took),
         bounds=tuple(entry.bounds),
         untimed=tuple(RunId(*run) for run in entry.untimed),
@@ -167,6 +180,14 @@ def _times(took: tuple[_Times, _Times, _Times]) -> tuple[RunTimes, RunTimes, Run
 
 def _run(run: RunId | None) -> tuple[str, float | None] | None:
     return None if run is None else (run.id, run.created)
+
+
+def _last(last: tuple[RunId, float] | None) -> tuple[tuple[str, float | None], float] | None:
+    return None if last is None else ((last[0].id, last[0].created), last[1])
+
+
+def _last_run(last: tuple[tuple[str, float | None], float] | None) -> tuple[RunId, float] | None:
+    return None if last is None else (RunId(*last[0]), last[1])
 
 
 def _run_id(run: tuple[str, float | None] | None) -> RunId | None:

@@ -38,7 +38,7 @@ async def read_history(past: RunHistory, job: Job, project_id: str, ledger: Ledg
 
     A history that is not told from new to old is read to its end, and its newest runs are kept.
     """
-    known = (ledger.floor, *ledger.open, *(each.run for each in ledger.owed))
+    known = (ledger.floor, *ledger.open, *(each.run for each in ledger.paid if each.waits))
     found = _Found([run for run in known if run is not None])
     cursor = PageCursor(past.page_size)
     while not (cursor.over or found.full):

@@ -3,23 +3,11 @@
 from bisect import bisect_left
 from dataclasses import replace
 
-from exporter.model.run import Ledger, RunId, RunTimes
+from exporter.model.run import Ledger, RunId, RunTimes, milliseconds
 from exporter.model.snapshot import RESULTS, Snapshot
 
 _KEPT = 8
 """Runs of one job that are waited for: what tells of a run that long ago tells no more than before."""
-
-
-def run_duration(answer: Snapshot) -> float | None:
-    """Return how many seconds the run took, by the vendor's own start and end."""
-    took = _milliseconds(answer)
-    return None if took is None else took / 1000
-
-
-def _milliseconds(answer: Snapshot) -> int | None:
-    if answer.start is None or answer.end is None or answer.end < answer.start:
-        return None
-    return round(answer.end * 1000) - round(answer.start * 1000)
 
 
 def counted_untimed(untimed: tuple[RunId, ...], run: RunId) -> tuple[RunId, ...]:
@@ -31,7 +19,7 @@ def timed(ledger: Ledger, answer: Snapshot) -> Ledger:
     """Return the ledger after an *answer* about a run that ended; the first that tells its start and end times it."""
     if not ledger.untimed:
         return ledger
-    run, took = answer.run, _milliseconds(answer)
+    run, took = answer.run, milliseconds(answer.start, answer.end)
     entry = next((each for each in ledger.untimed if each == run or each.same(run)), None)
     if entry is None or took is None:
         return ledger

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from exporter.model.packed import Packed
 from exporter.model.record import Record
+from exporter.model.run import Ledger
 from exporter.model.snapshot import CLOCKS, Measure, Snapshot, State
 from exporter.runs.accounting import TRIES
 from exporter.services.adapter import Adapter
@@ -35,11 +36,29 @@ def continued(record: Record, before: Snapshot, answer: Snapshot, steady: float,
     return answer
 
 
+def ended_before(ledger: Ledger, answer: Snapshot, adapter: Adapter) -> Snapshot:
+    """Return an *answer* about a run that ended; if it is known of old, as after a restart, its times stand still."""
+    if ledger.ended is None or not ledger.ended.same(answer.run):
+        return answer
+    start = answer.start if ledger.ended_start is None else ledger.ended_start
+    end = _end(ledger.ended_end, answer, ledger.ended_seen, adapter)
+    return replace(answer, start=start, end=end).credible()
+
+
+def ended_at(record: Record, answer: Snapshot, at: float, *, had_ended: bool) -> float | None:
+    """Return when the run of an *answer* was first seen ended; a journal may know it."""
+    if not answer.state.ended:
+        return None
+    known = record.ledger.ended is not None and record.ledger.ended.same(answer.run)
+    seen = record.ended_at if had_ended else record.ledger.ended_seen if known else at
+    return at if seen is None else seen
+
+
 def _still_ended(record: Record, before: Snapshot, answer: Snapshot, adapter: Adapter) -> Snapshot:
     """Return a further answer about a run that had ended."""
     if before.run.same(answer.run):
         start = answer.start if before.start is None else before.start
-        end = _end(record, before, answer, adapter)
+        end = _end(before.end, answer, record.ended_at, adapter)
     else:  # without a name it may be another run
         start = before.start if answer.start is None else answer.start
         end = before.end if answer.end is None and before.state is answer.state else answer.end
@@ -47,11 +66,10 @@ def _still_ended(record: Record, before: Snapshot, answer: Snapshot, adapter: Ad
     return with_reason(before, answer) if before.state is answer.state else answer
 
 
-def _end(record: Record, before: Snapshot, answer: Snapshot, adapter: Adapter) -> float | None:
-    """Return when the run ended: what was said later than its end was seen is true only where nothing can move it."""
-    if before.end is not None or answer.end is None or adapter.final:
-        return answer.end if before.end is None else before.end
-    seen = record.ended_at
+def _end(known: float | None, answer: Snapshot, seen: float | None, adapter: Adapter) -> float | None:
+    """Return when the run ended: what is said later than its end was *seen* is true only where nothing can move it."""
+    if known is not None or answer.end is None or adapter.final:
+        return answer.end if known is None else known
     return None if seen is not None and answer.end > seen + CLOCKS else answer.end
 
 

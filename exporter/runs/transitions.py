@@ -10,11 +10,10 @@ from dataclasses import replace
 from exporter.model.job import Job
 from exporter.model.reason import Reason
 from exporter.model.record import Fault, Record
-from exporter.model.run import NAMELESS, Ledger, RunId
+from exporter.model.run import NAMELESS, Ledger, RunId, duration
 from exporter.model.snapshot import NOTHING, Snapshot, State
 from exporter.runs import accounting, estimate, first_seen, waiting
-from exporter.runs.run_times import run_duration
-from exporter.runs.same_run import continued, final_counts, unsettled
+from exporter.runs.same_run import continued, ended_at, ended_before, final_counts, unsettled
 from exporter.services.adapter import Adapter
 
 
@@ -67,12 +66,15 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
     last, told = (record.last_counts, record.evidence) if same else (NOTHING, b"")
     if before is not None and same:
         answer = continued(record, before, answer, steady, adapter)
+    elif answer.state.ended:
+        answer = ended_before(record.ledger, answer, adapter)
     final = adapter.final and had_ended and before is not None and before.state is answer.state
     again = adapter.final and had_ended and not record.final
     confirmed, gaps = final or not adapter.final, adapter.past is not None
     seen_at = record.ended_at if final and record.ended_at is not None else at  # what confirms an end is no later end
     ledger = first_seen.begun_by_list(record.ledger, answer, record.counts_from, gaps=gaps)
     ledger = accounting.accounted(ledger, answer, seen_at, confirmed=confirmed, again=again, gaps=gaps)
+    answer = replace(answer, others=()) if answer.others else answer  # they are counted, and nobody asks for them
     durations, planned = _earlier(record, answer, ledger, told)
     evidence = estimate.follow(told, answer, adapter.work, record.answered_at, at, steady)
     kept = final_counts(record, answer, same=same, adapter=adapter) if answer.state.ended else answer.counts
@@ -83,7 +85,7 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
         up=True,
         polled_at=at,
         answered_at=steady,
-        ended_at=(record.ended_at if had_ended else at) if answer.state.ended else None,
+        ended_at=ended_at(record, answer, at, had_ended=had_ended),
         final=final,
         fault=None,
         failing=0,
@@ -159,9 +161,10 @@ def listed_runs(
         if not new:
             return record
         ledger = replace(ledger, floor=new[0], open=(new[0],))
-    ordered = ledger.floor is not None and ledger.floor.created is not None
+    floor = ledger.floor or NAMELESS
     others = (each for each in runs if each.run.created is not None and each.run.id not in registered)
-    told = [each for each in others if ordered or _began_after(each, since)]
+    # of runs that began at the same time nobody knows which came after the other
+    told = [each for each in others if each.run.after(floor) or _began_after(each, since)]
     return _counted(record, accounting.all_accounted(ledger, told, at, counted))
 
 
@@ -279,7 +282,7 @@ def _earlier(
         return durations, planned
     new = ledger.runs != record.ledger.runs or (record.snapshot is None and record.ledger.floor is None)
     if new or ledger.took != record.ledger.took:
-        durations = estimate.remembered(durations, run_duration(answer))
+        durations = estimate.remembered(durations, duration(answer.start, answer.end))
     return durations, estimate.remembered(planned, estimate.planned(evidence)) if new else planned
 
 

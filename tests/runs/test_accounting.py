@@ -201,18 +201,23 @@ def test_whatever_comes_no_counter_falls_and_no_run_counts_twice(
             assert (record.ledger, record.last_success) == (before.ledger, before.last_success)
         elif isinstance(step, Snapshot):
             record = transitions.worked(record, step, at, CDM)
-            if step.state is not State.SUCCEEDED:
-                assert record.last_success == before.last_success
+            assert still_the_last(before, record, [step])
         else:
             record = transitions.looked_back(record, step, at)
-            if all(each.state is not State.SUCCEEDED for each in step):
-                assert record.last_success == before.last_success
+            assert still_the_last(before, record, step)
         assert all(now >= then for now, then in zip(record.ledger.runs, before.ledger.runs, strict=True))
         assert all(record.ledger.totals[name] >= total for name, total in before.ledger.totals.items())
         assert all(record.totals[name] >= total for name, total in before.totals.items())
         assert len(record.ledger.beyond) + len(record.ledger.open) <= 2 * accounting.KEPT
     assert sum(record.ledger.runs) <= 9
     assert once(record.ledger.totals[ROWS])
+
+
+def still_the_last(before: Record, record: Record, told: Sequence[Snapshot]) -> bool:
+    """Whether the last success stands, unless one is told or taken back."""
+    last = before.ledger.succeeded
+    news = any(each.state is State.SUCCEEDED or (last is not None and last.same(each.run)) for each in told)
+    return news or record.last_success == before.last_success
 
 
 def once(rows: float) -> bool:
@@ -410,6 +415,99 @@ def test_runs_of_the_history_with_lower_numbers_do_not_count_though_their_clock_
     """They may have ended before the first poll, as far as anybody knows."""
     ahead = [replace(dated(each), run=RunId(str(each), 9000.0 + each)) for each in (1, 2)]
     assert after(dated(3), [dated(3), *ahead], dated(3)).runs == (0, 0, 0)
+
+
+def after_a_rebuild(number: int, state: State = State.SUCCEEDED) -> Snapshot:
+    """Return a run of a cluster whose runs had come to number 500 before it was made anew."""
+    return replace(dated(number, state=state), run=RunId(str(number), 9000.0 + number))
+
+
+BEFORE = replace(dated(5), run=RunId("500", 5000.0))
+
+
+@pytest.mark.parametrize("last", [State.RUNNING, State.FAILED])
+@pytest.mark.parametrize("old", [(), (BEFORE,)])
+def test_runs_whose_numbers_began_anew_count_though_no_poll_saw_them_run(
+    last: State, old: tuple[Snapshot, ...]
+) -> None:
+    seen = after_a_rebuild(3, last)
+    record = after(BEFORE, seen)
+    assert accounting.incomplete(record.ledger, seen.run)
+    history = [seen, after_a_rebuild(2, State.FAILED), after_a_rebuild(1), *old]
+    record = after(history, seen, history, record=record)
+    assert record.runs == (1, 1 + (last is State.FAILED), 0)
+    assert record.ledger.lost == 0
+
+    record = after(after_a_rebuild(3), after_a_rebuild(4), history, after_a_rebuild(4), BEFORE, record=record)
+    assert sum(record.runs) == 4
+
+
+def test_a_history_from_before_the_numbers_began_anew_takes_no_run_away() -> None:
+    running = after_a_rebuild(1, State.RUNNING)
+    record = after(BEFORE, running, [BEFORE], running, [BEFORE])
+    assert (record.ledger.open, record.ledger.lost) == ((running.run,), 0)
+    assert after(after_a_rebuild(1), record=record).runs == (1, 0, 0)
+
+
+def test_without_a_history_the_runs_that_polls_see_count_though_their_numbers_began_anew() -> None:
+    record = after(BEFORE, *[after_a_rebuild(number) for number in (2, 4, 4, 7)])
+    assert record.runs == (3, 0, 0)
+
+
+@pytest.mark.parametrize("began", [1000.0, None])
+def test_runs_of_a_list_that_began_with_the_first_one_do_not_count(began: float | None) -> None:
+    """Nobody knows which of them came after the other; all had ended before the first look, or may have."""
+    record = replace(fresh("dli"), job=Job(JobKey("dli", "j"), "p", {"job_id": "e2"}))
+    live = Snapshot(State.RUNNING, run=RunId("e2", opaque=True))
+    record = transitions.worked(record, live, 2000.0, ADAPTERS["dli"])
+
+    def listed(ident: str, start: float | None, state: State = State.FAILED) -> Snapshot:
+        return Snapshot(state, run=RunId(ident, start, opaque=True), start=start)
+
+    rows = [listed("e1", began), listed("e2", began, State.RUNNING), listed("e3", began)]
+    for _ in range(3):
+        record = transitions.listed_runs(record, rows, 2000.0, 2001.0, [])
+    assert record.runs == (0, 0, 0)
+    for _ in range(3):
+        record = transitions.listed_runs(record, [*rows, listed("e4", 2005.0)], 2000.0, 2010.0, [])
+    assert record.runs == (0, 1, 0)
+
+
+def test_a_run_of_the_history_that_tells_no_number_counts_once_by_its_creation() -> None:
+    unnumbered = partly(run(6, State.FAILED), "created")
+    history = [run(8, State.RUNNING), unnumbered, run(5, rows=5)]
+    record = after(run(5, State.RUNNING), run(8, State.RUNNING), history, history)
+    assert (record.runs, record.totals[ROWS]) == ((1, 1, 0), 5)
+    assert after([run(8), run(6, State.FAILED), run(5)], run(8), record=record).runs == (2, 1, 0)
+
+
+# --- other runs of the same answer
+
+
+def test_the_ends_of_other_runs_that_the_answer_tells_of_count_though_no_history_can_be_read() -> None:
+    five, six = run(5, State.FAILED, end=5500.0), run(6, State.RUNNING)
+    record = after(run(5, State.RUNNING), replace(six, others=(five,)), replace(six, others=(five,)))
+    assert (record.runs, record.last_failure, record.ledger.open) == ((0, 1, 0), 5500, (six.run,))
+
+    record = after(replace(run(8, rows=8), others=(five, run(6, rows=6), run(7, State.FAILED))), record=record)
+    assert (record.runs, record.totals[ROWS]) == ((2, 2, 0), 14)
+    assert record.snapshot is not None
+    assert record.snapshot.others == ()
+
+
+def test_other_runs_of_the_first_answer_are_before_the_baseline_in_whatever_order_they_are() -> None:
+    """The clock of the service was ahead when the newest one by its creation was made."""
+    newest, others = replace(dated(3), run=RunId("30", 9000.0)), (dated(4), dated(5))
+    record = after(replace(newest, others=others))
+    record = after(replace(run(99), others=(*others, newest)), record=record)
+    assert record.runs == (1, 0, 0)
+
+
+def test_runs_between_two_that_one_answer_tells_of_are_looked_up() -> None:
+    record = after(run(4), replace(run(8, State.RUNNING), others=(run(6),)))
+    assert accounting.incomplete(record.ledger, run(8).run)
+    history = [run(8, State.RUNNING), run(7, State.FAILED), run(6), run(5), run(4)]
+    assert after(history, record=record).runs == (2, 1, 0)
 
 
 @pytest.mark.parametrize("kinds", [("id", "created"), ("created", "id")])

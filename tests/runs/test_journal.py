@@ -19,7 +19,7 @@ from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import ExporterError
 from exporter.model.job import Job, JobKey
 from exporter.model.record import Record
-from exporter.model.run import Ledger, RunId, RunTimes
+from exporter.model.run import Ledger, Paid, RunId, RunTimes
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.runs import journal as module
 from exporter.runs import journal_format, transitions, write_pace
@@ -530,10 +530,17 @@ COUNTS = st.integers(0, 2**70)
         failed=st.none() | RUN_IDS,
         last_success=st.none() | st.floats(0, 1e12),
         last_failure=st.none() | st.floats(0, 1e12),
-        last_run_duration=st.none() | st.floats(0, 1e12),
         took=st.tuples(*[st.builds(RunTimes, COUNTS, COUNTS, st.tuples(COUNTS, COUNTS))] * 3),
         bounds=st.just((1.5, 60.0)),
         untimed=st.lists(RUN_IDS, max_size=3).map(tuple),
+        paid=st.lists(st.builds(Paid, RUN_IDS, st.integers(0, 9), st.dictionaries(st.text(max_size=5), COUNTS))).map(
+            tuple
+        ),
+        ended_start=st.none() | st.floats(0, 1e12),
+        ended_end=st.none() | st.floats(0, 1e12),
+        ended_seen=st.none() | st.floats(0, 1e12),
+        succeeded_before=st.none() | st.tuples(RUN_IDS, st.floats(0, 1e12)),
+        failed_before=st.none() | st.tuples(RUN_IDS, st.floats(0, 1e12)),
     ),
     st.text(max_size=5),
 )

@@ -11,8 +11,9 @@ from exporter.model.run import RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.polling import schedule
 from exporter.polling.list_merge import merged_record, report_of
-from exporter.runs import accounting, transitions
+from exporter.runs import accounting, journal_format, transitions
 from exporter.runs.same_run import COUNTED_BY
+from exporter.services.listing import ListedJob
 from exporter.services.registry import load_services
 
 ADAPTERS = load_services()
@@ -66,7 +67,7 @@ def test_counters_that_come_after_the_end_are_shown_and_added_once() -> None:
 def test_a_run_that_never_has_counters_adds_nothing_and_is_waited_for_a_bounded_time() -> None:
     silent = replace(migration(1), digest=b"same")
     record = after(RUNNING, *[silent] * accounting.TRIES)
-    assert (record.awaits, record.ledger.owed) == (False, ())
+    assert (record.awaits, record.ledger.paid) == (False, ())
     assert after(migration(1, counts=rows(7)), record=record).totals["rows_written"] == 0
 
 
@@ -110,7 +111,23 @@ def test_counters_that_only_the_history_has_are_added_once() -> None:
             record, [migration(2, State.RUNNING), migration(1, counts=rows(8))], ENDED + 60
         )
     assert record.totals["rows_written"] == 8
-    assert record.ledger.owed == ()
+    assert not any(each.waits for each in record.ledger.paid)
+
+
+READ = Measure("rows_read")
+
+
+@pytest.mark.parametrize("early", [{READ: 1000}, {READ: 400, WRITTEN: 400}, {READ: 0, WRITTEN: 0}])
+def test_the_totals_come_to_what_the_run_shows_in_the_end(early: dict[Measure, float]) -> None:
+    """Its counters may come one by one, or as 0 first; an answer that says less takes nothing back."""
+    whole = {READ: 1000, WRITTEN: 900}
+    first, last = migration(1, counts=early), migration(1, counts=whole)
+    record = after(RUNNING, first, first, first, last, last, first, last)
+    assert (record.totals["rows_read"], record.totals["rows_written"], record.runs) == (1000, 900, (1, 0, 0))
+
+    record = after(migration(2, State.RUNNING), migration(2, counts=whole), record=record)
+    assert (record.totals["rows_read"], record.totals["rows_written"]) == (2000, 1800)
+    assert len(record.ledger.paid) == 1
 
 
 def test_a_list_that_is_newer_shows_what_the_run_moved() -> None:
@@ -345,3 +362,43 @@ def test_a_run_of_which_no_end_is_known_ended_when_a_poll_saw_it_turn(service: s
     for at in range(2):
         record = transitions.worked(fresh(service), told, ENDED + at, ADAPTERS[service])
     assert (record.runs, record.last_success) == ((0, 0, 0), None)  # over at first sight
+
+
+@pytest.mark.parametrize(("first", "then"), [(State.SUCCEEDED, State.FAILED), (State.FAILED, State.SUCCEEDED)])
+def test_one_run_is_not_both_the_last_success_and_the_last_failure(first: State, then: State) -> None:
+    record = after(RUNNING, migration(1, first), migration(2, first, end=ENDED + 9))
+    record = after(migration(2, then, end=ENDED + 9), record=record)
+    times = {State.SUCCEEDED: record.last_success, State.FAILED: record.last_failure}
+    assert times == {first: ENDED, then: ENDED + 9}
+    assert sum(record.runs) == 2
+
+    record = after(RUNNING, migration(1, first), migration(1, then))
+    times = {State.SUCCEEDED: record.last_success, State.FAILED: record.last_failure}
+    assert times == {first: None, then: ENDED}
+
+
+@pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED])
+@pytest.mark.parametrize("told", [ENDED, None])
+def test_the_times_of_a_run_that_ended_stand_still_over_a_restart_too(state: State, told: float | None) -> None:
+    before = after(RUNNING, migration(1, state, end=told))
+    (line,) = journal_format.read_journal(
+        b"".join(journal_format.written([journal_format.JournalEntry.of(before.job, before.ledger)]))
+    )
+    record = transitions.resumed(fresh(), line.ledger, line.ledger, CDM)
+    edited = migration(1, state, start=BEGUN + 60, end=ENDED + 4000)
+    record = after(edited, edited, record=record, at=ENDED + 5000)
+    assert record.snapshot is not None
+    assert (record.snapshot.start, record.snapshot.end) == (BEGUN, told)
+    assert (record.ended_at, record.last_run_duration) == (before.ended_at, told and told - BEGUN)
+    assert (record.last_success, record.last_failure) == (before.last_success, before.last_failure)
+
+
+def test_a_start_in_the_future_is_not_known_and_gives_no_order() -> None:
+    ahead = Snapshot(State.SUCCEEDED, run=RunId("j1", ENDED + 7200, opaque=True), start=ENDED + 7200, end=ENDED + 7201)
+    told = ahead.credible(ENDED)
+    assert (told.start, told.end, told.run.created, told.unknown) == (None, None, None, ("start", "end"))
+    assert told.run.same(ahead.run)
+    assert migration(1, end=None, start=ENDED + 4).credible(ENDED).start == ENDED + 4  # clocks differ a little
+    numbered = migration(1, State.RUNNING, start=ENDED + 60).credible(ENDED)
+    assert (numbered.start, numbered.run) == (None, migration(1).run)
+    assert ListedJob({}, snapshot=ahead, since=ahead.start, at=60.0).credible(ENDED - 60).since is None

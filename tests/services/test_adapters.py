@@ -554,6 +554,28 @@ def test_runs_of_other_jobs_among_those_of_this_one_are_left_out_and_noted(job: 
         adapter.past.parse(body, asking("cdm", "third", job))
 
 
+def test_the_other_runs_of_an_answer_that_ended_are_told_too(job: MakeJob) -> None:
+    runs = [
+        {"status": status, "submission-id": number, "creation-date": 1709597421000 + number, **more}
+        for number, status, more in (
+            (7, "RUNNING", {}),
+            (5, "FAILED", {"error-summary": "Cdm.0901 disk", "progress": "odd"}),
+            (4, "SUCCEEDED", {"write_rows": 3}),
+            (6, "BOOTING", {}),
+            (7, "SUCCEEDED", {}),
+            (3, None, {}),
+        )
+    ]
+    seen = read("cdm", {"submissions": runs}, job)
+    assert (seen.run.id, seen.state, seen.unknown) == ("7", State.RUNNING, ())
+    assert [(each.run.id, each.state, each.failure_code) for each in seen.others] == [
+        ("4", State.SUCCEEDED, None),
+        ("5", State.FAILED, "Cdm.0901"),
+    ]
+    many = [{**runs[1], "submission-id": number, "creation-date": 1709597421000 + number} for number in range(200)]
+    assert len(read("cdm", {"submissions": many}, job).others) == 64
+
+
 def asking(service: str, name: str, job: MakeJob) -> Job:
     """Return a job that is asked for as *name*."""
     asked = job(service)

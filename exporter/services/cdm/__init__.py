@@ -4,6 +4,7 @@ Source: CDM API reference, "Querying Job Status" (ShowJobStatus), tables 3 to 6.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from exporter.model.errors import PollError, first_line
@@ -11,7 +12,7 @@ from exporter.model.job import Job
 from exporter.model.measures import MeasureFamily
 from exporter.model.packed import Packed
 from exporter.model.reason import Reason
-from exporter.model.run import RunId
+from exporter.model.run import NAMELESS, RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.services import error_classes, json_fields
 from exporter.services.adapter import Adapter, Hosts, JobEntry, PastPage, RunHistory
@@ -25,6 +26,8 @@ from exporter.services.values import hundredth
 
 _NAMES: Final = {"job-name": "job_name"}
 """What a run repeats of the job that was asked for."""
+MOST_OTHERS: Final = 64
+"""Runs besides the newest one that are read of a status answer."""
 COUNTERS: Final = "org.apache.sqoop.submission.counter.SqoopCounters"
 _ROWS: Final[Mapping[str, Measure]] = {
     "write_rows": Measure("rows_inserted"),
@@ -152,7 +155,10 @@ class Cdm(Adapter):
         newest = max(submissions, key=_age)
         if newest.word("status") is None:
             raise PollError(Reason.PAYLOAD, "the newest run of the answer tells no status")
-        return _snapshot(newest)
+        others = sorted((each for each in submissions if each is not newest), key=_age)[-MOST_OTHERS:]
+        found, told = _snapshot(newest), [_snapshot(each.apart(each.data), detailed=False) for each in others]
+        ended = (each for each in told if each.state.ended and each.run != NAMELESS and not each.run.same(found.run))
+        return replace(found, others=tuple(ended))
 
 
 def _submissions(answer: json_fields.Fields, job: Job) -> list[json_fields.Fields]:

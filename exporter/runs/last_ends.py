@@ -1,0 +1,73 @@
+"""When runs last ended, succeeded and failed: by the vendor's word, else by the poll that saw it. Pure.
+
+The service may take back how a run ended: one run did not both succeed and fail. Then the run before it was the last.
+"""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+from exporter.model.run import Ledger, RunId
+from exporter.model.snapshot import Snapshot, State
+
+
+class _Last(NamedTuple):
+    run: RunId | None
+    when: float | None
+    before: tuple[RunId, float] | None
+
+
+def dated(ledger: Ledger, answer: Snapshot, at: float, *, turned: bool) -> Ledger:
+    """Return the ledger after a run ended; *turned* is one that was seen to, at *at* (Unix seconds)."""
+    if ledger.ended is None or not ledger.ended.later(answer.run):
+        ledger = _ended(ledger, answer, at)
+    succeeded = _Last(ledger.succeeded, ledger.last_success, ledger.succeeded_before)
+    failed = _Last(ledger.failed, ledger.last_failure, ledger.failed_before)
+    succeeded = _after(succeeded, answer, at, turned=turned, result=State.SUCCEEDED)
+    failed = _after(failed, answer, at, turned=turned, result=State.FAILED)
+    return replace(
+        ledger,
+        succeeded=succeeded.run,
+        last_success=succeeded.when,
+        succeeded_before=succeeded.before,
+        failed=failed.run,
+        last_failure=failed.when,
+        failed_before=failed.before,
+    )
+
+
+def _ended(ledger: Ledger, answer: Snapshot, at: float) -> Ledger:
+    """Note the newest run that ended; its times may get known later, and do not change."""
+    if ledger.ended is None or not ledger.ended.same(answer.run):
+        return replace(ledger, ended=answer.run, ended_start=answer.start, ended_end=answer.end, ended_seen=at)
+    start = answer.start if ledger.ended_start is None else ledger.ended_start
+    end = answer.end if ledger.ended_end is None else ledger.ended_end
+    return replace(ledger, ended=answer.run, ended_start=start, ended_end=end)
+
+
+def _after(last: _Last, answer: Snapshot, at: float, *, turned: bool, result: State) -> _Last:
+    """Return which run was the last to end with *result*."""
+    again = last.run is not None and last.run.same(answer.run)
+    if answer.state is not result:
+        if not again:
+            return last
+        return _Last(None, None, None) if last.before is None else _Last(*last.before, None)
+    run, when = _newest(last, answer, at, turned=turned, again=again)
+    if again or run is last.run or last.run is None or last.when is None:
+        return last._replace(run=run, when=when)
+    return _Last(run, when, (last.run, last.when))
+
+
+def _newest(
+    last: _Last, answer: Snapshot, at: float, *, turned: bool, again: bool
+) -> tuple[RunId | None, float | None]:
+    run = answer.run
+    if last.run is not None and last.run.later(run):
+        return last.run, last.when
+    if answer.end is None:
+        return (run, at) if turned and not again else (last.run, last.when)
+    if again and last.when is not None and answer.end >= last.when:
+        return last.run, last.when  # somebody changed the job since: that is not when the run ended
+    other = last.run is not None and not again and not run.after(last.run)
+    if other and last.when is not None and answer.end < last.when:
+        return last.run, last.when  # nothing but their ends shows which of both was last
+    return run, answer.end
