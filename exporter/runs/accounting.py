@@ -65,7 +65,7 @@ def accounted(
     if answer.state is State.SUCCEEDED and known.paid:
         known = _paid(known, answer)
     if answer.state.ended and confirmed:
-        known = timed(last_ends.dated(known, answer, at, turned=turned), answer)
+        known = timed(last_ends.noted_end(known, answer, at, turned=turned), answer)
     return ledger if known == ledger else known
 
 

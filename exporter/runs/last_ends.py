@@ -16,7 +16,7 @@ class _Last(NamedTuple):
     before: tuple[RunId, float] | None
 
 
-def dated(ledger: Ledger, answer: Snapshot, at: float, *, turned: bool) -> Ledger:
+def noted_end(ledger: Ledger, answer: Snapshot, at: float, *, turned: bool) -> Ledger:
     """Return the ledger after a run ended; *turned* is one that was seen to, at *at* (Unix seconds)."""
     if ledger.ended is None or not ledger.ended.later(answer.run):
         ledger = _ended(ledger, answer, at)

@@ -22,8 +22,10 @@ COUNTED_BY: Final = 600.0
 """Seconds after the end of a run from which on its numbers are not expected to change any more."""
 
 
-def continued(record: Record, before: Snapshot, answer: Snapshot, steady: float, adapter: Adapter) -> Snapshot:
+def continued(record: Record, before: Snapshot | None, answer: Snapshot, steady: float, adapter: Adapter) -> Snapshot:
     """Return an *answer* about the run that the answer *before* was about, with what is still true of that one."""
+    if before is None:
+        return _ended_before(record.ledger, answer, adapter) if answer.state.ended else answer
     if before.state.ended and answer.state.ended:
         answer = _still_ended(record, before, answer, adapter)
     elif answer.start is None and before.start is not None:
@@ -36,7 +38,7 @@ def continued(record: Record, before: Snapshot, answer: Snapshot, steady: float,
     return answer
 
 
-def ended_before(ledger: Ledger, answer: Snapshot, adapter: Adapter) -> Snapshot:
+def _ended_before(ledger: Ledger, answer: Snapshot, adapter: Adapter) -> Snapshot:
     """Return an *answer* about a run that ended; if it is known of old, as after a restart, its times stand still."""
     if ledger.ended is None or not ledger.ended.same(answer.run):
         return answer
@@ -94,6 +96,16 @@ def _silent(answer: Snapshot, adapter: Adapter) -> bool:
     """Whether a run succeeded and nothing tells what it moved, though the service has counters of it."""
     told = any(Measure(name) in answer.counts for name in adapter.sums)
     return bool(adapter.sums) and answer.state is State.SUCCEEDED and not told
+
+
+def moved(record: Record, answer: Snapshot) -> bool:
+    """Whether *answer* is news of the same run: another state, progress or count than was last said."""
+    return (
+        record.snapshot is None
+        or record.snapshot.state is not answer.state
+        or answer.progress not in (None, record.last_said_progress)
+        or any(record.last_counts.get(measure) != value for measure, value in answer.counts.items())
+    )
 
 
 def with_reason(before: Snapshot, answer: Snapshot) -> Snapshot:

@@ -13,7 +13,7 @@ from exporter.model.record import Fault, Record
 from exporter.model.run import NAMELESS, Ledger, RunId, duration
 from exporter.model.snapshot import NOTHING, Snapshot, State
 from exporter.runs import accounting, estimate, first_seen, waiting
-from exporter.runs.same_run import continued, ended_at, ended_before, final_counts, unsettled
+from exporter.runs.same_run import continued, ended_at, final_counts, moved, unsettled
 from exporter.services.adapter import Adapter
 
 
@@ -64,10 +64,7 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
     same = before is not None and (before.run.same(answer.run) or before.run == answer.run)
     had_ended = before is not None and same and before.state.ended
     last, told = (record.last_counts, record.evidence) if same else (NOTHING, b"")
-    if before is not None and same:
-        answer = continued(record, before, answer, steady, adapter)
-    elif answer.state.ended:
-        answer = ended_before(record.ledger, answer, adapter)
+    answer = continued(record, before if same else None, answer, steady, adapter)
     final = adapter.final and had_ended and before is not None and before.state is answer.state
     again = adapter.final and had_ended and not record.final
     confirmed, gaps = final or not adapter.final, adapter.past is not None
@@ -89,7 +86,7 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
         final=final,
         fault=None,
         failing=0,
-        last_progress=at if not same or _moved(record, answer) else record.last_progress,
+        last_progress=at if not same or moved(record, answer) else record.last_progress,
         last_counts=answer.counts or last,
         last_said_progress=answer.progress if answer.progress is not None or not same else record.last_said_progress,
         listed=None,
@@ -260,16 +257,6 @@ def next_run(record: Record, job: Job, registration_id: int) -> Record:
         pending_since=None,
         listed=None,
         listed_at=None,
-    )
-
-
-def _moved(record: Record, answer: Snapshot) -> bool:
-    """Whether *answer* is news of the same run: another state, progress or count than was last said."""
-    return (
-        record.snapshot is None
-        or record.snapshot.state is not answer.state
-        or answer.progress not in (None, record.last_said_progress)
-        or any(record.last_counts.get(measure) != value for measure, value in answer.counts.items())
     )
 
 
