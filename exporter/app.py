@@ -24,6 +24,7 @@ from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.changes import STATIC, Changes
 from exporter.polling.list_poller import ListPoller
+from exporter.polling.place_reader import PlaceReader
 from exporter.polling.poller import Poller
 from exporter.reload import Reloader
 from exporter.runs.history_file import HistoryFile
@@ -248,10 +249,11 @@ class _Parts:
         self.files = JobFiles(settings, telemetry, register)
         self.discovery = Discovery(settings, poller, store, register, clock, telemetry)
         self.list_poller = ListPoller(settings, poller, store, clock, telemetry)
+        self.place_reader = PlaceReader(settings, poller, store, clock, telemetry)
 
     def use(self, settings: Settings) -> None:
         """Go by other settings."""
-        for part in (self.files, self.discovery, self.list_poller):
+        for part in (self.files, self.discovery, self.list_poller, self.place_reader):
             part.use(settings)
 
     def all_read(self) -> bool:
@@ -260,4 +262,6 @@ class _Parts:
 
     def loops(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """Return what is to run, by name."""
-        return {"job_files": self.files.run, "discovery": self.discovery.run, "list_poller": self.list_poller.run}
+        lists: dict[str, Callable[[], Awaitable[None]]]
+        lists = {"list_poller": self.list_poller.run, "place_reader": self.place_reader.run}
+        return {"job_files": self.files.run, "discovery": self.discovery.run} | lists

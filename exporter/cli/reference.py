@@ -34,8 +34,8 @@ def command(options: argparse.Namespace) -> int:
     return 0
 
 
-def render_metrics() -> str:
-    """Return the reference as Markdown."""
+def all_own() -> Telemetry:
+    """Return every metric of the exporter itself, those too that its parts declare when they are made."""
     telemetry = Telemetry()
     telemetry.watch(lambda: 0, lambda: 0)
     telemetry.watch_connections(lambda: 0)
@@ -45,6 +45,13 @@ def render_metrics() -> str:
     telemetry.watch_refused(dict)
     telemetry.watch_journal(dict)
     telemetry.watch_history(lambda: 0)
+    telemetry.watch_clusters(dict, dict)
+    return telemetry
+
+
+def render_metrics() -> str:
+    """Return the reference as Markdown."""
+    telemetry = all_own()
     jobs = _table((family.name, family.kind, family.help, family.labels) for family in families(registry.declared()))
     return f"{_INTRODUCTION}\n{jobs}{_OWN}\n{_table(telemetry.catalogue)}"
 

@@ -30,3 +30,16 @@ CLOSED = (
     " quarters of that busy; slow_request, no whole head of a request came in 10 s; slow_reader, nothing of an answer"
     " was read for 30 s, or too little while memory was short; descriptors, there were no open files left"
 )
+CLUSTER_AVAILABLE = (
+    "1 if a cluster that jobs run on works, 0 if it does not, by the list that is read for its jobs; absent where the"
+    " cloud tells none of the words that are documented, or no list told of it lately"
+)
+CLUSTER_INFO = (
+    "Always 1; the state of a cluster in the service's own word, or other for one that is not documented, and what the"
+    " word means"
+)
+SKIPPED = (
+    "Polls that were due and not made: slow, because its last poll took longer than its interval; busy, because no"
+    " worker or budget was free; paused, because the cloud refused the credentials; off, because the cluster of the job"
+    " is off"
+)

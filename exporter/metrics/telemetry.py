@@ -22,6 +22,8 @@ from exporter.metrics.watched import WatchedCounter, WatchedGauge
 
 M = TypeVar("M", Counter, Gauge)
 _PREFIX = "huaweicloud_job_exporter"
+_JOBS = "huaweicloud_job"
+_PLACE = "cluster"
 _LAG_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _CALL_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _RENDER_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
@@ -143,11 +145,10 @@ class Telemetry:
         )
         self.polls_skipped = self._counter(
             "polls_skipped",
-            "Polls that were due and not made: slow, because its last poll took longer than its interval;"
-            " busy, because no worker or budget was free; paused, because the cloud refused the credentials",
+            help_texts.SKIPPED,
             "reason",
         )
-        for reason in ("slow", "busy", "paused"):
+        for reason in ("slow", "busy", "paused", "off"):
             self.polls_skipped.labels(reason)
         self.unknown_values = self._counter(
             "unknown_values",
@@ -252,6 +253,16 @@ class Telemetry:
             lambda: {(project,): skew for project, skew in skews().items() if skew is not None},
         )
 
+    def watch_clusters(
+        self,
+        available: Callable[[], Mapping[tuple[str, ...], float]],
+        words: Callable[[], Mapping[tuple[str, ...], float]],
+    ) -> None:
+        """Read at every scrape which clusters work, and in what words the service says so."""
+        who = ("project", f"{_PLACE}_id", f"{_PLACE}_name")
+        self._watched(f"{_PLACE}_available", help_texts.CLUSTER_AVAILABLE, who, available, _JOBS)
+        self._watched(f"{_PLACE}_info", help_texts.CLUSTER_INFO, (*who, "native_state", "meaning"), words, _JOBS)
+
     def watch_history(self, size: Callable[[], int]) -> None:
         """Read how much memory the past of the jobs takes, at every scrape."""
         self._gauge("history_bytes", help_texts.HISTORY).set_function(size)
@@ -261,10 +272,15 @@ class Telemetry:
         self._watched("journal_last_write_duration_seconds", help_texts.JOURNAL_TOOK, (), seconds)
 
     def _watched(
-        self, name: str, text: str, labels: tuple[str, ...], read: Callable[[], Mapping[tuple[str, ...], float]]
+        self,
+        name: str,
+        text: str,
+        labels: tuple[str, ...],
+        read: Callable[[], Mapping[tuple[str, ...], float]],
+        prefix: str = _PREFIX,
     ) -> None:
-        self.catalogue.append((f"{_PREFIX}_{name}", "gauge", text, labels))
-        self.registry.register(WatchedGauge(f"{_PREFIX}_{name}", text, labels, read))
+        self.catalogue.append((f"{prefix}_{name}", "gauge", text, labels))
+        self.registry.register(WatchedGauge(f"{prefix}_{name}", text, labels, read))
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         self.catalogue.append((f"{_PREFIX}_{name}", "gauge", text, labels))

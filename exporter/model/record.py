@@ -54,6 +54,8 @@ class Record:
     """A run that ended and was confirmed. A job that was deleted after its run is final too, but still asked for."""
     fault: Fault | None = None
     """The last failed poll, while the one after it has not worked."""
+    off: str = ""
+    """Why it is not polled though nothing failed: its place is off. Empty once it is polled again."""
     failing: int = 0
     """Polls that failed in a row."""
     failures: Mapping[Reason, int] = field(default_factory=nothing)

@@ -77,6 +77,8 @@ class ListPoller:
             # the id of a project is known once any of its jobs was polled
             if project is None or not project.project_id or now < self._not_before.get(list_key, now):
                 continue
+            if self._poller.places.is_off(*list_key[:2], list_key[2].place.id):
+                continue
             jobs = {
                 record.job.key: runs
                 for record, runs in self._coverage.jobs(list_key)

@@ -30,6 +30,7 @@ from exporter.polling.demand import Demand
 from exporter.polling.history import HistoryReader
 from exporter.polling.list_results import ListResults
 from exporter.polling.membership import Membership
+from exporter.polling.places import Places
 from exporter.polling.plan import Plan
 from exporter.polling.reconcile import Reconciler
 from exporter.polling.results import Results
@@ -61,14 +62,13 @@ class Poller:
         self._plan = plan = Plan(projects, pace)
         self._clock = clock
         self._telemetry = telemetry
-        self._schedule = schedule.ScheduleQueue()
+        self._schedule = queue = schedule.ScheduleQueue()
         self._limiter = limiter
         self.demand = Demand(store, plan, self._limiter, clock.monotonic)
         self._deadlines = Deadlines(store, clock)
         self._results = Results(store, plan, clock, telemetry, self._schedule, self.demand)
-        self._membership = Membership(
-            store, plan, clock, telemetry, self._schedule, self._limiter, self._results, journal
-        )
+        shared = (store, plan, clock, telemetry)
+        self._membership = Membership(*shared, self._schedule, self._limiter, self._results, journal)
         self._breakers = Breakers(projects.by_name, clock, telemetry)
         self._asked: dict[JobKey, Grant] = {}  # whose poll is under way, from the moment it may start
         self._granted: asyncio.Queue[tuple[Grant, Record | None]] = asyncio.Queue()
@@ -76,23 +76,20 @@ class Poller:
         self._workers = 0  # who has nothing to do costs nothing
         self._wake = asyncio.Event()
         self.calls = Calls(plan, clock, self._limiter, self._breakers, self._results, self._wake.set)
-        self._history = HistoryReader(store, plan, clock, telemetry, self.calls, self._results)
-        shared = (self._schedule, self._limiter, self._results, self._asked, self._wake.set)
-        self.list_results = ListResults(store, plan, clock, telemetry, *shared)
-        self._rows = RunRows(store, plan, clock, telemetry, self.calls, self.list_results)
-        self._reconciler = Reconciler(
-            store, clock, self._schedule, self._limiter, self._asked, self.calls, self._results, self._wake.set
-        )
+        self._history = HistoryReader(*shared, self.calls, self._results)
+        self.list_results = ListResults(*shared, queue, self._limiter, self._results, self._asked, self._wake.set)
+        self.places = Places(*shared, self._schedule, self._results, self._wake.set)
+        self._rows = RunRows(*shared, self.calls, self.list_results)
+        waiting = (queue, self._limiter, self._asked)
+        self._reconciler = Reconciler(store, clock, *waiting, self.calls, self._results, self._wake.set)
         self._log = structlog.get_logger()
         self._awake_at = 0.0  # when the dispatcher will look by itself
 
     def apply(self, changes: Changes) -> None:
         """Register what came, forget what is gone, and poll the next run of a job instead of the one before."""
         gone = self._membership.apply(changes)
-        self.calls.forget(gone)
-        self._history.forget(gone)
-        self._rows.forget(gone)
-        self.list_results.forget(gone)
+        for each in (self.calls, self._history, self._rows, self.list_results):
+            each.forget(gone)
         self._wake.set()
 
     @property
@@ -104,6 +101,7 @@ class Poller:
         """Go on with other projects and intervals; no job of a project that is gone may be registered any more."""
         before, self._plan.projects, self._plan.pace = self._plan.projects, projects, pace
         self._breakers.use(projects.by_name)
+        self.places.forget(projects.by_name)
         self.calls.queue_anew(before)
         self.demand.recount(self._store.records())
         self._results.pace_changed()
@@ -224,6 +222,8 @@ class Poller:
         """Queue a job that is due for its permit, or skip it if calls are paused."""
         need = self.demand.of(key)
         if need is None:
+            return
+        if self.places.skips(key):
             return
         why = self.calls.queue(key, need.project, need.bucket, need.rate, due, due + need.patience)
         if why is not None:

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -172,6 +173,14 @@ class Results:
         self._store.put(transitions.paused(before, self._fault(why)))
         self._schedule.put(key, self._clock.monotonic() + self._demand.interval(key))
         self.skipped("paused", 1)
+
+    def switched_off(self, key: JobKey, why: str) -> None:
+        """Take over that a due job is not polled because its place is off, which the log tells once for all of them."""
+        pause = max(self._demand.interval(key), self._plan.pace.idle_interval)
+        self._schedule.put(key, self._clock.monotonic() + pause)
+        self.skipped("off", 1)
+        if (before := self._store.get(key)) is not None and before.off != why:
+            self._store.put(replace(before, off=why))
 
     def failed(self, key: JobKey, error: PollError, *, already_logged: bool = False) -> None:
         """Take over a failed poll; *already_logged* is one whose cause the log tells for all jobs at once."""

@@ -70,6 +70,8 @@ class Found:
     unsure: frozenset[str] = frozenset()
     """Ids of the places where jobs may be that were not read: a list failed or goes on, a row of it cannot be read, or
     the place is off."""
+    places: tuple[Location, ...] | None = None
+    """All places that the cloud told of, asked for or not; ``None`` if it was not asked for any."""
     hidden: bool = False
     """Whether there is a place of which not even the id can be read."""
 
@@ -129,8 +131,10 @@ async def read_rule(lister: Lister[Any], rule: Rule, project_id: str, now: float
     read: the places are not known, or no further call makes sense.
     """
     places: tuple[Location, ...] = (Location(),)
+    told = None
     if (request := lister.places_request(project_id)) is not None:
-        places, _ = await ask(request, lister.places)
+        told, _ = await ask(request, lister.places)
+        places = told
     places = lister.chosen(rule, places)
     naming = _Naming(lister, rule, lister.template(rule, places), now)
     most = rule.max_jobs if lister.newest_first else inf
@@ -145,7 +149,8 @@ async def read_rule(lister: Lister[Any], rule: Rule, project_id: str, now: float
                 if error.reason in HOPELESS:
                     raise
                 failures.append((place, error))
-    return _found(rule, naming, tuple(place for place in places if not place.usable), readings, failures)
+    skipped = tuple(place for place in places if not place.usable)
+    return replace(_found(rule, naming, skipped, readings, failures), places=told)
 
 
 def _found(

@@ -24,6 +24,12 @@ class Location:
     """Whether its jobs can be asked for."""
     word: str = ""
     """Why it is not usable, such as ``off``; empty if it is, or if the cloud told of no such place."""
+    native_state: str = ""
+    """The service's own word for how it is, ``other`` for one that is not documented; empty if none came."""
+    available: bool | None = None
+    """Whether it works; ``None`` if no word that is known says it."""
+    off: bool = False
+    """Whether it was switched off, or is on its way there or back: that its jobs do not answer is no failure."""
 
 
 @dataclass(frozen=True, slots=True)

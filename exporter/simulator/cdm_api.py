@@ -17,7 +17,7 @@ _SQOOP: Final = "org.apache.sqoop.submission.counter.SqoopCounters"
 
 def list_clusters(cloud: Cloud, call: Call) -> Answer:
     """Answer ``GET /v1.1/{project_id}/clusters``."""
-    return answer(200, {"clusters": [_cluster(cluster) for cluster in cloud.cdm_clusters.values()]})
+    return answer(200, {"clusters": [_cluster(each.at(cloud.clock())) for each in cloud.cdm_clusters.values()]})
 
 
 def show_status(cloud: Cloud, call: Call) -> Answer:
@@ -82,6 +82,7 @@ def _cluster_of(cloud: Cloud, call: Call) -> CdmCluster | Answer:
     cluster = cloud.cdm_clusters.get(call.names["cluster"])
     if cluster is None:
         return external_error(400, "Cdm.0001", "The resource does not exist or is invalid.")
+    cluster = cluster.at(cloud.clock())
     if cluster.status != "200":  # nobody is there to answer for the jobs of a cluster that is off
         return external_error(400, "Cdm.0000", "System error.")
     return cluster

@@ -1,6 +1,6 @@
 """The parts of a CDM job's script: runs, what they move, the cluster they run on, and oddities of the answers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from exporter.simulator.world import Step, length
@@ -75,9 +75,25 @@ class CdmRun:
 
 @dataclass(frozen=True, slots=True)
 class CdmCluster:
-    """A migration cluster; *status* is a string of digits: 200 normal, 100 creating, 900 off."""
+    """A migration cluster; *status* is a string of digits: 200 normal, 100 creating, 900 off.
+
+    With a *cycle* it goes from one status to the next, each for so many seconds, again and again since *begun*.
+    """
 
     cluster_id: str
     name: str
     status: str = "200"
     detail: str = "Normal"
+    cycle: tuple[tuple[str, str, float], ...] = ()
+    begun: float = 0.0
+
+    def at(self, now: float) -> "CdmCluster":
+        """Return the cluster as it is at *now*."""
+        if not self.cycle:
+            return self
+        left = (now - self.begun) % sum(seconds for _, _, seconds in self.cycle)
+        for status, detail, seconds in self.cycle:
+            if left < seconds:
+                return replace(self, status=status, detail=detail)
+            left -= seconds
+        return self

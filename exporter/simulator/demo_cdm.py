@@ -16,12 +16,27 @@ Caused by: java.net.ConnectException: Connection refused (Connection refused), u
 while exporting CRM.CONTACTS to obs://acme-retail-lake/ods/crm/contacts/"""
 
 
+_NIGHTS: Final = (
+    ("200", "Normal", 70.0),
+    ("910", "Stopping", 10.0),
+    ("900", "Stopped", 50.0),
+    ("920", "Starting", 10.0),
+)
+
+
 def cdm_clusters(cloud: Cloud) -> list[CdmCluster]:
-    """Return the clusters: one that works, one that is off."""
+    """Return the clusters: one that works, one that is off, one that is switched off and on again."""
     return [
         CdmCluster(cloud.new_uuid(), "cdm-etl-prod"),
         CdmCluster(cloud.new_uuid(), "cdm-etl-test", "900", "Stopped"),
+        CdmCluster(cloud.new_uuid(), "cdm-etl-night", cycle=_NIGHTS, begun=cloud.started),
     ]
+
+
+def night_jobs(cluster: CdmCluster, begun: float) -> list[CdmJob]:
+    """Return the jobs of the cluster that is switched off: nobody is to be woken by them."""
+    runs = (CdmRun(_steps(3, 15), rest=12, volume=Volume(rows_read=5_120, rows_written=5_120)),)
+    return [CdmJob(cluster.cluster_id, "night_stock_levels", begun, runs, scheduled=True, number=10)]
 
 
 def cdm_jobs(cloud: Cloud, cluster: CdmCluster) -> list[CdmJob]:

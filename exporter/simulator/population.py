@@ -3,7 +3,7 @@
 from typing import Any
 
 from exporter.simulator.cloud import Cloud
-from exporter.simulator.demo_cdm import cdm_clusters, cdm_jobs
+from exporter.simulator.demo_cdm import cdm_clusters, cdm_jobs, night_jobs
 from exporter.simulator.demo_dli import dli_jobs
 from exporter.simulator.demo_dws import dws_clusters, dws_jobs
 from exporter.simulator.faults import queue_busy, refused_with_200, server_failure, too_often
@@ -15,7 +15,7 @@ def populate(cloud: Cloud) -> None:
     clusters = cdm_clusters(cloud)
     cloud.cdm_clusters = {cluster.cluster_id: cluster for cluster in clusters}
     cloud.dws_clusters = {cluster.cluster_id: cluster for cluster in dws_clusters(cloud, tasks)}
-    cloud.add(*dli_jobs(cloud), *tasks, *cdm_jobs(cloud, clusters[0]))
+    cloud.add(*dli_jobs(cloud), *tasks, *cdm_jobs(cloud, clusters[0]), *night_jobs(clusters[2], cloud.started))
     _plan_faults(cloud)
 
 

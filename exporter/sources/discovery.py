@@ -149,6 +149,8 @@ class Discovery:
             self._tell(look, {"failed": [error.sentence]})
             found = None
         if found is not None:
+            if found.places is not None:
+                self._poller.places.take(search.project, search.service, found.places)
             missed += look.findings.take(found, self._time(search.project), self._settings.poll.retention)
             self._count(look, found)
         look.looked = True
@@ -247,8 +249,9 @@ class Discovery:
 def _news(found: Found, hidden: Mapping[str, int]) -> Iterator[tuple[str, Any]]:
     if hidden:
         yield "same_name", sorted(hidden)  # only the newest job of a name is shown
-    if found.skipped:
-        yield "skipped", [f"{place.name or place.id}: {place.word or 'not there'}" for place in found.skipped]
+    skipped = [place for place in found.skipped if not place.off]  # which is told for all rules at once
+    if skipped:
+        yield "skipped", [f"{place.name or place.id}: {place.word or 'not there'}" for place in skipped]
     if found.failures:
         yield "failed", [f"{place.name or place.id or 'list'}: {error.sentence}" for place, error in found.failures]
     if found.cut:

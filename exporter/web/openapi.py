@@ -82,6 +82,7 @@ def job_fields() -> dict[str, _Schema]:
         **_of(("stale", "final"), _FLAG),
         "failing": _COUNT,
         "error": _maybe(_object(_ERROR)),
+        "off": _maybe(_TEXT),
     }
 
 

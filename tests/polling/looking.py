@@ -7,6 +7,7 @@ from typing import Any
 
 from exporter.config import Settings, load
 from exporter.polling.list_poller import ListPoller
+from exporter.polling.place_reader import PlaceReader
 from exporter.sources.discovery import Discovery
 from exporter.sources.registration import Registration
 from tests.polling.harness import PACE, World
@@ -29,6 +30,7 @@ class Looking:
             settings, there.poller, there.store, self.registration.register, there.clock, there.telemetry
         )
         self.list_poller = ListPoller(settings, there.poller, there.store, there.clock, there.telemetry)
+        self.place_reader = PlaceReader(settings, there.poller, there.store, there.clock, there.telemetry)
 
     def use(self, settings: Settings, there: World) -> None:
         """Go by other settings, as a reload does."""
@@ -38,10 +40,11 @@ class Looking:
 
 
 @asynccontextmanager
-async def looking(there: World, *rules: dict[str, Any], **poll: str) -> AsyncIterator[Looking]:
-    """Let *rules* look for jobs, and lists tell of those that are registered."""
+async def looking(there: World, *rules: dict[str, Any], places: bool = False, **poll: str) -> AsyncIterator[Looking]:
+    """Let *rules* look for jobs, and lists tell of those that are registered, and of their *places* if asked to."""
     found = Looking(there, settings_of(*rules, **poll))
-    tasks = [asyncio.create_task(found.discovery.run()), asyncio.create_task(found.list_poller.run())]
+    loops = [found.discovery.run(), found.list_poller.run(), *([found.place_reader.run()] if places else [])]
+    tasks = [asyncio.create_task(loop) for loop in loops]
     try:
         yield found
     finally:

@@ -220,8 +220,9 @@ def test_a_cluster_that_is_off_is_left_out_and_told() -> None:
 
     with capture_logs() as logs:
         run(main())
-    told = [entry["skipped"] for entry in logs if entry["event"] == "discovery incomplete"]
-    assert told == [["night: off"], ["night: off"]]
+    told = [(entry["event"], entry["cluster"], entry["cluster_state"]) for entry in logs if "cluster" in entry["event"]]
+    assert told == [("cluster off", "night", "off"), ("cluster on again", "night", ""), ("cluster off", "night", "off")]
+    assert "discovery incomplete" not in {entry["event"] for entry in logs}
 
 
 def test_a_list_that_fails_takes_no_job_away_and_one_that_is_gone_goes() -> None:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from exporter.model.changes import Changes
 from exporter.model.job import Job, JobKey
@@ -82,7 +82,7 @@ async def watch(seconds: float, *, lists: bool, idle_interval: float = 300.0) ->
     async with AsyncExitStack() as stack:
         there = await stack.enter_async_context(world(populate, rate=RATE, pace=pace, timeout=30))
         if lists:
-            paces = {"interval": f"{INTERVAL}s", "list_interval": f"{LIST_INTERVAL}s"}
+            paces: dict[str, Any] = {"interval": f"{INTERVAL}s", "list_interval": f"{LIST_INTERVAL}s"}
             await stack.enter_async_context(looking(there, {"service": "cdm", "max_jobs": str(JOBS)}, **paces))
         else:
             there.poller.apply(Changes(added=tuple(_registered(job) for job in jobs)))

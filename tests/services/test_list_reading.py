@@ -416,13 +416,13 @@ def test_clusters_are_read_and_those_that_are_off_are_not_usable(payload: Payloa
     places = lister("cdm").places
 
     assert places(payload("cdm/list_clusters.json")) == (
-        Location("6ec9a0a4-76be-4262-8697-e7af1fac7920", "cdm-prod", True, ""),
-        Location("c2db1191-eb6c-464a-a0d3-b434e6c6df26", "cdm-new", False, "creating"),
+        Location("6ec9a0a4-76be-4262-8697-e7af1fac7920", "cdm-prod", True, "", "200", True),
+        Location("c2db1191-eb6c-464a-a0d3-b434e6c6df26", "cdm-new", False, "creating", "100", False),
     )
     assert places(json.dumps({"clusters": odd}).encode()) == (
-        Location("f", "frozen", False, "frozen"),
-        Location("s", "s", False, "off"),
-        Location("n", "n", False, "in state 777"),
+        Location("f", "frozen", False, "frozen", "200", False, off=True),
+        Location("s", "s", False, "off", "900", False, off=True),
+        Location("n", "n", False, "in state 777", "other"),
         Location("m", "m", True, ""),
         cdm_lists.UNREADABLE,
         cdm_lists.UNREADABLE,
@@ -844,7 +844,7 @@ def test_with_several_clusters_a_job_is_named_after_its_cluster_too() -> None:
     result, asked = found("cdm", {"match": "^a$"}, cdm([ONE, TWO, OFF], jobs))
 
     assert [each.name for each in result.jobs] == ["etl/a", "bi/a"]
-    assert result.skipped == (Location("c3", "test", False, "off"),)
+    assert result.skipped == (Location("c3", "test", False, "off", "900", False, off=True),)
     assert len(asked) == 3
     named, _ = found("cdm", {"name": "{job_name}"}, cdm([ONE, TWO], jobs))
     assert [each.name for each in named.jobs] == ["a", "a"]

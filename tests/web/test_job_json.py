@@ -48,6 +48,7 @@ def test_a_job_that_was_never_polled_has_no_zeroes() -> None:
         "last_poll",
         "next_poll",
         "error",
+        "off",
         "cluster_id",
         "job_name",
     }

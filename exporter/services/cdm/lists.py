@@ -16,7 +16,7 @@ from exporter.model.packed import Packed
 from exporter.model.reason import Reason
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.services import error_classes, json_fields
-from exporter.services.cdm.words import CLUSTERS, CODES, NOT_APPLICABLE, STATES
+from exporter.services.cdm.words import CLUSTERS, CODES, NOT_APPLICABLE, OFF, STATES
 from exporter.services.discovery_rule import Rule, TextWord, one_of
 from exporter.services.document import json_object
 from exporter.services.listing import ListedJob, Lister, ListQuery, Location, Page
@@ -138,7 +138,16 @@ def _place(fields: json_fields.Fields) -> Location:
     frozen = fields.text("isFrozen") in {"1", "true"}
     usable = word in {"", NORMAL} and not frozen
     said = "frozen" if frozen else CLUSTERS.get(word, f"in state {word}" if word else "")
-    return Location(place, fields.id("name") or place, usable, "" if usable else said)
+    known = word == NORMAL or word in CLUSTERS
+    return Location(
+        place,
+        fields.id("name") or place,
+        usable,
+        "" if usable else said,
+        native_state=word if known else "other" if word else "",
+        available=usable if known else False if frozen else None,
+        off=frozen or word in OFF,
+    )
 
 
 def _listed(fields: json_fields.Fields, place: Location, noted: list[str]) -> ListedJob | None:

@@ -61,3 +61,5 @@ CLUSTERS: Final[Mapping[str, str]] = {
     "920": "starting",
 }
 """What the digits of a cluster's status mean."""
+OFF: Final = frozenset({"800", "900", "910", "920"})
+"""Those in which a cluster does not answer for its jobs because somebody wants it so."""

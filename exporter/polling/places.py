@@ -1,0 +1,152 @@
+"""Where jobs run, such as clusters, as the lists that are read tell of them: a job whose place is off is not asked.
+
+What no list told lately is not known: then jobs are asked as if nobody had ever told of their place.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import structlog
+
+from exporter.clock import Clock
+from exporter.metrics.store import JobStore
+from exporter.metrics.telemetry import Telemetry
+from exporter.model.job import Job, JobKey
+from exporter.polling.plan import Plan
+from exporter.polling.results import Results
+from exporter.polling.schedule import ScheduleQueue
+from exporter.services.listing import Location
+
+_INTERVALS: Final = 3
+"""As many idle intervals a place is known for, if that is longer than ``stale_after``."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """The places of one project and service, as last told."""
+
+    at: float
+    """By the clock that never jumps."""
+    places: Mapping[str, Location]
+
+
+class Places:
+    """The places of all projects; *wake* makes the dispatcher look again."""
+
+    def __init__(
+        self,
+        store: JobStore,
+        plan: Plan,
+        clock: Clock,
+        telemetry: Telemetry,
+        queue: ScheduleQueue,
+        results: Results,
+        wake: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._plan = plan
+        self._clock = clock
+        self._schedule = queue
+        self._results = results
+        self._wake = wake
+        self._told: dict[tuple[str, str], _Told] = {}
+        self._off: dict[tuple[str, str, str], Location] = {}  # that the log told of
+        self._log = structlog.get_logger()
+        telemetry.watch_clusters(self._available, self._words)
+
+    def take(self, project: str, service: str, places: Sequence[Location]) -> None:
+        """Take over what a list told of all places of a service in a project."""
+        named = {place.id: place for place in places if place.id}
+        self._told[project, service] = _Told(self._clock.monotonic(), named)
+        for place in named.values():
+            key = (project, service, place.id)
+            if place.off and key not in self._off:
+                self._log.info("cluster off", **_names(project, service, place))
+                self._off[key] = place
+            elif not place.off and self._off.pop(key, None) is not None:
+                self._log.info("cluster on again", **_names(project, service, place))
+        gone = [key for key in self._off if key[:2] == (project, service) and key[2] not in named]
+        for key in gone:
+            del self._off[key]
+        self._poll_again(project, service)
+
+    def told_at(self, project: str, service: str) -> float | None:
+        """Return when a list last told of the places, by the clock that never jumps."""
+        told = self._told.get((project, service))
+        return None if told is None else told.at
+
+    def skips(self, key: JobKey) -> bool:
+        """Whether a job that is due is not polled, because its place is off; if so it is put off."""
+        record = self._store.get(key)
+        if record is None or not (self._off or record.off):
+            return False
+        place = self.off(record.job)
+        if place is None:
+            if record.off:
+                self._store.put(replace(record, off=""))
+            return False
+        self._results.switched_off(key, f"{place.name or place.id}: {place.word}")
+        return True
+
+    def off(self, job: Job) -> Location | None:
+        """Return the place of a job if it is off, as far as is known."""
+        if not self._off:
+            return None
+        place = self._off.get((job.project, job.key.service, self._place_of(job)))
+        return place if place is not None and self._fresh(job.project, job.key.service) else None
+
+    def is_off(self, project: str, service: str, place: str) -> bool:
+        """Whether a place is off, as far as is known."""
+        return (project, service, place) in self._off and self._fresh(project, service)
+
+    def forget(self, projects: Mapping[str, object]) -> None:
+        """Forget the places of projects that are none of *projects*."""
+        self._told = {key: told for key, told in self._told.items() if key[0] in projects}
+        self._off = {key: place for key, place in self._off.items() if key[0] in projects}
+
+    def _place_of(self, job: Job) -> str:
+        part = self._plan.projects.adapter(job).place_part
+        return job.target.get(part, "") if part else ""
+
+    def _poll_again(self, project: str, service: str) -> None:
+        """Have the jobs polled soon that wait for a place which is not off any more."""
+        waiting = [
+            record.job.key
+            for record in self._store.records()
+            if record.off and (record.job.project, record.job.key.service) == (project, service)
+        ]
+        back = [key for key in waiting if (record := self._store.get(key)) and self.off(record.job) is None]
+        self._results.spread(key for key in back if self._schedule.time(key) is not None)
+        if back:
+            self._wake()
+
+    def _fresh(self, project: str, service: str) -> bool:
+        told, pace = self._told.get((project, service)), self._plan.pace
+        longest = max(pace.stale_after, _INTERVALS * pace.idle_interval)
+        return told is not None and self._clock.monotonic() - told.at <= longest
+
+    def _known(self) -> Iterator[tuple[str, Location]]:
+        for (project, service), told in self._told.items():
+            if self._fresh(project, service):
+                for place in told.places.values():
+                    yield project, place
+
+    def _available(self) -> Mapping[tuple[str, ...], float]:
+        return {
+            (project, place.id, place.name): float(place.available)
+            for project, place in self._known()
+            if place.available is not None
+        }
+
+    def _words(self) -> Mapping[tuple[str, ...], float]:
+        return {
+            (project, place.id, place.name, place.native_state, place.word or "available"): 1.0
+            for project, place in self._known()
+            if place.native_state
+        }
+
+
+def _names(project: str, service: str, place: Location) -> dict[str, str]:
+    cluster = place.name or place.id
+    return {"project": project, "service": service, "cluster": cluster, "cluster_state": place.word}
