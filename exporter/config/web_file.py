@@ -15,7 +15,7 @@ from typing import Annotated, Final
 
 from pydantic import Field, ValidationError
 
-from exporter.config import explanations, files, types, web_tls, yaml_reader
+from exporter.config import explanations, files, go_values, types, web_tls, web_tls_checks, yaml_reader
 from exporter.config.errors import Mistake, SourcePosition, lines
 from exporter.config.section import Section
 from exporter.config.tree import MappingNode, Text, place_of, without_halves
@@ -38,6 +38,12 @@ _LETTERS: Final = "./" + string.ascii_uppercase + string.ascii_lowercase + strin
 """The digits of bcrypt's base 64."""
 _SALT_ENDS: Final = 28
 _HASH: Final = re.compile(r"\$2[abxy]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
+_LOGIN_SECONDS: Final = 0.25 / 2**12
+"""How long the check of a password takes at cost 0; each further one doubles it."""
+_SLOW, _ENDLESS = 2.0, 60.0
+"""Seconds of such a check: of which to warn, and which nobody waits for while one who guesses holds it up for all."""
+_UNLIMITED: Final = 1e-6
+"""Seconds between two requests that are no limit at all."""
 
 
 def _header(name: str, text: str) -> str | None:
@@ -56,24 +62,34 @@ def _hash(text: str) -> str:
     # the value is not repeated: it may be a password where its hash belongs
     if not _HASH.fullmatch(text):
         raise ValueError("expected the bcrypt hash of the password; htpasswd -nBC 10 USER prints one")
+    if (seconds := _login_seconds(text)) > _ENDLESS:
+        raise ValueError(f"cost {_cost(text)} is some {seconds / 60:.0f} min for each try of a password; take 10 to 12")
     # four bits of the last letter of the salt say nothing; the library refuses them unless they are 0, others do not
     return text[:_SALT_ENDS] + _LETTERS[_LETTERS.index(text[_SALT_ENDS]) & ~15] + text[_SALT_ENDS + 1 :]
+
+
+def _cost(hashed: str) -> int:
+    return int(hashed[4:6])
+
+
+def _login_seconds(hashed: str) -> float:
+    return _LOGIN_SECONDS * 2.0 ** _cost(hashed)
 
 
 class HttpServer(Section):
     """What every answer carries."""
 
-    http2: types.Switch = True
+    http2: web_tls.Switch = True
     """Without effect: the server speaks HTTP/1.1 only."""
-    headers: Mapping[str, Annotated[str, types.reading("text", str)]] = {}
+    headers: Mapping[str, Annotated[str, types.reading("text", str)] | None] = {}
 
 
 class RateLimit(Section):
     """How often requests are answered."""
 
-    interval: types.Duration = 0.0
-    """Seconds between two requests; 0 is no limit."""
-    burst: Annotated[int, types.reading("a whole number", types.whole)] = 0
+    interval: Annotated[float, types.reading("a duration such as 5s", go_values.duration)] = 0.0
+    """Seconds between two requests; 0 and less is no limit."""
+    burst: Annotated[int, types.reading("a whole number", go_values.whole)] = 0
     """Requests that may come at once."""
 
 
@@ -165,23 +181,26 @@ def _checked(root: MappingNode, mistakes: list[Mistake]) -> WebConfig:
         root[_TLS] = table
     mistakes += [_at(root, key, sentence) for key, sentence in web_tls.combined_wrongly(table)]
     for name, node in root.table(_HTTP).table("headers").items():
-        if isinstance(node, Text) and (sentence := _header(name, node)) is not None:
+        text = "" if node is None else node
+        if isinstance(text, str) and (sentence := _header(name, text)) is not None:
             path = (_HTTP, "headers", name)
             mistakes.append(Mistake(place_of(root, path), path, sentence))
     said = _File.model_validate(dict(root))
     tls, sans = said.tls_server_config, said.tls_server_config.client_allowed_sans
+    context = web_tls.context_of(tls) if web_tls.enabled(table) and not mistakes else None
     return WebConfig(
-        tls=web_tls.context_of(tls) if web_tls.enabled(table) and not mistakes else None,
+        tls=context,
         allowed_sans=None if sans is None else frozenset(sans),
         headers={name: text for name, text in said.http_server_config.headers.items() if text},
         users={name.encode(): text.encode() for name, text in said.basic_auth_users.items()},
-        rate_limit=said.rate_limit if said.rate_limit.interval else None,
-        warnings=tuple(_warnings(said, table)),
+        rate_limit=said.rate_limit if said.rate_limit.interval > 0 else None,
+        warnings=(*_warnings(said, table), *(() if context is None else web_tls_checks.unreachable(context))),
     )
 
 
 def _warnings(said: _File, table: MappingNode) -> Iterator[str]:
     tls = said.tls_server_config
+    yield from (f"{_TLS}.{sentence}" for sentence in web_tls_checks.foreign_addresses(tls))
     if table and not web_tls.enabled(table):
         yield f"{_TLS}: nothing in it turns TLS on; set cert_file and key_file"
     if tls.client_auth_type in web_tls.VERIFIED and not (tls.client_ca or tls.client_ca_file):
@@ -190,8 +209,16 @@ def _warnings(said: _File, table: MappingNode) -> Iterator[str]:
         yield f"{_TLS}: RequestClientCert verifies nothing; anybody may connect"
     if said.basic_auth_users and not web_tls.enabled(table):
         yield "basic_auth_users: without TLS passwords can be read on the way"
-    if said.rate_limit.interval and not said.rate_limit.burst:
-        yield "rate_limit.burst: 0 lets no request through"
+    for name, hashed in said.basic_auth_users.items():
+        if ":" in name:
+            yield f"basic_auth_users.{name}: nobody can log in by a name that holds a colon; the password begins there"
+        if (seconds := _login_seconds(hashed)) > _SLOW:
+            yield f"basic_auth_users.{name}: cost {_cost(hashed)} is some {seconds:.0f} s for each try of a password"
+    limit = said.rate_limit
+    if limit.interval > 0 and limit.burst < 1:
+        yield f"rate_limit.burst: {limit.burst} lets no request through"
+    if limit.interval < 0 or 0 < limit.interval < _UNLIMITED:
+        yield "rate_limit.interval: this limits nothing; give a number and its unit, such as 5s"
 
 
 def _at(root: MappingNode, key: str, sentence: str) -> Mistake:

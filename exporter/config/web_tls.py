@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from exporter.config import files, types
+from exporter.config import files, go_values, types
 from exporter.config.section import Section
 from exporter.config.tree import MappingNode, Text
 from exporter.model.messages import instead, quoted
@@ -106,6 +106,7 @@ def _client_auth(text: str) -> ClientAuth:
     return ClientAuth(text)
 
 
+Switch = Annotated[bool, types.reading("true or false", go_values.switch)]
 _File = Annotated[bytes, types.reading("the path of a file", lambda text: files.read_file(files.path(text)))]
 _Inline = Annotated[bytes, types.reading("text in PEM form", str.encode)]
 _Version = Annotated[str, types.reading("a version", lambda text: _known(text, "TLS version", VERSIONS))]
@@ -127,7 +128,7 @@ class TlsServer(Section):
     min_version: _Version = "TLS12"
     max_version: _Version = "TLS13"
     cipher_suites: tuple[_Cipher, ...] = ()
-    prefer_server_cipher_suites: types.Switch = True
+    prefer_server_cipher_suites: Switch = True
     curve_preferences: tuple[_Curve, ...] = ()
 
     @field_validator("max_version")
@@ -162,10 +163,10 @@ class TlsServer(Section):
 
 
 def without_blanks(table: MappingNode) -> MappingNode:
-    """Return the keys that say something: an empty text is as if it were not there."""
+    """Return the keys that say something: of those that turn TLS on an empty text is as if it were not there."""
     kept = MappingNode(table.place)
     for key, node in table.items():
-        if node is not None and not (isinstance(node, Text) and not node):
+        if node is not None and not (key in _ENABLING and isinstance(node, Text) and not node):
             kept.put(key, table.keys_at[key], node)
     return kept
 

@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from exporter.cli import main
-from exporter.config import load
+from exporter.config import go_values, load
 from exporter.config.web_file import fingerprint, read_web_config
 from exporter.config.web_tls import CIPHERS, CURVES
 from exporter.model.errors import SettingsError
@@ -69,6 +69,8 @@ def mistakes(files: Files) -> Callable[[str], list[str]]:
             id="headers",
         ),
         pytest.param("basic_auth_users:\n" + "".join(f"  u{n}: $2{n}${HASH[4:]}\n" for n in "abxy"), id="users"),
+        pytest.param("http_server_config: {http2: null, headers: {X-XSS-Protection: null}}", id="nothing for a header"),
+        pytest.param("rate_limit: {interval: 100us, burst: -1}", id="microseconds"),
         pytest.param("rate_limit: {interval: 0, burst: 0}", id="no rate limit"),
         pytest.param("rate_limit: {interval: 1s, burst: 0}", id="a rate limit that lets nothing through"),
     ],
@@ -199,11 +201,19 @@ def test_what_others_accept_is_accepted(files: Files, text: str) -> None:
             ['1: http_server_config.http2: expected true or false, not "perhaps"'],
         ),
         (
-            "rate_limit: {interval: 5, burst: -1}",
+            "rate_limit: {interval: 1d, burst: many}",
             [
-                '1: rate_limit.interval: expected a duration with its unit, such as 5s, not "5"',
-                '1: rate_limit.burst: expected a whole number, not "-1"',
+                '1: rate_limit.interval: expected a duration such as 100ms, 5s or 1h30m, not "1d"',
+                '1: rate_limit.burst: expected a whole number, not "many"',
             ],
+        ),
+        (
+            "http_server_config: {headers: {X-Frame-Options: null}}",
+            ['1: http_server_config.headers.X-Frame-Options: expected deny or sameorigin, not ""'],
+        ),
+        (
+            PAIR + "  min_version: ''\n",
+            ['4: tls_server_config.min_version: unknown TLS version ""; known are TLS10, TLS11, TLS12, TLS13'],
         ),
     ],
 )
@@ -211,6 +221,73 @@ def test_what_others_refuse_is_refused_with_place_and_remedy(
     mistakes: Callable[[str], list[str]], text: str, expected: list[str]
 ) -> None:
     assert mistakes(text) == [f"web.yml:{each}" for each in expected]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("100us", 1e-4), ("1ns", 1e-9), ("1µs", 1e-6), ("1μs", 1e-6), ("1ms", 1e-3), ("1.5h", 5400), ("1h30m", 5400),
+        ("1m1h", 3660), ("1s1s", 2), (".5s", 0.5), ("1.s", 1), ("+1s", 1), ("-1s", -1), ("0", 0), ("+0", 0), ("-0", 0),
+        ("0s", 0), ("1.0000000000000000001s", 1), ("2562047h", 9223369200), ("5", 5e-9), ("1e9", 1), ("-5", -5e-9),
+    ],
+)  # fmt: skip
+def test_a_duration_is_read_as_go_reads_it(text: str, seconds: float) -> None:
+    assert go_values.duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "1d", "1w", "1y", "1x", "s", ".", ".s", "-", "+", "1s_", "1S", "1H", "1 s", " 1s", "1s ", "1-s", "--1s",
+     "1s-1s", "2562048h", "9223372037s", "1s\n", "١s", "1,5s", "0x1s", "1e1s"],
+)  # fmt: skip
+def test_what_go_takes_for_no_duration_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match="expected a duration"):
+        go_values.duration(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("0", 0), ("5", 5), ("-1", -1), ("+5", 5), ("1.0", 1), ("1.9", 1), ("99999999999", 99999999999)],
+)
+def test_a_number_is_read_as_go_reads_it(text: str, number: int) -> None:
+    assert go_values.whole(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "x", "0x10", "010", "1_000", "1e400", "1e19", "٣", ".", "-"])
+def test_what_go_or_nobody_takes_for_a_number_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match="expected a whole number"):
+        go_values.whole(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "on"),
+    [
+        ("y", True),
+        ("Yes", True),
+        ("TRUE", True),
+        ("on", True),
+        ("N", False),
+        ("no", False),
+        ("False", False),
+        ("OFF", False),
+    ],
+)
+def test_a_switch_is_read_as_go_reads_it(files: Files, text: str, on: bool) -> None:
+    assert go_values.switch(text) == on
+    files.read(f"http_server_config: {{http2: {text}}}")
+
+
+@pytest.mark.parametrize("text", ["tRUE", "oFF", "1", "t", "yES"])
+def test_what_go_takes_for_no_switch_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match="expected true or false"):
+        go_values.switch(text)
+
+
+def test_a_hash_that_takes_minutes_for_each_try_is_refused(mistakes: Callable[[str], list[str]]) -> None:
+    """Whoever tries a password of any user would hold up the logins of all."""
+    assert mistakes(f"basic_auth_users: {{joe: {HASH.replace('$10$', '$31$')}}}") == [
+        "web.yml:1: basic_auth_users.joe: cost 31 is some 2185 min for each try of a password; take 10 to 12"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -334,6 +411,20 @@ def test_a_file_that_is_not_there_is_told(files: Files) -> None:
         (PAIR + "  client_auth_type: VerifyClientCertIfGiven", "no client certificate is accepted"),
         (f"basic_auth_users: {{joe: {HASH}}}", "without TLS passwords can be read on the way"),
         ("rate_limit: {interval: 1s}", "0 lets no request through"),
+        ("rate_limit: {interval: 1s, burst: -1}", "-1 lets no request through"),
+        ("rate_limit: {interval: 5, burst: 1}", "rate_limit.interval: this limits nothing"),
+        ("rate_limit: {interval: -1s, burst: 1}", "rate_limit.interval: this limits nothing"),
+        (PAIR + f"basic_auth_users: {{'a:b': {HASH}}}", "basic_auth_users.a:b: nobody can log in by a name that holds"),
+        (PAIR + f"basic_auth_users: {{joe: {HASH.replace('$10$', '$17$')}}}", "cost 17 is some 8 s for each try"),
+        (
+            PAIR + "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: client_ca.pem\n"
+            "  client_allowed_sans: [scraper.example, '2001:DB8::0001', 10.0.0.1]\n",
+            "client_allowed_sans[1]: names are compared as texts, and this address is 2001:db8::1 there",
+        ),
+        (
+            PAIR + "  cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]\n  max_version: TLS12\n",
+            "no client could connect (no shared cipher)",
+        ),
     ],
 )
 def test_what_is_most_likely_not_meant_is_warned_of(files: Files, text: str, warning: str) -> None:
