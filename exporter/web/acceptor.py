@@ -15,7 +15,7 @@ from typing import Any, Final
 from exporter.web.arrivals import Arrivals, look_at
 from exporter.web.connections import Connections
 from exporter.web.origins import origin_of
-from exporter.web.slots import Slot
+from exporter.web.slots import Asks, Slot
 
 Maker = Callable[[Slot], asyncio.BaseProtocol]
 """Makes the protocol of a new connection."""
@@ -24,8 +24,8 @@ BACKLOG: Final = 4096
 _PART_ACCEPTED: Final = 1 / 4
 """Part of the connections that there may be, accepted before all else has its turn: some milliseconds."""
 _PART_READ: Final = 1 / 16
-"""Part of them that are begun to be read then, which is ten times the work. It takes four turns until a request is
-read: however many come, one that is begun with is then still far from the one that waits longest and is closed."""
+"""Part of them that are begun to be read then, which is ten times the work, and that may be silent. It takes four turns
+until a request is read: a client that asks at once is then still far from the one that waits longest and is closed."""
 _PAUSE: Final = 0.2
 """Seconds after which it is tried again where no connection can be accepted."""
 _RECEIVED: Final = 32 * 1024
@@ -61,7 +61,7 @@ class Acceptor:
         for listening in sockets:
             self._loop.remove_reader(listening)
             listening.close()
-        while (arrival := self._arrivals.take()) is not None:
+        for arrival in self._arrivals.take(self._connections.limit):
             arrival.slot.closed()
             arrival.slot.abort()
 
@@ -70,20 +70,28 @@ class Acceptor:
             self._loop.add_reader(listening, self._accept, listening)
 
     def _accept(self, listening: socket.socket) -> None:
+        silent = self._some(_PART_READ)
         for connection, address in self._accepted(listening):
             asks = look_at(connection)
             slot = None
-            if not asks.gone:
+            if asks is not Asks.GONE:
                 client = address[0] if isinstance(address, tuple) else ""
-                slot = self._connections.admit(origin_of(client), asks.scrape)
+                slot = self._connections.admit(origin_of(client), asks)
             if slot is None:
                 connection.close()
             else:
                 self._arrivals.put(connection, slot)
-        self._read_some()
+            silent -= asks is Asks.NOTHING
+            if not silent:
+                break
+        if self._following is None:
+            self._read_some()
+
+    def _some(self, part: float) -> int:
+        return math.ceil(self._connections.most * part)
 
     def _accepted(self, listening: socket.socket) -> Iterator[tuple[socket.socket, Any]]:
-        for _ in range(math.ceil(self._connections.most * _PART_ACCEPTED)):
+        for _ in range(self._some(_PART_ACCEPTED)):
             try:
                 yield listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -95,17 +103,12 @@ class Acceptor:
                 return
 
     def _read_some(self) -> None:
-        if self._following is not None:
-            self._following.cancel()
-            self._following = None
-        for _ in range(math.ceil(self._connections.most * _PART_READ)):
-            arrival = self._arrivals.take()
-            if arrival is None:
-                return
-            task = self._loop.create_task(self._open(*arrival), name="connection")
+        arrived = self._arrivals.take(self._some(_PART_READ))
+        for each in arrived:
+            task = self._loop.create_task(self._open(*each), name="connection")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        self._following = self._loop.call_soon(self._read_some)
+        self._following = self._loop.call_soon(self._read_some) if arrived else None
 
     async def _open(self, connection: socket.socket, slot: Slot) -> None:
         if slot.gone:

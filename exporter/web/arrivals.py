@@ -5,11 +5,12 @@ each of those was read. So connections are taken from it at once and looked at, 
 """
 
 import socket
+from collections import Counter
 from typing import Final, NamedTuple
 
 from exporter.web.host_names import READING, SCRAPED
 from exporter.web.origins import Asked
-from exporter.web.slots import Slot
+from exporter.web.slots import Asks, Slot
 
 _SCRAPES: Final = tuple(f"{method} {path}{end}".encode() for method in READING for path in SCRAPED for end in " ?")
 _SEEN: Final = max(map(len, _SCRAPES))
@@ -17,25 +18,17 @@ _CLOSE_WAIT: Final = 8
 """What the first byte of the kernel's report is where the client has closed its side."""
 
 
-class Asks(NamedTuple):
-    """What can be seen of a connection that nobody has read."""
-
-    scrape: bool = False
-    gone: bool = False
-    """Its client has closed it, and asks for nothing that is to be answered nevertheless."""
-
-
 def look_at(connection: socket.socket) -> Asks:
     """Look at what a client asks for, if that is here already, and leave it there. Over TLS it cannot be seen."""
     try:
         begins = connection.recv(_SEEN, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:
-        return Asks()
+        return Asks.NOTHING
     except OSError:
-        return Asks(gone=True)
+        return Asks.GONE
     if begins.startswith(_SCRAPES):
-        return Asks(scrape=True)  # a scraper may close its side at once
-    return Asks(gone=not begins or (begins.startswith(b"GET ") and _closed(connection)))
+        return Asks.SCRAPE  # a scraper may close its side at once
+    return Asks.GONE if not begins or (begins.startswith(b"GET ") and _closed(connection)) else Asks.OTHER
 
 
 def _closed(connection: socket.socket) -> bool:
@@ -64,13 +57,19 @@ class Arrivals:
         slot.unread(connection)
         self._waiting.append(Arrival(connection, slot))
 
-    def take(self) -> Arrival | None:
-        """Return the next; ``None`` if there is none."""
-        self._waiting = [each for each in self._waiting if not each.slot.gone]
-        if not self._waiting:
+    def take(self, count: int) -> list[Arrival]:
+        """Return the next, at most so many."""
+        there = [each for each in self._waiting if not each.slot.gone]
+        if not there:
             self._came.forget()
-            return None
-        following = min(self._waiting, key=lambda each: (not each.slot.scrape, self._came[each.slot.origin]))
-        self._waiting.remove(following)
-        self._came.add(following.slot.origin)
-        return following
+        ranks = Counter[str]()
+        order = []
+        for place, (_, slot) in enumerate(there):
+            order.append((slot.asks is not Asks.SCRAPE, self._came[slot.origin] + ranks[slot.origin], place))
+            ranks[slot.origin] += 1
+        order.sort()
+        taken = [there[place] for _, _, place in order[:count]]
+        for _, slot in taken:
+            self._came.add(slot.origin)
+        self._waiting = [there[place] for place in sorted(place for _, _, place in order[count:])]
+        return taken

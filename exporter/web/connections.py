@@ -3,8 +3,8 @@
 A connection *waits* for a request or is *busy* with an answer. When there are too many, the one that waits longest is
 closed to make room: a client that wants something sends its request at once, and a scraper whose kept connection was
 closed opens another one. So silent connections shut nobody out, from however many addresses they come. Of those that
-came within a second one of the address goes that has most, and none that is seen to ask for a scrape. Clients that
-ask and do not read the answer make room too, and then answers that are no scrape's. At most three of four connections
+came within a second one goes that is seen to ask for no scrape, of the address that has most such. Clients that ask
+and do not read the answer make room too, and then answers that are no scrape's. At most three of four connections
 are busy: beyond that the client that has read nothing for longest is closed at once, so new ones always find a place.
 """
 
@@ -18,7 +18,7 @@ from typing import Final
 import structlog
 
 from exporter.web.memory import give_back
-from exporter.web.slots import Slot
+from exporter.web.slots import Asks, Slot
 
 HEAD_WITHIN: Final = 10.0
 """Seconds in which the head of a request must be complete, with TLS's handshake: a scraper's comes in one packet."""
@@ -113,15 +113,15 @@ class Connections:
         """How many there may be now."""
         return self.limit if self.now() >= self._low_until else min(self._low, self.limit)
 
-    def admit(self, origin: str = "", scrape: bool = False) -> Slot | None:
+    def admit(self, origin: str = "", asks: Asks = Asks.NOTHING) -> Slot | None:
         """Return the place of a new connection; ``None`` if there is none, and no other can make room.
 
-        *origin* stands for the addresses of its client; *scrape* if it is seen to ask for one.
+        *origin* stands for the addresses of its client; *asks* is what it is seen to ask for.
         """
         if len(self) >= self.most and not self._make_room(LIMIT):
             self._count(LIMIT)
             return None
-        slot = Slot(self, self.now(), origin, scrape)
+        slot = Slot(self, self.now(), origin, asks)
         self._waiting[slot] = None
         self._most_lately = max(self._most_lately, len(self))
         if self._looking is None:
@@ -177,12 +177,12 @@ class Connections:
             break
         grace = 0.0 if self._too_many_busy else ROOM_AFTER
         yield from (slot for slot in self._unread(now) if slot.unread_for(now) >= grace)
-        others = [slot for slot in self._waiting if not slot.scrape]
-        if others:
-            ((crowd, _),) = Counter(slot.origin for slot in others).most_common(1)
-            yield from (slot for slot in others if slot.origin == crowd)
+        for asks in (Asks.OTHER, Asks.NOTHING):
+            those = [slot for slot in self._waiting if slot.asks is asks]
+            for crowd, _ in Counter(slot.origin for slot in those).most_common(1):
+                yield from (slot for slot in those if slot.origin == crowd)
         yield from self._waiting
-        yield from (slot for slot in self._busy if not slot.scrape)
+        yield from (slot for slot in self._busy if slot.asks is not Asks.SCRAPE)
 
     @property
     def _too_many_busy(self) -> bool:

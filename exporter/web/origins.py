@@ -1,6 +1,7 @@
 """What stands for all addresses of one machine, and which of them has asked for least."""
 
 from collections import Counter
+from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Final
 
@@ -10,6 +11,7 @@ _PREFIX: Final = 64
 """Bits of an IPv6 address that its network gave it; the others a machine chooses as it likes."""
 
 
+@lru_cache(maxsize=1024)
 def origin_of(address: str) -> str:
     """Return what stands for all addresses of one machine: of IPv6 its network."""
     try:

@@ -3,7 +3,21 @@
 import asyncio
 import socket
 from collections.abc import Callable
+from enum import Enum
 from typing import Protocol
+
+
+class Asks(Enum):
+    """What a client asks for, as far as it is seen."""
+
+    NOTHING = 0
+    """Nothing yet."""
+    SCRAPE = 1
+    """A scrape, or health."""
+    OTHER = 2
+    """Something else, or it cannot be seen what."""
+    GONE = 3
+    """Nothing that is to be answered: its client has closed the connection."""
 
 
 class Holder(Protocol):
@@ -24,14 +38,13 @@ class Holder(Protocol):
 class Slot:
     """One connection."""
 
-    def __init__(self, connections: Holder, now: float, origin: str = "", scrape: bool = False) -> None:
+    def __init__(self, connections: Holder, now: float, origin: str = "", asks: Asks = Asks.NOTHING) -> None:
         self._connections = connections
         self._unread: socket.socket | None = None
         self._transports: list[asyncio.Transport] = []
         self.origin = origin
         """What stands for the addresses of its client."""
-        self.scrape = scrape
-        """Whether it asks for a scrape, or is answered one."""
+        self.asks = asks
         self.gone = False
         """Whether we closed it."""
         self.since = now
@@ -61,7 +74,7 @@ class Slot:
 
     def busy(self, scrape: bool) -> None:
         """Note that a request is answered from now on; *scrape* if it is a scraper's."""
-        self.scrape = scrape
+        self.asks = Asks.SCRAPE if scrape else Asks.OTHER
         self._connections.changed(self, busy=True)
 
     def hold(self, content: object, size: int) -> None:
@@ -71,7 +84,7 @@ class Slot:
 
     def waits(self) -> None:
         """Note that the next request may come."""
-        self.scrape = False
+        self.asks = Asks.NOTHING
         self._connections.changed(self, busy=False)
 
     def closed(self) -> None:

@@ -128,11 +128,11 @@ async def test_what_is_closed_before_it_was_read_costs_no_place() -> None:
 async def test_no_turn_of_the_loop_is_long_however_many_come() -> None:
     async with doors(256, Ordered()) as (it, clients):
         for _ in range(1000):
-            came(clients, it)
+            came(clients, it, asking_for("/none"))
         turns: list[float] = []
         while len(it.connections) + it.closed.total() < 1000:
             began = time.thread_time()
             await asyncio.sleep(0)
             turns.append(time.thread_time() - began)
 
-    assert max(turns) < 0.025, "seconds of a processor"
+    assert max(turns) < 0.05, "seconds of a processor; all of them in one turn take a quarter of a second"
