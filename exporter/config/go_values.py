@@ -29,24 +29,24 @@ _SWITCHES: Final = {
 }
 
 
-def switch(text: str) -> bool:
+def go_switch(text: str) -> bool:
     """Read a switch. Raises ``ValueError``."""
     if text not in _SWITCHES:
         raise Expected("true or false", text)
     return _SWITCHES[text]
 
 
-def whole(text: str) -> int:
+def go_whole(text: str) -> int:
     """Read a whole number; what stands behind a point is dropped. Raises ``ValueError``."""
     if not _NUMBER.fullmatch(text) or abs(found := int(Decimal(text))) > _LARGEST:
         raise Expected("a whole number", text)
     return found
 
 
-def duration(text: str) -> float:
+def go_duration(text: str) -> float:
     """Read a duration in seconds; a number without unit is one of nanoseconds. Raises ``ValueError``."""
     if _NUMBER.fullmatch(text):
-        return whole(text) / 1e9
+        return go_whole(text) / 1e9
     sign, rest, nanoseconds = (-1 if text[:1] == "-" else 1), text[text[:1] in ("-", "+") :], 0
     if not rest or _PART.sub("", rest):
         raise Expected("a duration such as 100ms, 5s or 1h30m", text)

@@ -79,7 +79,7 @@ def _login_seconds(hashed: str) -> float:
 class HttpServer(Section):
     """What every answer carries."""
 
-    http2: web_tls.Switch = True
+    http2: web_tls.GoSwitch = True
     """Without effect: the server speaks HTTP/1.1 only."""
     headers: Mapping[str, Annotated[str, types.reading("text", str)] | None] = {}
 
@@ -87,9 +87,9 @@ class HttpServer(Section):
 class RateLimit(Section):
     """How often requests are answered."""
 
-    interval: Annotated[float, types.reading("a duration such as 5s", go_values.duration)] = 0.0
+    interval: Annotated[float, types.reading("a duration such as 5s", go_values.go_duration)] = 0.0
     """Seconds between two requests; 0 and less is no limit."""
-    burst: Annotated[int, types.reading("a whole number", go_values.whole)] = 0
+    burst: Annotated[int, types.reading("a whole number", go_values.go_whole)] = 0
     """Requests that may come at once."""
 
 

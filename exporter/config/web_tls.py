@@ -106,7 +106,7 @@ def _client_auth(text: str) -> ClientAuth:
     return ClientAuth(text)
 
 
-Switch = Annotated[bool, types.reading("true or false", go_values.switch)]
+GoSwitch = Annotated[bool, types.reading("true or false", go_values.go_switch)]
 _File = Annotated[bytes, types.reading("the path of a file", lambda text: files.read_file(files.path(text)))]
 _Inline = Annotated[bytes, types.reading("text in PEM form", str.encode)]
 _Version = Annotated[str, types.reading("a version", lambda text: _known(text, "TLS version", VERSIONS))]
@@ -128,7 +128,7 @@ class TlsServer(Section):
     min_version: _Version = "TLS12"
     max_version: _Version = "TLS13"
     cipher_suites: tuple[_Cipher, ...] = ()
-    prefer_server_cipher_suites: Switch = True
+    prefer_server_cipher_suites: GoSwitch = True
     curve_preferences: tuple[_Curve, ...] = ()
 
     @field_validator("max_version")

@@ -232,7 +232,7 @@ def test_what_others_refuse_is_refused_with_place_and_remedy(
     ],
 )  # fmt: skip
 def test_a_duration_is_read_as_go_reads_it(text: str, seconds: float) -> None:
-    assert go_values.duration(text) == seconds
+    assert go_values.go_duration(text) == seconds
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_a_duration_is_read_as_go_reads_it(text: str, seconds: float) -> None:
 )  # fmt: skip
 def test_what_go_takes_for_no_duration_is_none(text: str) -> None:
     with pytest.raises(ValueError, match="expected a duration"):
-        go_values.duration(text)
+        go_values.go_duration(text)
 
 
 @pytest.mark.parametrize(
@@ -250,13 +250,13 @@ def test_what_go_takes_for_no_duration_is_none(text: str) -> None:
     [("0", 0), ("5", 5), ("-1", -1), ("+5", 5), ("1.0", 1), ("1.9", 1), ("99999999999", 99999999999)],
 )
 def test_a_number_is_read_as_go_reads_it(text: str, number: int) -> None:
-    assert go_values.whole(text) == number
+    assert go_values.go_whole(text) == number
 
 
 @pytest.mark.parametrize("text", ["", "x", "0x10", "010", "1_000", "1e400", "1e19", "٣", ".", "-"])
 def test_what_go_or_nobody_takes_for_a_number_is_none(text: str) -> None:
     with pytest.raises(ValueError, match="expected a whole number"):
-        go_values.whole(text)
+        go_values.go_whole(text)
 
 
 @pytest.mark.parametrize(
@@ -273,14 +273,14 @@ def test_what_go_or_nobody_takes_for_a_number_is_none(text: str) -> None:
     ],
 )
 def test_a_switch_is_read_as_go_reads_it(files: Files, text: str, on: bool) -> None:
-    assert go_values.switch(text) == on
+    assert go_values.go_switch(text) == on
     files.read(f"http_server_config: {{http2: {text}}}")
 
 
 @pytest.mark.parametrize("text", ["tRUE", "oFF", "1", "t", "yES"])
 def test_what_go_takes_for_no_switch_is_none(text: str) -> None:
     with pytest.raises(ValueError, match="expected true or false"):
-        go_values.switch(text)
+        go_values.go_switch(text)
 
 
 def test_a_hash_that_takes_minutes_for_each_try_is_refused(mistakes: Callable[[str], list[str]]) -> None:
