@@ -8,7 +8,7 @@ from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.job import JobKey
 from exporter.model.record import Record
-from exporter.model.snapshot import Snapshot
+from exporter.model.snapshot import Snapshot, State
 from exporter.polling import schedule
 from exporter.polling.list_merge import ListReport, merged_record, report_of
 from exporter.polling.plan import Plan
@@ -84,6 +84,11 @@ class ListResults:
         """Make jobs due now, unless their poll is under way, or they are never polled again."""
         keys = [name for name in keys if (record := self._store.get(name)) is not None and not record.final]
         self._move(dict.fromkeys(keys, self._clock.monotonic()))
+
+    def state(self, key: JobKey) -> State | None:
+        """Return the state in which a list last reported a job."""
+        report = self._reports.get(key)
+        return None if report is None else report.state
 
     def forget(self, keys: Collection[JobKey]) -> None:
         """Forget jobs that are gone or were replaced."""

@@ -19,6 +19,7 @@ from exporter.model.errors import PollError
 from exporter.model.job import JobKey
 from exporter.model.reason import Reason
 from exporter.model.record import Record
+from exporter.model.snapshot import State
 from exporter.polling.calls import Calls
 from exporter.polling.list_results import ListResults
 from exporter.polling.plan import Plan
@@ -85,7 +86,8 @@ class RunRows:
 
     async def _ask(self, key: JobKey) -> None:
         record, pace = self._store.get(key), self._plan.pace
-        if record is not None and record.listed_at is not None:
+        waits = self._lists.state(key) in {None, State.PENDING}  # some lists have only jobs that wait
+        if record is not None and record.listed_at is not None and not waits:
             await asyncio.sleep(max(0.0, record.listed_at + _LISTS - self._clock.monotonic()))
         else:
             self._first.add(key)

@@ -64,6 +64,22 @@ def test_a_run_of_a_registered_job_is_asked_for_once_when_it_ended() -> None:
     run(main())
 
 
+def test_a_run_that_only_the_list_of_those_that_wait_told_of_is_asked_for_at_once() -> None:
+    jobs = [insert(number, 0, 160) for number in range(1, 30)]
+    jobs = [replace(job, script=(Step("LAUNCHING", 400), SubJob("save", 100, 20))) for job in jobs]
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(*jobs)) as there, looking(there):
+            there.watch(*jobs)
+            await there.until(500)
+
+            assert there.record(jobs[0]).listed_at is not None
+            assert [there.record(job).took[0].runs for job in jobs] == [1] * len(jobs)
+            assert [calls(there, job) for job in jobs] == [1] * len(jobs)
+
+    run(main())
+
+
 def test_a_call_that_fails_is_made_again_and_one_that_finds_nothing_is_not() -> None:
     busy, gone = insert(1, -60, 70), insert(2, -60, 70)
 
