@@ -89,7 +89,7 @@ def _canonical(name: str) -> str:
 
 def _is_address(name: str) -> bool:
     try:
-        ip_address(name.strip("[]").partition("%")[0])
+        ip_address(name.strip("[]"))
     except ValueError:
         return False
     return True

@@ -66,6 +66,9 @@ SECTIONS: Final = tuple(
 )
 """Values that are more than a word: whoever comments out what is in them leaves null."""
 SMALLEST: Final = "only a configuration"
+SERVICE_NAMES: Final = ",".join(
+    f"jobs-huaweicloud-job-exporter{rest}" for rest in ("", ".default", ".default.svc", ".default.svc.cluster.local")
+)
 CASES: Final[dict[str, Manifest]] = {
     SMALLEST: {},
     "everything of one replica": {
@@ -592,6 +595,30 @@ def test_its_own_test_asks_the_service_and_is_no_exporter(generation: str) -> No
     *theirs, tester = policy["spec"]["ingress"][0]["from"]
     assert theirs == FROM
     assert tester["podSelector"]["matchLabels"].items() <= labels
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({}, SERVICE_NAMES),
+        ({"shards": 3}, SERVICE_NAMES),
+        ({"config": f"{CONFIG}  web: {{allowed_hosts: [jobs.example.com]}}\n"}, f"jobs.example.com,{SERVICE_NAMES}"),
+        ({"fullnameOverride": "x"}, "x,x.default,x.default.svc,x.default.svc.cluster.local"),
+        ({"extraEnv": [{"name": "EXPORTER_WEB__ALLOWED_HOSTS", "value": "mine.example.com"}]}, "mine.example.com"),
+        ({"config": "", "existingConfigMap": "mine"}, None),
+    ],
+)
+def test_page_and_json_are_reached_by_the_names_of_the_service(
+    generation: str, more: Manifest, expected: str | None
+) -> None:
+    manifests = kube.template(generation, values(SMALLEST, **more))
+    (container,) = kube.pods(manifests)[0]["containers"]
+    set_to = [each["value"] for each in container["env"] if each["name"] == "EXPORTER_WEB__ALLOWED_HOSTS"]
+
+    assert set_to == ([] if expected is None else [expected])
+    if "fullnameOverride" not in more:
+        assert kube.one(manifests, "Service")["metadata"]["name"] == SERVICE_NAMES.split(",")[0]
 
 
 @pytest.mark.parametrize(

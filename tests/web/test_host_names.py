@@ -28,7 +28,8 @@ async def status(client: Client, path: str, host: str, method: str = "GET", **he
     "host",
     [
         "evil.example", "evil.example:10926", "127.0.0.1.evil.example", "localhost.evil.example", "evillocalhost",
-        "[::1", "[evil]", "a:b:c", "localhost:x", "010.0.0.1", "127.1", "jobs.example.com.evil", "xjobs.example.com",
+        "[::1", "[evil]", "a:b:c", "localhost:x", "010.0.0.1", "127.1", "10.0.0.1%evil", "jobs.example.com.evil",
+        "xjobs.example.com",
     ],
 )  # fmt: skip
 async def test_page_json_and_post_do_not_answer_by_a_name_that_is_not_known(host: str) -> None:

@@ -27,6 +27,22 @@
 {{- include "exporter.fullname" . }}.{{ include "exporter.namespace" . }}.svc
 {{- end -}}
 
+{{/*
+The names of the Service, after those that the configuration has, by which page and JSON are reached within the cluster;
+empty where a variable of the values names others, or where the chart does not know the configuration.
+*/}}
+{{- define "exporter.allowedHosts" -}}
+{{- $web := (fromYaml .Values.config).web -}}
+{{- $names := get (ternary $web dict (kindIs "map" $web)) "allowed_hosts" | default list -}}
+{{- $told := .Values.existingConfigMap -}}
+{{- range .Values.extraEnv }}{{ if eq .name "EXPORTER_WEB__ALLOWED_HOSTS" }}{{ $told = .name }}{{ end }}{{ end -}}
+{{- if and (kindIs "slice" $names) (not $told) -}}
+{{- $host := include "exporter.host" . -}}
+{{- $own := list (include "exporter.fullname" .) (trimSuffix ".svc" $host) $host (printf "%s.cluster.local" $host) -}}
+{{- concat $names $own | uniq | join "," -}}
+{{- end -}}
+{{- end -}}
+
 {{/* What never changes of a release: selectors are made of it. */}}
 {{- define "exporter.selector" -}}
 app.kubernetes.io/name: {{ .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" }}

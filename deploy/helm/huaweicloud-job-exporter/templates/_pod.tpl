@@ -82,6 +82,7 @@ spec:
 {{- $_ := set $own "EXPORTER_SHARDING__SHARD" (ternary "auto" "0" (not (not (include "exporter.sharded" .)))) -}}
 {{- if .Values.persistence.enabled }}{{ $_ := set $own "EXPORTER_JOURNAL" "/var/lib/exporter/journal.json" }}{{ end -}}
 {{- if include "exporter.webSecret" . }}{{ $_ := set $own "EXPORTER_WEB__CONFIG_FILE" "/run/web/web.yml" }}{{ end -}}
+{{- with include "exporter.allowedHosts" . }}{{ $_ := set $own "EXPORTER_WEB__ALLOWED_HOSTS" . }}{{ end -}}
 {{- range .Values.extraEnv -}}
 {{- if hasKey $own .name -}}
 {{- fail (printf "extraEnv: %s is set by the chart, which knows what the pod, its ports and its probes need; see the values shards, persistence and web" .name) -}}
