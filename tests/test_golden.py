@@ -63,7 +63,7 @@ def store() -> JobStore:
 def after(record: Record, service: str, answer: str, at: float) -> Record:
     asked = json.dumps(list(record.job.target.values())[-1])  # as if the sample were of this job
     sample = (HERE / "payloads" / service / f"{answer}.json").read_text()
-    body = re.sub(r'("job(?:_id|-name)": )"[^"]*"', lambda found: found[1] + asked, sample).encode()
+    body = re.sub(r'("job(?:_id|-name|_group)": )"[^"]*"', lambda found: found[1] + asked, sample).encode()
     adapter = ADAPTERS[service]
     try:
         if answer in STATUSES:
