@@ -9,6 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
 from tests.hostile.daemon import Labels, Scrape
 from tests.hostile.honest import CODES, rows_inserted
@@ -21,9 +22,9 @@ STRETCHED_FOR = 60.0
 BELIEVED_FOR = 6.0
 """Seconds until a job that was stale is polled again: until then it may show an older run of CDM, because what was
 known of the newest one was given up."""
-SEEN_LATE = {"dli": 300.0}
-"""Seconds for which a run that another one replaced under its name is asked how it ended, by service: one whose answer
-tells no end succeeded when that was seen."""
+SEEN_LATE = 300.0
+"""Seconds for which a run of DLI that another one replaced under its name is asked how it ended: one whose answer tells
+no end succeeded when that was seen."""
 STATES = ("pending", "running", "succeeded", "failed", "cancelled", "unknown")
 COUNTS = ("_total", "_sum", "_count", "_bucket")
 
@@ -59,13 +60,21 @@ def groups(scrape: Scrape) -> Groups:
     """Return the samples of a scrape by job."""
     found: Groups = {}
     for (name, labels), value in scrape.samples.items():
-        mapping = dict(labels)
-        if name.startswith(OWN) or not name.startswith(PREFIX) or not {"service", "job"} <= mapping.keys():
-            continue
-        key = mapping.pop("service"), mapping.pop("job")
-        rest = tuple(sorted(mapping.items()))
-        found.setdefault(key, Group(*key)).values[name.removeprefix(PREFIX)][rest] = value
+        place = _place(name, labels)
+        if place is not None:
+            key, metric, rest = place
+            found.setdefault(key, Group(*key)).values[metric][rest] = value
     return found
+
+
+@cache
+def _place(name: str, labels: Labels) -> tuple[tuple[str, str], str, Labels] | None:
+    """Return the job, the metric and the further labels of a series; None if it is of no job."""
+    mapping = dict(labels)
+    if name.startswith(OWN) or not name.startswith(PREFIX) or not {"service", "job"} <= mapping.keys():
+        return None
+    key = mapping.pop("service"), mapping.pop("job")
+    return key, name.removeprefix(PREFIX), tuple(sorted(mapping.items()))
 
 
 @dataclass
@@ -83,6 +92,8 @@ class Oracle:
     """Seconds before a list is begun to be read at which a run must have begun to be among its rows in any case."""
     prefix: str = ""
     """Of the jobs that are in this world, where one exporter watches several."""
+    unpolled: float = 60.0
+    """Seconds at most from the end of a run to the poll that sees it, whose moment counts where no answer tells one."""
     project: str = "hostile"
     began: float = field(default_factory=time.time)
     """Before the exporter started: what ended then is not counted by it."""
@@ -192,6 +203,7 @@ class Oracle:
             yield f"the states that hold are {group.states}"
         unseen = self._unseen.get((group.service, group.name), self.began)
         yield from _counted(job, group, now, max(unseen, self.began), self.began)
+        yield from _lasts(job, group, now, max(self.unpolled, SEEN_LATE if job.service == "dli" else 0.0))
         polled = group.one("last_poll_timestamp_seconds")
         if polled is not None and polled > now + 1:
             yield f"the last poll is in the future: {polled}"
@@ -388,10 +400,14 @@ def _counted(job: Job, group: Group, now: float, unseen: float, began: float) ->
         rows = group.one(metric)
         if rows is not None and rows > most_rows:
             yield f"{metric} {rows:g}, there were {most_rows}"
+
+
+def _lasts(job: Job, group: Group, now: float, seen_late: float) -> Iterator[str]:
+    """Compare what is shown of the last run that ended."""
     for word, result in (("success", "succeeded"), ("failure", "failed")):
         last = group.one(f"last_{word}_timestamp_seconds")
         if last is not None and not any(
-            run.ended - 1 <= last <= run.ended + SEEN_LATE.get(job.service, 60.0)
+            run.ended - 1 <= last <= run.ended + seen_late
             for run in job.runs
             if run.result == result and run.ended <= now + 1
         ):

@@ -76,12 +76,12 @@ class Job:
         return begun[-1] if begun else None
 
     def run(self, ident: str) -> Run | None:
-        """Return the run with this id."""
+        """Return the run with this id, or with this creation in milliseconds, as one is called that told no id."""
         return self._runs.get(ident)
 
     @cached_property
     def _runs(self) -> dict[str, Run]:
-        return {run.ident: run for run in self.runs}
+        return {f"{run.created * 1000:.0f}": run for run in self.runs} | {run.ident: run for run in self.runs}
 
 
 @dataclass(frozen=True)

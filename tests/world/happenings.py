@@ -27,7 +27,7 @@ def happens(*kinds: str) -> Callable[[Happening], Happening]:
     return enter
 
 
-@happens("misbehave", "throttle", "out_of_order", "unasked", "vanish", "forget")
+@happens("misbehave", "hang_up", "throttle", "out_of_order", "unasked", "vanish", "forget", "older")
 async def misbehave(sim: "Simulation", event: Event, number: int) -> None:
     """Let the cloud do something wrong for a while."""
     weights = {name: LIGHT.get(name) or 1.0 for name in event.facts["names"]}

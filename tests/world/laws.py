@@ -4,7 +4,7 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, Any
 
 from tests.hostile.daemon import Scrape
-from tests.hostile.oracle import Groups, Oracle, _uncounted
+from tests.hostile.oracle import OWN, Groups, Oracle, _uncounted
 from tests.hostile.truth import World as Truth
 from tests.world.machine import POLLERS
 from tests.world.story import Shape
@@ -12,12 +12,19 @@ from tests.world.story import Shape
 if TYPE_CHECKING:
     from tests.world.simulation import Simulation
 
+UNPOLLED = 500.0
+"""Seconds for which all polls of a job may fail."""
 STRANGE_FOR = 200.0
 """Seconds for which a state may stay unknown that was."""
-UNTOLD = {"misbehave", "out_of_order", "unasked", "vanish", "forget", "hide", "bug", "kill", "kill_in_write", "power"}
+UNTOLD = {"misbehave", "hang_up", "older", "out_of_order", "unasked", "vanish", "forget", "hide"}
+UNTOLD |= {"bug", "kill", "kill_in_write", "power"}
 """Events in which the cloud does not tell what a run moved, or the exporter was not there to ask."""
 COUNTED_WITHIN = 100.0
 """Seconds after a scrape showed a run that was seen alive to have ended, within which it is counted."""
+SYNCS = 4
+"""How often a disk that is slow may be waited for until a run is counted: two writes, each of a file and its folder."""
+UNCOUNTED = 8
+"""Calls at most that the cloud got and the exporter has not counted, because they are under way or were given up."""
 RUNNING_WITHIN = 60.0
 """Seconds after the lists told that a job runs within which it was asked itself, however many others are new."""
 PAUSED = (12.0, 58.0)
@@ -33,8 +40,9 @@ def oracle(truth: Truth, shape: Shape, began: float) -> Oracle:
     return Oracle(
         truth,
         slack=shape.timeout + 3,
-        promised=max(shape.stale, 3 * shape.idle) + 25,
+        promised=max(shape.stale, 3 * shape.idle, 3 * shape.interval) + 25,
         list_age=2 * shape.lists + 30,
+        unpolled=UNPOLLED,
         began=began,
     )
 
@@ -51,12 +59,15 @@ class Laws:
         """Whether no CDM job is registered at the moment."""
         self._alive: set[tuple[str, str, str]] = set()
         self._over: dict[tuple[str, str, str], float] = {}
+        self._arrived = 0
+        """Calls that the cloud got before the exporter was started last."""
 
     def restarted(self, *, kept: bool) -> None:
         """Begin anew what goes with a process: all that is counted, unless a journal has *kept* the runs."""
         oracle = self._sim.oracle
         for key in [key for key in oracle._last if key[0][2] == "poll_failures_total"]:
             del oracle._last[key]
+        self._arrived = len(self._sim.cloud.calls)
         if not kept:
             self._alive.clear()
             self._over.clear()
@@ -86,6 +97,7 @@ class Laws:
             sim.found("gone", [f"cdm/{name} is still there" for name in there if "gone" not in self._told][:1])
             self._told |= {"gone"} if there else set()
         self._running_first(scrape, by_job)
+        self._calls_counted(scrape)
         self._next_polls()
         self._bounds()
 
@@ -109,8 +121,10 @@ class Laws:
     def _counted(self, scrape: Scrape, by_job: Groups) -> None:
         """Each run that a scrape showed alive counts soon after one showed that it ended."""
         sim = self._sim
-        if sim.machine.disk.problem is not None or sim.machine.disk.slow:
+        if sim.machine.disk.problem is not None:
             self._over = dict.fromkeys(self._over, scrape.at)  # nothing is counted that is not on the disk
+        slowest = max([each.facts["seconds"] for each in sim.story.events if each.kind == "slow_disk"], default=0.0)
+        patience = COUNTED_WITHIN + SYNCS * slowest
         for (service, name), group in by_job.items():
             ident, states = group.label("run_info", "run_id"), group.states
             if not ident or len(states) != 1 or service != "cdm":
@@ -120,7 +134,7 @@ class Laws:
                 self._alive.add(key)
             elif states[0] in ("succeeded", "failed", "cancelled") and key in self._alive:
                 self._over.setdefault(key, scrape.at)
-        late = Counter(key[:2] for key, at in self._over.items() if scrape.at - at > COUNTED_WITHIN)
+        late = Counter(key[:2] for key, at in self._over.items() if scrape.at - at > patience)
         for where, least in late.items():
             found = by_job.get(where)
             values = found.values.get("runs_total", {}) if found else {}
@@ -144,6 +158,15 @@ class Laws:
                 told = f"cdm/{key[1]}: run {run.ident} goes on for {scrape.at - run.started:.0f} s and was not asked"
                 sim.found("running first", [told] if key[1] not in self._told else [])
                 self._told.add(key[1])
+
+    def _calls_counted(self, scrape: Scrape) -> None:
+        """Each call that reaches the cloud is one that the exporter knows of."""
+        sim = self._sim
+        arrived = len(sim.cloud.calls) - self._arrived
+        known = sum(scrape.all(f"{OWN}api_requests_total").values())
+        told = f"{arrived} calls arrived, {known:g} are counted"
+        sim.found("calls counted", [told] if arrived - known > UNCOUNTED and "calls" not in self._told else [])
+        self._told |= {"calls"} if arrived - known > UNCOUNTED else set()
 
     def _next_polls(self) -> None:
         sim = self._sim

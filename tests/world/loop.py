@@ -12,8 +12,9 @@ import sys
 import threading
 from asyncio import events
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import exporter
 from tests.world.timepieces import HOST, REAL_CPU, Host
@@ -28,6 +29,10 @@ _BASE: Any = (
 
 
 _HOUSE: Final = str(Path(exporter.__file__).parent)
+
+
+RESOLUTION: Final = 1e-9
+"""Seconds by which timers may differ that are due at the same time."""
 
 
 PAUSES: Final = 12
@@ -45,79 +50,51 @@ class Killed(BaseException):
 class _Task(asyncio.Task[Any]):
     """A task whose place in a set is the same in every process."""
 
-    _count = 0
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        _Task._count += 1
-        self._number = _Task._count
-        super().__init__(*args, **kwargs)
-
     def __hash__(self) -> int:
-        return self._number
+        return _number(self)
 
 
 class _Future(asyncio.Future[Any]):
     """A future whose place in a set is the same in every process."""
 
-    _count = 0
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        _Future._count += 1
-        self._number = _Future._count
-        super().__init__(*args, **kwargs)
-
     def __hash__(self) -> int:
-        return self._number
+        return _number(self)
 
 
-class _Jump:
-    """Stands for the selector: instead of waiting for sockets, time moves on."""
+_NUMBERS: Final = count(1)
 
-    def __init__(self, loop: "WorldLoop") -> None:
-        self._loop = loop
 
-    def select(self, timeout: float | None) -> list[Any]:
-        """Let *timeout* seconds pass at once."""
-        if timeout is None:
-            raise WorldEndedError("nothing will ever happen any more")
-        if timeout > 0:
-            self._loop.jump(timeout)
-        return []
-
-    def close(self) -> None:
-        """Do nothing."""
+def _number(thing: Any) -> int:
+    """Return a number that a task or a future gets when it is first put into a set."""
+    found: int | None = getattr(thing, "_number", None)
+    if found is None:
+        found = thing._number = next(_NUMBERS)
+    return found
 
 
 class _Handle(events.Handle):
-    """A callback that does not run if its process is dead, and later if it is stopped."""
+    """A callback; it is made without what a loop in debug mode asks."""
 
     __slots__ = ()
 
-    def _run(self) -> None:
-        _run_for_host(self)
+    def __init__(self, callback: Any, args: Any, loop: Any, context: contextvars.Context | None) -> None:
+        made: Any = self  # the attributes of asyncio's own
+        made._context = contextvars.copy_context() if context is None else context
+        made._loop, made._callback, made._args = loop, callback, args
+        made._cancelled, made._repr, made._source_traceback = False, None, None
 
 
 class _Timer(events.TimerHandle):
-    """The same of a timer."""
+    """The same for a timer."""
 
     __slots__ = ()
 
-    def _run(self) -> None:
-        _run_for_host(self)
-
-
-def _run_for_host(handle: Any) -> None:
-    host = handle._context.get(HOST)
-    if host is None:
-        events.Handle._run(handle)
-    elif not host.alive:
-        return
-    elif host.frozen_until > handle._loop.time():
-        handle._loop.thaw(host, handle)
-    else:
-        began = REAL_CPU()
-        events.Handle._run(handle)
-        host.busiest = max(host.busiest, REAL_CPU() - began)
+    def __init__(self, when: float, callback: Any, args: Any, loop: Any, context: contextvars.Context | None) -> None:
+        made: Any = self
+        made._context = contextvars.copy_context() if context is None else context
+        made._loop, made._callback, made._args = loop, callback, args
+        made._cancelled, made._repr, made._source_traceback = False, None, None
+        made._when, made._scheduled = when, False
 
 
 class WorldLoop(_BASE):  # type: ignore[misc]
@@ -128,9 +105,12 @@ class WorldLoop(_BASE):  # type: ignore[misc]
         self._rng = rng
         self._passed = 1000.0
         self._since_jump = 0
-        self._selector = _Jump(self)
+        self._timers: list[tuple[float, int, _Timer]] = []
+        self._timer_numbers = count()
         self.network: Any = None
         self.events = 0
+        self.timed = False
+        """Whether the CPU time of each callback is taken."""
         self.preempted = 0.0
         """The share of calls in threads between whose lines the event loop runs."""
         self._frozen: dict[Host, list[events.Handle]] = {}
@@ -139,11 +119,6 @@ class WorldLoop(_BASE):  # type: ignore[misc]
     def time(self) -> float:
         """Return the simulated time."""
         return self._passed
-
-    def jump(self, seconds: float) -> None:
-        """Let time pass."""
-        self._passed += seconds
-        self._since_jump = 0
 
     def _make_task(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
         task = _Task(coroutine, loop=loop, **options)
@@ -160,7 +135,8 @@ class WorldLoop(_BASE):  # type: ignore[misc]
 
     # callbacks
 
-    def _call_soon(self, callback: Any, args: Any, context: contextvars.Context | None) -> events.Handle:
+    def call_soon(self, callback: Any, *args: Any, context: contextvars.Context | None = None) -> events.Handle:
+        """Call at this moment, after all that is ready already."""
         self.events += 1
         self._since_jump += 1
         if self._since_jump > BUSY:
@@ -169,14 +145,57 @@ class WorldLoop(_BASE):  # type: ignore[misc]
         self._ready.append(handle)
         return handle
 
+    def call_later(
+        self, delay: float, callback: Any, *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Call some seconds later."""
+        return self.call_at(self._passed + delay, callback, *args, context=context)
+
     def call_at(
         self, when: float, callback: Any, *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
         """Call at a time of this loop."""
-        timer: Any = _Timer(when, callback, args, self, context)
-        heapq.heappush(self._scheduled, timer)
-        timer._scheduled = True
-        return cast("asyncio.TimerHandle", timer)
+        timer = _Timer(when, callback, args, self, context)
+        heapq.heappush(self._timers, (when, next(self._timer_numbers), timer))
+        return timer
+
+    def _run_once(self) -> None:
+        """Let time pass if nothing is ready, then run what is, as `BaseEventLoop` does it with sockets and a clock."""
+        ready, timers = self._ready, self._timers
+        while timers and timers[0][2]._cancelled:
+            heapq.heappop(timers)
+        if not ready and not self._stopping:
+            if not timers:
+                raise WorldEndedError("nothing will ever happen any more")
+            if timers[0][0] > self._passed:
+                self._passed = timers[0][0]
+                self._since_jump = 0
+        end = self._passed + RESOLUTION
+        while timers and timers[0][0] < end:
+            ready.append(heapq.heappop(timers)[2])
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                self._run(handle)
+
+    def _run(self, handle: Any) -> None:
+        """Run a callback, but not if its process is dead, and later if it is stopped."""
+        host = handle._context.get(HOST)
+        if host is not None:
+            if not host.alive:
+                return
+            if host.frozen_until > self._passed:
+                self.thaw(host, handle)
+                return
+        began = REAL_CPU() if self.timed else 0.0
+        try:
+            handle._context.run(handle._callback, *handle._args)
+        except (SystemExit, KeyboardInterrupt, WorldEndedError):
+            raise
+        except BaseException as problem:  # noqa: BLE001 - told, as asyncio does
+            self.call_exception_handler({"message": "a callback failed", "exception": problem, "handle": handle})
+        if host is not None and self.timed:
+            host.busiest = max(host.busiest, REAL_CPU() - began)
 
     def call_soon_threadsafe(
         self, callback: Any, *args: Any, context: contextvars.Context | None = None
@@ -196,9 +215,6 @@ class WorldLoop(_BASE):  # type: ignore[misc]
         self._ready.extend(self._frozen.pop(host, []))
 
     def _write_to_self(self) -> None:
-        pass
-
-    def _process_events(self, event_list: list[Any]) -> None:
         pass
 
     # threads

@@ -10,10 +10,13 @@ import select as real_select
 import signal
 import socket
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import aiohttp.connector
+import prometheus_client.exposition
+import prometheus_client.openmetrics.exposition
 import structlog
 
 import exporter.app
@@ -129,6 +132,9 @@ def surround(network: Network, note: Note) -> None:
     modules.logs.configure = lambda *_: None
     modules.app.Poller = _WatchedPoller
     modules.app.spare_the_collector = lambda: None
+    exposition = prometheus_client.openmetrics.exposition
+    for owner, name in ((prometheus_client.exposition, "floatToGoString"), (exposition, "escape_label_name")):
+        setattr(owner, name, cache(getattr(owner, name)))
 
     def tell(_: object, level: str, event: Any) -> Any:
         host = HOST.get()

@@ -94,17 +94,18 @@ class Simulation:
         self.bugs = 0
         self.dropped = 0
         """How many want the job files out of the configuration."""
-        self._clocks: list[tuple[float, float]] = [(0.0, 0.0)]
+        self._clocks: list[tuple[float, float]] = [(0.0, story.shape.offset)]
         self.network = loop.network = Network(loop, self.rng("network"), Weather())
         self.troubles = Troubles(self.rng("troubles"))
         shape = story.shape
         self.truth: Truth = WorldAuthor(self.rng("truth"), START + loop.time(), shape).write()
-        self._read: dict[str, tuple[tuple[str, Labels], float] | None] = {}
+        self._series: dict[str, tuple[str, Labels]] = {}
         self._ends = {run.ended for job in self.truth.jobs for run in job.runs}
         self.network.names = {f"{name}.{DOMAIN}": ["10.0.0.1"] for name in ("dli", "dws", "cdm", "iam")}
         surround(self.network, self.note)
         self.cloud = WorldCloud(self.truth, self.troubles, self.rng("cloud"), self.note, shape.page)
         self.machine = Machine("exporter", "10.0.1.1", self.network, WorldDisk(self.rng("disk")), self.note)
+        self.machine.offset = shape.offset
         self.oracle = laws.oracle(self.truth, shape, START + loop.time())
         self.laws = laws.Laws(self)
 
@@ -318,17 +319,18 @@ class Simulation:
         return scrape
 
     def _samples(self, lines: list[str]) -> dict[tuple[str, Labels], float]:
-        """Read the samples, those of lines that are new alone, by the world's own clock."""
+        """Read the samples, the names of series that are new alone, by the world's own clock."""
+        samples: dict[tuple[str, Labels], float] = {}
         for line in lines:
-            if line not in self._read:
-                self._read[line] = next(iter(parsed(line).items()), None)
-        pairs = [pair for line in lines if (pair := self._read[line]) is not None]
-        samples = dict(pairs)
-        if len(samples) < len(pairs):
-            self.found("truth", ["a series is there twice"])
-        for (name, labels), value in pairs:
-            if name in STAMPED or (name in ENDS and value not in self._ends):
-                samples[name, labels] = self.true_time(value)
+            series, _, text = line.rpartition(" ")
+            key = self._series.get(series)
+            if key is None:
+                self._series[series] = key = next(iter(parsed(f"{series} 0")))
+            if key in samples:
+                self.found("truth", [f"{series} is there twice"])
+            value = samples[key] = float(text)
+            if key[0] in STAMPED or (key[0] in ENDS and value not in self._ends):
+                samples[key] = self.true_time(value)
         return samples
 
     def _supervise(self) -> None:
@@ -365,11 +367,11 @@ def _unchunked(body: bytes) -> bytes:
     return b"".join(parts)
 
 
-def simulate(story: Story) -> Verdict:
+def simulate(story: Story, *, timed: bool = False) -> Verdict:
     """Let a world happen; the working folder is its machines' file system."""
     random.seed(f"exporter {story.seed}")
     loop = WorldLoop(random.Random(f"loop {story.seed}"))
-    loop.preempted = story.shape.preempted
+    loop.preempted, loop.timed = story.shape.preempted, timed
     asyncio.set_event_loop(loop)
     Now.loop = loop.time
     sim = Simulation(story, loop)

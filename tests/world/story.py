@@ -54,6 +54,8 @@ class Shape:
     """How CDM jobs are registered: by discovery, or in a job file."""
     page: int = 0
     """The most rows of a page of a list or a history, whatever is asked for; 0 is as many as are asked for."""
+    offset: float = 0.0
+    """Seconds by which the wall clock of the exporter's machine is ahead of the cloud's from the start."""
     preempted: float = 0.0
     """The share of calls in threads that the event loop interrupts."""
 
@@ -115,11 +117,13 @@ def _none(_: random.Random) -> Drawn:
 
 KINDS: Final[dict[str, tuple[float, Callable[[random.Random], Drawn]]]] = {
     "misbehave": (6.0, _some),
+    "hang_up": (1.0, _one("close_when_reused", "close_after_reading", "reset_after_reading")),
     "throttle": (1.5, _one("throttled_rightly", "throttled")),
     "out_of_order": (1.5, _one("unavailable", "busy_cluster", "late", "unknown_state")),
     "unasked": (1.0, _one("unasked", "second_answer_later", "another_job")),
     "vanish": (0.7, _one("vanished")),
-    "forget": (0.7, _one("ids_alone", "creations_alone", "only_what_must_be", "older_submission", "shifting_pages")),
+    "forget": (1.2, _one("ids_alone", "creations_alone", "only_what_must_be", "shifting_pages")),
+    "older": (1.0, _one("older_submission")),
     "unauthorized": (0.7, _none),
     "loss": (1.5, lambda rng: {"loss": round(rng.choice((0.02, 0.2, 0.5)), 2)}),
     "slow_network": (1.0, lambda rng: {"latency": round(rng.choice((0.1, 0.5, 2.0)), 2), "jitter": 0.5}),
@@ -137,11 +141,11 @@ KINDS: Final[dict[str, tuple[float, Callable[[random.Random], Drawn]]]] = {
     "clock": (1.2, lambda rng: {"seconds": rng.choice((-3600.0, -600.0, -20.0, 20.0, 3600.0))}),
     "reload": (1.2, lambda rng: {"interval": rng.choice((10.0, 20.0)), "by": rng.choice(("file", "signal"))}),
     "broken_reload": (0.8, lambda rng: {"text": rng.choice(BROKEN), "by": rng.choice(("file", "signal"))}),
-    "drop_files": (0.8, _none),
+    "drop_files": (1.2, _none),
     "rotate": (0.8, lambda rng: {"late": rng.choice((1.0, 20.0, 120.0))}),
     "job_file": (1.0, lambda rng: {"how": rng.choice(HOW), "wait": rng.choice((0.3, 1.0, 5.0))}),
     "hide": (2.0, lambda rng: {"which": rng.randrange(100)}),
-    "bug": (0.8, lambda rng: {"where": rng.choice(BUGS)}),
+    "bug": (1.0, lambda rng: {"where": rng.choice(BUGS)}),
 }
 """What can happen: how often beside the others, and what is drawn for it."""
 SHORT: Final = {"kill", "kill_in_write", "power", "restart", "clock", "reload", "rotate", "job_file", "bug"}
@@ -164,6 +168,7 @@ def shape_of(rng: random.Random, length: float) -> Shape:
     """Draw how a world is made."""
     if rng.random() < CROWDED:
         return crowd(rng)
+    idle = rng.choice((30.0, 60.0, 120.0))
     return Shape(
         dli=rng.randint(0, 3),
         dws=rng.randint(0, 2),
@@ -172,13 +177,15 @@ def shape_of(rng: random.Random, length: float) -> Shape:
         shortest=rng.choice((3.0, 20.0, 60.0)),
         longest=rng.choice((60.0, 240.0, 600.0)),
         interval=rng.choice((10.0, 15.0, 30.0)),
-        idle=rng.choice((30.0, 60.0, 120.0)),
+        idle=idle,
         lists=rng.choice((20.0, 45.0, 60.0)),
-        journal=rng.random() < 0.65,
+        stale=idle * rng.choice((1.25, 2.5)),
+        offset=rng.choice((0.0, 0.0, 0.0, -300.0, -7.0, 7.0, 300.0)),
+        journal=rng.random() < 0.6,
         credentials=rng.choice(("password", "key", "key_file")),
         watched=rng.choice(("discovery", "discovery", "file")),
         page=rng.choice((0, 0, 2)),
-        preempted=rng.choice((0.0, 0.0, 0.1, 1.0)),
+        preempted=rng.choice((0.0, 0.0, 0.0, 0.1, 1.0)),
         rate={name: rng.choice(RATES[name]) for name in sorted(RATES)},
     )
 
@@ -190,7 +197,7 @@ def story_of(seed: int, length: float = 432.0, *, jobs: int | None = None) -> St
     shape = shape if jobs is None else replace(shape, cdm=jobs)
     names, weights = sorted(KINDS), [KINDS[name][0] for name in sorted(KINDS)]
     events = []
-    for _ in range(rng.choice((0, 2, 3, 4, 6, 8))):
+    for _ in range(rng.choice((0, 2, 3, 5, 8, 12))):
         kind = rng.choices(names, weights)[0]
         at = rng.uniform(BEGINS, shape.length)
         longest = LONGEST.get(kind, 240.0)
