@@ -90,6 +90,10 @@ class Oracle:
     promised: float = 15.0
     list_age: float = 6.0
     """Seconds before a list is begun to be read at which a run must have begun to be among its rows in any case."""
+    counts_kept: float = 0.0
+    """Seconds for which counts that lists alone have are shown while lists fail, if that is longer than *promised*."""
+    lists_are_right: bool = False
+    """Whether each list that was read well had every job, with its counts."""
     prefix: str = ""
     """Of the jobs that are in this world, where one exporter watches several."""
     unpolled: float = 60.0
@@ -103,9 +107,9 @@ class Oracle:
     """Until when nothing was known of a job: a run that had ended by then was over at first sight."""
     _looked: dict[tuple[str, str], float] = field(default_factory=dict)
     """When a job was first known, by a list or a poll: each run that ends later is counted."""
-    _listed: float | None = None
-    """When the lists of DLI were last read well, which may have taken long, and when the time before."""
-    _listed_before: float | None = None
+    _listed: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """When the lists of a service were read well the time before the last, each of which may have taken long, and when
+    last."""
     compared: int = 0
     _stale: dict[tuple[str, str], float] = field(default_factory=dict)
     """When a job was last there without any state."""
@@ -136,9 +140,12 @@ class Oracle:
         ratio = scrape.value(f"{OWN}poll_interval_stretch_ratio", project=self.project) or 1.0
         self._stretched = [each for each in self._stretched if each[0] > scrape.at - STRETCHED_FOR]
         self._stretched.append((scrape.at, ratio))
-        listed = scrape.value(f"{OWN}discovery_last_success_timestamp_seconds", service="dli", project=self.project)
-        if listed is not None and listed != self._listed:
-            self._listed_before, self._listed = self._listed, listed
+        for service in ("dli", "cdm"):
+            name = f"{OWN}discovery_last_success_timestamp_seconds"
+            listed = scrape.value(name, service=service, project=self.project)
+            _, last = self._listed.get(service, (0.0, 0.0))
+            if listed is not None and listed != last:
+                self._listed[service] = last, listed
         if scrape.status != 200:
             return
         for key, job in self._jobs.items():
@@ -160,7 +167,15 @@ class Oracle:
     @property
     def _age(self) -> float:
         """The age after which values must be gone: the contract gives it in intervals as they are."""
-        return self.promised * max((ratio for _, ratio in self._stretched), default=1.0)
+        return self.promised * self._stretch
+
+    @property
+    def _stretch(self) -> float:
+        return max((ratio for _, ratio in self._stretched), default=1.0)
+
+    def _list_before(self, service: str, now: float) -> float:
+        """Return a moment before which what the newest lists told cannot have been true any more."""
+        return min(self._listed.get(service, (0.0, 0.0))[0], now) - self.list_age
 
     def missing(self, scrape: Scrape, by_job: Groups | None = None, *, counts: bool = True) -> list[str]:
         """Return what a quiet time later should be there and is not: every job, up, with its newest run, counted."""
@@ -185,7 +200,7 @@ class Oracle:
         self.began = time.time()
         for each in (self._last, self._unseen, self._looked):
             each.clear()
-        self._listed = self._listed_before = None
+        self._listed.clear()
 
     def _falls(self, group: Group) -> Iterator[str]:
         for metric, values in group.values.items():
@@ -233,7 +248,10 @@ class Oracle:
             yield f"run {run.ident} has not begun yet"
         since = self._since(job, run, group.states[0], polled, now)
         yield from self._newest(job, run, group, since, now)
-        for text in _values(job, run, group, since, now, now - self._age - self.slack):
+        listed = now - max(self._age, self.counts_kept * self._stretch) - self.slack
+        if self.lists_are_right:
+            listed = max(listed, self._list_before(job.service, now))
+        for text in _values(job, run, group, since, now, listed):
             yield f"{text}; run {run.ident} in {now - since:.1f} s ({_when(run, now)})"
 
     def _since(self, job: Job, run: Run, state: str, polled: float | None, now: float) -> float:
@@ -252,7 +270,7 @@ class Oracle:
             return
         # A final run is never stale: that of DLI stays until a list that was read well tells the next. The last reading
         # began after the one before had ended.
-        earliest = since if job.service == "cdm" else min(self._listed_before or 0.0, now) - self.list_age
+        earliest = since if job.service == "cdm" else self._list_before(job.service, now)
         index = job.runs.index(run)
         after = job.runs[index + 1] if index + 1 < len(job.runs) else None
         if after is not None and after.created < earliest:

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import re
+from collections import defaultdict, deque
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -121,16 +122,30 @@ class Troubles:
 
     rng: random.Random
     active: dict[int, Trouble] = field(default_factory=dict)
+    most: dict[str, float] = field(default_factory=dict)
+    """Calls of a limit in a minute, whoever makes them, after which the next is refused."""
+    _recent: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
 
     def choose(self, stage: str, asked: Question | None, now: float) -> str | None:
         """Return the name of a misbehaviour, or None to be honest."""
         if stage != "call" or asked is None:
             return None
+        if asked.limit in self.most and self._too_many(asked.limit, now):
+            return "throttled_rightly"
         for trouble in self.active.values():
             names = [name for name in trouble.weights if TABLE[name].calls.fullmatch(asked.operation)]
             if names and self.rng.random() < trouble.share:
                 return self.rng.choices(names, [trouble.weights[name] for name in names])[0]
         return None
+
+    def _too_many(self, limit: str, now: float) -> bool:
+        recent = self._recent[limit]
+        while recent and recent[0] <= now - 60.0:
+            recent.popleft()
+        if len(recent) >= self.most[limit]:
+            return True
+        recent.append(now)
+        return False
 
 
 class WorldCloud(Cloud):
@@ -160,6 +175,16 @@ class WorldCloud(Cloud):
             return super()._right(asked, request, identity, now)
         finally:
             self.world = world
+
+    def spoil(self) -> None:
+        """Let every connection that there is answer 503 from now on, and stay."""
+        for connection, _ in self._connections.values():
+            connection.sour = True
+
+    def reset_all(self) -> None:
+        """Reset every connection that there is."""
+        for connection, _ in list(self._connections.values()):
+            connection.reset()
 
     def tell_calls(self) -> None:
         """Write the calls that came since into the trace."""

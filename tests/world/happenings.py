@@ -189,6 +189,18 @@ async def rotate(sim: "Simulation", event: Event, number: int) -> None:
     await asyncio.sleep(400.0)  # a key that was refused five times in a row rests for six minutes
 
 
+@happens("moves")
+async def moves(sim: "Simulation", event: Event, number: int) -> None:
+    """Let the names of the cloud lead elsewhere; the old address answers rightly, says 503, or refuses."""
+    del number
+    old = event.facts["old"]
+    sim.network.move(refuses=old != "works")
+    if old == "sour":
+        sim.cloud.spoil()
+    elif old == "refuses":
+        sim.cloud.reset_all()
+
+
 @happens("job_file")
 async def job_file(sim: "Simulation", event: Event, number: int) -> None:
     """Write the job file in two halves, away and back, or broken and right again."""

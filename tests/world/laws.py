@@ -7,13 +7,17 @@ from tests.hostile.daemon import Scrape
 from tests.hostile.oracle import OWN, Groups, Oracle, _uncounted
 from tests.hostile.truth import World as Truth
 from tests.world.machine import POLLERS
-from tests.world.story import Shape
+from tests.world.story import Story
 
 if TYPE_CHECKING:
     from tests.world.simulation import Simulation
 
 UNPOLLED = 500.0
 """Seconds for which all polls of a job may fail."""
+COUNTS_KEPT = 300.0
+"""Seconds for which counts of lists are shown while lists fail."""
+LISTS_LIE = {"misbehave", "forget", "out_of_order", "unasked", "hide", "bug"}
+"""Events in which a list that is read well may lack a job, or what it counts."""
 STRANGE_FOR = 200.0
 """Seconds for which a state may stay unknown that was."""
 UNTOLD = {"misbehave", "hang_up", "older", "out_of_order", "unasked", "vanish", "forget", "hide"}
@@ -35,14 +39,17 @@ LATE = 75.0
 """Seconds in which a job without a next poll must have one again."""
 
 
-def oracle(truth: Truth, shape: Shape, began: float) -> Oracle:
+def oracle(truth: Truth, story: Story, began: float) -> Oracle:
     """Return who compares what is shown with what is true."""
+    shape = story.shape
     return Oracle(
         truth,
         slack=shape.timeout + 3,
         promised=max(shape.stale, 3 * shape.idle, 3 * shape.interval) + 25,
         list_age=2 * shape.lists + 30,
         unpolled=UNPOLLED,
+        counts_kept=COUNTS_KEPT,
+        lists_are_right=not {event.kind for event in story.events} & LISTS_LIE,
         began=began,
     )
 
@@ -84,7 +91,7 @@ class Laws:
         """Compare a scrape."""
         sim = self._sim
         wrong = sim.oracle.look(scrape, by_job)
-        if self._strange():
+        if self.strange():
             strange = tuple(f"{key[0]}/{key[1]}: " for key, group in by_job.items() if group.states == ["unknown"])
             wrong = [text for text in wrong if not text.startswith(strange)]
         new = [text for text in wrong if text not in self._told]
@@ -103,16 +110,16 @@ class Laws:
 
     def registered_anew(self) -> None:
         """Forget what was counted of the CDM jobs: nothing registered them for a while, and there is no journal."""
-        oracle = self._sim.oracle
         self._alive.clear()
         self._over.clear()
-        for key in [key for key in oracle._last if key[0][0] == "cdm"]:
-            del oracle._last[key]
-        for name in [name for name in oracle._looked if name[0] == "cdm"]:
-            oracle._looked.pop(name)
-            oracle._unseen.pop(name, None)
+        for oracle in [self._sim.oracle, *([self._sim.neighbour.oracle] if self._sim.neighbour else [])]:
+            for key in [key for key in oracle._last if key[0][0] == "cdm"]:
+                del oracle._last[key]
+            for name in [name for name in oracle._looked if name[0] == "cdm"]:
+                oracle._looked.pop(name)
+                oracle._unseen.pop(name, None)
 
-    def _strange(self) -> bool:
+    def strange(self) -> bool:
         """Whether the cloud said a state that nobody knows not long ago."""
         now = self._sim.loop.time() - 1000
         words = [event for event in self._sim.story.events if "unknown_state" in event.facts.get("names", ())]
@@ -147,6 +154,8 @@ class Laws:
         """Before anything goes wrong each job that runs was asked itself soon after a list told so."""
         sim, names = self._sim, {cluster.ident: cluster.name for cluster in self._sim.truth.clusters}
         patience = RUNNING_WITHIN + sim.story.shape.lists
+        if sim.neighbour:
+            return
         if sim.loop.time() - 1000 < patience or any(sim.loop.time() - 1000 >= event.at for event in sim.story.events):
             return
         for job in sim.truth.of("cdm"):
@@ -162,6 +171,8 @@ class Laws:
     def _calls_counted(self, scrape: Scrape) -> None:
         """Each call that reaches the cloud is one that the exporter knows of."""
         sim = self._sim
+        if sim.neighbour:
+            return
         arrived = len(sim.cloud.calls) - self._arrived
         known = sum(scrape.all(f"{OWN}api_requests_total").values())
         told = f"{arrived} calls arrived, {known:g} are counted"
@@ -220,17 +231,19 @@ class Laws:
             times.append(call.at)
             while times[0] <= call.at - 60.0:
                 times.popleft()
-            most = 60 * rates[call.limit] + (5 if len(sim.machine.starts) > 1 else 0)
+            most = 60 * rates[call.limit] * (2 if sim.neighbour else 1) + (5 if len(sim.machine.starts) > 1 else 0)
             if len(times) > most and call.limit not in told:
                 told.add(call.limit)
                 sim.found("limit", [f"{len(times)} calls of {call.limit} in the minute before {call.at - 1000:.1f}"])
         self._pauses()
-        if sim.cloud.callers.locks:
+        if sim.cloud.callers.locks and not sim.neighbour:  # each of two spares the key for itself
             sim.found("refusals", [f"the key was locked {sim.cloud.callers.locks} times"])
 
     def _pauses(self) -> None:
         """No call follows within a minute a refusal for too many calls."""
         sim, refused = self._sim, dict[str, list[float]]()
+        if sim.neighbour:
+            return
         for call in sim.cloud.calls:
             since = [at for at in refused.get(call.limit, []) if PAUSED[0] < call.at - at < PAUSED[1]]
             if since and not any(since[0] < start <= call.at for start in sim.machine.starts):

@@ -476,6 +476,18 @@ class Network:
         """Stand for the function of the module `socket`."""
         return ListeningSocket(self, self._listener(None, address[1]))
 
+    def move(self, *, refuses: bool) -> None:
+        """Let the names of the cloud lead to another address from now on; the old one *refuses* new connections."""
+        old = next(address for addresses in self.names.values() for address in addresses)
+        new = f"10.0.{self.number()}.1"
+        self.hosts[new] = self.hosts[old]
+        for (address, port), listener in list(self.listeners.items()):
+            if address == old:
+                self.listeners[new, port] = listener
+                if refuses:
+                    del self.listeners[old, port]
+        self.names = {name: [new] for name in self.names}
+
     def unlisten(self, listener: Listener) -> None:
         """Take no more connections."""
         listener.open = False

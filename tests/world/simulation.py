@@ -24,6 +24,7 @@ from tests.world.happenings import HAPPENINGS
 from tests.world.jobs import WorldAuthor
 from tests.world.loop import WorldEndedError, WorldLoop
 from tests.world.machine import PORT, Machine, surround
+from tests.world.neighbour import Neighbour
 from tests.world.network import Network, Weather
 from tests.world.story import Event, Story
 from tests.world.timepieces import HOST, START, Host, Now
@@ -106,8 +107,11 @@ class Simulation:
         self.cloud = WorldCloud(self.truth, self.troubles, self.rng("cloud"), self.note, shape.page)
         self.machine = Machine("exporter", "10.0.1.1", self.network, WorldDisk(self.rng("disk")), self.note)
         self.machine.offset = shape.offset
-        self.oracle = laws.oracle(self.truth, shape, START + loop.time())
+        self.oracle = laws.oracle(self.truth, story, START + loop.time())
         self.laws = laws.Laws(self)
+        self.neighbour = Neighbour(self) if shape.second else None
+        if shape.second == "same key":
+            self.troubles.most = {name: 60 * rate for name, rate in shape.rate.items()}
 
     def rng(self, name: str) -> random.Random:
         """Return a source of chance of its own."""
@@ -132,8 +136,8 @@ class Simulation:
 
     # the exporter
 
-    def configuration(self) -> dict[str, Any]:
-        """Return the configuration."""
+    def configuration(self, shard: int = 0) -> dict[str, Any]:
+        """Return the configuration of the first exporter, or of the second."""
         shape = self.story.shape
         key, secret = next(iter(self.truth.keys.items()))
         kinds: dict[str, Any] = {
@@ -174,16 +178,18 @@ class Simulation:
             "jobs": jobs,
             **({"job_files": ["jobs.yaml"]} if shape.watched == "file" and not self.dropped else {}),
             **({"journal": "journal.json"} if shape.journal else {}),
+            **({"sharding": {"shards": 2, "shard": shard}} if shape.second == "shard" else {}),
         }
 
     def write_configuration(self) -> None:
         """Write the configuration where the exporter reads it."""
-        folder = self.machine.config.parent
-        (folder / "secret").write_text(next(iter(self.truth.keys.values())))
-        if self.story.shape.watched == "file":
-            (folder / "jobs.yaml").write_text(self.job_file())
-        if not self.broken:
-            self.machine.config.write_text(json.dumps(self.configuration()))
+        for shard, machine in enumerate([self.machine, *([self.neighbour.machine] if self.neighbour else [])]):
+            folder = machine.config.parent
+            (folder / "secret").write_text(next(iter(self.truth.keys.values())))
+            if self.story.shape.watched == "file":
+                (folder / "jobs.yaml").write_text(self.job_file())
+            if not self.broken:
+                machine.config.write_text(json.dumps(self.configuration(shard)))
 
     def job_file(self) -> str:
         """Return the CDM jobs as a job file."""
@@ -253,6 +259,8 @@ class Simulation:
         await self.loop.create_task(self.cloud.__aenter__(), context=context)
         self.write_configuration()
         self.machine.start()
+        if self.neighbour:
+            self.neighbour.machine.start()
         happening = [self.loop.create_task(self._happen(event, n)) for n, event in enumerate(self.story.events)]
         ends = max([self.story.shape.length, *(event.at + event.lasts + 120 for event in self.story.events)])
         rng = self.rng("prometheus")
@@ -264,6 +272,8 @@ class Simulation:
         await self._settle(rng)
         self.laws.at_the_end()
         await self.stop()
+        if self.neighbour:
+            self.neighbour.machine.kill("-9")
         self.cloud.tell_calls()
 
     async def _settle(self, rng: random.Random) -> None:
@@ -272,11 +282,14 @@ class Simulation:
         missing: list[str] = []
         while self.loop.time() < until:
             scrape = await self._look()
-            missing = ["no answer"] if scrape is None else self.oracle.missing(scrape)
+            missing = ["no answer"] if scrape is None else self._missing(scrape)
             if not missing:
                 return
             await asyncio.sleep(rng.uniform(6.0, 30.0))
         self.found("missing", missing[:5])
+
+    def _missing(self, scrape: Scrape) -> list[str]:
+        return self.neighbour.missing(scrape) if self.neighbour else self.oracle.missing(scrape)
 
     def _cloud_host(self) -> Host:
         host = Host("cloud", "10.0.0.1")
@@ -292,34 +305,43 @@ class Simulation:
     async def _look(self) -> Scrape | None:
         """Scrape, and compare what is shown with what is true."""
         self._supervise()
-        host, began = self.machine.host, self.loop.time()
-        if not self.machine.up or host is None or host.frozen_until > began:
+        scrape = await self.scrape(self.machine)
+        if self.neighbour:
+            await self.neighbour.look()
+        if scrape is not None:
+            self.laws.look(scrape, groups(scrape))
+        return scrape
+
+    async def scrape(self, machine: Machine) -> Scrape | None:
+        """Ask an exporter for its metrics."""
+        host, began = machine.host, self.loop.time()
+        if not machine.up or host is None or host.frozen_until > began:
             return None
         status, text = 0, ""
         try:
             async with asyncio.timeout(PATIENCE):
-                status, text = await self._get("/metrics")
+                status, text = await self._get(machine, "/metrics")
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             pass
-        if host.frozen_until > began or not host.alive or self.machine.host is not host:
+        if host.frozen_until > began or not host.alive or machine.host is not host:
             return None
         if status != 200:
-            if self.loop.time() - self.machine.began > PATIENCE:
+            if self.loop.time() - machine.began > PATIENCE:
                 self.found("answers", [f"/metrics: {status or 'no answer'} after {self.loop.time() - began:.1f} s"])
             return None
         self.cloud.tell_calls()
         lines = [line for line in text.splitlines() if not line.startswith(("process_", "python_", "# "))]
         digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
-        self.note("prometheus", f"scrape {len(lines)} samples {digest}")
-        samples = self._samples(lines)
-        scrape = Scrape(self.now(), self.loop.time() - began, status, samples)
+        self.note("prometheus", f"scrape {machine.name} {len(lines)} samples {digest}")
         self.figures["scrapes"] += 1
         self.figures["samples"] += len(lines)
-        self.laws.look(scrape, groups(scrape))
-        return scrape
+        return Scrape(self.now(), self.loop.time() - began, status, self._samples(lines, own=machine is self.machine))
 
-    def _samples(self, lines: list[str]) -> dict[tuple[str, Labels], float]:
-        """Read the samples, the names of series that are new alone, by the world's own clock."""
+    def _samples(self, lines: list[str], *, own: bool) -> dict[tuple[str, Labels], float]:
+        """Read the samples, the names of series that are new alone, by the world's own clock.
+
+        Only the clock of the first exporter is ever another one.
+        """
         samples: dict[tuple[str, Labels], float] = {}
         for line in lines:
             series, _, text = line.rpartition(" ")
@@ -329,7 +351,7 @@ class Simulation:
             if key in samples:
                 self.found("truth", [f"{series} is there twice"])
             value = samples[key] = float(text)
-            if key[0] in STAMPED or (key[0] in ENDS and value not in self._ends):
+            if own and (key[0] in STAMPED or (key[0] in ENDS and value not in self._ends)):
                 samples[key] = self.true_time(value)
         return samples
 
@@ -341,8 +363,8 @@ class Simulation:
         self.found("ends", [ended.result()])
         self.start()
 
-    async def _get(self, path: str) -> tuple[int, str]:
-        reader, writer = await asyncio.open_connection(self.machine.address, PORT)
+    async def _get(self, machine: Machine, path: str) -> tuple[int, str]:
+        reader, writer = await asyncio.open_connection(machine.address, PORT)
         try:
             writer.write(f"GET {path} HTTP/1.1\r\nHost: exporter:{PORT}\r\nConnection: close\r\n\r\n".encode())
             heads = (await reader.readuntil(b"\r\n\r\n")).decode()

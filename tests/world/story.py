@@ -56,6 +56,8 @@ class Shape:
     """The most rows of a page of a list or a history, whatever is asked for; 0 is as many as are asked for."""
     offset: float = 0.0
     """Seconds by which the wall clock of the exporter's machine is ahead of the cloud's from the start."""
+    second: str = ""
+    """What a second exporter is: one with the same key and jobs, or the other shard; none if empty."""
     preempted: float = 0.0
     """The share of calls in threads that the event loop interrupts."""
 
@@ -141,6 +143,7 @@ KINDS: Final[dict[str, tuple[float, Callable[[random.Random], Drawn]]]] = {
     "clock": (1.2, lambda rng: {"seconds": rng.choice((-3600.0, -600.0, -20.0, 20.0, 3600.0))}),
     "reload": (1.2, lambda rng: {"interval": rng.choice((10.0, 20.0)), "by": rng.choice(("file", "signal"))}),
     "broken_reload": (0.8, lambda rng: {"text": rng.choice(BROKEN), "by": rng.choice(("file", "signal"))}),
+    "moves": (0.8, lambda rng: {"old": rng.choice(("refuses", "sour", "works"))}),
     "drop_files": (1.2, _none),
     "rotate": (0.8, lambda rng: {"late": rng.choice((1.0, 20.0, 120.0))}),
     "job_file": (1.0, lambda rng: {"how": rng.choice(HOW), "wait": rng.choice((0.3, 1.0, 5.0))}),
@@ -148,10 +151,13 @@ KINDS: Final[dict[str, tuple[float, Callable[[random.Random], Drawn]]]] = {
     "bug": (1.0, lambda rng: {"where": rng.choice(BUGS)}),
 }
 """What can happen: how often beside the others, and what is drawn for it."""
-SHORT: Final = {"kill", "kill_in_write", "power", "restart", "clock", "reload", "rotate", "job_file", "bug"}
+SHORT: Final = {"kill", "kill_in_write", "power", "restart", "clock", "reload", "rotate", "job_file", "bug", "moves"}
 LONGEST: Final = {"freeze": 40.0, "unauthorized": 8.0, "cut": 90.0, "refused": 90.0, "names_fail": 90.0}
 RATES: Final = {"dli": (2.0, 2.0, 0.3), "dws": (1.0, 0.2), "cdm": (2.0, 2.0, 0.4), "cdm_list": (1.0, 0.5)}
 """Calls a second that the limits allow, some of them hardly enough."""
+SECOND: Final = ("same key", "shard")
+NEIGHBOURS: Final = 18
+"""How many worlds there are without a second exporter for each kind of one."""
 CROWDED: Final = 0.06
 """The share of worlds with many jobs."""
 BEGINS: Final = 60.0
@@ -185,6 +191,7 @@ def shape_of(rng: random.Random, length: float) -> Shape:
         credentials=rng.choice(("password", "key", "key_file")),
         watched=rng.choice(("discovery", "discovery", "file")),
         page=rng.choice((0, 0, 2)),
+        second=rng.choice((*SECOND, *(NEIGHBOURS * ("",)))),
         preempted=rng.choice((0.0, 0.0, 0.0, 0.1, 1.0)),
         rate={name: rng.choice(RATES[name]) for name in sorted(RATES)},
     )
