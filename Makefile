@@ -9,7 +9,7 @@ RUN := $(VENV)/bin/
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 CHART := deploy/helm/huaweicloud-job-exporter
 
-.PHONY: help demo test test-fast test-deploy torture lint bench docs lock clean
+.PHONY: help demo test test-fast test-deploy torture fuzz sbom lint bench docs lock clean
 
 help:
 	@echo "make demo   live metrics of all three services from the built-in simulator, and a page to look at"
@@ -17,6 +17,8 @@ help:
 	@echo "make test-fast  only the fast tests: no processes, no browser, no hours of simulated time"
 	@echo "make test-deploy  builds the image, runs it, and checks all that deploy/ ships; wants root and Debian's podman"
 	@echo "make torture    the whole exporter in simulated worlds of random seeds, for MINUTES=10; see docs/reliability.md"
+	@echo "make fuzz       every parser, fed with bytes for SECONDS=60 each, guided by coverage where atheris installs"
+	@echo "make sbom       what is shipped, as CycloneDX (sbom.json) and as a table of licences (docs/licences.md)"
 	@echo "make bench  measure it against its peers on this machine (half an hour); see docs/performance.md"
 	@echo "make docs   generate what is made from the code: metrics, configuration, alerts, dashboards"
 	@echo "make lock   pin the newest versions of all dependencies, with hashes, in requirements/"
@@ -36,6 +38,22 @@ test-deploy: $(VENV)/dev $(VENV)/kubernetes-tools/fetched
 MINUTES ?= 10
 torture: $(VENV)/dev
 	$(RUN)python -m tests.world --minutes $(MINUTES) --shrink
+
+SECONDS ?= 60
+fuzz: $(VENV)/dev
+	$(RUN)pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/fuzz.txt \
+		|| echo "atheris does not install here: inputs are not guided by coverage"
+	$(RUN)python -m tests.fuzz --seconds $(SECONDS)
+
+sbom: requirements/sbom.txt requirements/runtime.txt $(VENV)/dev
+	$(RUN)python -m venv --clear $(VENV)/sbom
+	$(VENV)/sbom/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/sbom.txt
+	$(RUN)python -m venv --clear --without-pip $(VENV)/shipped
+	$(VENV)/sbom/bin/pip --python $(VENV)/shipped/bin/python install --quiet --disable-pip-version-check \
+		--require-hashes --only-binary :all: -r requirements/runtime.txt
+	$(VENV)/sbom/bin/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml -o sbom.json \
+		$(VENV)/shipped/bin/python
+	$(RUN)python -m deploy.licences < sbom.json > docs/licences.md
 
 lint: $(VENV)/dev
 	$(RUN)ruff check .
@@ -65,9 +83,13 @@ lock: $(VENV)/dev
 		pyproject.toml -o requirements/dev.txt
 	$(RUN)uv pip compile -q -U --generate-hashes --universal -p 3.11 --no-emit-index-url --no-header --group build \
 		-c requirements/dev.txt -o requirements/build.txt
+	$(RUN)uv pip compile -q -U --generate-hashes --universal -p 3.11 --no-emit-index-url --no-header --group fuzz \
+		-o requirements/fuzz.txt
+	$(RUN)uv pip compile -q -U --generate-hashes --universal -p 3.11 --no-emit-index-url --no-header --group sbom \
+		-c requirements/dev.txt -o requirements/sbom.txt
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) sbom.json build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "no Python >= 3.11 found; install one or say make PYTHON=/path/to/python"; exit 1; }

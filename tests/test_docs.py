@@ -127,3 +127,12 @@ def test_the_index_has_every_document() -> None:
     linked = set(re.findall(r"\]\((\w+\.md)\)", (ROOT / "docs/index.md").read_text()))
 
     assert linked == {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
+
+
+def test_every_package_that_is_shipped_stands_under_a_licence_that_is_told() -> None:
+    pinned = re.findall(r"^([A-Za-z0-9._-]+)==", (ROOT / "requirements/runtime.txt").read_text(), re.MULTILINE)
+    told = dict(re.findall(r"^\| ([\w-]+) \| (.+) \|$", (ROOT / "docs/licences.md").read_text(), re.MULTILINE))
+
+    listed = {re.sub(r"[-_.]+", "-", name.lower()): licence for name, licence in told.items()}
+    for package in pinned:
+        assert listed[re.sub(r"[-_.]+", "-", package.lower())] != "not said"

@@ -1,0 +1,1 @@
+"""Every parser of the exporter, fed with whatever comes."""
