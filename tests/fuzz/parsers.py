@@ -18,14 +18,16 @@ from zoneinfo import ZoneInfo
 from exporter.cloud.body import unpacked
 from exporter.cloud.connection import PackedError, TooLongError
 from exporter.cloud.no_proxy import is_direct
-from exporter.cloud.response import LONGEST_WAIT, cached_for, retry_after, server_skew
+from exporter.cloud.response import cached_for, retry_after, server_skew
 from exporter.config import load
+from exporter.config.errors import SourcePosition
 from exporter.config.job_file import read_job_file
-from exporter.config.tree import MappingNode, SourcePosition
+from exporter.config.tree import MappingNode
 from exporter.config.web_file import read_web_config
 from exporter.model.errors import ExporterError, PollError
 from exporter.model.job import Job, JobKey
 from exporter.model.run import Ledger
+from exporter.model.units import LONGEST_WAIT
 from exporter.runs.journal_format import ForeignError, JournalEntry, read_journal, written
 from exporter.services import error_classes
 from exporter.services.listing import ListQuery, Location
