@@ -35,10 +35,11 @@ async def read_body(response: aiohttp.ClientResponse, limit: int, seconds: float
     async with asyncio.timeout(seconds):  # the library's own deadline does not see the wait for a place
         if response.status < _FIRST_ERROR:
             return await _whole_body(response, limit)
-        try:
-            return await _whole_body(response, _ERROR_LIMIT)
-        except (TooLongError, PackedError):
-            return b""
+        async with offload.Place() as place:  # of its own: an error is short, and nobody parses it elsewhere
+            try:
+                return await _whole(response, place, _ERROR_LIMIT)
+            except (TooLongError, PackedError):
+                return b""
 
 
 def _came_whole(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
@@ -54,8 +55,8 @@ def _came_whole(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
 async def _whole_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
     """Return the body, unpacked, of *limit* bytes at most.
 
-    A long one waits for its place among the long answers, and keeps it for who parses it. Raises what the library
-    raises, :class:`TooLongError` and :class:`PackedError`.
+    A long one waits for room among the long answers, and for its turn to be read, and keeps both for who parses it.
+    Raises what the library raises, :class:`TooLongError` and :class:`PackedError`.
     """
     place = offload.current()
     if place is None:
@@ -75,7 +76,7 @@ async def _whole(response: aiohttp.ClientResponse, place: offload.Place, limit: 
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
     if not packed or encoding in ("", "identity"):
         if len(packed) > offload.UNPLACED:
-            await place.take()
+            await place.read()
         return packed
     if encoding not in _WINDOWS:
         raise PackedError
@@ -85,8 +86,10 @@ async def _whole(response: aiohttp.ClientResponse, place: offload.Place, limit: 
         except TooLongError:
             if limit <= offload.UNPLACED:
                 raise
-    await place.take()
-    return await offload.in_thread(partial(unpacked, packed, encoding, limit))
+    await place.read()
+    whole = await offload.in_thread(partial(unpacked, packed, encoding, limit))
+    place.size = len(whole)
+    return whole
 
 
 async def _packed(response: aiohttp.ClientResponse, place: offload.Place, limit: int) -> bytes:
@@ -105,7 +108,7 @@ async def _packed(response: aiohttp.ClientResponse, place: offload.Place, limit:
             if len(body) > limit:
                 raise TooLongError
             if len(body) > BUFFER:
-                await place.take()
+                await place.hold(len(body))
     except RuntimeError as error:
         # What the reader raises if the connection is gone before it begins to wait.
         raise aiohttp.ClientPayloadError from error

@@ -1,7 +1,8 @@
-"""Reading answers outside the event loop where that takes long, and only a few long ones at a time.
+"""Reading answers outside the event loop where that takes long, and only so much of long ones at a time.
 
 One thread unpacks and parses for all. Python's switching between threads leaves the loop waiting for 5 ms, and for
-40 ms while one long text is decoded.
+40 ms while one long text is decoded. Long answers share a budget of bytes while they arrive, so one that is slow takes
+of it what came, and holds up no other; they are unpacked and parsed one after the other.
 """
 
 import asyncio
@@ -13,25 +14,63 @@ from types import TracebackType
 from typing import Final, Self, TypeVar
 from weakref import WeakKeyDictionary
 
+from exporter.memory import give_back
 from exporter.services.request import Ask, Request
 
 _SHORT: Final = 2 * 1024
 """Bytes of an answer that is read in the loop. Even so short a one may have 700 empty rows, which take up to 30 ms."""
 UNPLACED: Final = 64 * 1024
 """Bytes, unpacked, of an answer that needs no place; nearly all answers are shorter."""
-LONG_ANSWERS: Final = 2
-"""Longer answers that the process holds at a time: one arrives while the other is parsed. The rest wait unread."""
+ROOM: Final = 8 * 1024 * 1024
+"""Bytes of longer answers that the process holds at a time, and those of one answer more. The rest wait unread."""
 _THREAD: Final = ThreadPoolExecutor(1, thread_name_prefix="reader")
-_FREE: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]] = WeakKeyDictionary()
 
 _T = TypeVar("_T")
 
 
-class Place:
-    """The place of one answer among the long ones: taken when it turns out to be long, free when it was parsed."""
+class _Room:
+    """What all long answers of one event loop share."""
 
     def __init__(self) -> None:
-        self._free: asyncio.Semaphore | None = None
+        self.held = 0
+        self.beyond: Place | None = None
+        """Whose bytes may be more than there is room for: else answers that arrived in part could wait for each
+        other."""
+        self.reader = asyncio.Lock()
+        self._passed = 0  # bytes that were held since memory was given back last
+        self._waiting: list[asyncio.Future[None]] = []
+
+    async def more(self) -> None:
+        """Wait until another answer made room."""
+        self._waiting.append(asyncio.get_running_loop().create_future())
+        await self._waiting[-1]
+
+    def left(self, place: "Place", held: int, size: int) -> None:
+        """Let all who wait look again, in their order; after many bytes give memory back, once none is held."""
+        self.held -= held
+        self._passed += size
+        self.beyond = None if self.beyond is place else self.beyond
+        if not self.held and self._passed > ROOM:
+            self._passed = 0
+            _THREAD.submit(give_back)
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            if not each.done():
+                each.set_result(None)
+
+
+_ROOMS: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, _Room]] = WeakKeyDictionary()
+
+
+class Place:
+    """What one answer takes of the room for long ones, from when it turns out to be long until it was parsed."""
+
+    def __init__(self) -> None:
+        self._room = _ROOMS.setdefault(asyncio.get_running_loop(), _Room())
+        self._held = 0
+        self.size = 0
+        """The bytes of the answer once it is unpacked, if it was packed."""
+        self._reads = False
         self._token: Token[Place | None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -45,18 +84,31 @@ class Place:
             _PLACE.reset(self._token)
         self.leave()
 
-    async def take(self) -> None:
-        """Wait until there is room, unless this answer has its place."""
-        if self._free is None:
-            free = _FREE.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(LONG_ANSWERS))
-            await free.acquire()
-            self._free = free
+    async def hold(self, size: int) -> None:
+        """Wait until there is room for *size* bytes of this answer, and take it."""
+        room = self._room
+        while (over := room.held + size - self._held > ROOM) and room.beyond not in {None, self}:
+            await room.more()
+        if over:
+            room.beyond = self
+        room.held += size - self._held
+        self._held = size
+
+    async def read(self) -> None:
+        """Wait until no other long answer is unpacked or parsed; this one is until it leaves."""
+        if not self._reads:
+            await self._room.reader.acquire()
+            self._reads = True
 
     def leave(self) -> None:
         """Make room: the answer is parsed, or it failed."""
-        free, self._free = self._free, None
-        if free is not None:
-            free.release()
+        room = self._room
+        if self._reads:
+            room.reader.release()
+            self._reads = False
+        if self._held or self.size:
+            room.left(self, self._held, self._held + self.size)
+            self._held = self.size = 0
 
 
 _PLACE: Final[ContextVar[Place | None]] = ContextVar("place", default=None)

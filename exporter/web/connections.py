@@ -17,7 +17,7 @@ from typing import Final
 
 import structlog
 
-from exporter.web.memory import give_back
+from exporter.memory import give_back
 from exporter.web.slots import Asks, Slot
 
 HEAD_WITHIN: Final = 10.0

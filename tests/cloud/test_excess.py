@@ -16,7 +16,7 @@ import pytest
 from exporter.cloud.body import UNPACKED_IN_LOOP, unpacked
 from exporter.cloud.client import Client
 from exporter.cloud.connection import INTERIM_LIMIT, SIZE_LIMIT, TooLongError
-from exporter.cloud.offload import LONG_ANSWERS, UNPLACED, Place
+from exporter.cloud.offload import UNPLACED, Place
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
 from exporter.services.document import VALUES_LIMIT, json_object
@@ -317,8 +317,7 @@ class TestValues:
 async def test_a_short_answer_does_not_wait_for_the_long_ones_and_a_long_one_only_until_its_deadline() -> None:
     short, long = answer(gzip.compress(b"{}"), "Content-Encoding: gzip"), answer(b"x" * 2 * UNPLACED)
     async with serving(long) as server, serving(short) as other, Client(2) as transport, AsyncExitStack() as taken:
-        for _ in range(LONG_ANSWERS):
-            await (await taken.enter_async_context(Place())).take()
+        await (await taken.enter_async_context(Place())).read()
         assert (await transport.send(other.url, REQUEST, Nobody())).body == b"{}"
         with pytest.raises(PollError) as caught:
             await asyncio.create_task(transport.send(server.url, REQUEST, Nobody()), context=Context())
@@ -326,3 +325,44 @@ async def test_a_short_answer_does_not_wait_for_the_long_ones_and_a_long_one_onl
         assert len((await transport.send(server.url, REQUEST, Nobody())).body) == 2 * UNPLACED
 
     assert caught.value.reason is Reason.TIMEOUT
+
+
+async def send(transport: Client, url: str) -> bytes:
+    """Make a call of its own task, as a poll does."""
+    async with Place():
+        return (await transport.send(url, REQUEST, Nobody())).body
+
+
+async def test_long_answers_that_come_slowly_hold_up_no_other_long_one() -> None:
+    long, held = answer(b"x" * 20 * UNPLACED), asyncio.Event()
+
+    async def slow(connection: Connection) -> None:
+        connection.writer.write(long[: 10 * UNPLACED])
+        await connection.writer.drain()
+        await held.wait()
+        connection.writer.write(long[10 * UNPLACED :])
+
+    async with serving(slow) as drip, serving(long) as server, Client(LATE) as transport, asyncio.TaskGroup() as group:
+        waiting = [group.create_task(send(transport, drip.url)) for _ in range(8)]
+        while len(drip.heads) < len(waiting):
+            await asyncio.sleep(0.01)
+        quick = [await send(transport, server.url) for _ in range(8)]
+        held.set()
+        slowly = [await each for each in waiting]
+
+    assert {len(body) for body in quick + slowly} == {20 * UNPLACED}
+
+
+async def test_the_longest_answers_all_at_once_come_one_after_the_other() -> None:
+    async with serving(answer(b"x" * SIZE_LIMIT)) as server, Client(LATE) as transport:
+        sizes = [len(body) for body in await asyncio.gather(*(send(transport, server.url) for _ in range(8)))]
+
+    assert sizes == [SIZE_LIMIT] * 8
+
+
+async def test_an_error_keeps_no_place_while_its_call_is_made_once_more() -> None:
+    refused = answer(gzip.compress(random.Random(1).randbytes(30_000)), "Content-Encoding: gzip", status="401 No")
+    long = answer(b"x" * 2 * UNPLACED)
+    async with serving(refused) as server, serving(long) as other, Client(LATE) as transport, Place():
+        await transport.send(server.url, REQUEST, Nobody())
+        assert len(await asyncio.create_task(send(transport, other.url), context=Context())) == 2 * UNPLACED

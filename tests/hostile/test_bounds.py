@@ -112,10 +112,15 @@ async def test_a_history_of_a_hundred_thousand_runs_holds_up_nothing(kind: str, 
     assert (memory < MEMORY, own[1] < SLOWEST) == (True, True), (memory, own)
 
 
-async def test_thirty_two_packed_answers_at_once_take_the_room_of_a_few_and_give_it_back(tmp_path: Path) -> None:
-    packed = gzip.compress(b'{"status":"RUNNING","job_name":"%s"}' % (b", " * ((SIZE - 200) // 2)), 9)
-    assert len(packed) < 16_384
-    plan = Full({"dws.job": lambda _: packed})
+@pytest.mark.parametrize("packed", [True, False])
+async def test_thirty_two_long_answers_at_once_take_the_room_of_a_few_and_give_it_back(
+    tmp_path: Path, *, packed: bool
+) -> None:
+    body = b'{"status":"RUNNING","job_name":"%s"}' % (b", " * ((SIZE - 200) // 2))
+    if packed:
+        body = gzip.compress(body, 9)
+        assert len(body) < 16_384
+    plan = Full({"dws.job": lambda _: body})
     async with facing(plan, Script(0, 64, 0, 1, 600, 300, 500), tmp_path) as exporter:
         before = exporter.memory()
         memory, own = await used(exporter)
