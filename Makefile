@@ -73,7 +73,6 @@ docs: $(VENV)/dev
 	$(RUN)python -m deploy.helm.reference > $(CHART)/README.md
 	rm -rf $(CHART)/files && mkdir -p $(CHART)/files
 	cp -R deploy/prometheus/rules deploy/grafana/dashboards $(CHART)/files/
-	rm $(CHART)/files/rules/periods.yml  # the chart's values have them
 
 lock: $(VENV)/dev
 	$(RUN)pip install uv

@@ -86,7 +86,7 @@ class App:
         self.telemetry = Telemetry(labels.service)
         self.store = JobStore(settings.metrics.max_series, registry.declared(), labels.service, labels.job)
         self.store.show(settings.metrics.job_labels, settings.metrics.duration_buckets)
-        self.telemetry.watch(lambda: self.store.series, lambda: self.store.dropped)
+        self.telemetry.watch(lambda: self.store.series, lambda: self.store.dropped, lambda: self.store.reduced)
         self.timelines = Timelines(settings.web.history, self.clock.now, settings.poll.stale_after)
         self.store.subscribe(self.timelines.changed)
         self.store.subscribe_runs(self.timelines.runs_read)
@@ -198,6 +198,7 @@ class App:
     def _allow(self, settings: Settings) -> None:
         self._security.reached_by(settings.web)
         self._connections.allow(settings.web.max_connections, settings.poll.concurrency)
+        self.telemetry.serves(settings.web.linger, settings.web.external_url)
 
     def _name_shard(self) -> None:
         sharding = self.settings.sharding

@@ -239,7 +239,7 @@ def _moved(built: dashboard.Dashboard) -> dashboard.Dashboard:
 
 
 def _freshness(built: dashboard.Dashboard) -> dashboard.Dashboard:
-    period = "max by (service, job) (service_job:huaweicloud_job_period_seconds:declared)"
+    period = recorded("promise_period_seconds:known")
     return section(
         built,
         "Freshness",
@@ -260,8 +260,8 @@ def _freshness(built: dashboard.Dashboard) -> dashboard.Dashboard:
         ),
         bars(
             "Since the last success, in periods",
-            "Of the jobs that rules/periods.yml names: HuaweicloudJobNotSucceeded fires above 2.",
-            f"(time() - {recorded('last_success_timestamp_seconds:known')}) / on (service, job) group_left () {period}",
+            "Of the jobs that promise a period: HuaweicloudJobNotSucceeded fires above 2.",
+            f"(time() - {recorded('last_success_timestamp_seconds:known')}) / {period}",
             LEGEND,
             "none",
             steps((None, "green"), (1, "orange"), (2, "red")),

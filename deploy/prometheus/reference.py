@@ -20,15 +20,30 @@ anew.
 ## Use them
 
 [deploy/prometheus/prometheus.yml](../deploy/prometheus/prometheus.yml) is a whole configuration. In your own take
-`honor_labels: true` and the three files under `rules`:
+`honor_labels: true` and the two files under `rules`:
 
 - [recording.yml](../deploy/prometheus/rules/recording.yml): series that alerts and dashboards share. The alerts on jobs
   never fire without it; HuaweicloudJobRecordingRulesMissing says so.
 - [alerts.yml](../deploy/prometheus/rules/alerts.yml): the alerts below.
-- [periods.yml](../deploy/prometheus/rules/periods.yml): **yours to fill in**, one entry for each job that has to
-  succeed every so often. No cloud tells how often a job is meant to run, so nothing is guessed:
-  HuaweicloudJobNotSucceeded watches the jobs that are named there and no others. With the chart they are
-  `prometheusRule.periods` of its values.
+
+How often a job has to succeed, by when, and how long it may wait and run no cloud tells, so nothing is guessed: you
+[promise](promises.md) it beside the job. HuaweicloudJobNotSucceeded, HuaweicloudJobDeadlineMissed,
+HuaweicloudJobDeadlineAtRisk, HuaweicloudJobWaitsTooLong, HuaweicloudJobRunsTooLong and HuaweicloudJobRowsDiffer watch
+the jobs that promise it and no others.
+
+Rules tell one job from another by `cluster`, `namespace`, `project`, `region`, `service` and `job`, and every alert
+on a job has those of them that its series have. `cluster` and `namespace` are labels of the scrape target: one
+Prometheus, or one ruler, for several clusters needs `cluster` on the targets. Other labels of a target (`node`,
+`pod`, ...) are left out, so that a job that moves stays one; two installations that only such a label tells apart
+need it renamed to `cluster`.
+
+Each alert has `runbook_url`, the place of its runbook on this page; put the address of the folder in which your copy
+of the page is before it (`sed -i 's|runbook_url: |&https://wiki.example.com/docs/|' alerts.yml`, or
+`prometheusRule.runbookUrl` of the chart, which ends in `alerts.md#`). With `web.external_url` an alert on a job has
+`page`, a link to the job's page.
+
+Tried with Prometheus 2.42; `keep_firing_for` needs that, and nothing newer is used. vmalert and Thanos Ruler are
+untried.
 
 Prometheus has to keep data for 14 days (its default is 15) for HuaweicloudJobWritesNothing.
 
@@ -57,14 +72,23 @@ receivers: [{name: now}, {name: today}]
 inhibit_rules:
   - source_matchers: [alertname=~"HuaweicloudJobProjectBlind|HuaweicloudJobProjectPaused"]
     target_matchers: [alertname=~"HuaweicloudJobUnseen|HuaweicloudJobNotSucceeded"]
-    equal: [project]
+    equal: [cluster, namespace, project]
+  - source_matchers: [alertname="HuaweicloudJobExporterDown"]
+    target_matchers: [alertname=~"HuaweicloudJobExporterShardMissing|HuaweicloudJobExporterGone"]
+    equal: [cluster, namespace, job]
+  - source_matchers: [alertname="HuaweicloudJobDeadlineMissed"]
+    target_matchers: [alertname=~"HuaweicloudJobDeadlineAtRisk|HuaweicloudJobNotSucceeded"]
+    equal: [cluster, namespace, project, service, job]
+  - source_matchers: [alertname="HuaweicloudJobRunsTooLong"]
+    target_matchers: [alertname="HuaweicloudJobSlowerThanUsual"]
+    equal: [cluster, namespace, project, service, job]
 ```
 
-Alerts on jobs leave out the labels `instance` and `pod`, so that they outlive a restart under another address. All
-other labels of the scrape target stay. They keep firing for five minutes after their reason went (`keep_firing_for`,
-which Prometheus has since 2.42): a pod that is replaced is no recovery. No alert fires for a job that only waits, but
-HuaweicloudJobNotSucceeded once it waits for two of its declared periods. When a job is taken out its alerts resolve;
-HuaweicloudJobNotSucceeded alone goes on, and watches a job for as long as a period is declared for it.
+Alerts on jobs keep firing for five minutes after their reason went (`keep_firing_for`): a pod that is replaced is no
+recovery. A job that only waits fires nothing unless it promises `max_wait`, a period or a deadline. When a job is
+taken out its alerts resolve; HuaweicloudJobNotSucceeded alone goes on, for two of its periods and three days. Rules
+that look back over a day or more are in groups of their own (every 2 and 5 minutes): they cost most where there are
+many jobs.
 """
 
 

@@ -37,7 +37,7 @@ def command(options: argparse.Namespace) -> int:
 def all_own() -> Telemetry:
     """Return every metric of the exporter itself, those too that its parts declare when they are made."""
     telemetry = Telemetry()
-    telemetry.watch(lambda: 0, lambda: 0)
+    telemetry.watch(lambda: 0, lambda: 0, lambda: 0)
     telemetry.watch_connections(lambda: 0)
     telemetry.watch_budgets(dict, dict)
     telemetry.watch_expiry(dict)

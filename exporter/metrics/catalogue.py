@@ -31,6 +31,8 @@ from exporter.metrics.family import (
 )
 from exporter.model.measures import Declared
 
+_USUAL: Final = 5
+"""Runs from which on it is known what is usual."""
 _FAMILIES: Final = (
     Family(
         PREFIX + "up",
@@ -149,6 +151,14 @@ _FAMILIES: Final = (
         " is incremental and continues at progress 1, stalled, longer than estimated, or too little is known of it"
         + LAST_POLL,
         one(lambda record: record.may_end),
+        unit="seconds",
+    ),
+    Family(
+        PREFIX + "usual_run_duration_seconds",
+        "gauge",
+        f"Seconds that the last {_USUAL} runs that succeeded took at most, by the vendor's start and end; absent while"
+        " fewer were seen since the start",
+        one(lambda record: max(record.durations) if len(record.durations) >= _USUAL else None),
         unit="seconds",
     ),
     Family(

@@ -20,6 +20,14 @@ WEB_CONFIG = (
     " good ones stay; absent without web.config_file"
 )
 WEB_TAKEN = "Unix time in seconds when the web configuration in force was taken over; absent without web.config_file"
+LINGER = (
+    "web.linger in seconds: how long it may serve after a signal to stop; above 0 for an exporter that stops with the"
+    " job that it runs beside"
+)
+PAGE = "Always 1; url is web.external_url, where people reach the page: for links in alerts; absent without it"
+REDUCED = (
+    "Jobs of which only up and info are on /metrics now, because there are more series than metrics.max_series allows"
+)
 HISTORY = "Bytes that the past of all jobs takes, as page and JSON tell it; web.history is the most"
 JOURNAL_TOOK = (
     "Seconds that the last write of the journal took, or the one under way has taken so far; counters of runs show only"

@@ -23,6 +23,11 @@ class SeriesLimit:
         self.dropped = 0
         """Series left out since the start, counted each time a job is."""
 
+    @property
+    def reduced(self) -> int:
+        """Jobs that are left out now but for who they are and whether they are up."""
+        return len(self._out)
+
     def limit(self, max_series: int) -> None:
         """Take another greatest number; :meth:`changes` tells what follows."""
         self._max = max_series

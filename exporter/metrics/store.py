@@ -79,6 +79,11 @@ class JobStore:
         """Series left out since the start, counted each time a job is."""
         return self._series_limit.dropped
 
+    @property
+    def reduced(self) -> int:
+        """Jobs that are left out now but for who they are and whether they are up."""
+        return self._series_limit.reduced
+
     def limit(self, max_series: int) -> None:
         """Show at most so many series from now on."""
         self._series_limit.limit(max_series)

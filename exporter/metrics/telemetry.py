@@ -45,6 +45,8 @@ class Telemetry:
         build = self._gauge("build_info", "Always 1; what is running", "version", "revision", "python")
         build.labels(*what_runs()).set(1)
         self.shard = self._gauge("shard_info", "Always 1; which shard of how many this is", "shard", "shards")
+        self._linger = self._gauge("linger_seconds", help_texts.LINGER)
+        self._page = self._gauge("page_info", help_texts.PAGE, "url")
         self.shards = self._gauge("shards", "Shards that the jobs are divided among; 1 if they are not")
         self.registered_jobs = self._gauge(
             "registered_jobs", "Jobs registered now, by who registered them", service, "source"
@@ -210,11 +212,19 @@ class Telemetry:
                 if sample.labels["project"] == project:
                     metric.remove(*(sample.labels[label] for label in labels))
 
-    def watch(self, series: Callable[[], int], dropped: Callable[[], int]) -> None:
-        """Read the number of the jobs' series and of those left out at every scrape."""
+    def watch(self, series: Callable[[], int], dropped: Callable[[], int], reduced: Callable[[], int]) -> None:
+        """Read the number of the jobs' series, of those left out, and of the reduced jobs at every scrape."""
+        self._gauge("jobs_reduced", help_texts.REDUCED).set_function(reduced)
         self._gauge("series", "Series of the jobs on /metrics now").set_function(series)
         self.catalogue.append((f"{_PREFIX}_series_dropped_total", "counter", _DROPPED, ()))
         self.registry.register(WatchedCounter(f"{_PREFIX}_series_dropped", _DROPPED, dropped))
+
+    def serves(self, linger: float, url: str | None) -> None:
+        """Tell how long it lingers, and where people reach the page."""
+        self._linger.set(linger)
+        self._page.clear()
+        if url:
+            self._page.labels(url.rstrip("/")).set(1)
 
     def watch_budgets(
         self,

@@ -14,14 +14,6 @@ from tests.e2e.processes import ROOT, eventually, fetch, prometheus, serving
 from tests.names import named
 
 RULES = ROOT / "deploy/prometheus/rules"
-PERIOD = """
-groups:
-  - name: periods
-    rules:
-      - record: service_job:huaweicloud_job_period_seconds:declared
-        expr: vector(300)
-        labels: {service: cdm, job: mysql_orders_to_dws}
-"""
 NOT_IN_THE_DEMO = {
     "huaweicloud_job_exporter_api_throttled_total": "its cloud refuses a call only every few minutes",
     "huaweicloud_job_exporter_credentials_expiry_timestamp_seconds": "its key is permanent, so nobody tells an end",
@@ -40,7 +32,6 @@ VARIABLES = {
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run the demo with a job file, and Prometheus with all rules that scrapes it."""
     folder = tmp_path_factory.mktemp("prometheus")
-    (folder / "periods.yml").write_text(PERIOD)
     (folder / "jobs.yaml").write_text("[]\n")
     variables = {
         "EXPORTER_JOB_FILES": str(folder / "jobs.yaml"),
@@ -50,7 +41,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with serving("demo", **variables) as (_, address):
         config = f"""
 global: {{scrape_interval: 1s, evaluation_interval: 1s}}
-rule_files: [{RULES}/recording.yml, {RULES}/alerts.yml, periods.yml]
+rule_files: [{RULES}/recording.yml, {RULES}/alerts.yml]
 scrape_configs:
   - job_name: huaweicloud-job-exporter
     honor_labels: true
