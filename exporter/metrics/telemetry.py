@@ -3,25 +3,14 @@
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import TypeVar
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    GCCollector,
-    Histogram,
-    PlatformCollector,
-    ProcessCollector,
-    disable_created_metrics,
-)
+from prometheus_client import Counter, Histogram
 
 from exporter.metrics import help_texts
 from exporter.metrics.build import what_runs
-from exporter.metrics.watched import WatchedCounter, WatchedGauge
+from exporter.metrics.instruments import EXPORTER_PREFIX, Instruments
+from exporter.metrics.watched import WatchedCounter
 
-M = TypeVar("M", Counter, Gauge)
-_PREFIX = "huaweicloud_job_exporter"
 _JOBS = "huaweicloud_job"
 _PLACE = "cluster"
 _LAG_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -30,18 +19,11 @@ _RENDER_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1
 _DROPPED = "Series left out because metrics.max_series was reached, counted each time a job is left out"
 
 
-class Telemetry:
+class Telemetry(Instruments):
     """The exporter's own metrics and the registry they are in; *service* is the name of that label."""
 
     def __init__(self, service: str = "service") -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]
-        self.registry = CollectorRegistry(auto_describe=True)
-        self.catalogue: list[tuple[str, str, str, tuple[str, ...]]] = []
-        """Name, type, help and labels of every metric here, for the reference."""
-        self._by_project: list[tuple[Counter | Gauge, tuple[str, ...]]] = []  # that have the label, and all labels
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
-        GCCollector(registry=self.registry)
+        super().__init__()
         build = self._gauge("build_info", "Always 1; what is running", "version", "revision", "python")
         build.labels(*what_runs()).set(1)
         self.shard = self._gauge("shard_info", "Always 1; which shard of how many this is", "shard", "shards")
@@ -204,20 +186,12 @@ class Telemetry:
             with suppress(KeyError):
                 metric.remove(service, project)
 
-    def forget_project(self, project: str) -> None:
-        """Remove all series of a project that is gone."""
-        for metric, labels in self._by_project:
-            samples = [sample for family in metric.collect() for sample in family.samples]
-            for sample in samples:
-                if sample.labels["project"] == project:
-                    metric.remove(*(sample.labels[label] for label in labels))
-
     def watch(self, series: Callable[[], int], dropped: Callable[[], int], reduced: Callable[[], int]) -> None:
         """Read the number of the jobs' series, of those left out, and of the reduced jobs at every scrape."""
         self._gauge("jobs_reduced", help_texts.REDUCED).set_function(reduced)
         self._gauge("series", "Series of the jobs on /metrics now").set_function(series)
-        self.catalogue.append((f"{_PREFIX}_series_dropped_total", "counter", _DROPPED, ()))
-        self.registry.register(WatchedCounter(f"{_PREFIX}_series_dropped", _DROPPED, dropped))
+        self.catalogue.append((f"{EXPORTER_PREFIX}_series_dropped_total", "counter", _DROPPED, ()))
+        self.registry.register(WatchedCounter(f"{EXPORTER_PREFIX}_series_dropped", _DROPPED, dropped))
 
     def serves(self, linger: float, url: str | None) -> None:
         """Tell how long it lingers, and where people reach the page."""
@@ -280,31 +254,3 @@ class Telemetry:
     def watch_journal(self, seconds: Callable[[], Mapping[tuple[str, ...], float]]) -> None:
         """Read how long the last write of the journal took, at every scrape."""
         self._watched("journal_last_write_duration_seconds", help_texts.JOURNAL_TOOK, (), seconds)
-
-    def _watched(
-        self,
-        name: str,
-        text: str,
-        labels: tuple[str, ...],
-        read: Callable[[], Mapping[tuple[str, ...], float]],
-        prefix: str = _PREFIX,
-    ) -> None:
-        self.catalogue.append((f"{prefix}_{name}", "gauge", text, labels))
-        self.registry.register(WatchedGauge(f"{prefix}_{name}", text, labels, read))
-
-    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
-        self.catalogue.append((f"{_PREFIX}_{name}", "gauge", text, labels))
-        return self._kept(Gauge(f"{_PREFIX}_{name}", text, labels, registry=self.registry), labels)
-
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        self.catalogue.append((f"{_PREFIX}_{name}_total", "counter", text, labels))
-        return self._kept(Counter(f"{_PREFIX}_{name}", text, labels, registry=self.registry), labels)
-
-    def _kept(self, metric: M, labels: tuple[str, ...]) -> M:
-        if "project" in labels:
-            self._by_project.append((metric, labels))
-        return metric
-
-    def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-        self.catalogue.append((f"{_PREFIX}_{name}", "histogram", text, labels))
-        return Histogram(f"{_PREFIX}_{name}", text, labels, buckets=buckets, registry=self.registry)
