@@ -51,7 +51,8 @@ class Places:
         self._results = results
         self._wake = wake
         self._told: dict[tuple[str, str], _Told] = {}
-        self._off: dict[tuple[str, str, str], Location] = {}  # that the log told of
+        self.closed: dict[tuple[str, str, str], Location] = {}
+        """Those that are off, as the log told, by project, service and id."""
         self._log = structlog.get_logger()
         telemetry.watch_clusters(self._available, self._words)
 
@@ -61,14 +62,15 @@ class Places:
         self._told[project, service] = _Told(self._clock.monotonic(), named)
         for place in named.values():
             key = (project, service, place.id)
-            if place.off and key not in self._off:
-                self._log.info("cluster off", **_names(project, service, place))
-                self._off[key] = place
-            elif not place.off and self._off.pop(key, None) is not None:
+            if place.off:
+                if key not in self.closed:
+                    self._log.info("cluster off", **_names(project, service, place))
+                self.closed[key] = place
+            elif self.closed.pop(key, None) is not None:
                 self._log.info("cluster on again", **_names(project, service, place))
-        gone = [key for key in self._off if key[:2] == (project, service) and key[2] not in named]
+        gone = [key for key in self.closed if key[:2] == (project, service) and key[2] not in named]
         for key in gone:
-            del self._off[key]
+            del self.closed[key]
         self._poll_again(project, service)
 
     def told_at(self, project: str, service: str) -> float | None:
@@ -79,7 +81,7 @@ class Places:
     def skips(self, key: JobKey) -> bool:
         """Whether a job that is due is not polled, because its place is off; if so it is put off."""
         record = self._store.get(key)
-        if record is None or not (self._off or record.off):
+        if record is None:
             return False
         place = self.off(record.job)
         if place is None:
@@ -91,19 +93,17 @@ class Places:
 
     def off(self, job: Job) -> Location | None:
         """Return the place of a job if it is off, as far as is known."""
-        if not self._off:
-            return None
-        place = self._off.get((job.project, job.key.service, self._place_of(job)))
+        place = self.closed.get((job.project, job.key.service, self._place_of(job)))
         return place if place is not None and self._fresh(job.project, job.key.service) else None
 
     def is_off(self, project: str, service: str, place: str) -> bool:
         """Whether a place is off, as far as is known."""
-        return (project, service, place) in self._off and self._fresh(project, service)
+        return (project, service, place) in self.closed and self._fresh(project, service)
 
     def forget(self, projects: Mapping[str, object]) -> None:
         """Forget the places of projects that are none of *projects*."""
         self._told = {key: told for key, told in self._told.items() if key[0] in projects}
-        self._off = {key: place for key, place in self._off.items() if key[0] in projects}
+        self.closed = {key: place for key, place in self.closed.items() if key[0] in projects}
 
     def _place_of(self, job: Job) -> str:
         part = self._plan.projects.adapter(job).place_part
@@ -116,10 +116,18 @@ class Places:
             for record in self._store.records()
             if record.off and (record.job.project, record.job.key.service) == (project, service)
         ]
-        back = [key for key in waiting if (record := self._store.get(key)) and self.off(record.job) is None]
+        back = [key for key in waiting if not self._stays(key)]
         self._results.spread(key for key in back if self._schedule.time(key) is not None)
         if back:
             self._wake()
+
+    def _stays(self, key: JobKey) -> bool:
+        """Whether a job that waits for its place has to go on; if not it is said of it no more."""
+        record = self._store.get(key)
+        if record is None or self.off(record.job) is not None:
+            return True
+        self._store.put(replace(record, off=""))
+        return False
 
     def _fresh(self, project: str, service: str) -> bool:
         told, pace = self._told.get((project, service)), self._plan.pace

@@ -223,7 +223,7 @@ class Poller:
         need = self.demand.of(key)
         if need is None:
             return
-        if self.places.skips(key):
+        if self.places.closed and self.places.skips(key):
             return
         why = self.calls.queue(key, need.project, need.bucket, need.rate, due, due + need.patience)
         if why is not None:
