@@ -31,6 +31,7 @@ def job_row(record: Record, exporter: Exporter, past: JobPast | None, viewer: Vi
         "failure_meaning": meaning_of(record, facts["failure_code"] or ""),
         "api": "api/v1/" + link(*record.job.key),
         "api_runs": "api/v1/" + link(*record.job.key, under="/runs"),
+        "reason": _without(facts["failure_code"] or "", facts["complaint"] or ""),
         "counts_short": formatting.count_lines(facts["counts"], viewer.say),
         "unwritten": max(0, sum(record.ledger.runs) - sum(record.runs)),
         "old": record.polled_at is not None and not record.up and not record.final,
@@ -43,6 +44,13 @@ def job_row(record: Record, exporter: Exporter, past: JobPast | None, viewer: Vi
         "strip": charts.strip(past, live, viewer.watch, viewer.now, viewer.say),
         "zone": exporter.zone(record.job.project) if viewer.clock == "cloud" else None,
     }
+
+
+def _without(code: str, text: str) -> str:
+    """Return *text* without the code that it begins with, which stands beside it."""
+    if code and text.casefold().startswith(code.casefold()):
+        return text[len(code) :].lstrip(" :-,;") or text
+    return text
 
 
 def live_run(record: Record) -> charts.Live | None:

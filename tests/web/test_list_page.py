@@ -294,3 +294,20 @@ async def test_the_list_can_be_read_without_seeing_it() -> None:
     for role in ("table", "row", "columnheader", "rowheader", "cell", "img", "search"):
         assert f'role="{role}"' in html, role
     assert "style=" not in html
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("DWS.0114:ELB private IP is missing", "ELB private IP is missing"),
+        ("dws.0114 : no node", "no node"),
+        ("at once: DWS.0114", "at once: DWS.0114"),
+        ("DWS.0114", "DWS.0114"),
+    ],
+)
+async def test_a_code_that_its_text_begins_with_stands_there_once(text: str, told: str) -> None:
+    failed = replace(FAILED, snapshot=Snapshot(State.FAILED, failure_code="DWS.0114", detail={"failed_detail": text}))
+    html = await shown("/", FakeExporter([failed]))
+
+    assert f"<b>DWS.0114</b> <span>{told}</span></summary>" in html
+    assert f'<p class="said">{text}</p>' in html, "and whole where there is room"
