@@ -58,14 +58,6 @@ def utc(at: float) -> str:
         return f"{at:.0f} s"
 
 
-def iso(at: float) -> str:
-    """Return a moment as machines read it."""
-    try:
-        return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
-    except (OverflowError, OSError, ValueError):
-        return ""
-
-
 def clock(at: float, now: float, zone: tzinfo | None = None, say: Texts = ENGLISH) -> str:
     """Return a moment by the clock of *zone*, else of UTC: with its day if that is not today's."""
     try:

@@ -8,7 +8,9 @@ import hashlib
 import re
 import secrets
 from collections.abc import Callable, Mapping
+from datetime import tzinfo
 from functools import cache, partial
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,6 +34,7 @@ _FOLDER: Final = Path(__file__).parent / "templates"
 _STAMP: Final = "stamp_seconds"
 _MARK: Final = f"\x02{secrets.token_hex(8)}"
 """What a text that changes by the second begins with until all else is rendered; nobody outside can know it."""
+_PLAIN_TEXT: Final = re.compile(r"\{\{ _\('([^'{]*)'\) \}\}")
 _MOVING: Final = re.compile(_MARK + r"(\w+) ([-+.\w]+)\x03")
 _FORMS: Final[Mapping[str, Callable[[float, float, Texts], str]]] = {
     "ago": formatting.ago,
@@ -50,10 +53,10 @@ def static(name: str) -> tuple[bytes, str]:
 
 @cache
 def _environment(say: Texts) -> "Environment":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
+        loader=FunctionLoader(partial(_translated, say)),
         autoescape=True,
         auto_reload=False,
         undefined=StrictUndefined,
@@ -62,11 +65,45 @@ def _environment(say: Texts) -> "Environment":
     )
     environment.globals.update(version=__version__, refresh=_REFRESH, charts=charts)
     environment.globals.update(words=_Words(say), langs=LANGUAGES.items())
-    environment.globals.update(moving=lambda at, form: f"{_MARK}{form} {at!r}\x03")
-    environment.globals.update(_=_say_in_template(say), lang=say.lang, script_texts=say.script())
+    environment.globals.update(_=_say_in_template(say), lang=say.lang, script_texts=say.script(), **_times(say))
     environment.globals.update(asset=lambda name: f"static/{name}?v={static(name)[1]}", tabular=tabular)
     environment.tests["moment"] = lambda name: str(name).endswith(_STAMP)
     return environment
+
+
+def _translated(say: Texts, name: str) -> str:
+    """Return a template with its texts in one language: what has no value in it is no call when a page is rendered."""
+    source = (_FOLDER / name).read_text()
+    return _PLAIN_TEXT.sub(lambda found: escape(say(found[1])), source)
+
+
+def _times(say: Texts) -> dict[str, Callable[..., str]]:
+    """Return what renders moments; a page has hundreds, so these are no macros."""
+    from markupsafe import Markup
+
+    unknown = Markup(f'<span class="unknown" title="{say("unknown")}">{formatting.UNKNOWN}</span>')  # noqa: S704
+    since = say("since")
+
+    def element(at: float, more: str, title: str, text: str) -> str:
+        utc = formatting.utc(at)
+        iso = f"{utc[:10]}T{utc[11:19]}Z" if utc.endswith("UTC") else ""
+        return Markup(f'<time datetime="{iso}" data-at="{at}"{more} title="{title}{utc}">{text}</time>')  # noqa: S704
+
+    def when(at: float | None) -> str:
+        return unknown if at is None else element(at, "", "", f"{_MARK}ago {at!r}\x03")
+
+    def at_clock(at: float | None, now: float, zone: tzinfo | None) -> str:
+        if at is None:
+            return unknown
+        return element(at, ' data-form="clock"', "", formatting.clock(at, now, zone, say))
+
+    def lasted(at: float) -> str:
+        return element(at, ' data-form="for"', f"{since} ", f"{_MARK}for {at!r}\x03")
+
+    def due_time(at: float) -> str:
+        return element(at, ' data-due="1"', "", f"{_MARK}due {at!r}\x03")
+
+    return {"when": when, "at_clock": at_clock, "lasted": lasted, "due_time": due_time}
 
 
 class _Words:
@@ -74,13 +111,11 @@ class _Words:
 
     UNKNOWN = formatting.UNKNOWN
     exact_text = staticmethod(formatting.exact_text)
-    iso = staticmethod(formatting.iso)
     percent = staticmethod(formatting.percent)
     utc = staticmethod(formatting.utc)
 
     def __init__(self, say: Texts) -> None:
         self.span = partial(formatting.span, say=say)
-        self.clock = partial(formatting.clock, say=say)
 
 
 def _say_in_template(say: Texts) -> Callable[..., str]:
