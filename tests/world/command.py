@@ -15,7 +15,7 @@ from itertools import count
 from tests.world import campaign
 from tests.world.children import all_of, one, smallest
 from tests.world.simulation import Verdict
-from tests.world.story import Story, story_of
+from tests.world.story import MOST_FEW, Story, story_of
 from tests.world.timepieces import REAL_TIME
 
 _NO_RANDOM_ADDRESSES = 0x0040000
@@ -55,6 +55,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=0.0, help="random seeds instead, for so long")
     parser.add_argument("--hours", type=float, default=0.12, help="of a world in which things go wrong")
     parser.add_argument("--jobs", type=int, help="how many CDM jobs there are, instead of as many as the seed draws")
+    parser.add_argument("--only", default="", help="worlds with such an event or shape, such as bug,journal=True,crowd")
     parser.add_argument("--without", default="", help="numbers of events that are left out, such as 0,3")
     parser.add_argument("--shrink", action="store_true", help="leave out every event that does not matter")
     parser.add_argument("--stop", action="store_true", help="end with the first finding")
@@ -83,7 +84,17 @@ def _stories(options: argparse.Namespace) -> Iterator[Story]:
         seeds: Iterator[int] = iter(range(int(first), int(last or first) + 1))
     else:
         seeds = count(int.from_bytes(os.urandom(4), "big") * 1000)
-    return (_story(options, seed) for seed in seeds)
+    wanted = [each for each in options.only.split(",") if each]
+    stories = (_story(options, seed) for seed in seeds)
+    return (story for story in stories if all(_has(story, each) for each in wanted))
+
+
+def _has(story: Story, wanted: str) -> bool:
+    """Whether an event of this kind is in the story, or its shape is so."""
+    name, _, value = wanted.partition("=")
+    if value:
+        return str(getattr(story.shape, name)) == value
+    return name in {event.kind for event in story.events} or (name == "crowd" and story.shape.cdm > MOST_FEW)
 
 
 def _many(options: argparse.Namespace) -> int:

@@ -55,21 +55,22 @@ def tree(folder: Path, patch: Path) -> Path:
     return copy
 
 
-def tried(patch: Path, first: int, most: int, cores: int) -> Outcome:
+def tried(patch: Path, options: argparse.Namespace) -> Outcome:
     """Let worlds happen until one finds the fault: not one in which something is found without the fault too."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         copy = tree(Path(folder), patch)
-        seed, law = _first_finding(copy, first, most, cores)
-        while seed is not None and _first_finding(ROOT, seed, seed, 1)[0] is not None:
-            seed, law = _first_finding(copy, seed + 1, most, cores)
-    return Outcome(patch.stem, fault(patch), seed, law, most, round(time.monotonic() - began))
+        seed, law = _first_finding(copy, options.first, options.most, options)
+        while seed is not None and _first_finding(ROOT, seed, seed, options)[0] is not None:
+            seed, law = _first_finding(copy, seed + 1, options.most, options)
+    return Outcome(patch.stem, fault(patch), seed, law, options.most, round(time.monotonic() - began))
 
 
-def _first_finding(root: Path, first: int, last: int, cores: int) -> tuple[int | None, str]:
+def _first_finding(root: Path, first: int, last: int, options: argparse.Namespace) -> tuple[int | None, str]:
     """Let worlds happen in a tree until one finds something; return its seed and the law that was broken."""
+    which = ["--seeds", f"{first}-{last}", "--only", options.only, "--cores", str(options.cores)]
     ran = subprocess.run(
-        [sys.executable, "-m", "tests.world", "--seeds", f"{first}-{last}", "--stop", "--cores", str(cores)],
+        [sys.executable, "-m", "tests.world", *which, "--stop"],
         cwd=root,
         env={"PATH": "/usr/bin:/bin"},
         capture_output=True,
@@ -85,6 +86,7 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m tests.world.put_back", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("names", nargs="*", help="faults, such as a9_short_page_is_last; all of them if there is none")
     parser.add_argument("--first", type=int, default=1, help="seed to begin with, if those before it found nothing")
+    parser.add_argument("--only", default="", help="worlds with such an event or shape alone; see `tests.world --only`")
     parser.add_argument("--most", type=int, default=2000, help="seeds after which one counts as not found")
     parser.add_argument("--cores", type=int, default=2)
     options = parser.parse_args()
@@ -92,7 +94,7 @@ def main() -> None:
     for patch in patches():
         if options.names and patch.stem not in options.names:
             continue
-        outcome = tried(patch, options.first, options.most, options.cores)
+        outcome = tried(patch, options)
         known[outcome.name] = asdict(outcome)
         sys.stdout.write(f"{outcome.name}: seed {outcome.seed} by {outcome.law!r} in {outcome.seconds} s\n")
         sys.stdout.flush()

@@ -158,6 +158,8 @@ RATES: Final = {"dli": (2.0, 2.0, 0.3), "dws": (1.0, 0.2), "cdm": (2.0, 2.0, 0.4
 SECOND: Final = ("same key", "shard")
 NEIGHBOURS: Final = 18
 """How many worlds there are without a second exporter for each kind of one."""
+MOST_FEW: Final = 5
+"""CDM jobs at most of a world that is not crowded."""
 CROWDED: Final = 0.06
 """The share of worlds with many jobs."""
 BEGINS: Final = 60.0
@@ -178,7 +180,7 @@ def shape_of(rng: random.Random, length: float) -> Shape:
     return Shape(
         dli=rng.randint(0, 3),
         dws=rng.randint(0, 2),
-        cdm=rng.randint(1, 5),
+        cdm=rng.randint(1, MOST_FEW),
         length=length,
         shortest=rng.choice((3.0, 20.0, 60.0)),
         longest=rng.choice((60.0, 240.0, 600.0)),
