@@ -72,6 +72,19 @@ class FakeSocket:
         if level == socket.SOL_SOCKET and option == socket.SO_LINGER:
             self.resets = True
 
+    def recv(self, most: int, _: int) -> bytes:
+        """Return the first bytes that came on a connection that was accepted, and leave them there."""
+        kernel = self.wire.kernel if self.wire is not None else ()
+        if not kernel:
+            raise BlockingIOError
+        if kernel[0] is _RESET:
+            raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+        return b"".join(each for each in kernel if isinstance(each, bytes))[:most]
+
+    def getsockopt(self, *_: int) -> bytes:
+        """Return the first byte of the kernel's report: whether the other end has closed its side."""
+        return bytes([8 if self.wire is not None and _END in self.wire.kernel else 1])
+
     def setblocking(self, _: bool) -> None:
         """Do nothing: nothing here blocks."""
 
