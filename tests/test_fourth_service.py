@@ -177,7 +177,7 @@ def test_its_rules_find_jobs_whose_runs_are_counted_and_added_up() -> None:
     async def scenario(program: Program) -> None:
         copying.put("c-0", "other", "Copying")
         for number in range(1, 4):
-            copying.put(f"c-{number}", "weekly", "Copying", began=(1_760_000_000 + 600 * number) * 1000)
+            copying.put(f"c-{number}", "weekly", "Copying", began=(1_760_000_000 + 600 * (number - 1)) * 1000)
             await asyncio.sleep(300)
             copying.copies[f"c-{number}"] |= {"state": "Done", "bytes": 1000, "planned": -1}
             await asyncio.sleep(300)
@@ -310,12 +310,12 @@ def test_what_an_answer_is_need_not_be_said_again() -> None:
     def seen(**fields: object) -> Snapshot:
         return adapter.parse(json.dumps({"state": "Copying", **fields}).encode(), job, SHANGHAI)
 
-    assert seen(began="2024-03-05T08:10:00", bucket=" backup").start == 1709597400
+    assert seen(began="2024-03-05T08:10:00", bucket="backup").start == 1709597400
     assert (seen(began=0, planned=-1, ended=-1).counts, seen(began=0, planned=-1, ended=-1).unknown) == ({}, ())
     assert seen(began=1709597400, planned="1e999").unknown == ("planned", "began")
     assert seen(state="\uff23OPYING").state is State.UNKNOWN
     assert seen(objects={"copied": "7"}).counts == {Measure("objects", "copied"): 7}
-    for strange in ({"bucket": "other"}, {"state": 7}, {"x": [0] * 200_000}):
+    for strange in ({"bucket": "other"}, {"bucket": " backup"}, {"state": 7}, {"x": [0] * 200_000}):
         with pytest.raises(PollError):
             seen(**strange)
 
