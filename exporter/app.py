@@ -5,7 +5,7 @@ import gc
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from exporter.config import Settings
 from exporter.limits.permits import Permits
 from exporter.limits.rate_limiter import Limiter
 from exporter.local_files import digest
+from exporter.metrics.push import Pusher
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.changes import STATIC, Changes
@@ -121,7 +122,7 @@ class App:
             asked = asyncio.create_task(stop.wait(), name="stop")
             try:
                 await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
-                await asyncio.wait({work}, timeout=self.settings.web.linger + _STOP_WITHIN)
+                await asyncio.wait({work}, timeout=self.settings.web.linger + self._push_within() + _STOP_WITHIN)
             finally:
                 asked.cancel()
                 abandoned = work.cancel()
@@ -167,7 +168,7 @@ class App:
                     tasks.append(group.create_task(keep_running(work, crashed, name), name=name))
                 started(address)
                 await stop.wait()
-                await self._linger(application, poller)
+                await self._hand_over(application, poller)
                 for task in tasks:
                     task.cancel()
         self._log.info("stopped")
@@ -225,6 +226,11 @@ class App:
             finally:
                 await self._history_file.write()
 
+    async def _hand_over(self, application: Application, poller: Poller) -> None:
+        """Let others have what the last polls tell."""
+        await self._linger(application, poller)
+        await self._push(poller)
+
     async def _linger(self, application: Application, poller: Poller) -> None:
         """Let everyone who scrapes see the end of the jobs, for at most ``web.linger``."""
         if not self.settings.web.linger or not self.store.records():
@@ -238,6 +244,28 @@ class App:
                 await application[SCRAPES].wait_for_all(self.settings.web.linger_scrapes)
         except TimeoutError:
             self._log.warning("linger ended before all scraped")
+
+    def _push_within(self) -> float:
+        return 0.0 if self.settings.push.pushgateway is None else self.settings.push.timeout
+
+    async def _push(self, poller: Poller) -> None:
+        """Hand the metrics of the jobs to a Pushgateway, if there is to be one, for at most ``push.timeout``."""
+        push, labels = self.settings.push, self.settings.metrics.labels
+        keys = [record.job.key for record in self.store.records()]
+        if push.pushgateway is None or not keys:
+            return
+        try:
+            async with asyncio.timeout(push.timeout):
+                if not self.settings.web.linger:
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(push.timeout / 2):
+                            await poller.poll_once_more()
+                    if self._journal is not None:
+                        await self._journal.write()
+                pusher = Pusher(self.store, push.pushgateway, (labels.service, labels.job), push.timeout)
+                self._log.info("pushed", jobs=await pusher.push(keys), of_jobs=len(keys))
+        except TimeoutError:
+            self._log.warning("push ended before it was done")
 
 
 class _Parts:

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from exporter.config import types
 from exporter.config.metrics_settings import MetricsSettings
 from exporter.config.project import ProjectSettings
+from exporter.config.push_settings import Push
 from exporter.config.section import HOST_NAME, WRITTEN, Section
 from exporter.config.web_file import WebConfig
 from exporter.config.web_settings import Web
@@ -185,6 +186,7 @@ class Settings(BaseSettings, Section):
         default=None, description="The file in which counters and runs survive a restart."
     )
     metrics: MetricsSettings = Field(default=MetricsSettings(), description="What is exposed.")
+    push: Push = Field(default=Push(), description="A push at the end, for pods that no scrape catches.")
     sharding: Sharding = Field(default=Sharding(), description="Which part of the jobs this process polls.")
     projects: Annotated[Mapping[types.ProjectName, ProjectSettings], BeforeValidator(_projects)] = Field(
         default={}, description="The projects of the cloud, each under a name of ours ([a-z0-9_-]+, no __)."

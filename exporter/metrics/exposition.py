@@ -195,6 +195,12 @@ class Exposition:
         slot = self._slots.get(key)
         return b"" if slot is None else b"".join(lines.of(slot) for lines in self._lines)
 
+    def document(self, key: JobKey) -> bytes:
+        """Return the lines of a job as a body of their own, in the text format."""
+        slot = self._slots.get(key)
+        there = [] if slot is None else [(each.headers[False], each.of(slot)) for each in self._lines]
+        return b"".join(header + lines for header, lines in there if lines)
+
     def sections(self, openmetrics: bool, names: frozenset[str] = frozenset()) -> Iterator[list[bytes]]:
         """Yield the body, a family after the other, each in parts that never change.
 

@@ -169,6 +169,10 @@ class JobStore:
         """Return the lines of a job."""
         return self._exposition.lines(key)
 
+    def document(self, key: JobKey) -> bytes:
+        """Return the lines of a job as a body of their own, in the text format."""
+        return self._exposition.document(key)
+
     def sections(self, openmetrics: bool, names: frozenset[str] = frozenset()) -> Iterator[list[bytes]]:
         """Yield the lines of the jobs, a family after the other, each in parts that never change."""
         return self._exposition.sections(openmetrics, names)

@@ -1,0 +1,18 @@
+"""The section ``push``: where the jobs' metrics go at the end, besides whoever scrapes."""
+
+from pydantic import Field
+
+from exporter.config import types
+from exporter.config.section import Section
+
+
+class Push(Section):
+    """A push at the end, for pods that no scrape catches."""
+
+    pushgateway: types.EndpointUrl | None = Field(
+        default=None,
+        description="The Pushgateway that gets the jobs' metrics once, when the exporter stops; without it none does.",
+    )
+    timeout: types.Timeout = Field(
+        default=5.0, description="Time that the last polls and the push may take together (a duration)."
+    )

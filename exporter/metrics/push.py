@@ -1,0 +1,72 @@
+"""Hands the jobs' metrics to a Pushgateway, by prometheus_client's own call, for pods that no scrape catches.
+
+Each job is a group of its own: a Pushgateway writes the labels of the group over those of the samples, of which `job`
+is one.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from functools import partial
+from http.client import HTTPException
+from typing import Final
+
+import structlog
+from prometheus_client import Metric, pushadd_to_gateway
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+
+from exporter.metrics.store import JobStore
+from exporter.model.job import JobKey
+
+_AT_ONCE: Final = 8
+_TRIES: Final = 2
+_PAUSE: Final = 0.5
+"""Seconds before the second try."""
+
+
+class Pusher:
+    """Pushes what *store* shows to *url*; *labels* are the names of the labels of service and job."""
+
+    def __init__(self, store: JobStore, url: str, labels: tuple[str, str], timeout: float) -> None:
+        self._store = store
+        self._url = url
+        self._labels = labels
+        self._timeout = timeout
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._log = structlog.get_logger()
+
+    async def push(self, keys: Iterable[JobKey]) -> int:
+        """Push these jobs, each once, and return how many the Pushgateway took; a failure is logged."""
+        return sum(await asyncio.gather(*map(self._push, keys)))
+
+    async def _push(self, key: JobKey) -> bool:
+        async with self._slots:
+            for left in reversed(range(_TRIES)):
+                try:
+                    await asyncio.to_thread(self._send, key)
+                except (OSError, HTTPException) as error:
+                    if not left:
+                        self._log.warning("push failed", service=key.service, job=key.job, error=str(error))
+                else:
+                    return True
+                await asyncio.sleep(_PAUSE if left else 0)
+            return False
+
+    def _send(self, key: JobKey) -> None:
+        """Push one job; blocks. Raises ``OSError`` and ``HTTPException``."""
+        service, job = self._labels
+        labels = {service: key.service, job: key.job}
+        name = labels.pop("job", "huaweicloud-job-exporter")
+        send = partial(pushadd_to_gateway, self._url, name, grouping_key=labels, timeout=self._timeout)
+        send(registry=_Samples(self._store.document(key).decode()))
+
+
+class _Samples(Collector):
+    """What was rendered already, as prometheus_client wants it."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield the metrics."""
+        return text_string_to_metric_families(self._text)
