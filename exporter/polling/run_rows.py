@@ -28,8 +28,8 @@ from exporter.services.listing import ListedJob
 from exporter.services.request import Request
 from exporter.supervise import survive
 
-_TRIES: Final = 12
-"""Calls for one run at most: with the default intervals these are 45 minutes."""
+_TRIES: Final = 24
+"""Calls for one run at most: with the default intervals these are two hours."""
 _LISTS: Final = 120.0
 """Seconds in which a list that told of a job tells of it again."""
 

@@ -103,6 +103,7 @@ slower than usual = 比平时慢
 9 of 10 of the last {runs} runs that succeeded took at most {span} = 最近 {runs} 次成功运行中，九成耗时不超过 {span}
 incremental = 增量
 it migrates what changed since the last run = 只迁移上次运行后的变化
+Not polled: its cluster is off = 未查询：其集群已关闭
 Last poll failed: = 上次查询失败：
 {number} in a row = 连续 {number} 次
 The run failed: = 运行失败：
