@@ -51,10 +51,6 @@ class RunId:
             return False
         return int(self.id) < int(other.id) and self.created > other.created
 
-    def unknown_to(self, mark: "RunId") -> bool:
-        """Whether this run came after all those up to *mark*, by its number or its creation."""
-        return self.newer(mark) or self.renumbered(mark)
-
     def later(self, other: "RunId") -> bool:
         """Whether this run came after the other one, and their creations do not say that it was the other way round."""
         return self.after(other) and not other.renumbered(self)
@@ -153,6 +149,8 @@ class Ledger:
     """Known runs above the floor: there may be unknown runs between them and it, or nothing puts them in order."""
     open: tuple[RunId, ...] = ()
     """Known runs whose end is still to be counted."""
+    anew: float | None = None
+    """The last creation before the numbers of the runs began anew: no run up to it is new, whatever its number."""
     paid: tuple[Paid, ...] = ()
     """Runs that succeeded: those whose counters are waited for, and the newest one."""
     unnamed: bool = False

@@ -55,10 +55,35 @@ def accounted(
     With *gaps* there may have been runs between the newest known one and this one, unless their ids exclude it.
     """
     known = others_accounted(ledger, answer, at, gaps=gaps)
-    turned = _entry(known.open, answer.run) is not None or NAMELESS in known.open
-    known = _known(known, answer, again=again, gaps=gaps)
+    known = _accounted(known, answer, at, confirmed=confirmed, again=again, gaps=gaps)
     if ledger.floor is None:
         known = replace(known, floor=_raised(known.floor or NAMELESS, [each.run for each in answer.others]))
+    return ledger if known == ledger else known
+
+
+def others_accounted(
+    ledger: Ledger, answer: Snapshot, at: float, counted: list[Snapshot] | None = None, *, gaps: bool
+) -> Ledger:
+    """Return the ledger after the other runs that *answer* tells of: at first sight all of them had ended."""
+    if ledger.floor is None:
+        return ledger
+    return all_accounted(_anew(ledger, answer.run) if gaps else ledger, answer.others, at, counted, gaps=gaps)
+
+
+def all_accounted(
+    ledger: Ledger, answers: Iterable[Snapshot], at: float, counted: list[Snapshot] | None = None, *, gaps: bool = False
+) -> Ledger:
+    """Return the ledger after several answers, none of the newest run; those that now count join *counted*."""
+    for each in answers:
+        before, ledger = ledger, _accounted(ledger, each, at, confirmed=True, again=False, gaps=gaps)
+        if counted is not None and ledger.runs != before.runs:
+            counted.append(each)
+    return ledger
+
+
+def _accounted(ledger: Ledger, answer: Snapshot, at: float, *, confirmed: bool, again: bool, gaps: bool) -> Ledger:
+    turned = _entry(ledger.open, answer.run) is not None or NAMELESS in ledger.open
+    known = _known(ledger, answer, again=again, gaps=gaps)
     entry = _entry(known.open, answer.run)
     if entry is not None and answer.state.ended and confirmed:
         known = _added(known, entry, answer)
@@ -69,22 +94,17 @@ def accounted(
     return ledger if known == ledger else known
 
 
-def others_accounted(
-    ledger: Ledger, answer: Snapshot, at: float, counted: list[Snapshot] | None = None, *, gaps: bool
-) -> Ledger:
-    """Return the ledger after the other runs that *answer* tells of: at first sight all of them had ended."""
-    return ledger if ledger.floor is None else all_accounted(ledger, answer.others, at, counted, gaps=gaps)
+def _anew(ledger: Ledger, newest: RunId) -> Ledger:
+    """Return the ledger once numbers began anew, if the *newest* run shows it: what came before, its creation tells."""
+    floor = ledger.floor or NAMELESS
+    if not newest.renumbered(floor) or _among(newest, ledger.beyond):
+        return ledger
+    return replace(ledger, floor=RunId("", floor.created), anew=floor.created)
 
 
-def all_accounted(
-    ledger: Ledger, answers: Iterable[Snapshot], at: float, counted: list[Snapshot] | None = None, *, gaps: bool = False
-) -> Ledger:
-    """Return the ledger after several answers; those that now count join *counted*."""
-    for each in answers:
-        before, ledger = ledger, accounted(ledger, each, at, gaps=gaps)
-        if counted is not None and ledger.runs != before.runs:
-            counted.append(each)
-    return ledger
+def _before_anew(ledger: Ledger, run: RunId) -> bool:
+    """Whether a run came before the numbers began anew, or may have."""
+    return ledger.anew is not None and (run.created is None or run.created <= ledger.anew)
 
 
 def look_back(ledger: Ledger, found: Sequence[Snapshot], at: float, counted: list[Snapshot] | None = None) -> Ledger:
@@ -98,30 +118,32 @@ def look_back(ledger: Ledger, found: Sequence[Snapshot], at: float, counted: lis
     told = sorted((each for each in named if each.run.id or not unsure), key=lambda each: each.run.order)
     if ledger.floor is None:
         return ledger
-    anew = [run for run in ledger.beyond if run.renumbered(ledger.floor)]
-    for each in told:  # of runs with lower numbers those count that came before one that is known to be newer
-        ledger = all_accounted(ledger, [each], at, counted, gaps=any(run.newer(each.run) for run in anew))
+    ledger = all_accounted(ledger, told, at, counted)
     runs = [each.run for each in told]
     for entry in ledger.paid:
         if told and entry.waits and not _among(entry.run, runs):
             ledger = replace(ledger, paid=_waited(ledger.paid, entry, entry._replace(waits=entry.waits - 1)))
-    floor = _raised(ledger.floor or NAMELESS, runs, ledger.beyond)
-    absent = [run for run in ledger.open if told and floor.later(run) and not _among(run, runs)]
+    floor = _raised(ledger.floor or NAMELESS, [run for run in runs if not _before_anew(ledger, run)])
+    followed = [run for run in ledger.open if floor.newer(run) or _before_anew(ledger, run)]
+    absent = [run for run in followed if told and not _among(run, runs)]
+    passed = {run.created or 0.0 for run in ledger.beyond if ledger.anew is not None and floor.renumbered(run)}
     ledger = replace(
         ledger,
         floor=floor,
-        beyond=tuple(run for run in ledger.beyond if run.unknown_to(floor) or run.doubtful(floor)),
+        anew=ledger.anew if ledger.anew is None else max({ledger.anew, *passed}),
+        beyond=tuple(
+            run for run in ledger.beyond if run.created not in passed and (run.newer(floor) or run.doubtful(floor))
+        ),
         open=tuple(run for run in ledger.open if run not in absent),
         lost=ledger.lost + sum(run != NAMELESS for run in absent),
     )
     return unended.read_again(ledger)
 
 
-def _raised(floor: RunId, runs: Iterable[RunId], known: Sequence[RunId] = ()) -> RunId:
-    """Return *floor* once it holds up to all of *runs*; one with a lower number must be one that is *known*."""
+def _raised(floor: RunId, runs: Iterable[RunId]) -> RunId:
+    """Return *floor* once it holds up to all of *runs*."""
     for run in runs:
-        if run.newer(floor) or (run.renumbered(floor) and _among(run, known)):
-            floor = floor.raised(run)
+        floor = floor.raised(run) if run.newer(floor) else floor
     return floor
 
 
@@ -144,12 +166,12 @@ def _known(ledger: Ledger, answer: Snapshot, *, again: bool, gaps: bool) -> Ledg
         return replace(ledger, floor=run, open=opened, unnamed=unnamed)
     if run == NAMELESS:
         return ledger  # where runs have names, an answer without one is about none
+    if _before_anew(ledger, run):
+        return ledger
     if run.same(floor) or _among(run, ledger.beyond):
         ledger = ledger if run == floor else _fuller(ledger, run)
         return _opened(ledger, run) if live and again else ledger
-    # a row of the history with a lower number may be an older run, of a clock that was ahead
-    new = run.unknown_to(floor) if gaps else run.newer(floor)
-    if not new or any(run.doubtful(each) for each in ledger.beyond):
+    if not run.newer(floor) or any(run.doubtful(each) for each in ledger.beyond):
         return ledger
     if floor == NAMELESS and not ledger.beyond and (ledger.unnamed or NAMELESS not in ledger.open):
         # it may be the one without a name: its end counts if that of the other did not

@@ -56,6 +56,7 @@ class _Entry(BaseModel):
     beyond: list[Run]
     open: list[Run]
     unnamed: bool = False
+    anew: Amount | None = None
     paid: list[tuple[Run, _Whole, dict[str, _Whole | Amount]]] = []
     ended: Run | None
     ended_start: Amount | None
@@ -121,6 +122,7 @@ def _entry(entry: JournalEntry) -> _Entry:
         beyond=[(run.id, run.created) for run in ledger.beyond],
         open=[(run.id, run.created) for run in ledger.open],
         unnamed=ledger.unnamed,
+        anew=ledger.anew,
         paid=[((each.run.id, each.run.created), each.waits, dict(each.amounts)) for each in ledger.paid],
         ended=_run(ledger.ended),
         ended_start=ledger.ended_start,
@@ -147,6 +149,7 @@ def _read(entry: _Entry) -> JournalEntry:
         beyond=tuple(RunId(*run) for run in entry.beyond),
         open=tuple(RunId(*run) for run in entry.open),
         unnamed=entry.unnamed,
+        anew=entry.anew,
         paid=tuple(Paid(RunId(*run), waits, Packed(amounts)) for run, waits, amounts in entry.paid),
         ended=_run_id(entry.ended),
         ended_start=entry.ended_start,

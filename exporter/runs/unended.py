@@ -1,5 +1,6 @@
 """Runs that newer ones followed before their end was seen: how long the history of a job is read for them. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -13,7 +14,7 @@ open gaps meanwhile, for which it is read anyway."""
 def read_again(ledger: Ledger) -> Ledger:
     """Return the ledger after a reading; a run that was read for often enough is lost: no reading goes back to it."""
     marks = [run for run in (ledger.floor, *ledger.beyond, *ledger.open) if run is not None]
-    followed = [run for run in ledger.open if run != NAMELESS and any(each.after(run) for each in marks)]
+    followed = [run for run in ledger.open if run != NAMELESS and _followed(run, marks)]
     read = [Unended(run, _readings(ledger, run) + 1) for run in followed]
     lost = [each.run for each in read if each.readings >= READINGS]
     return replace(
@@ -22,6 +23,10 @@ def read_again(ledger: Ledger) -> Ledger:
         unended=tuple(each for each in read if each.readings < READINGS),
         lost=ledger.lost + len(lost),
     )
+
+
+def _followed(run: RunId, marks: Sequence[RunId]) -> bool:
+    return any(mark.after(run) or mark.renumbered(run) for mark in marks)
 
 
 def _readings(ledger: Ledger, run: RunId) -> int:

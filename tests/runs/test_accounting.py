@@ -442,6 +442,25 @@ def test_runs_whose_numbers_began_anew_count_though_no_poll_saw_them_run(
     assert sum(record.runs) == 4
 
 
+def test_numbers_that_began_anew_and_pass_the_last_one_before_lose_no_run() -> None:
+    """Nor do runs from before that, which the history still has, count again."""
+    old = [replace(dated(each), run=RunId(str(each), 5000.0 + each)) for each in (14, 15)]
+    told = [after_a_rebuild(each, State.FAILED) for each in range(1, 22)]
+    record = after(old[0], old[1], told[9], told[17])
+    for last in (18, 18, 21, 21):
+        record = after([*told[:last][::-1], *old[::-1]], told[last - 1], record=record)
+    assert (record.runs, record.ledger.lost, record.ledger.beyond) == ((1, 21, 0), 0, ())
+
+
+def test_a_run_that_was_going_on_when_the_numbers_began_anew_is_counted_or_reported() -> None:
+    running, first = replace(BEFORE, state=State.RUNNING), after_a_rebuild(1)
+    record = after(running, first, first)
+    assert accounting.incomplete(record.ledger, first.run)
+    assert after([first, BEFORE], record=record).runs == (2, 0, 0)
+    record = after([first], record=record)
+    assert (record.runs, record.ledger.lost, record.ledger.open) == ((1, 0, 0), 1, ())
+
+
 def test_a_history_from_before_the_numbers_began_anew_takes_no_run_away() -> None:
     running = after_a_rebuild(1, State.RUNNING)
     record = after(BEFORE, running, [BEFORE], running, [BEFORE])
