@@ -88,10 +88,6 @@ class FakeSocket:
     def setblocking(self, _: bool) -> None:
         """Do nothing: nothing here blocks."""
 
-    def recv(self, _size: int, _flags: int = 0) -> bytes:
-        """Show nothing to one who looks before the connection is taken over, as if nothing had arrived yet."""
-        raise BlockingIOError
-
     def close(self) -> None:
         """Close a connection that was accepted and that nobody took over."""
         if self.wire is not None and self.wire.get_protocol() is None:
