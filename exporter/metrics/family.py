@@ -8,6 +8,7 @@ from typing import Final, Literal
 from prometheus_client.utils import floatToGoString
 
 from exporter.model.job import job_label
+from exporter.model.masking import masked
 from exporter.model.measures import MeasureFamily
 from exporter.model.promises import DueTime
 from exporter.model.reason import Reason
@@ -89,7 +90,10 @@ def run_labels(names: Sequence[str]) -> Family:
 
     def read(record: Record) -> Samples:
         words = {} if record.shown is None else record.shown.words
-        return ((tuple(words.get(name, "") for name in names), 1),) if any(name in words for name in names) else ()
+        # words that a user of the cloud chose, such as a name, may be anything
+        return (
+            ((tuple(masked(words.get(name, "")) for name in names), 1),) if any(map(words.__contains__, names)) else ()
+        )
 
     text = "Always 1; what the vendor tells of the run that is shown beside its state and numbers" + LAST_POLL
     return Family(PREFIX + "run_labels", "gauge", text, read, tuple(names))

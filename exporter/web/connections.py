@@ -12,7 +12,8 @@ import asyncio
 import resource
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from operator import itemgetter
 from typing import Final
 
 import structlog
@@ -171,16 +172,15 @@ class Connections:
 
     def _victims(self, now: float) -> Iterator[Slot]:
         """Yield connections that may be closed for another one, and whom that hurts least first."""
-        for slot in self._waiting:
-            if now - slot.since >= ASKS_WITHIN:
-                yield slot
-            break
+        patient = [slot for slot in self._waiting if now - slot.since >= ASKS_WITHIN]
+        crowd = _of_a_crowd(self._waiting)
+        if len(crowd) > self.most // 2:
+            yield from (slot for slot in crowd if now - slot.since >= ASKS_WITHIN)
+            yield from _by_what_they_ask(crowd)
+        yield from patient
         grace = 0.0 if self._too_many_busy else ROOM_AFTER
         yield from (slot for slot in self._unread(now) if slot.unread_for(now) >= grace)
-        for asks in (Asks.OTHER, Asks.NOTHING):
-            those = [slot for slot in self._waiting if slot.asks is asks]
-            for crowd, _ in Counter(slot.origin for slot in those).most_common(1):
-                yield from (slot for slot in those if slot.origin == crowd)
+        yield from _by_what_they_ask(self._waiting)
         yield from self._waiting
         yield from (slot for slot in self._busy if slot.asks is not Asks.SCRAPE)
 
@@ -223,3 +223,15 @@ class Connections:
         if self._most_lately >= _MANY > 4 * len(self):
             self._most_lately = len(self)
             give_back()
+
+
+def _by_what_they_ask(slots: Collection[Slot]) -> Iterator[Slot]:
+    """Yield those that ask for no scrape, of the address that has most; first those seen to ask at all."""
+    for asks in (Asks.OTHER, Asks.NOTHING):
+        yield from _of_a_crowd([slot for slot in slots if slot.asks is asks])
+
+
+def _of_a_crowd(slots: Collection[Slot]) -> list[Slot]:
+    """Return those of the address that has most of them."""
+    crowd, _ = max(Counter(slot.origin for slot in slots).items(), key=itemgetter(1), default=("", 0))
+    return [slot for slot in slots if slot.origin == crowd]

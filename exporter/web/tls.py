@@ -49,6 +49,11 @@ class TlsConnection(SSLProtocol):
         self._slot.opened(transport)
         super().connection_made(transport)
 
+    def eof_received(self) -> None:
+        """End at once where a client closes its side: nothing is sent to it any more, and each try would be logged."""
+        super().eof_received()
+        self._slot.abort()
+
     def connection_lost(self, exc: BaseException | None) -> None:
         """End, though the handshake may never have."""
         self._slot.closed()

@@ -4,7 +4,12 @@ The cases are those of the tests of Prometheus' own toolkit, and what those leav
 """
 
 import asyncio
+import logging
+import socket
 import ssl
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +200,29 @@ class TestTls:
 
         assert await status(files, text, same) == 200
         assert await status(files, text, other) == 0
+
+    @pytest.mark.parametrize(
+        "leave", [ssl.SSLSocket.close, lambda client: client.shutdown(socket.SHUT_WR), ssl.SSLSocket.unwrap]
+    )
+    async def test_requests_of_a_client_that_left_fill_no_log(
+        self, files: Files, caplog: pytest.LogCaptureFixture, leave: Callable[[ssl.SSLSocket], Any]
+    ) -> None:
+        asked = [f"GET /?q={number} HTTP/1.1\r\nHost: localhost\r\n\r\n" for number in range(50)]
+
+        def ask_and_leave(host: str, port: int) -> None:
+            with files.trusting().wrap_socket(socket.create_connection((host, port)), server_hostname=host) as client:
+                client.sendall("".join(asked).encode())
+                client.recv(1)
+                client.settimeout(0.1)
+                with suppress(OSError):
+                    leave(client)
+                time.sleep(1)
+
+        async with door(files.read(PAIR)) as (address, _):
+            host, _, port = address.rpartition("/")[2].rpartition(":")
+            await asyncio.to_thread(ask_and_leave, host, int(port))
+
+        assert [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING] == []
 
     async def test_a_client_that_knows_http_2_gets_http_1(self, files: Files) -> None:
         client = files.trusting()
