@@ -9,7 +9,7 @@ from typing import Any, Final
 from exporter import __version__
 from exporter.model.standing import STANDINGS
 from exporter.services import registry
-from exporter.web.query import CLOCK_WORDS, FAILED, GROUPS, SORTS
+from exporter.web.query import CLOCK_WORDS, FAILED, GREATEST_NUMBER, GROUPS, LONGEST_SEARCH, SORTS
 from exporter.web.texts import LANGUAGES
 
 _Schema = dict[str, Any]
@@ -17,6 +17,7 @@ _Schema = dict[str, Any]
 _TEXT: Final[_Schema] = {"type": "string"}
 _NUMBER: Final[_Schema] = {"type": "number"}
 _COUNT: Final[_Schema] = {"type": "integer"}
+_PLACE: Final[_Schema] = {"type": "integer", "minimum": 0, "maximum": GREATEST_NUMBER}
 _FLAG: Final[_Schema] = {"type": "boolean"}
 _ANYTHING: Final[_Schema] = {"type": "object", "additionalProperties": True}
 
@@ -90,10 +91,11 @@ def description() -> dict[str, Any]:
     """Return the whole description."""
     services = {"type": "string", "enum": list(registry.load_services())}
     words = {
-        "q": _TEXT, "service": services, "state": {"type": "string", "enum": list(STANDINGS)},
+        "q": {**_TEXT, "maxLength": LONGEST_SEARCH}, "service": services,
+        "state": {"type": "string", "enum": list(STANDINGS)},
         "error": {"type": "string", "enum": ["0", "1"]}, "sort": {"type": "string", "enum": list(SORTS)},
-        "order": {"type": "string", "enum": ["asc", "desc"]}, "limit": {"type": "integer", "minimum": 0},
-        "offset": {"type": "integer", "minimum": 0},
+        "order": {"type": "string", "enum": ["asc", "desc"]}, "limit": _PLACE,
+        "offset": _PLACE,
         "failed": {"type": "string", "enum": list(FAILED)}, "group": {"type": "string", "enum": list(GROUPS)},
         "clock": {"type": "string", "enum": list(CLOCK_WORDS)},
         "lang": {"type": "string", "enum": list(LANGUAGES)},

@@ -51,6 +51,8 @@ LONGEST_SEARCH: Final = 256
 """Letters of a search; a name that is searched for has at most half of that."""
 MOST_WORDS: Final = 16
 """Different words of a search: each is looked for in all that is shown of every job."""
+GREATEST_NUMBER: Final = 999_999_999
+"""Of ``limit`` and ``offset``."""
 _CANDIDATES: Final = 2000
 """Jobs whose names are compared to find the nearest; anybody may ask, so it has to be some milliseconds of work."""
 _LETTERS: Final = 64
@@ -243,6 +245,6 @@ def _job_key(text: str) -> JobKey:
 
 
 def _number(what: str, text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) < 10):
-        raise QueryError(f"{what} {text[:100]!r} is not a whole number from 0 up")
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(GREATEST_NUMBER))):
+        raise QueryError(f"{what} {text[:100]!r} is not a whole number from 0 to {GREATEST_NUMBER}")
     return int(text)
