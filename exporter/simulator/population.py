@@ -1,12 +1,17 @@
 """The demo: what the pretend cloud runs when nobody tells it otherwise, and how it introduces itself."""
 
-from typing import Any
+from typing import Any, Final
 
 from exporter.simulator.cloud import Cloud
 from exporter.simulator.demo_cdm import cdm_clusters, cdm_jobs, night_jobs
 from exporter.simulator.demo_dli import dli_jobs
 from exporter.simulator.demo_dws import dws_clusters, dws_jobs
 from exporter.simulator.faults import queue_busy, refused_with_200, server_failure, too_often
+
+_PROMISES: Final = {
+    "mysql_orders_to_dws": {"period": "5m", "max_run": "2m", "rows_match": True, "deadline": {"at": "06:00"}}
+}
+"""What the demo's operator promises of jobs."""
 
 
 def populate(cloud: Cloud) -> None:
@@ -23,7 +28,12 @@ def announcement(cloud: Cloud, url: str) -> dict[str, Any]:
     """Return what a client must know: the address, the keys, and the jobs to watch."""
     dli = [{"service": "dli", "job_id": job.job_id, "name": job.name} for job in cloud.dli.values()]
     dws = [{"service": "dws", "job_id": job.job_id, "name": job.name} for job in cloud.dws.values()]
-    cdm = [{"service": "cdm", "cluster_id": job.cluster_id, "job_name": job.name} for job in cloud.cdm.values()]
+    cdm: list[dict[str, Any]] = [
+        {"service": "cdm", "cluster_id": job.cluster_id, "job_name": job.name} for job in cloud.cdm.values()
+    ]
+    for entry in cdm:
+        if entry["job_name"] in _PROMISES:
+            entry["promises"] = _PROMISES[entry["job_name"]]
     return {
         "url": url,
         "region": cloud.region,

@@ -33,6 +33,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run the demo with a job file, and Prometheus with all rules that scrapes it."""
     folder = tmp_path_factory.mktemp("prometheus")
     (folder / "jobs.yaml").write_text("[]\n")
+    for path in RULES.glob("*.yml"):  # those that are evaluated seldom too soon enough for a test
+        (folder / path.name).write_text(re.sub(r"^    interval: .*\n", "", path.read_text(), flags=re.MULTILINE))
     variables = {
         "EXPORTER_JOB_FILES": str(folder / "jobs.yaml"),
         "EXPORTER_JOURNAL": str(folder / "journal.json"),
@@ -41,7 +43,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with serving("demo", **variables) as (_, address):
         config = f"""
 global: {{scrape_interval: 1s, evaluation_interval: 1s}}
-rule_files: [{RULES}/recording.yml, {RULES}/alerts.yml]
+rule_files: [{folder}/recording.yml, {folder}/alerts.yml]
 scrape_configs:
   - job_name: huaweicloud-job-exporter
     honor_labels: true
@@ -124,7 +126,7 @@ def test_every_rule_is_evaluated_and_the_demos_failed_jobs_fire(server: str) -> 
     def fired() -> list[Any]:
         groups = ask(server, "rules")["groups"]
         rules = [rule for group in groups for rule in group["rules"]]
-        assert len(rules) == 1 + sum(len(reference.load(path.name)) for path in RULES.glob("[ar]*.yml"))
+        assert len(rules) == sum(len(reference.load(path.name)) for path in RULES.glob("[ar]*.yml"))
         assert [(rule["name"], rule.get("lastError")) for rule in rules if rule["health"] == "err"] == []
         return [
             alert
