@@ -123,7 +123,9 @@ def look_back(ledger: Ledger, found: Sequence[Snapshot], at: float, counted: lis
     for entry in ledger.paid:
         if told and entry.waits and not _among(entry.run, runs):
             ledger = replace(ledger, paid=_waited(ledger.paid, entry, entry._replace(waits=entry.waits - 1)))
-    floor = _raised(ledger.floor or NAMELESS, [run for run in runs if not _before_anew(ledger, run)])
+    # which of those that may be one of the runs beyond it is, only another reading can tell: none is known yet
+    sure = [run for run in runs if not any(run.doubtful(each) for each in ledger.beyond)]
+    floor = _raised(ledger.floor or NAMELESS, [run for run in sure if not _before_anew(ledger, run)])
     followed = [run for run in ledger.open if floor.newer(run) or _before_anew(ledger, run)]
     absent = [run for run in followed if told and not _among(run, runs)]
     passed = {run.created or 0.0 for run in ledger.beyond if ledger.anew is not None and floor.renumbered(run)}

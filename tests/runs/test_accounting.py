@@ -378,6 +378,16 @@ def test_a_clock_that_is_set_back_lets_no_run_count_twice(steps: list[tuple[int,
     assert once(record.ledger.totals[ROWS])
 
 
+def test_a_history_of_ids_alone_hides_no_run_from_the_next_reading() -> None:
+    """The newest run was told by its creation alone: which of the ids is its own, and which another's, is not known."""
+    there = [run(3, rows=4), run(2, rows=2), run(1, rows=1)]
+    ids = [partly(each, "id") for each in there]
+
+    record = after(run(1, rows=1), partly(there[0], "created"), ids, there[0], there)
+
+    assert (record.runs, record.totals[ROWS]) == ((2, 0, 0), 4 + 2)
+
+
 def test_a_run_after_the_clock_of_the_service_was_set_back_is_counted() -> None:
     first, second = dated(1), replace(dated(2), run=RunId("20", 500.0))
     assert after(first, second, second).runs == (1, 0, 0)
