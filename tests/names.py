@@ -23,5 +23,5 @@ def named(text: str) -> set[str]:
 def unknown(names: set[str]) -> set[str]:
     """Return the names that do not exist."""
     types = existing()
-    histograms = {name for name, kind in types.items() if kind == "histogram"}
+    histograms = {name for name, kind in types.items() if kind in {"histogram", "summary"}}
     return {name for name in names - types.keys() if SUFFIXES.sub("", name) not in histograms}

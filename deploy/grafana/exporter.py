@@ -204,6 +204,15 @@ def _input(built: dashboard.Dashboard) -> dashboard.Dashboard:
             steps((None, "red"), (1, "green")),
             (6, 8),
         ).max(1),
+        bars(
+            "Clusters",
+            "1 if a cluster that jobs run on works, by the list of clusters; 0 also if it was switched off.",
+            f"max by (project, cluster_name) (huaweicloud_job_cluster_available{{{HERE}}})",
+            "{{project}} {{cluster_name}}",
+            "none",
+            steps((None, "orange"), (1, "green")),
+            (6, 8),
+        ).max(1),
         lines(
             "Journal",
             "Since the journal was last written, and its errors within an hour.",

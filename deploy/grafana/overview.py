@@ -153,7 +153,18 @@ def _over_time(built: dashboard.Dashboard) -> dashboard.Dashboard:
                 )
             ],
         ),
+        lines(
+            "How long runs take",
+            "The mean over all runs that ended since they are counted, from start to end as the cloud tells them.",
+            [(f"{_seconds('sum')} / {_seconds('count')}", LEGEND)],
+            "s",
+            width=24,
+        ),
     )
+
+
+def _seconds(what: str) -> str:
+    return f"sum without (result) ({by_job(f'run_duration_seconds_{what}')})"
 
 
 def _stages(built: dashboard.Dashboard) -> dashboard.Dashboard:
