@@ -10,7 +10,7 @@ from exporter.model.snapshot import State
 from exporter.runs.past import Failure, JobPast, Turn
 from exporter.services import registry
 from exporter.web import charts
-from exporter.web.addresses import Viewer
+from exporter.web.addresses import Viewer, link
 from exporter.web.job_row import job_row, live_run, service_of
 from exporter.web.ports import Exporter
 from exporter.web.texts import Texts
@@ -51,6 +51,7 @@ def single(record: Record, exporter: Exporter, viewer: Viewer) -> dict[str, Any]
     shown = record.shown
     detail = {} if shown is None else repeated_fields(shown.detail_json(), exporter.vendor_text)
     row = {**job_row(record, exporter, past, viewer), "detail": detail}
+    row["api_runs"] = "api/v1/" + link(*record.job.key, under="/runs")
     newest = record.newest
     until = record.polled_at if row["end"] is None or row["stale"] else row["end"]
     start = None if newest is None else newest.start

@@ -18,19 +18,18 @@ from exporter.web.texts import Texts
 
 def job_row(record: Record, exporter: Exporter, past: JobPast | None, viewer: Viewer) -> dict[str, Any]:
     """Return what the templates show of a job."""
-    due = exporter.next_due(record.job.key)
+    due, where = exporter.next_due(record.job.key), link(*record.job.key)
     facts = job_facts(record, exporter.place(record), due, exporter.vendor_text)
     live = live_run(record)
     usual = charts.usual(past)
     elapsed = None if live is None or live.start is None else max(0.0, live.at - live.start)
     return {
         **facts,
-        "link": link(*record.job.key),
-        "href": viewer.to(link(*record.job.key)),
+        "link": where,
+        "href": viewer.to(where),
         "error_meaning": meaning_of(record, "" if record.fault is None else record.fault.code),
         "failure_meaning": meaning_of(record, facts["failure_code"] or ""),
-        "api": "api/v1/" + link(*record.job.key),
-        "api_runs": "api/v1/" + link(*record.job.key, under="/runs"),
+        "api": "api/v1/" + where,
         "reason": _without(facts["failure_code"] or "", facts["complaint"] or ""),
         "counts_short": formatting.count_lines(facts["counts"], viewer.say),
         "unwritten": max(0, sum(record.ledger.runs) - sum(record.runs)),

@@ -12,6 +12,7 @@ from datetime import tzinfo
 from functools import cache, partial
 from html import escape
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 from exporter import __version__
@@ -137,8 +138,11 @@ def render_page(template: str, view: Mapping[str, Any]) -> bytes:
 
 
 def render_row(job: Mapping[str, Any], viewer: Viewer) -> str:
-    """Return the row of one job for :func:`render_page`: what changes by the second is left to that."""
-    row: str = _environment(viewer.say).get_template("row.html").module.row(job, viewer.now)  # type: ignore[attr-defined]
+    """Return the row of one job for :func:`render_page`: what changes by the second is left to that.
+
+    Templates look for attributes first, and a mapping that has none costs an exception for each of its fields.
+    """
+    row: str = _environment(viewer.say).get_template("row.html").module.row(SimpleNamespace(**job), viewer.now)  # type: ignore[attr-defined]
     return row
 
 
