@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from aiohttp import web
+from aiohttp import HttpVersion10, HttpVersion11, web
 
 from exporter.config.web_file import RateLimit, WebConfig
 from exporter.config.web_settings import Web
@@ -68,6 +68,10 @@ class Security:
         config = self.config
         if config.tls is not None and not request.secure:
             refused = text_answer("TLS was turned on; connect again by https\n", 400)
+            refused.force_close()
+            return refused
+        if request.version not in (HttpVersion10, HttpVersion11):
+            refused = text_answer("ask by HTTP/1.1 or HTTP/1.0\n", 505)
             refused.force_close()
             return refused
         if self._bucket is not None and not self._bucket.take():
