@@ -24,8 +24,9 @@ BACKLOG: Final = 4096
 _PART_ACCEPTED: Final = 1 / 4
 """Part of the connections that there may be, accepted before all else has its turn: some milliseconds."""
 _PART_READ: Final = 1 / 16
-"""Part of them that are begun to be read then, which is ten times the work, and that may be silent. It takes four turns
-until a request is read: a client that asks at once is then still far from the one that waits longest and is closed."""
+"""Part of them that are begun to be read then, which is ten times the work, and that may be silent or ask for a scrape:
+others of these stay with the kernel, where they wait for their turn and are not closed. It takes four turns until a
+request is read: a client that asks at once is then still far from the one that waits longest and is closed."""
 _PAUSE: Final = 0.2
 """Seconds after which it is tried again where no connection can be accepted."""
 _RECEIVED: Final = 32 * 1024
@@ -70,7 +71,7 @@ class Acceptor:
             self._loop.add_reader(listening, self._accept, listening)
 
     def _accept(self, listening: socket.socket) -> None:
-        silent = self._some(_PART_READ)
+        patience = self._some(_PART_READ)
         for connection, address in self._accepted(listening):
             asks = look_at(connection)
             slot = None
@@ -81,8 +82,8 @@ class Acceptor:
                 connection.close()
             else:
                 self._arrivals.put(connection, slot)
-            silent -= asks is Asks.NOTHING
-            if not silent:
+            patience -= asks in (Asks.NOTHING, Asks.SCRAPE)
+            if not patience:
                 break
         if self._following is None:
             self._read_some()
