@@ -20,7 +20,8 @@ PUT_BACK_FIRST: Final = """
 ## Faults that were put back
 
 Faults that were mended in the exporter are kept as patches in `tests/world/mutants`. Each is put into a copy of the
-tree, and the worlds of the seeds 1, 2, 3 and so on are let happen in it until one finds something.
+tree, and worlds are let happen in it, in the order of their seeds, until one finds something in which nothing is found
+without the fault. Worlds in which it cannot show, because nobody writes job files in them for example, are left out.
 
 | what was put back | found by seed | by the law |
 |---|---|---|"""
