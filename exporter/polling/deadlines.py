@@ -22,11 +22,13 @@ class Deadlines:
         self._store = store
         self._clock = clock
         self._checked = clock.now()
+        self._promised = asyncio.Event()  # whether any job ever had a deadline
         self._next = math.inf  # the first deadline that is met and will pass
         store.complete_with(self._completed)
 
     async def run(self) -> None:
         """Move deadlines on until cancelled."""
+        await self._promised.wait()
         while True:
             await asyncio.sleep(_CHECK)
             await self.check()
@@ -53,6 +55,7 @@ class Deadlines:
         """Return a record that is about to be stored with its deadline."""
         if record.job.promises.deadline is None and record.due is None:
             return record
+        self._promised.set()
         record = with_due_time(record, self._clock.now())
         self._expect(record)
         return record
