@@ -41,11 +41,13 @@ SLOW = {
         "test_browser.py",
         "test_crash_points.py",
         "test_fourth_service.py",
+        "test_healthcheck.py",
+        "test_loop_is_free.py",
         "test_readme.py",
         "test_sizing.py",
     ),
 }
-"""Folders and files whose tests start processes or a browser, or simulate hours."""
+"""Folders and files whose tests start processes or a browser, simulate hours, or measure how long the loop is held."""
 QUICK = {"test_schedule.py", "test_list_merge.py", "test_registration.py"}
 """Files in those folders that do neither."""
 

@@ -84,8 +84,12 @@ def ends(process: "subprocess.Popen[str]") -> float:
     return time.monotonic() - began
 
 
-@pytest.mark.parametrize("kind", [pipe, folder, listening, device])
-@pytest.mark.parametrize("name", FILES)
+OTHERS = (folder, listening, device)
+PAIRS = [(name, kind) for number, name in enumerate(FILES) for kind in (pipe, OTHERS[number % len(OTHERS)])]
+"""Each file as a pipe, which hangs where the others fail, and as one of the others."""
+
+
+@pytest.mark.parametrize(("name", "kind"), PAIRS)
 def test_a_file_that_becomes_something_else_stops_nothing(name: str, kind: Callable[[Path], None], place: Path) -> None:
     with serving("run", "--config", str(place / "exporter.yaml")) as (process, address):
         path = place / name

@@ -22,7 +22,7 @@ def heeds(process: subprocess.Popen[str], number: int) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("after", [0.0, 0.15, 0.4, 0.7, 1.0])
+@pytest.mark.parametrize("after", [0.0, 0.4, 1.0])
 def test_a_daemon_that_is_told_to_stop_while_it_starts_did_well(number: int, after: float, tmp_path: Path) -> None:
     (tmp_path / "exporter.yaml").write_text(ONE_JOB)
     process = subprocess.Popen(
@@ -40,7 +40,7 @@ def test_a_daemon_that_is_told_to_stop_while_it_starts_did_well(number: int, aft
     assert (process.returncode, "Traceback" in said) == (0, False)
 
 
-@pytest.mark.parametrize("after", [0.0, 0.15, 0.4, 0.7])
+@pytest.mark.parametrize("after", [0.0, 0.4])
 def test_a_hang_up_while_it_starts_does_not_end_a_daemon(after: float, tmp_path: Path) -> None:
     (tmp_path / "exporter.yaml").write_text(ONE_JOB)
     process = subprocess.Popen(
@@ -56,12 +56,11 @@ def test_a_hang_up_while_it_starts_does_not_end_a_daemon(after: float, tmp_path:
     process.send_signal(signal.SIGHUP)
     started = next(line for line in process.stderr if "started" in line)
     process.send_signal(signal.SIGHUP)
-    time.sleep(0.5)
+    reloaded = next(line for line in process.stderr if "configuration reloaded" in line)
     process.terminate()
-    _, said = process.communicate(timeout=PATIENCE)
+    process.communicate(timeout=PATIENCE)
 
-    assert started
-    assert (process.returncode, "configuration reloaded" in said) == (0, True)
+    assert (bool(started), bool(reloaded), process.returncode) == (True, True, 0)
 
 
 def test_an_interrupted_poll_is_a_failed_command_without_a_traceback(tmp_path: Path) -> None:
@@ -84,7 +83,7 @@ def test_an_interrupted_poll_is_a_failed_command_without_a_traceback(tmp_path: P
     assert (process.returncode, said) == (1, "")
 
 
-@pytest.mark.parametrize("after", [0.0, 0.02, 0.05, 0.08, 0.2])
+@pytest.mark.parametrize("after", [0.0, 0.05, 0.2])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_second_signal_while_it_stops_changes_nothing(number: int, after: float, tmp_path: Path) -> None:
     (tmp_path / "exporter.yaml").write_text(ONE_JOB)

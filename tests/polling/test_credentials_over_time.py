@@ -106,8 +106,7 @@ def test_a_wrong_key_is_tried_less_and_less_often_and_every_six_minutes_once_the
     assert events(run(main())) == ["circuit opened"]
 
 
-@pytest.mark.parametrize("kind", ["key", "token"])
-@pytest.mark.parametrize("seconds", [1.5, 10])
+@pytest.mark.parametrize(("kind", "seconds"), [("key", 1.5), ("token", 10)])
 def test_a_cloud_that_refuses_everybody_for_seconds_is_asked_again_after_half_a_minute(
     kind: str, seconds: float
 ) -> None:

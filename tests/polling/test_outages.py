@@ -48,7 +48,7 @@ def both(logs: Lines) -> list[tuple[str, str, int]]:
 
 @pytest.mark.parametrize(
     ("fault", "jobs"),
-    [(Fault(closes=True), 200), (server_failure(), 30), (Answer(404, b"<html>no such page</html>"), 30)],
+    [(Fault(closes=True), 60), (server_failure(), 30), (Answer(404, b"<html>no such page</html>"), 30)],
     ids=["dead", "500", "404"],
 )
 def test_an_outage_of_many_jobs_is_two_lines(fault: Answer | Fault, jobs: int) -> None:

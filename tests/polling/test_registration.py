@@ -438,6 +438,7 @@ def test_a_run_that_is_replaced_and_of_which_nothing_tells_its_end_is_counted_as
     run(main())
 
 
+@pytest.mark.slow
 def test_of_more_runs_that_are_open_at_once_than_are_remembered_the_oldest_are_counted_as_missed() -> None:
     async def main() -> list[MutableMapping[str, Any]]:
         with capture_logs() as logs:

@@ -30,10 +30,10 @@ def test_jobs_that_wait_for_a_call_wait_for_one_of_the_new_key(typo: bool) -> No
     async def main() -> None:
         async with world(rate=1.8) as there:
             there.watch(*[running(there.cloud, number) for number in range(200)])
-            await there.until(900)
+            await there.until(300)
             key = there.cloud.new_key(there.cloud.user)
             use(there, AccessKey(key_id=key.key_id, secret="typo" if typo else key.secret))
-            await there.until(1200)
+            await there.until(600)
 
             mine = [call for call in there.cloud.requests if call.credential == key.key_id]
             if typo:

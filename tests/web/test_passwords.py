@@ -218,6 +218,7 @@ async def test_addresses_together_have_a_bound_too_and_all_is_free_again_afterwa
     assert (known._under_way, queue._waiting, queue._under_way, dict(queue._asked._times)) == ({}, [], [], {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("addresses", [4, 8, 24])
 async def test_a_flood_from_many_addresses_keeps_no_first_login_out(checks: Checks, addresses: int) -> None:
     known, stop = Passwords(), False
