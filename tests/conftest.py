@@ -48,7 +48,7 @@ SLOW = {
     ),
 }
 """Folders and files whose tests start processes or a browser, simulate hours, or measure how long the loop is held."""
-QUICK = {"test_schedule.py", "test_list_merge.py", "test_registration.py"}
+QUICK = {"test_schedule.py", "test_list_merge.py", "test_list_coverage.py"}
 """Files in those folders that do neither."""
 
 

@@ -106,10 +106,10 @@ def test_a_file_that_is_no_configuration_is_told(mistakes: Mistakes, content: st
 def test_a_bomb_of_aliases_does_not_go_off(mistakes: Mistakes) -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 20)]
-    began = time.perf_counter()
+    began = time.process_time()
 
     assert mistakes("\n".join(lines)) == ["exporter.yaml:6: aliases repeat more than 1000000 values"]
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_a_key_that_stands_twice_is_told_with_both_lines_wherever_it_is(mistakes: Mistakes) -> None:
@@ -151,10 +151,10 @@ def test_half_a_surrogate_is_no_text(mistakes: Mistakes) -> None:
 @pytest.mark.slow
 def test_twenty_thousand_jobs_are_read_in_reasonable_time(file: File) -> None:
     jobs = "".join(f"  - {{service: dli, job_id: id-{number}, name: name-{number}}}\n" for number in range(20_000))
-    began = time.perf_counter()
+    began = time.process_time()
 
     assert len(load(file(f"{PROJECT}jobs:\n{jobs}"), {}).jobs) == 20_000
-    assert time.perf_counter() - began < 20
+    assert time.process_time() - began < 20
 
 
 def refused_or_read(path: Path | None, environ: Mapping[str, str]) -> None:

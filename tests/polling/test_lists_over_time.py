@@ -665,6 +665,9 @@ def test_a_list_does_not_end_the_failures_of_the_jobs_own_calls(known: bool) -> 
                 there.cloud.faults.plan(server_failure(), times=None, operation="ShowJobStatus", job=job.name)
                 there.poller.list_results.hurry([job_of(job).key])
                 await there.until(since + 3600)
+                async with asyncio.timeout(60):  # its own call may just have failed; the next list tells of it again
+                    while not there.record(job).up:
+                        await asyncio.sleep(1)
                 record, calls = there.record(job), polls(there, job)
                 assert record.shown is not None
                 assert record.shown.state is State.SUCCEEDED
