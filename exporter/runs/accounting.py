@@ -128,14 +128,11 @@ def look_back(ledger: Ledger, found: Sequence[Snapshot], at: float, counted: lis
     floor = _raised(ledger.floor or NAMELESS, [run for run in sure if not _before_anew(ledger, run)])
     followed = [run for run in ledger.open if floor.newer(run) or _before_anew(ledger, run)]
     absent = [run for run in followed if told and not _among(run, runs)]
-    passed = {run.created or 0.0 for run in ledger.beyond if ledger.anew is not None and floor.renumbered(run)}
+    beyond = tuple(run for run in ledger.beyond if _still_beyond(ledger, run, floor))
     ledger = replace(
         ledger,
-        floor=floor,
-        anew=ledger.anew if ledger.anew is None else max({ledger.anew, *passed}),
-        beyond=tuple(
-            run for run in ledger.beyond if run.created not in passed and (run.newer(floor) or run.doubtful(floor))
-        ),
+        floor=_holding(floor, {*runs, *ledger.beyond}.difference(beyond)),
+        beyond=beyond,
         open=tuple(run for run in ledger.open if run not in absent),
         lost=ledger.lost + sum(run != NAMELESS for run in absent),
     )
@@ -147,6 +144,17 @@ def _raised(floor: RunId, runs: Iterable[RunId]) -> RunId:
     for run in runs:
         floor = floor.raised(run) if run.newer(floor) else floor
     return floor
+
+
+def _still_beyond(ledger: Ledger, run: RunId, floor: RunId) -> bool:
+    """Whether a known run is still to be remembered one by one: none of before the numbers began anew is."""
+    return (run.newer(floor) or run.doubtful(floor)) and not (ledger.anew is not None and floor.renumbered(run))
+
+
+def _holding(floor: RunId, known: Iterable[RunId]) -> RunId:
+    """Return *floor* so that none of the *known* runs is taken for one of numbers that began anew."""
+    created = [run.created for run in known if run.created is not None]
+    return floor if floor.created is None else replace(floor, created=max({floor.created, *created}))
 
 
 def dated(ledger: Ledger, runs: Sequence[RunId]) -> Ledger:

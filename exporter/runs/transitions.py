@@ -70,14 +70,14 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
     confirmed, gaps = final or not adapter.final, adapter.past is not None
     seen_at = record.ended_at if final and record.ended_at is not None else at  # what confirms an end is no later end
     ledger = first_seen.begun_by_list(record.ledger, answer, record.counts_from, gaps=gaps)
-    ledger = accounting.accounted(ledger, answer, seen_at, confirmed=confirmed, again=again, gaps=gaps)
-    answer = replace(answer, others=()) if answer.others else answer  # they are counted, and nobody asks for them
+    fuller = answer if ledger is record.ledger else replace(answer, others=())  # these the history has
+    ledger = accounting.accounted(ledger, fuller, seen_at, confirmed=confirmed, again=again, gaps=gaps)
     durations, planned = _earlier(record, answer, ledger, told)
     evidence = estimate.follow(told, answer, adapter.work, record.answered_at, at, steady)
     kept = final_counts(record, answer, same=same, adapter=adapter) if answer.state.ended else answer.counts
     return replace(
         _counted(record, ledger),
-        snapshot=answer if kept is answer.counts else replace(answer, counts=kept),
+        snapshot=answer if kept is answer.counts and not answer.others else replace(answer, counts=kept, others=()),
         stale=False,
         up=True,
         polled_at=at,

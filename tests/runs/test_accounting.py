@@ -462,6 +462,18 @@ def test_numbers_that_began_anew_and_pass_the_last_one_before_lose_no_run() -> N
     assert (record.runs, record.ledger.lost, record.ledger.beyond) == ((1, 21, 0), 0, ())
 
 
+def test_runs_of_before_the_clock_was_set_back_count_once_though_they_are_the_newest_by_creation() -> None:
+    """The answer's newest run is the one created last, and the history knows all of them."""
+    ahead = [replace(dated(each), run=RunId(str(each), 5000.0 + each)) for each in (25, 26, 27)]
+    back = [replace(dated(each), run=RunId(str(each), 1000.0 + each)) for each in (28, 29)]
+    last = replace(dated(30, state=State.RUNNING), run=RunId("30", 1030.0))
+    answer = replace(ahead[2], others=(*back, *ahead[:2]))
+    record = after(replace(dated(24), run=RunId("24", 4000.0)), answer)
+    for _ in range(3):
+        record = after([last, *back[::-1], *ahead[::-1]], answer, record=record)
+    assert record.runs == (5, 0, 0)
+
+
 def test_a_run_that_was_going_on_when_the_numbers_began_anew_is_counted_or_reported() -> None:
     running, first = replace(BEFORE, state=State.RUNNING), after_a_rebuild(1)
     record = after(running, first, first)
