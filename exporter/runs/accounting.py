@@ -118,14 +118,17 @@ def look_back(ledger: Ledger, found: Sequence[Snapshot], at: float, counted: lis
     told = sorted((each for each in named if each.run.id or not unsure), key=lambda each: each.run.order)
     if ledger.floor is None:
         return ledger
-    ledger = all_accounted(ledger, told, at, counted)
+    numbered = any(each.run.id for each in told)  # then a run without a number counts, and is no mark for the others
+    for each in told:
+        ledger = all_accounted(ledger, [each], at, counted, gaps=numbered and not each.run.id)
     runs = [each.run for each in told]
     for entry in ledger.paid:
         if told and entry.waits and not _among(entry.run, runs):
             ledger = replace(ledger, paid=_waited(ledger.paid, entry, entry._replace(waits=entry.waits - 1)))
     # which of those that may be one of the runs beyond it is, only another reading can tell: none is known yet
     sure = [run for run in runs if not any(run.doubtful(each) for each in ledger.beyond)]
-    floor = _raised(ledger.floor or NAMELESS, [run for run in sure if not _before_anew(ledger, run)])
+    marks = [run for run in sure if not _before_anew(ledger, run) and (run.id or not numbered)]
+    floor = _raised(ledger.floor or NAMELESS, marks)
     followed = [run for run in ledger.open if floor.newer(run) or _before_anew(ledger, run)]
     absent = [run for run in followed if told and not _among(run, runs)]
     beyond = tuple(run for run in ledger.beyond if _still_beyond(ledger, run, floor))

@@ -521,6 +521,10 @@ def test_a_run_of_the_history_that_tells_no_number_counts_once_by_its_creation()
     assert (record.runs, record.totals[ROWS]) == ((1, 1, 0), 5)
     assert after([run(8), run(6, State.FAILED), run(5)], run(8), record=record).runs == (2, 1, 0)
 
+    newest = replace(dated(9), run=RunId("90", 500.0))  # the clock of the service was set back
+    record = after(run(5), replace(newest, others=(run(8),)), [newest, partly(run(8), "created"), run(5)])
+    assert after(newest, [newest, partly(run(8), "created"), run(5)], newest, record=record).runs == (2, 0, 0)
+
 
 # --- other runs of the same answer
 
