@@ -49,9 +49,13 @@ def cdm(cloud: Cloud, name: str = "copy", seconds: float = math.inf, *, rest: fl
 
 
 def times(there: World, job: SimulatedJob) -> list[float]:
-    """Return when a job was asked for, in seconds after the start."""
+    """Return when a job was polled, in seconds after the start; what is asked once of a run that ended is no poll."""
     named = job.name if isinstance(job, CdmJob) else job.job_id
-    return [asked.at - there.cloud.started for asked in there.cloud.asked(job=named)]
+    return [
+        asked.at - there.cloud.started
+        for asked in there.cloud.asked(job=named)
+        if asked.operation != "ShowSqlJobStatus"
+    ]
 
 
 def test_what_was_meant_is_what_is_read_for_every_job_of_the_demo() -> None:
@@ -474,7 +478,8 @@ def test_an_end_that_the_last_poll_told_is_confirmed_and_counted_at_once() -> No
             async with asyncio.timeout(5):
                 await there.poller.poll_once_more()
 
-            assert len(there.cloud.requests) == asked + 4 + 4 + 1
+            assert len(there.cloud.requests) == asked + 4 + 4 + 4 + 1
+            assert len(there.cloud.asked("ShowSqlJobStatus")) == 4  # what only this call tells of a run that ended
             counted = [line for line in there.lines() if line.startswith("huaweicloud_job_runs_total{")]
             assert sum('result="succeeded"' in line and line.endswith(" 1.0") for line in counted) == 4
 
