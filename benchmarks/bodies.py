@@ -13,7 +13,10 @@ STEPS: Final = ("save at ReportWriter.scala", "count at Orders.scala", "collect 
 
 
 def dli(seed: int) -> dict[str, Any]:
-    """Return the answer for a Spark job that runs, with one to three sub-jobs."""
+    """Return the answer for a Spark job that runs, with one to three sub-jobs.
+
+    It names no job, because one body answers for many.
+    """
     numbers = random.Random(seed)
     count = 1 + seed % 3
     return {

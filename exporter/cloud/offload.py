@@ -66,7 +66,7 @@ class Place:
     """What one answer takes of the room for long ones, from when it turns out to be long until it was parsed."""
 
     def __init__(self) -> None:
-        self._room = _ROOMS.setdefault(asyncio.get_running_loop(), _Room())
+        self._room: _Room | None = None  # until it is needed, which it seldom is
         self._held = 0
         self.size = 0
         """The bytes of the answer once it is unpacked, if it was packed."""
@@ -86,7 +86,7 @@ class Place:
 
     async def hold(self, size: int) -> None:
         """Wait until there is room for *size* bytes of this answer, and take it."""
-        room = self._room
+        room = self._shared()
         while (over := room.held + size - self._held > ROOM) and room.beyond not in {None, self}:
             await room.more()
         if over:
@@ -97,12 +97,20 @@ class Place:
     async def read(self) -> None:
         """Wait until no other long answer is unpacked or parsed; this one is until it leaves."""
         if not self._reads:
-            await self._room.reader.acquire()
+            await self._shared().reader.acquire()
             self._reads = True
+
+    def _shared(self) -> _Room:
+        if self._room is None:
+            loop = asyncio.get_running_loop()
+            self._room = _ROOMS.get(loop) or _ROOMS.setdefault(loop, _Room())
+        return self._room
 
     def leave(self) -> None:
         """Make room: the answer is parsed, or it failed."""
         room = self._room
+        if room is None:
+            return
         if self._reads:
             room.reader.release()
             self._reads = False

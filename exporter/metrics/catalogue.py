@@ -19,6 +19,7 @@ from exporter.metrics.family import (
     gauge,
     info,
     job_labels,
+    of_job,
     one,
     promised_seconds,
     run_durations,
@@ -54,7 +55,7 @@ _FAMILIES: Final = (
         PREFIX + "poll_failures_total",
         "counter",
         "Polls of this job that failed, by reason; polls that are skipped while calls are paused are not among them",
-        failures,
+        failures(),
         ("reason",),
     ),
     Family(
@@ -167,7 +168,7 @@ _FAMILIES: Final = (
         "Seconds that the operator promises of the job under promises: period (a run succeeds at least this often),"
         " max_wait (no run waits longer to begin), max_run (none takes longer), stuck_after (none is without progress"
         " for longer); only what is promised",
-        promised_seconds,
+        of_job(promised_seconds),
         ("promise",),
         unit="seconds",
     ),
@@ -175,7 +176,7 @@ _FAMILIES: Final = (
         PREFIX + "promise_rows_match",
         "gauge",
         "Always 1; only of a job of which the operator promises that each run writes as many rows as it reads",
-        lambda record: (((), 1),) if record.job.promises.rows_match else (),
+        of_job(lambda job: (((), 1),) if job.promises.rows_match else ()),
     ),
     Family(
         PREFIX + "deadline_timestamp_seconds",
@@ -196,7 +197,7 @@ _FAMILIES: Final = (
         "counter",
         "Runs that ended since the job was registered, by result, each counted once; one that had ended at first sight"
         " is not counted; runs between two polls are found where the service keeps a history",
-        runs,
+        runs(),
         ("result",),
     ),
     gauge(

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from prometheus_client.utils import floatToGoString
 
-from exporter.metrics.family import BUCKET_ENDING, SAMPLE_ENDINGS, Family
+from exporter.metrics.family import BUCKET_ENDING, SAMPLE_ENDINGS, Family, PartReader
 from exporter.model.job import JobKey
 from exporter.model.record import Record
 from exporter.model.snapshot import Measure
@@ -71,11 +71,12 @@ class _Blocks:
 class _Lines:
     """The lines of one family, a chunk a job."""
 
-    __slots__ = ("_blocks", "_form", "_order", "family", "headers")
+    __slots__ = ("_blocks", "_form", "_order", "_part", "family", "headers")
 
     def __init__(self, family: Family, service: str, job: str) -> None:
         names = (service, job, *family.labels)
         self.family = family
+        self._part = family.read.part if isinstance(family.read, PartReader) else None
         self.headers = (_text_header(family).encode(), _openmetrics_header(family).encode())
         labels = ",".join(f'{name}="%s"' for name in sorted(names))
         self._form = f"{family.name}{{{labels}}} %s\n"
@@ -84,6 +85,8 @@ class _Lines:
 
     def put(self, slot: int, key: tuple[str, str], record: Record, before: Record | None) -> int:
         """Render the lines of one job, unless they say what they said *before*, and return how many they are."""
+        if before is not None and (part := self._part) is not None and part(record) == part(before):
+            return self._blocks.get(slot).count(b"\n")
         samples = list(self.family.read(record))
         if not samples and self._blocks.empty(slot):
             return 0  # as most families of the other services

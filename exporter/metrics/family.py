@@ -1,13 +1,14 @@
 """What a metric of the jobs is: a row of data and a function that reads its samples from a record."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Literal
+from operator import attrgetter
+from typing import Final, Generic, Literal, TypeVar
 
 from prometheus_client.utils import floatToGoString
 
-from exporter.model.job import job_label
+from exporter.model.job import Job, job_label
 from exporter.model.masking import masked
 from exporter.model.measures import MeasureFamily
 from exporter.model.promises import DueTime
@@ -18,6 +19,8 @@ from exporter.model.snapshot import RESULTS, Measure, Snapshot, State
 
 Samples = Iterable[tuple[tuple[str, ...], float]]
 """Label values, in the order of the family's labels, and the value."""
+
+_T = TypeVar("_T")
 
 PREFIX: Final = "huaweicloud_job_"
 BUCKET_ENDING: Final = "_bucket"
@@ -51,30 +54,41 @@ class Family:
     """The name of the counts that it shows and nothing else; empty if it reads anything else."""
 
 
-def one(value: Callable[[Record], float | None]) -> Callable[[Record], Samples]:
+@dataclass(frozen=True, slots=True)
+class PartReader(Generic[_T]):
+    """Reads samples from a part of the record alone: as long as that is equal, so are they."""
+
+    part: Callable[[Record], _T]
+    samples: Callable[[_T], Samples]
+
+    def __call__(self, record: Record) -> Samples:
+        """Return the samples of *record*."""
+        return self.samples(self.part(record))
+
+
+def one(value: Callable[[Record], float | None]) -> PartReader[float | None]:
     """Read one sample from the record, none where it is not known."""
-
-    def read(record: Record) -> Samples:
-        found = value(record)
-        return () if found is None else (((), found),)
-
-    return read
+    return PartReader(value, lambda found: () if found is None else (((), found),))
 
 
-def sample(value: Callable[[Snapshot], float | None]) -> Callable[[Record], Samples]:
+def sample(value: Callable[[Snapshot], float | None]) -> PartReader[float | None]:
     """Read one sample from the last answer, none where it says nothing or is too old."""
 
-    return one(lambda record: None if record.shown is None else value(record.shown))
+    return one(lambda record: None if (shown := record.shown) is None else value(shown))
 
 
-def info(identity: Sequence[str]) -> Callable[[Record], Samples]:
+def of_job(samples: Callable[[Job], Samples]) -> PartReader[Job]:
+    """Read what the entry of the job says."""
+    return PartReader(attrgetter("job"), samples)
+
+
+def info(identity: Sequence[str]) -> PartReader[Job]:
     """Read who the job is: its project, and those fields of its entry that are in *identity*."""
 
-    def read(record: Record) -> Samples:
-        target = record.job.target
-        return (((record.job.project, record.job.region, *(target.get(name, "") for name in identity)), 1),)
+    def read(job: Job) -> Samples:
+        return (((job.project, job.region, *(job.target.get(name, "") for name in identity)), 1),)
 
-    return read
+    return of_job(read)
 
 
 def run_info(record: Record) -> Samples:
@@ -102,21 +116,24 @@ def run_labels(names: Sequence[str]) -> Family:
 def job_labels(keys: Sequence[str]) -> Family:
     """Return the metric of what the operator says of the jobs; only labels of *keys* are shown."""
 
-    def read(record: Record) -> Samples:
-        said = record.job.labels
+    def read(job: Job) -> Samples:
+        said = job.labels
         return ((tuple(said.get(key, "") for key in keys), 1),) if any(key in said for key in keys) else ()
 
     text = "Always 1; what the entry of the job says under labels, as label_<key> for each key of metrics.job_labels"
-    return Family(PREFIX + "labels", "gauge", text, read, tuple(map(job_label, keys)))
+    return Family(PREFIX + "labels", "gauge", text, of_job(read), tuple(map(job_label, keys)))
 
 
-def failures(record: Record) -> Samples:
+def failures() -> PartReader[Mapping[Reason, int]]:
     """Read the failed polls by reason."""
+    return PartReader(attrgetter("failures"), _by_reason)
 
-    if not record.failures:
+
+def _by_reason(failed: Mapping[Reason, int]) -> Samples:
+    if not failed:
         return _UNFAILED
     zeros = dict.fromkeys(_ALWAYS_COUNTED, 0)
-    return (((reason.value,), number) for reason, number in {**zeros, **record.failures}.items())
+    return (((reason.value,), number) for reason, number in {**zeros, **failed}.items())
 
 
 def states(record: Record) -> Samples:
@@ -126,18 +143,17 @@ def states(record: Record) -> Samples:
     return () if sample is None else [(labels, float(state is sample.state)) for state, labels in _STATES]
 
 
-def runs(record: Record) -> Samples:
+def runs() -> PartReader[tuple[int, int, int]]:
     """Read the runs that ended by result."""
-
-    return zip(_RESULTS, record.runs, strict=True)
+    return PartReader(attrgetter("runs"), lambda ended: zip(_RESULTS, ended, strict=True))
 
 
 def run_durations(bounds: Sequence[float]) -> Family:
     """Return the metric of how long runs took; with *bounds* it has buckets."""
     edges = (*map(_edge, bounds), "+Inf") if bounds else ()
 
-    def read(record: Record) -> Samples:
-        return () if record.took is UNTIMED else _took(record.took, edges)
+    def read(took: tuple[RunTimes, ...]) -> Samples:
+        return () if took is UNTIMED else _took(took, edges)
 
     text = (
         "Seconds from start to end of the runs that ended since the job was registered, both as the vendor gives them,"
@@ -145,7 +161,9 @@ def run_durations(bounds: Sequence[float]) -> Family:
         " absent"
     )
     kind: Literal["summary", "histogram"] = "histogram" if bounds else "summary"
-    return Family(PREFIX + "run_duration_seconds", kind, text, read, ("result",), "seconds")
+    return Family(
+        PREFIX + "run_duration_seconds", kind, text, PartReader(attrgetter("took"), read), ("result",), "seconds"
+    )
 
 
 def _edge(bound: float) -> str:
@@ -168,26 +186,19 @@ def total(declared: MeasureFamily) -> Family:
     """Return the counter of what a job's runs moved together."""
     name = declared.name
 
-    def read(record: Record) -> Samples:
-        value = record.totals.get(name)
-        return () if value is None else (((), value),)
-
+    read = one(lambda record: record.totals.get(name))
     text = declared.total + ", by the runs that succeeded since the job was registered, each added once after it ended"
     return Family(f"{PREFIX}runs_{name}_total", "counter", text, read, unit=declared.unit)
 
 
-def promised_seconds(record: Record) -> Samples:
+def promised_seconds(job: Job) -> Samples:
     """Read the durations that the operator promises of the job."""
-    return [((name,), value) for name, value in record.job.promises.seconds.items()]
+    return [((name,), value) for name, value in job.promises.seconds.items()]
 
 
-def deadline(value: Callable[[DueTime], float]) -> Callable[[Record], Samples]:
+def deadline(value: Callable[[DueTime], float]) -> PartReader[float | None]:
     """Read one sample from the deadline; none before the first try of a poll ended: the run may be done by then."""
-
-    def read(record: Record) -> Samples:
-        return () if record.deadline is None else (((), value(record.deadline)),)
-
-    return read
+    return one(lambda record: None if (due := record.deadline) is None else value(due))
 
 
 def failure_samples(record: Record) -> Samples:
