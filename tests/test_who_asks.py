@@ -29,7 +29,7 @@ EXPIRY = "huaweicloud_job_exporter_credentials_expiry_timestamp_seconds"
 
 def settings(credentials: Mapping[str, Any], environ: Mapping[str, str] | None = None, **project: Any) -> Settings:
     jobs = project.pop("jobs", [{"service": "dli", "job_id": "1"}])
-    prod = {"region": "eu-de", "credentials": credentials, **project}
+    prod = {"region": "eu-de", "time_zone": "Asia/Shanghai", "credentials": credentials, **project}
     return load(None, environ or {}, {"projects": {"prod": prod}, "jobs": jobs})
 
 

@@ -58,6 +58,8 @@ class Places:
 
     def take(self, project: str, service: str, places: Sequence[Location]) -> None:
         """Take over what a list told of all places of a service in a project."""
+        if project not in self._plan.projects.by_name:
+            return  # a reload took it away meanwhile
         named = {place.id: place for place in places if place.id}
         self._told[project, service] = _Told(self._clock.monotonic(), named)
         for place in named.values():
