@@ -20,7 +20,7 @@ from exporter.model.masking import masked
 from exporter.model.messages import printable
 from exporter.services.adapter import Adapter
 from exporter.services.discovery_rule import Rule
-from exporter.services.list_reading import Found, Named, read_rule
+from exporter.services.list_reading import Found, Named, read_rule_by_clock
 from exporter.services.listing import Lister
 from exporter.services.request import Request
 
@@ -87,7 +87,9 @@ async def ask_lists(calls: CommandCalls, project: Project, adapter: Adapter, lis
         return await calls.call(project, request.limit, lambda: project.ask(adapter, request))
 
     project_id = await project.project_id_of()
-    return await read_rule(lister, rule, project_id, project.cloud_time(), offload.asking(ask, project.clock.monotonic))
+    monotonic = project.clock.monotonic
+    reader = offload.asking(ask, monotonic)
+    return await read_rule_by_clock(lister, rule, project_id, project.cloud_time, monotonic, reader)
 
 
 def _lines(service: str, project: Project, adapter: Adapter, found: Found) -> Iterator[str]:

@@ -22,6 +22,8 @@ from exporter.services.page_cursor import MOST_PAGES, PageCursor
 from exporter.services.request import Ask
 
 PageKey = tuple[str, ...]
+_CLOCK_MOVED: Final = 2.0
+"""Seconds by which the cloud's clock is further ahead than was thought for a list to be read again."""
 HOPELESS: Final = frozenset({Reason.AUTH, Reason.THROTTLED})
 """Failures after which no further call of the same user makes sense now."""
 
@@ -122,6 +124,26 @@ async def read_list(
         raise PollError(Reason.PAYLOAD, "no row of the list can be read")
     missing = 0 if ended else cursor.missing_rows
     return Reading(tuple(found.values()), missing, tuple(unknown), cursor.read, rows - readable)
+
+
+async def read_rule_by_clock(
+    lister: Lister[Any],
+    rule: Rule,
+    project_id: str,
+    time: Callable[[], float],
+    monotonic: Callable[[], float],
+    ask: Ask,
+) -> Found:
+    """Return the jobs that *rule* asks for now, as :func:`read_rule` does; *time* is the cloud's, as far as is known.
+
+    A list may be asked for up to now. If its own answers show that the cloud's clock is ahead of what was thought, as
+    the first ones after a start may, the newest jobs are not in it, and it is read again.
+    """
+    ahead = time() - monotonic()
+    found = await read_rule(lister, rule, project_id, time(), ask)
+    if time() - monotonic() > ahead + _CLOCK_MOVED:
+        found = await read_rule(lister, rule, project_id, time(), ask)
+    return found
 
 
 async def read_rule(lister: Lister[Any], rule: Rule, project_id: str, now: float, ask: Ask) -> Found:

@@ -21,7 +21,7 @@ from exporter.model.job import Job, JobKey
 from exporter.polling.list_poller import SOONEST
 from exporter.polling.poller import Poller
 from exporter.services.discovery_rule import Search
-from exporter.services.list_reading import Found, key, read_rule
+from exporter.services.list_reading import Found, key, read_rule_by_clock
 from exporter.sources.findings import Findings, merged_findings
 from exporter.supervise import survive
 
@@ -188,7 +188,8 @@ class Discovery:
                 search.project, adapter.limit, patience, lambda project: project.project_id_of(), _TRIES
             )
         ask = calls.asking(search.project, adapter, patience, _TRIES)
-        found = await read_rule(adapter.lists, search.rule, project_id, self._time(search.project), ask)
+        time, monotonic = partial(self._time, search.project), self._clock.monotonic
+        found = await read_rule_by_clock(adapter.lists, search.rule, project_id, time, monotonic, ask)
         ahead = self._time(search.project) - self._clock.monotonic()
         jobs = tuple(replace(each, listed=each.listed.credible(ahead)) for each in found.jobs)
         return replace(found, jobs=jobs)

@@ -111,6 +111,27 @@ def test_queries_that_begin_after_a_clock_was_set_are_found_and_counted_and_no_o
     run(main())
 
 
+def test_the_first_list_after_a_start_has_the_newest_run_though_the_clock_is_behind() -> None:
+    runs = [
+        DliJob(f"id-{number}", "nightly", START + begins, (SubJob("save", tasks=9, seconds=9000),))
+        for number, begins in enumerate((-1800, -120))
+    ]
+
+    async def main() -> None:
+        clock = SteppingClock(asyncio.get_running_loop())
+        clock.ahead = -300.0
+        cloud_of: Callable[[Cloud], None] = lambda cloud: populate(cloud, list(runs), clock)  # noqa: E731
+        async with (
+            world(cloud_of, clock=clock, credentials=by_password) as there,
+            looking(there, {"service": "dli", "name": "{job_type}"}),
+        ):
+            await until(clock, 20)
+            (record,) = there.store.records()
+            assert record.job.target["job_id"] == "id-1"
+
+    run(main())
+
+
 @pytest.mark.parametrize("ahead", [-HOUR, HOUR])
 def test_a_clock_that_is_wrong_all_the_time_counts_the_runs_that_began_after_the_first_look_and_no_others(
     ahead: float,
