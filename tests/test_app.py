@@ -299,14 +299,15 @@ async def test_no_series_of_a_project_outlives_it(tmp_path: Path) -> None:
                     other = ["dli" if label == "service" else "auth" for label in labels]
                     values = ["p1" if label == "project" else value for label, value in zip(labels, other, strict=True)]
                     metric.labels(*values).inc(0)
-        while missing := {
-            name
-            for name, _, _, labels in telemetry.catalogue
-            # clusters, of which this cloud has none, have a test of their own in tests/polling/test_places.py
-            if "project" in labels and "credentials_expiry" not in name and "_cluster_" not in name
-            if not any(line.startswith(name) and 'project="p1"' in line for line in await there.samples(session))
-        }:
-            await asyncio.sleep(0.5)
+        async with asyncio.timeout(120):
+            while missing := {
+                name
+                for name, _, _, labels in telemetry.catalogue
+                # clusters, of which this cloud has none, have a test of their own in tests/polling/test_places.py
+                if "project" in labels and "credentials_expiry" not in name and "_cluster_" not in name
+                if not any(line.startswith(name) and 'project="p1"' in line for line in await there.samples(session))
+            }:
+                await asyncio.sleep(0.5)
         assert not missing
         await asyncio.to_thread(there.configure, projects=1)
         await there.reload(session)
