@@ -187,7 +187,8 @@ def _rests_unnamed(record: Record, answer: Snapshot, at: _When, *, news: bool, f
     changed = known is not None and (news or known.state is not answer.state)
     if known is not None and not changed and answer.state.ended and (answer.start, answer.end) == (None, None):
         return replace(record, listed_at=at.steady), first
-    changed = changed or (known is not None and record.stale and not _same_times(known, answer))
+    if known is not None and not changed:
+        changed = _later(known, answer) or (record.stale and not _same_times(known, answer))
     waits = record.listed is not None and report_of(record.listed) == report_of(answer)
     before = record.newest
     moved = before is None or before.state is not answer.state
@@ -227,6 +228,16 @@ def _with_counts(record: Record, known: Snapshot, answer: Snapshot, at: _When) -
         last_counts=Packed({**record.last_counts, **counts}),
         last_progress=at.wall if moved else record.last_progress,
     )
+
+
+def _later(known: Snapshot, answer: Snapshot) -> bool:
+    """Whether a list's answer is surely about a run after the one that is known: it began when that one was over.
+
+    The job's own answer may have come from a copy of the service's data that is behind, and after that of the list.
+    """
+    if not known.state.ended or known.end is None or answer.start is None:
+        return False
+    return answer.start > known.end + ROUNDED
 
 
 def _same_times(known: Snapshot, answer: Snapshot) -> bool:

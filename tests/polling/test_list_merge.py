@@ -56,6 +56,25 @@ def migration(state: State, number: int, **fields: object) -> Snapshot:
 # --- one after the other
 
 
+def test_a_list_about_a_later_run_does_not_confirm_the_one_before_that_an_own_answer_told_once_more() -> None:
+    lists = List()
+    before = migration(State.SUCCEEDED, 1, start=10.0, end=20.0)
+    record = own(registered("cdm"), before, 30)
+    later = Snapshot(State.SUCCEEDED, start=40.0, end=50.0)
+    record, ask = lists(record, later, 60)
+    assert ask
+    record = own(record, before, 61)  # by a copy of the cloud's data that is behind
+    record, ask = lists(record, later, 105)
+
+    assert ask
+    assert record.shown is not None
+    assert (record.shown.run, record.shown.start) == (RunId(), 40.0)
+    record, ask = lists(record, later, 150)
+    assert not ask, "it was asked for already"
+    assert record.shown is not None
+    assert record.shown.run == RunId()
+
+
 def test_a_job_that_rests_is_up_by_the_list_alone_and_shows_what_it_told() -> None:
     record, ask = List()(registered("cdm"), SUCCEEDED, 100)
 
