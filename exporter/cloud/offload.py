@@ -23,6 +23,8 @@ UNPLACED: Final = 64 * 1024
 """Bytes, unpacked, of an answer that needs no place; nearly all answers are shorter."""
 ROOM: Final = 8 * 1024 * 1024
 """Bytes of longer answers that the process holds at a time, and those of one answer more. The rest wait unread."""
+_FREED_AFTER: Final = 1.0
+"""Seconds after which whoever parsed the last long answer holds nothing of it any more."""
 _THREAD: Final = ThreadPoolExecutor(1, thread_name_prefix="reader")
 
 _T = TypeVar("_T")
@@ -52,7 +54,7 @@ class _Room:
         self.beyond = None if self.beyond is place else self.beyond
         if not self.held and self._passed > ROOM:
             self._passed = 0
-            _THREAD.submit(give_back)
+            asyncio.get_running_loop().call_later(_FREED_AFTER, _THREAD.submit, give_back)
         waiting, self._waiting = self._waiting, []
         for each in waiting:
             if not each.done():
