@@ -20,6 +20,7 @@ from exporter.config import Settings
 from exporter.limits.permits import Permits
 from exporter.limits.rate_limiter import Limiter
 from exporter.local_files import digest
+from exporter.memory import free_large_at_once
 from exporter.metrics.push import Pusher
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
@@ -117,6 +118,7 @@ class App:
         What is not over ``_STOP_WITHIN`` after the signal, and after ``web.linger``, is abandoned: a disk may hang.
         """
         spare_the_collector()
+        free_large_at_once()
         with signalled(signal.SIGTERM, signal.SIGINT) as stop, signalled(signal.SIGHUP) as hang_up:
             work = asyncio.create_task(self._run(stop, hang_up, started), name="run")
             asked = asyncio.create_task(stop.wait(), name="stop")

@@ -10,6 +10,7 @@ import math
 import re
 import ssl
 import time
+import traceback
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -131,6 +132,7 @@ class Client:
         try:
             return await self._ask(base_url, request, credentials, project_id, tuple(keep), most)
         finally:
+            FLIGHT.set(None)  # whoever made the call keeps its context, and with it the connection and its answer
             self._under_way -= 1
             await self._close_idle()
 
@@ -206,6 +208,8 @@ class Client:
 
     def _failure(self, error: Exception, flight: Flight, call: Call, way: Way) -> PollError:
         """Return what a call failed with; it is not made again here, because each call needs a permit."""
+        # The reader of an answer keeps its error, the error its frames, and these the reader with all that came.
+        traceback.clear_frames(error.__traceback__)
         found = network_error(error, way)
         if flight.dropped and isinstance(error, DROPPED):
             # who hung up on this one has closed the others as well, or hangs up on each that is used again

@@ -220,6 +220,6 @@ class Connection(ResponseHandler):
         """End the body too: the library leaves its reader waiting if a chunk could not be parsed."""
         super().connection_lost(exc)
         self._out = False
-        body = self._answer
+        body, self._answer = self._answer, None
         if body is not None and not body.is_eof() and body.exception() is None:
             body.set_exception(aiohttp.ClientPayloadError())
