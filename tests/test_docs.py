@@ -83,10 +83,18 @@ def test_the_metric_reference_is_what_the_code_says() -> None:
     assert (ROOT / "docs/metrics.md").read_text() == reference.render_metrics()
 
 
+def anchors(page: Path) -> set[str]:
+    """Return the names by which the headings of a page can be linked to, as forges make them."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_no_link_in_the_documents_is_dead() -> None:
     for page in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")):
-        for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+        for path, anchor in re.findall(r"\]\((?!https?://)([^)#]*)#?([^)]*)\)", page.read_text()):
+            target = page.parent / path if path else page
+            assert target.exists(), f"{page.name}: {path}"
+            assert not anchor or anchor in anchors(target), f"{page.name}: {path}#{anchor}"
 
 
 def test_the_configuration_page_is_what_the_code_prints() -> None:

@@ -1,6 +1,6 @@
-"""Many worlds, and the part of docs/reliability.md that tells what came of them and of the faults that were put back.
+"""Writes the results of a campaign, many worlds and the faults that were put back, into docs/reliability.md.
 
-`python -m tests.world --seeds 1-1000 --keep` keeps the figures of those worlds, `python -m tests.world.put_back` those
+`python -m tests.world --seeds 1-1000 --keep` stores the figures of those worlds, `python -m tests.world.put_back` those
 of the faults; `python -m tests.world.campaign` writes the page.
 """
 
@@ -19,11 +19,11 @@ BEGIN: Final = "<!-- what follows is written by tests/world/campaign.py -->\n"
 PUT_BACK_FIRST: Final = """
 ## Faults that were put back
 
-Faults that were mended in the exporter are kept as patches in `tests/world/mutants`. Each is put into a copy of the
-tree, and worlds are let happen in it, in the order of their seeds, until one finds something in which nothing is found
-without the fault. Worlds in which it cannot show, because nobody writes job files in them for example, are left out.
+Faults that were fixed in the exporter are kept as patches in `tests/world/mutants`. Each patch is applied to a copy of
+the code, and worlds run in the order of their seeds until one fails that passes without the patch. Worlds in which the
+fault cannot show, for example because they have no job files, are left out.
 
-| what was put back | found by seed | by the law |
+| fault that was put back | found by seed | by the law |
 |---|---|---|"""
 
 
@@ -36,13 +36,13 @@ def keep(worlds: str, figures: Counter[str], found: int, took: float) -> None:
 def text(campaign: dict[str, Any], put_back: dict[str, dict[str, Any]]) -> str:
     """Return the part of the page that is made of figures."""
     days = campaign["seconds"] / 86400
-    told = "Nothing was found." if not campaign["found"] else f"In {campaign['found']} of them something was found."
+    result = f"{campaign['found'] or 'None'} of them failed."
     what = f"{campaign['number']:,} worlds ({campaign['worlds']}) of {days:,.1f} simulated days"
     seen = f"{campaign['calls']:,} calls, {campaign['scrapes']:,} scrapes and {campaign['samples']:,} samples"
     lines = [
         "\n## The last campaign\n",
-        f"{what}: {seen} were compared with the truth and the laws. {told}",
-        f"At most {campaign['most connections']} connections and {campaign['most tasks']} tasks were there at a time.",
+        f"{what}: {seen} were checked against the laws. {result}",
+        f"There were at most {campaign['most connections']} connections and {campaign['most tasks']} tasks at a time.",
         PUT_BACK_FIRST,
     ]
     for _, each in sorted(put_back.items()):
