@@ -1,4 +1,4 @@
-"""Writes docs/licences.md from a CycloneDX document on standard input: under which licences what is shipped stands."""
+"""Writes docs/licences.md from a CycloneDX document on standard input: the licence of each package that is shipped."""
 
 import json
 import sys
@@ -7,24 +7,24 @@ from typing import Any, Final
 
 _HEAD: Final = """# Licences
 
-The exporter is under the Apache License 2.0. The image, and an installation from `requirements/runtime.txt`, hold
-these packages besides it, in the versions that the file pins. `make sbom` writes this page, and a CycloneDX document
-(`sbom.json`) with versions and what needs what. The image has the Python and the system of its base too, which the
-document of the base describes.
+The exporter is licensed under the Apache License 2.0. The image, and an installation from `requirements/runtime.txt`,
+also contain the packages below, in the versions that the file pins. `make sbom` generates this page and a CycloneDX
+document (`sbom.json`) with versions and dependencies. The image also contains the Python and the operating system of
+its base image, which the SBOM of the base image describes.
 
-| package | licence, as its metadata say |
+| package | licence, from its metadata |
 |---|---|"""
 _CLASSIFIER: Final = "License :: OSI Approved :: "
 
 
 def licence(component: Mapping[str, Any]) -> str:
-    """Return the licences of a package: the identifiers, where there are any."""
+    """Return the licences of a package: their identifiers, if there are any, else their names."""
     said = component.get("licenses", [])
     named = [each["license"] for each in said if "license" in each]
     idents = [each["expression"] for each in said if "expression" in each]
     idents += [each["id"] for each in named if "id" in each]
     names = [each["name"].removeprefix(_CLASSIFIER) for each in named if "name" in each]
-    return ", ".join(dict.fromkeys(idents or names)) or "not said"
+    return ", ".join(dict.fromkeys(idents or names)) or "unknown"
 
 
 def page(document: Mapping[str, Any]) -> str:
