@@ -5,7 +5,6 @@ import os
 import re
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.parse
@@ -13,7 +12,10 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
+
+from tests.fork_server import Forked
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
@@ -43,28 +45,20 @@ def environment(**variables: str) -> dict[str, str]:
 
 def exporter(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a command of the exporter to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "exporter", *arguments],
-        cwd=ROOT,
-        env=environment(**variables),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    return ran(Forked("-m", "exporter", *arguments, env=environment(**variables), stdout=PIPE, stderr=PIPE))
+
+
+def ran(process: Forked) -> subprocess.CompletedProcess[str]:
+    """Return what a process did until its end."""
+    output, errors = process.communicate(timeout=PATIENCE)
+    return subprocess.CompletedProcess(process.args, process.wait(), output, errors)
 
 
 @contextmanager
-def serving(*arguments: str, **variables: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serving(*arguments: str, **variables: str) -> Iterator[tuple[Forked, str]]:
     """Run the exporter and yield its process and its address, as it logs it."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "exporter", *arguments],
-        cwd=ROOT,
-        env=environment(EXPORTER_WEB__LISTEN_ADDRESS="127.0.0.1:0", EXPORTER_LOG__FORMAT="json", **variables),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    env = environment(EXPORTER_WEB__LISTEN_ADDRESS="127.0.0.1:0", EXPORTER_LOG__FORMAT="json", **variables)
+    process = Forked("-m", "exporter", *arguments, env=env, stdout=PIPE, stderr=PIPE)
     assert process.stderr is not None
     try:
         for line in process.stderr:

@@ -2,8 +2,6 @@
 
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -11,10 +9,12 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import cycle, islice
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
-from tests.e2e.processes import ROOT, environment
+from tests.e2e.processes import environment
+from tests.fork_server import Forked
 
 ALLOWED = 6
 """Calls in any 60 s, one each ten seconds."""
@@ -68,13 +68,8 @@ def counting() -> Iterator[tuple[list[float], str]]:
 
 def live(config: Path, seconds: float) -> None:
     """Run the exporter until so many seconds after it polls, then kill it."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "exporter", "run", "--config", str(config)],
-        cwd=ROOT,
-        env=environment(EXPORTER_WEB__LISTEN_ADDRESS="127.0.0.1:0", EXPORTER_LOG__FORMAT="json"),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    env = environment(EXPORTER_WEB__LISTEN_ADDRESS="127.0.0.1:0", EXPORTER_LOG__FORMAT="json")
+    process = Forked("-m", "exporter", "run", "--config", str(config), env=env, stderr=PIPE)
     try:
         assert process.stderr is not None
         assert any(re.search('"event": "started"', line) for line in process.stderr)

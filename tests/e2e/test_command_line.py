@@ -5,17 +5,17 @@ import json
 import platform
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
+from subprocess import PIPE, CompletedProcess
 
 import pytest
 
 from exporter import __version__
 from exporter.cli import options
 from exporter.config.flags import FILES, SETTINGS
-from tests.e2e.processes import PATIENCE, ROOT, environment, exporter, fetch, serving
+from tests.e2e.processes import PATIENCE, environment, exporter, fetch, ran, serving
+from tests.fork_server import Forked
 from tests.web.certificates import make
 
 CONFIG = """\
@@ -46,20 +46,13 @@ def write(path: Path, name: str = "orders") -> Path:
     return path
 
 
-def ran(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def ran_in(folder: Path, *arguments: str, **variables: str) -> CompletedProcess[str]:
     """Run a command in *folder*."""
-    return subprocess.run(
-        [sys.executable, "-m", "exporter", *arguments],
-        cwd=folder,
-        env=environment(PYTHONPATH=str(ROOT), **variables),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    env = environment(**variables)
+    return ran(Forked("-m", "exporter", *arguments, cwd=folder, env=env, stdout=PIPE, stderr=PIPE))
 
 
-def polled(done: subprocess.CompletedProcess[str]) -> str:
+def polled(done: CompletedProcess[str]) -> str:
     """Return the name of the job in what ``poll`` printed."""
     (name,) = re.findall(r'^huaweicloud_job_up\{job="(\w+)"', done.stdout, re.MULTILINE)
     return str(name)
@@ -70,7 +63,7 @@ def test_the_file_is_the_one_that_is_named_else_that_of_the_variable_else_the_on
     other, named = write(tmp_path / "other.yaml", "other"), write(tmp_path / "named.yaml", "named")
 
     def asked(name: str, *flags: str, **variables: str) -> tuple[str, str]:
-        done = ran(tmp_path, "poll", "dli", name, *flags, **variables)
+        done = ran_in(tmp_path, "poll", "dli", name, *flags, **variables)
         return polled(done), done.stderr
 
     assert asked("here") == ("here", "configuration file: exporter.yaml\n")
@@ -97,7 +90,7 @@ def test_without_any_file_the_environment_alone_is_enough(tmp_path: Path) -> Non
     jobs = json.dumps([{"service": "dli", "job_id": "j", "name": "orders"}])
     region, keys = {"HW_REGION_NAME": "cn-north-4"}, {"HUAWEICLOUD_SDK_AK": "a", "HUAWEICLOUD_SDK_SK": "b"}
 
-    done = ran(tmp_path, "check", EXPORTER_JOBS=jobs, HUAWEICLOUD_SDK_PROJECT_ID="p", **region, **keys)
+    done = ran_in(tmp_path, "check", EXPORTER_JOBS=jobs, HUAWEICLOUD_SDK_PROJECT_ID="p", **region, **keys)
 
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -106,8 +99,8 @@ def test_without_any_file_the_environment_alone_is_enough(tmp_path: Path) -> Non
 def test_a_command_says_which_file_it_took_unless_it_was_told(command: str, tmp_path: Path) -> None:
     config = write(tmp_path / "exporter.yaml")
 
-    assert ran(tmp_path, command).stderr.startswith("configuration file: exporter.yaml\n")
-    assert "configuration file" not in ran(tmp_path, command, "-c", str(config)).stderr
+    assert ran_in(tmp_path, command).stderr.startswith("configuration file: exporter.yaml\n")
+    assert "configuration file" not in ran_in(tmp_path, command, "-c", str(config)).stderr
 
 
 def test_the_daemon_logs_which_file_it_took_and_flags_win_over_variables_and_file(tmp_path: Path) -> None:
@@ -118,12 +111,7 @@ def test_the_daemon_logs_which_file_it_took_and_flags_win_over_variables_and_fil
         "EXPORTER_LOG__FORMAT": "console",
         "EXPORTER_WEB__LISTEN_ADDRESS": "127.0.0.1:2",
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "exporter", "run", "-c", str(config), *flags],
-        env=environment(PYTHONPATH=str(ROOT), **variables),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = Forked("-m", "exporter", "run", "-c", str(config), *flags, env=environment(**variables), stderr=PIPE)
     try:
         assert process.stderr is not None
         started = json.loads(process.stderr.readline())

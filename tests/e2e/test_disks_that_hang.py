@@ -4,16 +4,16 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
-from tests.e2e.processes import ONE_JOB, PATIENCE, ROOT, environment, eventually, exporter, fetch, serving
+from tests.e2e.processes import ONE_JOB, PATIENCE, environment, eventually, exporter, fetch, serving
+from tests.fork_server import Forked
 
 CONFIG = (
     re.sub("(credentials: ).*", r"\1{token_file: token}", ONE_JOB)
@@ -76,7 +76,7 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def ends(process: "subprocess.Popen[str]") -> float:
+def ends(process: Forked) -> float:
     """Tell a process to stop and return the seconds that it took; it must say that all went well."""
     began = time.monotonic()
     process.send_signal(signal.SIGTERM)
@@ -129,15 +129,11 @@ def test_a_configuration_of_pipes_is_refused_by_name(name: str, kind: Callable[[
 
 
 @contextmanager
-def hanging(place: Path, name: str) -> "Iterator[subprocess.Popen[str]]":
+def hanging(place: Path, name: str) -> Iterator[Forked]:
     """Run the exporter where every call to the file *name* hangs once there is a file ``hang``."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HANGING, str(place / name), "run", "--config", str(place / "exporter.yaml")],
-        cwd=ROOT,
-        env=environment(EXPORTER_WEB__LISTEN_ADDRESS="127.0.0.1:0", EXPORTER_LOG__FORMAT="json"),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    command = ("-c", HANGING, str(place / name), "run", "--config", str(place / "exporter.yaml"))
+    env = environment(EXPORTER_WEB__LISTEN_ADDRESS="127.0.0.1:0", EXPORTER_LOG__FORMAT="json")
+    process = Forked(*command, env=env, stderr=PIPE)
     try:
         yield process
     finally:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.processes import ONE_JOB, PATIENCE, ROOT, environment, eventually, serving
+from tests.fork_server import Forked
 
 
 def heeds(process: subprocess.Popen[str], number: int) -> bool:
@@ -67,14 +68,8 @@ def test_an_interrupted_poll_is_a_failed_command_without_a_traceback(tmp_path: P
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         (tmp_path / "exporter.yaml").write_text(ONE_JOB.replace("http://127.0.0.1:9", address))
-        process = subprocess.Popen(
-            [sys.executable, "-m", "exporter", "poll", "dli", "orders", "--config", str(tmp_path / "exporter.yaml")],
-            cwd=ROOT,
-            env=environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        command = ("-m", "exporter", "poll", "dli", "orders", "--config", str(tmp_path / "exporter.yaml"))
+        process = Forked(*command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         with silent.accept()[0] as call:
             call.recv(100)
             process.send_signal(signal.SIGINT)

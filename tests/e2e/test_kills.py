@@ -7,20 +7,20 @@ import asyncio
 import random
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import PIPE
 
 from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.simulator import CdmJob, CdmRun, Cloud, Step, Volume, make_app
-from tests.e2e.processes import PATIENCE, ROOT, environment, eventually, fetch
+from tests.e2e.processes import PATIENCE, environment, eventually, fetch
+from tests.fork_server import Forked
 
 KILLS = 14
 RUNS = 12
@@ -83,16 +83,10 @@ def truth(jobs: list[CdmJob], at: float) -> Shown:
 
 
 @contextmanager
-def killed(config: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def killed(config: Path) -> Iterator[tuple[Forked, str]]:
     """Run the exporter; it ends by ``kill -9``, and so it does if nobody yields to it."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "exporter", "run", "--config", str(config)],
-        cwd=ROOT,
-        env=environment(EXPORTER_WEB__LISTEN_ADDRESS="127.0.0.1:0", EXPORTER_LOG__FORMAT="json"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    env = environment(EXPORTER_WEB__LISTEN_ADDRESS="127.0.0.1:0", EXPORTER_LOG__FORMAT="json")
+    process = Forked("-m", "exporter", "run", "--config", str(config), env=env, stdout=PIPE, stderr=PIPE)
     try:
         assert process.stderr is not None
         found = next((found for line in process.stderr if (found := re.search(r'"address": "([^"]+)"', line))), None)

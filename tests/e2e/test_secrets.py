@@ -2,8 +2,6 @@
 
 import base64
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.processes import PATIENCE, ROOT, environment, eventually, exporter, fetch
+from tests.e2e.processes import PATIENCE, environment, eventually, exporter, fetch
+from tests.fork_server import Forked
 
 SECRETS = {
     "access key": "HPUAPLANTED7Q2ZKX1J9",
@@ -152,18 +151,14 @@ def configuration(tmp_path: Path) -> Iterator[Path]:
 def logging_to(log: Path, configuration: Path, **variables: str) -> Iterator[str]:
     """Run the exporter with its log in a file, at debug, and yield its address once each job was polled."""
     with log.open("w") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "exporter", "run", "--config", str(configuration)],
-            cwd=ROOT,
-            env=environment(
-                EXPORTER_WEB__LISTEN_ADDRESS="127.0.0.1:0",
-                EXPORTER_LOG__FORMAT="json",
-                EXPORTER_LOG__LEVEL="debug",
-                **variables,
-            ),
-            stdout=file,
-            stderr=file,
+        env = environment(
+            EXPORTER_WEB__LISTEN_ADDRESS="127.0.0.1:0",
+            EXPORTER_LOG__FORMAT="json",
+            EXPORTER_LOG__LEVEL="debug",
+            **variables,
         )
+        command = ("-m", "exporter", "run", "--config", str(configuration))
+        process = Forked(*command, env=env, stdout=file, stderr=file)
 
     def address() -> str:
         assert process.poll() is None, log.read_text()

@@ -2,23 +2,22 @@
 
 import json
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from subprocess import PIPE
 from typing import IO
 from urllib.request import Request, urlopen
 
 import pytest
 
 from exporter.simulator.__main__ import main
-
-COMMAND = [sys.executable, "-m", "exporter.simulator"]
+from tests.e2e.processes import environment
+from tests.fork_server import Forked
 
 
 @contextmanager
-def started(*arguments: str) -> Iterator[tuple["subprocess.Popen[str]", IO[str], IO[str]]]:
-    with subprocess.Popen([*COMMAND, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+def started(*arguments: str) -> Iterator[tuple[Forked, IO[str], IO[str]]]:
+    with Forked("-m", "exporter.simulator", *arguments, env=environment(), stdin=PIPE, stdout=PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
