@@ -1,4 +1,4 @@
-"""Prints docs/alerts.md from the alert and recording rules, so that page and rules cannot part.
+"""Prints docs/alerts.md from the alert and recording rules, so that the page always agrees with the rules.
 
 ``python -m deploy.prometheus.reference > docs/alerts.md``, or ``make docs``.
 """
@@ -14,50 +14,48 @@ RULES: Final = Path(__file__).parent / "rules"
 INTRODUCTION: Final = """\
 # Alerts
 
-This page is made from the rules under [deploy/prometheus/rules](../deploy/prometheus/rules); `make docs` writes it
-anew.
+This page is generated from the rules in [deploy/prometheus/rules](../deploy/prometheus/rules); `make docs` writes it.
 
 ## Use them
 
-[deploy/prometheus/prometheus.yml](../deploy/prometheus/prometheus.yml) is a whole configuration. In your own take
-`honor_labels: true` and the two files under `rules`:
+[deploy/prometheus/prometheus.yml](../deploy/prometheus/prometheus.yml) is a complete configuration. In your own
+configuration add `honor_labels: true` and the two files in `rules`:
 
-- [recording.yml](../deploy/prometheus/rules/recording.yml): series that alerts and dashboards share. The alerts on jobs
-  never fire without it; HuaweicloudJobRecordingRulesMissing says so.
+- [recording.yml](../deploy/prometheus/rules/recording.yml): series that alerts and dashboards share. Without it the
+  alerts on jobs never fire, and HuaweicloudJobRecordingRulesMissing fires.
 - [alerts.yml](../deploy/prometheus/rules/alerts.yml): the alerts below.
 
-How often a job has to succeed, by when, and how long it may wait and run no cloud tells, so nothing is guessed: you
-[promise](promises.md) it beside the job. HuaweicloudJobNotSucceeded, HuaweicloudJobDeadlineMissed,
+No cloud API says how often a job must succeed, by when, and how long it may wait and run, and the rules do not guess.
+You declare it as [promises](promises.md) of the job. HuaweicloudJobNotSucceeded, HuaweicloudJobDeadlineMissed,
 HuaweicloudJobDeadlineAtRisk, HuaweicloudJobWaitsTooLong, HuaweicloudJobRunsTooLong and HuaweicloudJobRowsDiffer watch
-the jobs that promise it and no others.
+only jobs with the promise.
 
-Rules tell one job from another by `cluster`, `namespace`, `project`, `region`, `service` and `job`, and every alert
-on a job has those of them that its series have. `cluster` and `namespace` are labels of the scrape target: one
-Prometheus, or one ruler, for several clusters needs `cluster` on the targets. Other labels of a target (`node`,
-`pod`, ...) are left out, so that a job that moves stays one; two installations that only such a label tells apart
-need it renamed to `cluster`.
+The rules identify a job by `cluster`, `namespace`, `project`, `region`, `service` and `job`. Every alert on a job has
+those of these labels that its series have. `cluster` and `namespace` are labels of the scrape target: if one Prometheus
+or ruler serves several clusters, the targets need the label `cluster`. The rules ignore other labels of a target
+(`node`, `pod`, ...), so that a job that moves stays the same job. If two installations differ only in such a label,
+rename it to `cluster`.
 
-Each alert has `runbook_url`, the place of its runbook on this page; put the address of the folder in which your copy
-of the page is before it (`sed -i 's|runbook_url: |&https://wiki.example.com/docs/|' alerts.yml`, or
-`prometheusRule.runbookUrl` of the chart, which ends in `alerts.md#`). With `web.external_url` an alert on a job has
-`page`, a link to the job's page.
+`runbook_url` of each alert is the anchor of its runbook on this page. Put the address of your copy of the page before
+it (`sed -i 's|runbook_url: |&https://wiki.example.com/docs/|' alerts.yml`, or `prometheusRule.runbookUrl` of the chart,
+which ends in `alerts.md#`). With `web.external_url` each alert on a job has `page`, a link to the job's page.
 
-Tried with Prometheus 2.42; `keep_firing_for` needs that, and nothing newer is used. vmalert and Thanos Ruler are
-untried.
+The rules are tested with Prometheus 2.42; `keep_firing_for` needs that version, and nothing newer is used. They are not
+tested with vmalert and Thanos Ruler.
 
-Prometheus has to keep data for 14 days (its default is 15) for HuaweicloudJobWritesNothing.
+HuaweicloudJobWritesNothing needs data of 14 days (the default retention of Prometheus is 15).
 
-`severity` says who has to look and when:
+`severity` says how soon somebody must react:
 
-| severity | who looks | because |
+| severity | when to react | because |
 |---|---|---|
-| `critical` | somebody, now, at night too | a job broke a promise that you wrote down, or jobs are not watched at all |
-| `warning` | somebody, today | a job needs a look, or the exporter sees less than it should |
-| `info` | somebody, some time | nothing is wrong with the jobs |
+| `critical` | now, also at night | a job broke a promise that you declared, or jobs are not watched at all |
+| `warning` | today | a job needs attention, or the exporter sees less than it should |
+| `info` | at some time | nothing is wrong with the jobs |
 
-A failed job is a `warning`: whether it may wake somebody only you can say. Say so in Alertmanager, by `project`,
-`service` or `job`, which every alert on a job has. One cause can blind many jobs; group them, and let the alert that
-names the cause silence those that follow:
+A failed job is a `warning`, because only you know whether it may wake somebody. Configure this in Alertmanager, by
+`project`, `service` or `job`, which every alert on a job has. One cause can affect many jobs: group the alerts, and let
+the alert that names the cause inhibit those that follow from it:
 
 ```yaml
 route:
@@ -84,12 +82,12 @@ inhibit_rules:
     equal: [cluster, namespace, project, service, job]
 ```
 
-Alerts on jobs keep firing for five minutes after their reason went (`keep_firing_for`): a pod that is replaced is no
-recovery. A job that only waits fires nothing unless it promises `max_wait`, a period or a deadline. When a job is
-taken out its alerts resolve; HuaweicloudJobNotSucceeded alone goes on, for two of its periods and three days. Rules
-that look back over a day or more are in groups of their own (every 2 and 5 minutes): they cost most where there are
-many jobs. For 3,000 jobs (78,000 series), scraped and evaluated every 30 seconds, Prometheus 2.42 took 9 seconds of CPU
-a minute in all.
+Alerts on jobs keep firing for five minutes after their condition ended (`keep_firing_for`), because the replacement of
+a pod is not a recovery. No alert fires for a job that only waits, unless it promises `max_wait`, a period or a
+deadline. When a job is no longer registered its alerts resolve, except HuaweicloudJobNotSucceeded, which continues for
+two periods and three days. Rules that look back over a day or more are in groups of their own (evaluated every 2 and 5
+minutes), because they are expensive with many jobs. With 3,000 jobs (78,000 series), scraped and evaluated every 30
+seconds, Prometheus 2.42 used 9 seconds of CPU a minute in total.
 """
 
 
@@ -106,14 +104,14 @@ def render() -> str:
         f"| [{rule['alert']}](#{rule['alert'].lower()}) | {rule['labels']['severity']} | {_for(rule)} | {_says(rule)} |"
         for rule in alerts
     ]
-    table = "\n".join(["| alert | severity | for | says |", "|---|---|---|---|", *rows])
+    table = "\n".join(["| alert | severity | for | summary |", "|---|---|---|---|", *rows])
     recorded = "\n".join(f"| `{rule['record']}` |" for rule in load("recording.yml"))
     return "\n".join(
         [
             INTRODUCTION,
-            f"## All of them\n\n{table}\n",
+            f"## All alerts\n\n{table}\n",
             *(_section(rule) for rule in alerts),
-            f"## Recording rules\n\nTheir reasons stand in recording.yml.\n\n| series |\n|---|\n{recorded}",
+            f"## Recording rules\n\nComments in recording.yml explain them.\n\n| series |\n|---|\n{recorded}",
             "",
         ]
     )
