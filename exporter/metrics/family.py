@@ -109,7 +109,7 @@ def run_labels(names: Sequence[str]) -> Family:
             ((tuple(masked(words.get(name, "")) for name in names), 1),) if any(map(words.__contains__, names)) else ()
         )
 
-    text = "Always 1; what the vendor tells of the run that is shown beside its state and numbers" + LAST_POLL
+    text = "Always 1; properties of the newest run as reported by the API, other than its state and numbers" + LAST_POLL
     return Family(PREFIX + "run_labels", "gauge", text, read, tuple(names))
 
 
@@ -120,7 +120,7 @@ def job_labels(keys: Sequence[str]) -> Family:
         said = job.labels
         return ((tuple(said.get(key, "") for key in keys), 1),) if any(key in said for key in keys) else ()
 
-    text = "Always 1; what the entry of the job says under labels, as label_<key> for each key of metrics.job_labels"
+    text = "Always 1; the labels in the job's entry, as label_<key> for each key in metrics.job_labels"
     return Family(PREFIX + "labels", "gauge", text, of_job(read), tuple(map(job_label, keys)))
 
 
@@ -156,9 +156,8 @@ def run_durations(bounds: Sequence[float]) -> Family:
         return () if took is UNTIMED else _took(took, edges)
 
     text = (
-        "Seconds from start to end of the runs that ended since the job was registered, both as the vendor gives them,"
-        " by result, each run once; of a run that lacks either nothing is added, and a result without such runs is"
-        " absent"
+        "Seconds from start to end of the runs that ended since the job was registered, both as reported by the API,"
+        " by result, each run once; a run without start or end adds nothing, and a result without such runs is absent"
     )
     kind: Literal["summary", "histogram"] = "histogram" if bounds else "summary"
     return Family(
@@ -187,7 +186,10 @@ def total(declared: MeasureFamily) -> Family:
     name = declared.name
 
     read = one(lambda record: record.totals.get(name))
-    text = declared.total + ", by the runs that succeeded since the job was registered, each added once after it ended"
+    text = (
+        declared.total
+        + ", by the runs that succeeded since the job was registered; each run is added once after its end"
+    )
     return Family(f"{PREFIX}runs_{name}_total", "counter", text, read, unit=declared.unit)
 
 

@@ -1,53 +1,51 @@
-"""What the longer of the exporter's own metrics say of themselves."""
+"""Help texts of the exporter's own metrics, the longer ones."""
 
 BUDGET = (
-    "Calls a second that a limit class may make now: as configured, divided by the shards; less for a time after the"
-    " cloud refused calls as too many"
+    "Calls a second that a limit class may make now: the configured rate divided by the number of shards; lower for a"
+    " time after the cloud refused calls as too many (429)"
 )
 STRETCH = (
-    "Factor by which intervals are longer than configured, because the calls would not fit the budget; 1 if they do"
+    "Factor by which intervals are longer than configured, because the calls would exceed the limit; 1 if they do not"
 )
 EXPIRY = (
-    "Unix time in seconds when the token or temporary key in use expires, as the cloud told it; absent where nobody"
-    " said, and before the first is fetched"
+    "Unix time in seconds when the token or temporary key in use expires, as reported by the API; absent if it was"
+    " not reported, and before the first one is fetched"
 )
 JOURNAL = (
-    "Unix time in seconds when the journal was last written; only what is new is written; absent before, and without a"
-    " journal"
+    "Unix time in seconds when the journal was last written, which happens only if something changed; absent before"
+    " the first write, and without a journal"
 )
 WEB_CONFIG = (
-    "1 if web.config_file and the files that it names are in force as they are now, 0 if they were refused and the last"
-    " good ones stay; absent without web.config_file"
+    "1 if the current content of web.config_file and of the files that it names is in force, 0 if it was refused and"
+    " the last valid content stays in force; absent without web.config_file"
 )
-WEB_TAKEN = "Unix time in seconds when the web configuration in force was taken over; absent without web.config_file"
+WEB_TAKEN = "Unix time in seconds when the web configuration in force was loaded; absent without web.config_file"
 LINGER = (
-    "web.linger in seconds: how long it may serve after a signal to stop; above 0 for an exporter that stops with the"
-    " job that it runs beside"
+    "web.linger in seconds: how long the exporter may keep serving after a signal to stop; above 0 for a sidecar,"
+    " which stops together with its job"
 )
-PAGE = "Always 1; url is web.external_url, where people reach the page: for links in alerts; absent without it"
-REDUCED = (
-    "Jobs of which only up and info are on /metrics now, because there are more series than metrics.max_series allows"
-)
-HISTORY = "Bytes that the past of all jobs takes, as page and JSON tell it; web.history is the most"
+PAGE = "Always 1; url is web.external_url, the address of the page, for links in alerts; absent if it is not set"
+REDUCED = "Jobs that have only up and info on /metrics now, because there are more series than metrics.max_series"
+HISTORY = "Memory in bytes for the past of all jobs that page and JSON show; limited by web.history"
 JOURNAL_TOOK = (
-    "Seconds that the last write of the journal took, or the one under way has taken so far; counters of runs show only"
-    " what is written, so they stand still for as long; absent before, and without a journal"
+    "Seconds that the last write of the journal took, or that the current one has taken so far; counters of runs show"
+    " only written values, so they do not change during a write; absent before the first write, and without a journal"
 )
 CLOSED = (
-    "Connections that the exporter closed on clients: limit, there were more than web.max_connections, or three"
-    " quarters of that busy; slow_request, no whole head of a request came in 10 s; slow_reader, nothing of an answer"
-    " was read for 30 s, or too little while memory was short; descriptors, there were no open files left"
+    "Client connections that the exporter closed, by reason: limit, there were more than web.max_connections, or"
+    " three quarters of that number were busy; slow_request, the head of a request was not complete within 10 s;"
+    " slow_reader, the client read nothing of a response for 30 s, or too little while memory was short; descriptors,"
+    " no file descriptor was left"
 )
 CLUSTER_AVAILABLE = (
-    "1 if a cluster that jobs run on works, 0 if it does not, by the list that is read for its jobs; absent where the"
-    " cloud tells none of the words that are documented, or no list told of it lately"
+    "1 if a cluster is available, 0 if it is not, according to the last list of clusters; absent if the list has no"
+    " documented status for the cluster, or was not read recently"
 )
 CLUSTER_INFO = (
-    "Always 1; the state of a cluster in the service's own word, or other for one that is not documented, and what the"
-    " word means"
+    "Always 1; native_state is the status of a cluster as the vendor writes it, or other for an undocumented one, and"
+    " meaning is what it means"
 )
 SKIPPED = (
-    "Polls that were due and not made: slow, because its last poll took longer than its interval; busy, because no"
-    " worker or budget was free; paused, because the cloud refused the credentials; off, because the cluster of the job"
-    " is off"
+    "Polls that were due but not made, by reason: slow, the job's last poll took longer than its interval; busy, no"
+    " worker or permit was free; paused, the cloud refused the credentials; off, the job's cluster is switched off"
 )

@@ -24,18 +24,19 @@ class Telemetry(Instruments):
 
     def __init__(self, service: str = "service") -> None:
         super().__init__()
-        build = self._gauge("build_info", "Always 1; what is running", "version", "revision", "python")
+        build = self._gauge("build_info", "Always 1; the versions that are running", "version", "revision", "python")
         build.labels(*what_runs()).set(1)
-        self.shard = self._gauge("shard_info", "Always 1; which shard of how many this is", "shard", "shards")
+        self.shard = self._gauge("shard_info", "Always 1; this shard and the number of shards", "shard", "shards")
         self._linger = self._gauge("linger_seconds", help_texts.LINGER)
         self._page = self._gauge("page_info", help_texts.PAGE, "url")
-        self.shards = self._gauge("shards", "Shards that the jobs are divided among; 1 if they are not")
+        self.shards = self._gauge("shards", "Number of shards that divide the jobs; 1 without sharding")
         self.registered_jobs = self._gauge(
-            "registered_jobs", "Jobs registered now, by who registered them", service, "source"
+            "registered_jobs", "Jobs registered now, by service and source", service, "source"
         )
         self.job_files = self._gauge(
             "job_file_last_read_successful",
-            "1 if a job file was read as it is now, 0 if it has a mistake; the jobs of its last good content stay",
+            "1 if the current content of a job file is in use, 0 if it has a mistake and the jobs of its last valid"
+            " content stay registered",
             "file",
         )
         self._service = service
@@ -45,7 +46,7 @@ class Telemetry(Instruments):
         )
         self.config_time = self._gauge(
             "config_last_reload_success_timestamp_seconds",
-            "Unix time in seconds when the configuration in use was taken over",
+            "Unix time in seconds when the configuration in use was loaded",
         )
         self._declare_web()
         self._declare_calls(service)
@@ -68,7 +69,7 @@ class Telemetry(Instruments):
 
     def watch_connections(self, connections: Callable[[], int]) -> None:
         """Read at every scrape how many connections are open."""
-        self._gauge("web_connections", "Connections of clients that are open now").set_function(connections)
+        self._gauge("web_connections", "Open client connections").set_function(connections)
 
     def web_config_read(self, good: bool, at: float) -> None:
         """Note whether the web configuration file that was read is in force, and since when the one that is."""
@@ -88,23 +89,23 @@ class Telemetry(Instruments):
     def _declare_calls(self, service: str) -> None:
         self.api_requests = self._counter(
             "api_requests",
-            "Calls that were made, by HTTP status; code none is a call without an answer. Those for tokens and ids of"
-            " projects have the service iam, those for temporary keys metadata or pod_identity",
+            "Calls to the cloud, by HTTP status; code none is a call without a response. Calls for tokens and project"
+            " ids have the service iam, calls for temporary keys metadata or pod_identity",
             service,
             "operation",
             "code",
         )
         self.api_seconds = self._histogram(
             "api_request_duration_seconds",
-            "Seconds from sending a call to the end of its answer",
+            "Seconds from sending a call to the end of its response",
             _CALL_BUCKETS,
             service,
             "operation",
         )
-        self.api_throttled = self._counter("api_throttled", "Calls that the cloud refused as too many", service)
+        self.api_throttled = self._counter("api_throttled", "Calls that the cloud refused as too many (429)", service)
         self.project_paused = self._gauge(
             "project_paused",
-            "1 while no calls are made for a project, and why; absent while they are made",
+            "1 while calls for a project are paused, by reason; absent while they are not",
             "project",
             "reason",
         )
@@ -125,57 +126,55 @@ class Telemetry(Instruments):
 
     def _declare_polls(self, service: str) -> None:
         self.poll_lag = self._histogram(
-            "poll_lag_seconds", "Seconds from when a poll was due to when it started", _LAG_BUCKETS
+            "poll_lag_seconds", "Seconds from the due time of a poll to its start", _LAG_BUCKETS
         )
-        self.polls_skipped = self._counter(
-            "polls_skipped",
-            help_texts.SKIPPED,
-            "reason",
-        )
+        self.polls_skipped = self._counter("polls_skipped", help_texts.SKIPPED, "reason")
         for reason in ("slow", "busy", "paused", "off"):
             self.polls_skipped.labels(reason)
         self.unknown_values = self._counter(
             "unknown_values",
-            "Values of answers that could not be read, or words that are not documented, by the vendor's field",
+            "Values in responses that could not be read, and undocumented words, by the vendor's field",
             service,
             "field",
         )
         self.history_missed = self._counter(
             "history_runs_missed",
-            "Upper bound of runs that no counter has: in the total of a job's history but not in its rows, or beyond"
-            " its 2000 newest ones, in rows that cannot be read, or replaced by a run after which nothing told"
-            " their end; 1 for a history that is cut and has no total",
+            "Upper bound of runs that are missing from all counters: runs in the total of a job's history but not in"
+            " its rows, beyond its 2000 newest ones, or in unreadable rows, and runs whose end was not reported after"
+            " a newer run began; 1 for an incomplete history without a total",
             service,
             "project",
         )
-        self.crashes = self._counter("crashes", "Tasks of the exporter that crashed and went on; see the log", "task")
+        self.crashes = self._counter(
+            "crashes", "Crashes of the exporter's tasks, each followed by a restart of the task; see the log", "task"
+        )
         self.render_seconds = self._histogram(
             "render_duration_seconds",
-            "Seconds to put one scrape's body together, without compressing it",
+            "Seconds to assemble the body of one scrape, without compression",
             _RENDER_BUCKETS,
         )
 
     def _declare_discovery(self, service: str) -> None:
         self.discovery_worked = self._gauge(
             "discovery_last_success_timestamp_seconds",
-            "Unix time in seconds when every rule for the service and project last read its lists without a failure and"
-            " found all clusters that it names; absent before the first time",
+            "Unix time in seconds when all rules for the service and project last read their lists without a failure"
+            " and found all clusters that they name; absent before the first time",
             service,
             "project",
         )
         self.discovery_cut = self._counter(
             "discovery_jobs_cut",
-            "Upper bound of jobs that lists have and that are left out, because max_jobs or the pages of a list are"
-            " less, or in rows that were not read or cannot be; counted as their number rises, since the start or since"
-            " the rules changed",
+            "Upper bound of jobs in lists that were left out: beyond max_jobs or the pages of a list, or in rows that"
+            " were not read or are unreadable; each increase of their number is added, since the start or the last"
+            " change of the rules",
             service,
             "project",
         )
         self.discovery_left_out = self._gauge(
             "discovery_jobs_left_out",
-            "Upper bound of jobs that lists have and that are left out now: more than max_jobs, hidden by a newer one"
-            " of the same name though they go on, or in rows that were not read or cannot be, of which nobody knows"
-            " whether a rule asks for them; absent until every rule has read its lists once",
+            "Upper bound of jobs in lists that are left out now: beyond max_jobs, unfinished but hidden by a newer"
+            " job of the same name, or in rows that were not read or are unreadable and may match a rule; absent"
+            " until every rule has read its lists once",
             service,
             "project",
         )
@@ -189,7 +188,7 @@ class Telemetry(Instruments):
     def watch(self, series: Callable[[], int], dropped: Callable[[], int], reduced: Callable[[], int]) -> None:
         """Read the number of the jobs' series, of those left out, and of the reduced jobs at every scrape."""
         self._gauge("jobs_reduced", help_texts.REDUCED).set_function(reduced)
-        self._gauge("series", "Series of the jobs on /metrics now").set_function(series)
+        self._gauge("series", "Series of the jobs that are on /metrics now").set_function(series)
         self.catalogue.append((f"{EXPORTER_PREFIX}_series_dropped_total", "counter", _DROPPED, ()))
         self.registry.register(WatchedCounter(f"{EXPORTER_PREFIX}_series_dropped", _DROPPED, dropped))
 
@@ -201,9 +200,7 @@ class Telemetry(Instruments):
             self._page.labels(url.rstrip("/")).set(1)
 
     def watch_budgets(
-        self,
-        allowed: Callable[[], Mapping[tuple[str, ...], float]],
-        stretches: Callable[[], Mapping[str, float]],
+        self, allowed: Callable[[], Mapping[tuple[str, ...], float]], stretches: Callable[[], Mapping[str, float]]
     ) -> None:
         """Read at every scrape what budgets allow by project and limit class, and what they stretch by project."""
         self._watched("api_budget_requests_per_second", help_texts.BUDGET, ("project", "limit"), allowed)
@@ -216,7 +213,7 @@ class Telemetry(Instruments):
 
     def watch_refused(self, refused: Callable[[], Mapping[tuple[str, ...], float]]) -> None:
         """Read at every scrape how many entries are left out, by service and source."""
-        text = "Entries of sources that are left out now, because another job has their name; the log names both"
+        text = "Entries that are left out now because another job has their name; the log names both jobs"
         self._watched("refused_jobs", text, (self._service, "source"), refused)
 
     def watch_expiry(self, expiries: Callable[[], Mapping[str, float | None]]) -> None:
@@ -232,7 +229,8 @@ class Telemetry(Instruments):
         """Read by project how far the cloud's clock is ahead of ours, at every scrape."""
         self._watched(
             "clock_skew_seconds",
-            "Seconds that the cloud's clock, as its Date header tells, is ahead of ours; a signature is void after 900",
+            "Seconds that the cloud's clock is ahead of the exporter's, from the Date header of responses; signatures"
+            " are refused beyond 900",
             ("project",),
             lambda: {(project,): skew for project, skew in skews().items() if skew is not None},
         )

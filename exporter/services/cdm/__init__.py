@@ -65,8 +65,10 @@ _MEASURES: Final = (
     MeasureFamily("rows_deleted", "Rows deleted by the newest run, from CDM delete_rows"),
     _total("read_bytes", "BYTES_READ", "Bytes", "read", "bytes"),
     _total("written_bytes", "BYTES_WRITTEN", "Bytes", "written", "bytes"),
-    MeasureFamily("size_bytes", "Bytes the newest run has to move in all, from CDM counters TOTAL_SIZE", "bytes"),
-    MeasureFamily("files", "Files the newest run has to move in all, from CDM counters TOTAL_FILES"),
+    MeasureFamily(
+        "size_bytes", "Bytes that the newest run has to move in total, from CDM counters TOTAL_SIZE", "bytes"
+    ),
+    MeasureFamily("files", "Files that the newest run has to move in total, from CDM counters TOTAL_FILES"),
     MeasureFamily("files_read", "Files read by the newest run, from CDM counters FILES_READ"),
     _total("files_written", "FILES_WRITTEN", "Files", "written"),
     MeasureFamily("files_skipped", "Files skipped by the newest run, from CDM counters FILES_SKIPPED"),

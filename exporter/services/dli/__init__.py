@@ -57,10 +57,10 @@ class Dli(Adapter):
     lists = DliLister()
     sources = {
         "run_info": "job_id",
-        "progress_ratio": "progress, which is of the running sub-job while there is one, so it may fall",
+        "progress_ratio": "progress, which is that of the running sub-job if there is one, so it may fall",
         "start_timestamp_seconds": "start_time of the list or the status",
         "end_timestamp_seconds": "end_time of the list, else start_time and duration",
-        "pending_since_timestamp_seconds": "start_time of the list, which is when the job was submitted while it waits",
+        "pending_since_timestamp_seconds": "start_time of the list, the time of submission while the job waits",
         "failure_info": "message",
     }
     measures = (*MEASURES, *ROW_MEASURES)

@@ -17,7 +17,7 @@ from exporter.services.codes_in_text import failure_code
 from exporter.services.dli.words import STATES
 from exporter.services.listing import ListedJob
 
-_SO_FAR: Final = "; of one that runs, what the list tells so far"
+_SO_FAR: Final = "; while a job runs, as last reported by the list"
 WORDS: Final = ("job_id", "job_type", "queue_name", "owner", "database_name")
 """What a name can be made of."""
 RUN_LABELS: Final = ("queue_name", "owner", "job_type")
@@ -33,7 +33,7 @@ ROW_MEASURES: Final = (
     MeasureFamily("written_bytes", "Bytes of the output, from DLI output_byte", "bytes"),
     MeasureFamily(
         "cpu_seconds",
-        "CPU time of all cores together, from DLI cpu_cost, which the console calls core x ms",
+        "CPU time of all cores together, from DLI cpu_cost, whose unit is core x ms according to the console",
         "seconds",
     ),
 )

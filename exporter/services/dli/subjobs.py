@@ -31,7 +31,7 @@ _SUMS: Final[Mapping[str, Measure]] = {
 _KILLED: Final = list(_SUMS).index("num_killed_tasks")
 ACTIVE: Final = frozenset({"num_active_tasks", "num_active_stages"})
 """What a sub-job that ended has none of, whatever figure came last: Spark is known to say -2 then."""
-_KEPT: Final = "; after the run ended, as last seen while it ran: a lower bound"
+_KEPT: Final = "; after the end of the run the last value seen while it ran, a lower bound"
 _SUBJOB_STATES: Final = {
     "RUNNING": "running",
     "SUCCEEDED": "succeeded",
@@ -42,7 +42,7 @@ _SUBJOB_STATES: Final = {
 MEASURES: Final = (
     MeasureFamily(
         "tasks",
-        "Spark tasks by state, summed over the sub-jobs of the answer, from DLI num_*_tasks" + _KEPT,
+        "Spark tasks by state, summed over the sub-jobs in the response, from DLI num_*_tasks" + _KEPT,
         label="state",
         values=("active", "completed", "skipped", "failed", "killed"),
         live=("active",),
@@ -61,14 +61,14 @@ MEASURES: Final = (
     ),
     MeasureFamily(
         "killed_tasks",
-        "Killed Spark tasks by reason, from DLI killed_tasks_summary: the 10 greatest reasons, the rest as other"
+        "Killed Spark tasks by reason, from DLI killed_tasks_summary: the 10 most frequent reasons, the rest as other"
         + _KEPT,
         label="reason",
         values=(),
     ),
     MeasureFamily(
         "subjobs",
-        "Sub-jobs of the answer by their status, from DLI sub_jobs" + _KEPT,
+        "Sub-jobs in the response by status, from DLI sub_jobs" + _KEPT,
         label="state",
         values=tuple(_SUBJOB_STATES.values()),
         live=("running",),
