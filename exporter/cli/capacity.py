@@ -58,16 +58,18 @@ def capacity_plan(
     """
     groups: dict[tuple[Hashable, str], _Group] = {}
     for (project, service, view), group in _covered(jobs, adapters).items():
-        adapter = adapters[service]
+        adapter = adapters[service].of(group[0].target)
         found = _group(groups, owners[project], adapter.limit, project, ends=adapter.final)
         pages = math.ceil(len(group) / PAGE_SIZE)
+        lister = adapters[service].lists
         worth = pages_worth([False] * len(group), list_interval, pace.idle_interval)
-        if view is None or adapter.lists is None or pages > worth:
+        if view is None or lister is None or not (pages <= worth or lister.always):
             found.single.update(job.interval for job in group)
             continue
         found.listed.update(job.interval for job in group)
-        lists = _group(groups, owners[project], adapter.lists.limit, project)
-        lists.read(60 / list_interval * pages, running=adapter.moved_by_list)
+        lists = _group(groups, owners[project], lister.limit, project)
+        running = adapter.moved_by_list or lister.always
+        lists.read(60 / list_interval * pages, running=running)
     _add_searches(groups, searches, adapters, owners, list_interval)
     needed: list[Capacity] = []
     for (owner, limit), each in groups.items():

@@ -106,7 +106,9 @@ def _lines(service: str, project: Project, adapter: Adapter, found: Found) -> It
     names = Counter(job.name for job in found.jobs)
     for name, number in names.items():
         if number > 1:
-            fate = "they count as runs of one, the newest is shown" if adapter.final else "all but one are left out"
+            fate = (
+                "they count as runs of one, the newest is shown" if adapter.found.final else "all but one are left out"
+            )
             yield f"  # {printable(name)}: {number} jobs have this name: {fate}"
     for place in found.skipped:
         state = f"is {printable(place.word)}" if place.word else "is not there"

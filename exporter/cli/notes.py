@@ -143,7 +143,7 @@ def _ids(settings: Settings) -> Iterator[str]:
             (job, part, shape)
             for job in settings.jobs
             for part, shape in adapter.shapes.items()
-            if job.key.service == service and not shape.fits(job.target[part])
+            if job.key.service == service and part in job.target and not shape.fits(job.target[part])
         ]
         for job, part, shape in odd[:_MOST]:
             said = f"jobs: warning: {service} job {quoted(job.key.job)}: {part} {quoted(job.target[part])}"
@@ -160,7 +160,11 @@ def _remedy(shape: shapes.Shape, text: str) -> str:
 def _zones(settings: Settings) -> Iterator[str]:
     adapters = registry.load_services()
     for name, project in settings.projects.items():
-        zoneless = [service for service in _services(settings, name) if adapters[service].zoneless]
+        kinds = [
+            (job.key.service, adapters[job.key.service].of(job.target)) for job in settings.jobs if job.project == name
+        ]
+        kinds += [(each.service, adapters[each.service].found) for each in settings.discovery if each.project == name]
+        zoneless = sorted({service for service, adapter in kinds if adapter.zoneless})
         if project.time_zone is None and zoneless:
             yield (
                 f"project {name}: no time_zone is set, so start and end of its {' and '.join(zoneless)} jobs, which the"

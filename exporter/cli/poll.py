@@ -54,7 +54,9 @@ def command(options: argparse.Namespace) -> int:
         )
     ids = {name: value for name in adapter.entry.model_fields if (value := getattr(options, name)) is not None}
     if not ids and options.job is None:
-        options.wrong_usage(f"JOB or {' and '.join(map(_option, adapter.entry.model_fields))} is required")
+        needed = " and ".join(_option(name) for name, each in adapter.entry.model_fields.items() if each.is_required())
+        either = needed or " or ".join(map(_option, adapter.entry.model_fields))
+        options.wrong_usage(f"JOB or {either} is required")
     settings = load_settings(options, jobs_needed=False)
     tell_config(options)
     logs.configure(settings.log.level, settings.log.format, settings.log.vendor_text)
@@ -73,8 +75,10 @@ def _by_id(settings: Settings, adapter: Adapter, options: argparse.Namespace, id
     try:
         entry = adapter.entry.model_validate(dict(ids))
     except ValidationError as error:
-        missing = [_option(str(each["loc"][0])) for each in error.errors(include_url=False) if each["loc"]]
-        raise ExporterError(f"a {adapter.service} job needs {' and '.join(missing)} too") from None
+        wrong = error.errors(include_url=False)
+        missing = [_option(str(each["loc"][0])) for each in wrong if each["loc"]]
+        needs = f"needs {' and '.join(missing)} too" if missing else str(wrong[0]["msg"]).removeprefix("Value error, ")
+        raise ExporterError(f"a {adapter.service} job {needs}" if missing else needs) from None
     project = options.project or next(iter(settings.projects))
     if project not in settings.projects:
         raise ExporterError(f"unknown project {quoted(project)}{instead(project, settings.projects)}")

@@ -50,8 +50,8 @@ class Projects:
         return found
 
     def adapter(self, job: Job) -> Adapter:
-        """Return the adapter of the job's service."""
-        return self.adapters[job.key.service]
+        """Return the adapter of the job, by its service and its kind."""
+        return self.adapters[job.key.service].of(job.target)
 
     async def request(self, job: Job) -> Request:
         """Return the call that tells the state of *job*; raises :class:`PollError` if its project is not found."""
@@ -70,6 +70,10 @@ class Projects:
         """Return what proves now who draws from *bucket*, for people: its key may have been rotated."""
         owners = (each for each in self.by_name.values() if each.owner == (bucket.identity, bucket.region))
         return next((each.credentials.in_use for each in owners), bucket.identity)
+
+    def same_job(self, before: Job, job: Job) -> bool:
+        """Whether *before*, of the same service, and *job* are one job, or two runs of one."""
+        return before.project == job.project and self.adapters[job.key.service].same_job(before.target, job.target)
 
     def bucket(self, job: Job) -> tuple[Bucket, float]:
         """Return the bucket that the calls for *job* draw from, and the calls a second that it allows."""

@@ -40,6 +40,7 @@ class State(StrEnum):
 
 
 _ENDED: Final = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
+_LIVE: Final = frozenset({State.RUNNING, State.UNKNOWN})
 
 
 class Measure(NamedTuple):
@@ -100,6 +101,19 @@ class Snapshot:
     """Whether the job is deleted after the run: that it is not found then is no failure."""
     digest: bytes = b""
     """Of the bytes that were read: the same bytes need not be read again."""
+    kind: str = ""
+    """What is done, by a service whose runs have no name: an answer of another kind is about another run."""
+    idle: bool = False
+    """Whether it says that nothing is under way; of how the last run ended it then says nothing."""
+
+    @property
+    def lives(self) -> bool:
+        """Whether a run may be under way, of which the job's own answer tells more than a list."""
+        return self.state in _LIVE and not self.idle
+
+    def of_same_run(self, other: "Snapshot") -> bool:
+        """Whether both are about one run, as far as the service tells runs apart."""
+        return self.run.same(other.run) or (self.run == other.run and self.kind == other.kind)
 
     @property
     def waited(self) -> float | None:

@@ -6,7 +6,6 @@ from typing import TypeAlias
 from exporter.metrics.store import JobStore
 from exporter.model.job import Job, JobKey
 from exporter.model.record import Record
-from exporter.polling.list_merge import LIVE_STATES
 from exporter.services.adapter import Adapter
 from exporter.services.listing import ListQuery
 
@@ -43,12 +42,14 @@ class ListCoverage:
     def jobs(self, list_key: ListKey) -> Iterator[tuple[Record, bool]]:
         """Yield the jobs that a list is to report, each with whether it runs.
 
-        One that runs is left to its own polls, unless the list tells more of it than they do.
+        One that runs is left to its own polls, unless the list tells more of it than they do, or is read in any case.
         """
+        lister = self._adapters[list_key[1]].lists
+        always = lister is not None and lister.always
         for key in self._jobs.get(list_key, ()):
             record = self._store.get(key)
-            runs = record is not None and record.newest is not None and record.newest.state in LIVE_STATES
-            if record is not None and (not runs or self._adapters[key.service].moved_by_list):
+            runs = record is not None and record.newest is not None and record.newest.lives
+            if record is not None and (not runs or always or self._adapters[key.service].moved_by_list):
                 yield record, runs
 
     def _list_of(self, job: Job) -> ListKey | None:

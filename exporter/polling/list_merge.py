@@ -9,7 +9,7 @@ it goes on being asked, and the failure is shown until a call of its own works: 
 """
 
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from exporter.model.packed import Packed
 from exporter.model.record import Record
@@ -20,9 +20,6 @@ from exporter.runs.first_seen import ROUNDED
 from exporter.runs.same_run import with_reason
 from exporter.services.adapter import Adapter
 
-LIVE_STATES: Final = frozenset({State.RUNNING, State.UNKNOWN})
-"""States of which a job's own answer tells more than a list."""
-
 
 class ListReport(NamedTuple):
     """By what one list and the next are compared; a service may write the same time in its other answers otherwise."""
@@ -30,11 +27,12 @@ class ListReport(NamedTuple):
     state: State
     start: float | None
     end: float | None
+    kind: str = ""
 
 
 def report_of(answer: Snapshot) -> ListReport:
     """Return what the next list is compared with."""
-    return ListReport(answer.state, answer.start, answer.end)
+    return ListReport(answer.state, answer.start, answer.end, answer.kind)
 
 
 class _When(NamedTuple):
@@ -76,9 +74,9 @@ def _listed(
     if _outdated(record, answer):
         return replace(record, listed_at=at.steady), False
     if before == report_of(answer) and _disputed(record, answer):
-        return replace(record, listed_at=at.steady), answer.state in LIVE_STATES and record.fault is None
+        return replace(record, listed_at=at.steady), answer.lives and record.fault is None
     record = transitions.first_listed(record, answer, at.wall)
-    if answer.state in LIVE_STATES:
+    if answer.lives:
         return _lives(record, answer, at, news=news)
     if answer.run != RunId():
         return _rests(record, answer, at, adapter), False
@@ -112,11 +110,9 @@ def _outdated(record: Record, answer: Snapshot) -> bool:
 def _disputed(record: Record, answer: Snapshot) -> bool:
     """Whether the job itself said something else, if it was asked since a list first told this."""
     known = record.snapshot
-    if known is None or record.listed is not None or known.state is answer.state:
+    if known is None or record.listed is not None or (known.state is answer.state and known.kind == answer.kind):
         return False
-    return not (
-        {known.state, answer.state} <= LIVE_STATES or (answer.run != RunId() and answer.state not in LIVE_STATES)
-    )
+    return not ((known.lives and answer.lives) or (answer.run != RunId() and not answer.lives))
 
 
 def _completed(record: Record, answer: Snapshot, adapter: Adapter) -> Record:
@@ -136,7 +132,7 @@ def _lives(record: Record, answer: Snapshot, at: _When, *, news: bool) -> tuple[
         first = record.listed_at is None or record.listed is not None
         listed = replace(answer, unknown=()) if record.listed is not None else None  # not what it told before
         return replace(record, listed=listed, listed_at=at.steady), first and record.fault is None
-    if record.listed is None and known.state in LIVE_STATES and not news:
+    if record.listed is None and known.lives and known.kind == answer.kind and not news:
         return _added(record, known, answer, at), False
     moved = shown.state is not answer.state
     waits = record.listed is not None and report_of(record.listed) == report_of(
@@ -184,7 +180,7 @@ def _rests_unnamed(record: Record, answer: Snapshot, at: _When, *, news: bool, f
     state confirm a run of which nothing was heard for so long that it is not shown any more: another may have begun.
     """
     known = record.snapshot
-    changed = known is not None and (news or known.state is not answer.state)
+    changed = known is not None and (news or known.state is not answer.state or known.kind != answer.kind)
     if known is not None and not changed and answer.state.ended and (answer.start, answer.end) == (None, None):
         return replace(record, listed_at=at.steady), first
     if known is not None and not changed:

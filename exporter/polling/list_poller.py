@@ -93,7 +93,7 @@ class ListPoller:
         if list_key[0] not in self._poller.projects.by_name:
             return
         worth, before, now = (
-            self._worth(jobs.values()),
+            self._worth(list_key, jobs.values()),
             self._reported.pop(list_key, frozenset()),
             self._clock.monotonic(),
         )
@@ -106,16 +106,21 @@ class ListPoller:
             return
         self._failing.discard(list_key)
         project, service, _ = list_key
+        if reading.places is not None:
+            self._poller.places.take(project, service, reading.places)
         reported = frozenset(self._poller.list_results.take(project, service, reading.items)) & jobs.keys()
         if reading.missing_rows == 0 and not reading.broken:  # a job that was in it and is not any more has changed
             self._poller.list_results.hurry(before & jobs.keys() - reported)
-        if self._worth(jobs[each] for each in reported) < reading.pages:
+        if self._worth(list_key, [jobs[each] for each in reported]) < reading.pages:
             self._not_before[list_key] = now + _AGAIN
         else:
             self._reported[list_key] = reported
 
-    def _worth(self, jobs: Iterable[bool]) -> int:
-        return pages_worth(jobs, self._settings.poll.list_interval, self._settings.poll.idle_interval)
+    def _worth(self, list_key: ListKey, jobs: Iterable[bool]) -> int:
+        """Return how many pages of a list are to be read for *jobs*, of each of which: whether it runs."""
+        lister = self._poller.projects.adapters[list_key[1]].lists
+        least = 1 if lister is not None and lister.always else 0
+        return max(least, pages_worth(jobs, self._settings.poll.list_interval, self._settings.poll.idle_interval))
 
     def _failed(self, list_key: ListKey, error: PollError) -> None:
         if error.reason in _FUTILE:

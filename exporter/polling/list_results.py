@@ -101,7 +101,8 @@ class ListResults:
         for item in items:
             if item.snapshot is not None:
                 for record in self._store.at(project, service, key(item)):
-                    yield record, item.snapshot, item.at
+                    if record.job.target.keys() == item.target.keys():  # one kind's id may be that of another
+                        yield record, item.snapshot, item.at
 
     def _listed(self, record: Record, answer: Snapshot, at: float) -> tuple[Record, bool]:
         name, now = record.job.key, report_of(answer)

@@ -102,9 +102,7 @@ class Membership:
 
     def _is_another(self, before: Job, job: Job) -> bool:
         """Whether it is another job, not the next run of the same: nothing that was counted is its own."""
-        if before.project != job.project:
-            return True
-        return before.target != job.target and not self._plan.projects.adapter(job).final
+        return not self._plan.projects.same_job(before, job)
 
     def _keep(self, before: Record, job: Job) -> None:
         """Take over what changes neither the job nor its run: its interval, or who registered it."""

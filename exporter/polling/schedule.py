@@ -51,7 +51,7 @@ def interval_for_state(record: Record, pace: Pace, adapter: Adapter) -> float:
     running = record.job.interval or pace.interval
     if record.fault is not None and record.fault.reason is Reason.NOT_FOUND:
         return max(running, pace.idle_interval)
-    if record.newest is None or record.newest.state in {State.RUNNING, State.UNKNOWN} or record.awaits:
+    if record.newest is None or record.newest.lives or record.awaits:
         return running
     if record.newest.state.ended and adapter.final:
         return running  # the poll that confirms the end

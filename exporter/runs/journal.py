@@ -99,7 +99,7 @@ class Journal:
         job = record.job
         entry = self._gone.pop(job.key, None)
         self._changed = True
-        if entry is None or entry.project != job.project or not (adapter.final or entry.target == job.target):
+        if entry is None or entry.project != job.project or not adapter.same_job(entry.target, job.target):
             self._held.pop(job.key, None)
             return replace(record, journaled=True)
         return transitions.resumed(record, entry.ledger, self._held.get(job.key), adapter)

@@ -220,7 +220,7 @@ class Kept(NamedTuple):
         """Whether it is the past of *job*: of the same one, or of the run before it under its name."""
         if (self.key, self.project) != (job.key, job.project):
             return False
-        return self.target == job.target or registry.load_services()[job.key.service].final
+        return registry.load_services()[job.key.service].same_job(self.target, job.target)
 
 
 def _samples(progress: bytes) -> Iterator[tuple[int, int]]:

@@ -61,7 +61,7 @@ def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter, steady
 def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, steady: float) -> Record:
     """Return the record after a poll whose answer is not the one before."""
     before = record.snapshot
-    same = before is not None and (before.run.same(answer.run) or before.run == answer.run)
+    same = before is not None and before.of_same_run(answer)
     had_ended = before is not None and same and before.state.ended
     last, told = (record.last_counts, record.evidence) if same else (NOTHING, b"")
     answer = continued(record, before if same else None, answer, steady, adapter)

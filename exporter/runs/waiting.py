@@ -20,4 +20,4 @@ def since(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> floa
     if known is None or known.state is not State.PENDING or record.pending_since is None:
         return at
     same = known.run.same(answer.run) or NAMELESS in (known.run, answer.run) or known.run == answer.run
-    return record.pending_since if same else at
+    return record.pending_since if same and known.kind == answer.kind else at

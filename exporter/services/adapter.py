@@ -132,6 +132,19 @@ class Adapter(ABC):
     work: ClassVar[Work | None] = None
     """Which of them tell how much of a run is done; without it an estimate goes by the progress."""
 
+    def of(self, target: Mapping[str, str]) -> "Adapter":
+        """Return the adapter of the job that *target* tells: a service may have jobs of more than one kind."""
+        return self
+
+    @property
+    def found(self) -> "Adapter":
+        """The adapter of the jobs that :attr:`lists` tells of."""
+        return self
+
+    def same_job(self, before: Mapping[str, str], target: Mapping[str, str]) -> bool:
+        """Whether a name that stood for *before* and stands for *target* is of one job, or of its next run."""
+        return before == target or (self.of(before).final and self.of(target).final)
+
     @cached_property
     def sums(self) -> tuple[str, ...]:
         """The measures that are added up over the runs of a job that succeeded."""

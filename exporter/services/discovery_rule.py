@@ -54,6 +54,21 @@ def _tags(tags: Mapping[str, str]) -> Mapping[str, str]:
     return tags
 
 
+def _clusters(value: Any) -> Any:
+    if value == "all":
+        return ()
+    if isinstance(value, str):
+        raise Expected("all, or a list of names or ids of clusters", value)
+    return at_least_one(value)
+
+
+def at_least_one(value: Any) -> Any:
+    """Refuse a list without anything in it."""
+    if value == []:
+        raise ValueError("expected at least one; this list is empty")
+    return value
+
+
 def one_of(*words: str) -> AfterValidator:
     """Take one of the vendor's *words*, in any case."""
 
@@ -69,6 +84,8 @@ TextWord = Annotated[str, AfterValidator(_filled)]
 _Pattern = Annotated[re.Pattern[str], BeforeValidator(_pattern)]
 _Count = Annotated[int, BeforeValidator(_count)]
 Seconds = Annotated[float, BeforeValidator(_window)]
+Clusters = Annotated[tuple[TextWord, ...], BeforeValidator(_clusters)]
+"""Names or ids of clusters; empty if all are meant."""
 Tags = Annotated[Mapping[str, str], AfterValidator(_tags)]
 
 

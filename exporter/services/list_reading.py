@@ -41,6 +41,8 @@ class Reading:
     """How many were read."""
     broken: int = 0
     """Rows that came and cannot be read."""
+    places: tuple[Location, ...] | None = None
+    """All places of the service, if the last page told of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +114,19 @@ async def read_list(
     unknown: list[str] = []
     cursor = PageCursor(lister.page_size, most_pages)
     rows = readable = 0
-    ended = False
+    ended, places = False, None
     while not (ended or cursor.over) and len(found) < most:
         page, at = await ask(lister.request(view, project_id, cursor.number), partial(lister.parse, view=view))
         found |= {key(each): replace(each, at=at) for each in page.items if wanted(each)}
         unknown += page.unknown
+        places = page.places
         rows, readable = rows + page.rows, readable + len(page.items)
         cursor.take({key(each) for each in page.items}, page.rows, page.total)
         ended = ends(page)
     if rows and not readable:  # it must not pass for "there are none"
         raise PollError(Reason.PAYLOAD, "no row of the list can be read")
     missing = 0 if ended else cursor.missing_rows
-    return Reading(tuple(found.values()), missing, tuple(unknown), cursor.read, rows - readable)
+    return Reading(tuple(found.values()), missing, tuple(unknown), cursor.read, rows - readable, places)
 
 
 async def read_rule_by_clock(
@@ -156,8 +159,7 @@ async def read_rule(lister: Lister[Any], rule: Rule, project_id: str, now: float
     told = None
     if (request := lister.places_request(project_id)) is not None:
         told, _ = await ask(request, lister.places)
-        places = told
-    places = lister.chosen(rule, places)
+        places = lister.chosen(rule, told)
     naming = _Naming(lister, rule, lister.template(rule, places), now)
     most = rule.max_jobs if lister.newest_first else inf
     readings: list[tuple[Location, Reading]] = []
@@ -172,6 +174,10 @@ async def read_rule(lister: Lister[Any], rule: Rule, project_id: str, now: float
                     raise
                 failures.append((place, error))
     skipped = tuple(place for place in places if not place.usable)
+    for _, reading in readings:
+        if reading.places is not None:
+            told = reading.places
+            skipped = tuple(place for place in lister.chosen(rule, told) if not (place.usable or place.id))
     return replace(_found(rule, naming, skipped, readings, failures), places=told)
 
 

@@ -1,7 +1,7 @@
 """What a service's list calls are and how a page of one is read."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final, Generic, TypeVar
 
@@ -82,6 +82,8 @@ class Page:
     """How many rows all pages have together, if the answer says so."""
     unknown: tuple[str, ...] = ()
     """Fields that said something we cannot read, those that a snapshot holds left out."""
+    places: tuple[Location, ...] | None = None
+    """All places of the service, if the same answer tells of them."""
 
 
 class Lister(ABC, Generic[R]):
@@ -93,10 +95,24 @@ class Lister(ABC, Generic[R]):
     """Rows of one page that are asked for."""
     rule: ClassVar[type[Rule]]
     """What the operator asks for under ``discovery``."""
+    always: ClassVar[bool] = False
+    """Whether the list is read as often as lists are, whether it saves calls or not: it tells of all jobs in one call,
+    and of runs that are over before a job that rests is asked again."""
     newest_first: ClassVar[bool] = False
     """Whether the first pages have the newest jobs, so that the last ones need not be read for them."""
     matched: ClassVar[str] = ""
     """The word that a rule's ``match`` and ``exclude`` apply to; empty for the name that the job gets."""
+
+    def named_places(self, names: Collection[str], places: tuple[Location, ...]) -> tuple[Location, ...]:
+        """Return the *places* that have one of *names* as name or id, all without names; and each name that none has.
+
+        A place of which not even the id can be read may be any.
+        """
+        if not names:
+            return places
+        known = {text for place in places for text in (place.id, place.name)}
+        named = tuple(each for each in places if (each.word and not each.id) or {each.id, each.name} & set(names))
+        return named + tuple(Location(name=text, usable=False) for text in names if text not in known)
 
     def places_request(self, project_id: str) -> Request | None:
         """Return the call that tells where the jobs are; ``None`` if no call is needed."""

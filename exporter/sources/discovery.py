@@ -88,7 +88,7 @@ class Discovery:
             same = next((look for look in before if (look.search, look.region) == (search, region)), None)
             if same is not None:
                 before.remove(same)
-            ends = self._poller.projects.adapters[search.service].final
+            ends = self._poller.projects.adapters[search.service].found.final
             self._looks.append(same or _Look(search, region, ends=ends))
         for look in before:
             if look.task is not None:
@@ -167,7 +167,7 @@ class Discovery:
 
     async def _count_runs(self, look: _Look, found: Found) -> None:
         """Have all runs counted that a look found of one name: only the newest of them is registered."""
-        if self._poller.projects.adapters[look.search.service].final:
+        if self._poller.projects.adapters[look.search.service].found.final:
             for name, items in found.by_name().items():
                 await self._poller.list_results.runs(
                     JobKey(look.search.service, name), look.search.project, items, look.first_at

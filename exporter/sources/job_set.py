@@ -37,7 +37,7 @@ class JobSet:
     """
 
     def __init__(self, adapters: Mapping[str, Adapter]) -> None:
-        self._final = frozenset(service for service, adapter in adapters.items() if adapter.final)
+        self._adapters = adapters
         self._entries: dict[JobKey, tuple[_Registered, ...]] = {}
         self._keys: dict[str, tuple[JobKey, ...]] = {}
         self._refused: Counter[tuple[str, str]] = Counter()
@@ -106,7 +106,7 @@ class JobSet:
 
     def _same(self, job: Job, later: Job) -> bool:
         """Whether the later one is the same job, or its next run."""
-        return later.project == job.project and (later.target == job.target or job.key.service in self._final)
+        return later.project == job.project and self._adapters[job.key.service].same_job(job.target, later.target)
 
 
 def _place(entry: _Registered) -> tuple[int, str]:

@@ -6,18 +6,17 @@ tells the state of the newest run, its times and what it has moved so far, but n
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field
 
 from exporter.model.errors import PollError
-from exporter.model.messages import Expected
 from exporter.model.packed import Packed
 from exporter.model.reason import Reason
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.services import error_classes, json_fields
 from exporter.services.cdm.words import CLUSTERS, CODES, NOT_APPLICABLE, OFF, STATES
-from exporter.services.discovery_rule import Rule, TextWord, one_of
+from exporter.services.discovery_rule import Clusters, Rule, at_least_one, one_of
 from exporter.services.document import json_object
 from exporter.services.listing import ListedJob, Lister, ListQuery, Location, Page
 from exporter.services.request import Request, segments
@@ -43,29 +42,15 @@ COUNTS: Final[Mapping[str, Measure]] = {
 }
 
 
-def _clusters(value: Any) -> Any:
-    if value == "all":
-        return ()
-    if isinstance(value, str):
-        raise Expected("all, or a list of names or ids of clusters", value)
-    return _some(value)
-
-
-def _some(value: Any) -> Any:
-    if value == []:
-        raise ValueError("expected at least one; this list is empty")
-    return value
-
-
 class CdmRule(Rule):
     """Which jobs to find."""
 
     words = ("cluster_id", "cluster_name", "job_name", "job_type", "group_name")
 
-    clusters: Annotated[tuple[TextWord, ...], BeforeValidator(_clusters)] = Field(
+    clusters: Clusters = Field(
         default=(), description="The clusters whose jobs to find: a list of names or ids, or all."
     )
-    types: Annotated[tuple[Annotated[str, one_of(*_TYPES)], ...], BeforeValidator(_some)] = Field(
+    types: Annotated[tuple[Annotated[str, one_of(*_TYPES)], ...], BeforeValidator(at_least_one)] = Field(
         default=_TYPES[:1], description="Only jobs of these types: one more call for each."
     )
 
@@ -92,11 +77,7 @@ class CdmLister(Lister[CdmRule]):
 
     def chosen(self, rule: CdmRule, places: tuple[Location, ...]) -> tuple[Location, ...]:
         """Return the clusters that the rule names by id or name, and those of its names that no cluster has."""
-        if not rule.clusters:
-            return places
-        known = {text for place in places for text in (place.id, place.name)}
-        named = tuple(each for each in places if each is UNREADABLE or {each.id, each.name} & set(rule.clusters))
-        return named + tuple(Location(name=text, usable=False) for text in rule.clusters if text not in known)
+        return self.named_places(rule.clusters, places)
 
     def views(self, rule: CdmRule, place: Location, now: float) -> tuple[ListQuery, ...]:
         """Return one list for each type, because the call takes one."""
