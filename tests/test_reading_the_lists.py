@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, TypeVar
 
 import pytest
@@ -11,10 +12,13 @@ from aiohttp.test_utils import TestServer
 from huaweicloudsdkcdm.v1 import CdmClient, ListClustersRequest, ShowJobsRequest
 from huaweicloudsdkcore.auth.credentials import BasicCredentials
 from huaweicloudsdkdli.v1 import DliClient, ListSqlJobsRequest, ShowSqlJobStatusRequest
+from huaweicloudsdkdws.v2 import DwsClient, ListClusterDetailsRequest
+from huaweicloudsdkdws.v2 import ListClustersRequest as ListWarehousesRequest
 from yarl import URL
 
 from exporter.cloud.credentials.signing import canonical_query
-from exporter.model.snapshot import Measure
+from exporter.model.job import Job, JobKey
+from exporter.model.snapshot import Measure, Snapshot
 from exporter.services import error_classes
 from exporter.services.cdm.lists import COUNTS
 from exporter.services.dli.words import STATES
@@ -220,6 +224,54 @@ def same_cdm_job(named: Named, row: Any, cluster: Any) -> None:
     assert seen.start == seconds(row.execute_start_date)
     assert seen.end == (seconds(row.execute_update_date) if seen.state.ended else None)
     assert seen.detail["enabled"] is row.enabled
+
+
+@pytest.mark.parametrize("elapsed", [*range(0, 205, 17), 185, 199])
+async def test_the_clusters_of_dws_are_read_as_the_vendors_client_reads_them(
+    cloud: Cloud, clock: Hand, url: str, vendor: Callable[[Any, str], Any], elapsed: int
+) -> None:
+    populate(cloud)
+    cloud.faults.clear()
+    clock.now += elapsed
+    found = await discover(cloud, url, "dws")
+    client = vendor(DwsClient, url)
+    theirs = await asyncio.to_thread(client.list_clusters, ListWarehousesRequest())
+
+    assert (found.cut, found.missing_rows, found.failures, found.unknown) == (0, 0, (), ())
+    assert len(found.jobs) == theirs.count == len(theirs.clusters) == 4
+    assert found.places is not None
+    mine, places = {each.name: each.listed for each in found.jobs}, {each.id: each for each in found.places}
+    for row in theirs.clusters:
+        listed, place = mine[row.name], places[row.id]
+        assert (listed.target, place.name) == ({"cluster_id": row.id}, row.name)
+        assert (place.native_state, place.available) == (row.status, row.status == "AVAILABLE")
+        assert listed.snapshot is not None
+        same_operation(
+            listed.snapshot, row, cloud.dws_clusters[row.id].truth(clock.now) if row.name == "dwh-lake" else None
+        )
+        job = Job(JobKey("dws", row.name), "demo", listed.target)
+        adapter = ADAPTERS["dws"].of(job.target)
+        own = adapter.parse(await get(cloud, url, "dws", adapter.request(job, cloud.project_id)), job, None)
+        detail = await asyncio.to_thread(client.list_cluster_details, ListClusterDetailsRequest(cluster_id=row.id))
+        same_operation(own, detail.cluster, None)
+        resize = detail.cluster.resize_info
+        assert (own.start is not None) == (row.task_status == "GROWING" and resize is not None)
+        assert own.start == (datetime.fromisoformat(resize.start_time).timestamp() if resize else None)
+        assert own.detail.get("target_nodes") == (resize.target_node_num if resize else None)
+
+
+def same_operation(mine: Snapshot, row: Any, truth: Any) -> None:
+    """Compare what we read of a cluster with how the vendor's client has it, and with what was meant."""
+    assert mine.native_state == (row.task_status or row.status)
+    assert mine.idle == (row.task_status is None)
+    figures = {word: int(text.removesuffix("%")) / 100 for word, text in row.action_progress.items()}
+    assert mine.progress == figures.get(row.task_status)
+    reasons = row.failed_reasons
+    assert mine.failure_code == (reasons.error_code if reasons else None)
+    assert mine.detail.get("failed_detail") == (reasons.error_msg if reasons else None)
+    assert mine.detail["nodes"] == row.number_of_node
+    if truth is not None:
+        assert (mine.state.value, mine.progress) == (truth.state.value, truth.progress)
 
 
 @pytest.mark.parametrize(

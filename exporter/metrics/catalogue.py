@@ -70,7 +70,7 @@ _FAMILIES: Final = (
         "state",
         "",
         "1 for the state of the newest run, from the vendor's status field, 0 for the other states; unknown is an"
-        " undocumented status",
+        " undocumented status, or a run of which nothing is reported any more",
         states,
         labels=("state",),
     ),

@@ -52,7 +52,8 @@ from exporter.simulator.cdm import CdmJob
 from exporter.simulator.cdm_script import CdmCluster, CdmRun, Oddity, Volume
 from exporter.simulator.cloud import Asked, Cloud, Job
 from exporter.simulator.dli import DliJob, SubJob
-from exporter.simulator.dws import DwsCluster, DwsJob
+from exporter.simulator.dws import DwsJob
+from exporter.simulator.dws_cluster import ClusterStep, DwsCluster
 from exporter.simulator.faults import (
     Fault,
     Plan,
@@ -82,6 +83,7 @@ __all__ = [
     "CdmJob",
     "CdmRun",
     "Cloud",
+    "ClusterStep",
     "DliJob",
     "DwsCluster",
     "DwsJob",

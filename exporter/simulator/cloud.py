@@ -12,14 +12,15 @@ from exporter.simulator.auth import AccessKey, Gate, Token
 from exporter.simulator.cdm import CdmJob
 from exporter.simulator.cdm_script import CdmCluster
 from exporter.simulator.dli import DliJob
-from exporter.simulator.dws import DwsCluster, DwsJob
+from exporter.simulator.dws import DwsJob
+from exporter.simulator.dws_cluster import DwsCluster
 from exporter.simulator.faults import Faults
 from exporter.simulator.key_source import Metadata, PodIdentity
 from exporter.simulator.limits import Limits, busiest
 from exporter.simulator.lockout import Lockout
 from exporter.simulator.world import Truth
 
-Job = DliJob | DwsJob | CdmJob
+Job = DliJob | DwsJob | DwsCluster | CdmJob
 
 _TOKEN_TEXT: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-+"
 _TOKEN_LENGTH: Final = 1800
@@ -103,6 +104,8 @@ class Cloud:
                     self.dli[job.job_id] = job
                 case DwsJob():
                     self.dws[job.job_id] = job
+                case DwsCluster():
+                    self.dws_clusters[job.cluster_id] = job
                 case CdmJob():
                     self.cdm[job.cluster_id, job.name] = job
                     self.cdm_clusters.setdefault(job.cluster_id, CdmCluster(job.cluster_id, "cdm-etl-prod"))

@@ -1,7 +1,8 @@
 """The demo's warehouse clusters and the tasks that work on them."""
 
 from exporter.simulator.cloud import Cloud
-from exporter.simulator.dws import DwsCluster, DwsJob
+from exporter.simulator.dws import DwsJob
+from exporter.simulator.dws_cluster import ClusterStep, DwsCluster
 from exporter.simulator.world import Step
 
 
@@ -26,6 +27,24 @@ def dws_clusters(cloud: Cloud, jobs: list[DwsJob]) -> list[DwsCluster]:
         DwsCluster(cloud.new_uuid(), "dwh-staging", job_id=by_name["restore-dwh-staging"], task_status="RESTORING"),
         DwsCluster(cloud.new_uuid(), "dwh-report", sub_status="UNBALANCED | READONLY"),
     ]
+
+
+def growing_cluster(cloud: Cloud) -> DwsCluster:
+    """Return a warehouse to watch: it grows, waits, redistributes its tables, and once that fails."""
+    grows = ClusterStep("GROWING", 50, low=0.0, nodes=(3, 6))
+    waits = ClusterStep("WAITING_REDISTRIBUTION", 12, sub_status="UNBALANCED")
+    redistributes = ClusterStep("REDISTRIBUTING", 40, sub_status="UNBALANCED | REDISTRIBUTING", low=0.0)
+    rests = ClusterStep(None, 25)
+    stops = ClusterStep("REDISTRIBUTING", 18, sub_status="UNBALANCED | REDISTRIBUTING", low=0.0, high=0.4)
+    failed = ClusterStep(
+        "REDISTRIBUTE_FAILURE",
+        30,
+        sub_status="UNBALANCED | REDISTRIBUTION-FAILURE",
+        failed_code="DWS.6003",
+        failed_message="Table dw.sales_2024 is locked by a query of user bi_nightly.",
+    )
+    script = (grows, waits, redistributes, rests, stops, failed, rests)
+    return DwsCluster(cloud.new_uuid(), "dwh-lake", script=script, begun=cloud.started)
 
 
 def _running(seconds: float, low: float = 0.0, high: float = 1.0) -> Step:

@@ -1,4 +1,4 @@
-"""A DWS task as a function of time, and the clusters that such tasks work on."""
+"""A DWS task as a function of time."""
 
 import math
 from collections.abc import Mapping
@@ -96,18 +96,6 @@ class DwsMoment:
             ended_at=self.ended_at,
             message=(self.job.failed_detail or "") if self.failed else "",
         )
-
-
-@dataclass(frozen=True, slots=True)
-class DwsCluster:
-    """A data warehouse; while the task *job_id* runs, *task_status* and its percentage are shown."""
-
-    cluster_id: str
-    name: str
-    status: str = "AVAILABLE"
-    sub_status: str = "NORMAL"
-    job_id: str | None = None
-    task_status: str | None = None
 
 
 def _percent(progress: float | None) -> int | None:

@@ -51,6 +51,7 @@ OPERATIONS: Final = (
     _operation("ListSqlJobs", "dli", "GET", "/v1.0/{project}/jobs", dli_api.list_jobs),
     _operation("ListJobDetails", "dws", "GET", "/v1.0/{project}/job/{job}", dws_api.show_job),
     _operation("ListDwsClusters", "dws", "GET", "/v1.0/{project}/clusters", dws_api.list_clusters),
+    _operation("ListClusterDetails", "dws", "GET", "/v1.0/{project}/clusters/{cluster}", dws_api.show_cluster),
     _operation("ShowJobStatus", CDM_STATUS, "GET", _CDM_JOB + "/status", cdm_api.show_status),
     _operation("ShowJobs", CDM_LISTS, "GET", _CDM_JOB, cdm_api.show_jobs),
     _operation(

@@ -5,7 +5,7 @@ from typing import Any, Final
 from exporter.simulator.cloud import Cloud
 from exporter.simulator.demo_cdm import cdm_clusters, cdm_jobs, night_jobs
 from exporter.simulator.demo_dli import dli_jobs
-from exporter.simulator.demo_dws import dws_clusters, dws_jobs
+from exporter.simulator.demo_dws import dws_clusters, dws_jobs, growing_cluster
 from exporter.simulator.faults import queue_busy, refused_with_200, server_failure, too_often
 
 _PROMISES: Final = {
@@ -21,6 +21,7 @@ def populate(cloud: Cloud) -> None:
     cloud.cdm_clusters = {cluster.cluster_id: cluster for cluster in clusters}
     cloud.dws_clusters = {cluster.cluster_id: cluster for cluster in dws_clusters(cloud, tasks)}
     cloud.add(*dli_jobs(cloud), *tasks, *cdm_jobs(cloud, clusters[0]), *night_jobs(clusters[2], cloud.started))
+    cloud.add(growing_cluster(cloud))
     _plan_faults(cloud)
 
 
@@ -28,6 +29,11 @@ def announcement(cloud: Cloud, url: str) -> dict[str, Any]:
     """Return what a client must know: the address, the keys, and the jobs to watch."""
     dli = [{"service": "dli", "job_id": job.job_id, "name": job.name} for job in cloud.dli.values()]
     dws = [{"service": "dws", "job_id": job.job_id, "name": job.name} for job in cloud.dws.values()]
+    dws += [
+        {"service": "dws", "cluster_id": each.cluster_id, "name": each.name}
+        for each in cloud.dws_clusters.values()
+        if each.script
+    ]
     cdm: list[dict[str, Any]] = [
         {"service": "cdm", "cluster_id": job.cluster_id, "job_name": job.name} for job in cloud.cdm.values()
     ]

@@ -130,10 +130,6 @@ def test_without_a_rule_a_job_is_needed(mistakes: Mistakes, written: str) -> Non
         ("{service: [dli]}", ".service: expected text, not a list"),
         ("{service: dlii}", '.service: unknown service "dlii"; did you mean "dli"?'),
         ("{service: ecs}", f'.service: unknown service "ecs"; known are {SERVICES}'),
-        (
-            "{service: dws}",
-            f".service: dws has no list of its jobs, so none can be found; services that have one: {LISTED}",
-        ),
         ("{service: cdm, project: prood}", '.project: unknown project "prood"; did you mean "prod"?'),
         (
             "{service: dli, match: '('}",
@@ -188,6 +184,25 @@ def test_a_rule_that_is_wrong_is_told_with_its_line(mistakes: Mistakes, written:
     assert mistakes(under("{service: dli}", written)) == [f"exporter.yaml:8: discovery[1]{expected}"]
 
 
+def test_a_rule_for_a_service_without_lists_is_refused(mistakes: Mistakes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(services()["dws"]), "lists", None)
+    others = ", ".join(name for name in LISTED.split(", ") if name != "dws")
+
+    (told,) = mistakes(under("{service: dws}"))
+    sentence = f"dws has no list of its jobs, so none can be found; services that have one: {others}"
+    assert told == f"exporter.yaml:7: discovery[0].service: {sentence}"
+
+
+def test_a_rule_for_clusters_is_read(file: File) -> None:
+    text = '{service: dws, clusters: [dwh, 0123], match: "^d", exclude: "x$", name: "dw/{cluster_name}", max_jobs: 3}'
+    search, *_ = load(file(under(text, "{service: dws, clusters: all}", "{service: dws}")), {}).discovery
+
+    assert search.rule == rule(
+        "dws", clusters=["dwh", "0123"], match="^d", exclude="x$", name="dw/{cluster_name}", max_jobs="3"
+    )
+    assert _[0].rule == _[1].rule == rule("dws")
+
+
 def test_a_mistake_stands_at_the_line_of_its_own_key(mistakes: Mistakes) -> None:
     text = "{\n    service: cdm,\n    match: '(',\n    clusters: [],\n    max_jobs: 0}"
 
@@ -240,7 +255,7 @@ def test_a_service_whose_address_is_not_known_is_told_once_with_the_rule_that_ne
 
 
 def test_all_mistakes_of_all_rules_are_told_at_once(mistakes: Mistakes) -> None:
-    told = mistakes(under("{service: dws}", "{service: dli, match: '(', max_jobs: 0}", "{service: cdm, project: x}"))
+    told = mistakes(under("{service: ecs}", "{service: dli, match: '(', max_jobs: 0}", "{service: cdm, project: x}"))
 
     assert [each.partition(": ")[2].partition(":")[0] for each in told] == [
         "discovery[0].service",

@@ -78,10 +78,10 @@ def _finite(values: Iterable[float | None]) -> None:
     assert all(value is None or (0 <= value < math.inf) for value in values)
 
 
-@parser(*_payloads("*/job_*.json"), *_payloads("*/status*.json"))
+@parser(*_payloads("*/job_*.json"), *_payloads("*/status*.json"), *_payloads("*/cluster_detail_*.json"))
 def body(data: bytes) -> None:
-    """The answer about a job, of every service."""
-    for service, adapter in ADAPTERS.items():
+    """The answer about a job, of every service, and of every kind of its jobs."""
+    for service, adapter in [(name, kind) for name, each in ADAPTERS.items() for kind in {each, each.found}]:
         with suppress(PollError):
             seen = adapter.parse(data, Job(JobKey(service, "j"), "p", TARGET), ZONE)
             assert seen.progress is None or 0 <= seen.progress <= 1
@@ -90,7 +90,7 @@ def body(data: bytes) -> None:
             json.dumps(seen.detail_json(), allow_nan=False, ensure_ascii=False).encode()
 
 
-@parser(*_payloads("*/list_*.json"))
+@parser(*_payloads("*/list_*.json"), *_payloads("*/clusters_*.json"))
 def job_list(data: bytes) -> None:
     """A page of a list of jobs."""
     for adapter in ADAPTERS.values():

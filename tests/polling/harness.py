@@ -28,13 +28,13 @@ from exporter.polling.schedule import Pace
 from exporter.runs.journal import Journal
 from exporter.services import registry
 from exporter.services.registry import load_services
-from exporter.simulator import CdmJob, Cloud, DliJob, DwsJob, make_app
+from exporter.simulator import CdmJob, Cloud, DliJob, DwsCluster, DwsJob, make_app
 from tests.warp import WarpClock
 
 PACE = Pace(interval=30, idle_interval=300, stale_after=600)
 Kind = Callable[[Cloud, IamCalls, str, Clock], Credentials]
 """Makes credentials of the cloud, how its IAM is called, its address and the clock."""
-SimulatedJob = DliJob | DwsJob | CdmJob
+SimulatedJob = DliJob | DwsJob | DwsCluster | CdmJob
 
 
 @dataclass
@@ -82,6 +82,8 @@ def job_of(job: SimulatedJob, interval: float | None = None) -> Job:
     """Return the registration of a simulated job."""
     if isinstance(job, CdmJob):
         return Job(JobKey("cdm", job.name), "demo", {"cluster_id": job.cluster_id, "job_name": job.name}, interval)
+    if isinstance(job, DwsCluster):
+        return Job(JobKey("dws", job.name), "demo", {"cluster_id": job.cluster_id}, interval)
     service = "dli" if isinstance(job, DliJob) else "dws"
     return Job(JobKey(service, job.name), "demo", {"job_id": job.job_id}, interval)
 

@@ -915,7 +915,7 @@ def test_a_rule_is_read_from_text() -> None:
     assert (rule.window, rule.max_jobs, rule.match) == (7200, 7, re.compile("^a"))
     assert [rule.wants(text) for text in ("ac", "ab", "ca")] == [True, False, False]
     assert lister("cdm").rule.model_validate({"clusters": "all"}) == lister("cdm").rule()
-    assert ADAPTERS["dws"].lists is None
+    assert lister("dws").rule.model_validate({"clusters": "all"}) == lister("dws").rule()
 
 
 @pytest.mark.parametrize(
