@@ -17,6 +17,7 @@ from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.services import error_classes, json_fields
 from exporter.services.adapter import Adapter, Hosts, JobEntry, PastPage, RunHistory
 from exporter.services.cdm.lists import LIST_LIMIT, CdmLister
+from exporter.services.cdm.subjobs import SUBJOBS, is_subjob, parent_state, subjob_counts, subjob_rows
 from exporter.services.cdm.words import CODES, NOT_APPLICABLE, REGIONS, STATES
 from exporter.services.codes_in_text import failure_code
 from exporter.services.document import json_object
@@ -72,6 +73,7 @@ _MEASURES: Final = (
     MeasureFamily("files_read", "Files read by the newest run, from CDM counters FILES_READ"),
     _total("files_written", "FILES_WRITTEN", "Files", "written"),
     MeasureFamily("files_skipped", "Files skipped by the newest run, from CDM counters FILES_SKIPPED"),
+    SUBJOBS,
 )
 
 
@@ -151,28 +153,51 @@ class Cdm(Adapter):
 
     def snapshot(self, fields: json_fields.Fields, job: Job) -> Snapshot:
         """Read the newest submission; a job without any has never run."""
-        submissions = _submissions(fields, job)
-        if not submissions:
+        submissions, subjobs = _submissions(fields, job)
+        if not submissions and not subjobs:
             return Snapshot(State.PENDING, unknown=tuple(fields.unknown))
+        if not submissions:
+            return _with_subjobs(parent_state(_newest_of_each(subjobs, None).values()), subjobs, fields)
         newest = max(submissions, key=_age)
         if newest.word("status") is None:
             raise PollError(Reason.PAYLOAD, "the newest run of the answer tells no status")
         others = sorted((each for each in submissions if each is not newest), key=_age)[-MOST_OTHERS:]
         found, told = _snapshot(newest), [_snapshot(each.apart(each.data), detailed=False) for each in others]
         ended = (each for each in told if each.state.ended and each.run != NAMELESS and not each.run.same(found.run))
-        return replace(found, others=tuple(ended))
+        found = replace(found, others=tuple(ended))
+        return _with_subjobs(found, subjobs, fields) if subjobs else found
 
 
-def _submissions(answer: json_fields.Fields, job: Job) -> list[json_fields.Fields]:
-    """Return the runs of a status answer; a job without any has never run."""
+def _submissions(answer: json_fields.Fields, job: Job) -> tuple[list[json_fields.Fields], list[json_fields.Fields]]:
+    """Return the runs of a status answer, and those of sub-jobs; a job without any has never run."""
     rows = _rows(answer)
     submissions = [answer.row(row) for row in rows if row is not None]
     if rows and not submissions:
         raise PollError(Reason.PAYLOAD, "the field submissions of the answer is not a list of runs")
-    own = [row for row in _own(submissions, job) if row is not None]
-    if len(own) < len(submissions):
+    subjobs = [row for row in submissions if is_subjob(row, job)]
+    others = [row for row in submissions if row not in subjobs]
+    own = [row for row in _own(others, job) if row is not None]
+    if len(own) < len(others):
         answer.unreadable("submissions.job-name")
-    return own
+    return own, subjobs
+
+
+def _with_subjobs(found: Snapshot, subjobs: list[json_fields.Fields], answer: json_fields.Fields) -> Snapshot:
+    """Return what is known of a parent with what its sub-jobs of the same run add."""
+    told = _newest_of_each(subjobs, found.run.created)
+    counts = subjob_counts(told.values(), found.counts)
+    detail = Packed({**found.detail, "sub_jobs": subjob_rows(told)})
+    return replace(found, counts=Packed({**counts, **found.counts}), detail=detail, unknown=tuple(answer.unknown))
+
+
+def _newest_of_each(subjobs: list[json_fields.Fields], since: float | None) -> dict[str, Snapshot]:
+    """Return the newest run of each sub-job by its name; what began before the parent's run is of another one."""
+    newest: dict[str, json_fields.Fields] = {}
+    for row in sorted(subjobs, key=_age):
+        created = row.apart(row.data).moment("creation-date")
+        if since is None or created is None or created >= since:
+            newest[row.text("job-name") or ""] = row
+    return {name: _snapshot(row, detailed=False) for name, row in sorted(newest.items())}
 
 
 def _own(rows: list[json_fields.Fields], job: Job) -> list[json_fields.Fields | None]:
