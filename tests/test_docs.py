@@ -32,6 +32,11 @@ CDM_LIST = """job_type from-connector-name to-config-values to-link-name driver-
 to-connector-name name from-link-name creation-user creation-date update-date is_incre_job flag files_read update-user
 external_id type execute_start_date delete_rows enabled bytes_written id is_use_sql update_rows group_name bytes_read
 execute_update_date write_rows rows_written rows_read files_written is_incrementing execute_create_date status"""
+DWS_CLUSTER = """id name status version updated created port endpoints nodes tags user_name number_of_node recent_event
+availability_zone enterprise_project_id node_type vpc_id subnet_id public_ip public_endpoints action_progress sub_status
+task_status security_group_id failed_reasons.error_code failed_reasons.error_msg"""
+DWS_DETAILS = """parameter_group node_type_id order_id private_ip maintain_window elb resize_info.target_node_num
+resize_info.origin_node_num resize_info.resize_status resize_info.start_time"""
 """The response tables of the vendor's API references."""
 
 
@@ -51,6 +56,14 @@ def section(title: str) -> str:
             ["is_success", "message", "job_count", "jobs", *(f"jobs[].{field}" for field in DLI_LIST.split())],
         ),
         ("DLI: ShowSqlJobStatus", DLI_STATUS.split()),
+        (
+            "DWS: ListClusters, ListClusterDetails",
+            [
+                *("clusters", "count"),
+                *(f"clusters[].{field}" for field in DWS_CLUSTER.split()),
+                *DWS_DETAILS.split(),
+            ],
+        ),
         ("CDM: ListClusters", [f"clusters[].{field}" for field in CDM_CLUSTERS.split()]),
         (
             "CDM: ShowJobs",
