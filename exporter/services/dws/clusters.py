@@ -41,9 +41,8 @@ class DwsCluster(Adapter):
 
     def request(self, job: Job, project_id: str) -> Request:
         """Ask for the cluster alone: only so the start of a scale-out is told."""
-        return Request(
-            "ListClusterDetails", segments("v1.0", project_id, "clusters", job.target["cluster_id"]), self.limit
-        )
+        path = segments("v1.0", project_id, "clusters", job.target["cluster_id"])
+        return Request("ListClusterDetails", path, self.limit)
 
     def snapshot(self, fields: json_fields.Fields, job: Job) -> Snapshot:
         """Read the cluster; an answer without one is a failure."""
