@@ -14,7 +14,6 @@ from exporter.metrics.family import (
     Family,
     count_family,
     deadline,
-    failure_samples,
     failures,
     gauge,
     info,
@@ -23,6 +22,7 @@ from exporter.metrics.family import (
     one,
     promised_seconds,
     run_durations,
+    run_failure,
     run_info,
     run_labels,
     runs,
@@ -63,7 +63,7 @@ _FAMILIES: Final = (
         "gauge",
         "Always 1; the newest run: run_id is its id at the service, native_state its state as the vendor writes it,"
         " or other for an undocumented word" + LAST_POLL,
-        run_info,
+        run_info(),
         ("run_id", "native_state"),
     ),
     gauge(
@@ -71,7 +71,7 @@ _FAMILIES: Final = (
         "",
         "1 for the state of the newest run, from the vendor's status field, 0 for the other states; unknown is an"
         " undocumented status, or a run of which nothing is reported any more",
-        states,
+        states(),
         labels=("state",),
     ),
     gauge(
@@ -205,7 +205,7 @@ _FAMILIES: Final = (
         "",
         "Always 1, only for a run that failed; code is the first error code in the reason that the API reports, else"
         " other",
-        failure_samples,
+        run_failure(),
         labels=("code",),
     ),
 )

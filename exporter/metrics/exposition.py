@@ -9,17 +9,16 @@ their block, so whoever still sends the old block is not disturbed.
 """
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final
 
 from prometheus_client.utils import floatToGoString
 
-from exporter.metrics.family import BUCKET_ENDING, SAMPLE_ENDINGS, Family, PartReader
+from exporter.metrics.family import BUCKET_ENDING, SAMPLE_ENDINGS, Family
 from exporter.model.job import JobKey
 from exporter.model.record import Record
-from exporter.model.snapshot import Measure
 
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 _ENDED: Final = frozenset({"summary", "histogram"})
@@ -30,69 +29,71 @@ _BLOCK: Final = 64
 class _Blocks:
     """Chunks of bytes by slot, most of them small, kept together."""
 
-    __slots__ = ("_ends", "texts")
+    __slots__ = ("_sizes", "texts")
 
     def __init__(self) -> None:
         self.texts: list[bytes] = []
-        self._ends: list[array[int] | None] = []
+        self._sizes: list[array[int] | None] = []
 
     def empty(self, slot: int) -> bool:
         """Whether the slot holds nothing."""
         block, at = divmod(slot, _BLOCK)
-        if block >= len(self._ends) or (ends := self._ends[block]) is None:
-            return True
-        return ends[at] == (ends[at - 1] if at else 0)
+        return block >= len(self._sizes) or (sizes := self._sizes[block]) is None or not sizes[at]
 
     def get(self, slot: int) -> bytes:
         """Return what the slot holds."""
         block, at = divmod(slot, _BLOCK)
-        if block >= len(self._ends) or (ends := self._ends[block]) is None:
+        if block >= len(self._sizes) or (sizes := self._sizes[block]) is None:
             return b""
-        return self.texts[block][ends[at - 1] if at else 0 : ends[at]]
+        start = sum(sizes[:at])
+        return self.texts[block][start : start + sizes[at]]
 
     def put(self, slot: int, chunk: bytes) -> None:
         """Put *chunk* in the place of what the slot holds."""
         block, at = divmod(slot, _BLOCK)
         while len(self.texts) <= block:
             self.texts.append(b"")
-            self._ends.append(None)
-        text, ends = self.texts[block], self._ends[block]
-        if ends is None:
-            ends = self._ends[block] = array("I", bytes(4 * _BLOCK))
-        start, end = ends[at - 1] if at else 0, ends[at]
-        if text[start:end] == chunk:
-            return
-        self.texts[block] = b"".join((text[:start], chunk, text[end:]))
-        if grown := len(chunk) - (end - start):
-            for later in range(at, _BLOCK):
-                ends[later] += grown
+            self._sizes.append(None)
+        text, sizes = self.texts[block], self._sizes[block]
+        if sizes is None:
+            sizes = self._sizes[block] = array("I", bytes(4 * _BLOCK))
+        start = sum(sizes[:at])
+        end = start + sizes[at]
+        if text[start:end] != chunk:
+            self.texts[block] = b"".join((text[:start], chunk, text[end:]))
+            sizes[at] = len(chunk)
 
 
 class _Lines:
     """The lines of one family, a chunk a job."""
 
-    __slots__ = ("_blocks", "_form", "_order", "_part", "family", "headers")
+    __slots__ = ("_blocks", "_form", "_order", "family", "headers", "value")
 
     def __init__(self, family: Family, service: str, job: str) -> None:
         names = (service, job, *family.labels)
         self.family = family
-        self._part = family.read.part if isinstance(family.read, PartReader) else None
+        self.value = family.read.value
         self.headers = (_text_header(family).encode(), _openmetrics_header(family).encode())
         labels = ",".join(f'{name}="%s"' for name in sorted(names))
         self._form = f"{family.name}{{{labels}}} %s\n"
         self._order = itemgetter(*[names.index(name) for name in sorted(names)])
         self._blocks = _Blocks()
 
-    def put(self, slot: int, key: tuple[str, str], record: Record, before: Record | None) -> int:
-        """Render the lines of one job, unless they say what they said *before*, and return how many they are."""
-        if before is not None and (part := self._part) is not None and part(record) == part(before):
-            return self._blocks.get(slot).count(b"\n")
-        samples = list(self.family.read(record))
-        if not samples and self._blocks.empty(slot):
-            return 0  # as most families of the other services
-        if before is None or samples != list(self.family.read(before)):
-            self._blocks.put(slot, "".join([self._line(key, values, value) for values, value in samples]).encode())
+    def put(self, slot: int, key: tuple[str, str], part: Any) -> int:
+        """Render the lines of one job from the part that is read, and return how many they are."""
+        samples = list(self.family.read.of_part(part))
+        if samples or not self._blocks.empty(slot):  # else as most families of the other services
+            self._render(slot, key, samples)
         return len(samples)
+
+    def change(self, slot: int, key: tuple[str, str], part: Any, before: Any) -> int:
+        """Render what says another thing than *before*, and return how many more lines it is."""
+        samples = list(self.family.read.of_part(part))
+        self._render(slot, key, samples)
+        return len(samples) - sum(1 for _ in self.family.read.of_part(before))
+
+    def _render(self, slot: int, key: tuple[str, str], samples: list[tuple[tuple[str, ...], float]]) -> None:
+        self._blocks.put(slot, "".join([self._line(key, values, value) for values, value in samples]).encode())
 
     def remove(self, slot: int) -> None:
         """Take the lines of one job out."""
@@ -148,9 +149,12 @@ class Exposition:
 
     def __init__(self, families: Sequence[Family], service: str = "service", job: str = "job") -> None:
         self._lines = [(_EndedLines if family.kind in _ENDED else _Lines)(family, service, job) for family in families]
-        self._of_counts = {lines.family.measure: lines for lines in self._lines if lines.family.measure}
-        self._others = [lines for lines in self._lines if not lines.family.measure]
+        self._parts: dict[Callable[[Record], Any], list[_Lines]] = {}
+        """The families by the part of the record that they read."""
+        for lines in self._lines:
+            self._parts.setdefault(lines.family.read.part, []).append(lines)
         self._every_poll = [lines for lines in self._lines if lines.family.every_poll]
+        self._numbers = array("I")  # of the lines of each job, by slot
         self._slots: dict[JobKey, int] = {}
         self._free: dict[str, list[int]] = {}
         self._blocks = 0
@@ -164,19 +168,30 @@ class Exposition:
         """
         key = record.job.key
         slot, names = self._slot(key), (escaped(key.service), escaped(key.job))
-        count = 0
-        for lines in self._lines if before is None else self._others:
-            if whole or not lines.family.guarded:
-                count += lines.put(slot, names, record, before)
-            else:
-                lines.remove(slot)
-                count += sum(1 for _ in lines.family.read(record))
         if before is None:
-            return count
-        new, old = _counts(record), _counts(before)
-        for name in {each.name for each in {*new, *old} if new.get(each) != old.get(each)} & self._of_counts.keys():
-            self._of_counts[name].put(slot, names, record, None)
-        return count + sum(each.name in self._of_counts for each in new)
+            self._numbers[slot] = self._put_all(slot, names, record, whole=whole)
+            return self._numbers[slot]
+        grown = 0
+        for part, families in self._parts.items():
+            new, old = part(record), part(before)
+            if new is not old and new != old:
+                for lines in families:
+                    if new is None or old is None or lines.value(new) != lines.value(old):
+                        grown += lines.change(slot, names, new, old)
+        self._numbers[slot] += grown
+        return self._numbers[slot]
+
+    def _put_all(self, slot: int, names: tuple[str, str], record: Record, *, whole: bool) -> int:
+        number = 0
+        for part, families in self._parts.items():
+            found = part(record)
+            for lines in families:
+                if whole or not lines.family.guarded:
+                    number += lines.put(slot, names, found)
+                else:
+                    lines.remove(slot)
+                    number += sum(1 for _ in lines.family.read(record))
+        return number
 
     def put_poll(self, record: Record, *, whole: bool = True) -> None:
         """Render only what every poll that worked changes."""
@@ -184,7 +199,7 @@ class Exposition:
         names = (escaped(key.service), escaped(key.job))
         for lines in self._every_poll:
             if whole or not lines.family.guarded:
-                lines.put(self._slots[key], names, record, None)
+                lines.put(self._slots[key], names, lines.family.read.part(record))
 
     def remove(self, key: JobKey) -> None:
         """Forget the lines of a job; its place is free for the next."""
@@ -222,12 +237,9 @@ class Exposition:
             if not free:
                 free.extend(range((self._blocks + 1) * _BLOCK - 1, self._blocks * _BLOCK - 1, -1))
                 self._blocks += 1
+                self._numbers.extend([0] * _BLOCK)
             slot = self._slots[key] = free.pop()
         return slot
-
-
-def _counts(record: Record) -> Mapping[Measure, float]:
-    return {} if record.shown is None else record.shown.counts
 
 
 @lru_cache(maxsize=4096)

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from operator import attrgetter
-from typing import Final, Generic, Literal, TypeVar
+from operator import attrgetter, methodcaller
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 from prometheus_client.utils import floatToGoString
 
@@ -15,12 +15,15 @@ from exporter.model.promises import DueTime
 from exporter.model.reason import Reason
 from exporter.model.record import Record
 from exporter.model.run import UNTIMED, RunTimes
-from exporter.model.snapshot import RESULTS, Measure, Snapshot, State
+from exporter.model.snapshot import RESULTS, Snapshot, State
 
 Samples = Iterable[tuple[tuple[str, ...], float]]
 """Label values, in the order of the family's labels, and the value."""
 
-_T = TypeVar("_T")
+_P = TypeVar("_P")
+_V = TypeVar("_V")
+_Said: TypeAlias = Sequence[tuple[str, float]]
+"""The counts of one name: the label of each, and the amount."""
 
 PREFIX: Final = "huaweicloud_job_"
 BUCKET_ENDING: Final = "_bucket"
@@ -43,46 +46,71 @@ class Family:
     :data:`SAMPLE_ENDINGS`, which is the first of their values; the last value of a bucket is its bound."""
     kind: Literal["gauge", "counter", "summary", "histogram"]
     help: str
-    read: Callable[[Record], Samples]
+    read: "PartReader[Any, Any]"
     labels: tuple[str, ...] = ()
     unit: str = ""
     every_poll: bool = False
     """Whether it changes at every poll that worked, so that it is rendered apart from the rest of its job."""
     guarded: bool = True
     """Whether it is left out for a job that does not fit under ``metrics.max_series``."""
-    measure: str = ""
-    """The name of the counts that it shows and nothing else; empty if it reads anything else."""
 
 
 @dataclass(frozen=True, slots=True)
-class PartReader(Generic[_T]):
-    """Reads samples from a part of the record alone: as long as that is equal, so are they."""
+class PartReader(Generic[_P, _V]):
+    """Reads samples from a *value* in a *part* of the record alone: as long as either is equal, so are they.
 
-    part: Callable[[Record], _T]
-    samples: Callable[[_T], Samples]
+    Families that read the same part have one function for it, so that it is compared once for all of them. Of a part
+    or a value that is ``None`` there are no samples.
+    """
+
+    part: Callable[[Record], _P | None]
+    value: Callable[[_P], _V | None]
+    samples: Callable[[_V], Samples]
 
     def __call__(self, record: Record) -> Samples:
         """Return the samples of *record*."""
-        return self.samples(self.part(record))
+        return self.of_part(self.part(record))
+
+    def of_part(self, part: _P | None) -> Samples:
+        """Return the samples of a record that has this *part*."""
+        value = None if part is None else self.value(part)
+        return () if value is None else self.samples(value)
 
 
-def one(value: Callable[[Record], float | None]) -> PartReader[float | None]:
+def _whole(part: _P) -> _P:
+    return part
+
+
+def _one(value: float) -> Samples:
+    return (((), value),)
+
+
+def _always(labels: tuple[str, ...]) -> Samples:
+    return ((labels, 1),)
+
+
+def one(value: Callable[[Record], float | None]) -> PartReader[float, float]:
     """Read one sample from the record, none where it is not known."""
-    return PartReader(value, lambda found: () if found is None else (((), found),))
+    return PartReader(value, _whole, _one)
 
 
-def sample(value: Callable[[Snapshot], float | None]) -> PartReader[float | None]:
+_JOB: Final[Callable[[Record], Job]] = attrgetter("job")
+_SHOWN: Final[Callable[[Record], Snapshot | None]] = attrgetter("shown")
+_DEADLINE: Final[Callable[[Record], DueTime | None]] = attrgetter("deadline")
+_TOTALS: Final[Callable[[Record], Mapping[str, float]]] = attrgetter("totals")
+
+
+def sample(value: Callable[[Snapshot], float | None]) -> PartReader[Snapshot, float]:
     """Read one sample from the last answer, none where it says nothing or is too old."""
+    return PartReader(_SHOWN, value, _one)
 
-    return one(lambda record: None if (shown := record.shown) is None else value(shown))
 
-
-def of_job(samples: Callable[[Job], Samples]) -> PartReader[Job]:
+def of_job(samples: Callable[[Job], Samples]) -> PartReader[Job, Job]:
     """Read what the entry of the job says."""
-    return PartReader(attrgetter("job"), samples)
+    return PartReader(_JOB, _whole, samples)
 
 
-def info(identity: Sequence[str]) -> PartReader[Job]:
+def info(identity: Sequence[str]) -> PartReader[Job, Job]:
     """Read who the job is: its project, and those fields of its entry that are in *identity*."""
 
     def read(job: Job) -> Samples:
@@ -91,26 +119,28 @@ def info(identity: Sequence[str]) -> PartReader[Job]:
     return of_job(read)
 
 
-def run_info(record: Record) -> Samples:
+def run_info() -> PartReader[Snapshot, tuple[str, ...]]:
     """Read which run is shown and the vendor's own word for its state; nothing of a job that never ran."""
-    sample = record.shown
-    if sample is None or not (sample.run.label or sample.native_state):
-        return ()
-    return (((sample.run.label, sample.native_state), 1),)
+
+    def named(shown: Snapshot) -> tuple[str, ...] | None:
+        names = (shown.run.label, shown.native_state)
+        return names if any(names) else None
+
+    return PartReader(_SHOWN, named, _always)
 
 
 def run_labels(names: Sequence[str]) -> Family:
     """Return the metric of what the cloud tells of the run that is shown, as far as *names* says."""
 
-    def read(record: Record) -> Samples:
-        words = {} if record.shown is None else record.shown.words
+    def read(words: Mapping[str, str]) -> Samples:
+        if not any(map(words.__contains__, names)):
+            return ()
         # words that a user of the cloud chose, such as a name, may be anything
-        return (
-            ((tuple(masked(words.get(name, "")) for name in names), 1),) if any(map(words.__contains__, names)) else ()
-        )
+        return _always(tuple(masked(words.get(name, "")) for name in names))
 
     text = "Always 1; properties of the newest run as reported by the API, other than its state and numbers" + LAST_POLL
-    return Family(PREFIX + "run_labels", "gauge", text, read, tuple(names))
+    reader = PartReader(_SHOWN, attrgetter("words"), read)
+    return Family(PREFIX + "run_labels", "gauge", text, reader, tuple(names))
 
 
 def job_labels(keys: Sequence[str]) -> Family:
@@ -124,9 +154,9 @@ def job_labels(keys: Sequence[str]) -> Family:
     return Family(PREFIX + "labels", "gauge", text, of_job(read), tuple(map(job_label, keys)))
 
 
-def failures() -> PartReader[Mapping[Reason, int]]:
+def failures() -> PartReader[Mapping[Reason, int], Mapping[Reason, int]]:
     """Read the failed polls by reason."""
-    return PartReader(attrgetter("failures"), _by_reason)
+    return PartReader(attrgetter("failures"), _whole, _by_reason)
 
 
 def _by_reason(failed: Mapping[Reason, int]) -> Samples:
@@ -136,16 +166,18 @@ def _by_reason(failed: Mapping[Reason, int]) -> Samples:
     return (((reason.value,), number) for reason, number in {**zeros, **failed}.items())
 
 
-def states(record: Record) -> Samples:
+def states() -> PartReader[Snapshot, State]:
     """Read all states, 1 for the one that holds."""
 
-    sample = record.shown
-    return () if sample is None else [(labels, float(state is sample.state)) for state, labels in _STATES]
+    def read(found: State) -> Samples:
+        return [(labels, float(found is state)) for state, labels in _STATES]
+
+    return PartReader(_SHOWN, attrgetter("state"), read)
 
 
-def runs() -> PartReader[tuple[int, int, int]]:
+def runs() -> PartReader[tuple[int, int, int], tuple[int, int, int]]:
     """Read the runs that ended by result."""
-    return PartReader(attrgetter("runs"), lambda ended: zip(_RESULTS, ended, strict=True))
+    return PartReader(attrgetter("runs"), _whole, lambda ended: zip(_RESULTS, ended, strict=True))
 
 
 def run_durations(bounds: Sequence[float]) -> Family:
@@ -160,9 +192,8 @@ def run_durations(bounds: Sequence[float]) -> Family:
         " by result, each run once; a run without start or end adds nothing, and a result without such runs is absent"
     )
     kind: Literal["summary", "histogram"] = "histogram" if bounds else "summary"
-    return Family(
-        PREFIX + "run_duration_seconds", kind, text, PartReader(attrgetter("took"), read), ("result",), "seconds"
-    )
+    reader = PartReader(attrgetter("took"), _whole, read)
+    return Family(PREFIX + "run_duration_seconds", kind, text, reader, ("result",), "seconds")
 
 
 def _edge(bound: float) -> str:
@@ -184,8 +215,7 @@ def _took(took: tuple[RunTimes, ...], edges: tuple[str, ...]) -> Samples:
 def total(declared: MeasureFamily) -> Family:
     """Return the counter of what a job's runs moved together."""
     name = declared.name
-
-    read = one(lambda record: record.totals.get(name))
+    read = PartReader(_TOTALS, lambda totals: totals.get(name), _one)
     text = (
         declared.total
         + ", by the runs that succeeded since the job was registered; each run is added once after its end"
@@ -198,58 +228,39 @@ def promised_seconds(job: Job) -> Samples:
     return [((name,), value) for name, value in job.promises.seconds.items()]
 
 
-def deadline(value: Callable[[DueTime], float]) -> PartReader[float | None]:
+def deadline(value: Callable[[DueTime], float]) -> PartReader[DueTime, float]:
     """Read one sample from the deadline; none before the first try of a poll ended: the run may be done by then."""
-    return one(lambda record: None if (due := record.deadline) is None else value(due))
+    return PartReader(_DEADLINE, value, _one)
 
 
-def failure_samples(record: Record) -> Samples:
+def run_failure() -> PartReader[Snapshot, str]:
     """Read the code of a run that failed."""
-
-    code = record.shown and record.shown.failure_code
-    return (((code,), 1),) if code else ()
+    return PartReader(_SHOWN, attrgetter("failure_code"), lambda code: _always((code,)) if code else ())
 
 
-def gauge(
-    name: str,
-    unit: str,
-    text: str,
-    read: Callable[[Record], Samples],
-    *,
-    labels: tuple[str, ...] = (),
-    measure: str = "",
-) -> Family:
+def gauge(name: str, unit: str, text: str, read: PartReader[Any, Any], *, labels: tuple[str, ...] = ()) -> Family:
     """Return a gauge that is as of the job's last poll; *text* is its help without that."""
-    return Family(PREFIX + name, "gauge", text + LAST_POLL, read, labels, unit, measure=measure)
+    return Family(PREFIX + name, "gauge", text + LAST_POLL, read, labels, unit)
 
 
 def count_family(declared: MeasureFamily) -> Family:
     """Return the metric of the measures of one name."""
-    name, label = declared.name, declared.label
-    read = _read_all(name)
-    if declared.values:
-        measures = [Measure(name, value) for value in declared.values]
-        read = _read_each(measures, labelled=bool(label))
-    labels = (label,) if label else ()
-    return gauge(name, declared.unit, declared.help, read, labels=labels, measure=name)
+    name, labelled, values = declared.name, bool(declared.label), declared.values
+
+    def read(said: _Said) -> Samples:
+        """Return those of the values that were declared, in their order; where none were, the vendor's words."""
+        told = dict(said)
+        chosen = [(value, told[value]) for value in values if value in told] if values else said
+        return [((value,) if labelled else (), amount) for value, amount in chosen]
+
+    reader: PartReader[Mapping[str, _Said], _Said] = PartReader(_counts_by_name, methodcaller("get", name), read)
+    return gauge(name, declared.unit, declared.help, reader, labels=(declared.label,) if labelled else ())
 
 
-def _read_each(measures: Sequence[Measure], *, labelled: bool) -> Callable[[Record], Samples]:
-    def read(record: Record) -> Samples:
-        sample = record.shown
-        if sample is None or not sample.counts:
-            return ()
-        counts = sample.counts
-        return [((each.label,) if labelled else (), counts[each]) for each in measures if each in counts]
-
-    return read
-
-
-def _read_all(name: str) -> Callable[[Record], Samples]:
-    """Read the measures of one name whose labels are the vendor's words."""
-
-    def read(record: Record) -> Samples:
-        counts = {} if record.shown is None else record.shown.counts
-        return [((each.label,), value) for each, value in counts.items() if each.name == name]
-
-    return read
+def _counts_by_name(record: Record) -> Mapping[str, _Said]:
+    """Return the counts of the last answer, unless it is too old."""
+    found: dict[str, list[tuple[str, float]]] = {}
+    if (shown := record.shown) is not None:
+        for (name, label), amount in shown.counts.items():
+            found.setdefault(name, []).append((label, amount))
+    return found

@@ -1,7 +1,7 @@
 """The bytes of the jobs: what prometheus_client would print for the same samples, and nothing that is not known."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from exporter.metrics.catalogue import families
 from exporter.metrics.family import Family
 from exporter.metrics.store import JobStore
 from exporter.model.job import Job, JobKey
+from exporter.model.promises import DueTime, Promises
 from exporter.model.reason import Reason
 from exporter.model.record import Fault, Record
 from exporter.model.run import RunId, RunTimes
@@ -150,13 +151,105 @@ def test_with_buckets_the_bytes_are_those_of_prometheus_client_too(records: list
     assert body(store, True) + "# EOF\n" == generate_openmetrics(registry).decode()  # type: ignore[no-untyped-call]
 
 
-@given(st.lists(RECORDS, min_size=2, max_size=2))
+@given(st.lists(RECORDS, min_size=2, max_size=5))
 @examples(2)
-def test_a_change_leaves_the_bytes_that_a_fresh_board_has(records: list[Record]) -> None:
-    old, new = records
-    new = replace(new, job=old.job)
+def test_changes_leave_the_bytes_that_a_fresh_board_has(records: list[Record]) -> None:
+    changes = [replace(each, job=records[0].job) for each in records]
+    store, fresh = board_of(*changes), board_of(changes[-1])
 
-    assert body(board_of(old, new), False) == body(board_of(new), False)
+    assert (body(store, False), store.series) == (body(fresh, False), fresh.series)
+
+
+WHOLE = Record(
+    Job(JobKey("dli", "j"), "p", {"job_id": "1"}, labels={"team": "sales"}, promises=Promises(max_run=60.0)),
+    Snapshot(
+        State.FAILED, "FAILED", RunId("7", 10.0), 0.5, True, 20.0, 30.0, "DLI.0999",
+        {Measure("tasks", "active"): 3, Measure("tasks_planned"): 9, Measure("killed_tasks", "lost"): 1},
+        {"queue_name": "q"},
+    ),
+    up=True, polled_at=40.0, failures={Reason.SERVER: 2}, due=DueTime(99.0, met=False), last_progress=38.0,
+    pending_since=9.0, last_success=8.0, last_failure=30.0, last_run_duration=10.0, runs=(4, 3, 2),
+    took=(RunTimes(1, 2000, (1, 1)), RunTimes(), RunTimes()), totals={"rows_read": 5}, estimate=50.0,
+    durations=(1.0, 2.0, 3.0, 4.0, 5.0),
+)  # fmt: skip
+OTHERWISE = {
+    "job": Job(
+        JobKey("dli", "j"), "q", {"job_id": "2"}, region="r", labels={"team": "art"}, promises=Promises(max_run=1.0)
+    ),
+    "snapshot": None,
+    "stale": True,
+    "up": False,
+    "polled_at": 41.0,
+    "failures": {Reason.SERVER: 3},
+    "due": DueTime(99.0, met=True),
+    "last_progress": 39.0,
+    "pending_since": None,
+    "last_success": 8.5,
+    "last_failure": None,
+    "last_run_duration": 11.0,
+    "runs": (4, 3, 3),
+    "took": (RunTimes(2, 2500, (1, 2)), RunTimes(), RunTimes()),
+    "totals": {"rows_read": 6},
+    "estimate": None,
+    "durations": (1.0, 2.0, 3.0, 4.0, 6.0),
+    "listed": Snapshot(State.PENDING, "WAITING"),
+}
+SAID_OTHERWISE = {
+    "state": State.RUNNING,
+    "native_state": "other",
+    "run": RunId("8", 11.0),
+    "progress": 0.75,
+    "incremental": None,
+    "start": 21.0,
+    "end": None,
+    "failure_code": None,
+    "counts": {Measure("tasks", "active"): 4, Measure("tasks", "failed"): 1, Measure("killed_tasks", "disk"): 1},
+    "words": {"queue_name": "other"},
+}
+CHANGES = {
+    **{name: replace(WHOLE, **{name: value}) for name, value in OTHERWISE.items()},  # type: ignore[arg-type]
+    **{
+        f"snapshot.{name}": replace(WHOLE, snapshot=replace(WHOLE.snapshot, **{name: value}))  # type: ignore[type-var]
+        for name, value in SAID_OTHERWISE.items()
+    },
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_whatever_changes_alone_is_shown_as_if_all_were_rendered_anew(name: str) -> None:
+    changed = CHANGES[name]
+
+    def shown(*records: Record) -> tuple[str, int]:
+        store = board_of()
+        store.show(("team",), BOUNDS[:2])
+        for record in records:
+            store.put(record)
+        return body(store, False), store.series
+
+    assert shown(WHOLE) != shown(changed)
+    assert shown(WHOLE, changed) == shown(changed)
+    assert shown(changed, WHOLE) == shown(WHOLE)
+
+
+def test_of_each_field_of_a_record_that_any_metric_reads_the_change_is_tried() -> None:
+    """A record that tells which of its fields were read, and an answer that does."""
+    read: set[str] = set()
+
+    class Telling:
+        def __init__(self, what: Any, prefix: str) -> None:
+            self.what, self.prefix = what, prefix
+
+        def __getattr__(self, name: str) -> Any:
+            if name in {each.name for each in fields(self.what)}:
+                read.add(self.prefix + name)
+            found = getattr(type(self.what), name)
+            found = found.__get__(self) if isinstance(found, property) else getattr(self.what, name)
+            return Telling(found, "snapshot.") if isinstance(found, Snapshot) else found
+
+    for family in families(registry.declared(), ("team",), BOUNDS[:2]):
+        list(family.read(Telling(WHOLE, "")))  # type: ignore[arg-type]
+
+    assert read == CHANGES.keys()
 
 
 @given(RECORDS, st.floats(0, 1e10))
