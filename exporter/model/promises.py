@@ -73,6 +73,8 @@ class MetDeadlines(NamedTuple):
     """Up to this one, in Unix seconds, every deadline was met, or missed and made up for."""
     success: float | None
     """The success that was last taken into account."""
+    before: tuple[float, float | None] | None = None
+    """The two values above before that success: the service may take it back."""
 
 
 class DueTime(NamedTuple):

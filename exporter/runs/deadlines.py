@@ -1,8 +1,9 @@
 """Which deadline of a job is shown, and whether it is met.
 
 A run that succeeds meets the next deadline. One that comes after a missed deadline makes up for it, and meets the next
-one only if it is nearer to that: a job that is a minute late every day misses every day. A deadline counts from when
-the job is registered with it; a journal keeps what was missed over a restart.
+one only if it is nearer to that: a job that is a minute late every day misses every day. A success that the service
+takes back settles nothing. A deadline counts from when the job is registered with it; a journal keeps what was missed
+over a restart.
 """
 
 from dataclasses import replace
@@ -34,16 +35,22 @@ def with_due_time(record: Record, now: float, *, clock_set: bool = False) -> Rec
 
 
 def _succeeded(met: MetDeadlines, deadline: Deadline, success: float | None) -> MetDeadlines:
-    """Return which deadlines are settled after a run succeeded at *success*."""
-    if success is None or success == met.success:
+    """Return which deadlines are settled if a run last succeeded at *success*."""
+    if success == met.success:
         return met
-    until, owed = met.until, deadline.after(met.until)
+    before = (met.until, met.success)
+    if met.before is not None and (success is None or (met.success is not None and success < met.success)):
+        before = met.before  # the last success was taken back, or its time is known better
+    until, earlier = before
+    if success is None or success == earlier:
+        return MetDeadlines(met.deadline, until, success)
+    owed = deadline.after(until)
     if success > owed:
         missed, following = deadline.last(success), deadline.after(success)
         until = missed if success - missed < following - success else following
     elif success > until:
         until = owed
-    return MetDeadlines(met.deadline, until, success)
+    return MetDeadlines(met.deadline, until, success, before)
 
 
 def _due_time(met: MetDeadlines, deadline: Deadline, now: float) -> DueTime:

@@ -73,7 +73,7 @@ class _Entry(BaseModel):
     took: tuple[_Times, _Times, _Times] | None = None
     bounds: list[Amount] = []
     untimed: list[Run] = []
-    met: tuple[str, Amount, Amount | None] | None = None
+    met: tuple[str, Amount, Amount | None, tuple[Amount, Amount | None] | None] | None = None
 
     @model_validator(mode="after")
     def _each_bucket_has_its_bound(self) -> Self:

@@ -104,6 +104,40 @@ def test_the_same_success_counts_once() -> None:
     assert succeeded(record, "24 06:30", seen="24 12:00").due == open_until("25 06:00")
 
 
+def taken_back(record: Record, now: str, before: str | None = None) -> Record:
+    ledger = replace(record.ledger, last_success=None if before is None else at(before))
+    return with_due_time(replace(record, ledger=ledger), at(now))
+
+
+def test_a_success_that_is_taken_back_meets_nothing() -> None:
+    record = taken_back(succeeded(promised(), "24 05:10"), "24 05:20")
+    assert record.due == open_until("24 06:00")
+    assert later(record, "24 07:00").due == open_until("24 06:00"), "it is missed"
+    assert later(taken_back(succeeded(promised(), "24 05:10"), "24 06:10"), "24 07:00").due == open_until("24 06:00")
+    assert succeeded(record, "24 05:50").due == met_until("24 06:00")
+
+    late = later(promised(), "24 06:00")
+    assert taken_back(succeeded(late, "24 06:30"), "24 06:40").due == open_until("24 06:00")
+
+
+def test_the_success_before_one_that_is_taken_back_settles_what_it_settled() -> None:
+    early = succeeded(promised(), "24 04:00")
+    assert taken_back(succeeded(early, "24 05:10"), "24 05:20", "24 04:00").due == met_until("24 06:00")
+
+    late = succeeded(later(promised(), "24 06:00"), "24 06:30")
+    assert succeeded(late, "24 06:50").due == met_until("25 06:00")
+    assert taken_back(succeeded(late, "24 06:50"), "24 07:00", "24 06:30").due == open_until("25 06:00")
+
+
+def test_a_success_whose_time_gets_known_meets_what_it_came_in_time_for() -> None:
+    seen = succeeded(later(promised(), "24 06:00"), "24 23:00")
+    assert seen.due == met_until("25 06:00"), "nearer to that by the time of the poll"
+
+    known = taken_back(seen, "24 23:10", "24 05:50")
+    assert known.due == open_until("25 06:00")
+    assert succeeded(known, "25 05:00").due == met_until("25 06:00")
+
+
 def test_a_success_before_the_promise_meets_what_it_came_in_time_for() -> None:
     assert promised(last_success=at("23 07:00")).due == met_until("24 06:00")
     assert promised(last_success=at("23 05:00")).due == open_until("24 06:00")
@@ -138,3 +172,7 @@ def test_a_journal_keeps_what_was_missed() -> None:
     again = with_due_time(Record(missed.job, ledger=entry.ledger), at("25 12:00"))
     assert again.due == open_until("24 06:00")
     assert again.deadline is None, "until a poll was tried: a run may have met it while nobody looked"
+
+    met = succeeded(promised(), "24 05:10")
+    (entry,) = read_journal(b"".join(written([JournalEntry.of(met.job, met.ledger)])))
+    assert taken_back(Record(met.job, ledger=entry.ledger), "24 05:20").due == open_until("24 06:00")
