@@ -13,12 +13,13 @@ from exporter.model.packed import Packed
 from exporter.model.run import RunId
 from exporter.model.snapshot import Snapshot, State
 from exporter.services import json_fields
-from exporter.services.adapter import Adapter, Hosts, JobEntry
+from exporter.services.adapter import Adapter, JobEntry
 from exporter.services.codes_in_text import failure_code
+from exporter.services.data_lake import DATA_LAKE_CODES, DATA_LAKE_CONSOLES, DATA_LAKE_HOSTS, refusal_in_body
 from exporter.services.dli.lists import DliLister
 from exporter.services.dli.rows import ROW_MEASURES, RUN_LABELS
 from exporter.services.dli.subjobs import MEASURES, SUBJOB_PARTS, WORK, Subjobs
-from exporter.services.dli.words import CODES, REGIONS, STATES, refusal_in_body
+from exporter.services.dli.words import STATES
 from exporter.services.request import Request, segments
 from exporter.services.shapes import UUID
 
@@ -39,21 +40,14 @@ class Dli(Adapter):
 
     service = "dli"
     entry = DliEntry
-    hosts = Hosts(
-        {
-            "huaweicloud": "https://dli.{region}.myhuaweicloud.com",
-            "otc": "https://dli.{region}.otc.t-systems.com",
-        },
-        {"eu-west-101": "https://dli.eu-west-101.myhuaweicloud.eu"},
-        {"huaweicloud": REGIONS, "otc": frozenset({"eu-de"})},
-    )
-    consoles = {"huaweicloud": "https://console.huaweicloud.com/dli/?region={region}"}
+    hosts = DATA_LAKE_HOSTS
+    consoles = DATA_LAKE_CONSOLES
     limits = {"dli": 5.0}
     states = STATES
     names = {"job_id": "job_id"}
     run_part = "job_id"
     shapes = {"job_id": UUID}
-    codes = CODES
+    codes = DATA_LAKE_CODES
     lists = DliLister()
     sources = {
         "run_info": "job_id",

@@ -15,9 +15,10 @@ from exporter.model.errors import PollError
 from exporter.model.reason import Reason
 from exporter.model.snapshot import Snapshot, State
 from exporter.services import error_classes, json_fields
+from exporter.services.data_lake import DATA_LAKE_CODES, refusal_in_body
 from exporter.services.discovery_rule import Rule, Seconds, Tags, TextWord, one_of
 from exporter.services.dli.rows import WORDS, listed_job
-from exporter.services.dli.words import CODES, STATES, refusal_in_body
+from exporter.services.dli.words import STATES
 from exporter.services.document import json_object
 from exporter.services.listing import ListedJob, Lister, ListQuery, Location, Page
 from exporter.services.request import Request, segments
@@ -88,7 +89,7 @@ class DliLister(Lister[DliRule]):
         fields = json_fields.Fields(json_object(body))
         if fields.flag("is_success") is False:
             raise refusal_in_body(fields)
-        rows, total = error_classes.page(fields, "jobs", "job_count", CODES)
+        rows, total = error_classes.page(fields, "jobs", "job_count", DATA_LAKE_CODES)
         items = tuple(item for row in rows if row is not None and (item := listed_job(row, fields.unknown)) is not None)
         return Page(len(rows), items, total, tuple(fields.unknown))
 
