@@ -25,6 +25,8 @@ ROWS_WRITTEN FILES_WRITTEN FILES_READ TOTAL_SIZE FILES_SKIPPED ROWS_WRITTEN_SKIP
 DLI_LIST = """job_id job_type queue_name owner start_time duration status input_row_count bad_row_count input_size
 result_count database_name table_name with_column_header detail engine_type statement tags message end_time cpu_cost
 output_byte result_path result_format execution_details_path"""
+SPARK = """id state create_time update_time duration queue cluster_name owner name appId sc_type kind proxyUser
+spark_version log req_body image feature"""
 DLI_STATUS = """is_success message job_id job_type job_mode queue_name owner start_time duration status
 input_row_count bad_row_count input_size result_count database_name table_name detail statement tags user_conf"""
 CDM_CLUSTERS = """id name status isFrozen"""
@@ -49,6 +51,8 @@ def section(title: str) -> str:
     ("title", "fields"),
     [
         ("DLI", [*DLI.split(), *(f"sub_jobs[].{field}" for field in SUB_JOBS.split())]),
+        ("DLI Spark: ShowSparkJob", SPARK.split()),
+        ("DLI Spark: ListSparkJobs", ["from", "total", "sessions", "create_time"]),
         ("DWS", DWS.split()),
         ("CDM", CDM.split()),
         (

@@ -11,7 +11,13 @@ from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 from huaweicloudsdkcdm.v1 import CdmClient, ListClustersRequest, ShowJobsRequest
 from huaweicloudsdkcore.auth.credentials import BasicCredentials
-from huaweicloudsdkdli.v1 import DliClient, ListSqlJobsRequest, ShowSqlJobStatusRequest
+from huaweicloudsdkdli.v1 import (
+    DliClient,
+    ListSparkJobsRequest,
+    ListSqlJobsRequest,
+    ShowSparkJobRequest,
+    ShowSqlJobStatusRequest,
+)
 from huaweicloudsdkdws.v2 import DwsClient, ListClusterDetailsRequest
 from huaweicloudsdkdws.v2 import ListClustersRequest as ListWarehousesRequest
 from yarl import URL
@@ -163,6 +169,38 @@ async def test_the_status_of_dli_is_read_as_the_vendors_client_reads_it(
         assert mine.counts == ({} if row.status == "LAUNCHING" else counts_of(row))
         kept = ("queue_name", "owner", "job_type", "job_mode", "database_name", "table_name")
         assert mine.words == {name: getattr(row, name) for name in kept if getattr(row, name)}
+
+
+@pytest.mark.parametrize("elapsed", range(0, 100, 11))
+async def test_spark_batches_are_read_as_the_vendors_client_reads_them(
+    cloud: Cloud, clock: Hand, url: str, vendor: Callable[[Any, str], Any], elapsed: int
+) -> None:
+    populate(cloud)
+    cloud.faults.clear()
+    clock.now += elapsed
+    found = await discover(cloud, url, "dli_spark")
+    client = vendor(DliClient, url)
+    theirs = (await asyncio.to_thread(client.list_spark_jobs, ListSparkJobsRequest(size=100))).sessions
+
+    assert (found.cut, found.missing_rows, found.failures, found.unknown) == (0, 0, (), ())
+    mine = {each.name: each.listed for each in found.jobs}
+    assert sorted(mine) == sorted(row.id for row in theirs)
+    for row in theirs:
+        words = {"job_id": row.id, "job_name": row.name, "queue_name": row.queue, "owner": row.owner}
+        assert (mine[row.id].words, mine[row.id].since) == (words, seconds(row.create_time))
+        alone = await asyncio.to_thread(client.show_spark_job, ShowSparkJobRequest(batch_id=row.id))
+        for seen, told in ((mine[row.id].snapshot, row), (await polled(cloud, url, "dli_spark", row.id), alone)):
+            assert seen is not None
+            assert (seen.native_state, seen.start) == (told.state, seconds(told.create_time))
+            assert seen.end == (seconds(told.update_time) if told.state in {"dead", "success"} else None)
+            assert (seen.words["queue_name"], seen.words["owner"]) == (told.queue, told.owner)
+
+
+async def polled(cloud: Cloud, url: str, service: str, job_id: str) -> Snapshot:
+    """Return what a job's own answer says."""
+    job = Job(JobKey(service, "j"), "p", {"job_id": job_id})
+    adapter = ADAPTERS[service]
+    return adapter.parse(await get(cloud, url, service, adapter.request(job, cloud.project_id)), job, None)
 
 
 def counts_of(row: Any) -> dict[Measure, float]:

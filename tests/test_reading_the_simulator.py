@@ -11,7 +11,19 @@ from yarl import URL
 from exporter.model.job import Job, JobKey
 from exporter.model.snapshot import Measure, Snapshot
 from exporter.services.registry import load_services
-from exporter.simulator import CdmJob, CdmRun, Cloud, DliJob, DwsJob, Oddity, Step, SubJob, Truth, Volume
+from exporter.simulator import (
+    CdmJob,
+    CdmRun,
+    Cloud,
+    DliJob,
+    DwsJob,
+    Oddity,
+    SparkBatch,
+    Step,
+    SubJob,
+    Truth,
+    Volume,
+)
 from exporter.simulator.answers import Call
 from exporter.simulator.gateway import handle
 from exporter.simulator.world import SHANGHAI
@@ -58,8 +70,11 @@ def world(elapsed: float) -> Cloud:
     return cloud
 
 
-def asked(cloud: Cloud, job: DliJob | DwsJob | CdmJob) -> tuple[Snapshot, Truth]:
-    service = "cdm" if isinstance(job, CdmJob) else "dli" if isinstance(job, DliJob) else "dws"
+KINDS: dict[type, str] = {CdmJob: "cdm", DliJob: "dli", DwsJob: "dws", SparkBatch: "dli_spark"}
+
+
+def asked(cloud: Cloud, job: DliJob | DwsJob | CdmJob | SparkBatch) -> tuple[Snapshot, Truth]:
+    service = KINDS[type(job)]
     cloud.add(job)
     target = {"cluster_id": job.cluster_id, "job_name": job.name} if isinstance(job, CdmJob) else {"job_id": job.job_id}
     registered = Job(JobKey(service, job.name), "demo", target)
@@ -98,6 +113,25 @@ def test_a_dli_answer(script: list[Any], end: str, elapsed: int, lists_ended: bo
     assert {measure: seen.counts.get(measure) for measure in tasks} == tasks
     assert bool(seen.counts) == bool(tasks)
     assert seen.failure_code == ("DLI.0999" if truth.state.value == "failed" and truth.message else seen.failure_code)
+
+
+@given(
+    script=st.lists(st.builds(Step, WORDS["dli_spark"] | st.just("idle"), SECONDS), min_size=1, max_size=4),
+    end=WORDS["dli_spark"],
+    elapsed=st.integers(0, 900),
+    bare=st.booleans(),
+)
+@examples(2)
+def test_a_spark_answer(script: list[Step], end: str, elapsed: int, bare: bool) -> None:
+    cloud = world(elapsed)
+    job = SparkBatch("b-1", "sessions", cloud.started, tuple(script), end=end, bare=bare)
+
+    seen, truth = asked(cloud, job)
+
+    same(seen, truth)
+    assert seen.start == truth.submitted_at
+    if elapsed >= sum(step.seconds for step in script) and seen.state.ended:
+        assert seen.end == truth.ended_at
 
 
 @given(

@@ -7,7 +7,7 @@ from email.utils import formatdate
 from typing import Final
 from urllib.parse import unquote
 
-from exporter.simulator import cdm_api, dli_api, dws_api, iam
+from exporter.simulator import cdm_api, dli_api, dli_spark_api, dws_api, iam
 from exporter.simulator.answers import REQUEST_ID, Answer, Call, gateway_error, no_such_api, throttled
 from exporter.simulator.auth import Caller, credential, stale_token
 from exporter.simulator.cloud import Asked, Cloud
@@ -42,6 +42,7 @@ def _operation(
     return Operation(name, service, limit_class, method, pattern, answer, open=name == _LOGIN)
 
 
+_BATCHES: Final = "/v2.0/{project}/batches"
 _CDM_JOB: Final = "/v1.1/{project}/clusters/{cluster}/cdm/job/{job}"
 
 OPERATIONS: Final = (
@@ -49,6 +50,9 @@ OPERATIONS: Final = (
     _operation("ShowSqlJobStatus", "dli", "GET", "/v1.0/{project}/jobs/{job}/status", dli_api.show_status),
     _operation("CreateSqlJob", "dli", "POST", "/v1.0/{project}/jobs/submit-job", dli_api.submit_job),
     _operation("ListSqlJobs", "dli", "GET", "/v1.0/{project}/jobs", dli_api.list_jobs),
+    _operation("ListSparkJobs", "dli_spark", "GET", _BATCHES, dli_spark_api.list_batches),
+    _operation("ShowSparkJob", "dli_spark", "GET", _BATCHES + "/{job}", dli_spark_api.show_batch),
+    _operation("ShowSparkJobState", "dli_spark", "GET", _BATCHES + "/{job}/state", dli_spark_api.show_state),
     _operation("ListJobDetails", "dws", "GET", "/v1.0/{project}/job/{job}", dws_api.show_job),
     _operation("ListDwsClusters", "dws", "GET", "/v1.0/{project}/clusters", dws_api.list_clusters),
     _operation("ListClusterDetails", "dws", "GET", "/v1.0/{project}/clusters/{cluster}", dws_api.show_cluster),

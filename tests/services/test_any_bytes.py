@@ -24,7 +24,7 @@ job_name begin_time end_time failed_code failed_detail error_code error_msg errC
 submissions isIncrementing job-name counters isStopingIncrement is-execute-auto last-update-date last-udpate-user
 last-update-user isDeleteJob creation-user creation-date external-id submission-id delete_rows update_rows write_rows
 execute-date error-details error-summary org.apache.sqoop.submission.counter.SqoopCounters ROWS_READ TOTAL_FILES
-request_id
+request_id state queue cluster_name owner appId create_time update_time duration sc_type sessions
 """,
 )
 WORDS = sorted({word for adapter in ADAPTERS.values() for word in adapter.states})
@@ -49,6 +49,7 @@ BODIES = (
     st.binary(max_size=60)
     | objects(VALUES).map(lambda data: json.dumps(data).encode())
     | objects(VALUES).map(lambda data: json.dumps({**data, "status": "RUNNING"}).encode())
+    | objects(VALUES).map(lambda data: json.dumps({**data, "state": "dead"}).encode())
     | st.lists(objects(VALUES), max_size=3).map(
         lambda runs: json.dumps({"submissions": [{"status": "RUNNING", **run} for run in runs]}).encode()
     )

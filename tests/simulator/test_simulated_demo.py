@@ -45,11 +45,20 @@ def test_the_demo_speaks_every_word_of_the_vendor() -> None:
     }
 
 
+def test_a_spark_batch_dies_one_succeeds_and_others_run_and_wait() -> None:
+    jobs = demo().spark.values()
+    last = {job.name: truth.status for job in jobs if (truth := job.truth(START + 90)) is not None}
+    assert sorted(status or "" for status in last.values()) == ["dead", "running", "starting", "success"]
+    died = next(job for job in jobs if job.end == "dead")
+    seen = [truth.status for second in range(0, 90, 5) if (truth := died.truth(START + second)) is not None]
+    assert list(dict.fromkeys(seen)) == ["starting", "running", "recovering", "dead"]
+
+
 def test_the_announcement_names_every_job_and_the_keys() -> None:
     said = announcement(demo(), "http://127.0.0.1:1")
     services = [job["service"] for job in said["jobs"]]
     assert len(services) >= 15
-    assert set(services) == {"dli", "dws", "cdm"}
+    assert set(services) == {"dli", "dws", "cdm", "dli_spark"}
     assert {"url", "region", "project_id", "access_key", "secret_key", "token"} <= set(said)
 
 
