@@ -27,6 +27,9 @@ result_count database_name table_name with_column_header detail engine_type stat
 output_byte result_path result_format execution_details_path"""
 SPARK = """id state create_time update_time duration queue cluster_name owner name appId sc_type kind proxyUser
 spark_version log req_body image feature"""
+FLINK = """is_success message job_detail job_id status status_desc start_time duration restart_times create_time
+queue_name user_name job_type name has_savepoint update_time desc root_id user_id project_id run_mode
+graph_editor_enabled edge_group_ids savepoint_path sql_body main_class entrypoint_args execution_graph job_config"""
 DLI_STATUS = """is_success message job_id job_type job_mode queue_name owner start_time duration status
 input_row_count bad_row_count input_size result_count database_name table_name detail statement tags user_conf"""
 CDM_CLUSTERS = """id name status isFrozen"""
@@ -53,6 +56,8 @@ def section(title: str) -> str:
         ("DLI", [*DLI.split(), *(f"sub_jobs[].{field}" for field in SUB_JOBS.split())]),
         ("DLI Spark: ShowSparkJob", SPARK.split()),
         ("DLI Spark: ListSparkJobs", ["from", "total", "sessions", "create_time"]),
+        ("DLI Flink: ShowFlinkJob", FLINK.split()),
+        ("DLI Flink: ListFlinkJobs", ["is_success", "message", "job_list", "job_list.total_count", "job_list.jobs"]),
         ("DWS", DWS.split()),
         ("CDM", CDM.split()),
         (

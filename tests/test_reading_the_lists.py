@@ -13,8 +13,10 @@ from huaweicloudsdkcdm.v1 import CdmClient, ListClustersRequest, ShowJobsRequest
 from huaweicloudsdkcore.auth.credentials import BasicCredentials
 from huaweicloudsdkdli.v1 import (
     DliClient,
+    ListFlinkJobsRequest,
     ListSparkJobsRequest,
     ListSqlJobsRequest,
+    ShowFlinkJobRequest,
     ShowSparkJobRequest,
     ShowSqlJobStatusRequest,
 )
@@ -194,6 +196,32 @@ async def test_spark_batches_are_read_as_the_vendors_client_reads_them(
             assert (seen.native_state, seen.start) == (told.state, seconds(told.create_time))
             assert seen.end == (seconds(told.update_time) if told.state in {"dead", "success"} else None)
             assert (seen.words["queue_name"], seen.words["owner"]) == (told.queue, told.owner)
+
+
+@pytest.mark.parametrize("elapsed", range(0, 100, 11))
+async def test_flink_jobs_are_read_as_the_vendors_client_reads_them(
+    cloud: Cloud, clock: Hand, url: str, vendor: Callable[[Any, str], Any], elapsed: int
+) -> None:
+    populate(cloud)
+    cloud.faults.clear()
+    clock.now += elapsed
+    found = await discover(cloud, url, "dli_flink")
+    client = vendor(DliClient, url)
+    theirs = (await asyncio.to_thread(client.list_flink_jobs, ListFlinkJobsRequest(limit=100))).job_list
+
+    assert (found.cut, found.missing_rows, found.failures, found.unknown) == (0, 0, (), ())
+    mine = {each.name: each.listed for each in found.jobs}
+    assert len(mine) == theirs.total_count == len(theirs.jobs)
+    for row in theirs.jobs:
+        words = {"job_name": row.name, "queue_name": row.queue_name, "owner": row.user_name, "job_type": row.job_type}
+        assert mine[str(row.job_id)].words == {"job_id": str(row.job_id), **words}
+        alone = await asyncio.to_thread(client.show_flink_job, ShowFlinkJobRequest(job_id=row.job_id))
+        own = await polled(cloud, url, "dli_flink", str(row.job_id))
+        for seen, told in ((mine[str(row.job_id)].snapshot, row), (own, alone.job_detail)):
+            assert seen is not None
+            pending = seen.state.value == "pending"
+            assert (seen.native_state, seen.start) == (told.status, seconds(told.start_time or None))
+            assert seen.counts.get(Measure("restarts")) == (None if pending else told.restart_times)
 
 
 async def polled(cloud: Cloud, url: str, service: str, job_id: str) -> Snapshot:

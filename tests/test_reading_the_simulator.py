@@ -17,6 +17,7 @@ from exporter.simulator import (
     Cloud,
     DliJob,
     DwsJob,
+    FlinkJob,
     Oddity,
     SparkBatch,
     Step,
@@ -70,13 +71,16 @@ def world(elapsed: float) -> Cloud:
     return cloud
 
 
-KINDS: dict[type, str] = {CdmJob: "cdm", DliJob: "dli", DwsJob: "dws", SparkBatch: "dli_spark"}
+AnyJob = DliJob | DwsJob | CdmJob | SparkBatch | FlinkJob
+KINDS: dict[type, str] = {CdmJob: "cdm", DliJob: "dli", DwsJob: "dws", SparkBatch: "dli_spark", FlinkJob: "dli_flink"}
 
 
-def asked(cloud: Cloud, job: DliJob | DwsJob | CdmJob | SparkBatch) -> tuple[Snapshot, Truth]:
+def asked(cloud: Cloud, job: AnyJob) -> tuple[Snapshot, Truth]:
     service = KINDS[type(job)]
     cloud.add(job)
-    target = {"cluster_id": job.cluster_id, "job_name": job.name} if isinstance(job, CdmJob) else {"job_id": job.job_id}
+    target = (
+        {"cluster_id": job.cluster_id, "job_name": job.name} if isinstance(job, CdmJob) else {"job_id": str(job.job_id)}
+    )
     registered = Job(JobKey(service, job.name), "demo", target)
     path = URL(ADAPTERS[service].request(registered, cloud.project_id).path, encoded=True)
     call = Call("GET", path.raw_path, "", {"host": "x", "x-auth-token": cloud.token}, b"")
@@ -132,6 +136,29 @@ def test_a_spark_answer(script: list[Step], end: str, elapsed: int, bare: bool) 
     assert seen.start == truth.submitted_at
     if elapsed >= sum(step.seconds for step in script) and seen.state.ended:
         assert seen.end == truth.ended_at
+
+
+FLINK_WORDS = WORDS["dli_flink"].map(str.lower)
+
+
+@given(
+    script=st.lists(st.builds(Step, FLINK_WORDS | st.just("job_rescaling"), SECONDS), min_size=1, max_size=4),
+    end=FLINK_WORDS,
+    elapsed=st.integers(0, 900),
+    every=st.sampled_from([0.0, 20.0]),
+    zero=st.booleans(),
+)
+@examples(2)
+def test_a_flink_answer(script: list[Step], end: str, elapsed: int, every: float, zero: bool) -> None:
+    cloud = world(elapsed)
+    job = FlinkJob(7, "clicks", cloud.started, tuple(script), end=end, restarts_every=every, zero=zero)
+
+    seen, truth = asked(cloud, job)
+
+    same(seen, truth)
+    pending = truth.state.value == "pending"
+    assert seen.start == (None if pending else truth.started_at)
+    assert seen.counts.get(Measure("restarts")) == (None if pending else truth.counters["restart_times"])
 
 
 @given(

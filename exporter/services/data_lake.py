@@ -53,6 +53,13 @@ DATA_LAKE_CODES: Final = ErrorCodes(
     token=frozenset({"DLI.0015"}),
 )
 
+_ERROR_FIELDS: Final = ("error_code", "error_msg", "errorCode", "errorMsg", "errCode", "externalMessage", "request_id")
+
+
+def is_refusal(fields: json_fields.Fields) -> bool:
+    """Whether a 200 answer says that the call failed, whatever else stands in it."""
+    return fields.flag("is_success") is False or bool(error_classes.from_object(fields.only(_ERROR_FIELDS)).codes)
+
 
 def refusal_in_body(fields: json_fields.Fields) -> PollError:
     """Return the failure that an answer without what it should tell is: 200 does not mean that the call worked."""

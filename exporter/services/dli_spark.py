@@ -17,7 +17,13 @@ from exporter.model.snapshot import Snapshot, State
 from exporter.services import error_classes, json_fields
 from exporter.services.adapter import Adapter, JobEntry
 from exporter.services.codes_in_text import OTHER
-from exporter.services.data_lake import DATA_LAKE_CODES, DATA_LAKE_CONSOLES, DATA_LAKE_HOSTS, refusal_in_body
+from exporter.services.data_lake import (
+    DATA_LAKE_CODES,
+    DATA_LAKE_CONSOLES,
+    DATA_LAKE_HOSTS,
+    is_refusal,
+    refusal_in_body,
+)
 from exporter.services.discovery_rule import Rule, Seconds, TextWord, one_of
 from exporter.services.document import json_object
 from exporter.services.listing import PAGE_SIZE, ListedJob, Lister, ListQuery, Location, Page
@@ -35,7 +41,6 @@ STATES: Final[Mapping[str, State]] = {
 _DAY: Final = 86400.0
 _DETAIL: Final = {"appId": "app_id", "kind": "kind", "proxyUser": "proxy_user", "spark_version": "spark_version"}
 """What page and JSON show besides, and what they call it."""
-_ERRORS: Final = ("error_code", "error_msg", "errorCode", "errorMsg", "errCode", "externalMessage", "request_id")
 
 
 class SparkEntry(JobEntry):
@@ -153,7 +158,7 @@ class Spark(Adapter):
     def snapshot(self, fields: json_fields.Fields, job: Job) -> Snapshot:
         """Read one batch; an error that stands beside it is a failure whatever else it tells."""
         word = fields.word("state")
-        if word is None or error_classes.from_object(fields.only(_ERRORS)).codes:
+        if word is None or is_refusal(fields):
             raise refusal_in_body(fields)
         return _snapshot(fields, word, job.target["job_id"])
 

@@ -12,7 +12,7 @@ In a test, with a clock set by hand and real requests::
     cloud = Cloud(clock=lambda: now)
     job = DliJob(cloud.new_uuid(), "orders", cloud.started,
                  (Step("LAUNCHING", 10), SubJob("save", tasks=100, seconds=50)))
-    cloud.add(job)                                  # DliJob, DwsJob, CdmJob and SparkBatch
+    cloud.add(job)                                  # DliJob, DwsJob, CdmJob, SparkBatch and FlinkJob
     async with TestServer(make_app(cloud)) as server:
         now += 35                                   # half of the sub-job is done
         ...                                         # let the client poll server.make_url("/")
@@ -52,6 +52,7 @@ from exporter.simulator.cdm import CdmJob
 from exporter.simulator.cdm_script import CdmCluster, CdmRun, Oddity, Volume
 from exporter.simulator.cloud import Asked, Cloud, Job
 from exporter.simulator.dli import DliJob, SubJob
+from exporter.simulator.dli_flink import FlinkJob
 from exporter.simulator.dli_spark import SparkBatch
 from exporter.simulator.dws import DwsJob
 from exporter.simulator.dws_cluster import ClusterStep, DwsCluster
@@ -89,6 +90,7 @@ __all__ = [
     "DwsCluster",
     "DwsJob",
     "Fault",
+    "FlinkJob",
     "Job",
     "Oddity",
     "Plan",

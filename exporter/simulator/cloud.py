@@ -12,6 +12,7 @@ from exporter.simulator.auth import AccessKey, Gate, Token
 from exporter.simulator.cdm import CdmJob
 from exporter.simulator.cdm_script import CdmCluster
 from exporter.simulator.dli import DliJob
+from exporter.simulator.dli_flink import FlinkJob
 from exporter.simulator.dli_spark import SparkBatch
 from exporter.simulator.dws import DwsJob
 from exporter.simulator.dws_cluster import DwsCluster
@@ -21,7 +22,7 @@ from exporter.simulator.limits import Limits, busiest
 from exporter.simulator.lockout import Lockout
 from exporter.simulator.world import Truth
 
-Job = DliJob | DwsJob | DwsCluster | CdmJob | SparkBatch
+Job = DliJob | DwsJob | DwsCluster | CdmJob | SparkBatch | FlinkJob
 
 _TOKEN_TEXT: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-+"
 _TOKEN_LENGTH: Final = 1800
@@ -93,6 +94,7 @@ class Cloud:
         self.dli: dict[str, DliJob] = {}
         self.dws: dict[str, DwsJob] = {}
         self.spark: dict[str, SparkBatch] = {}
+        self.flink: dict[int, FlinkJob] = {}
         self.cdm: dict[tuple[str, str], CdmJob] = {}
         self.dws_clusters: dict[str, DwsCluster] = {}
         self.cdm_clusters: dict[str, CdmCluster] = {}
@@ -110,6 +112,8 @@ class Cloud:
                     self.dws_clusters[job.cluster_id] = job
                 case SparkBatch():
                     self.spark[job.job_id] = job
+                case FlinkJob():
+                    self.flink[job.job_id] = job
                 case CdmJob():
                     self.cdm[job.cluster_id, job.name] = job
                     self.cdm_clusters.setdefault(job.cluster_id, CdmCluster(job.cluster_id, "cdm-etl-prod"))

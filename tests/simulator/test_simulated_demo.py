@@ -54,11 +54,19 @@ def test_a_spark_batch_dies_one_succeeds_and_others_run_and_wait() -> None:
     assert list(dict.fromkeys(seen)) == ["starting", "running", "recovering", "dead"]
 
 
+def test_a_flink_job_restarts_one_breaks_one_runs_for_days_and_one_is_a_draft() -> None:
+    jobs = demo().flink
+    last = {number: truth for number, job in jobs.items() if (truth := job.truth(START + 90)) is not None}
+    words = {number: truth.status for number, truth in last.items()}
+    assert words == {50320: "job_running", 50321: "job_running", 50322: "job_running_exception", 50323: "job_init"}
+    assert [truth.counters["restart_times"] for truth in last.values()] == [3, 0, 0, 0]
+
+
 def test_the_announcement_names_every_job_and_the_keys() -> None:
     said = announcement(demo(), "http://127.0.0.1:1")
     services = [job["service"] for job in said["jobs"]]
     assert len(services) >= 15
-    assert set(services) == {"dli", "dws", "cdm", "dli_spark"}
+    assert set(services) == {"dli", "dws", "cdm", "dli_spark", "dli_flink"}
     assert {"url", "region", "project_id", "access_key", "secret_key", "token"} <= set(said)
 
 
