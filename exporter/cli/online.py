@@ -1,7 +1,8 @@
 """``check --online``: one call for each project and service, to see who asks, on which way, and whether it may."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from typing import Final
 
 from exporter.app import App
@@ -63,9 +64,9 @@ async def _service(app: App, projects: Projects, calls: CommandCalls, project: P
     """Make one call for a service. Raises :class:`PollError` if the cloud refuses the credentials."""
     where, began = project.endpoints[adapter.service], time.perf_counter()
     print(f"  {adapter.service}: {where}{''.join(_way(app.settings.projects[project.name], where))}")
-    what, request = await _request(app, projects, project, adapter)
+    what, request, make = await _trial(app, projects, project, adapter)
     try:
-        await calls.call(project, request.limit, lambda: project.ask(adapter, request))
+        await calls.call(project, request.limit, make)
     except PollError as error:
         if error.refused:
             raise
@@ -82,18 +83,30 @@ async def _service(app: App, projects: Projects, calls: CommandCalls, project: P
     return True
 
 
-async def _request(app: App, projects: Projects, project: Project, adapter: Adapter) -> tuple[str, Request]:
-    """Return what the call is made for, and the call: for a registered job, else the first one of a rule."""
+async def _trial(
+    app: App, projects: Projects, project: Project, adapter: Adapter
+) -> tuple[str, Request, Callable[[], Awaitable[object]]]:
+    """Return what the call is made for, the call, and what makes it and reads its answer.
+
+    It is for a registered job, else the first one of a rule.
+    """
     for job in app.settings.jobs:
         if (job.project, job.key.service) == (project.name, adapter.service):
-            return f"job {quoted(job.key.job)}", await projects.request(job)
+            return f"job {quoted(job.key.job)}", await projects.request(job), partial(projects.ask, job)
     search = next(each for each in app.settings.discovery if _belongs(each, project, adapter))
     lister, project_id, now = adapter.lists, await project.project_id_of(), project.cloud_time()
     assert lister is not None  # noqa: S101 - the settings have no rule for another service
+    read: Callable[[bytes], object] = lister.places
     first = lister.places_request(project_id)
     if first is None:
-        first = lister.request(lister.views(search.rule, Location(), now)[0], project_id, 1)
-    return "a rule of discovery", first
+        view = lister.views(search.rule, Location(), now)[0]
+        first, read = lister.request(view, project_id, 1), partial(lister.parse, view=view)
+    request = first
+
+    async def make() -> object:
+        return read(await project.ask(adapter, request))
+
+    return "a rule of discovery", request, make
 
 
 def _belongs(search: Search, project: Project, adapter: Adapter) -> bool:

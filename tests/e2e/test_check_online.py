@@ -1,8 +1,14 @@
 """``check --online`` against the simulator: one call for each project and service, and what came of it."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
+
+import pytest
 
 from exporter.cli.demo import settings_for
 from tests.e2e.processes import exporter
@@ -83,3 +89,64 @@ def test_credentials_of_a_variable_are_named_by_it(cloud: dict[str, Any], tmp_pa
 
     assert code == 0
     assert "project demo: access_key (environment: HUAWEICLOUD_SDK_AK)" in said
+
+
+@contextmanager
+def answering(body: bytes, kind: str) -> Iterator[str]:
+    """Run a server that answers whatever is asked with 200 and *body*."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_request(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"<html>log in to the network</html>", "text/html"),
+        (b"{}", "application/json"),
+        (b"[1]", "application/json"),
+        (b'{"is_success": false, "message": "DLI.0999: busy"}', "application/json"),
+        (b'{"error_code": "DWS.5045", "error_msg": "tenant"}', "application/json"),
+    ],
+)
+@pytest.mark.parametrize("registered", [True, False])
+def test_an_answer_that_says_nothing_of_the_call_is_no_leave(
+    tmp_path: Path, body: bytes, kind: str, *, registered: bool
+) -> None:
+    jobs = [
+        {"service": "dli", "job_id": "a", "name": "a"},
+        {"service": "dws", "job_id": "b", "name": "b"},
+        {"service": "cdm", "cluster_id": "c", "job_name": "c"},
+    ]
+    rules = [{"service": "dli"}, {"service": "cdm"}]
+    asked = {"jobs": jobs} if registered else {"discovery": rules}
+    with answering(body, kind) as url:
+        project = {
+            "region": "cn-north-4",
+            "project_id": "p",
+            "endpoints": dict.fromkeys(("dli", "dws", "cdm", "iam"), url),
+            "credentials": {"access_key": {"key_id": "k", "secret": "s"}},
+        }
+        (tmp_path / "exporter.yaml").write_text(json.dumps({"projects": {"prod": project}, **asked}))
+        code, said = online("--config", str(tmp_path / "exporter.yaml"))
+
+    assert code == 1
+    assert "allowed" not in said.replace("not allowed", "")
+    assert said.count("    failed: ") == len(jobs if registered else rules)
