@@ -159,11 +159,11 @@ async def test_the_status_of_dli_is_read_as_the_vendors_client_reads_it(
     populate(cloud)
     cloud.faults.clear()
     clock.now += elapsed
-    theirs, lists = vendor(DliClient, url), lister("dli")
+    theirs, reader = vendor(DliClient, url), lister("dli").row
+    assert reader is not None
     for job in cloud.dli.values():
-        request = lists.row_request({"job_id": job.job_id}, cloud.project_id)
-        assert request is not None
-        mine = lists.parse_row(await get(cloud, url, "dli", request), {"job_id": job.job_id}).snapshot
+        request = reader.request({"job_id": job.job_id}, cloud.project_id)
+        mine = reader.parse(await get(cloud, url, "dli", request), {"job_id": job.job_id}).snapshot
         row = await asyncio.to_thread(theirs.show_sql_job_status, ShowSqlJobStatusRequest(job_id=job.job_id))
         assert mine is not None
         assert (mine.state.value, mine.start) == (truth(cloud, row.job_id), seconds(row.start_time))

@@ -156,16 +156,16 @@ def _tell_request(app: App, project: Project, job: Job, request: Request) -> Non
 
 
 async def _with_row(app: App, projects: Projects, calls: CommandCalls, record: Record) -> Record:
-    """Return the record with what another call tells of a run that ended, if the service has one for that."""
+    """Return the record with the fields of the row of a run that ended, if the service has a call for the row."""
     job, adapter, project = record.job, projects.adapter(record.job), projects.by_name[record.job.project]
     lists, known = adapter.lists, record.snapshot
-    request = None if lists is None else lists.row_request(job.target, project.project_id)
-    if lists is None or request is None or known is None or not known.state.ended:
+    if lists is None or lists.row is None or known is None or not known.state.ended:
         return record
+    reader, request = lists.row, lists.row.request(job.target, project.project_id)
     _tell_request(app, project, job, request)
     try:
         body = await calls.call(project, lists.limit, lambda: project.ask(adapter, request))
-        row = lists.parse_row(body, job.target).snapshot
+        row = reader.parse(body, job.target).snapshot
     except PollError as error:
         print(f"          {error.sentence}; what the run came to is not known")
         return record

@@ -18,6 +18,7 @@ from exporter.model.job import JobKey
 from exporter.model.record import Record
 from exporter.polling import schedule
 from exporter.polling.calls import Calls
+from exporter.polling.job_tasks import JobTasks
 from exporter.polling.outages import Outages
 from exporter.polling.plan import Plan
 from exporter.polling.replaced_runs import ReplacedRuns
@@ -25,7 +26,6 @@ from exporter.polling.results import Results
 from exporter.runs import accounting, run_history
 from exporter.services.adapter import Adapter
 from exporter.services.list_reading import HOPELESS
-from exporter.supervise import survive
 
 
 class HistoryReader:
@@ -37,11 +37,10 @@ class HistoryReader:
         self._store = store
         self._plan = plan
         self._clock = clock
-        self._crashed = telemetry.crashes.labels("history").inc
         self._calls = calls
         self._results = results
         self._replaced = ReplacedRuns(store, plan, telemetry, calls, results)
-        self._readings: dict[JobKey, asyncio.Task[None]] = {}
+        self._readings = JobTasks("history", telemetry.crashes.labels("history").inc)
         self._due: dict[JobKey, float] = {}  # when to read again for ends alone
         self.outages = Outages("history", store, plan, clock)
         self._log = structlog.get_logger()
@@ -62,22 +61,15 @@ class HistoryReader:
             return
         if not accounting.gap(record.ledger, newest) and self._clock.monotonic() < self._due.get(key, 0.0):
             return
-        reading = survive(partial(self._read, record), self._crashed, "history")
-        task = self._readings[key] = group.create_task(reading, name="history")
-        task.add_done_callback(partial(self._done, key))
+        self._readings.start(key, partial(self._read, record), group)
 
     def forget(self, keys: Collection[JobKey]) -> None:
         """Forget jobs that are gone or were replaced."""
         self.outages.forget(keys)
         self._replaced.forget(keys)
+        self._readings.cancel(keys)
         for key in keys:
             self._due.pop(key, None)
-            if (task := self._readings.pop(key, None)) is not None:
-                task.cancel()
-
-    def _done(self, key: JobKey, task: asyncio.Task[None]) -> None:
-        if self._readings.get(key) is task:
-            del self._readings[key]
 
     async def _read(self, record: Record) -> None:
         job, adapter = record.job, self._plan.projects.adapter(record.job)

@@ -18,10 +18,10 @@ from exporter.model.reason import Reason
 from exporter.model.record import Record
 from exporter.model.run import RunId
 from exporter.polling.calls import Calls
+from exporter.polling.job_tasks import JobTasks
 from exporter.polling.plan import Plan
 from exporter.polling.results import Results
 from exporter.services.adapter import Adapter
-from exporter.supervise import survive
 
 _TRIES: Final = 24
 """Calls for one run at most: with the default intervals these are two hours."""
@@ -34,29 +34,19 @@ class ReplacedRuns:
         self._store = store
         self._plan = plan
         self._missed = telemetry.history_missed
-        self._crashed = telemetry.crashes.labels("history").inc
         self._calls = calls
         self._results = results
-        self._asking: dict[JobKey, asyncio.Task[None]] = {}
+        self._asking = JobTasks("replaced runs", telemetry.crashes.labels("history").inc)
 
     def want(self, record: Record, adapter: Adapter, group: asyncio.TaskGroup | None) -> None:
         """Ask for the runs of a name that were replaced before their end was seen, in a task of *group*."""
         key = record.job.key
-        if group is None or key in self._asking or not _open(record, adapter):
-            return
-        asking = survive(partial(self._ask, key), self._crashed, "replaced runs")
-        task = self._asking[key] = group.create_task(asking, name="replaced runs")
-        task.add_done_callback(partial(self._done, key))
+        if group is not None and key not in self._asking and _open(record, adapter):
+            self._asking.start(key, partial(self._ask, key), group)
 
     def forget(self, keys: Collection[JobKey]) -> None:
-        """Note that jobs are gone, or others; the first poll of the next run begins anew."""
-        for key in keys:
-            if (task := self._asking.pop(key, None)) is not None:
-                task.cancel()
-
-    def _done(self, key: JobKey, task: asyncio.Task[None]) -> None:
-        if self._asking.get(key) is task:
-            del self._asking[key]
+        """Forget jobs that are gone or were replaced; the first poll of the next run starts the calls again."""
+        self._asking.cancel(keys)
 
     async def _ask(self, key: JobKey) -> None:
         for number in range(_TRIES):

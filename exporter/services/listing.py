@@ -86,6 +86,18 @@ class Page:
     """All places of the service, if the same answer tells of them."""
 
 
+class RowReader(ABC):
+    """A call that returns the row of one job alone. Stateless; it draws from the limit of the lists."""
+
+    @abstractmethod
+    def request(self, target: Mapping[str, str], project_id: str) -> Request:
+        """Return the call for the row of the job with this :attr:`~exporter.model.job.Job.target`."""
+
+    @abstractmethod
+    def parse(self, body: bytes, target: Mapping[str, str]) -> ListedJob:
+        """Read a 200 response. Raises :class:`~exporter.model.errors.PollError`, and nothing else."""
+
+
 class Lister(ABC, Generic[R]):
     """What a service's lists are and how they are read. Stateless; :mod:`exporter.services.list_reading` drives it."""
 
@@ -102,6 +114,8 @@ class Lister(ABC, Generic[R]):
     """Whether the first pages have the newest jobs, so that the last ones need not be read for them."""
     matched: ClassVar[str] = ""
     """The word that a rule's ``match`` and ``exclude`` apply to; empty for the name that the job gets."""
+    row: ClassVar[RowReader | None] = None
+    """How to read the row of one job alone, if the service has a call for it."""
 
     def named_places(self, names: Collection[str], places: tuple[Location, ...]) -> tuple[Location, ...]:
         """Return the *places* that have one of *names* as name or id, all without names; and each name that none has.
@@ -145,14 +159,6 @@ class Lister(ABC, Generic[R]):
         Raises :class:`~exporter.model.errors.PollError` if the answer is a failure in disguise or holds no list, and
         nothing else, whatever the bytes are.
         """
-
-    def row_request(self, target: Mapping[str, str], project_id: str) -> Request | None:
-        """Return the call that tells of one job what the list does, ``None`` if there is none; it draws from limit."""
-        return None
-
-    def parse_row(self, body: bytes, target: Mapping[str, str]) -> ListedJob:
-        """Read the answer of that call. Raises :class:`~exporter.model.errors.PollError`, and nothing else."""
-        raise NotImplementedError
 
     def fits(self, rule: R, listed: ListedJob, now: float) -> bool:
         """Whether *rule* asks for a job, by what the list tells of it; *now* as for :meth:`views`.

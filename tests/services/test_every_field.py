@@ -238,7 +238,8 @@ def test_the_status_of_a_dli_job() -> None:
     job, lists = Job(JobKey("dli", "the job"), "demo", {"job_id": ROW_ID}), ADAPTERS["dli"].lists
     record = transitions.registered(job, ADAPTERS["dli"])
     assert lists is not None
-    row = lists.parse_row(json.dumps(body | {"is_success": True}).encode(), {"job_id": ROW_ID})
+    assert lists.row is not None
+    row = lists.row.parse(json.dumps(body | {"is_success": True}).encode(), {"job_id": ROW_ID})
     assert row.snapshot is not None
     record = merged_record(record, row.snapshot, NOW, ADAPTERS["dli"], before=None)[0]
     end = to(0, "end_timestamp_seconds", "json end", shown=1_761_000_000 + 8.123)

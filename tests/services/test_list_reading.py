@@ -19,7 +19,7 @@ from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.services import name_template
 from exporter.services.cdm import lists as cdm_lists
 from exporter.services.list_reading import Found, Reading, read_list, read_rule
-from exporter.services.listing import Lister, ListQuery, Location, Page
+from exporter.services.listing import Lister, ListQuery, Location, Page, RowReader
 from exporter.services.registry import load_services
 from exporter.services.request import Ask, Request
 from tests import asking
@@ -160,8 +160,14 @@ def test_odd_numbers_of_a_dli_row_cost_only_themselves(payload: Payload) -> None
     assert (bare.state, bare.start, bare.end, bare.counts, bare.words) == (State.CANCELLED, None, None, {}, {})
 
 
+def row_reader() -> RowReader:
+    reader = lister("dli").row
+    assert reader is not None
+    return reader
+
+
 def row(name: str, payload: Payload, job_id: str) -> Snapshot:
-    found = lister("dli").parse_row(payload(f"dli/{name}.json"), {"job_id": job_id})
+    found = row_reader().parse(payload(f"dli/{name}.json"), {"job_id": job_id})
     assert found.target == {"job_id": job_id}
     assert found.snapshot is not None
     return found.snapshot
@@ -192,7 +198,7 @@ def test_a_status_that_is_a_failure_or_of_another_job_is_refused(payload: Payloa
 )
 def test_any_bytes_of_a_status_become_a_row_or_a_typed_error(body: bytes) -> None:
     with suppress(PollError):
-        lister("dli").parse_row(body, {"job_id": "j"})
+        row_reader().parse(body, {"job_id": "j"})
 
 
 def test_each_field_of_a_dli_row_comes_out_at_one_place_and_none_is_crossed() -> None:

@@ -1,8 +1,8 @@
 """The list of DLI's SQL jobs.
 
-Source: DLI API reference, "Querying All Jobs" (ListSqlJobs), tables 2 to 5. It tells the state of many jobs at once,
-with their start and end and what they moved, but neither progress nor sub-jobs. One row is also told alone, by
-"Querying Job Status" (ShowSqlJobStatus).
+Source: DLI API reference, "Querying All Jobs" (ListSqlJobs), tables 2 to 5. It returns the states of many jobs
+with their start, end and counts, but neither progress nor sub-jobs. "Querying Job Status" (ShowSqlJobStatus) returns
+the row of one job.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from exporter.services.discovery_rule import Rule, Seconds, Tags, TextWord, one_
 from exporter.services.dli.rows import WORDS, listed_job
 from exporter.services.dli.words import STATES
 from exporter.services.document import json_object
-from exporter.services.listing import ListedJob, Lister, ListQuery, Location, Page
+from exporter.services.listing import ListedJob, Lister, ListQuery, Location, Page, RowReader
 from exporter.services.request import Request, segments
 from exporter.services.values import NOT_SAID, among, clean
 
@@ -32,8 +32,9 @@ _STATUSES: Final = (
     *("LAUNCHING", "RUNNING", "SCALING", "FINISHED", "FAILED", "CANCELLED"),
     *("COMPUTED", "SUSPENDED", "ACTIVE", "DELETED", "CREATING"),
 )
-"""What ``job-status`` takes; some of these words no job is known to have."""
+"""The values of ``job-status``; some of them were never seen in a response."""
 _DAY: Final = 86400.0
+_LIMIT: Final = "dli"
 
 
 class DliRule(Rule):
@@ -48,15 +49,36 @@ class DliRule(Rule):
     states: tuple[Annotated[str, one_of(*_STATUSES)], ...] = Field(
         default=(), description="Only jobs in these states, in DLI's words."
     )
-    window: Seconds = Field(default=_DAY, description="Only jobs that started at most so long ago (a duration).")
+    window: Seconds = Field(default=_DAY, description="Only jobs that started within this time (a duration).")
+
+
+class SqlJobStatus(RowReader):
+    """The status of one job, which has nearly all fields of its row."""
+
+    def request(self, target: Mapping[str, str], project_id: str) -> Request:
+        """Ask for the status of the job."""
+        return Request("ShowSqlJobStatus", segments("v1.0", project_id, "jobs", target["job_id"], "status"), _LIMIT)
+
+    def parse(self, body: bytes, target: Mapping[str, str]) -> ListedJob:
+        """Read the status of the job; a response without a status is a failure, although it is a 200."""
+        data = json_object(body)
+        fields = json_fields.Fields(data)
+        if fields.word("status") is None:
+            raise refusal_in_body(fields)
+        fields.check_job({"job_id": "job_id"}, target)
+        found = listed_job({**data, **target}, [])
+        if found is None:
+            raise PollError(Reason.PAYLOAD, "the answer tells of no job that can be read")
+        return found
 
 
 class DliLister(Lister[DliRule]):
     """The list of SQL jobs."""
 
-    limit = "dli"
+    limit = _LIMIT
     rule = DliRule
     newest_first = True
+    row = SqlJobStatus()
 
     def views(self, rule: DliRule, place: Location, now: float) -> tuple[ListQuery, ...]:
         """Return one list for each queue and state, because the call takes one of each.
@@ -92,22 +114,6 @@ class DliLister(Lister[DliRule]):
         rows, total = error_classes.page(fields, "jobs", "job_count", DATA_LAKE_CODES)
         items = tuple(item for row in rows if row is not None and (item := listed_job(row, fields.unknown)) is not None)
         return Page(len(rows), items, total, tuple(fields.unknown))
-
-    def row_request(self, target: Mapping[str, str], project_id: str) -> Request:
-        """Ask for the status of one job, which has nearly all that its row has."""
-        return Request("ShowSqlJobStatus", segments("v1.0", project_id, "jobs", target["job_id"], "status"), self.limit)
-
-    def parse_row(self, body: bytes, target: Mapping[str, str]) -> ListedJob:
-        """Read the status of one job; an answer without a status is a failure, though it is a 200."""
-        data = json_object(body)
-        fields = json_fields.Fields(data)
-        if fields.word("status") is None:
-            raise refusal_in_body(fields)
-        fields.check_job({"job_id": "job_id"}, target)
-        found = listed_job({**data, **target}, [])
-        if found is None:
-            raise PollError(Reason.PAYLOAD, "the answer tells of no job that can be read")
-        return found
 
     def fits(self, rule: DliRule, listed: ListedJob, now: float) -> bool:
         """Compare each filter of the rule: not every cloud documents all parameters of the call."""
