@@ -8,6 +8,8 @@ ADAPTERS = registry.load_services()
 SERVICES = ", ".join(sorted(ADAPTERS))
 ENDPOINTS = ", ".join(sorted(["iam", *ADAPTERS]))
 LISTED = ", ".join(sorted(name for name, adapter in ADAPTERS.items() if adapter.lists is not None))
+SUCH = f"{{service: {registry.example()['service']}, ...}}"
+"""How messages show what an entry looks like."""
 LIMITS = {limit: rate for adapter in ADAPTERS.values() for limit, rate in adapter.limits.items()} | {"iam": 5.0}
 
 

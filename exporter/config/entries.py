@@ -15,6 +15,7 @@ from exporter.model.changes import STATIC
 from exporter.model.errors import SettingsError
 from exporter.model.messages import instead, quoted
 from exporter.model.promises import Promises
+from exporter.services import registry
 from exporter.services.adapter import Adapter
 from exporter.services.clouds import REGION, endpoint
 
@@ -49,7 +50,8 @@ class EntryReader:
             if isinstance(entry, MappingNode):
                 yield path, entry
             else:
-                self._tell(path, f"expected a mapping such as {{service: dli, ...}}, not {explanations.kind(entry)}")
+                such = f"{{service: {registry.example()['service']}, ...}}"
+                self._tell(path, f"expected a mapping such as {such}, not {explanations.kind(entry)}")
 
     def _shared(self, path: Path, entry: MappingNode) -> BaseModel | None:
         keys = self.common.model_fields

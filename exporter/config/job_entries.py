@@ -23,19 +23,21 @@ class Entry(Section):
     service: types.Opaque = Field(description="The service that runs the job.")
     name: types.Opaque | None = Field(
         default=None,
-        description="The job's name in metrics, once per service; without it the service's own name of the job.",
+        description="The job's name in metrics, unique for its service; the default is the service's own name.",
     )
     project: types.Opaque | None = Field(
-        default=None, description="The project that the job is in; may be left out with one project."
+        default=None, description="The project of the job; may be left out if there is only one project."
     )
     interval: types.Interval | None = Field(
         default=None, description="Time between two polls while this job runs, instead of poll.interval (a duration)."
     )
     labels: Mapping[types.Opaque, types.AnyText] = Field(
         default={},
-        description="What you say of the job, such as {team: sales}; metrics.job_labels chooses what metrics show.",
+        description=(
+            "Labels of your own for the job, such as {team: sales}; metrics.job_labels selects those that metrics show."
+        ),
     )
-    promises: PromiseEntry | None = Field(default=None, description="What you promise of the job; alerts go by it.")
+    promises: PromiseEntry | None = Field(default=None, description="Promises of the job, for alerts.")
 
 
 class Reader(EntryReader):

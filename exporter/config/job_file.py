@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from exporter.config import explanations, yaml_reader
 from exporter.config.env import once
@@ -23,7 +23,9 @@ from exporter.model.job import Job
 from exporter.model.messages import instead
 from exporter.services import registry
 
-_EXPECTED: Final = 'expected one JSON object a line such as {"service": "dli", "job_id": "..."}'
+
+def _expected() -> str:
+    return f"expected one JSON object a line such as {json.dumps(registry.example())}"
 
 
 def known_projects(settings: Settings) -> MappingNode:
@@ -79,9 +81,8 @@ def _other_keys(root: Node) -> Iterator[Mistake]:
     if not isinstance(root, MappingNode):
         return
     if "jobs" not in root:
-        yield Mistake(
-            root.place, (), 'expected a list of jobs, each as "- {service: dli, ...}", or a mapping with jobs'
-        )
+        one = f'"- {{service: {registry.example()["service"]}, ...}}"'
+        yield Mistake(root.place, (), f"expected a list of jobs, each as {one}, or a mapping with jobs")
     else:
         for key in root:
             if key != "jobs":
@@ -136,11 +137,11 @@ def _object(row: str) -> Any:
         if bare is not None:
             return bare
         what = f"{error.msg} at character {error.pos + 1}"
-        raise ValueError(f"{_EXPECTED}; {what}") from None
+        raise ValueError(f"{_expected()}; {what}") from None
     except RecursionError:
         raise ValueError("expected JSON; this is nested too deeply") from None
     if not isinstance(found, dict):
-        raise ValueError(_EXPECTED)  # noqa: TRY004 - the operator's mistake
+        raise ValueError(_expected())  # noqa: TRY004 - the operator's mistake
     return found
 
 

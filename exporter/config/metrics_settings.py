@@ -53,7 +53,7 @@ class MetricsSettings(Section):
     )
     max_series: types.Count = Field(
         default=500_000,
-        description="The most series (a number); above it whole jobs are left out, the newest first.",
+        description="Largest number of series (a number); above it whole jobs are left out, the newest first.",
     )
     job_labels: tuple[types.Opaque, ...] = Field(
         default=(),

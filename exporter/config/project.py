@@ -67,7 +67,7 @@ class CredentialsSettings(Section):
     one_of = (("access_key", "password", "token", "token_file", "metadata", "pod_identity"),)
 
     access_key: AccessKeySettings | None = Field(
-        default=None, description="An access key, which signs every call; the set is read together."
+        default=None, description="An access key, which signs every call; its files are read together."
     )
     password: PasswordSettings | None = Field(default=None, description="An IAM user and its password, for a token.")
     token: types.Secret | None = Field(default=None, description="An IAM token, which is valid for 24 hours.")
@@ -125,37 +125,46 @@ class ProjectSettings(Section):
     region: types.Region = Field(description="The region of the project, such as cn-north-4.")
     project_id: types.PathPart | None = Field(
         default=None,
-        description="The id of the project in that region; without it IAM is asked for the project that is called "
-        "as project_name says, or else like the region.",
+        description=(
+            "The id of the project in that region; without it IAM is asked for the project with the name"
+            " project_name, or else with the name of the region."
+        ),
     )
     project_name: types.Opaque | None = Field(
         default=None,
-        description="The name of the project in IAM, where it is not the one that is called like the region.",
+        description="The name of the project in IAM, if it is not the name of the region.",
     )
     cloud: Annotated[Cloud, types.choice(Cloud)] = Field(
         default=Cloud.HUAWEICLOUD,
-        description="Whose cloud it is: huaweicloud, otc, or custom, which needs its endpoints.",
+        description="The cloud: huaweicloud, otc, or custom, which needs endpoints.",
     )
     endpoints: Annotated[
         Mapping[Annotated[str, _one_of("service", _endpoint_names)], types.EndpointUrl], _given(_endpoint_names)
     ] = Field(
         default={},
-        description="The URL of a service, or of iam, where it is not the usual one of the cloud and region; "
-        "https, or http on a loopback address.",
+        description=(
+            "The URL of a service, or of iam, if it is not the usual one of the cloud and region; https, or http on a"
+            " loopback address."
+        ),
     )
     ca_file: types.AuthoritiesFile | None = Field(
         default=None,
-        description="A PEM file with the authorities to trust instead of the system's own; read again when it changes.",
+        description=(
+            "A PEM file with the certificate authorities to trust instead of the system's own; read again when it"
+            " changes."
+        ),
     )
     proxy: types.ProxyUrl | None = Field(
         default=None,
         repr=False,  # it may hold a password
-        description="The URL of the proxy for every call; without it HTTPS_PROXY and NO_PROXY count.",
+        description="The URL of the proxy for every call; without it HTTPS_PROXY and NO_PROXY apply.",
     )
     time_zone: types.Zone | None = Field(
         default=None,
-        description="The zone of times that come without one, or with an ambiguous one such as CST, for example "
-        "Asia/Shanghai; without it such times are absent.",
+        description=(
+            "The time zone, for example Asia/Shanghai, of times that the API reports without one or with an ambiguous"
+            " one such as CST; without it such times are absent."
+        ),
     )
     limits: Annotated[
         Mapping[Annotated[str, _one_of("limit", limit_defaults)], types.Rate],
@@ -163,10 +172,14 @@ class ProjectSettings(Section):
         AfterValidator(_all_limits),
     ] = Field(
         default={},
-        description="Calls that a limit class may make, such as 1.8/s or 120/m; never more than 60 times the "
-        "calls a second in any 60 s.",
+        description=(
+            "Rate of calls by limit class, such as 1.8/s or 120/m; never more than 60 times the calls a second in any"
+            " 60 s."
+        ),
     )
     credentials: CredentialsSettings = Field(
-        description="Who the exporter is, exactly one of access_key, password, token, token_file, metadata and "
-        "pod_identity; without it HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK count, else what other tools read."
+        description=(
+            "The credentials, exactly one of access_key, password, token, token_file, metadata and pod_identity;"
+            " without it HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK are used, else the variables of other tools."
+        )
     )

@@ -50,13 +50,14 @@ class DeadlineEntry(Section):
     """When a run has to be done."""
 
     at: Annotated[tuple[int, int], types.reading("a time of day such as 06:00", _time_of_day)] = Field(
-        description='The time of day by which a run has to have succeeded, such as "06:00".'
+        description='The time of day by which a run must have succeeded, such as "06:00".'
     )
     days: Annotated[
         frozenset[int], BeforeValidator(_days), types.Written(lambda days: Deadline(0, 0, days, "").day_words)
-    ] = Field(default=_ALL_DAYS, description="The days of the week on which it has to, such as mon-fri or mon,wed.")
+    ] = Field(default=_ALL_DAYS, description="The days of the week with this deadline, such as mon-fri or mon,wed.")
     time_zone: types.Zone | None = Field(
-        default=None, description="The zone of the time of day, such as Asia/Shanghai; without it the project's."
+        default=None,
+        description="The time zone of the time of day, such as Asia/Shanghai; by default the project's.",
     )
 
 
@@ -64,7 +65,7 @@ class PromiseEntry(Section):
     """What is promised of a job."""
 
     period: types.Interval | None = Field(
-        default=None, description="A run succeeds at least this often; missed after two of it (a duration)."
+        default=None, description="A run succeeds at least this often; the alert fires after two periods (a duration)."
     )
     max_wait: types.Interval | None = Field(
         default=None, description="No run waits longer than this to begin (a duration)."
@@ -72,9 +73,9 @@ class PromiseEntry(Section):
     max_run: types.Interval | None = Field(default=None, description="No run takes longer than this (a duration).")
     stuck_after: types.Interval | None = Field(
         default=None,
-        description="A run that shows no progress for this long is stuck, instead of after 30m (a duration).",
+        description="A run without progress for this long is stuck; the alert's default is 30m (a duration).",
     )
-    deadline: DeadlineEntry | None = Field(default=None, description="A run has to have succeeded by then.")
+    deadline: DeadlineEntry | None = Field(default=None, description="A run must have succeeded by this time.")
     rows_match: types.Switch = Field(
         default=False, description="Every run that succeeds writes as many rows as it reads."
     )

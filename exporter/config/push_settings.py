@@ -11,7 +11,10 @@ class Push(Section):
 
     pushgateway: types.EndpointUrl | None = Field(
         default=None,
-        description="The Pushgateway that gets the jobs' metrics once, when the exporter stops; without it none does.",
+        description=(
+            "The Pushgateway to which the jobs' metrics are pushed once, when the exporter stops; without it nothing"
+            " is pushed."
+        ),
     )
     timeout: types.Timeout = Field(
         default=5.0, description="Time that the last polls and the push may take together (a duration)."

@@ -14,15 +14,16 @@ from exporter.services.discovery_rule import Rule, Search
 class SearchEntry(Section):
     """The keys that a rule for any service has."""
 
-    service: types.Opaque = Field(description="The service whose jobs are looked for.")
+    service: types.Opaque = Field(description="The service whose jobs the rule finds.")
     project: types.Opaque | None = Field(
-        default=None, description="The project to look in; may be left out with one project."
+        default=None,
+        description="The project in which to find jobs; may be left out if there is only one project.",
     )
     interval: types.Interval | None = Field(
-        default=None, description="Time between two looks, instead of poll.list_interval (a duration)."
+        default=None, description="Time between two readings of the lists, instead of poll.list_interval (a duration)."
     )
     promises: PromiseEntry | None = Field(
-        default=None, description="What you promise of each job that the rule finds; alerts go by it."
+        default=None, description="Promises of each job that the rule finds, for alerts."
     )
 
 

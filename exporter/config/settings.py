@@ -43,10 +43,10 @@ class Log(Section):
     """The log, which goes to standard error."""
 
     level: Annotated[Level, types.choice(Level)] = Field(
-        default=Level.INFO, description="The least that is logged: debug, info, warning or error."
+        default=Level.INFO, description="The lowest level that is logged: debug, info, warning or error."
     )
     format: Annotated[Format, types.choice(Format)] = Field(
-        default=Format.JSON, description="One event a line, as json or for a console."
+        default=Format.JSON, description="One event per line, as json or as text for a console."
     )
     vendor_text: Annotated[VendorText, types.choice(VendorText)] = Field(
         default=VendorText.OFF,
@@ -66,21 +66,26 @@ class Poll(Section):
     )
     list_interval: types.Interval = Field(
         default=45.0,
-        description="Time from one reading of a list, which tells many jobs at once, to the next (a duration).",
+        description="Time between two readings of a list, which returns many jobs at once (a duration).",
     )
     timeout: types.Timeout = Field(
-        default=10.0, description="Time that one call may take, its whole answer included (a duration)."
+        default=10.0, description="Time that one call may take, including its whole response (a duration)."
     )
     concurrency: types.Few = Field(default=32, description="Calls that may be under way at once (a number).")
     stale_after: types.Duration = Field(
         default=600.0,
-        description="Time without a working poll after which a job's values go; longer than idle_interval "
-        "(a duration).",
+        description=(
+            "Time without a successful poll after which a job's values are removed; longer than idle_interval (a"
+            " duration)."
+        ),
     )
     retention: types.Duration = Field(
         default=86400.0,
-        description="How long a DLI job that a rule found stays after its end, unless the next run of its name comes "
-        "first; at least a day if it failed (a duration). What the journal has of jobs that are gone stays as long.",
+        description=(
+            "How long a discovered DLI job stays registered after its end, unless the next run of its name begins"
+            " first; at least a day if it failed (a duration). The journal keeps jobs that are no longer registered"
+            " for the same time."
+        ),
     )
 
     @field_validator("stale_after")
@@ -97,10 +102,10 @@ class Poll(Section):
 class Sharding(Section):
     """Which part of the jobs this process polls."""
 
-    shards: types.Few = Field(default=1, description="How many exporters share the jobs (a number).")
+    shards: types.Few = Field(default=1, description="Number of exporters that divide the jobs among them (a number).")
     shard: Annotated[int, types.reading('a whole number or "auto"', types.whole)] = Field(
         default=0,
-        description='Which of them this one is, counted from 0; "auto" is the ordinal at the end of the host name.',
+        description='Number of this exporter, counted from 0; "auto" is the ordinal at the end of the host name.',
     )
 
     @field_validator("shard", mode="before")
@@ -181,15 +186,15 @@ class Settings(BaseSettings, Section):
 
     log: Log = Field(default=Log(), description="The log.")
     web: Web = Field(default=Web(), description="The web server.")
-    poll: Poll = Field(default=Poll(), description="How often the cloud is asked.")
+    poll: Poll = Field(default=Poll(), description="How often jobs are polled.")
     journal: types.File | None = Field(
-        default=None, description="The file in which counters and runs survive a restart."
+        default=None, description="The file that keeps counters and runs over a restart."
     )
-    metrics: MetricsSettings = Field(default=MetricsSettings(), description="What is exposed.")
-    push: Push = Field(default=Push(), description="A push at the end, for pods that no scrape catches.")
-    sharding: Sharding = Field(default=Sharding(), description="Which part of the jobs this process polls.")
+    metrics: MetricsSettings = Field(default=MetricsSettings(), description="What /metrics exposes.")
+    push: Push = Field(default=Push(), description="A push at the end, for pods that end without a scrape.")
+    sharding: Sharding = Field(default=Sharding(), description="The part of the jobs that this process polls.")
     projects: Annotated[Mapping[types.ProjectName, ProjectSettings], BeforeValidator(_projects)] = Field(
-        default={}, description="The projects of the cloud, each under a name of ours ([a-z0-9_-]+, no __)."
+        default={}, description="The projects of the cloud, each under a name of your choice ([a-z0-9_-]+, no __)."
     )
     jobs: Annotated[tuple[Job, ...], SkipValidation] = Field(
         default=(), description="The jobs to watch, each with the fields of its service."
@@ -198,5 +203,6 @@ class Settings(BaseSettings, Section):
         default=(), description="Patterns of files with more jobs, such as jobs.d/*.yaml; read again when they change."
     )
     discovery: Annotated[tuple[Search, ...], SkipValidation] = Field(
-        default=(), description="Rules that find jobs by the list calls, each with the fields of its service's rule."
+        default=(),
+        description="Rules that find jobs in the API's lists, each with the fields of its service's rule.",
     )

@@ -14,11 +14,14 @@ class Web(Section):
 
     listen_address: types.Listen = Field(
         default=("0.0.0.0:10926",),
-        description="Where to listen, as host:port or a list of such; :10926 and [::]:10926 are every interface, by"
-        " IPv4 and IPv6.",
+        description=(
+            "Where to listen, as host:port or a list of them; :10926 and [::]:10926 mean every interface, IPv4 and"
+            " IPv6."
+        ),
     )
     systemd_socket: types.Switch = Field(
-        default=False, description="Whether to listen on the sockets of a systemd socket unit instead."
+        default=False,
+        description="Listen on the sockets of a systemd socket unit instead of listen_address.",
     )
     config_file: types.File | None = Field(
         default=None,
@@ -27,39 +30,49 @@ class Web(Section):
     )
     allowed_hosts: tuple[types.HostName, ...] = Field(
         default=(),
-        description="Names by which page, JSON and POST may be reached, besides the machine's own name, loopback names,"
-        " addresses, and that of external_url; /metrics and health are reached by any name.",
+        description=(
+            "Host names by which page, JSON and POST may be reached, besides the machine's own name, loopback names,"
+            " IP addresses, and the name in external_url; /metrics and health accept any name."
+        ),
     )
     external_url: types.ExternalUrl | None = Field(
-        default=None, description="Where people reach the page, if that is at a proxy of another name."
+        default=None, description="The address at which people reach the page, for example that of a proxy."
     )
     max_connections: types.Count = Field(
         default=256,
-        description="Connections that may be open at once (a number); for another one an idle one is closed.",
+        description="Client connections that may be open at once (a number); beyond that idle ones are closed.",
     )
     vendor_text: Annotated[VendorText, types.choice(VendorText)] = Field(
         default=VendorText.REDACTED,
-        description="The vendor's own texts on page and JSON, and in what the command poll prints: off, redacted"
-        " (secrets and literals masked, no statements) or full.",
+        description=(
+            "The vendor's own texts on page and JSON, and in the output of the command poll: off, redacted (secrets"
+            " and literals masked, no statements) or full."
+        ),
     )
     history: types.Bytes = Field(
         default=32 << 20,
-        description="The most memory for what page and JSON tell of the past (a size such as 32MiB), at most 1.2 KiB a"
-        " job; above it the jobs that ended longest ago lose theirs first, 0 keeps none. With a journal it survives a"
-        " restart, in a file beside it.",
+        description=(
+            "Memory for the past that page and JSON show (a size such as 32MiB), at most 1.2 KiB for each job; above"
+            " it the jobs that ended longest ago lose their past first; 0 keeps none. With a journal the past"
+            " survives a restart, in a file next to the journal."
+        ),
     )
     enable_lifecycle: types.Switch = Field(
         default=False, description="Whether POST /-/reload loads the configuration again."
     )
     linger: types.Duration = Field(
         default=0.0,
-        description="On SIGTERM poll what is not over once more and keep serving until everyone who scraped in the last"
-        " five minutes was answered once more, at most this long (a duration).",
+        description=(
+            "On SIGTERM poll unfinished jobs once more and keep serving until every client that scraped in the last"
+            " five minutes has scraped once more, at most this long (a duration)."
+        ),
     )
     linger_scrapes: types.FewOrNone = Field(
         default=0,
-        description="With web.linger: serve until so many scrapes were answered, whoever made them (a number); for"
-        " Prometheus servers that reach it by one address, or that may not have scraped before the end.",
+        description=(
+            "With web.linger: keep serving until this many scrapes were answered, from whichever clients (a number);"
+            " for Prometheus servers that share one address, or that may not have scraped before the end."
+        ),
     )
 
     @field_validator("linger_scrapes")

@@ -113,11 +113,15 @@ class Rule(BaseModel):
 
     name: str | None = Field(
         default=None,
-        description="Template of the jobs' names, such as {job_id}; without it the service's own.",
+        description="Template of the jobs' names, such as {job_id}; the default is the service's own.",
     )
-    match: _Pattern | None = Field(default=None, description="Only jobs whose name this regular expression finds.")
-    exclude: _Pattern | None = Field(default=None, description="No jobs whose name this regular expression finds.")
-    max_jobs: _Count = Field(default=_MOST_JOBS, description="At most so many jobs, the newest.")
+    match: _Pattern | None = Field(
+        default=None, description="Only jobs whose name contains a match of this expression."
+    )
+    exclude: _Pattern | None = Field(
+        default=None, description="No jobs whose name contains a match of this expression."
+    )
+    max_jobs: _Count = Field(default=_MOST_JOBS, description="At most this many jobs, the newest ones.")
 
     @field_validator("name")
     @classmethod

@@ -27,6 +27,12 @@ def _load(folders: tuple[str, ...]) -> Mapping[str, Adapter]:
     return found
 
 
+def example() -> dict[str, str]:
+    """Return an entry of a job for messages and documents: that of the service whose entry has the fewest fields."""
+    adapter = min(load_services().values(), key=lambda each: (len(each.entry.model_fields), each.service))
+    return {"service": adapter.service, **dict.fromkeys(adapter.entry.model_fields, "...")}
+
+
 def declared() -> Declared:
     """Return what all services declare of their jobs."""
     return _declared(tuple(services.__path__))

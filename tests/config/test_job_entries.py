@@ -13,10 +13,11 @@ from exporter.config.errors import SourcePosition
 from exporter.config.tree import MappingNode, from_plain
 from exporter.model.errors import SettingsError
 from exporter.model.job import Job, JobKey
+from exporter.services import registry
 from exporter.services.request import FOLDERS
-from tests.known import SERVICES
+from tests.known import SERVICES, SUCH
 
-NO_OBJECT = 'jobs:2: expected one JSON object a line such as {"service": "dli", "job_id": "..."}'
+NO_OBJECT = f"jobs:2: expected one JSON object a line such as {json.dumps(registry.example())}"
 PROJECT = "region: cn-north-4, project_id: p, credentials: {access_key: {key_id: a, secret: b}}"
 
 
@@ -149,8 +150,8 @@ def test_the_same_name_twice_is_no_mistake_here(projects: MappingNode) -> None:
     [
         ("- {service: ecs}", f'jobs:1: [0].service: unknown service "ecs"; known are {SERVICES}'),
         ("\njobs:\n- {service: dli}", "jobs:3: jobs[0].job_id: required but missing"),
-        ("- dli", "jobs:1: [0]: expected a mapping such as {service: dli, ...}, not text"),
-        ("service: dli", 'jobs:1: expected a list of jobs, each as "- {service: dli, ...}", or a mapping with jobs'),
+        ("- dli", f"jobs:1: [0]: expected a mapping such as {SUCH}, not text"),
+        ("service: dli", f'jobs:1: expected a list of jobs, each as "- {SUCH}", or a mapping with jobs'),
         ("just text", "jobs:1: expected a list of jobs, not text"),
         ("jobs: dli", "jobs:1: jobs: expected a list of jobs, not text"),
         ("jobs: []\nlog: {}", "jobs:2: log: unknown key; known are jobs"),

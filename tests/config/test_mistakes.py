@@ -9,7 +9,7 @@ from exporter.cli import main
 from exporter.config import files, load
 from exporter.model.errors import SettingsError
 from exporter.model.messages import nearest
-from tests.known import ENDPOINTS, SERVICES
+from tests.known import ENDPOINTS, SERVICES, SUCH
 
 Mistakes = Callable[..., list[str]]
 
@@ -222,9 +222,9 @@ def test_a_project_that_is_wrong_is_told_with_its_line(mistakes: Mistakes, line:
         (
             "prod: {region: r, project_id: p}",
             (
-                "projects.prod.credentials: required but missing: Who the exporter is, exactly one of access_key, "
-                "password, token, token_file, metadata and pod_identity; without it HUAWEICLOUD_SDK_AK and "
-                "HUAWEICLOUD_SDK_SK count, else what other tools read"
+                "projects.prod.credentials: required but missing: The credentials, exactly one of access_key, password,"
+                " token, token_file, metadata and pod_identity; without it HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"
+                " are used, else the variables of other tools"
             ),
         ),
         (
@@ -380,8 +380,8 @@ def _denied(path: Path, most: int) -> None:
         ("{service: dws, job_id: '2', cluster: x}", '[1].cluster: unknown key; did you mean "cluster_id"?'),
         ("{service: dws, job_id: '2', project: prd}", '[1].project: unknown project "prd"; did you mean "prod"?'),
         ("{service: dws, job_id: '2', interval: 1ms}", "[1].interval: expected at least 1s, not 1ms"),
-        ("text", "[1]: expected a mapping such as {service: dli, ...}, not text"),
-        ("", "[1]: expected a mapping such as {service: dli, ...}, not nothing"),
+        ("text", f"[1]: expected a mapping such as {SUCH}, not text"),
+        ("", f"[1]: expected a mapping such as {SUCH}, not nothing"),
         (
             "{service: dli, job_id: 1}",
             '[1]: the name "1" is taken among the dli jobs by exporter.yaml:7: jobs[0]; give it another',

@@ -10,7 +10,7 @@ import pytest
 from exporter.config import Settings, load
 from exporter.services.discovery_rule import Search
 from exporter.services.registry import load_services as services
-from tests.known import LISTED, SERVICES
+from tests.known import LISTED, SERVICES, SUCH
 
 File = Callable[[str], Path]
 Mistakes = Callable[..., list[str]]
@@ -125,7 +125,7 @@ def test_without_a_rule_a_job_is_needed(mistakes: Mistakes, written: str) -> Non
                 "service, types"
             ),
         ),
-        ("{servce: dli}", ".service: required but missing: The service whose jobs are looked for"),
+        ("{servce: dli}", ".service: required but missing: The service whose jobs the rule finds"),
         ("{service: ''}", ".service: expected text; this is empty"),
         ("{service: [dli]}", ".service: expected text, not a list"),
         ("{service: dlii}", '.service: unknown service "dlii"; did you mean "dli"?'),
@@ -177,7 +177,7 @@ def test_without_a_rule_a_job_is_needed(mistakes: Mistakes, written: str) -> Non
             "{service: dli, tags: {a: 'b,c'}}",
             '.tags: expected tags without commas, and keys without =, not "a=b,c"',
         ),
-        ("cdm", ": expected a mapping such as {service: dli, ...}, not text"),
+        ("cdm", f": expected a mapping such as {SUCH}, not text"),
     ],
 )
 def test_a_rule_that_is_wrong_is_told_with_its_line(mistakes: Mistakes, written: str, expected: str) -> None:

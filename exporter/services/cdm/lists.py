@@ -48,10 +48,10 @@ class CdmRule(Rule):
     words = ("cluster_id", "cluster_name", "job_name", "job_type", "group_name")
 
     clusters: Clusters = Field(
-        default=(), description="The clusters whose jobs to find: a list of names or ids, or all."
+        default=(), description="The clusters in which to find jobs: a list of names or ids, or all."
     )
     types: Annotated[tuple[Annotated[str, one_of(*_TYPES)], ...], BeforeValidator(at_least_one)] = Field(
-        default=_TYPES[:1], description="Only jobs of these types: one more call for each."
+        default=_TYPES[:1], description="Only jobs of these types; each type needs a call of its own."
     )
 
 
