@@ -5,10 +5,11 @@ is one.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from http.client import HTTPException
 from typing import Final
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 import structlog
 from prometheus_client import Metric, pushadd_to_gateway
@@ -58,7 +59,27 @@ class Pusher:
         labels = {service: key.service, job: key.job}
         name = labels.pop("job", "huaweicloud-job-exporter")
         send = partial(pushadd_to_gateway, self._url, name, grouping_key=labels, timeout=self._timeout)
-        send(registry=_Samples(self._store.document(key).decode()))
+        send(handler=_request, registry=_Samples(self._store.document(key).decode()))
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    """Takes a redirect for a failure: the library follows it by a request without the metrics."""
+
+    def redirect_request(self, *_: object, **__: object) -> None:
+        """Follow none."""
+
+
+def _request(
+    url: str, method: str, timeout: float | None, headers: list[tuple[str, str]], data: bytes
+) -> Callable[[], None]:
+    """Return what makes the request, as the library wants it. Raises ``OSError`` for an answer that is no success."""
+
+    def send() -> None:
+        request = Request(url, data=data, headers=dict(headers), method=method)  # noqa: S310 - the settings say which URL
+        with build_opener(_NoRedirects).open(request, timeout=timeout):
+            pass
+
+    return send
 
 
 class _Samples(Collector):

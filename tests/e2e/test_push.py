@@ -1,6 +1,7 @@
 """The push at the end: for pods that no scrape catches, once, and never for longer than it may take."""
 
 import base64
+import json
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +28,14 @@ def gateway(answer: Answer) -> Iterator[tuple[str, Pushed]]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
             pushed.append((self.path, body))
-            self.send_response(answer(len(pushed)))
+            status = answer(len(pushed))
+            self.send_response(status)
+            if status == 302:
+                self.send_header("Location", "/login")
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            self.send_response(200)
             self.end_headers()
 
         def log_request(self, *_: object) -> None:
@@ -95,6 +103,21 @@ def test_a_gateway_that_hangs_does_not_hold_up_the_end(config: str) -> None:
     with gateway(hang) as (url, pushed):
         assert stopped(config, url, EXPORTER_PUSH__TIMEOUT="2s") < 8
     assert pushed
+
+
+def test_a_redirect_takes_no_metrics(config: str) -> None:
+    with (
+        gateway(lambda number: 302) as (url, pushed),
+        serving("run", "--config", config, EXPORTER_PUSH__PUSHGATEWAY=url) as (process, _),
+    ):
+        assert process.stderr is not None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+        events = [json.loads(line) for line in process.stderr]
+    (done,) = [each for each in events if each["event"] == "pushed"]
+    assert (done["jobs"], done["of_jobs"]) == (0, 1)
+    assert "302" in next(each["error"] for each in events if each["event"] == "push failed")
+    assert len(pushed) == 2
 
 
 def test_without_a_gateway_nothing_is_pushed(config: str) -> None:
