@@ -14,6 +14,8 @@ from exporter.model.run import NAMELESS, RunId
 
 CLOCKS: Final = 5.0
 """Seconds by which the clock of a service may be ahead of the one that its times are compared with."""
+CREATION: Final = "creation"
+"""Named among what could not be read of a run that waits, if it was created in the future."""
 NOTHING: Final[Mapping[Any, Any]] = Packed({})
 """One for all records: there may be a hundred thousand."""
 
@@ -129,12 +131,16 @@ class Snapshot:
     def credible(self, now: float = inf) -> "Snapshot":
         """Return it without times that cannot be: later than *now*, when the answer came, or an end before the start.
 
-        Where it is by the creation alone that runs are put in order, one in the future tells no order either.
+        Where it is by the creation alone that runs are put in order, one in the future tells no order either. A run
+        that waits does not wait since then.
         """
         found, latest = self, now + CLOCKS
         if self.start is not None and self.start > latest:
             run = self.run.undated() if self.run.opaque and self.run.created == self.start else self.run
             found = replace(found, start=None, run=run, unknown=(*found.unknown, "start"))
+        created = self.run.created
+        if self.state is State.PENDING and created is not None and created > latest:
+            found = replace(found, unknown=(*found.unknown, CREATION))
         earliest = -inf if found.start is None else found.start
         if found.end is not None and not earliest <= found.end <= latest:
             found = replace(found, end=None, unknown=(*found.unknown, "end"))

@@ -2,7 +2,7 @@
 
 from exporter.model.record import Record
 from exporter.model.run import NAMELESS
-from exporter.model.snapshot import Snapshot, State
+from exporter.model.snapshot import CREATION, Snapshot, State
 from exporter.services.adapter import Adapter
 
 
@@ -14,7 +14,7 @@ def since(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> floa
     """
     if answer.state is not State.PENDING or not answer.native_state or answer.native_state.upper() in adapter.unstarted:
         return None
-    if answer.run.created is not None:
+    if answer.run.created is not None and CREATION not in answer.unknown:
         return answer.run.created
     known = record.newest
     if known is None or known.state is not State.PENDING or record.pending_since is None:

@@ -43,6 +43,14 @@ def test_a_run_waits_since_it_was_created_where_the_cloud_says_so() -> None:
     assert polled("cdm", waits, replace(waits, run=RunId("7", 42.0), native_state="PENDING")).pending_since == 42
 
 
+def test_a_run_that_was_created_in_the_future_waits_since_it_was_seen() -> None:
+    waits = Snapshot(State.PENDING, "BOOTING", RunId("7", 4000.0)).credible(100)
+
+    assert "creation" in waits.unknown
+    assert polled("cdm", waits, waits).pending_since == 100
+    assert "creation" not in Snapshot(State.RUNNING, "RUNNING", RunId("7", 4000.0)).credible(100).unknown
+
+
 def test_a_list_that_tells_when_a_job_was_submitted_holds_also_after_answers_that_do_not() -> None:
     waits = Snapshot(State.PENDING, "LAUNCHING", RunId("1", opaque=True))
     told = replace(waits, run=RunId("1", 42.0, opaque=True), start=42.0)
