@@ -1,11 +1,14 @@
 """What the page says of the promises of a job: which of them it breaks now. Pure."""
 
+import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from exporter.model.record import Record
-from exporter.model.snapshot import State
+from exporter.model.snapshot import Measure, State
 from exporter.model.units import duration_text
+
+_DAY: Final = 86_400.0
 
 
 class BrokenPromise(NamedTuple):
@@ -25,10 +28,16 @@ def broken_promises(record: Record, now: float) -> Iterator[BrokenPromise]:
     said, shown, due = record.job.promises.seconds, record.shown, record.deadline
     if due is not None and not due.met and due.at <= now:
         yield BrokenPromise("deadline", "missed its deadline", "by {value}", str(record.job.promises.deadline))
-    if "period" in said and record.last_success is not None and now - record.last_success > 2 * said["period"]:
+    calendar = due is not None and due.at > now and said.get("period", 0) >= _DAY  # the deadline knows its days
+    overdue = record.last_success is not None and now - record.last_success > 2 * said.get("period", math.inf)
+    if overdue and not calendar:
         yield BrokenPromise("period", "no success for two periods", "every {value}", duration_text(said["period"]))
     if shown is None:
         return
+    read, wrote = (shown.counts.get(Measure(name)) for name in ("rows_read", "rows_written"))
+    ended = record.job.promises.rows_match and shown.state is State.SUCCEEDED
+    if ended and None not in {read, wrote} and read != wrote:
+        yield BrokenPromise("rows_match", "rows differ", "rows written are those read", "")
     waits, runs = record.pending_since, shown.start if shown.state is State.RUNNING else None
     for name, since, words in (("max_wait", waits, "waits too long"), ("max_run", runs, "runs too long")):
         if name in said and since is not None and now - since > said[name]:

@@ -1,13 +1,17 @@
-"""The texts of the page in the language of who looks at it: each is written in English where it is used. Pure."""
+"""The texts of the page in the language of who looks at it: each is written in English where it is used.
+
+``templates/chinese.txt`` has one text a line: what it is in English, and what in Chinese.
+"""
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
-
-from exporter.web.chinese import CHINESE
 
 LANGUAGES: Final[Mapping[str, str]] = {"en": "EN", "zh": "中文"}
 """What the page calls the languages that it has; the first unless a reader wants another."""
+_CHINESE: Final = (Path(__file__).parent / "templates" / "chinese.txt").read_text(encoding="utf-8")
+CHINESE: Final[Mapping[str, str]] = dict(line.split(" = ", 1) for line in _CHINESE.splitlines())
 _TABLES: Final[Mapping[str, Mapping[str, str]]] = {"en": {}, "zh": CHINESE}
 SCRIPT: Final = (
     "d", "h", "min", "s", "now", "due", "{span} ago", "in {span}", "as of", "connection lost", "connected again",

@@ -7,7 +7,7 @@ import pytest
 from exporter.model.job import JobKey
 from exporter.model.promises import Deadline, DueTime, Promises
 from exporter.model.record import Record
-from exporter.model.snapshot import State
+from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.web.job_json import job_document
 from exporter.web.promises import broken_promises
 from tests.web.fakes import NOW, FakeExporter, in_state, job, running, serving
@@ -35,6 +35,13 @@ def names(record: Record) -> list[str]:
         (Promises(period=60), {"last_success": NOW - 121}, ["period"]),
         (Promises(period=60), {"last_success": NOW - 119}, []),
         (Promises(period=60), {}, []),
+        (
+            Promises(period=86400, deadline=DEADLINE),
+            {"last_success": NOW - 200_000, "due": MISSED},
+            ["deadline", "period"],
+        ),
+        (Promises(period=86400, deadline=DEADLINE), {"last_success": NOW - 200_000, "due": MET}, []),
+        (Promises(period=3600, deadline=DEADLINE), {"last_success": NOW - 200_000, "due": MET}, ["period"]),
         (Promises(max_wait=60), {"pending_since": NOW - 61}, ["max_wait"]),
         (Promises(max_wait=60), {}, []),
         (Promises(max_run=1), {}, ["max_run"]),
@@ -46,6 +53,24 @@ def names(record: Record) -> list[str]:
 )
 def test_a_promise_is_told_as_broken_once_it_is(promises: Promises, more: dict[str, Any], broken: list[str]) -> None:
     assert names(promised(running(), promises, **more)) == broken
+
+
+@pytest.mark.parametrize(
+    ("state", "counts", "broken"),
+    [
+        (State.SUCCEEDED, {"rows_read": 5, "rows_written": 3}, ["rows_match"]),
+        (State.SUCCEEDED, {"rows_read": 5, "rows_written": 5}, []),
+        (State.SUCCEEDED, {"rows_read": 5}, []),
+        (State.FAILED, {"rows_read": 5, "rows_written": 3}, []),
+    ],
+)
+def test_rows_differ_where_a_run_succeeded_and_told_both(
+    state: State, counts: dict[str, float], broken: list[str]
+) -> None:
+    snapshot = Snapshot(state, "x", counts={Measure(name): value for name, value in counts.items()})
+
+    assert names(promised(Record(job(), snapshot), Promises(rows_match=True))) == broken
+    assert names(promised(Record(job(), snapshot), Promises())) == []
 
 
 def test_of_values_that_are_too_old_nothing_is_told_but_what_time_alone_tells() -> None:

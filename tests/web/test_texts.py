@@ -19,10 +19,9 @@ from exporter.model.standing import STANDINGS
 from exporter.runs.past import Change, Failure, JobPast, PastRun, Turn
 from exporter.services import registry
 from exporter.web import formatting, list_page
-from exporter.web.chinese import CHINESE
 from exporter.web.negotiate import language
 from exporter.web.query import GROUPS, SORTS
-from exporter.web.texts import ENGLISH, LANGUAGES, SCRIPT, TEXTS
+from exporter.web.texts import CHINESE, ENGLISH, LANGUAGES, SCRIPT, TEXTS
 from tests.web.fakes import FAULT, NOW, FakeExporter, in_state, running, serving
 
 WEB = Path(list_page.__file__).parent
