@@ -24,7 +24,7 @@ of it at each call to the kernel, some five for each connection: with the usual 
 made waits ten times as long."""
 
 
-class DaemonThreads(ThreadPoolExecutor):
+class _DaemonThreads(ThreadPoolExecutor):
     """An executor that starts a daemon thread for each call; shutting it down waits for none of them."""
 
     def submit(self, fn: Callable[P, _T], /, *args: P.args, **kwargs: P.kwargs) -> Future[_T]:
@@ -44,12 +44,12 @@ def use_daemon_threads() -> None:
     Threads that compute give way to the loop soon.
     """
     sys.setswitchinterval(_LOCKED_FOR)
-    asyncio.get_running_loop().set_default_executor(DaemonThreads())
+    asyncio.get_running_loop().set_default_executor(_DaemonThreads())
 
 
 def wait_for(work: Callable[[], _T]) -> _T:
     """Run *work* in a daemon thread and wait for it; a signal is handled meanwhile, even if *work* hangs."""
-    return DaemonThreads().submit(work).result()
+    return _DaemonThreads().submit(work).result()
 
 
 async def compute(work: Callable[P, _T], *args: P.args, **kwargs: P.kwargs) -> _T:

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -189,6 +190,26 @@ def test_a_public_name_is_defined_once() -> None:
         if any(len(places) > 1 for places in worlds.values()) or (len(worlds) > 1 and "house" in worlds)
     }
     assert not twice
+
+
+def test_a_public_name_is_used_outside_of_its_module() -> None:
+    """A name that nothing outside of its module uses, not even a test, begins with an underscore."""
+    root = PACKAGE.parent
+    files = [
+        *MODULES,
+        *(path for folder in ("tests", "benchmarks", "deploy") for path in (root / folder).rglob("*.py")),
+    ]
+    words = {path: set(re.findall(r"\w+", path.read_text())) for path in files}
+    users = Counter(word for found in words.values() for word in found)
+
+    unused = [
+        f"{module.relative_to(PACKAGE)}: {name}"
+        for module in MODULES
+        if not {"services", "simulator"} & set(module.relative_to(PACKAGE).parts)
+        for name in top_level(ast.parse(module.read_text()))
+        if not name.startswith("_") and users[name] == 1
+    ]
+    assert unused == []
 
 
 def top_level(tree: ast.Module) -> Iterator[str]:

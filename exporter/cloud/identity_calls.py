@@ -22,12 +22,12 @@ from exporter.services.clouds import IAM_LIMITS
 from exporter.services.error_codes import ErrorCodes
 from exporter.services.request import Request
 
-IDENTITY_LIMIT: Final = 256 * 1024
+_IDENTITY_LIMIT: Final = 256 * 1024
 """Bytes of an answer about who asks, which is read in the event loop."""
 (IAM_LIMIT,) = IAM_LIMITS
 """The limit class of calls to IAM."""
 _FIRST_ERROR: Final = 400
-PERMIT_WAIT: Final = 10.0
+_PERMIT_WAIT: Final = 10.0
 """Seconds for which a call may wait for room in its limit."""
 _T = TypeVar("_T")
 
@@ -56,7 +56,7 @@ class IdentityCalls:
         self, base_url: str, request: Request, credentials: Credentials, keep: Collection[str] = ()
     ) -> Response:
         """Make one call and return its answer, as :meth:`Client.send` does."""
-        sent = self._transport.send(base_url, request, credentials, keep=keep, most=IDENTITY_LIMIT)
+        sent = self._transport.send(base_url, request, credentials, keep=keep, most=_IDENTITY_LIMIT)
         return await counted(sent, self._telemetry, request.limit, request.operation)
 
 
@@ -85,7 +85,7 @@ class IamCalls(IdentityCalls):
         """Make one call once its limit allows it."""
         bucket, rate = self._share(credentials)
         made = partial(super().send, base_url, request, credentials, keep)
-        answer = await self._permits.call(bucket, rate, made, PERMIT_WAIT)
+        answer = await self._permits.call(bucket, rate, made, _PERMIT_WAIT)
         if self._too_many(answer):
             self._telemetry.api_throttled.labels(request.limit).inc()
             self._permits.throttled(bucket, retry_after(answer.headers, self._clock.now()))

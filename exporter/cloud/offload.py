@@ -21,7 +21,7 @@ _SHORT: Final = 2 * 1024
 """Bytes of an answer that is read in the loop. Even so short a one may have 700 empty rows, which take up to 30 ms."""
 UNPLACED: Final = 64 * 1024
 """Bytes, unpacked, of an answer that needs no place; nearly all answers are shorter."""
-ROOM: Final = 8 * 1024 * 1024
+_ROOM: Final = 8 * 1024 * 1024
 """Bytes of longer answers that the process holds at a time, and those of one answer more. The rest wait unread."""
 _FREED_AFTER: Final = 1.0
 """Seconds after which whoever parsed the last long answer holds nothing of it any more."""
@@ -52,7 +52,7 @@ class _Room:
         self.held -= held
         self._passed += size
         self.beyond = None if self.beyond is place else self.beyond
-        if not self.held and self._passed > ROOM:
+        if not self.held and self._passed > _ROOM:
             self._passed = 0
             asyncio.get_running_loop().call_later(_FREED_AFTER, _THREAD.submit, give_back)
         waiting, self._waiting = self._waiting, []
@@ -89,7 +89,7 @@ class Place:
     async def hold(self, size: int) -> None:
         """Wait until there is room for *size* bytes of this answer, and take it."""
         room = self._shared()
-        while (over := room.held + size - self._held > ROOM) and room.beyond not in {None, self}:
+        while (over := room.held + size - self._held > _ROOM) and room.beyond not in {None, self}:
             await room.more()
         if over:
             room.beyond = self

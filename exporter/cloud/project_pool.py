@@ -32,7 +32,7 @@ from exporter.services.clouds import IAM_LIMITS, endpoints, iam_endpoint
 from exporter.services.registry import load_services
 
 
-class ConnectionOptions(NamedTuple):
+class _ConnectionOptions(NamedTuple):
     """What makes one pool of connections differ from another."""
 
     timeout: float
@@ -47,7 +47,7 @@ class _Built:
     """A project and what it was built from."""
 
     settings: ProjectSettings
-    way: ConnectionOptions
+    way: _ConnectionOptions
     project: Project
 
 
@@ -64,7 +64,7 @@ class ProjectPool:
         self._permits = permits
         self._direct = Client(temporary_key.TIMEOUT, proxy="", clock=clock)
         self._local = IdentityCalls(self._direct, telemetry)
-        self._transports: dict[ConnectionOptions, Client] = {}
+        self._transports: dict[_ConnectionOptions, Client] = {}
         self._retired: list[Client] = []  # which calls are under way on
         self._built: dict[str, _Built] = {}
         self._logins: dict[PasswordSettings, Logins] = {}
@@ -84,12 +84,12 @@ class ProjectPool:
 
     async def use(self, settings: Settings) -> Projects:
         """Return the projects of *settings*; raises :class:`SettingsError`, and then nothing has changed."""
-        opened: dict[ConnectionOptions, Client] = {}
+        opened: dict[_ConnectionOptions, Client] = {}
         built: dict[str, _Built] = {}
         try:
             for name, config in settings.projects.items():
                 trusted = await asyncio.to_thread(digest, config.ca_file)
-                way = ConnectionOptions(settings.poll.timeout, config.ca_file, config.proxy, trusted)
+                way = _ConnectionOptions(settings.poll.timeout, config.ca_file, config.proxy, trusted)
                 if way not in self._transports and way not in opened:
                     transport = Client(way.timeout, ca_file=way.ca_file, proxy=way.proxy, clock=self._clock)
                     opened[way] = await transport.__aenter__()
@@ -123,7 +123,7 @@ class ProjectPool:
             self._retired = [each for each in self._retired if each.open] + [transport]
             await transport.retire()
 
-    def _kept(self, name: str, config: ProjectSettings, way: ConnectionOptions) -> _Built | None:
+    def _kept(self, name: str, config: ProjectSettings, way: _ConnectionOptions) -> _Built | None:
         before = self._built.get(name)
         same = before is not None and before.way == way and _who(before.settings) == _who(config)
         return before if same else None
@@ -137,7 +137,7 @@ class ProjectPool:
         return next((each.project.credentials.identity for each in alike), "")
 
     async def _new(
-        self, name: str, config: ProjectSettings, way: ConnectionOptions, opened: Mapping[ConnectionOptions, Client]
+        self, name: str, config: ProjectSettings, way: _ConnectionOptions, opened: Mapping[_ConnectionOptions, Client]
     ) -> _Built:
         transport = opened.get(way) or self._transports[way]
         known = self._known(config)

@@ -46,7 +46,7 @@ def _day(word: str, written: str) -> int:
     return DAYS.index(word)
 
 
-class DeadlineEntry(Section):
+class _DeadlineEntry(Section):
     """When a run has to be done."""
 
     at: Annotated[tuple[int, int], types.reading("a time of day such as 06:00", _time_of_day)] = Field(
@@ -75,7 +75,7 @@ class PromiseEntry(Section):
         default=None,
         description="A run without progress for this long is stuck; the alert's default is 30m (a duration).",
     )
-    deadline: DeadlineEntry | None = Field(default=None, description="A run must have succeeded by this time.")
+    deadline: _DeadlineEntry | None = Field(default=None, description="A run must have succeeded by this time.")
     rows_match: types.Switch = Field(
         default=False, description="Every run that succeeds writes as many rows as it reads."
     )

@@ -38,7 +38,7 @@ def reading(what: str, parse: Callable[[str], Any]) -> BeforeValidator:
     return BeforeValidator(read)
 
 
-def at_least(least: float, write: Callable[[Any], str] = str) -> AfterValidator:
+def _at_least(least: float, write: Callable[[Any], str] = str) -> AfterValidator:
     """Refuse a number below *least*; *write* is how the operator writes such a number."""
 
     def check(value: Any) -> Any:
@@ -160,14 +160,14 @@ _as_duration: Final = Written(units.duration_text)
 _reads_duration: Final = reading("a duration such as 30s or 5m", units.seconds)
 
 Duration = Annotated[float, _reads_duration, _as_duration]
-Timeout = Annotated[float, at_least(0.001, units.duration_text), _reads_duration, _as_duration]
-Interval = Annotated[float, at_least(1, units.duration_text), _reads_duration, _as_duration]
+Timeout = Annotated[float, _at_least(0.001, units.duration_text), _reads_duration, _as_duration]
+Interval = Annotated[float, _at_least(1, units.duration_text), _reads_duration, _as_duration]
 Rate = Annotated[float, reading("a rate such as 5/s or 120/m", units.rate), Written(lambda value: f"{value:g}/s")]
 Bytes = Annotated[int, reading("a size such as 32MiB", units.size), Written(units.size_text)]
 Switch = Annotated[bool, reading("true or false", _switch), Written(lambda value: str(value).lower())]
-Count = Annotated[int, at_least(1), reading("a whole number", whole)]
-Few = Annotated[int, _at_most(1000), at_least(1), reading("a whole number", whole)]
-FewOrNone = Annotated[int, _at_most(100), at_least(0), reading("a whole number", whole)]
+Count = Annotated[int, _at_least(1), reading("a whole number", whole)]
+Few = Annotated[int, _at_most(1000), _at_least(1), reading("a whole number", whole)]
+FewOrNone = Annotated[int, _at_most(100), _at_least(0), reading("a whole number", whole)]
 Bound = Annotated[float, reading("a number of seconds", _bound), Written(lambda value: f"{value:g}")]
 Label = Annotated[str, reading("a label name", _label)]
 ProjectName = Annotated[str, reading("a project name", _project_name)]

@@ -76,7 +76,7 @@ def _login_seconds(hashed: str) -> float:
     return _LOGIN_SECONDS * 2.0 ** _cost(hashed)
 
 
-class HttpServer(Section):
+class _HttpServer(Section):
     """What every answer carries."""
 
     http2: web_tls.GoSwitch = True
@@ -97,7 +97,7 @@ class _File(Section):
     """The whole file."""
 
     tls_server_config: TlsServer = TlsServer()
-    http_server_config: HttpServer = HttpServer()
+    http_server_config: _HttpServer = _HttpServer()
     basic_auth_users: Mapping[str, Annotated[str, types.reading("a bcrypt hash", _hash)]] = Field({}, repr=False)
     rate_limit: RateLimit = RateLimit()
 

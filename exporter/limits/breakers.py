@@ -17,7 +17,7 @@ from exporter.model.reason import Reason
 
 
 @dataclass(slots=True, eq=False)
-class Breaker:
+class _Breaker:
     """The circuit of one identity, and the projects that ask under it."""
 
     circuit: CircuitBreaker = field(default_factory=CircuitBreaker)
@@ -57,8 +57,8 @@ class Breakers:
         self._clock = clock
         self._telemetry = telemetry
         self._log = structlog.get_logger()
-        self._by_project: dict[str, Breaker] = {}
-        self._all: dict[tuple[str, str], Breaker] = {}
+        self._by_project: dict[str, _Breaker] = {}
+        self._all: dict[tuple[str, str], _Breaker] = {}
         self.use(projects)
 
     def use(self, projects: Mapping[str, Project]) -> None:
@@ -70,7 +70,7 @@ class Breakers:
             who = project.credentials
             place = (who.identity, "" if who.signs else name)
             if place not in self._all:
-                self._all[place] = before.get(place) or Breaker()
+                self._all[place] = before.get(place) or _Breaker()
                 self._all[place].projects = {}
             self._by_project[name] = self._all[place]
             self._by_project[name].projects[name] = who
@@ -83,7 +83,7 @@ class Breakers:
         for name in gone:
             self._forget(name)
 
-    def of(self, project: str) -> Breaker:
+    def of(self, project: str) -> _Breaker:
         """Return the breaker of a project."""
         return self._by_project[project]
 
@@ -92,11 +92,11 @@ class Breakers:
         """Whether calls of any identity are paused."""
         return any(breaker.circuit.paused for breaker in self._all.values())
 
-    def changed(self, now: float) -> list[Breaker]:
+    def changed(self, now: float) -> list[_Breaker]:
         """Return the breakers whose credentials changed, so that failed calls can be tried again at once."""
         return [breaker for breaker in self._all.values() if self._changed(breaker, now)]
 
-    def due(self, now: float) -> list[Breaker]:
+    def due(self, now: float) -> list[_Breaker]:
         """Return the breakers that were paused for long enough, so that one call may try."""
         due = [
             breaker
@@ -107,7 +107,7 @@ class Breakers:
             breaker.circuit.probe()
         return due
 
-    def _changed(self, breaker: Breaker, now: float) -> bool:
+    def _changed(self, breaker: _Breaker, now: float) -> bool:
         before = breaker.key
         if not breaker.look():
             return False
@@ -123,7 +123,7 @@ class Breakers:
         if project in self._by_project:
             await self._renew(self._by_project[project], project)
 
-    def accepted(self, project: str, permit: Permit, caller: Hashable) -> Breaker | None:
+    def accepted(self, project: str, permit: Permit, caller: Hashable) -> _Breaker | None:
         """Note that the cloud knew who asked; return the breaker if its calls were paused until now."""
         breaker = self._by_project.get(project)
         if breaker is None or not breaker.circuit.accepted(permit, caller) or not breaker.since:
@@ -153,7 +153,7 @@ class Breakers:
             self._pause(breaker, error)
         return decision
 
-    async def _answer(self, breaker: Breaker, project: str, error: PollError) -> tuple[bool, PollError]:
+    async def _answer(self, breaker: _Breaker, project: str, error: PollError) -> tuple[bool, PollError]:
         """Renew what was refused, and let the circuit know; return whether that brought others, and what counts."""
         other, failure, refused, names = False, None, False, _names(breaker)
         try:
@@ -167,7 +167,7 @@ class Breakers:
             self._log.warning("credentials refused", **names, error=error.sentence)
         return other, failure if failure is not None and refused else error
 
-    def _pause(self, breaker: Breaker, error: PollError) -> None:
+    def _pause(self, breaker: _Breaker, error: PollError) -> None:
         if not breaker.since:
             breaker.since = f"{datetime.fromtimestamp(self._clock.now(), UTC):%H:%M:%S} UTC"
             self._log.error(
@@ -184,7 +184,7 @@ class Breakers:
         for name in breaker.projects:
             self._telemetry.project_paused.labels(name, Reason.AUTH.value).set(1)
 
-    def _unpause(self, breaker: Breaker) -> None:
+    def _unpause(self, breaker: _Breaker) -> None:
         breaker.why = None
         for name in breaker.projects:
             self._forget(name)
@@ -193,7 +193,7 @@ class Breakers:
         with suppress(KeyError):
             self._telemetry.project_paused.remove(project, Reason.AUTH.value)
 
-    async def _renew(self, breaker: Breaker, project: str) -> bool:
+    async def _renew(self, breaker: _Breaker, project: str) -> bool:
         """Renew the credentials; return whether they differ from those that the breaker knows."""
         credentials = breaker.projects[project]
         try:
@@ -203,5 +203,5 @@ class Breakers:
         return other
 
 
-def _names(breaker: Breaker) -> dict[str, str | list[str]]:
+def _names(breaker: _Breaker) -> dict[str, str | list[str]]:
     return {"identity": breaker.in_use, "projects": list(breaker.projects)}

@@ -17,7 +17,7 @@ from exporter.model.record import Record
 from exporter.model.run import UNTIMED, RunTimes
 from exporter.model.snapshot import RESULTS, Snapshot, State
 
-Samples = Iterable[tuple[tuple[str, ...], float]]
+_Samples = Iterable[tuple[tuple[str, ...], float]]
 """Label values, in the order of the family's labels, and the value."""
 
 _P = TypeVar("_P")
@@ -46,7 +46,7 @@ class Family:
     :data:`SAMPLE_ENDINGS`, which is the first of their values; the last value of a bucket is its bound."""
     kind: Literal["gauge", "counter", "summary", "histogram"]
     help: str
-    read: "PartReader[Any, Any]"
+    read: "_PartReader[Any, Any]"
     labels: tuple[str, ...] = ()
     unit: str = ""
     every_poll: bool = False
@@ -56,7 +56,7 @@ class Family:
 
 
 @dataclass(frozen=True, slots=True)
-class PartReader(Generic[_P, _V]):
+class _PartReader(Generic[_P, _V]):
     """Reads samples from a *value* in a *part* of the record alone: as long as either is equal, so are they.
 
     Families that read the same part have one function for it, so that it is compared once for all of them. Of a part
@@ -65,13 +65,13 @@ class PartReader(Generic[_P, _V]):
 
     part: Callable[[Record], _P | None]
     value: Callable[[_P], _V | None]
-    samples: Callable[[_V], Samples]
+    samples: Callable[[_V], _Samples]
 
-    def __call__(self, record: Record) -> Samples:
+    def __call__(self, record: Record) -> _Samples:
         """Return the samples of *record*."""
         return self.of_part(self.part(record))
 
-    def of_part(self, part: _P | None) -> Samples:
+    def of_part(self, part: _P | None) -> _Samples:
         """Return the samples of a record that has this *part*."""
         value = None if part is None else self.value(part)
         return () if value is None else self.samples(value)
@@ -81,17 +81,17 @@ def _whole(part: _P) -> _P:
     return part
 
 
-def _one(value: float) -> Samples:
+def _one(value: float) -> _Samples:
     return (((), value),)
 
 
-def _always(labels: tuple[str, ...]) -> Samples:
+def _always(labels: tuple[str, ...]) -> _Samples:
     return ((labels, 1),)
 
 
-def one(value: Callable[[Record], float | None]) -> PartReader[float, float]:
+def one(value: Callable[[Record], float | None]) -> _PartReader[float, float]:
     """Read one sample from the record, none where it is not known."""
-    return PartReader(value, _whole, _one)
+    return _PartReader(value, _whole, _one)
 
 
 _JOB: Final[Callable[[Record], Job]] = attrgetter("job")
@@ -100,53 +100,53 @@ _DEADLINE: Final[Callable[[Record], DueTime | None]] = attrgetter("deadline")
 _TOTALS: Final[Callable[[Record], Mapping[str, float]]] = attrgetter("totals")
 
 
-def sample(value: Callable[[Snapshot], float | None]) -> PartReader[Snapshot, float]:
+def sample(value: Callable[[Snapshot], float | None]) -> _PartReader[Snapshot, float]:
     """Read one sample from the last answer, none where it says nothing or is too old."""
-    return PartReader(_SHOWN, value, _one)
+    return _PartReader(_SHOWN, value, _one)
 
 
-def of_job(samples: Callable[[Job], Samples]) -> PartReader[Job, Job]:
+def of_job(samples: Callable[[Job], _Samples]) -> _PartReader[Job, Job]:
     """Read what the entry of the job says."""
-    return PartReader(_JOB, _whole, samples)
+    return _PartReader(_JOB, _whole, samples)
 
 
-def info(identity: Sequence[str]) -> PartReader[Job, Job]:
+def info(identity: Sequence[str]) -> _PartReader[Job, Job]:
     """Read who the job is: its project, and those fields of its entry that are in *identity*."""
 
-    def read(job: Job) -> Samples:
+    def read(job: Job) -> _Samples:
         return (((job.project, job.region, *(job.target.get(name, "") for name in identity)), 1),)
 
     return of_job(read)
 
 
-def run_info() -> PartReader[Snapshot, tuple[str, ...]]:
+def run_info() -> _PartReader[Snapshot, tuple[str, ...]]:
     """Read which run is shown and the vendor's own word for its state; nothing of a job that never ran."""
 
     def named(shown: Snapshot) -> tuple[str, ...] | None:
         names = (shown.run.label, shown.native_state)
         return names if any(names) else None
 
-    return PartReader(_SHOWN, named, _always)
+    return _PartReader(_SHOWN, named, _always)
 
 
 def run_labels(names: Sequence[str]) -> Family:
     """Return the metric of what the cloud tells of the run that is shown, as far as *names* says."""
 
-    def read(words: Mapping[str, str]) -> Samples:
+    def read(words: Mapping[str, str]) -> _Samples:
         if not any(map(words.__contains__, names)):
             return ()
         # words that a user of the cloud chose, such as a name, may be anything
         return _always(tuple(masked(words.get(name, "")) for name in names))
 
     text = "Always 1; properties of the newest run as reported by the API, other than its state and numbers" + LAST_POLL
-    reader = PartReader(_SHOWN, attrgetter("words"), read)
+    reader = _PartReader(_SHOWN, attrgetter("words"), read)
     return Family(PREFIX + "run_labels", "gauge", text, reader, tuple(names))
 
 
 def job_labels(keys: Sequence[str]) -> Family:
     """Return the metric of what the operator says of the jobs; only labels of *keys* are shown."""
 
-    def read(job: Job) -> Samples:
+    def read(job: Job) -> _Samples:
         said = job.labels
         return ((tuple(said.get(key, "") for key in keys), 1),) if any(key in said for key in keys) else ()
 
@@ -154,37 +154,37 @@ def job_labels(keys: Sequence[str]) -> Family:
     return Family(PREFIX + "labels", "gauge", text, of_job(read), tuple(map(job_label, keys)))
 
 
-def failures() -> PartReader[Mapping[Reason, int], Mapping[Reason, int]]:
+def failures() -> _PartReader[Mapping[Reason, int], Mapping[Reason, int]]:
     """Read the failed polls by reason."""
-    return PartReader(attrgetter("failures"), _whole, _by_reason)
+    return _PartReader(attrgetter("failures"), _whole, _by_reason)
 
 
-def _by_reason(failed: Mapping[Reason, int]) -> Samples:
+def _by_reason(failed: Mapping[Reason, int]) -> _Samples:
     if not failed:
         return _UNFAILED
     zeros = dict.fromkeys(_ALWAYS_COUNTED, 0)
     return (((reason.value,), number) for reason, number in {**zeros, **failed}.items())
 
 
-def states() -> PartReader[Snapshot, State]:
+def states() -> _PartReader[Snapshot, State]:
     """Read all states, 1 for the one that holds."""
 
-    def read(found: State) -> Samples:
+    def read(found: State) -> _Samples:
         return [(labels, float(found is state)) for state, labels in _STATES]
 
-    return PartReader(_SHOWN, attrgetter("state"), read)
+    return _PartReader(_SHOWN, attrgetter("state"), read)
 
 
-def runs() -> PartReader[tuple[int, int, int], tuple[int, int, int]]:
+def runs() -> _PartReader[tuple[int, int, int], tuple[int, int, int]]:
     """Read the runs that ended by result."""
-    return PartReader(attrgetter("runs"), _whole, lambda ended: zip(_RESULTS, ended, strict=True))
+    return _PartReader(attrgetter("runs"), _whole, lambda ended: zip(_RESULTS, ended, strict=True))
 
 
 def run_durations(bounds: Sequence[float]) -> Family:
     """Return the metric of how long runs took; with *bounds* it has buckets."""
     edges = (*map(_edge, bounds), "+Inf") if bounds else ()
 
-    def read(took: tuple[RunTimes, ...]) -> Samples:
+    def read(took: tuple[RunTimes, ...]) -> _Samples:
         return () if took is UNTIMED else _took(took, edges)
 
     text = (
@@ -192,7 +192,7 @@ def run_durations(bounds: Sequence[float]) -> Family:
         " by result, each run once; a run without start or end adds nothing, and a result without such runs is absent"
     )
     kind: Literal["summary", "histogram"] = "histogram" if bounds else "summary"
-    reader = PartReader(attrgetter("took"), _whole, read)
+    reader = _PartReader(attrgetter("took"), _whole, read)
     return Family(PREFIX + "run_duration_seconds", kind, text, reader, ("result",), "seconds")
 
 
@@ -201,7 +201,7 @@ def _edge(bound: float) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _took(took: tuple[RunTimes, ...], edges: tuple[str, ...]) -> Samples:
+def _took(took: tuple[RunTimes, ...], edges: tuple[str, ...]) -> _Samples:
     """Return the samples in the order in which prometheus_client has them."""
     samples: list[tuple[tuple[str, ...], float]] = []
     for labels, times in zip(_RESULTS, took, strict=True):
@@ -215,7 +215,7 @@ def _took(took: tuple[RunTimes, ...], edges: tuple[str, ...]) -> Samples:
 def total(declared: MeasureFamily) -> Family:
     """Return the counter of what a job's runs moved together."""
     name = declared.name
-    read = PartReader(_TOTALS, lambda totals: totals.get(name), _one)
+    read = _PartReader(_TOTALS, lambda totals: totals.get(name), _one)
     text = (
         declared.total
         + ", by the runs that succeeded since the job was registered; each run is added once after its end"
@@ -223,22 +223,22 @@ def total(declared: MeasureFamily) -> Family:
     return Family(f"{PREFIX}runs_{name}_total", "counter", text, read, unit=declared.unit)
 
 
-def promised_seconds(job: Job) -> Samples:
+def promised_seconds(job: Job) -> _Samples:
     """Read the durations that the operator promises of the job."""
     return [((name,), value) for name, value in job.promises.seconds.items()]
 
 
-def deadline(value: Callable[[DueTime], float]) -> PartReader[DueTime, float]:
+def deadline(value: Callable[[DueTime], float]) -> _PartReader[DueTime, float]:
     """Read one sample from the deadline; none before the first try of a poll ended: the run may be done by then."""
-    return PartReader(_DEADLINE, value, _one)
+    return _PartReader(_DEADLINE, value, _one)
 
 
-def run_failure() -> PartReader[Snapshot, str]:
+def run_failure() -> _PartReader[Snapshot, str]:
     """Read the code of a run that failed."""
-    return PartReader(_SHOWN, attrgetter("failure_code"), lambda code: _always((code,)) if code else ())
+    return _PartReader(_SHOWN, attrgetter("failure_code"), lambda code: _always((code,)) if code else ())
 
 
-def gauge(name: str, unit: str, text: str, read: PartReader[Any, Any], *, labels: tuple[str, ...] = ()) -> Family:
+def gauge(name: str, unit: str, text: str, read: _PartReader[Any, Any], *, labels: tuple[str, ...] = ()) -> Family:
     """Return a gauge that is as of the job's last poll; *text* is its help without that."""
     return Family(PREFIX + name, "gauge", text + LAST_POLL, read, labels, unit)
 
@@ -247,13 +247,13 @@ def count_family(declared: MeasureFamily) -> Family:
     """Return the metric of the measures of one name."""
     name, labelled, values = declared.name, bool(declared.label), declared.values
 
-    def read(said: _Said) -> Samples:
+    def read(said: _Said) -> _Samples:
         """Return those of the values that were declared, in their order; where none were, the vendor's words."""
         told = dict(said)
         chosen = [(value, told[value]) for value in values if value in told] if values else said
         return [((value,) if labelled else (), amount) for value, amount in chosen]
 
-    reader: PartReader[Mapping[str, _Said], _Said] = PartReader(_counts_by_name, methodcaller("get", name), read)
+    reader: _PartReader[Mapping[str, _Said], _Said] = _PartReader(_counts_by_name, methodcaller("get", name), read)
     return gauge(name, declared.unit, declared.help, reader, labels=(declared.label,) if labelled else ())
 
 

@@ -14,12 +14,12 @@ from exporter.model.record import Record
 from exporter.model.run import UNTIMED
 from exporter.model.snapshot import Snapshot
 
-Target: TypeAlias = tuple[str, ...]
+_Target: TypeAlias = tuple[str, ...]
 """A project, a service, and what tells one job of it from the others."""
 Listener: TypeAlias = Callable[[Record | None, Record | None], None]
 """Takes a job's record before and after a change; ``None`` is a job that was not there, or is gone."""
-Complete: TypeAlias = Callable[[Record], Record]
-RunsListener: TypeAlias = Callable[[Record, Sequence[Snapshot]], None]
+_Complete: TypeAlias = Callable[[Record], Record]
+_RunsListener: TypeAlias = Callable[[Record, Sequence[Snapshot]], None]
 """Takes a job's record and runs of it that its own answers did not tell of, or not all of."""
 
 _REST = attrgetter(
@@ -38,7 +38,7 @@ class JobStore:
         self.revision = 0
         """How often a record was put or removed."""
         self._records: dict[JobKey, Record] = {}
-        self._by_target: dict[Target, dict[JobKey, None]] = {}
+        self._by_target: dict[_Target, dict[JobKey, None]] = {}
         self._declared = declared
         self._names = (service, job)
         self._job_labels: tuple[str, ...] = ()
@@ -47,18 +47,18 @@ class JobStore:
         self._exposition = Exposition(families(declared), service, job)
         self._series_limit = SeriesLimit(max_series)
         self._listeners: list[Listener] = []
-        self._runs_listeners: list[RunsListener] = []
-        self._complete: Complete = lambda record: record
+        self._runs_listeners: list[_RunsListener] = []
+        self._complete: _Complete = lambda record: record
 
     def subscribe(self, listener: Listener) -> None:
         """Call *listener* after each change of a record, in the order of subscription."""
         self._listeners.append(listener)
 
-    def complete_with(self, complete: Complete) -> None:
+    def complete_with(self, complete: _Complete) -> None:
         """Store of each record what *complete* makes of it."""
         self._complete = complete
 
-    def subscribe_runs(self, listener: RunsListener) -> None:
+    def subscribe_runs(self, listener: _RunsListener) -> None:
         """Call *listener* whenever a history or a list told of runs of a job."""
         self._runs_listeners.append(listener)
 
@@ -191,7 +191,7 @@ class JobStore:
             self._exposition.put(self._records[key], whole=whole)
 
 
-def _target(job: Job) -> Target:
+def _target(job: Job) -> _Target:
     return (job.project, job.key.service, *job.target.values())
 
 

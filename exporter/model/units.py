@@ -15,7 +15,7 @@ THROTTLE_WAIT: Final = 60.0
 UNITS: Final = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 """Milliseconds."""
 _LONGEST: Final = 3650 * UNITS["d"]
-SIZES: Final = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "B": 1}
+_SIZES: Final = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "B": 1}
 _SIZE: Final = re.compile(r"([0-9]{1,9})(GiB|MiB|KiB|B)")
 _NUMBER: Final = r"([0-9]{1,12}(?:\.[0-9]{1,6})?)"
 _DURATION: Final = re.compile("".join(f"(?:{_NUMBER}{unit})?" for unit in UNITS))
@@ -62,10 +62,10 @@ def size(text: str) -> int:
     match = _SIZE.fullmatch(text)
     if match is None and text != "0":
         raise Expected("a size such as 32MiB", text)
-    return 0 if match is None else int(match[1]) * SIZES[match[2]]
+    return 0 if match is None else int(match[1]) * _SIZES[match[2]]
 
 
 def size_text(value: int) -> str:
     """Write a size in the largest unit of which it is a whole number."""
-    unit = next(unit for unit, size in SIZES.items() if value % size == 0)
-    return f"{value // SIZES[unit]}{unit}" if value else "0"
+    unit = next(unit for unit, size in _SIZES.items() if value % size == 0)
+    return f"{value // _SIZES[unit]}{unit}" if value else "0"

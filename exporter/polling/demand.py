@@ -26,7 +26,7 @@ _TELL = 60.0
 """Seconds between two looks whether intervals became longer than configured."""
 
 
-class Need(NamedTuple):
+class _Need(NamedTuple):
     """What the polls of one job need, as long as its record says what it says."""
 
     project: str
@@ -55,8 +55,8 @@ class Demand:
         self._plan = plan
         self._limiter = limiter
         self._now = now
-        self._needs: dict[JobKey, Need] = {}
-        self._alike: dict[Need, Need] = {}  # one for all jobs that need the same
+        self._needs: dict[JobKey, _Need] = {}
+        self._alike: dict[_Need, _Need] = {}  # one for all jobs that need the same
         self._jobs: defaultdict[Bucket, Counter[float]] = defaultdict(Counter)
         self._needed: dict[Bucket, float] = {}  # calls a minute: asked for at each poll, and seldom another number
         self._logged: set[Bucket] = set()
@@ -77,7 +77,7 @@ class Demand:
         self._needs[key] = new
         self._count(old, new)
 
-    def _count(self, old: Need | None, new: Need | None) -> None:
+    def _count(self, old: _Need | None, new: _Need | None) -> None:
         if old is new:
             return
         for need, change in ((old, -1), (new, 1)):
@@ -93,7 +93,7 @@ class Demand:
         for record in records:
             self.changed(None, record)
 
-    def of(self, key: JobKey) -> Need | None:
+    def of(self, key: JobKey) -> _Need | None:
         """Return what a job needs; ``None`` if it is not registered."""
         if key not in self._needs and (record := self._store.get(key)) is not None:  # a crash kept it from being noted
             self.changed(None, record)
@@ -176,7 +176,7 @@ class Demand:
         projects = self._plan.projects.by_name
         return [(name, project, limit) for name, project in projects.items() for limit in project.limits]
 
-    def _need(self, record: Record, old: Need | None) -> Need:
+    def _need(self, record: Record, old: _Need | None) -> _Need:
         pace, projects, job = self._plan.pace, self._plan.projects, record.job
         if old is not None and old.project == job.project:
             adapter, bucket, rate = old.adapter, old.bucket, old.rate
@@ -188,7 +188,7 @@ class Demand:
             counted = None
         elif record.polled_at is None:  # one call is enough to know whether it runs
             counted = max(interval, pace.idle_interval)
-        return Need(job.project, adapter, bucket, rate, interval, schedule.patience(record, interval, pace), counted)
+        return _Need(job.project, adapter, bucket, rate, interval, schedule.patience(record, interval, pace), counted)
 
     def _factor(self, bucket: Bucket, rate: float) -> float:
         needed = self._needed.get(bucket)

@@ -39,7 +39,7 @@ _SPREAD: Final = 0.25
 """How far half of the earlier runs may be from the median, in medians, so that they tell anything of the next."""
 
 
-class Evidence(NamedTuple):
+class _Evidence(NamedTuple):
     """What a run showed so far.
 
     Times are seconds of the clock that never jumps, lengths seconds; work is tasks or, where only progress is known,
@@ -75,7 +75,7 @@ class Evidence(NamedTuple):
         return self.gone + self.planned
 
 
-_FORM: Final = struct.Struct(f"<{len(Evidence._fields)}d")
+_FORM: Final = struct.Struct(f"<{len(_Evidence._fields)}d")
 """Evidence is kept as bytes, because there may be a hundred thousand."""
 
 
@@ -161,7 +161,7 @@ def remembered(earlier: tuple[float, ...], newest: float | None) -> tuple[float,
     return earlier if newest is None else (*earlier, newest)[-RUNS:]
 
 
-def _by_rate(found: Evidence, usual: float | None, at: float) -> float | None:
+def _by_rate(found: _Evidence, usual: float | None, at: float) -> float | None:
     """Return when the run will be done at the rate seen; *usual* is the work that earlier runs planned in all."""
     work, done = max(found.total, usual or 0.0), found.done - found.base
     if found.moves < _MOVES or found.time <= 0 or done < _SHARE * work:
@@ -190,13 +190,13 @@ def _parts(answer: Snapshot, work: Work | None) -> float:
     return sum(number for measure, number in answer.counts.items() if work is not None and measure.name == work.parts)
 
 
-def _first(start: float | None, tasks: float, done: float, planned: float, at: float) -> Evidence:
+def _first(start: float | None, tasks: float, done: float, planned: float, at: float) -> _Evidence:
     if start is None or start >= at:
-        return Evidence(tasks, at, done, at, done, planned, 0.0, at, 0.0, 0.0, 0.0, 0.0)
-    return Evidence(tasks, start, 0.0, at, done, planned, 0.0, start, 0.0, 0.0, done, at - start)
+        return _Evidence(tasks, at, done, at, done, planned, 0.0, at, 0.0, 0.0, 0.0, 0.0)
+    return _Evidence(tasks, start, 0.0, at, done, planned, 0.0, start, 0.0, 0.0, done, at - start)
 
 
-def _moved(old: Evidence, done: float, polled_at: float | None, at: float) -> Evidence:
+def _moved(old: _Evidence, done: float, polled_at: float | None, at: float) -> _Evidence:
     passed = at - old.at
     if passed <= 0:
         return old._replace(done=done)
@@ -214,7 +214,7 @@ def _moved(old: Evidence, done: float, polled_at: float | None, at: float) -> Ev
     )
 
 
-def _stalled(found: Evidence, at: float) -> bool:
+def _stalled(found: _Evidence, at: float) -> bool:
     return found.moves > 0 and at - found.at > _PATIENCE * found.pause
 
 
@@ -226,5 +226,5 @@ def _habit(earlier: tuple[float, ...]) -> float | None:
     return middle if spread <= _SPREAD * middle else None
 
 
-def _unpacked(raw: bytes) -> Evidence | None:
-    return Evidence(*_FORM.unpack(raw)) if raw else None
+def _unpacked(raw: bytes) -> _Evidence | None:
+    return _Evidence(*_FORM.unpack(raw)) if raw else None

@@ -15,10 +15,10 @@ from exporter.runs.atomic_file import Disk, replace_whole
 from exporter.runs.timeline_format import Saved, read_saved, saved_lines
 from exporter.runs.timelines import Timelines
 
-ENDING: Final = ".history"
+_ENDING: Final = ".history"
 """What the file's name has more than the journal's."""
 _ASIDE: Final = ".unreadable"
-WRITTEN_EVERY: Final = 30.0
+_WRITTEN_EVERY: Final = 30.0
 """Seconds between two writes,"""
 _SHARE: Final = 20
 """and at least so many times as long as the last one took."""
@@ -28,7 +28,7 @@ class HistoryFile:
     """Keeps *timelines* in a file beside *journal*, which is locked for this process."""
 
     def __init__(self, journal: Path, timelines: Timelines, clock: Clock, disk: Disk | None = None) -> None:
-        self._path = journal.with_name(journal.name + ENDING)
+        self._path = journal.with_name(journal.name + _ENDING)
         self._timelines = timelines
         self._clock = clock
         self._disk = disk or Disk()
@@ -56,7 +56,7 @@ class HistoryFile:
         while True:
             began = self._clock.monotonic()
             await self.write()
-            await asyncio.sleep(max(WRITTEN_EVERY, _SHARE * (self._clock.monotonic() - began)))
+            await asyncio.sleep(max(_WRITTEN_EVERY, _SHARE * (self._clock.monotonic() - began)))
 
     async def write(self) -> None:
         """Write if anything is new."""

@@ -17,8 +17,8 @@ from exporter.model.run import UNTIMED, Ledger, Paid, RunId, RunTimes
 
 FORMAT: Final = "huaweicloud-job-exporter journal"
 VERSION: Final = 1
-Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Run = tuple[str, Amount | None]
+_Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Run = tuple[str, _Amount | None]
 _Whole = Annotated[int, Field(ge=0)]
 _Times = tuple[_Whole, _Whole, list[_Whole]]
 
@@ -51,29 +51,29 @@ class _Entry(BaseModel):
     job: str
     project: str
     target: dict[str, str]
-    gone: Amount | None
+    gone: _Amount | None
     floor: Run | None
     beyond: list[Run]
     open: list[Run]
     unnamed: bool = False
-    anew: Amount | None = None
-    paid: list[tuple[Run, _Whole, dict[str, _Whole | Amount]]] = []
+    anew: _Amount | None = None
+    paid: list[tuple[Run, _Whole, dict[str, _Whole | _Amount]]] = []
     ended: Run | None
-    ended_start: Amount | None
-    ended_end: Amount | None
-    ended_seen: Amount | None
+    ended_start: _Amount | None
+    ended_end: _Amount | None
+    ended_seen: _Amount | None
     succeeded: Run | None
     failed: Run | None = None
-    succeeded_before: tuple[Run, Amount] | None = None
-    failed_before: tuple[Run, Amount] | None = None
+    succeeded_before: tuple[Run, _Amount] | None = None
+    failed_before: tuple[Run, _Amount] | None = None
     runs: tuple[_Whole, _Whole, _Whole]
-    totals: dict[str, _Whole | Amount]
-    last_success: Amount | None
-    last_failure: Amount | None = None
+    totals: dict[str, _Whole | _Amount]
+    last_success: _Amount | None
+    last_failure: _Amount | None = None
     took: tuple[_Times, _Times, _Times] | None = None
-    bounds: list[Amount] = []
+    bounds: list[_Amount] = []
     untimed: list[Run] = []
-    met: tuple[str, Amount, Amount | None, tuple[Amount, Amount | None] | None] | None = None
+    met: tuple[str, _Amount, _Amount | None, tuple[_Amount, _Amount | None] | None] | None = None
 
     @model_validator(mode="after")
     def _each_bucket_has_its_bound(self) -> Self:

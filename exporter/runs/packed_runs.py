@@ -20,18 +20,18 @@ OUR_TIME: Final = 0x80
 OVER: Final = 0x40
 """Set too where no poll saw the run before it was over, so that nobody knows when it ended."""
 
-RunRow: TypeAlias = tuple[int, float, float, float, int, int, int]
+_RunRow: TypeAlias = tuple[int, float, float, float, int, int, int]
 """End, seconds since the start, waited, rows, which run, code, and result with flags; what is not known is NaN."""
 
 
-def run_rows(packed: bytes) -> Iterator[RunRow]:
+def run_rows(packed: bytes) -> Iterator[_RunRow]:
     """Yield the runs that are packed. Raises ``ValueError`` if they are cut."""
     if len(packed) % _RUN.size:
         raise ValueError("cut short")
     yield from _RUN.iter_unpack(packed)
 
 
-def pack_runs(rows: Iterable[RunRow]) -> bytes:
+def pack_runs(rows: Iterable[_RunRow]) -> bytes:
     """Pack runs."""
     return b"".join(_RUN.pack(*row) for row in rows)
 
@@ -47,12 +47,12 @@ def run_keys(run: RunId) -> set[int]:
     return {run_key(each) for each in (run, by_creation) if each.label}
 
 
-def same_end(row: RunRow, other: RunRow) -> bool:
+def same_end(row: _RunRow, other: _RunRow) -> bool:
     """Whether both ended at the same second, by the cloud's word, in the same way: they are one run."""
     return not row[6] & OUR_TIME and (row[0], row[6]) == (other[0], other[6])
 
 
-def result_of(row: RunRow) -> State:
+def result_of(row: _RunRow) -> State:
     """Return how a run ended."""
     return RESULTS[row[6] & ~(OUR_TIME | OVER)]
 
@@ -62,7 +62,7 @@ def whole_seconds(at: float) -> int:
     return min(max(int(at), 0), _LATEST) if math.isfinite(at) else 0
 
 
-def packed_run(answer: Snapshot, seen_at: float, codes: Codes, *, over: bool) -> RunRow:
+def packed_run(answer: Snapshot, seen_at: float, codes: Codes, *, over: bool) -> _RunRow:
     """Return what an answer says of a run that ended, first seen so at *seen_at*; *over* if it may be long over."""
     told, start, created = (_possible(at) for at in (answer.end, answer.start, answer.run.created))
     end = seen_at if told is None else told
@@ -80,7 +80,7 @@ def _possible(at: float | None) -> float | None:
     return at if at is not None and 0 < at < _LATEST else None
 
 
-def merged_run(old: RunRow, new: RunRow, *, named: bool) -> RunRow:
+def merged_run(old: _RunRow, new: _RunRow, *, named: bool) -> _RunRow:
     """Return what is known of a run by two answers: the later one, and what only the one before said.
 
     The run is kept by its id once that is known; *named* is an answer that tells it.
@@ -103,7 +103,7 @@ def merged_run(old: RunRow, new: RunRow, *, named: bool) -> RunRow:
     )
 
 
-def unpacked_run(row: RunRow, code: str) -> PastRun:
+def unpacked_run(row: _RunRow, code: str) -> PastRun:
     """Return the run that a row holds; *code* is its error code, which the row has as a number."""
     end, span, waited, rows, _, _, flags = row
     seen, known = bool(flags & OUR_TIME), not math.isnan(span)

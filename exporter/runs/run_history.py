@@ -23,7 +23,7 @@ MOST_RUNS: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class RunsRead:
+class _RunsRead:
     """What was read of a history."""
 
     runs: tuple[Snapshot, ...]
@@ -33,7 +33,7 @@ class RunsRead:
     newer than the floor; ``None`` if there may be some and it told no total."""
 
 
-async def read_history(past: RunHistory, job: Job, project_id: str, ledger: Ledger, ask: Ask) -> RunsRead:
+async def read_history(past: RunHistory, job: Job, project_id: str, ledger: Ledger, ask: Ask) -> _RunsRead:
     """Read until the runs that the ledger knows are passed, to the end, or the bound.
 
     A history that is not told from new to old is read to its end, and its newest runs are kept.
@@ -46,11 +46,11 @@ async def read_history(past: RunHistory, job: Job, project_id: str, ledger: Ledg
         cursor.take({each.run for each in page.runs}, len(page.runs), page.total)
         found.take(page.runs)
         if found.passed:
-            return RunsRead(tuple(found.runs), found.nameless_before)
+            return _RunsRead(tuple(found.runs), found.nameless_before)
     if found.nameless and not found.runs:
         raise PollError(Reason.PAYLOAD, "no run of the history can be read")
     missing = cursor.missing_rows
-    return RunsRead(tuple(found.runs), None if missing is None else missing + found.cut + found.nameless)
+    return _RunsRead(tuple(found.runs), None if missing is None else missing + found.cut + found.nameless)
 
 
 class _Found:

@@ -44,7 +44,7 @@ def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter, steady
     *steady* is the same moment by the clock that never jumps; where it is left out, both clocks agree.
     """
     steady = at if steady is None else steady
-    if outdated(record, answer):
+    if _outdated(record, answer):
         if record.answered_at is None:
             record = replace(record, answered_at=steady)  # for how long it is no news
         return _counted(record, accounting.accounted(record.ledger, answer, at))
@@ -100,7 +100,7 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
     )
 
 
-def outdated(record: Record, answer: Snapshot) -> bool:
+def _outdated(record: Record, answer: Snapshot) -> bool:
     """Whether an answer is surely about a run before the one that is shown: it may count that run, but is no news.
 
     It is no poll either, so what is shown grows old if nothing else comes; then it is believed. Where nothing is shown

@@ -20,8 +20,8 @@ from exporter.model.snapshot import Snapshot, State
 from exporter.services.discovery_rule import Search
 from exporter.services.list_reading import Found, Named, PageKey, key
 
-Order: TypeAlias = tuple[float, float, PageKey]
-Candidate: TypeAlias = tuple[Order, Job]
+_Order: TypeAlias = tuple[float, float, PageKey]
+_Candidate: TypeAlias = tuple[_Order, Job]
 """A job, after what orders it among the others: the later one is the next run of one of the same name."""
 
 
@@ -49,7 +49,7 @@ class _Seen:
     """When a list last reported that it goes on: of two that began at the same time such a one is the later."""
 
     @property
-    def order(self) -> Order:
+    def order(self) -> _Order:
         return self.began, self.lived_at, key(self.named.listed)
 
     def kept_for(self, retention: float) -> float:
@@ -105,7 +105,7 @@ class Findings:
             return replace(seen, began=lives if since is None else since, lived_at=lives)
         return replace(seen, began=was.began, lived_at=max(was.lived_at, lives))
 
-    def jobs(self, at: float, retention: float, record_of: Callable[[JobKey], Record | None]) -> list[Candidate]:
+    def jobs(self, at: float, retention: float, record_of: Callable[[JobKey], Record | None]) -> list[_Candidate]:
         """Return the jobs to register, the newest if there are too many."""
         for name, seen in list(self._seen.items()):
             self._age(name, seen, record_of(seen.job.key), at, retention)
@@ -161,9 +161,9 @@ def _end(answer: Snapshot | None, at: float) -> float | None:
     return at if answer.end is None else min(answer.end, at)
 
 
-def merged_findings(findings: Collection[list[Candidate]]) -> Iterator[Job]:
+def merged_findings(findings: Collection[list[_Candidate]]) -> Iterator[Job]:
     """Yield the jobs of several rules, each once: the one of the first rule that found it; by age."""
-    found: dict[tuple[str, ...], Candidate] = {}
+    found: dict[tuple[str, ...], _Candidate] = {}
     for candidates in findings:
         for candidate in candidates:
             found.setdefault(tuple(candidate[1].target.values()), candidate)

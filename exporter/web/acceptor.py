@@ -17,7 +17,7 @@ from exporter.web.connections import Connections
 from exporter.web.origins import origin_of
 from exporter.web.slots import Asks, Slot
 
-Maker = Callable[[Slot], asyncio.BaseProtocol]
+_Maker = Callable[[Slot], asyncio.BaseProtocol]
 """Makes the protocol of a new connection."""
 BACKLOG: Final = 4096
 """Connections that the kernel keeps until they are accepted; others have to try again after a second."""
@@ -39,7 +39,7 @@ ours, and copies as much for each. A scrape over 10 ms of network still gets som
 class Acceptor:
     """Accepts the connections of listening sockets, each with the protocol that *make* returns for its place."""
 
-    def __init__(self, connections: Connections, make: Maker) -> None:
+    def __init__(self, connections: Connections, make: _Maker) -> None:
         self.sockets: list[socket.socket] = []
         self._connections = connections
         self._make = make

@@ -38,7 +38,7 @@ def _closed(connection: socket.socket) -> bool:
         return False
 
 
-class Arrival(NamedTuple):
+class _Arrival(NamedTuple):
     """A connection and its place."""
 
     connection: socket.socket
@@ -49,15 +49,15 @@ class Arrivals:
     """Gives scrapes and probes first, and of either kind the connection of the address that has come least of late."""
 
     def __init__(self) -> None:
-        self._waiting: list[Arrival] = []
+        self._waiting: list[_Arrival] = []
         self._came = Asked()
 
     def put(self, connection: socket.socket, slot: Slot) -> None:
         """Add one."""
         slot.unread(connection)
-        self._waiting.append(Arrival(connection, slot))
+        self._waiting.append(_Arrival(connection, slot))
 
-    def take(self, count: int) -> list[Arrival]:
+    def take(self, count: int) -> list[_Arrival]:
         """Return the next, at most so many."""
         there = [each for each in self._waiting if not each.slot.gone]
         if not there:

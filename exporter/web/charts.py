@@ -13,20 +13,20 @@ from exporter.runs.past import JobPast, PastRun, Watch
 from exporter.web import formatting
 from exporter.web.texts import ENGLISH, Texts
 
-DAY: Final = 86_400.0
-STRIP: Final = 1440
+_DAY: Final = 86_400.0
+_STRIP: Final = 1440
 """Units that a day is wide: one a minute."""
 _LEAST: Final = 10
 """Units that a run is wide at least, so that it can be seen."""
 _BACKGROUND: Final = frozenset({"blind", "unwatched"})
-PLOT: Final = (600.0, 120.0)
-BARS: Final = 60.0
+_PLOT: Final = (600.0, 120.0)
+_BARS: Final = 60.0
 """Units that the longest run is high."""
-USUAL: Final = 5
+_USUAL: Final = 5
 """Runs that succeeded of which at least the length has to be known, for anything to be slower than usual."""
 
 
-class Strip(NamedTuple):
+class _Strip(NamedTuple):
     """The last 24 hours of a job."""
 
     paths: tuple[tuple[str, str], ...]
@@ -43,11 +43,11 @@ class Live(NamedTuple):
     """When it was last known to run."""
 
 
-def strip(past: JobPast | None, live: Live | None, watch: Watch, now: float, say: Texts = ENGLISH) -> Strip:
+def strip(past: JobPast | None, live: Live | None, watch: Watch, now: float, say: Texts = ENGLISH) -> _Strip:
     """Return the last 24 hours of a job, from left to right."""
     if past is None:
-        return Strip((("unwatched", _shape("unwatched", 0, STRIP)),), say("the last 24 hours are not kept"))
-    first = now - DAY
+        return _Strip((("unwatched", _shape("unwatched", 0, _STRIP)),), say("the last 24 hours are not kept"))
+    first = now - _DAY
     spans = [("unwatched", first, past.since)]
     if watch.away is not None:
         spans.append(("unwatched", *watch.away))
@@ -58,7 +58,7 @@ def strip(past: JobPast | None, live: Live | None, watch: Watch, now: float, say
     spans += [(run.result, run.at if run.start is None else run.start, run.at) for run in runs]
     if live is not None:
         spans.append(("running", live.at if live.start is None else live.start, live.at))
-    return Strip(tuple(_paths(spans, first).items()), _in_words(runs, live, past, now, say))
+    return _Strip(tuple(_paths(spans, first).items()), _in_words(runs, live, past, now, say))
 
 
 def _paths(spans: Sequence[tuple[str, float, float]], first: float) -> dict[str, str]:
@@ -68,12 +68,12 @@ def _paths(spans: Sequence[tuple[str, float, float]], first: float) -> dict[str,
         if end < first:
             continue
         left = int((begin - first) / 60.0) if begin > first else 0
-        right = min(int((end - first) / 60.0), STRIP)
+        right = min(int((end - first) / 60.0), _STRIP)
         width = right - left
         if kind not in _BACKGROUND and width < _LEAST:
             width = _LEAST
         if width > 0:
-            paths[kind] = paths.get(kind, "") + _shape(kind, min(left, STRIP - width), width)
+            paths[kind] = paths.get(kind, "") + _shape(kind, min(left, _STRIP - width), width)
     return paths
 
 
@@ -87,7 +87,7 @@ def _in_words(runs: Sequence[PastRun], live: Live | None, past: JobPast, now: fl
     results = [run.result for run in runs]
     told = [f"{results.count(result)} {say(result)}" for result in dict.fromkeys(results)]
     told += [f"1 {say('running')}"] if live is not None else []
-    since = f", {say('watched since {time}', time=formatting.utc(past.since))}" if past.since > now - DAY else ""
+    since = f", {say('watched since {time}', time=formatting.utc(past.since))}" if past.since > now - _DAY else ""
     return say("runs of the last 24 hours: {runs}", runs=", ".join(told) or say("none known")) + since
 
 
@@ -102,12 +102,12 @@ class Usual(NamedTuple):
 def usual(past: JobPast | None) -> Usual | None:
     """Return it, unless too few are known."""
     took = sorted(run.took for run in (past.runs if past else ()) if run.took is not None and run.result == "succeeded")
-    if len(took) < USUAL:
+    if len(took) < _USUAL:
         return None
     return Usual(len(took), *(took[math.ceil(share * len(took)) - 1] for share in (0.5, 0.9)))
 
 
-class Bar(NamedTuple):
+class _Bar(NamedTuple):
     """One run among the last."""
 
     x: float
@@ -117,23 +117,23 @@ class Bar(NamedTuple):
     words: str
 
 
-class Bars(NamedTuple):
+class _Bars(NamedTuple):
     """The last runs side by side, the newest on the right."""
 
-    bars: tuple[Bar, ...]
+    bars: tuple[_Bar, ...]
     lines: tuple[tuple[str, float], ...]
     """Names of lengths, and how high they are."""
     longest: float | None
     width: float
 
 
-def bars(past: JobPast, running: float | None, say: Texts = ENGLISH) -> Bars:
+def bars(past: JobPast, running: float | None, say: Texts = ENGLISH) -> _Bars:
     """Return the last runs; *running* is for how long the present one has been running so far."""
     took = [run.took for run in past.runs if run.took is not None]
     longest = max([*took, running or 0.0], default=0.0)
-    scale = BARS / longest if longest else 0.0
+    scale = _BARS / longest if longest else 0.0
     drawn = [
-        Bar(
+        _Bar(
             index * 14.0,
             None if run.took is None else round(max(run.took * scale, 2.0), 1),
             run.result,
@@ -143,10 +143,10 @@ def bars(past: JobPast, running: float | None, say: Texts = ENGLISH) -> Bars:
     ]
     if running is not None:
         words = say("running for {span}", span=formatting.span(running, say))
-        drawn.append(Bar(len(drawn) * 14.0, round(max(running * scale, 2.0), 1), "running", words))
+        drawn.append(_Bar(len(drawn) * 14.0, round(max(running * scale, 2.0), 1), "running", words))
     known = usual(past)
     lines = () if known is None else (("p50", round(known.p50 * scale, 1)), ("p90", round(known.p90 * scale, 1)))
-    return Bars(tuple(drawn), lines, longest or None, max(len(drawn), 20) * 14.0)
+    return _Bars(tuple(drawn), lines, longest or None, max(len(drawn), 20) * 14.0)
 
 
 def _run_words(run: PastRun, say: Texts) -> str:
@@ -177,7 +177,7 @@ def plot(past: JobPast, start: float | None, until: float, expected: float | Non
     first = past.progress[0][0]
     begin = first if start is None or start > first else start
     end = max(until, expected or until, past.progress[-1][0])
-    wide, high = PLOT
+    wide, high = _PLOT
     across = wide / max(end - begin, 1.0)
     steps = [((at - begin) * across, high - ratio * high) for at, ratio in past.progress]
     path = f"M{steps[0][0]:.1f} {steps[0][1]:.1f}" + "".join(f"H{x:.1f}V{y:.1f}" for x, y in steps[1:])

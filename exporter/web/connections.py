@@ -31,7 +31,7 @@ ASKS_WITHIN: Final = 1.0
 """Seconds in which a client that wants something sends its request: a round trip over any network."""
 ROOM_AFTER: Final = 0.5
 """Seconds in which a client that wants an answer has read something of it: longer than TCP waits for a lost packet."""
-READS_ALL_WITHIN: Final = 5.0
+_READS_ALL_WITHIN: Final = 5.0
 """Seconds in which a client has read a whole answer, before it may be closed because memory is short."""
 HELD_MOST: Final = 16 * 1024 * 1024
 """Bytes of answers, made at different times, that clients have not read yet."""
@@ -43,11 +43,11 @@ _LOOK: Final = 1.0
 """Seconds between two looks at how long connections take."""
 _TELL: Final = 60.0
 """Seconds between two lines of the log about the same."""
-LOW_FOR: Final = 60.0
+_LOW_FOR: Final = 60.0
 """Seconds for which there may be fewer connections after there were no open files left."""
-OWN_DESCRIPTORS: Final = 64
+_OWN_DESCRIPTORS: Final = 64
 """Open files besides connections and calls to the cloud: log, journal, watched files, listening sockets, and so on."""
-CALL_DESCRIPTORS: Final = 4
+_CALL_DESCRIPTORS: Final = 4
 """For each call that may be under way: its own connection, and kept ones to the hosts of other services."""
 _LEAST: Final = 8
 """Connections that there may be at the least: some scrapers and a person."""
@@ -98,7 +98,7 @@ class Connections:
     def allow(self, wanted: int, calls: int) -> None:
         """Allow as many connections as are *wanted*, or what open files there may be beside *calls* to the cloud."""
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        spare = files - OWN_DESCRIPTORS - CALL_DESCRIPTORS * calls
+        spare = files - _OWN_DESCRIPTORS - _CALL_DESCRIPTORS * calls
         before, self.limit = self.limit, min(wanted, max(_LEAST, spare)) if files != resource.RLIM_INFINITY else wanted
         if before != self.limit < wanted:
             self._log.warning(
@@ -131,7 +131,7 @@ class Connections:
 
     def cannot_accept(self, error: str) -> None:
         """Note that there is no open file for another one, and do with a quarter fewer: polls need files too."""
-        self._low, self._low_until = max(_LEAST, len(self) * 3 // 4), self.now() + LOW_FOR
+        self._low, self._low_until = max(_LEAST, len(self) * 3 // 4), self.now() + _LOW_FOR
         while len(self) > self._low and self._make_room(DESCRIPTORS):
             pass
         if times := self._none_accepted.times(self.now()):
@@ -153,7 +153,7 @@ class Connections:
         now = self.now()
         while sum(dict(each.held for each in self._busy).values()) > most:
             slow = [each for each in self._unread(now) if each.unread_for(now) >= ROOM_AFTER]
-            slow += [each for each in self._busy if now - each.since >= READS_ALL_WITHIN]
+            slow += [each for each in self._busy if now - each.since >= _READS_ALL_WITHIN]
             victim = next((each for each in slow if each.held[1] and each is not slot), None)
             if victim is None:
                 break

@@ -114,16 +114,16 @@ def _error(fault: Fault | None, how: VendorText) -> dict[str, Any] | None:
 
 def encoded(value: object) -> bytes:
     """Return *value* as compact UTF-8; NaN and infinities, which JSON lacks, become ``null``."""
-    text = json.dumps(finite(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=str)
+    text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=str)
     return text.encode("utf-8", "replace")  # a lone half of a surrogate pair has no UTF-8
 
 
-def finite(value: object) -> object:
+def _finite(value: object) -> object:
     """Return *value* with every number that JSON cannot hold replaced by ``None``."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(name): finite(each) for name, each in value.items()}
+        return {str(name): _finite(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(each) for each in value]
+        return [_finite(each) for each in value]
     return value

@@ -16,7 +16,7 @@ from exporter.web.ports import Exporter
 from exporter.web.texts import Texts
 
 
-class Part(NamedTuple):
+class _Part(NamedTuple):
     """A part of a run, such as a sub-job."""
 
     number: str
@@ -37,7 +37,7 @@ class Part(NamedTuple):
         return self.done / self.planned
 
 
-class JobEvent(NamedTuple):
+class _JobEvent(NamedTuple):
     """Something that happened to a job."""
 
     at: float
@@ -91,13 +91,13 @@ def _plot(
     return charts.plot(past, start, until, expected, say)
 
 
-def _parts(record: Record, detail: Mapping[str, Any]) -> list[Part]:
+def _parts(record: Record, detail: Mapping[str, Any]) -> list[_Part]:
     declared = service_of(record).parts
     if declared is None:
         return []
     current = detail.get(declared.current)
     return [
-        Part(
+        _Part(
             number=str(part.get(declared.id, "")).removesuffix(".0"),
             name=str(part.get(declared.name) or ""),
             status=str(part.get(declared.status) or ""),
@@ -124,10 +124,10 @@ def _rest(record: Record, row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _events(past: JobPast | None) -> list[JobEvent]:
+def _events(past: JobPast | None) -> list[_JobEvent]:
     """Return what happened to the job, the newest first."""
     if past is None:
         return []
-    events = [JobEvent(turn.at, turn=turn) for turn in past.turns]
-    events += [JobEvent(failure.at, failure=failure) for failure in past.failures]
+    events = [_JobEvent(turn.at, turn=turn) for turn in past.turns]
+    events += [_JobEvent(failure.at, failure=failure) for failure in past.failures]
     return sorted(events, key=lambda each: each.at, reverse=True)

@@ -27,18 +27,18 @@ def job_row(record: Record, exporter: Exporter, past: JobPast | None, viewer: Vi
         **facts,
         "link": where,
         "href": viewer.to(where),
-        "error_meaning": meaning_of(record, "" if record.fault is None else record.fault.code),
-        "failure_meaning": meaning_of(record, facts["failure_code"] or ""),
+        "error_meaning": _meaning_of(record, "" if record.fault is None else record.fault.code),
+        "failure_meaning": _meaning_of(record, facts["failure_code"] or ""),
         "api": "api/v1/" + where,
         "reason": _without(facts["failure_code"] or "", facts["complaint"] or ""),
         "counts_short": formatting.count_lines(facts["counts"], viewer.say),
         "unwritten": max(0, sum(record.ledger.runs) - sum(record.runs)),
         "old": record.polled_at is not None and not record.up and not record.final,
-        "known": last_known(record),
-        "part": current_part(record, viewer.say),
+        "known": _last_known(record),
+        "part": _current_part(record, viewer.say),
         "elapsed": elapsed,
         "slow": usual if usual is not None and elapsed is not None and elapsed > usual.p90 else None,
-        "waits_since": waits_since(record),
+        "_waits_since": _waits_since(record),
         "broken": list(broken_promises(record, viewer.now)),
         "strip": charts.strip(past, live, viewer.watch, viewer.now, viewer.say),
         "zone": exporter.zone(record.job.project) if viewer.clock == "cloud" else None,
@@ -60,7 +60,7 @@ def live_run(record: Record) -> charts.Live | None:
     return charts.Live(shown.start, record.polled_at)
 
 
-def last_known(record: Record) -> dict[str, Any] | None:
+def _last_known(record: Record) -> dict[str, Any] | None:
     """Return what was last known of a job of which nothing is known any more, and since when it is not."""
     newest = record.newest
     if standing(record) != STALE or newest is None or record.polled_at is None:
@@ -76,13 +76,13 @@ def last_known(record: Record) -> dict[str, Any] | None:
     }
 
 
-def waits_since(record: Record) -> float | None:
+def _waits_since(record: Record) -> float | None:
     """Return since when a run waits, where the cloud says when it was created."""
     shown = record.shown
     return shown.run.created if shown is not None and shown.state is State.PENDING else None
 
 
-def current_part(record: Record, say: Texts) -> str:
+def _current_part(record: Record, say: Texts) -> str:
     """Return which part of the run the progress is of, where the service tells it so."""
     declared, shown = service_of(record).parts, record.shown
     if declared is None or shown is None or shown.state is not State.RUNNING or shown.progress is None:
@@ -99,7 +99,7 @@ def current_part(record: Record, say: Texts) -> str:
     return say("of {part} {number}", part=say(declared.word), number=formatting.exact_text(current))
 
 
-def meaning_of(record: Record, code: str) -> str:
+def _meaning_of(record: Record, code: str) -> str:
     """Return what the vendor's own table of codes says of one, empty if that is not known."""
     return service_of(record).codes.meanings.get(code.upper(), "")
 

@@ -28,7 +28,7 @@ _COLUMNS: Final = (
 )
 
 
-class Tally(NamedTuple):
+class _Tally(NamedTuple):
     """How many of all jobs are what."""
 
     total: int
@@ -43,9 +43,9 @@ class Tally(NamedTuple):
         return sum(self.states[word] for word in BLIND)
 
 
-def tally(records: Collection[Record]) -> Tally:
+def _tally(records: Collection[Record]) -> _Tally:
     """Count the jobs."""
-    return Tally(
+    return _Tally(
         len(records),
         Counter(standing(record) for record in records),
         Counter(record.job.key.service for record in records),
@@ -87,7 +87,7 @@ def listing(asked: Listing) -> dict[str, Any]:
         "hidden": hidden_fields(query),
         "mistake": asked.mistake,
         **_choices(query),
-        **_counts(tally(asked.records), query),
+        **_counts(_tally(asked.records), query),
         **_changed(exporter, asked.viewer),
     }
 
@@ -98,7 +98,7 @@ def _choices(query: Query) -> dict[str, Any]:
     return {**choices, "all_states": STANDINGS, "blind_words": sorted(BLIND), "blind_chosen": query.states & BLIND}
 
 
-def _counts(counted: Tally, query: Query) -> dict[str, Any]:
+def _counts(counted: _Tally, query: Query) -> dict[str, Any]:
     """Return how many of all jobs are what."""
     return {
         "total": counted.total,

@@ -26,7 +26,7 @@ class Kind(NamedTuple):
     names: frozenset[str]
 
 
-class Body(NamedTuple):
+class _Body(NamedTuple):
     """A rendered body, ready to be sent in parts that never change."""
 
     parts: list[bytes]
@@ -48,10 +48,10 @@ class Bodies:
     def __init__(self, exporter: Exporter, scrapes: Scrapes) -> None:
         self._exporter = exporter
         self._scrapes = scrapes
-        self._making: dict[Kind, asyncio.Task[Body]] = {}
+        self._making: dict[Kind, asyncio.Task[_Body]] = {}
         self._squeezers = {False: Squeezer(), True: Squeezer()}
 
-    async def get(self, kind: Kind) -> Body:
+    async def get(self, kind: Kind) -> _Body:
         """Return a body of that kind; a client that stops waiting does not stop it for the others."""
         task = self._making.get(kind)
         if task is None:
@@ -60,12 +60,12 @@ class Bodies:
             task.add_done_callback(lambda done: self._made(kind, done))
         return await asyncio.shield(task)
 
-    def _made(self, kind: Kind, done: asyncio.Task[Body]) -> None:
+    def _made(self, kind: Kind, done: asyncio.Task[_Body]) -> None:
         del self._making[kind]
         if not done.cancelled():
             done.exception()  # read, so that asyncio does not log it as lost if no client waits any more
 
-    async def _make(self, kind: Kind) -> Body:
+    async def _make(self, kind: Kind) -> _Body:
         rendering = self._scrapes.rendering()
         sections = self._exporter.sections(kind.openmetrics, kind.names)
         parts = [part for section in sections for part in section]
@@ -76,7 +76,7 @@ class Bodies:
             squeezer = Squeezer() if kind.names else self._squeezers[kind.openmetrics]
             parts = await compute(squeezer.squeeze, sections)
             length = sum(map(len, parts))
-        return Body(parts, length, zipped, rendering)
+        return _Body(parts, length, zipped, rendering)
 
 
 def pieces(parts: Iterable[bytes]) -> Iterator[bytes]:

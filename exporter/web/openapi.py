@@ -64,7 +64,7 @@ _CHANGES: Final[Mapping[str, _Schema]] = {
 }  # fmt: skip
 
 
-def job_fields() -> dict[str, _Schema]:
+def _job_fields() -> dict[str, _Schema]:
     """Return the fields of one job."""
     return {
         **_of(("service", "job", "project"), _TEXT),
@@ -105,7 +105,7 @@ def description() -> dict[str, Any]:
     which = [{"name": name, "in": "path", "required": True, "schema": _TEXT} for name in ("service", "job")]
     named = [{**each, "in": "query"} for each in which]
     jobs = _object({"now": _NUMBER, "total": _COUNT, "jobs": {"type": "array", "items": _job()}})
-    one = _object({"now": _NUMBER, **job_fields()})
+    one = _object({"now": _NUMBER, **_job_fields()})
     missing = _object(
         {"error": _TEXT, "nearest": {"type": "array", "items": _object({"service": _TEXT, "job": _TEXT})}}
     )
@@ -121,7 +121,7 @@ def description() -> dict[str, Any]:
             "/api/v1/changes": _get("What changed of all jobs", _object(_CHANGES), [], {}),
             "/api/v1/openapi.json": _get("This description", _ANYTHING, [], {}),
         },
-        "components": {"schemas": {"Job": _object(job_fields())}},
+        "components": {"schemas": {"Job": _object(_job_fields())}},
     }
 
 

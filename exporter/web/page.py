@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _REFRESH: Final = 5
 """Seconds between two refreshes."""
 ASSETS: Final = {"page.css": "text/css", "page.js": "text/javascript"}
-ICON: Final = (
+_ICON: Final = (
     b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="4" fill="#1d2733"/>'
     b'<rect x="3" y="6" width="10" height="4" rx="2" fill="#3d4f61"/>'
     b'<rect x="3" y="6" width="6" height="4" rx="2" fill="#4cc2a6"/></svg>'
@@ -67,7 +67,7 @@ def _environment(say: Texts) -> "Environment":
     environment.globals.update(version=__version__, refresh=_REFRESH, charts=charts)
     environment.globals.update(words=_Words(say), langs=LANGUAGES.items())
     environment.globals.update(_=_say_in_template(say), lang=say.lang, script_texts=say.script(), **_times(say))
-    environment.globals.update(asset=lambda name: f"static/{name}?v={static(name)[1]}", tabular=tabular)
+    environment.globals.update(asset=lambda name: f"static/{name}?v={static(name)[1]}", tabular=_tabular)
     environment.tests["moment"] = lambda name: str(name).endswith(_STAMP)
     return environment
 
@@ -146,7 +146,7 @@ def render_row(job: Mapping[str, Any], viewer: Viewer) -> str:
     return row
 
 
-def tabular(value: object) -> list[str] | None:
+def _tabular(value: object) -> list[str] | None:
     """Return the columns if *value* is a list of objects, which is shown as a table; else ``None``.
 
     A time that was read is shown once: as the moment, not as the text that it was read from too.
@@ -161,7 +161,7 @@ def icon(failed: int, blind: int) -> bytes:
     """Return the icon of the page, with how many jobs failed, or else are blind."""
     number, color = (failed, "#bf2a2f") if failed else (blind, "#925b00")
     if not number:
-        return ICON
+        return _ICON
     text = str(number) if number < 100 else "99+"
     size = 11 if len(text) == 1 else 9 if len(text) == 2 else 7
     return (

@@ -12,13 +12,13 @@ from exporter.web.host_names import SCRAPED
 from exporter.web.sending import HOLDS, WRITE_BUFFER
 from exporter.web.slots import Slot
 
-LONGEST_HEAD: Final = 64 * 1024
+_LONGEST_HEAD: Final = 64 * 1024
 """Bytes of a request before its end; a browser's with the cookies of other programs on the machine has a tenth."""
-LONGEST_LINE: Final = 8 * 1024
+_LONGEST_LINE: Final = 8 * 1024
 """Bytes of one of its lines."""
-MOST_LINES: Final = 128
+_MOST_LINES: Final = 128
 """Its headers."""
-LONGEST_REST: Final = 256 * 1024
+_LONGEST_REST: Final = 256 * 1024
 """Bytes that are read and thrown away after an answer, so that it arrives; more would be work for nothing."""
 _LINGER: Final = 1.0
 """Seconds to read on after a refusal: with bytes unread the socket would be reset, and the answer lost on the way."""
@@ -26,9 +26,9 @@ _OPTIONS: Final[dict[str, Any]] = {
     "access_log": None,
     "auto_decompress": False,  # no body is ever read, so none is ever unpacked
     "lingering_time": 2.0,
-    "max_headers": MOST_LINES,
-    "max_line_size": LONGEST_LINE,
-    "max_field_size": LONGEST_LINE,
+    "max_headers": _MOST_LINES,
+    "max_line_size": _LONGEST_LINE,
+    "max_field_size": _LONGEST_LINE,
 }
 _TOO_MANY_LINES: Final = "Too many headers"
 """How the library's message begins, whose exception has no class of its own."""
@@ -69,7 +69,7 @@ class HttpConnection(web.RequestHandler):
         if self._answering:
             self._rest += len(data)
             self._pause_transport_reading()
-            if self._rest > LONGEST_REST:
+            if self._rest > _LONGEST_REST:
                 self._slot.abort()
         elif self._request_count == before:
             self._more_of_a_head(len(data))
@@ -80,7 +80,7 @@ class HttpConnection(web.RequestHandler):
     def _more_of_a_head(self, size: int) -> None:
         self._head += size
         self._slot.head_begun()
-        if self._head > LONGEST_HEAD:
+        if self._head > _LONGEST_HEAD:
             self._refuse_head()
 
     async def _handle_request(

@@ -17,7 +17,7 @@ from exporter.model.standing import STANDINGS, standing
 from exporter.services import registry
 from exporter.web.texts import LANGUAGES
 
-NextDue = Callable[[JobKey], float | None]
+_NextDue = Callable[[JobKey], float | None]
 PARAMETERS: Final = (
     *("q", "service", "state", "error", "failed", "group", "sort", "order", "limit", "offset", "clock", "lang", "job"),
 )
@@ -49,7 +49,7 @@ _SORTS: Final[Mapping[str, Callable[[Record], Any]]] = {
 SORTS: Final = (*_SORTS, "next_poll")
 LONGEST_SEARCH: Final = 256
 """Letters of a search; a name that is searched for has at most half of that."""
-MOST_WORDS: Final = 16
+_MOST_WORDS: Final = 16
 """Different words of a search: each is looked for in all that is shown of every job."""
 GREATEST_NUMBER: Final = 999_999_999
 """Of ``limit`` and ``offset``."""
@@ -92,8 +92,8 @@ class Asking(NamedTuple):
     """What is to be known of the exporter to find the jobs."""
 
     now: float
-    next_due: NextDue = lambda key: None
-    last_failure: NextDue = lambda key: None
+    next_due: _NextDue = lambda key: None
+    last_failure: _NextDue = lambda key: None
     """When the last run of a job that failed ended."""
     vendor_text: VendorText = VendorText.REDACTED
     """How much of the vendor's own text is searched: as much as is shown."""
@@ -221,10 +221,10 @@ def _words(text: str) -> list[str]:
 
 
 def _search(text: str) -> str:
-    if len(text) > LONGEST_SEARCH or len(_words(text)) > MOST_WORDS:
+    if len(text) > LONGEST_SEARCH or len(_words(text)) > _MOST_WORDS:
         raise QueryError(
             f"q has {len(text)} letters and {len(_words(text))} different words;"
-            f" search for at most {LONGEST_SEARCH} letters and {MOST_WORDS} words"
+            f" search for at most {LONGEST_SEARCH} letters and {_MOST_WORDS} words"
         )
     return text
 

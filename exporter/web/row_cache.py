@@ -13,7 +13,7 @@ _MOST: Final = 1000
 """Rows that are kept, of about 2 KiB each: two pages of 500."""
 _MINUTE: Final = 60.0
 """Seconds that one unit of a row's picture of the day is wide."""
-Render = Callable[[dict[str, Any]], str]
+_Render = Callable[[dict[str, Any]], str]
 
 
 class _Row(NamedTuple):
@@ -29,7 +29,7 @@ class RowCache:
     def __init__(self) -> None:
         self._kept: dict[tuple[JobKey, tuple[str, ...]], _Row] = {}
 
-    def drawn(self, exporter: Exporter, viewer: Viewer, render: Render) -> Callable[[Record], str]:
+    def drawn(self, exporter: Exporter, viewer: Viewer, render: _Render) -> Callable[[Record], str]:
         """Return what gives the row of a job, made by *render* where none is kept."""
         for old in list(self._kept)[:-_MOST]:
             self._kept.pop(old, None)

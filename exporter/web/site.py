@@ -32,7 +32,7 @@ from exporter.web.texts import LANGUAGES, TEXTS
 
 _RUNS: Final = "/runs"
 _VARY: Final = "Accept-Language"
-View = Callable[[], dict[str, object]]
+_View = Callable[[], dict[str, object]]
 
 
 class Site:
@@ -116,7 +116,7 @@ class Site:
         except QueryError as error:
             query, mistake = parse_query((), sort="state"), str(error)
 
-        def begin() -> View:
+        def begin() -> _View:
             there, viewer = self._exporter, self._viewer(request, query.clock)
             draw = self._rows.drawn(there, viewer, partial(page.render_row, viewer=viewer))
             return partial(listing, Listing(tuple(there.records()), query, there, viewer, draw, mistake))
@@ -159,7 +159,7 @@ class Site:
         return Viewer(self._exporter.now(), self._exporter.watch, clock, TEXTS[lang], chosen if chosen == lang else "")
 
     async def _page(
-        self, request: web.Request, template: str, begin: Callable[[], View], status: int = 200
+        self, request: web.Request, template: str, begin: Callable[[], _View], status: int = 200
     ) -> web.StreamResponse:
         """Answer a page, or that the client has it already."""
         # The page may be served below a prefix by a proxy, so every address on it is relative to this root.
@@ -185,7 +185,7 @@ class Site:
         return f'W/"{blake2b(made_from.encode(), digest_size=12).hexdigest()}"'
 
 
-def _rendered(template: str, view: View, more: Mapping[str, object], tag: str) -> PackedPage:
+def _rendered(template: str, view: _View, more: Mapping[str, object], tag: str) -> PackedPage:
     return pack(page.render_page(template, {**view(), **more}), tag)
 
 

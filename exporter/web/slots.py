@@ -20,7 +20,7 @@ class Asks(Enum):
     """Nothing that is to be answered: its client has closed the connection."""
 
 
-class Holder(Protocol):
+class _Holder(Protocol):
     """What knows all connections."""
 
     now: Callable[[], float]
@@ -38,7 +38,7 @@ class Holder(Protocol):
 class Slot:
     """One connection."""
 
-    def __init__(self, connections: Holder, now: float, origin: str = "", asks: Asks = Asks.NOTHING) -> None:
+    def __init__(self, connections: _Holder, now: float, origin: str = "", asks: Asks = Asks.NOTHING) -> None:
         self._connections = connections
         self._unread: socket.socket | None = None
         self._transports: list[asyncio.Transport] = []
