@@ -18,7 +18,7 @@ from typing import Final
 from exporter.model.packed import Packed
 from exporter.model.run import NAMELESS, Ledger, Paid, RunId
 from exporter.model.snapshot import RESULTS, Measure, Snapshot, State
-from exporter.runs import last_ends, unended
+from exporter.runs import last_ends, renumbering, unended
 from exporter.runs.run_times import counted_untimed, timed
 from exporter.services.adapter import Adapter
 
@@ -67,7 +67,8 @@ def others_accounted(
     """Return the ledger after the other runs that *answer* tells of: at first sight all of them had ended."""
     if ledger.floor is None:
         return ledger
-    return all_accounted(_anew(ledger, answer.run) if gaps else ledger, answer.others, at, counted, gaps=gaps)
+    ledger = renumbering.begun_anew(ledger, answer.run) if gaps else ledger
+    return all_accounted(ledger, answer.others, at, counted, gaps=gaps)
 
 
 def all_accounted(
@@ -82,6 +83,8 @@ def all_accounted(
 
 
 def _accounted(ledger: Ledger, answer: Snapshot, at: float, *, confirmed: bool, again: bool, gaps: bool) -> Ledger:
+    if renumbering.forgotten(ledger, answer.run):
+        return ledger
     turned = _entry(ledger.open, answer.run) is not None or NAMELESS in ledger.open
     known = _known(ledger, answer, again=again, gaps=gaps)
     entry = _entry(known.open, answer.run)
@@ -90,21 +93,8 @@ def _accounted(ledger: Ledger, answer: Snapshot, at: float, *, confirmed: bool, 
     if answer.state is State.SUCCEEDED and known.paid:
         known = _paid(known, answer)
     if answer.state.ended and confirmed:
-        known = timed(last_ends.noted_end(known, answer, at, turned=turned), answer)
+        known = timed(last_ends.noted_end(known, answer, at, turned=turned, counted=entry is not None), answer)
     return ledger if known == ledger else known
-
-
-def _anew(ledger: Ledger, newest: RunId) -> Ledger:
-    """Return the ledger once numbers began anew, if the *newest* run shows it: what came before, its creation tells."""
-    floor = ledger.floor or NAMELESS
-    if not newest.renumbered(floor) or _among(newest, ledger.beyond):
-        return ledger
-    return replace(ledger, floor=RunId("", floor.created), anew=floor.created)
-
-
-def _before_anew(ledger: Ledger, run: RunId) -> bool:
-    """Whether a run came before the numbers began anew, or may have."""
-    return ledger.anew is not None and (run.created is None or run.created <= ledger.anew)
 
 
 def look_back(ledger: Ledger, found: Sequence[Snapshot], at: float, counted: list[Snapshot] | None = None) -> Ledger:
@@ -118,6 +108,8 @@ def look_back(ledger: Ledger, found: Sequence[Snapshot], at: float, counted: lis
     told = sorted((each for each in named if each.run.id or not unsure), key=lambda each: each.run.order)
     if ledger.floor is None:
         return ledger
+    told = [each for each in told if not renumbering.before_all(ledger, each.run)]
+    cut = renumbering.is_cut(ledger, [each.run for each in told])
     numbered = any(each.run.id for each in told)  # then a run without a number counts, and is no mark for the others
     for each in told:
         ledger = all_accounted(ledger, [each], at, counted, gaps=numbered and not each.run.id)
@@ -127,9 +119,9 @@ def look_back(ledger: Ledger, found: Sequence[Snapshot], at: float, counted: lis
             ledger = replace(ledger, paid=_waited(ledger.paid, entry, entry._replace(waits=entry.waits - 1)))
     # which of those that may be one of the runs beyond it is, only another reading can tell: none is known yet
     sure = [run for run in runs if not any(run.doubtful(each) for each in ledger.beyond)]
-    marks = [run for run in sure if not _before_anew(ledger, run) and (run.id or not numbered)]
+    marks = [run for run in sure if not renumbering.came_before(ledger, run) and (run.id or not numbered)]
     floor = _raised(ledger.floor or NAMELESS, marks)
-    followed = [run for run in ledger.open if floor.newer(run) or _before_anew(ledger, run)]
+    followed = [run for run in ledger.open if floor.newer(run) or renumbering.came_before(ledger, run)]
     absent = [run for run in followed if told and not _among(run, runs)]
     beyond = tuple(run for run in ledger.beyond if _still_beyond(ledger, run, floor))
     ledger = replace(
@@ -137,7 +129,7 @@ def look_back(ledger: Ledger, found: Sequence[Snapshot], at: float, counted: lis
         floor=_holding(floor, {*runs, *ledger.beyond}.difference(beyond)),
         beyond=beyond,
         open=tuple(run for run in ledger.open if run not in absent),
-        lost=ledger.lost + sum(run != NAMELESS for run in absent),
+        lost=ledger.lost + sum(run != NAMELESS for run in absent) + cut,
     )
     return unended.read_again(ledger)
 
@@ -179,7 +171,7 @@ def _known(ledger: Ledger, answer: Snapshot, *, again: bool, gaps: bool) -> Ledg
         return replace(ledger, floor=run, open=opened, unnamed=unnamed)
     if run == NAMELESS:
         return ledger  # where runs have names, an answer without one is about none
-    if _before_anew(ledger, run):
+    if renumbering.came_before(ledger, run):
         return ledger
     if run.same(floor) or _among(run, ledger.beyond):
         ledger = ledger if run == floor else _fuller(ledger, run)

@@ -16,14 +16,32 @@ class _Last(NamedTuple):
     before: tuple[RunId, float] | None
 
 
-def noted_end(ledger: Ledger, answer: Snapshot, at: float, *, turned: bool) -> Ledger:
-    """Return the ledger after a run ended; *turned* is one that was seen to, at *at* (Unix seconds)."""
-    if ledger.ended is None or not ledger.ended.later(answer.run):
+class _End(NamedTuple):
+    answer: Snapshot
+    at: float
+    turned: bool
+    counted: bool
+
+    def before(self, known: RunId | None) -> bool:
+        """Whether the run came before a known one; where number and creation disagree, one that counts now did not."""
+        if known is None:
+            return False
+        disagree = known.renumbered(self.answer.run) or self.answer.run.renumbered(known)
+        return known.later(self.answer.run) or (disagree and not self.counted)
+
+
+def noted_end(ledger: Ledger, answer: Snapshot, at: float, *, turned: bool, counted: bool) -> Ledger:
+    """Return the ledger after a run ended; *turned* is one that was seen to, at *at* (Unix seconds).
+
+    One that is *counted* was not known before.
+    """
+    end = _End(answer, at, turned, counted)
+    if not end.before(ledger.ended):
         ledger = _ended(ledger, answer, at)
     succeeded = _Last(ledger.succeeded, ledger.last_success, ledger.succeeded_before)
     failed = _Last(ledger.failed, ledger.last_failure, ledger.failed_before)
-    succeeded = _after(succeeded, answer, at, turned=turned, result=State.SUCCEEDED)
-    failed = _after(failed, answer, at, turned=turned, result=State.FAILED)
+    succeeded = _after(succeeded, end, result=State.SUCCEEDED)
+    failed = _after(failed, end, result=State.FAILED)
     return replace(
         ledger,
         succeeded=succeeded.run,
@@ -44,27 +62,26 @@ def _ended(ledger: Ledger, answer: Snapshot, at: float) -> Ledger:
     return replace(ledger, ended=answer.run, ended_start=start, ended_end=end)
 
 
-def _after(last: _Last, answer: Snapshot, at: float, *, turned: bool, result: State) -> _Last:
+def _after(last: _Last, end: _End, result: State) -> _Last:
     """Return which run was the last to end with *result*."""
+    answer = end.answer
     again = last.run is not None and last.run.same(answer.run)
     if answer.state is not result:
         if not again:
             return last
         return _Last(None, None, None) if last.before is None else _Last(*last.before, None)
-    run, when = _newest(last, answer, at, turned=turned, again=again)
+    run, when = _newest(last, end, again=again)
     if again or run is last.run or last.run is None or last.when is None:
         return last._replace(run=run, when=when)
     return _Last(run, when, (last.run, last.when))
 
 
-def _newest(
-    last: _Last, answer: Snapshot, at: float, *, turned: bool, again: bool
-) -> tuple[RunId | None, float | None]:
-    run = answer.run
-    if last.run is not None and last.run.later(run):
+def _newest(last: _Last, end: _End, *, again: bool) -> tuple[RunId | None, float | None]:
+    answer, run = end.answer, end.answer.run
+    if end.before(last.run):
         return last.run, last.when
     if answer.end is None:
-        return (run, at) if turned and not again else (last.run, last.when)
+        return (run, end.at) if end.turned and not again else (last.run, last.when)
     if again and last.when is not None and answer.end >= last.when:
         return last.run, last.when  # somebody changed the job since: that is not when the run ended
     other = last.run is not None and not again and not run.after(last.run)

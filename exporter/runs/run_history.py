@@ -4,7 +4,7 @@ A failed call ends the reading. The next one begins anew, because the history we
 of a history that is longer the newest runs are read, and the others are missing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -59,11 +59,12 @@ class _Found:
     Nobody promised that they come from new to old, but it can be seen.
     """
 
-    def __init__(self, goals: Iterable[RunId]) -> None:
+    def __init__(self, goals: Sequence[RunId]) -> None:
         self._goals = sorted(goals, key=lambda run: run.order)  # the next one is last
         self._passed: set[RunId] = set()
         self._seen: set[RunId] = set()
         self._oldest: tuple[float, float] | None = None
+        self._dated = any(not goal.id for goal in goals)
         self._descending = True
         self.runs: list[Snapshot] = []
         """Those with a name."""
@@ -104,8 +105,12 @@ class _Found:
 
     def _follow(self, run: RunId) -> None:
         self._seen.add(run)
-        self._descending = self._oldest is None or run.order <= self._oldest
+        self._descending = self._oldest is None or self._before(run.order, self._oldest)
         self._oldest = run.order
         while self._goals and not run.newer(self._goals[-1]):
             self._goals.pop()
             self._passed.add(run)
+
+    def _before(self, order: tuple[float, float], other: tuple[float, float]) -> bool:
+        """Whether a row came before another: also by its creation if that is all that a goal has."""
+        return order <= other and not (self._dated and order[1] > other[1])

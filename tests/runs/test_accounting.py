@@ -490,6 +490,43 @@ def test_a_history_from_before_the_numbers_began_anew_takes_no_run_away() -> Non
     assert after(after_a_rebuild(1), record=record).runs == (1, 0, 0)
 
 
+def test_a_run_from_before_the_numbers_began_anew_does_not_end_the_one_that_has_its_number_now() -> None:
+    old = [replace(dated(each, state=State.FAILED), run=RunId(str(each), 5000.0 + each)) for each in (18, 22)]
+    running = after_a_rebuild(18, State.RUNNING)
+    record = after(old[1], after_a_rebuild(3), running)
+    for _ in range(2):
+        record = after([old[1], running, old[0], after_a_rebuild(3)], running, record=record)
+    assert (record.runs, record.ledger.open) == ((1, 0, 0), (running.run,))
+    assert after(after_a_rebuild(18), record=record).runs == (2, 0, 0)
+
+
+def test_runs_from_before_the_numbers_began_anew_do_not_count_where_the_first_look_was_after_that() -> None:
+    old = [replace(dated(each), run=RunId(str(each), 5000.0 + each)) for each in (267, 268)]
+    record = after(after_a_rebuild(3, State.RUNNING), after_a_rebuild(5))
+    for _ in range(2):
+        history = [*old[::-1], *(after_a_rebuild(each) for each in (5, 4, 3))]
+        record = after(history, after_a_rebuild(5), record=record)
+    assert (record.runs, record.ledger.lost, record.ledger.beyond) == ((3, 0, 0), 0, ())
+    assert after(after_a_rebuild(6), record=record).runs == (4, 0, 0)
+
+
+def test_runs_that_went_by_unread_before_the_numbers_began_anew_are_reported() -> None:
+    """The history has none of them any more: that there was one between the two that polls saw is not excluded."""
+    record = after(BEFORE, replace(dated(6), run=RunId("503", 5003.0)), after_a_rebuild(1))
+    record = after([after_a_rebuild(1)], after_a_rebuild(1), [after_a_rebuild(1)], record=record)
+    assert (record.runs, record.ledger.lost) == ((2, 0, 0), 1)
+
+
+def test_the_history_does_not_move_the_end_of_the_last_run_where_the_clock_was_set_back() -> None:
+    """Somebody changes the job meanwhile, so each answer tells another end: that of the first one holds."""
+    before = [replace(dated(each), run=RunId(str(each), 4000.0 + each), end=4100.0 + each) for each in (4, 5)]
+    last = replace(dated(6), run=RunId("6", 1006.0), start=1007.0, end=1010.0)
+    edited = replace(last, end=1009.0)
+    record = after(before[1], last, [edited, *before[::-1]], last)
+    assert (record.ledger.ended, record.ledger.ended_end) == (last.run, last.end)
+    assert record.last_run_duration == 3.0
+
+
 def test_without_a_history_the_runs_that_polls_see_count_though_their_numbers_began_anew() -> None:
     record = after(BEFORE, *[after_a_rebuild(number) for number in (2, 4, 4, 7)])
     assert record.runs == (3, 0, 0)
