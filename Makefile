@@ -9,7 +9,7 @@ RUN := $(VENV)/bin/
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 CHART := deploy/helm/huaweicloud-job-exporter
 
-.PHONY: help demo test test-fast test-deploy torture fuzz sbom lint bench docs lock clean
+.PHONY: help demo test test-fast test-deploy torture soak fuzz sbom lint bench docs lock clean
 
 help:
 	@echo "make demo   live metrics of all three services from the built-in simulator, and a page to look at"
@@ -17,6 +17,7 @@ help:
 	@echo "make test-fast  only the fast tests: no processes, no browser, no hours of simulated time"
 	@echo "make test-deploy  builds the image, runs it, and checks all that deploy/ ships; wants root and Debian's podman"
 	@echo "make torture    the whole exporter in simulated worlds of random seeds, for MINUTES=10; see docs/reliability.md"
+	@echo "make soak       one exporter for POLLS=1000000 in simulated time: does its memory grow? many minutes"
 	@echo "make fuzz       every parser, fed with bytes for SECONDS=60 each, guided by coverage where atheris installs"
 	@echo "make sbom       what is shipped, as CycloneDX (sbom.json) and as a table of licences (docs/licences.md)"
 	@echo "make bench  measure it against its peers on this machine (half an hour); see docs/performance.md"
@@ -38,6 +39,10 @@ test-deploy: $(VENV)/dev $(VENV)/kubernetes-tools/fetched
 MINUTES ?= 10
 torture: $(VENV)/dev
 	$(RUN)python -m tests.world --minutes $(MINUTES) --shrink
+
+POLLS ?= 1000000
+soak: $(VENV)/dev
+	$(RUN)python -m tests.world --soak $(POLLS)
 
 SECONDS ?= 60
 fuzz: $(VENV)/dev

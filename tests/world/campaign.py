@@ -1,7 +1,8 @@
 """Writes the results of a campaign, many worlds and the faults that were put back, into docs/reliability.md.
 
 `python -m tests.world --seeds 1-1000 --keep` stores the figures of those worlds, `python -m tests.world.put_back` those
-of the faults; `python -m tests.world.campaign` writes the page.
+of the faults, `python -m tests.world --soak 1000000 --keep` those of a soak; `python -m tests.world.campaign` writes
+the page.
 """
 
 import json
@@ -12,6 +13,7 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = ROOT / "docs" / "reliability.md"
 FIGURES: Final = Path(__file__).parent / "campaign.json"
+SOAK: Final = Path(__file__).parent / "soak.json"
 PUT_BACK: Final = Path(__file__).parent / "mutants" / "found.json"
 BEGIN: Final = "<!-- what follows is written by tests/world/campaign.py -->\n"
 
@@ -33,7 +35,26 @@ def keep(worlds: str, figures: Counter[str], found: int, took: float) -> None:
     FIGURES.write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n")
 
 
-def text(campaign: dict[str, Any], put_back: dict[str, dict[str, Any]]) -> str:
+def keep_soak(figures: dict[str, Any]) -> None:
+    """Keep what a soak was."""
+    SOAK.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
+
+
+def soaked(figures: dict[str, Any]) -> list[str]:
+    """Return the lines about a soak."""
+    result = f"{figures['found'] or 'No'} check failed."
+    done = ", ".join(f"{name} {number}" for name, number in sorted(figures["done"].items()))
+    return [
+        "\n## The last soak\n",
+        f"One exporter made {figures['polls']:,} polls in {figures['days']:,.1f} simulated days. Meanwhile jobs were",
+        "added and renamed in a job file that was sometimes half written, the configuration was reloaded, and the",
+        f"cloud and the network failed ({done}).",
+        "Between the second tenth and the last, its memory (with that of the simulated world) changed by",
+        f"{figures['drift']:.1%}, to {figures['MiB']:.1f} MiB. {result}",
+    ]
+
+
+def text(campaign: dict[str, Any], put_back: dict[str, dict[str, Any]], soak: dict[str, Any]) -> str:
     """Return the part of the page that is made of figures."""
     days = campaign["seconds"] / 86400
     result = f"{campaign['found'] or 'None'} of them failed."
@@ -43,6 +64,7 @@ def text(campaign: dict[str, Any], put_back: dict[str, dict[str, Any]]) -> str:
         "\n## The last campaign\n",
         f"{what}: {seen} were checked against the laws. {result}",
         f"There were at most {campaign['most connections']} connections and {campaign['most tasks']} tasks at a time.",
+        *(soaked(soak) if soak else ()),
         PUT_BACK_FIRST,
     ]
     for _, each in sorted(put_back.items()):
@@ -55,8 +77,9 @@ def text(campaign: dict[str, Any], put_back: dict[str, dict[str, Any]]) -> str:
 def main() -> None:
     """Write the page."""
     put_back = json.loads(PUT_BACK.read_text()) if PUT_BACK.exists() else {}
+    soak = json.loads(SOAK.read_text()) if SOAK.exists() else {}
     page = PAGE.read_text().partition(BEGIN)[0]
-    PAGE.write_text(page.rstrip("\n") + "\n\n" + BEGIN + text(json.loads(FIGURES.read_text()), put_back))
+    PAGE.write_text(page.rstrip("\n") + "\n\n" + BEGIN + text(json.loads(FIGURES.read_text()), put_back, soak))
 
 
 if __name__ == "__main__":

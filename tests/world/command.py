@@ -10,11 +10,14 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import chdir
 from itertools import count
+from tempfile import TemporaryDirectory
 
 from tests.world import campaign
 from tests.world.children import all_of, one, smallest
 from tests.world.simulation import Verdict
+from tests.world.soak import soak
 from tests.world.story import MOST_FEW, Story, story_of
 from tests.world.timepieces import REAL_TIME
 
@@ -25,6 +28,8 @@ def main() -> int:
     """Do what the command line says; return 1 if anything was found."""
     options = _options()
     _same_everywhere()
+    if options.soak:
+        return _soaked(options)
     if options.seeds or options.minutes:
         return _many(options)
     story = _story(options, options.seed)
@@ -61,6 +66,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--stop", action="store_true", help="end with the first finding")
     parser.add_argument("--keep", action="store_true", help="keep the figures for docs/reliability.md")
     parser.add_argument("--digest", action="store_true", help="print the digest of the trace alone")
+    parser.add_argument("--soak", type=int, default=0, help="one exporter for so many polls instead")
+    parser.add_argument("--interval", type=float, default=30.0, help="seconds between two polls of a job of a soak")
     parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
     return parser.parse_args()
 
@@ -123,6 +130,20 @@ def _many(options: argparse.Namespace) -> int:
         campaign.keep(f"seeds {options.seeds}" if options.seeds else "random seeds", figures, wrong, took)
     _say(f"{worlds} worlds in {took:.0f} s, {wrong} with findings; {told}")
     return bool(wrong)
+
+
+def _soaked(options: argparse.Namespace) -> int:
+    def tell(text: str) -> None:
+        _say(text)
+        sys.stdout.flush()
+
+    with TemporaryDirectory() as folder, chdir(folder):
+        os.environ.clear()
+        figures, findings = soak(options.soak, options.interval, tell)
+    if options.keep:
+        campaign.keep_soak(figures)
+    _say("\n".join([*findings, str(figures)]))
+    return bool(findings)
 
 
 def _shrink(verdict: Verdict, options: argparse.Namespace) -> None:

@@ -116,6 +116,10 @@ class WorldDisk(Disk):
     def sync_folder(self, path: Path) -> None:
         self._step()
         self._safe_names = [dict(self._names)]
+        used = {*self._names.values(), *self._open.values()}
+        for known in (self._data, self._safe):
+            for number in [number for number in known if number not in used]:
+                del known[number]
 
     def lock(self, path: Path) -> int | None:
         self._step(writes=False)

@@ -5,7 +5,6 @@ import contextvars
 import hashlib
 import json
 import random
-import re
 import signal
 from collections import Counter
 from collections.abc import Iterable
@@ -26,6 +25,7 @@ from tests.world.loop import WorldEndedError, WorldLoop
 from tests.world.machine import PORT, Machine, surround
 from tests.world.neighbour import Neighbour
 from tests.world.network import Network, Weather
+from tests.world.pages import page_of
 from tests.world.story import Event, Story
 from tests.world.timepieces import HOST, START, Host, Now
 
@@ -320,7 +320,7 @@ class Simulation:
         status, text = 0, ""
         try:
             async with asyncio.timeout(PATIENCE):
-                status, text = await self._get(machine, "/metrics")
+                status, text = await page_of(machine, "/metrics")
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             pass
         if host.frozen_until > began or not host.alive or machine.host is not host:
@@ -362,31 +362,6 @@ class Simulation:
             return
         self.found("ends", [ended.result()])
         self.start()
-
-    async def _get(self, machine: Machine, path: str) -> tuple[int, str]:
-        reader, writer = await asyncio.open_connection(machine.address, PORT)
-        try:
-            writer.write(f"GET {path} HTTP/1.1\r\nHost: exporter:{PORT}\r\nConnection: close\r\n\r\n".encode())
-            heads = (await reader.readuntil(b"\r\n\r\n")).decode()
-            found = re.search(r"(?i)content-length: (\d+)", heads)
-            body = await (reader.read() if found is None else reader.readexactly(int(found[1])))
-            if "transfer-encoding: chunked" in heads.lower():
-                body = _unchunked(body)
-            return int(heads.split(" ")[1]), body.decode()
-        finally:
-            writer.close()
-
-
-def _unchunked(body: bytes) -> bytes:
-    parts, rest = [], body
-    while rest:
-        size, _, rest = rest.partition(b"\r\n")
-        length = int(size, 16)
-        if not length:
-            break
-        parts.append(rest[:length])
-        rest = rest[length + 2 :]
-    return b"".join(parts)
 
 
 def simulate(story: Story, *, timed: bool = False) -> Verdict:
