@@ -39,7 +39,7 @@ class HistoryReader:
         self._clock = clock
         self._calls = calls
         self._results = results
-        self._replaced = ReplacedRuns(store, plan, telemetry, calls, results)
+        self._replaced = ReplacedRuns(store, plan, clock, telemetry, calls, results)
         self._readings = JobTasks("history", telemetry.crashes.labels("history").inc)
         self._due: dict[JobKey, float] = {}  # when to read again for ends alone
         self.outages = Outages("history", store, plan, clock)

@@ -120,7 +120,7 @@ def _completed(record: Record, answer: Snapshot, adapter: Adapter) -> Record:
     known = record.snapshot
     if known is None or record.polled_at is None or not known.run.same(answer.run):
         return record
-    more = _timed(known, answer)
+    more = with_row(known, answer)
     return record if more is known else transitions.worked(record, more, record.polled_at, adapter, record.answered_at)
 
 
@@ -149,7 +149,7 @@ def _lives(record: Record, answer: Snapshot, at: _When, *, news: bool) -> tuple[
 
 def _added(record: Record, known: Snapshot, answer: Snapshot, at: _When) -> Record:
     """Add to the answer of a job that runs what only the list tells: since when, and what it moved so far."""
-    more = _timed(known, answer)
+    more = with_row(known, answer)
     own = {measure: value for measure, value in known.counts.items() if measure not in record.by_lists}
     counts = {**own, **answer.counts}
     if more is known and counts == known.counts:
@@ -169,7 +169,7 @@ def _rests(record: Record, answer: Snapshot, at: _When, adapter: Adapter) -> Rec
     """Take the list for the job's own answer: it tells which run it is, and all there is to tell while it rests."""
     known = record.snapshot
     if known is not None and known.run.same(answer.run) and known.state is answer.state:
-        answer = replace(_timed(known, answer), digest=b"")  # it confirms, and takes nothing back
+        answer = replace(with_row(known, answer), digest=b"")  # it confirms, and takes nothing back
     return replace(transitions.worked(record, answer, at.wall, adapter, at.steady), listed_at=at.steady)
 
 
@@ -241,7 +241,7 @@ def _same_times(known: Snapshot, answer: Snapshot) -> bool:
     return bool({known.start, known.end} & {answer.start, answer.end} - {None})
 
 
-def _timed(known: Snapshot, answer: Snapshot) -> Snapshot:
+def with_row(known: Snapshot, answer: Snapshot) -> Snapshot:
     """Return the known answer with what only the list says: its times, why it failed, what it came to, whose it is."""
     if known.state is answer.state and known.state is State.FAILED:
         fuller = with_reason(answer, known)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
+from exporter.clock import Clock
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import PollError
@@ -17,8 +18,10 @@ from exporter.model.job import Job, JobKey
 from exporter.model.reason import Reason
 from exporter.model.record import Record
 from exporter.model.run import RunId
+from exporter.model.snapshot import Snapshot
 from exporter.polling.calls import Calls
 from exporter.polling.job_tasks import JobTasks
+from exporter.polling.list_merge import with_row
 from exporter.polling.plan import Plan
 from exporter.polling.results import Results
 from exporter.services.adapter import Adapter
@@ -30,9 +33,12 @@ _TRIES: Final = 24
 class ReplacedRuns:
     """The runs that are asked for, in one task a job."""
 
-    def __init__(self, store: JobStore, plan: Plan, telemetry: Telemetry, calls: Calls, results: Results) -> None:
+    def __init__(
+        self, store: JobStore, plan: Plan, clock: Clock, telemetry: Telemetry, calls: Calls, results: Results
+    ) -> None:
         self._store = store
         self._plan = plan
+        self._clock = clock
         self._missed = telemetry.history_missed
         self._calls = calls
         self._results = results
@@ -75,10 +81,26 @@ class ReplacedRuns:
             if last or error.reason is Reason.NOT_FOUND:
                 self._miss(job, run)
             return
-        if answer.state.ended:
-            self._results.replaced(key, answer)
-        elif last:
-            self._miss(job, run)
+        if not answer.state.ended:
+            if last:
+                self._miss(job, run)
+        elif (whole := await self._completed(job, adapter, answer)) is not None or last:
+            self._results.replaced(key, whole or answer)
+
+    async def _completed(self, job: Job, adapter: Adapter, answer: Snapshot) -> Snapshot | None:
+        """Return *answer* with what only the row of a list has of the run, such as its end; ``None`` if that failed."""
+        row, project = None if adapter.lists is None else adapter.lists.row, self._plan.projects.named(job.project)
+        if row is None or answer.end is not None:
+            return answer
+        ask = self._calls.asking(job.project, adapter, self._plan.pace.idle_interval)
+        try:
+            request = row.request(job.target, project.project_id)
+            found, at = await ask(request, partial(row.parse, target=job.target))
+        except PollError as error:
+            return answer if error.reason is Reason.NOT_FOUND else None
+        ahead = project.cloud_time() - self._clock.monotonic()
+        listed = replace(found, at=at).credible(ahead).snapshot
+        return answer if listed is None or listed.state is not answer.state else with_row(answer, listed)
 
     def _miss(self, job: Job, run: RunId) -> None:
         """Let go of a run of which nothing tells how it ended."""

@@ -420,6 +420,27 @@ def test_a_run_that_was_replaced_before_a_restart_is_counted_when_its_end_can_be
     run(main())
 
 
+def test_of_a_run_that_ended_as_the_next_was_registered_end_and_duration_are_those_of_the_service() -> None:
+    async def main() -> None:
+        async with world() as there:
+            first, second = dli(there, 100), dli(there, 50_000)
+            there.poller.apply(Changes(added=(first,)))
+            await there.until(90)
+            there.cloud.faults.plan(gateway_error(500, "APIG.0201", "no"), times=3, operation="ShowSqlJobStatus")
+            await there.until(100)
+            there.poller.apply(Changes(changed=(second,)))
+            await there.until(900)
+            record = there.store.get(second.key)
+
+            assert record is not None
+            assert record.runs == (1, 0, 0)
+            assert record.last_success == pytest.approx(START + 100, abs=1)
+            assert record.took[0].runs == 1
+            assert record.took[0].milliseconds == pytest.approx(100_000, abs=1000)
+
+    run(main())
+
+
 def test_a_run_that_is_replaced_and_of_which_nothing_tells_its_end_is_counted_as_missed() -> None:
     async def main() -> None:
         async with world() as there:
