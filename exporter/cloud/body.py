@@ -35,7 +35,7 @@ async def read_body(response: aiohttp.ClientResponse, limit: int, seconds: float
     async with asyncio.timeout(seconds):  # the library's own deadline does not see the wait for a place
         if response.status < _FIRST_ERROR:
             return await _whole_body(response, limit)
-        async with offload.Place() as place:  # of its own: an error is short, and nobody parses it elsewhere
+        with offload.Place() as place:  # of its own: an error is short, and nobody parses it elsewhere
             try:
                 return await _whole(response, place, _ERROR_LIMIT)
             except (TooLongError, PackedError):
@@ -60,7 +60,7 @@ async def _whole_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
     """
     place = offload.current()
     if place is None:
-        async with offload.Place() as place:
+        with offload.Place() as place:
             return await _whole(response, place, limit)
     body = None
     try:

@@ -108,7 +108,7 @@ class Client:
         return self._session is not None
 
     async def _close_idle(self) -> None:
-        if self._retired and not self._under_way and self._session is not None:
+        if not self._under_way and self._session is not None:
             session, self._session = self._session, None
             await session.close()
 
@@ -134,7 +134,8 @@ class Client:
         finally:
             FLIGHT.set(None)  # whoever made the call keeps its context, and with it the connection and its answer
             self._under_way -= 1
-            await self._close_idle()
+            if self._retired:
+                await self._close_idle()
 
     async def _ask(
         self,
@@ -253,7 +254,7 @@ def _call(base: Base, request: Request, now: float, headers: Mapping[str, str]) 
         sentence = f"a call to {base.host} names something `.` or `..`, which no URL can say; check the job's ids"
         raise PollError(Reason.CONFIG, sentence)
     query = request.query_at(now)
-    if any(_HALF.search(part) for pair in query for part in pair):
+    if query and any(_HALF.search(part) for pair in query for part in pair):
         sentence = f"the query of a call to {base.host} holds half a character, which no encoding can say"
         raise PollError(Reason.CONFIG, f"{sentence}; check the job's names")
     fit = {name: value.strip() for name, value in headers.items()}

@@ -75,11 +75,11 @@ class Place:
         self._reads = False
         self._token: Token[Place | None] | None = None
 
-    async def __aenter__(self) -> Self:
+    def __enter__(self) -> Self:
         self._token = _PLACE.set(self)
         return self
 
-    async def __aexit__(
+    def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._token is not None:
@@ -143,7 +143,7 @@ def asking(call: Callable[[Request], Awaitable[bytes]], now: Callable[[], float]
     """Return how a list or a history is read page by page: *call* makes a call and returns the body of its answer."""
 
     async def ask(request: Request, reader: Callable[[bytes], _T], /) -> tuple[_T, float]:
-        async with Place():
+        with Place():
             body = await call(request)
             came = now()
             return await offloaded(body, partial(reader, body)), came

@@ -91,7 +91,7 @@ class Projects:
         """
         project, adapter = self.named(job.project), self.adapter(job)
         request = await self.request(job)
-        async with offload.Place():
+        with offload.Place():
             body = await project.ask(adapter, request)
             now = project.cloud_time()
             return await offload.offloaded(body, partial(_read, adapter, body, job, project.zone, now, before))

@@ -104,7 +104,8 @@ class Budget:
         return self._waiting[self._first()][0][0]
 
     def _first(self) -> CircuitBreaker:
-        return min((circuit for circuit in self._waiting if circuit.free), key=self._deadline)
+        free = [circuit for circuit in self._waiting if circuit.free]
+        return free[0] if len(free) == 1 else min(free, key=self._deadline)
 
     def _deadline(self, circuit: CircuitBreaker) -> tuple[float, float]:
         return self._waiting[circuit][0][:2]

@@ -63,7 +63,8 @@ class Limiter:
             if not ready:
                 return
             # over all buckets, or the first one would keep every place to itself when slots are short
-            grant = min(ready, key=Budget.nearest).take(now)
+            budget = ready[0] if len(ready) == 1 else min(ready, key=Budget.nearest)
+            grant = budget.take(now)
             self._held[id(grant)] = grant
             yield grant
 

@@ -125,9 +125,10 @@ class Record:
     @property
     def awaits(self) -> bool:
         """Whether the newest run succeeded and the answers that are to tell what it moved are waited for."""
-        run = None if self.snapshot is None else self.snapshot.run
-        awaited = [each.run for each in self.ledger.paid if each.waits]
-        return self.unsettled > 1 or (run is not None and any(each == run or each.same(run) for each in awaited))
+        if self.unsettled > 1 or self.snapshot is None or not self.ledger.paid:
+            return self.unsettled > 1
+        run, awaited = self.snapshot.run, [each.run for each in self.ledger.paid if each.waits]
+        return any(each == run or each.same(run) for each in awaited)
 
     @property
     def by_list(self) -> bool:

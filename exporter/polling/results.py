@@ -71,8 +71,8 @@ class Results:
             wait = None if wait is None else round(wait, 1)
             self._log.debug("poll worked", **record.job.names, state=answer.state.value, next_poll_seconds=wait)
         others: list[Snapshot] = []
-        accounting.others_accounted(before.ledger, answer, self._clock.now(), others, gaps=True)
         if answer.others:
+            accounting.others_accounted(before.ledger, answer, self._clock.now(), others, gaps=True)
             self._store.runs_read(record.job.key, answer.others)
         for each in others:
             self._ended(record.job, each)

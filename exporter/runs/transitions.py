@@ -107,6 +107,8 @@ def _outdated(record: Record, answer: Snapshot) -> bool:
     yet, after a restart, the runs that were known before it are compared.
     """
     ledger, shown = record.ledger, record.snapshot
+    if answer is shown:
+        return False
     known = (ledger.floor, *ledger.beyond) if shown is None else (shown.run,)
     return not record.stale and any(run is not None and answer.run.outdated(run) for run in known)
 

@@ -125,7 +125,7 @@ class Fields:
     def moment(self, name: str) -> float | None:
         """Read a moment as Unix seconds, in any form that :mod:`exporter.services.timestamps` knows."""
         value = self.data.get(name)
-        if not said(value):
+        if value is None or not said(value):
             return None
         try:
             return timestamps.moment(value, self.zone, self.absent)
@@ -148,7 +148,8 @@ class Fields:
 
     def id(self, name: str) -> str | None:
         """Read an id: a text that is opaque, but not without end, and whole: of a part of it nothing can be known."""
-        text, value = self.text(name), self.data.get(name)
+        value = self.data.get(name)
+        text = None if value is None else self.text(name)
         if text is not None and (len(text) > LONGEST_ID or (isinstance(value, str) and not exact(value))):
             self.unreadable(name)
             return None

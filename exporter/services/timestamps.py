@@ -8,6 +8,7 @@ a timestamp.
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from typing import Final
 
 from exporter.services.values import NUMBER, number
@@ -65,7 +66,9 @@ def _seconds(milliseconds: float) -> float | None:
     return round(milliseconds) / 1000
 
 
+@lru_cache(maxsize=4096)
 def _written(text: str, zone: tzinfo | None) -> float | None:
+    """Read a written time; those of a run come again with each answer about it."""
     naive, letters, millisecond = _parts(text)
     if naive == _EPOCH and letters in {"", "Z", "UTC", "GMT"}:
         return None

@@ -317,7 +317,7 @@ class TestValues:
 async def test_a_short_answer_does_not_wait_for_the_long_ones_and_a_long_one_only_until_its_deadline() -> None:
     short, long = answer(gzip.compress(b"{}"), "Content-Encoding: gzip"), answer(b"x" * 2 * UNPLACED)
     async with serving(long) as server, serving(short) as other, Client(2) as transport, AsyncExitStack() as taken:
-        await (await taken.enter_async_context(Place())).read()
+        await taken.enter_context(Place()).read()
         assert (await transport.send(other.url, REQUEST, Nobody())).body == b"{}"
         with pytest.raises(PollError) as caught:
             await asyncio.create_task(transport.send(server.url, REQUEST, Nobody()), context=Context())
@@ -329,7 +329,7 @@ async def test_a_short_answer_does_not_wait_for_the_long_ones_and_a_long_one_onl
 
 async def send(transport: Client, url: str) -> bytes:
     """Make a call of its own task, as a poll does."""
-    async with Place():
+    with Place():
         return (await transport.send(url, REQUEST, Nobody())).body
 
 
@@ -363,6 +363,7 @@ async def test_the_longest_answers_all_at_once_come_one_after_the_other() -> Non
 async def test_an_error_keeps_no_place_while_its_call_is_made_once_more() -> None:
     refused = answer(gzip.compress(random.Random(1).randbytes(30_000)), "Content-Encoding: gzip", status="401 No")
     long = answer(b"x" * 2 * UNPLACED)
-    async with serving(refused) as server, serving(long) as other, Client(LATE) as transport, Place():
-        await transport.send(server.url, REQUEST, Nobody())
-        assert len(await asyncio.create_task(send(transport, other.url), context=Context())) == 2 * UNPLACED
+    async with serving(refused) as server, serving(long) as other, Client(LATE) as transport:
+        with Place():
+            await transport.send(server.url, REQUEST, Nobody())
+            assert len(await asyncio.create_task(send(transport, other.url), context=Context())) == 2 * UNPLACED

@@ -98,6 +98,7 @@ _COLUMNS: Final = (
 """What page and JSON show of a sub-job: table 3."""
 SUBJOBS: Final = tuple(Measure("subjobs", state) for state in _SUBJOB_STATES.values())
 _ENDED: Final = frozenset({"succeeded", "failed"})
+_PREFIX: Final = "sub_jobs."
 _JOB: Final = {"job_group": "job_id"}
 """What a sub-job repeats of the job that was asked for."""
 MOST_SHOWN: Final = 500
@@ -111,8 +112,8 @@ _REASON_LENGTH: Final = 100
 class Subjob:
     """One row of ``sub_jobs``: its numbers for the sums, and what page and JSON show of it."""
 
-    def __init__(self, data: dict[str, Any] | None, answer: json_fields.Fields) -> None:
-        self._fields = fields = answer.row(data or {}, "sub_jobs.")
+    def __init__(self, fields: json_fields.Fields) -> None:
+        self._fields = fields
         self.state = self._state(fields)
         ended = self.state in _ENDED
         self.numbers = tuple([0 if ended and name in ACTIVE else fields.count(name) for name in _SUMS])
@@ -121,10 +122,11 @@ class Subjob:
     def row(self) -> tuple[Any, ...]:
         """Return what page and JSON show, in the order of ``_COLUMNS``."""
         fields = self._fields
+        description = fields.text("description")
         return (
             fields.count("id"),
             fields.id("name"),
-            first_line(fields.text("description") or "") or None,
+            first_line(description) or None if description else None,
             fields.id("submission_time"),
             fields.moment("submission_time"),
             fields.id("completion_time"),
@@ -172,7 +174,7 @@ class Subjobs:
     """The sub-jobs of one answer."""
 
     def __init__(self, answer: json_fields.Fields, target: Mapping[str, str]) -> None:
-        self._all = [Subjob(item, answer) for item in _own(answer, target)]
+        self._all = [Subjob(fields) for fields in _own(answer, target)]
         shown = self._all[:MOST_SHOWN]
         self.table = Rows(_COLUMNS, tuple([subjob.row() for subjob in shown])) if shown else None
         """Of the first :data:`MOST_SHOWN`."""
@@ -183,21 +185,23 @@ class Subjobs:
         return _sums(self._all) if self._all else {}
 
 
-def _own(answer: json_fields.Fields, target: Mapping[str, str]) -> list[dict[str, Any] | None]:
+def _own(answer: json_fields.Fields, target: Mapping[str, str]) -> list[json_fields.Fields]:
     """Return the sub-jobs of the job itself, each once; of two that differ and have one id nothing can be read."""
-    own: list[dict[str, Any] | None] = []
-    places: dict[object, int] = {}
+    own: list[json_fields.Fields] = []
+    places: dict[int, int] = {}
     for item in answer.objects("sub_jobs") or []:
-        fields = answer.apart(item or {})  # what cannot be read is noted where the sub-job itself is
-        number = fields.count("id")
+        fields = answer.row(item or {}, _PREFIX)
         if not fields.of_job(_JOB, target):
             answer.unreadable("sub_jobs.job_group")
-        elif number is None or number not in places:
-            places[number] = len(own)
-            own.append(item)
-        elif own[places[number]] != item:
+            continue
+        number = fields.count("id")
+        if number is None or number not in places:
+            if number is not None:
+                places[number] = len(own)
+            own.append(fields)
+        elif own[places[number]].data != item:
             answer.unreadable("sub_jobs.id")
-            own[places[number]] = None
+            own[places[number]] = answer.row({}, _PREFIX)
     return own
 
 
