@@ -199,6 +199,7 @@ def test_a_public_name_is_used_outside_of_its_module() -> None:
         *MODULES,
         *(path for folder in ("tests", "benchmarks", "deploy") for path in (root / folder).rglob("*.py")),
     ]
+    files += (PACKAGE / "web" / "templates").glob("*.html")
     words = {path: set(re.findall(r"\w+", path.read_text())) for path in files}
     users = Counter(word for found in words.values() for word in found)
 

@@ -13,8 +13,8 @@ from exporter.runs.past import JobPast, PastRun, Watch
 from exporter.web import formatting
 from exporter.web.texts import ENGLISH, Texts
 
-_DAY: Final = 86_400.0
-_STRIP: Final = 1440
+DAY: Final = 86_400.0
+STRIP: Final = 1440
 """Units that a day is wide: one a minute."""
 _LEAST: Final = 10
 """Units that a run is wide at least, so that it can be seen."""
@@ -46,8 +46,8 @@ class Live(NamedTuple):
 def strip(past: JobPast | None, live: Live | None, watch: Watch, now: float, say: Texts = ENGLISH) -> _Strip:
     """Return the last 24 hours of a job, from left to right."""
     if past is None:
-        return _Strip((("unwatched", _shape("unwatched", 0, _STRIP)),), say("the last 24 hours are not kept"))
-    first = now - _DAY
+        return _Strip((("unwatched", _shape("unwatched", 0, STRIP)),), say("the last 24 hours are not kept"))
+    first = now - DAY
     spans = [("unwatched", first, past.since)]
     if watch.away is not None:
         spans.append(("unwatched", *watch.away))
@@ -68,12 +68,12 @@ def _paths(spans: Sequence[tuple[str, float, float]], first: float) -> dict[str,
         if end < first:
             continue
         left = int((begin - first) / 60.0) if begin > first else 0
-        right = min(int((end - first) / 60.0), _STRIP)
+        right = min(int((end - first) / 60.0), STRIP)
         width = right - left
         if kind not in _BACKGROUND and width < _LEAST:
             width = _LEAST
         if width > 0:
-            paths[kind] = paths.get(kind, "") + _shape(kind, min(left, _STRIP - width), width)
+            paths[kind] = paths.get(kind, "") + _shape(kind, min(left, STRIP - width), width)
     return paths
 
 
@@ -87,7 +87,7 @@ def _in_words(runs: Sequence[PastRun], live: Live | None, past: JobPast, now: fl
     results = [run.result for run in runs]
     told = [f"{results.count(result)} {say(result)}" for result in dict.fromkeys(results)]
     told += [f"1 {say('running')}"] if live is not None else []
-    since = f", {say('watched since {time}', time=formatting.utc(past.since))}" if past.since > now - _DAY else ""
+    since = f", {say('watched since {time}', time=formatting.utc(past.since))}" if past.since > now - DAY else ""
     return say("runs of the last 24 hours: {runs}", runs=", ".join(told) or say("none known")) + since
 
 

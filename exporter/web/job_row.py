@@ -38,7 +38,7 @@ def job_row(record: Record, exporter: Exporter, past: JobPast | None, viewer: Vi
         "part": _current_part(record, viewer.say),
         "elapsed": elapsed,
         "slow": usual if usual is not None and elapsed is not None and elapsed > usual.p90 else None,
-        "_waits_since": _waits_since(record),
+        "waits_since": _waits_since(record),
         "broken": list(broken_promises(record, viewer.now)),
         "strip": charts.strip(past, live, viewer.watch, viewer.now, viewer.say),
         "zone": exporter.zone(record.job.project) if viewer.clock == "cloud" else None,
