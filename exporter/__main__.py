@@ -1,7 +1,8 @@
 """``python -m exporter`` and the console command.
 
-Importing the program takes most of a second. A signal that comes meanwhile, before the event loop takes over or after
-it is closed, ends it as cleanly as any other. Nothing but built-in modules is imported before the handlers are set.
+Importing the program takes most of a second. A signal that arrives during the import, before the event loop runs or
+after it is closed, ends the program as cleanly as at any other time. Only built-in modules are imported before the
+signal handlers are set.
 """
 
 import _signal as signal  # type: ignore[import-not-found]  # what ``signal`` wraps: importing that takes milliseconds

@@ -1,4 +1,4 @@
-"""The composition root: builds every part from the settings, runs them in one task group, and stops them cleanly."""
+"""The composition root: creates all parts from the settings, runs them in one task group, and stops them cleanly."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""The time, passed in wherever it counts, so that tests can make an hour pass in a second."""
+"""The clock, passed to everything that needs the time, so that tests can simulate an hour in a second."""
 
 import asyncio
 import time

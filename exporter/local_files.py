@@ -1,7 +1,7 @@
-"""Files that somebody else writes: how they are read, and how it is noticed that they changed.
+"""Reads local files that another process writes, and detects their changes.
 
-Only regular files are read, and never more than a caller wants. A change counts once two looks in a row found the same:
-the file may be half written. All of this may hang with the disk, so call it in a thread.
+Only regular files are read, and never more than the caller's limit. A change counts when two checks in a row have found
+the same stamp, because the file may be half written before. All of this can hang with the disk, so call it in a thread.
 """
 
 import errno

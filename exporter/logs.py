@@ -1,8 +1,8 @@
-"""Logging: one event a line, JSON for machines or console for people.
+"""Logging: one event per line, as JSON or as text for a console.
 
-What may stand in a line is decided where it is logged: names, reasons, codes and request ids, never a secret. The
-vendor's text goes through :func:`vendor_text`. What libraries log is masked, and is without what an exception says,
-because that may quote an answer.
+The code that logs an event decides what it contains: names, reasons, codes and request ids, never a secret. Texts of
+the vendor go through :func:`vendor_text`. Messages of libraries are masked, and exception messages are removed from
+them, because they may quote a response.
 """
 
 import logging

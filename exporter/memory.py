@@ -1,4 +1,4 @@
-"""Memory that was needed once, and is not any more."""
+"""Returns memory that is no longer needed to the operating system."""
 
 import ctypes
 from contextlib import suppress

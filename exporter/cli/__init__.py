@@ -1,7 +1,7 @@
 """The commands: run, demo, check, discover, poll, metrics and completion.
 
-Exit codes: 0 fine, 1 refused configuration or failed command, 2 wrong usage. A user's mistake is answered with a
-sentence, never with a traceback.
+Exit codes: 0 success, 1 invalid configuration or failed command, 2 wrong usage. A mistake of the user is reported as a
+sentence, never as a traceback.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The calls of a command: one after the other, each with a permit of the limit that it counts against."""
+"""The calls of a command: made one after the other, each with a permit of its limit class."""
 
 import sys
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""How many calls a configuration needs of each limit: the arithmetic of ``check``."""
+"""The calculation of ``check``: how many calls a configuration needs from each limit class."""
 
 import math
 from collections import Counter

@@ -1,4 +1,4 @@
-"""``check``: what a configuration will do, or every mistake in it."""
+"""``check``: reports what a configuration will do, or all mistakes in it."""
 
 import argparse
 import asyncio

@@ -1,4 +1,4 @@
-"""``completion``: what a shell needs to complete the command line, made from the parsers themselves."""
+"""``completion``: prints the completion script of a shell, generated from the argument parsers."""
 
 import argparse
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,7 +1,7 @@
-"""``demo``: the exporter against a pretend cloud, over real HTTP.
+"""``demo``: runs the exporter with a simulated cloud, over real HTTP.
 
-The cloud is another process that shares no code with the exporter, and the exporter has no demo mode: it gets
-ordinary settings whose endpoints are that process.
+The simulated cloud is another process that shares no code with the exporter. The exporter has no demo mode: it gets
+ordinary settings with the endpoints of that process.
 """
 
 import argparse

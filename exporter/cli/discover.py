@@ -1,4 +1,4 @@
-"""``discover``: what jobs there are, as a ``jobs:`` section that can be pasted."""
+"""``discover``: prints the existing jobs as a ``jobs:`` section that can be pasted into a configuration."""
 
 import argparse
 import asyncio

@@ -1,4 +1,4 @@
-"""What ``check`` says besides of a configuration that is valid: what may not be meant, and what will be missing."""
+"""The warnings of ``check``: what is probably unintended in a valid configuration, and which values will be missing."""
 
 import os
 from collections.abc import Iterator

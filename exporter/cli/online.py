@@ -1,4 +1,4 @@
-"""``check --online``: one call for each project and service, to see who asks, on which way, and whether it may."""
+"""``check --online``: makes one call for each project and service, and prints user, route and result."""
 
 import time
 from collections.abc import Awaitable, Callable, Iterator

@@ -1,4 +1,4 @@
-"""The flags that commands have in common, and the settings that come of them."""
+"""The flags that several commands have, and the settings that result from them."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""``poll``: one job, once; the answer to "why is this value so?"."""
+"""``poll``: polls one job once and prints everything about it, to explain why a metric has its value."""
 
 import argparse
 import asyncio

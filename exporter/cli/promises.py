@@ -1,4 +1,6 @@
-"""What ``check`` says of the promises: how many there are, the next deadline, and those that polls cannot see kept."""
+"""The report of ``check`` about promises: their number, the next deadline, and promises too short for the poll
+intervals.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence

@@ -1,1 +1,1 @@
-"""Input and output towards the vendor: where a service is, who asks, and the one HTTP client."""
+"""Calls to the vendor: endpoints, credentials, and the one HTTP client."""

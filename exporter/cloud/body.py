@@ -1,6 +1,6 @@
-"""Reading the body of an answer: all of it, or an exception, and never more than the limit.
+"""Reads the body of a response: completely, or with an exception, and never more than the limit.
 
-The body is unpacked here and not by the library, which would do it in the event loop and without an end.
+The body is decompressed here, because the HTTP library would do it in the event loop and without a limit.
 """
 
 import asyncio

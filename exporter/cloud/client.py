@@ -1,7 +1,7 @@
-"""The only HTTP client: one call, one answer, and every failure of the wire as a :class:`PollError` with its remedy.
+"""The only HTTP client: one call, one response, and every network failure as a :class:`PollError` with its remedy.
 
-The deadline covers the whole answer, the size of an answer is limited, redirects are not followed, and what goes over
-the wire is byte for byte what was signed.
+The timeout covers the whole response, the size of a response is limited, redirects are not followed, and the bytes that
+are sent are exactly those that were signed.
 """
 
 import asyncio

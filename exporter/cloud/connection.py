@@ -1,8 +1,8 @@
-"""One connection to the cloud: it takes an answer only while a call is out, one answer a call, and within limits.
+"""One connection to the cloud: accepts one response for each call, only during the call, and within limits.
 
-The library below keeps whatever arrives on an idle connection and takes it for the answer to the next call, and reads
-headers, interim answers and chunks without end. This is its own protocol class with these two ways shut. What is used
-of it is not promised by the library for ever; tests/cloud/test_library.py holds it to that.
+The library's own connection class keeps bytes that arrive on an idle connection and uses them as the response to the
+next call, and it reads headers, interim responses and chunks without a limit. This subclass prevents both. It uses
+internals that the library does not guarantee; tests/cloud/test_library.py checks them.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Counting calls: every one that leaves, whoever makes it, in the metrics of the API."""
+"""Counts every call that is sent, from whichever part, in the metrics of the API."""
 
 from collections.abc import Awaitable
 

@@ -1,7 +1,7 @@
-"""What IAM is asked for: the id of a region's project.
+"""The look-up of project ids in IAM.
 
-Source: IAM API reference, "Querying Projects" (KeystoneListProjects). Every region has one project that is called
-like it.
+Source: IAM API reference, "Querying Projects" (KeystoneListProjects). Every region has one project with the name of the
+region.
 """
 
 from typing import Final

@@ -1,8 +1,8 @@
-"""The calls that come before a service's: for a token, a temporary key, or the id of a project.
+"""Calls that other calls depend on: for a token, a temporary key, or the id of a project.
 
-They are made while a poll holds its slot, and perhaps while the circuit breaker waits for their outcome. So they need
-neither a slot nor a circuit, which nobody could give back meanwhile, but only room in their limit. They do not wait
-for that for long, because others want the slot of the poll.
+They are made while a poll holds its slot, and perhaps while the circuit breaker waits for the result of that poll.
+Waiting for another slot or for the circuit breaker could therefore deadlock, so these calls need only a permit of their
+own rate limit. They wait for it only briefly, because the poll's slot is needed by others.
 """
 
 from collections.abc import Awaitable, Callable, Collection

@@ -1,4 +1,4 @@
-"""Answers of what is asked before the services are: IAM, the metadata service, the pod's agent."""
+"""Failed responses of IAM, the metadata service and the pod's agent as errors."""
 
 from collections.abc import Mapping
 from typing import Final

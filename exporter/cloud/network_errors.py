@@ -1,4 +1,4 @@
-"""Every failure of the wire as a reason and a sentence that names the host and the remedy."""
+"""Every network failure as a reason and a sentence that names the host and the remedy."""
 
 import ssl
 from collections.abc import Iterator

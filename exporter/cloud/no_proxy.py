@@ -1,4 +1,4 @@
-"""NO_PROXY as curl and Go read it: names with all below them, addresses, networks, ports, and ``*``."""
+"""NO_PROXY with the rules of curl and Go: names including their subdomains, addresses, networks, ports, and ``*``."""
 
 import re
 from functools import lru_cache

@@ -1,8 +1,8 @@
-"""Reading answers outside the event loop where that takes long, and only so much of long ones at a time.
+"""Decompresses and parses large responses in a thread, and bounds how much memory they use at a time.
 
-One thread unpacks and parses for all. Python's switching between threads leaves the loop waiting for 5 ms, and for
-40 ms while one long text is decoded. Long answers share a budget of bytes while they arrive, so one that is slow takes
-of it what came, and holds up no other; they are unpacked and parsed one after the other.
+There is one thread for all responses. Switching between threads makes the event loop wait up to 5 ms, and up to 40 ms
+while one long text is decoded. Large responses share a budget of bytes while they arrive; a slow one uses only the
+bytes that have arrived, so it does not delay others. They are decompressed and parsed one after the other.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""One project of the configuration: where its services are, who asks, and every call that is made for it."""
+"""One project of the configuration: its endpoints, its credentials, and all calls that are made for it."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field

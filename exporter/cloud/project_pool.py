@@ -1,7 +1,7 @@
-"""The projects that are called, from one set of settings to the next.
+"""The projects in use, from one set of settings to the next.
 
-A project whose settings are the same keeps its connections, its token and what it found out, so a reload that concerns
-others is not felt.
+A project with unchanged settings keeps its connections, its token and its project id, so a reload of other settings
+does not affect it.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Where jobs are polled: the services that are known, and the projects by name."""
+"""The known services, and the projects by name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,4 @@
-"""A whole answer of the vendor's, and what its headers say of time."""
+"""A complete response, and the times in its headers."""
 
 import re
 from collections.abc import Iterable, Mapping

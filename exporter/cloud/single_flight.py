@@ -1,4 +1,4 @@
-"""What many want at once and one call gets: one asks, the others wait for the same answer."""
+"""Single flight: of several callers that want the same result, one makes the call and the others wait for it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection

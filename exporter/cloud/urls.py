@@ -1,4 +1,4 @@
-"""The way to an endpoint: its parts as the wire and the signature need them, and the proxy on the way."""
+"""URLs of endpoints as the HTTP client and the signature need them, and the proxy for them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the operator said, checked: YAML and environment in, frozen :class:`Settings` or every mistake out."""
+"""The configuration: YAML and environment are validated and become frozen :class:`Settings` or a list of mistakes."""
 
 from exporter.config.load import load
 from exporter.config.metrics_settings import Labels, MetricsSettings

@@ -1,4 +1,4 @@
-"""Rules about what is given, checked on the tree: they hold whether or not the values can be read."""
+"""Rules about which keys are given, checked on the tree: they apply even if values are invalid."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""What entries of any kind have in common: a service, a project, and fields that belong to the service."""
+"""What entries of jobs and rules have in common: a service, a project, and fields of the service."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

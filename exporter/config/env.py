@@ -1,4 +1,4 @@
-"""The ``EXPORTER_`` variables as one more table of settings."""
+"""The ``EXPORTER_`` variables as another tree of settings."""
 
 import json
 import re

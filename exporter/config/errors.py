@@ -1,4 +1,4 @@
-"""A mistake in the configuration: where it is, and what was expected there."""
+"""A mistake in the configuration: its place, and what was expected there."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

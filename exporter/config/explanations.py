@@ -1,4 +1,4 @@
-"""What pydantic found, in the operator's words and with the place in the file."""
+"""Translates pydantic's errors into sentences for the operator, each with its place in the file."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final

@@ -1,6 +1,6 @@
-"""Files that a setting names: they must be there, readable and of use now, not at the first poll.
+"""Files that a setting names: they must exist and be readable when the configuration is loaded.
 
-No sentence repeats the path: a secret written by mistake where its file belongs would be in the log.
+No message repeats the path: if a secret was written by mistake where a file name belongs, it would be logged.
 """
 
 import glob

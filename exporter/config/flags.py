@@ -1,4 +1,4 @@
-"""What the command line gives: where the configuration file may be, and the flags that stand for settings."""
+"""Command line flags: the path of the configuration file, and flags that override settings."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final

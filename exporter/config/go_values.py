@@ -1,6 +1,6 @@
-"""Numbers, switches and durations as Go reads them from YAML: a file that serves other exporters says the same here.
+"""Numbers, switches and durations as Go parses them in YAML, so that a file for other exporters means the same here.
 
-What nobody means is left out: numbers in another base than ten.
+Numbers in a base other than ten are not accepted, because they are probably mistakes.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The jobs of the configuration: each entry is a service, a few keys of ours and the service's own fields."""
+"""The jobs of the configuration: each entry has a service, a few common keys, and the fields of the service."""
 
 from collections.abc import Mapping
 

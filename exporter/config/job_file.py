@@ -1,8 +1,8 @@
 """Job files: the same entries as under ``jobs:``, as YAML or as JSON lines, whatever the file is called.
 
-A file is JSON lines if its first line that says something is a JSON object, or if each such line begins with ``{``;
-blank lines and lines that begin with ``#`` say nothing. It is not if all of it is one mapping with ``jobs:``. Anything
-else is YAML, which JSON is too: a list of entries, or a mapping with ``jobs:``.
+A file is read as JSON lines if its first significant line is a JSON object, or if every significant line begins with
+``{``; blank lines and lines that begin with ``#`` are not significant. A file that is one mapping with ``jobs:`` is not
+read as JSON lines. Everything else is YAML, of which JSON is a subset: a list of entries, or a mapping with ``jobs:``.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""From a file and the environment to frozen settings, or to every mistake at once."""
+"""Loads the configuration from a file and the environment: frozen settings, or a list of all mistakes."""
 
 import socket
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What is exposed: the names of labels, and how many series."""
+"""The section ``metrics``: label names, the largest number of series, and buckets."""
 
 from typing import Final
 

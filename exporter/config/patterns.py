@@ -1,4 +1,4 @@
-"""Which files a pattern names."""
+"""The files that match a pattern."""
 
 import glob
 import os

@@ -1,4 +1,4 @@
-"""The variables that CCE sets in a pod that has an identity."""
+"""The environment variables that CCE sets in a pod with an identity."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A project of the cloud: where it is, how to reach it, who we are there and how often we may ask."""
+"""The section ``projects``: a project's region, endpoints, credentials and limits."""
 
 from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""The section ``promises`` of a job's entry or of a rule: what only the operator knows of the jobs."""
+"""The section ``promises`` of a job's entry or of a rule: what only the operator knows about the jobs."""
 
 import re
 from collections.abc import Callable, Collection

@@ -1,4 +1,4 @@
-"""The section ``push``: where the jobs' metrics go at the end, besides whoever scrapes."""
+"""The section ``push``: the Pushgateway that gets the jobs' metrics at the end."""
 
 from pydantic import Field
 

@@ -1,4 +1,4 @@
-"""Every key of the configuration with its default and its description, read off the models."""
+"""Every key of the configuration with its default and its description, from the models."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple

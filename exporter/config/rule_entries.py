@@ -1,4 +1,4 @@
-"""The rules of ``discovery``: each entry is a service, a few keys of ours and the fields of the service's own rule."""
+"""The rules of ``discovery``: each entry has a service, a few common keys, and the fields of the service's rule."""
 
 from pydantic import Field
 

@@ -1,4 +1,4 @@
-"""The shape of the settings, read off the models: what is below a key, and how a missing name is found."""
+"""The structure of the settings, from the models: the keys below a key."""
 
 import types
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What every table of settings has in common."""
+"""The base class of all sections of the settings."""
 
 from collections.abc import Mapping
 from contextvars import ContextVar

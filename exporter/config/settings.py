@@ -1,4 +1,4 @@
-"""The settings: every key, its default, its unit and what it means. Frozen; what is in here was checked."""
+"""The settings: every key with its default, unit and description. They are validated and frozen."""
 
 import re
 from collections.abc import Mapping

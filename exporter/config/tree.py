@@ -1,6 +1,6 @@
-"""The configuration as it is written, before it means anything: text, lists and tables that know their place.
+"""The configuration as a tree before validation: text, lists and mappings that know their position.
 
-They are ordinary ``str``, ``list`` and ``dict``, so the models take them as they are.
+They are subclasses of ``str``, ``list`` and ``dict``, so the models accept them directly.
 """
 
 from collections.abc import Mapping

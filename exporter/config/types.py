@@ -1,4 +1,4 @@
-"""The kinds of value a setting can have: each reads text, and says what it expected where it cannot."""
+"""The types of settings: each parses text, and its error says what was expected."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Addresses: where to listen, the vendor's endpoints, a proxy."""
+"""Validation of addresses: listen addresses, endpoints of the vendor, and proxies."""
 
 import re
 from ipaddress import ip_address

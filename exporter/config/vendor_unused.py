@@ -1,4 +1,4 @@
-"""Variables of the vendor's tools that are set and have no effect: whoever set them is to know."""
+"""Environment variables of the vendor's tools that are set but have no effect; each is reported with the reason."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final

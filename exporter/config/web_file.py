@@ -1,7 +1,7 @@
 """The web configuration file of Prometheus exporters: TLS, client certificates, headers, users and a rate limit.
 
-The keys and what they mean are those of prometheus/exporter-toolkit. What Go can and Python's ssl cannot is
-refused with a sentence: a rule that is silently not in force is worse than none.
+Keys and their meaning are those of prometheus/exporter-toolkit. What Go supports and Python's ssl does not is refused
+with a message, because a rule that is silently ignored is worse than none.
 """
 
 import re

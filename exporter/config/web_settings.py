@@ -1,4 +1,4 @@
-"""The section ``web``: where it listens, who may reach it, what it shows, and how it ends."""
+"""The section ``web``: listen addresses, access, what the page shows, and how the exporter stops."""
 
 from typing import Annotated
 

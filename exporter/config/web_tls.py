@@ -1,6 +1,6 @@
-"""TLS of the web side, as the web configuration file describes it: the keys, and the context that Python makes of them.
+"""TLS of the web server, as the web configuration file describes it: its keys, and the resulting SSL context.
 
-The names of versions, cipher suites and curves are Go's. What Python's ssl has no way to do is refused by name.
+Names of versions, cipher suites and curves are those of Go. A setting that Python's ssl cannot apply is refused.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What TLS of the web side is allowed to be and is of no use to anybody."""
+"""Checks of TLS settings that are valid but with which no client could connect."""
 
 import ssl
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
-"""YAML read as text: no scalar is a number, a date or a switch, every key and value keeps its line.
+"""Reads YAML as text: no scalar becomes a number, a date or a switch, and every key and value keeps its line.
 
-The parser's events are read one by one instead of through PyYAML's composer, which recurses without limit, lets a
-doubled key pass and turns ``0123`` into 83.
+The parser's events are read directly instead of with PyYAML's composer, which recurses without limit, accepts duplicate
+keys and turns ``0123`` into 83.
 """
 
 from collections.abc import Iterator

@@ -1,1 +1,1 @@
-"""Who may call, and when: rate limits and circuit breakers."""
+"""When a call may be made: rate limiters and circuit breakers."""

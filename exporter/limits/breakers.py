@@ -1,4 +1,4 @@
-"""The circuit breakers of all identities: who may call, and what follows from a refusal."""
+"""The circuit breakers of all identities: whether a call is permitted, and what follows from a refusal."""
 
 from collections.abc import Collection, Hashable, Mapping
 from contextlib import suppress

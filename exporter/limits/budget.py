@@ -1,9 +1,9 @@
-"""How many calls a limit class allows: never more than 60 x N in any 60 seconds, a burst included.
+"""The rate of one limit class: never more than 60 x N calls in any 60 seconds, bursts included.
 
-A budget gives way when the vendor refuses calls as too many. Its limit is the user's, so other tools of the same user
-spend of it too, and N may be too much although we keep to it. Then nothing starts for a while, and after that fewer
-calls: half as many for each refusal, and more again bit by bit. Nothing tells how much the others take, and this way
-is known to end near what they leave (it is how TCP shares a line).
+The rate is lowered when the vendor refuses calls as too many (429). The limit is per user, so other tools of the same
+user may use it up although we keep to N. After a refusal no call starts for a while, and then fewer: half of the rate
+for each refusal, and slowly more again (additive increase, multiplicative decrease, as in TCP). Nothing reports how
+many calls the others make, and this method converges to what they leave.
 """
 
 import heapq

@@ -1,4 +1,4 @@
-"""Permits of calls that need room in their limit and nothing else: neither a slot nor a circuit breaker."""
+"""Permits for calls that need only their rate limit: neither a slot nor a circuit breaker."""
 
 import asyncio
 import math

@@ -1,4 +1,4 @@
-"""Which calls may leave now, over the budgets of all limits."""
+"""The rate limiter: decides, over the budgets of all limits, which calls may be made now."""
 
 import math
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator

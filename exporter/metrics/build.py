@@ -1,4 +1,4 @@
-"""What runs: the version, the revision of its sources and the Python."""
+"""The version of the exporter, the revision of its sources, and the Python version."""
 
 import os
 import platform

@@ -1,11 +1,11 @@
-"""Records as bytes: a job's lines are rendered when its record changes, and a scrape joins them.
+"""Renders records as bytes: a job's lines are rendered when its record changes, and a scrape joins them.
 
-The lines of a sample are the same in the text format 0.0.4 and in OpenMetrics 1.0; only what stands above a family
-differs. They are byte for byte what prometheus_client prints for the same samples.
+The line of a sample is the same in the text format 0.0.4 and in OpenMetrics 1.0; only the lines above a family differ.
+The lines equal those of prometheus_client for the same samples byte for byte.
 
-The lines of many jobs stand together in blocks, one run of bytes a family and block: a line of its own in memory would
-cost more for its book-keeping than for its text. A changed job's lines are put in the place of the old ones by copying
-their block, so whoever still sends the old block is not disturbed.
+The lines of many jobs are stored together in blocks, one bytes object for each family and block, because a separate
+object for each line would need more memory for its overhead than for its text. If a job changes, its block is copied
+with the new lines, so a response that is still sending the old block is not affected.
 """
 
 from array import array

@@ -1,4 +1,4 @@
-"""What a metric of the jobs is: a row of data and a function that reads its samples from a record."""
+"""A metric of the jobs: its description, and a function that reads its samples from a record."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

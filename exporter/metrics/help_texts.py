@@ -1,4 +1,4 @@
-"""Help texts of the exporter's own metrics, the longer ones."""
+"""The longer help texts of the exporter's own metrics."""
 
 BUDGET = (
     "Calls a second that a limit class may make now: the configured rate divided by the number of shards; lower for a"

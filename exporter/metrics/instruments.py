@@ -1,4 +1,4 @@
-"""What the exporter's own metrics are made with: one registry, and a note of each metric for the reference."""
+"""The base of the exporter's own metrics: one registry, and a list of all metrics for the reference."""
 
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar

@@ -1,7 +1,7 @@
-"""Hands the jobs' metrics to a Pushgateway, by prometheus_client's own call, for pods that no scrape catches.
+"""Pushes the jobs' metrics to a Pushgateway with prometheus_client's own function, for pods that end without a scrape.
 
-Each job is a group of its own: a Pushgateway writes the labels of the group over those of the samples, of which `job`
-is one.
+Each job is a group of its own, because a Pushgateway replaces the labels of the samples by those of the group, and
+`job` is one of them.
 """
 
 import asyncio

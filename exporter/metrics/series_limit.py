@@ -1,4 +1,4 @@
-"""Which jobs fit under the greatest number of series: the oldest in full, the newest slim."""
+"""Decides which jobs fit under the largest number of series: the oldest with all series, the newest with only a few."""
 
 from collections import deque
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The newest record of every job, and its rendered lines: what /metrics, the page and the schedule read."""
+"""The job store: the newest record of every job and its rendered lines, for /metrics, the page and the schedule."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import fields, replace

@@ -1,4 +1,4 @@
-"""The exporter's own metrics: how its calls, its polls and its rendering go."""
+"""The exporter's own metrics, about its calls, its polls and its rendering."""
 
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Mapping

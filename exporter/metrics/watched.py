@@ -1,4 +1,4 @@
-"""Metrics whose numbers are kept elsewhere, and read when they are scraped."""
+"""Metrics whose values are read from elsewhere at each scrape."""
 
 from collections.abc import Callable, Iterator, Mapping
 

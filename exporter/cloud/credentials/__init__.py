@@ -1,6 +1,6 @@
-"""Who asks: each kind of credentials turns one call into the headers that prove it.
+"""Credentials: each kind adds the headers that authenticate a call.
 
-The protocol is all that the transport knows; what a key or a token is made of stays in its own module.
+The HTTP client knows only this protocol; the details of keys and tokens stay in the modules of their kinds.
 """
 
 from collections.abc import Mapping

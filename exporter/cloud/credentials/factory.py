@@ -1,4 +1,4 @@
-"""From the settings of a project to what proves its identity."""
+"""Creates the credentials that a project's settings describe."""
 
 from collections.abc import Mapping, MutableMapping
 

@@ -1,7 +1,7 @@
-"""Credentials: an IAM user and its password, which IAM gives a token for.
+"""Credentials: an IAM user and a password, for which IAM returns a token.
 
 Source: IAM API reference, "Obtaining a User Token Through Password Authentication" (KeystoneCreateUserTokenByPassword).
-A token is valid for 24 hours and a new one does not end the old one.
+A token is valid for 24 hours, and a new token does not invalidate the old one.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What is fetched, proves an identity for a time, and is renewed well before that is over."""
+"""Credentials that are fetched, are valid for a limited time, and are renewed well before they expire."""
 
 import asyncio
 from abc import ABC, abstractmethod

@@ -1,10 +1,11 @@
-"""Secrets that live in files and change under us.
+"""Secrets in files that may change at any time.
 
-A secret manager replaces its files at any moment. They are looked at with ``stat`` at most once a second, and read
-together, so that a key and its secret come from the same rotation. What was read last stays in use while a file is
-missing, empty or not text: it is in the middle of being replaced. A refused call needs the new key at once, so a look
-waits for no second one (:class:`exporter.local_files.Watched`): it reads between two equal stamps. A thread does so,
-because a disk may hang; a call waits for it a second at most, and then uses what was read last.
+A secret manager may replace its files at any moment. They are checked with ``stat`` at most once a second and read
+together, so that a key and its secret come from the same rotation. While a file is missing, empty or not text, the
+previous content stays in use, because the file is probably being replaced. After a refused call the new key is needed
+at once. So a changed file is read without waiting for a second check (unlike :class:`exporter.local_files.Watched`); it
+must have the same stamp before and after reading. A thread does this, because a disk may hang; a call waits at most one
+second for it and then uses the previous content.
 """
 
 import asyncio

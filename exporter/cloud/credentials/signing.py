@@ -1,7 +1,7 @@
 """The vendor's request signature, SDK-HMAC-SHA256.
 
-Source: "API Signing Guide" (devg-apisign) and the vendor's Python SDK, whose answers these equal byte for byte.
-The vendor derives no key from the secret: the secret itself is the HMAC key.
+Source: "API Signing Guide" (devg-apisign) and the vendor's Python SDK, whose signatures these equal byte for byte. No
+key is derived from the secret: the secret itself is the HMAC key.
 """
 
 import hashlib

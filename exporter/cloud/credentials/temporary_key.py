@@ -1,7 +1,7 @@
-"""Credentials: temporary access keys that something on the same machine hands out.
+"""Credentials: temporary access keys that a service on the same machine provides.
 
-Source: ECS user guide, "Obtaining Metadata", and the vendor's Python SDK, which reads all of these spellings. A key
-lives for an hour; the next one is handed out ten minutes before its end.
+Source: ECS user guide, "Obtaining Metadata", and the vendor's Python SDK, which accepts all of these spellings. A key
+is valid for an hour; the next one is available ten minutes before it expires.
 """
 
 from collections.abc import Mapping, Sequence
