@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
 
-from benchmarks import estimates, growth, lists, load, page, polls, scrape, size, table
+from benchmarks import calls, estimates, growth, lists, load, page, polls, scrape, size, table
 from benchmarks.process import REPOSITORY
 from benchmarks.upstream import Upstream, upstream
 
@@ -18,6 +18,7 @@ BENCHMARKS: Final[dict[str, Callable[..., Iterator[table.Row]]]] = {
     "growth": growth.run,
     "estimates": estimates.run,
     "lists": lists.run,
+    "calls": calls.run,
     "page": page.run,
 }
 COMPUTED: Final = {"estimates"}
