@@ -204,7 +204,7 @@ def _added(ledger: Ledger, entry: RunId, answer: Snapshot) -> Ledger:
     paid = ledger.paid
     if answer.state is State.SUCCEEDED and ledger.totals:
         # a run without a name is one no more after the next
-        others = [each for each in paid if each.waits and each.run != entry]
+        others = [each for each in map(_aged, paid) if each.waits and each.run != entry]
         paid = (*others, Paid(entry.merged(answer.run), TRIES, Packed({})))[-KEPT:]
     return replace(
         ledger,
@@ -213,6 +213,11 @@ def _added(ledger: Ledger, entry: RunId, answer: Snapshot) -> Ledger:
         paid=paid,
         untimed=counted_untimed(ledger.untimed, entry.merged(answer.run)),
     )
+
+
+def _aged(entry: Paid) -> Paid:
+    """Return an entry once a further run was counted: of a run that only its own answers tell of, some never come."""
+    return entry._replace(waits=max(0, entry.waits - 1)) if entry.run.opaque else entry
 
 
 def _paid(ledger: Ledger, answer: Snapshot) -> Ledger:

@@ -136,7 +136,8 @@ def final_counts(record: Record, answer: Snapshot, *, same: bool, adapter: Adapt
     """
     before = record.snapshot
     if same and before is not None and before.state is answer.state:
-        found = {**(record.by_lists if record.awaits else before.counts), **answer.counts}
+        early = record.awaits and not adapter.forgets  # a service that forgets its counts says none early
+        found = {**(record.by_lists if early else before.counts), **answer.counts}
     else:
         found = {**(_remembered(record, answer) if same and adapter.forgets else {}), **answer.counts}
     return Packed({measure: value for measure, value in found.items() if measure not in adapter.live})

@@ -58,7 +58,7 @@ def test_a_run_of_a_registered_job_is_asked_for_once_when_it_ended() -> None:
             assert calls(there, job) == 1
             assert (record.last_run_duration, record.took[0].milliseconds) == (160, 160_000)
             assert record.last_success == START + 100
-            labels = 'job="q1",job_type="INSERT",owner="svc_etl",queue_name="default",service="dli"'
+            labels = 'job="q1",job_type="INSERT",operation="",owner="svc_etl",queue_name="default",service="dli"'
             assert f"huaweicloud_job_run_labels{{{labels}}} 1.0" in there.lines()
 
     run(main())
@@ -180,5 +180,76 @@ def test_a_failed_run_is_timed_too_and_keeps_its_reason() -> None:
             assert (record.shown.failure_code, record.shown.end) == ("DLI.0006", START + 40)
             assert record.took[1].milliseconds == 100_000
             assert record.last_failure == START + 40
+
+    run(main())
+
+
+def totals(there: World, name: str) -> dict[str, float]:
+    """Return what was added up over the runs of a job's name, as it is served."""
+    record = there.store.get(JobKey("dli", name))
+    assert record is not None
+    return dict(record.totals)
+
+
+def test_what_the_runs_of_a_name_came_to_is_added_up_each_once_and_the_tasks_of_the_run_stay() -> None:
+    first, second = insert(1, -60, 160), insert(2, 700, 200)
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(first, second)) as there:
+            job = replace(job_of(first), key=JobKey("dli", "nightly"))
+            there.poller.apply(Changes(added=(job,)))
+            await there.until(90)
+            assert set(totals(there, "nightly").values()) == {0}
+            await there.until(680)
+            moved_once = {"rows_read": 1000, "bad_rows": 3, "read_bytes": 7000, "written_bytes": 0, "cpu_seconds": 0}
+            assert totals(there, "nightly") == moved_once
+            assert there.record_of(job).snapshot is not None
+            shown = there.record_of(job).shown
+            assert shown is not None
+            assert (shown.counts[Measure("tasks_planned")], shown.counts[Measure("rows_read")]) == (100, 1000)
+            there.poller.apply(Changes(changed=(replace(job, target={"job_id": second.job_id}),)))
+            await there.until(3000)
+            assert totals(there, "nightly") == {name: 2 * number for name, number in moved_once.items()}
+
+    run(main())
+
+
+def test_what_lists_tell_of_runs_is_added_up_too() -> None:
+    jobs = [insert(number, 100 * number, 60, tags={"pipeline": "nightly"}) for number in range(1, 6)]
+
+    async def main() -> None:
+        rule = {"service": "dli", "name": "{tags.pipeline}"}
+        async with world(lambda cloud: cloud.add(*jobs)) as there, looking(there, rule):
+            await there.until(2000)
+            record = there.store.get(JobKey("dli", "nightly"))
+            assert record is not None
+            assert record.runs == (5, 0, 0)
+            assert record.totals == {
+                "rows_read": 5000,
+                "bad_rows": 15,
+                "read_bytes": 35000,
+                "written_bytes": 2500,
+                "cpu_seconds": 7.5,
+            }
+
+    run(main())
+
+
+def test_runs_whose_numbers_nothing_tells_are_not_waited_for_without_end() -> None:
+    jobs = [insert(number, 100 * number - 90, 60) for number in range(1, 31)]
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(*jobs)) as there:
+            there.cloud.faults.plan(service_error(404, "DLI.0023", "gone"), times=None, operation=STATUS)
+            job = replace(job_of(jobs[0]), key=JobKey("dli", "nightly"))
+            there.poller.apply(Changes(added=(job,)))
+            for number, each in enumerate(jobs[1:], 1):
+                await there.until(100 * number + 20)
+                there.poller.apply(Changes(changed=(replace(job, target={"job_id": each.job_id}),)))
+            await there.until(3200)
+            record = there.store.get(JobKey("dli", "nightly"))
+            assert record is not None
+            assert record.runs[0] > 25
+            assert len(record.ledger.paid) <= 11
 
     run(main())

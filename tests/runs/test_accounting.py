@@ -44,7 +44,10 @@ def after(*answers: Snapshot | Sequence[Snapshot], record: Record | None = None)
 
 def test_totals_are_there_as_0_before_the_first_poll() -> None:
     assert fresh().totals == dict.fromkeys(CDM.sums, 0)
-    assert fresh("dli").totals == {}
+    assert fresh("dli").totals == dict.fromkeys(
+        ("rows_read", "bad_rows", "read_bytes", "written_bytes", "cpu_seconds"), 0
+    )
+    assert fresh("dws").totals == {}
 
 
 def test_what_had_ended_at_first_sight_is_the_baseline_and_what_ran_then_counts() -> None:

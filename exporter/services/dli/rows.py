@@ -26,15 +26,34 @@ _OTHER_WORDS: Final = (
 )
 """What page and JSON show besides."""
 ROW_MEASURES: Final = (
-    MeasureFamily("rows_read", "Rows that an INSERT read, from DLI input_row_count" + _SO_FAR),
-    MeasureFamily("bad_rows", "Rows that an INSERT could not read, from DLI bad_row_count" + _SO_FAR),
+    MeasureFamily(
+        "rows_read",
+        "Rows that an INSERT read, from DLI input_row_count" + _SO_FAR,
+        total="Rows that INSERTs read, from DLI input_row_count",
+    ),
+    MeasureFamily(
+        "bad_rows",
+        "Rows that an INSERT could not read, from DLI bad_row_count" + _SO_FAR,
+        total="Rows that INSERTs could not read, from DLI bad_row_count",
+    ),
     MeasureFamily("result_rows", "Rows of the result, or that an INSERT wrote, from DLI result_count" + _SO_FAR),
-    MeasureFamily("read_bytes", "Bytes of the files scanned, from DLI input_size" + _SO_FAR, "bytes"),
-    MeasureFamily("written_bytes", "Bytes of the output, from DLI output_byte", "bytes"),
+    MeasureFamily(
+        "read_bytes",
+        "Bytes of the files scanned, from DLI input_size" + _SO_FAR,
+        "bytes",
+        total="Bytes of the files scanned, from DLI input_size",
+    ),
+    MeasureFamily(
+        "written_bytes",
+        "Bytes of the output, from DLI output_byte",
+        "bytes",
+        total="Bytes of the output, from DLI output_byte",
+    ),
     MeasureFamily(
         "cpu_seconds",
         "CPU time of all cores together, from DLI cpu_cost, whose unit is core x ms according to the console",
         "seconds",
+        total="CPU time of all cores together, from DLI cpu_cost",
     ),
 )
 _COUNTS: Final = {
