@@ -53,9 +53,15 @@ def noted_end(ledger: Ledger, answer: Snapshot, at: float, *, turned: bool, coun
     )
 
 
+def ended_otherwise(ledger: Ledger, answer: Snapshot) -> bool:
+    """Whether the run of *answer* was said to have succeeded, or failed, and now is not."""
+    ends = ((ledger.succeeded, State.SUCCEEDED), (ledger.failed, State.FAILED))
+    return any(run is not None and run.same(answer.run) and answer.state is not state for run, state in ends)
+
+
 def _ended(ledger: Ledger, answer: Snapshot, at: float) -> Ledger:
-    """Note the newest run that ended; its times may get known later, and do not change."""
-    if ledger.ended is None or not ledger.ended.same(answer.run):
+    """Note the newest run that ended; its times may get known later, and change only with how it ended."""
+    if ledger.ended is None or not ledger.ended.same(answer.run) or ended_otherwise(ledger, answer):
         return replace(ledger, ended=answer.run, ended_start=answer.start, ended_end=answer.end, ended_seen=at)
     start = answer.start if ledger.ended_start is None else ledger.ended_start
     end = answer.end if ledger.ended_end is None else ledger.ended_end

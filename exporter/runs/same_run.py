@@ -13,6 +13,7 @@ from exporter.model.record import Record
 from exporter.model.run import Ledger
 from exporter.model.snapshot import CLOCKS, Measure, Snapshot, State
 from exporter.runs.accounting import TRIES
+from exporter.runs.last_ends import ended_otherwise
 from exporter.services.adapter import Adapter
 from exporter.services.codes_in_text import OTHER
 
@@ -40,7 +41,7 @@ def continued(record: Record, before: Snapshot | None, answer: Snapshot, steady:
 
 def _ended_before(ledger: Ledger, answer: Snapshot, adapter: Adapter) -> Snapshot:
     """Return an *answer* about a run that ended; if it is known of old, as after a restart, its times stand still."""
-    if ledger.ended is None or not ledger.ended.same(answer.run):
+    if ledger.ended is None or not ledger.ended.same(answer.run) or ended_otherwise(ledger, answer):
         return answer
     start = answer.start if ledger.ended_start is None else ledger.ended_start
     end = _end(ledger.ended_end, answer, ledger.ended_seen, adapter)

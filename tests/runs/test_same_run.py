@@ -377,6 +377,14 @@ def test_one_run_is_not_both_the_last_success_and_the_last_failure(first: State,
     assert times == {first: None, then: ENDED}
 
 
+def test_a_run_that_went_on_and_ended_otherwise_took_as_long_as_that() -> None:
+    record = after(RUNNING, migration(1, State.SUCCEEDED), migration(1, State.RUNNING, end=None))
+    record = after(migration(1, State.FAILED, end=ENDED + 16), record=record, at=ENDED + 100)
+
+    assert record.last_run_duration == ENDED + 16 - BEGUN
+    assert (record.last_success, record.last_failure) == (None, ENDED + 16)
+
+
 @pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED])
 @pytest.mark.parametrize("told", [ENDED, None])
 def test_the_times_of_a_run_that_ended_stand_still_over_a_restart_too(state: State, told: float | None) -> None:
