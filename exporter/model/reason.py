@@ -1,6 +1,7 @@
 """Why a poll failed."""
 
 from enum import StrEnum
+from typing import Final
 
 
 class Reason(StrEnum):
@@ -18,3 +19,7 @@ class Reason(StrEnum):
     SERVER = "server"
     PAYLOAD = "payload"
     INTERNAL = "internal"
+
+
+FUTILE: Final = frozenset({Reason.PERMISSION, Reason.NOT_FOUND, Reason.CONFIG, Reason.API})
+"""Failures of a list that a repeated call soon afterwards does not mend."""

@@ -16,7 +16,7 @@ from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import PollError
 from exporter.model.job import JobKey
-from exporter.model.reason import Reason
+from exporter.model.reason import FUTILE
 from exporter.polling.list_coverage import ListCoverage, ListKey, pages_worth
 from exporter.polling.poller import Poller
 from exporter.services.list_reading import HOPELESS, Reading, read_list
@@ -27,8 +27,6 @@ SOONEST: Final = 1.0
 
 _AGAIN: Final = 3600.0
 """Seconds after which a list that was not worth its calls, or is not to be had, is tried again."""
-_FUTILE: Final = frozenset({Reason.PERMISSION, Reason.NOT_FOUND, Reason.CONFIG, Reason.API})
-"""Failures that asking again soon does not mend."""
 _LATELY: Final = 2.5
 """Readings by a rule within which it must have reported a job that is left to it."""
 
@@ -123,7 +121,7 @@ class ListPoller:
         return max(least, pages_worth(jobs, self._settings.poll.list_interval, self._settings.poll.idle_interval))
 
     def _failed(self, list_key: ListKey, error: PollError) -> None:
-        if error.reason in _FUTILE:
+        if error.reason in FUTILE:
             self._not_before[list_key] = self._clock.monotonic() + _AGAIN
         if list_key not in self._failing and error.reason not in HOPELESS:  # which are told for all calls alike
             self._failing.add(list_key)

@@ -10,13 +10,14 @@ from exporter.config import Settings
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import PollError
+from exporter.model.reason import FUTILE
 from exporter.polling.poller import Poller
 from exporter.supervise import survive
 
 _LOOK: Final = 5.0
 """Seconds at least between two looks for what is to be read."""
 _AGAIN: Final = 3600.0
-"""Seconds after which a list that failed is tried again: without it jobs are polled as if no place were off."""
+"""Seconds after which a list that is not to be had is tried again; one that failed otherwise is sooner."""
 
 
 class PlaceReader:
@@ -70,7 +71,8 @@ class PlaceReader:
         try:
             places, _ = await ask(request, adapter.lists.places)
         except PollError as error:
-            self._not_before[project, service] = self._clock.monotonic() + _AGAIN
+            wait = max(_AGAIN if error.reason in FUTILE else 0.0, self._settings.poll.idle_interval)
+            self._not_before[project, service] = self._clock.monotonic() + wait
             self._log.debug(
                 "clusters not read", project=project, service=service, reason=error.reason.value, error=error.sentence
             )

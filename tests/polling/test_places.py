@@ -7,6 +7,7 @@ from structlog.testing import capture_logs
 
 from exporter.model.snapshot import State
 from exporter.simulator import CdmCluster, CdmJob, CdmRun, Cloud, Step, Volume, server_failure
+from exporter.simulator.answers import gateway_error
 from tests.polling.harness import World, world
 from tests.polling.looking import looking
 from tests.warp import START, run
@@ -134,12 +135,34 @@ def test_a_user_who_may_not_list_clusters_is_asked_for_it_once_an_hour_and_polls
 
     async def main() -> None:
         async with world(lambda cloud: cloud.add(job)) as there, looking(there, places=True):
-            there.cloud.faults.plan(server_failure(), times=None, operation=LIST)
+            there.cloud.faults.plan(gateway_error(403, "Cdm.0100", "no permission"), times=None, operation=LIST)
             there.watch(job)
             await there.until(7000)
             assert len(there.cloud.asked(LIST)) == 2
             assert cluster(there) is None
             assert polls(there, job) > 200
+
+    run(main())
+
+
+def test_one_failed_list_of_clusters_leaves_them_known() -> None:
+    job = migration()
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(job)) as there, looking(there, places=True):
+            there.watch(job)
+            await there.until(100)
+            there.cloud.cdm_clusters[CLUSTER] = OFF
+            await there.until(500)
+            there.cloud.faults.plan(server_failure(), times=1, operation=LIST)
+            before = polls(there, job)
+            await there.until(4000)
+            assert cluster(there) == 0
+            assert polls(there, job) == before
+            there.cloud.cdm_clusters[CLUSTER] = CdmCluster(CLUSTER, "night")
+            await there.until(4400)
+            assert cluster(there) == 1
+            assert polls(there, job) > before
 
     run(main())
 
