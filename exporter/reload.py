@@ -1,4 +1,4 @@
-"""Another configuration while the exporter runs: read whole, taken over whole, or refused whole."""
+"""Loads a changed configuration while the exporter runs: all of it takes effect, or none."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Signals as events of the loop."""
+"""Signals as events of the event loop."""
 
 import asyncio
 import signal

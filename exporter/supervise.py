@@ -1,7 +1,7 @@
-"""Keeps the program's loops alive: the one place that catches whatever was not foreseen.
+"""Keeps the program's tasks running: the only place that catches unexpected exceptions.
 
-A crash in one poll must not stop the others. It is logged with where it happened but without the exception's own
-words, because they may quote what the vendor sent, and its owner counts it as ``internal``.
+A crash in one poll must not stop the others. It is logged with its place in the code but without the exception's
+message, which may quote a response of the vendor, and its owner counts it as ``internal``.
 """
 
 import asyncio

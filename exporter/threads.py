@@ -1,7 +1,7 @@
-"""Threads for what may block: a disk, a name server, or work that would hold up the event loop.
+"""Threads for blocking work: a disk, a name server, or a computation that would block the event loop.
 
-A call into a hung mount never returns and cannot be cancelled. So each blocking call has a thread of its own, which
-delays no other call, and which the interpreter does not wait for when it exits.
+A call into a hung mount never returns and cannot be cancelled. So each blocking call has its own thread, which does not
+delay other calls, and for which the interpreter does not wait at exit.
 """
 
 import asyncio

@@ -1,4 +1,6 @@
-"""What the web side reads of the exporter and may have it do (:class:`exporter.web.ports.Exporter`)."""
+"""What the web server reads from the exporter, and the actions that it may trigger
+(:class:`exporter.web.ports.Exporter`).
+"""
 
 import time
 from collections.abc import Callable, Collection, Mapping

@@ -1,25 +1,25 @@
-"""Whether calls of one identity may go: a circuit breaker that keeps a key from being locked.
+"""The circuit breaker of one identity: keeps the cloud from locking its key.
 
-More than five signatures in a row that fail lock a key for five minutes, for all who use it. And a cloud that refuses
-everybody for a second must not blind us for longer than that takes to see. So::
+After more than five invalid signatures in a row the cloud locks a key for five minutes, for everything that uses it. On
+the other hand, a cloud that refuses all calls for a second must not stop polling for longer than it takes to notice.
+So::
 
-    half-open --accepted--> closed: all calls go
-    closed --refused--> half-open, once the credentials are renewed: one call goes; open if that failed
-    half-open --refused again, or nothing came of the probe--> open: no call goes
-    open --time--> half-open: one call goes, the probe
+    half-open --accepted--> closed: all calls are permitted
+    closed --refused--> half-open, once the credentials are renewed: one call is permitted; open if the renewal failed
+    half-open --refused again, or the probe had no result--> open: no call is permitted
+    open --time--> half-open: one call is permitted, the probe
     any --the credentials changed--> half-open, or open a while longer
 
-Calls that were under way when the first one was refused say nothing new: a burst of refusals is one event. From then
-on each call goes alone. The second that is refused opens the circuit for half a minute, each probe that is refused for
-longer. So at most four calls with one key are refused within the five minutes of a lock.
+Refusals of calls that were already under way when the first one was refused do not count: a burst of refusals is one
+event. After it calls are made one at a time. The second refusal opens the circuit for half a minute, and each refused
+probe opens it for longer. So at most four calls with one key are refused within the five minutes of a lock.
 
-A refusal may be meant for one caller alone, a job or a list. It is taken for that if others were accepted since the
-caller's last call was refused, or before its first one. Such a refusal counts in the row, and opens nothing before the
-third.
+A refusal may concern only one caller, a job or a list. This is assumed if other calls were accepted since the caller's
+last refusal, or before its first one. Such a refusal counts as one in a row, but opens the circuit only as the third.
 
-After five in a row a probe comes every six minutes, when any lock is over. One rule holds whoever makes the calls and
-however the credentials change: a call leaves only if five refusals in a row are not reached even if it and all that
-are under way are refused, or if the last refusal was six minutes ago and no other call is under way.
+After five refusals in a row a probe is made every six minutes, when any lock has expired. One rule holds whoever makes
+the calls and however the credentials change: a call is permitted only if there cannot be five refusals in a row even if
+it and all calls under way are refused, or if the last refusal was six minutes ago and no other call is under way.
 """
 
 import math

@@ -1,1 +1,1 @@
-"""The words of the program: values without behaviour that all rooms share. Pure, and imports nothing of the house."""
+"""Values without behaviour that all rooms share. Pure; imports nothing else of the exporter."""

@@ -1,4 +1,4 @@
-"""Who registered a job, and what became different when a source was read again."""
+"""The sources of jobs, and the differences between two readings of a source."""
 
 from dataclasses import dataclass
 from typing import Final

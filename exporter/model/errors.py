@@ -6,8 +6,8 @@
     ├── SettingsError      the configuration is refused; holds every mistake at once
     └── PollError          one poll failed for a known reason
 
-Each carries a sentence for the operator. The vendor's own text travels beside it, never inside it, because the
-sentence is logged and the vendor's text may hold SQL, paths or names.
+Each has a sentence for the operator. The vendor's own text is a separate field and never part of the sentence, because
+the sentence is logged, and the vendor's text may contain SQL, paths or names.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A registered job: who it is and where to ask for it."""
+"""A registered job: its name, and the ids with which to poll it."""
 
 import re
 from collections.abc import Mapping

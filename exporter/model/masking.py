@@ -1,7 +1,7 @@
-"""How much of the vendor's own text is repeated; what looks like a secret or like data is masked. Pure.
+"""Masks the vendor's texts before they are repeated: whatever looks like a secret or like data. Pure.
 
-It goes by how things look, so it masks too much rather than too little: keys and tokens, what stands after the name of
-a password, connection strings, and the literals of SQL. Names of jobs and tables, ids, codes and paths stay.
+Masking depends on the form of a text, so it masks too much rather than too little: keys and tokens, the value after the
+name of a password, connection strings, and SQL literals. Names of jobs and tables, ids, codes and paths stay.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""What a service declares of the numbers that it reads: one metric for all measures of a name."""
+"""What a service declares about the numbers that it reads: one metric for all measures with one name."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace

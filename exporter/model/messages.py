@@ -1,4 +1,4 @@
-"""Parts of a sentence about what the operator wrote: the value as it stands there, and the nearest known name."""
+"""Parts of messages about the configuration: the value as it is written, and the nearest known name."""
 
 import difflib
 from collections.abc import Iterable

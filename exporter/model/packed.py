@@ -1,4 +1,4 @@
-"""A mapping that costs little where many have the same keys: one copy of the keys is kept for all of them."""
+"""A mapping that needs little memory if many mappings have the same keys: the keys are stored once for all of them."""
 
 from collections.abc import Hashable, ItemsView, Iterator, Mapping
 from functools import lru_cache

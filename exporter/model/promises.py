@@ -1,4 +1,4 @@
-"""What the operator promises of a job: how often it succeeds, how long it may wait and run, and by when it is done."""
+"""The promises of a job: how often it succeeds, how long it may wait and run, and its deadline."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Why a poll failed."""
+"""The reasons of failed polls."""
 
 from enum import StrEnum
 from typing import Final

@@ -1,7 +1,7 @@
-"""All that is known of one job at one moment: the newest snapshot, what was counted, and the last failed poll.
+"""Everything known about one job at one time: the newest snapshot, the counts over its runs, and the last failed poll.
 
-Absent is ``None`` (or a missing key), never 0. Times are Unix seconds. Everything here is frozen, so a record handed to
-a scrape cannot change under it.
+An unknown value is ``None`` (or a missing key), never 0. Times are Unix seconds. A record is frozen, so it cannot
+change while a scrape uses it.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What tells one run of a job from the next, and what was counted over all of them."""
+"""The identity of a run, and the counts over all runs of a job."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,4 @@
-"""Which of several exporters polls a job: a stable choice that moves few jobs when the number of shards changes."""
+"""The shard that polls a job: a stable choice that moves few jobs when the number of shards changes."""
 
 from hashlib import blake2b
 

@@ -1,6 +1,6 @@
-"""What one answer says of a job's newest run.
+"""The content of one response about a job's newest run.
 
-Absent is ``None`` (or a missing key), never 0. Times are Unix seconds.
+An unknown value is ``None`` (or a missing key), never 0. Times are Unix seconds.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What a job is at a glance: the state of its newest run, or why none is known."""
+"""The standing of a job: the state of its newest run, or why no state is known."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Durations, rates and sizes as people write them: ``1h30m`` is 5400 seconds, ``120/m`` is 2 calls a second."""
+"""Parses and writes durations, rates and sizes: ``1h30m`` is 5400 seconds, ``120/m`` is 2 calls a second."""
 
 import re
 from decimal import Decimal

@@ -1,1 +1,1 @@
-"""When a job is polled, the call, and what follows from its answer; lists and histories too."""
+"""When a job is polled, the call, and the processing of its response; also lists and histories."""

@@ -1,4 +1,4 @@
-"""One permit for polls, lists and histories alike: who may call, and what follows from how a call ended."""
+"""The permits and results of all calls, of polls, lists and histories alike."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable

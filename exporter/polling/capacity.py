@@ -1,4 +1,4 @@
-"""How many calls jobs need, against what a limit allows, and what would make them fit."""
+"""How many calls the jobs need, how many a limit allows, and which intervals would fit."""
 
 import math
 from bisect import bisect_left

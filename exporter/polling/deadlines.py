@@ -1,4 +1,4 @@
-"""Moves each job's deadline on when it has passed and a run met it, whether or not the job is polled."""
+"""Replaces a job's deadline by the next one when it has passed and a run met it, even if the job is not polled."""
 
 import asyncio
 import math

@@ -1,4 +1,4 @@
-"""How many calls the jobs need, against what the budgets allow: by what intervals must be longer than configured."""
+"""Compares the calls that the jobs need with those that the limits allow, and lengthens the intervals accordingly."""
 
 import asyncio
 from collections import Counter, defaultdict

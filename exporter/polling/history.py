@@ -1,7 +1,7 @@
-"""Reads the histories of jobs where a poll cannot exclude that runs went by unseen.
+"""Reads the history of a job if there may have been runs between two polls.
 
-Each page is a call with a permit of its own. A reading that fails is given up: the next poll of the job
-finds the same gap and begins anew.
+Each page is a call with its own permit. A failed reading is abandoned: the next poll of the job finds the same gap and
+starts another reading.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Where a list is worth its calls: it reports many registered jobs at once, each of which would cost one. Pure."""
+"""Which registered jobs a list reports, and whether the list costs fewer calls than polling them one by one. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias

@@ -1,11 +1,11 @@
-"""What a list adds to what is known of a job: it tells the states of many jobs at once, but not all that they are.
+"""Merges a row of a list into the record of a job. A list has the states of many jobs, but not all fields. Pure.
 
-A list counts as a poll of a job that does not run. Of one that runs it tells neither the progress nor, in some
-services, which run it is; so that one is asked itself, at once if it just began, and the list only adds to its answer.
-Where the list does not tell which run it is, what it tells is shown until the job was asked itself, and nothing is
-counted by it. Where the job's own answer differs from the list, its own answer holds until the list changes: CDM's
-list, for example, shows a stopped job as failed. Where the job's own calls fail, what it shows is that of the list, but
-it goes on being asked, and the failure is shown until a call of its own works: a list says nothing of that.
+For a job that is not running, a list counts as a poll. For a running job, a list has no progress and in some services
+no run id. So a running job is still polled itself, at once if it just began, and the list only adds to its own
+responses. If the list does not say which run it is about, its values are shown until the job was polled itself, and
+nothing is counted. If the job's own response differs from the list, the own response holds until the list changes:
+CDM's list, for example, shows a stopped job as failed. If polls of the job fail, the values of the list are shown, but
+the polls are retried, and the failure is shown until a poll succeeds, because a list cannot show that.
 """
 
 from dataclasses import replace

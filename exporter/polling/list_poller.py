@@ -1,6 +1,6 @@
-"""Lists instead of single calls, for jobs that no rule of ``discovery`` found: where they cost less.
+"""Reads lists for jobs that no ``discovery`` rule found, if a list costs fewer calls than polls.
 
-A list of which too much is about other jobs is not read again for an hour.
+A list with too many other jobs is read again only after an hour.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What follows when a list reports registered jobs: most need no poll of their own, some have to be polled now."""
+"""Processes the rows of a list: most registered jobs in it need no poll of their own, some must be polled now."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 

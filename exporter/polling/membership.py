@@ -1,4 +1,4 @@
-"""What follows when jobs come and go: series, due times and counts, and what a poll under way is still good for."""
+"""Adds and removes jobs: their series, due times and counts, and what happens to a poll under way."""
 
 from dataclasses import replace
 from itertools import count

@@ -1,8 +1,8 @@
-"""One line in the log for each cause of failed calls when it begins, and one when it is over, however many jobs it has.
+"""Logs one line when calls begin to fail for a cause, and one when the failures end, however many jobs are affected.
 
-What fails within one interval is gathered, so that the first line can say how many of the jobs that run it concerns.
-Those that join later are in the last line; but where one job was told and many follow, a line between says so. The
-lines of each job are at debug.
+Failures within one interval are collected, so that the first line can give the number of affected jobs. Jobs that fail
+later are included in the last line; if one job was reported first and many follow, another line reports that. Lines for
+single jobs are at debug.
 """
 
 import asyncio

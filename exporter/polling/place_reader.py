@@ -1,4 +1,6 @@
-"""Asks where jobs run whether it works, such as a cluster: of all places of a service at once, where no rule does."""
+"""Reads where jobs run, such as clusters, and whether it is available: for all jobs of a service without a rule at
+once.
+"""
 
 from functools import partial
 from typing import Final

@@ -1,6 +1,6 @@
-"""Where jobs run, such as clusters, as the lists that are read tell of them: a job whose place is off is not asked.
+"""The status of the places where jobs run, such as clusters: a job whose place is off is not polled.
 
-What no list told lately is not known: then jobs are asked as if nobody had ever told of their place.
+A status that no list reported recently is unknown, and then the jobs are polled as if the place were not off.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What is polled and how often: shared by the parts of the poll loop, so that a reload changes it for all at once."""
+"""What is polled and how often: shared by all parts of the poll loop, so that a reload changes it for all at once."""
 
 from dataclasses import dataclass
 

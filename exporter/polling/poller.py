@@ -1,7 +1,7 @@
-"""The poll loop: takes what is due, calls, reads, and puts the new record into the store.
+"""The poll loop: takes due jobs, makes the calls, and puts the new records into the store.
 
-One task decides what starts (the schedule says when, the budgets whether, the circuits if at all), a few workers do the
-calls. A job is put back on the schedule only when its poll is over, so no job is ever polled twice at a time.
+One task decides which polls start: the schedule says when, the rate limiter and the circuit breakers whether. A few
+workers make the calls. A job returns to the schedule only after its poll, so it is never polled twice at a time.
 """
 
 import asyncio

@@ -1,7 +1,8 @@
-"""Holds an invariant over crashes: each job that is not final is on the schedule, waits for its call, or is polled now.
+"""Restores an invariant after crashes: each job that is not final is scheduled, waits for its permit, or is being
+polled.
 
-Only a crash between two of them can lose a job, or a call that waits. Then nothing would ever ask for it again. A call
-that is over gives its place back, of which a crash can lose one too.
+Only a crash between two of these states can lose a job, or a waiting call; then the job would never be polled again. A
+crash can also lose the slot of a call that has ended.
 """
 
 import asyncio

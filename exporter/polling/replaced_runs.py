@@ -1,7 +1,7 @@
-"""Asks for runs that were replaced under their name before their end was seen.
+"""Polls runs whose job name now stands for a newer run, until their end is known.
 
-A run that has an id of its own (DLI, DWS) can be asked for also when its name stands for another one: its end counts,
-and nothing of it is shown. What cannot be found out is counted as missed.
+If a run has an id of its own (DLI, DWS), it can be polled even if the name of its job stands for another run: its end
+is counted, and nothing else of it is shown. A run whose end cannot be found out is counted as missed.
 """
 
 import asyncio

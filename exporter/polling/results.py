@@ -1,4 +1,4 @@
-"""What follows from the outcome of a poll: the record in the store, the next due time, and the line in the log."""
+"""Processes the result of a poll: the record in the store, the next due time, and the line in the log."""
 
 import asyncio
 import random

@@ -1,9 +1,9 @@
-"""When what is due. Rules over numbers, without a clock: the time is always an argument.
+"""The rules for due times. They need no clock: the time is always an argument.
 
-A job that runs is polled at ``interval``; one that ended and may run again, or was never started, at
-``idle_interval``; one that waits to run more and more rarely, from the one to the other. A run of a service whose runs
-are final is asked once more after it ended, and then never again. Each job has its own phase, so that the polls of many
-spread over the interval. After a failure the job waits longer each time.
+A running job is polled at ``interval``. A job that ended and may run again, or was never started, is polled at
+``idle_interval``. A job that waits to run is polled at an interval that grows from the first to the second. If runs of
+a service are final, a run is polled once more after its end, and then never again. Each job has its own phase, so that
+the polls of many jobs are spread over the interval. After each failure the job waits longer.
 """
 
 import heapq

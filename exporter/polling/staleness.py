@@ -1,4 +1,4 @@
-"""Takes back what time alone makes untrue, whether or not the job is polled: values too old, estimates that passed."""
+"""Removes what becomes untrue by time alone, even if the job is not polled: stale values, and estimates in the past."""
 
 import asyncio
 import math

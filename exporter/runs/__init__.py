@@ -1,1 +1,1 @@
-"""From answers to a record over time: what is true of a job, each run counted once, and what survives a restart."""
+"""From responses to a record over time: the state of a job, each run counted once, and what survives a restart."""

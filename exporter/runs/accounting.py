@@ -1,13 +1,13 @@
-"""Each run of a job counted exactly once, in whatever order, and however often, answers tell of it.
+"""Counts each run of a job exactly once, in whatever order and however often responses report it.
 
-At the first poll that worked the newest run is the baseline: it counts if it had not ended then, and whatever is newer
-does. From then on a run is known or not: it is known up to a *floor*, and *beyond* it those that were seen. A run that
-is not known is counted once it ended, and is known from then on. Runs are ordered by the id
-and date that the vendor gives them, never by a clock of ours.
+The newest run at the first successful poll is the baseline: it counts if it had not ended by then, and so does every
+newer run. From then on each run is either known or unknown. All runs up to the *floor* are known, and *beyond* it those
+that were seen. An unknown run is counted when it has ended, and is known from then on. Runs are ordered by the id and
+date that the vendor gives them, never by our clock.
 
-A status answer reports the newest run alone. Where it cannot be excluded that there were others since the floor, the
-floor stays and the new run is one beyond it, until the job's history told of all that were between. Where the names of
-runs have no order (DLI, DWS) the floor stays: a name whose newest run is gone may come to stand for one before.
+A status response usually reports only the newest run. If there may have been other runs since the floor, the floor
+stays, and the new run is one beyond it, until the job's history has reported all runs in between. If the ids of runs
+have no order (DLI, DWS), the floor stays, because a name whose newest run is gone may stand for an earlier run again.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""The few things that are done to a disk so that a file is there whole or not at all, whatever happens meanwhile."""
+"""Replaces a file atomically: after a crash at any moment either the old or the new content is complete."""
 
 import fcntl
 import os

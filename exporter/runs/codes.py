@@ -1,4 +1,4 @@
-"""Codes by number: many jobs fail with the same few, and a number takes less room. Pure."""
+"""Numbers for error codes: many jobs fail with the same few codes, and a number needs less memory. Pure."""
 
 from typing import Final
 

@@ -1,9 +1,9 @@
 """Which deadline of a job is shown, and whether it is met.
 
-A run that succeeds meets the next deadline. One that comes after a missed deadline makes up for it, and meets the next
-one only if it is nearer to that: a job that is a minute late every day misses every day. A success that the service
-takes back settles nothing. A deadline counts from when the job is registered with it; a journal keeps what was missed
-over a restart.
+A run that succeeds meets the next deadline. A run that succeeds after a missed deadline settles the missed one, and
+meets the next one only if its end is nearer to the next one. So a job that is a minute late every day misses its
+deadline every day. A success that the API later takes back settles nothing. Deadlines count from the registration of
+the job with this deadline; a journal keeps a missed one over a restart.
 """
 
 from dataclasses import replace

@@ -1,7 +1,7 @@
-"""From which run on a job counts that a list reported before the job's own first answer.
+"""Decides from which run on a job counts if a list reported it before its own first response.
 
-A list shows that the job was known at that time. A run that had not ended then counts once its end is known, and so
-does every later run. A list may not have the run's id, so runs are told apart by their start, which both have.
+The list shows that the job existed at that time. A run that had not ended then is counted when its end is known, and so
+is every later run. A list may not have the run's id, so runs are distinguished by their start, which both have.
 """
 
 import math

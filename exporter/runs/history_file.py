@@ -1,6 +1,6 @@
-"""The past of all jobs on disk, in a file beside the journal, so that a restart does not empty the page.
+"""Stores the past of all jobs in a file next to the journal, so that the page is not empty after a restart.
 
-It is written seldom, because nothing is counted by it: a crash loses what page and JSON tell of the last half a minute.
+It is written rarely, because no counter depends on it: a crash loses the last half minute of what page and JSON show.
 """
 
 import asyncio

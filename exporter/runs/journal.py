@@ -1,7 +1,7 @@
-"""What survives a restart: the ledgers of all jobs in one file, and counters that are shown once they are in it.
+"""The journal: the ledgers of all jobs in one file that survives a restart. Counters are shown once they are in it.
 
-The file is written beside the old one and takes its place when it is on the disk, so a crash at any moment leaves one
-of both whole. A file that cannot be read is set aside and never overwritten. Whatever fails here stops no poll.
+The new file is written next to the old one and replaces it when it is on disk, so after a crash one of them is
+complete. An unreadable file is renamed and never overwritten. An error here stops no poll.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""What a journal holds, as text: a version, and one line a job.
+"""The text of a journal: a version, and one line for each job.
 
-Reading is strict: whatever is not exactly what this version writes is refused whole, so that no half-read total is ever
-shown as a true one.
+Parsing is strict: a file that this version could not have written is refused completely, so that no partly read total
+is shown as a true one.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,6 +1,7 @@
-"""When runs last ended, succeeded and failed: by the vendor's word, else by the poll that saw it. Pure.
+"""When runs last ended, succeeded and failed: as reported by the API, else the time of the poll that saw it. Pure.
 
-The service may take back how a run ended: one run did not both succeed and fail. Then the run before it was the last.
+The API may change the result of a run afterwards. A run cannot both succeed and fail, so then the previous run with the
+old result counts again.
 """
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A run that ended, packed into a few bytes, and what two answers say of the same run. Pure."""
+"""A run that ended, packed into a few bytes, and the merge of two responses about the same run. Pure."""
 
 import math
 import struct

@@ -1,6 +1,6 @@
-"""What is told of the past: of one job its runs, what it turned into and failed polls, of all jobs what changed. Pure.
+"""The past as it is shown: of one job its runs, changes and failed polls, of all jobs their changes. Pure.
 
-What is not known is ``None``. Times are Unix seconds.
+An unknown value is ``None``. Times are Unix seconds.
 """
 
 from typing import NamedTuple

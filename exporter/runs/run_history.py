@@ -1,7 +1,7 @@
-"""Reads the history of a job as far back as its ledger needs. Pure: it is handed *ask*, which makes a call.
+"""Reads the history of a job as far back as its ledger needs. Pure: the caller passes *ask*, which makes a call.
 
-A failed call ends the reading. The next one begins anew, because the history went on meanwhile. A reading has a bound:
-of a history that is longer the newest runs are read, and the others are missing.
+A failed call ends the reading. The next reading starts from the beginning, because the history has changed by then. A
+reading has an upper bound: of a longer history the newest runs are read, and the others are missing.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""How long runs took, by the vendor's own start and end: each run that was counted is timed once."""
+"""The durations of runs, from the start and end that the API reports: each counted run is timed once."""
 
 from bisect import bisect_left
 from dataclasses import replace

@@ -1,7 +1,7 @@
-"""What a new answer about the same run keeps of the answers before it.
+"""What is kept from earlier responses when there is a new one about the same run.
 
-An answer may say less than one before. Once a run has ended its start and end stand still: the vendor's "last update"
-moves on when somebody changes the job. They may only get known.
+A response may contain less than an earlier one. Once a run has ended, its start and end do not change any more, because
+the vendor's "last update" also changes when somebody edits the job; they may only become known.
 """
 
 from collections.abc import Mapping

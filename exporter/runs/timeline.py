@@ -1,8 +1,8 @@
-"""What is kept of one job's past: its last runs, the progress of the newest, what it turned into, and failed polls.
+"""The past of one job: its last runs, the progress of the newest, its changes, and failed polls. Pure.
 
-All of it is packed into a few bytes, because there may be a hundred thousand jobs: at most :data:`MOST_BYTES` a job.
-Moments are kept as whole seconds. What is not known is ``None``, and nothing is made up where something was not seen.
-Pure.
+All of it is packed into a few bytes, because there may be a hundred thousand jobs: at most :data:`MOST_BYTES` for each
+job. Times are kept in whole seconds. An unknown value is ``None``, and nothing is invented for a time in which the job
+was not observed.
 """
 
 import math

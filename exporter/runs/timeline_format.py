@@ -1,7 +1,7 @@
-"""The past of all jobs as text: a line that says what it is, a line a job, and a line of changes.
+"""The text of the file with the past of all jobs: a header, a line for each job, and a line of changes. Pure.
 
-What this version did not write is refused whole. Nothing is counted by it, so nothing is lost but what the page tells.
-Pure.
+A file that this version could not have written is refused completely. No counter depends on it, so only what the page
+shows is lost.
 """
 
 import json

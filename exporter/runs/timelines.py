@@ -1,6 +1,6 @@
-"""The past of all jobs, as their records change: what page and JSON tell of it, within a bound of memory.
+"""The past of all jobs, kept up to date as their records change, within a bound of memory.
 
-Where the bound is reached, jobs that are gone lose theirs first, then those that ended longest ago.
+Above the bound, jobs that are no longer registered lose their past first, then those that ended longest ago.
 """
 
 import math

@@ -1,7 +1,7 @@
-"""From one answer to the next: what a job's record becomes when a poll worked, failed, or none worked for too long.
+"""What a job's record becomes when a poll succeeds, fails, or when none has succeeded for too long.
 
-A failure never moves a "last success", and an answer that says less never erases what was counted. What is counted
-over the runs is in :mod:`exporter.runs.accounting`.
+A failure never changes a "last success", and a response that contains less never erases counts. The counts over all
+runs are in :mod:`exporter.runs.accounting`.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Runs that newer ones followed before their end was seen: how long the history of a job is read for them. Pure."""
+"""Runs without a known end that newer runs followed: for how long the job's history is read for them. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import replace

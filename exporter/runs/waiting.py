@@ -1,4 +1,4 @@
-"""Since when a run waits to begin: by the vendor, else since it was first seen so."""
+"""Since when a run has been waiting to begin: as reported by the API, else since it was first seen waiting."""
 
 from exporter.model.record import Record
 from exporter.model.run import NAMELESS

@@ -1,4 +1,4 @@
-"""How long writes of the journal take, and how soon the next may follow."""
+"""How long writes of the journal take, and how soon the next one may follow."""
 
 import asyncio
 import time

@@ -1,8 +1,8 @@
-"""What a service must provide. One module or package in ``services/`` with an ``ADAPTER`` is a whole service.
+"""What a service must provide. One module or package in ``services/`` with an ``ADAPTER`` is a complete service.
 
-Configuration takes the job's fields from :attr:`Adapter.entry`, polling its calls and its reading from
-:meth:`Adapter.request` and :meth:`Adapter.parse`, :mod:`exporter.services.clouds` its hosts. A service that can list
-its jobs brings a :class:`~exporter.services.listing.Lister` too. Nothing else knows a service by name.
+The configuration uses :attr:`Adapter.entry` for the job's fields, polling uses :meth:`Adapter.request` and
+:meth:`Adapter.parse`, and :mod:`exporter.services.clouds` uses its hosts. A service that can list its jobs also has a
+:class:`~exporter.services.listing.Lister`. Nothing else knows a service by name.
 """
 
 from abc import ABC, abstractmethod

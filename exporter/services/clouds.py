@@ -1,6 +1,6 @@
-"""Where a service answers: the operator's own address, else the region's exception, else the cloud's pattern.
+"""The host of a service: the operator's own URL, else the exception for the region, else the pattern of the cloud.
 
-The hosts of a service are data of its adapter.
+The hosts of a service are declared by its adapter.
 """
 
 import re

@@ -1,6 +1,6 @@
-"""Where the vendor's error codes, such as ``DLI.0999``, stand in free text.
+"""Finds the vendor's error codes, such as ``DLI.0999``, in free text.
 
-One service names the codes of another where it calls it, so those of all services are looked for.
+A service that calls another one quotes its codes, so the codes of all services are searched.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""What the operator asks for under ``discovery``: the fields of every service, and the kinds of value they have."""
+"""The rules of ``discovery``: the fields that all services have in common, and the types of their values."""
 
 import re
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
-"""A body as JSON, within bounds: an answer of more than :data:`VALUES_LIMIT` values is not read at all.
+"""Parses a body as JSON within bounds: a response of more than :data:`VALUES_LIMIT` values is not parsed at all.
 
-Reading JSON holds up everything else in the process, even in a thread, so what it may cost is bounded before it begins.
+Parsing JSON blocks everything else in the process, even in a thread, so its cost is bounded before it begins.
 """
 
 import json

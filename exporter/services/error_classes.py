@@ -1,8 +1,8 @@
-"""Why a call failed: by the vendor's code first, by the HTTP status where the code says nothing.
+"""The reason of a failed call: from the vendor's code, or from the HTTP status if there is no known code.
 
-The codes of the gateway that stands before every service are here; a service's own codes stand in its adapter.
-Source of the gateway's codes: API request signing guide, "Error Codes"; of the shapes of bodies: the error pages of
-the three services.
+Codes of the gateway, which all services share, are here; those of a service are in its adapter. Sources: API request
+signing guide, "Error Codes", for the gateway's codes, and the error responses of the services for the form of the
+bodies.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""A service's own error codes, such as ``DLI.0999``: what they begin with, and what some of them mean."""
+"""A service's own error codes, such as ``DLI.0999``: their prefixes, and the meaning of some of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,11 +1,11 @@
-"""Reading an answer: its fields, and whether it is of the job that was asked for.
+"""Reads the fields of a response, and checks that it is about the requested job.
 
-Every field is optional and nullable, and a number may come as text. What is not said is absent. Anything else that
-cannot be read, is negative, not finite or outside its scale is absent too, and noted by name, so that a bad field
-costs only itself and can be counted. What a number, a word and a moment are stands in
-:mod:`exporter.services.values` and :mod:`exporter.services.timestamps`.
+Every field is optional and nullable, and a number may be sent as text. A missing value is absent. A value that cannot
+be read, is negative, not finite or outside its scale is absent too, and its name is noted, so that an invalid field
+costs only itself and can be counted. :mod:`exporter.services.values` and :mod:`exporter.services.timestamps` define
+numbers, words and times.
 
-A list of more than :data:`MOST_ROWS` rows is noted as unreadable: a part of it must not pass for all of it.
+A list of more than :data:`MOST_ROWS` rows is noted as unreadable, because a part of it must not be taken for all of it.
 """
 
 import json

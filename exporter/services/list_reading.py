@@ -1,10 +1,10 @@
-"""Reading a list to its end. Pure: *ask* makes the calls.
+"""Reads all pages of a list. Pure: *ask* makes the calls.
 
-**None twice and none lost while the list changes.** A job is known by its target, so one that stands on
-two pages is listed once, as it was seen last. Jobs that begin meanwhile would push others to the next page, where they
-are seen again; DLI's pages all ask for jobs up to the moment of the first page, so they do not even come. What becomes
-of jobs that leave, and when a list ends, is in :mod:`exporter.services.page_cursor`. A row that cannot be read costs
-only itself; but it may be any job, so that none is known to be gone by a list that has one.
+**No job is listed twice and none is lost while the list changes.** A job is identified by its target, so a job on two
+pages is listed once, with the later row. New jobs push others to the next page, where they are seen again; all pages of
+DLI are restricted to jobs that started before the first page, so new jobs do not appear.
+:mod:`exporter.services.page_cursor` handles jobs that leave, and decides where a list ends. An unreadable row costs
+only itself; but it may be any job, so a list with an unreadable row does not prove that a job is gone.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a service's list calls are and how a page of one is read."""
+"""The list calls of a service, and the form of their pages."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping

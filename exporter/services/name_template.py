@@ -1,4 +1,4 @@
-"""Names of jobs that nobody named: a template such as ``{cluster_name}/{job_name}``, filled with a job's words."""
+"""Names of discovered jobs: a template such as ``{cluster_name}/{job_name}``, filled with the words of a job."""
 
 import re
 from collections.abc import Iterable, Mapping

@@ -1,12 +1,12 @@
-"""Reading rows page by page, whatever a cloud makes of the size and the number of a page. Pure.
+"""Decides which page of a list to read next, whatever the cloud does with page sizes and numbers. Pure.
 
-**How long**: as long as the total says that there are more rows, however few a page has, because a cloud may give
-fewer than were asked for; where there is no total, until a page is empty. It ends in any case at the second empty page
-in a row, at a page that brings the rows of the page before once more (a cloud that does not heed the number of the
-page), and after so many pages as are wanted at most. What the total says beyond that is *missing*.
+**Where the list ends**: pages are read as long as the total says that there are more rows, however few a page has,
+because a cloud may return fewer rows than requested; without a total until a page is empty. Reading also ends at the
+second empty page in a row, at a page that repeats the rows of the page before (a cloud that ignores the page number),
+and after the largest number of pages. If the total is higher than the rows that were read, the difference is *missing*.
 
-**None lost while the rows change**: rows that leave pull others onto pages that were read. The total then falls, and
-the pages that this can have touched are read once more.
+**No row is lost while the rows change**: rows that leave move others up to pages that were already read. Then the total
+falls, and the pages that may be affected are read once more.
 """
 
 from collections.abc import Collection, Hashable

@@ -1,4 +1,4 @@
-"""Which services there are: each module or package of this folder that has an ``ADAPTER``."""
+"""The known services: each module or package in this folder that has an ``ADAPTER``."""
 
 import importlib
 import pkgutil

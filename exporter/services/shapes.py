@@ -1,4 +1,4 @@
-"""What ids look like where the vendor shows any. They are opaque, so none is refused: another look is only a hint."""
+"""The usual form of ids, if the vendor shows any. Ids are opaque, so another form is only a warning, never an error."""
 
 import re
 from dataclasses import dataclass

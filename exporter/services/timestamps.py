@@ -1,8 +1,7 @@
-"""What a moment is, in whatever form a vendor writes it: Unix seconds, in whole milliseconds.
+"""Parses times in all forms that the vendor uses: into Unix seconds with millisecond precision.
 
-It may come in milliseconds since 1970, as a number or as text, as ``2022-11-09T20:25:00`` (DWS) or as Java's
-``Mon Jul 27 17:24:03 CST 2020`` (DLI). Of a text that names no offset, only one whose zone the operator named becomes
-a timestamp.
+A time may be milliseconds since 1970, as a number or as text, ``2022-11-09T20:25:00`` (DWS), or Java's ``Mon Jul 27
+17:24:03 CST 2020`` (DLI). A text without an offset becomes a timestamp only if the operator configured the time zone.
 """
 
 import re

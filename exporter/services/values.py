@@ -1,6 +1,6 @@
-"""What one value of a vendor's answer is: said or not, a number, a text, a word. Every service reads through these.
+"""Parses one value of a response: missing or not, a number, a text, a word. All services use these functions.
 
-*Not said* is: missing, null, ``""``, ``"N/A"``, and what a service uses as its own mark (CDM's -1).
+*Missing* means: no key, null, ``""``, ``"N/A"``, and a marker of the service (CDM's -1).
 """
 
 import re

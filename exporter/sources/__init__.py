@@ -1,1 +1,1 @@
-"""Who registers jobs: the section ``jobs``, job files, and the rules of ``discovery``."""
+"""The sources of jobs: the section ``jobs``, job files, and the rules of ``discovery``."""

@@ -1,6 +1,4 @@
-"""Finding jobs by the list calls: what the rules of ``discovery`` ask for is registered, and what the lists tell of
-the states of registered jobs is taken over.
-"""
+"""Runs the rules of ``discovery``: registers the jobs that they find, and passes on the states in the lists."""
 
 import asyncio
 from collections import Counter

@@ -1,10 +1,10 @@
-"""What one rule of ``discovery`` found over time: which jobs it registers now. Pure.
+"""The jobs that one ``discovery`` rule registers, from its readings over time. Pure.
 
-A job that runs again stays for as long as the list has it: two readings in a row without it remove it. One that runs
-once stays, also when the list has it no more, until it was over for some time, or until the next run of its name. Which
-that is their starts say; one that goes on and tells none, or one in the future, began at the latest when it was first
-seen. Where a list could not be read nothing is known to be gone; only a place that is off, and a job that its own call
-does not find either, is no longer asked for after ``poll.retention``.
+A job that runs again stays as long as the list has it; two readings in a row without it remove it. A job that runs once
+stays, even if the list no longer has it, until some time after its end, or until the next run of its name. The order of
+runs is that of their starts; an unfinished run without a start, or with one in the future, counts as begun when it was
+first seen. If a list could not be read, no job is considered gone. Only a job whose place is off, or that its own poll
+does not find either, is no longer polled after ``poll.retention``.
 """
 
 from collections import Counter

@@ -1,9 +1,9 @@
-"""Job files: checked again and again, because their patterns, links that are swapped and network file systems are
-beyond what the kernel reports of changes.
+"""Watches the job files by checking them regularly, because the kernel does not report all changes: patterns, swapped
+links, network file systems.
 
-A file is read once it stood still for a look, so that one that is just being written is seldom read in halves, and one
-that is gone loses its jobs at the second look, so that one that is being replaced does not. One that cannot be read
-keeps the jobs of its last good content.
+A file is read when two checks in a row found it unchanged, so a file that is being written is rarely read half. A file
+that is missing loses its jobs at the second check, so a file that is being replaced does not. A file that cannot be
+read keeps the jobs of its last valid content.
 """
 
 import asyncio

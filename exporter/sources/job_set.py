@@ -1,8 +1,8 @@
-"""Which jobs there are: what several sources register, brought together into one set.
+"""The set of all registered jobs, merged from several sources.
 
-A source is the ``jobs`` section, a job file or a discovery rule. Of two jobs with the same (service, name) that of the
-higher rank counts. Among those of one rank a later run of a service whose runs are final, in the same project, is the
-next run of the same job; anything else under the name is another job and is left out.
+A source is the ``jobs`` section, a job file or a discovery rule. If two sources have a job with the same (service,
+name), the one with the higher rank wins. Within one rank, a later run of a service whose runs are final, in the same
+project, is the next run of the same job; any other job with the name is left out.
 """
 
 from collections import Counter

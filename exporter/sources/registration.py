@@ -1,4 +1,4 @@
-"""Which jobs are registered: what the section ``jobs``, the job files and the rules hold, as far as it is ours."""
+"""Registers the jobs of the section ``jobs``, of job files and of rules that belong to this shard."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -1,1 +1,1 @@
-"""The web side: /metrics for Prometheus, the page for people, JSON for scripts, health for the platform."""
+"""The web server: /metrics for Prometheus, the page for people, JSON for programs, health for the platform."""

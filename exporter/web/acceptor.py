@@ -1,7 +1,7 @@
-"""Accepts connections, as many as there may be.
+"""Accepts connections, up to the limit.
 
-The loop's own server accepts whatever comes before anybody can say no. And where there is no descriptor for it, it logs
-that for each place in its queue, and tries again as often.
+asyncio's own server accepts every connection before it can be refused. If no file descriptor is left, it logs that once
+for each place in its backlog, and tries again as often.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Addresses of the page: of a job, of the list as it is asked for, and what of a viewer's choices goes along. Pure."""
+"""URLs of the page: of a job, and of the list with its parameters and the viewer's settings. Pure."""
 
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode

@@ -1,4 +1,4 @@
-"""How answers are put together: their headers, their compression, and how long ones go to slow readers."""
+"""Creates responses: their headers, their compression, and how long ones are sent to slow clients."""
 
 import asyncio
 import gzip

@@ -1,7 +1,7 @@
-"""Connections that are accepted and not read yet: which of them is read next.
+"""Accepted connections that were not read yet, and the order in which they are read.
 
-The kernel hands connections over in the order in which they came: behind a flood of searches a scrape would wait until
-each of those was read. So connections are taken from it at once and looked at, which costs a tenth of reading them.
+The kernel returns connections in the order of their arrival, so a scrape would have to wait behind a flood of other
+requests. Therefore connections are accepted at once and only peeked at, which costs a tenth of reading a request.
 """
 
 import socket

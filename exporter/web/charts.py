@@ -1,7 +1,7 @@
-"""Pictures as coordinates: the last day of a job, its present run, and its last runs. Pure.
+"""The pictures of a job as coordinates: its last day, its newest run, and its last runs. Pure.
 
-Nothing is drawn that was not told: where nobody watched is a shape of its own, and a progress holds until the next one
-was told, because how it went in between is not known.
+Only reported values are drawn: time without observation has its own shape, and a progress value holds until the next
+one, because the values in between are unknown.
 """
 
 import math

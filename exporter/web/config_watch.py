@@ -1,4 +1,4 @@
-"""Takes over the web configuration file when it, or a file that it names, changes: no restart for a certificate."""
+"""Reloads the web configuration file when it, or a file that it names, changes: a new certificate needs no restart."""
 
 import asyncio
 from pathlib import Path

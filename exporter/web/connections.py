@@ -1,11 +1,12 @@
-"""How many connections there may be and how long each may take, so that nobody holds what a scrape needs.
+"""Limits the number of connections and their durations, so that no client can keep scrapers out.
 
-A connection *waits* for a request or is *busy* with an answer. When there are too many, the one that waits longest is
-closed to make room: a client that wants something sends its request at once, and a scraper whose kept connection was
-closed opens another one. So silent connections shut nobody out, from however many addresses they come. Of those that
-came within a second one goes that is seen to ask for no scrape, of the address that has most such. Clients that ask
-and do not read the answer make room too, and then answers that are no scrape's. At most three of four connections
-are busy: beyond that the client that has read nothing for longest is closed at once, so new ones always find a place.
+A connection *waits* for a request or is *busy* with a response. If there are too many, the one that has waited longest
+is closed: a client that wants something sends its request at once, and a scraper opens another connection if its idle
+one was closed. So silent connections keep nobody out, whatever their addresses are. Among connections that arrived
+within the last second, one is closed that visibly does not request a scrape, of the address with the most such
+connections. Clients that do not read their response are closed too, and then those whose response is not a scrape. At
+most three quarters of the connections may be busy: beyond that the client that has read nothing for the longest time is
+closed at once, so there is always room for new ones.
 """
 
 import asyncio

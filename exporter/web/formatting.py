@@ -1,4 +1,4 @@
-"""Numbers and times as a person reads them at night. Unknown is an en dash, never 0. Pure."""
+"""Formats numbers and times for the page. An unknown value is an en dash, never 0. Pure."""
 
 import math
 from collections.abc import Mapping

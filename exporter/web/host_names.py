@@ -1,9 +1,9 @@
-"""By which names, and for which sites, the exporter answers in a browser.
+"""Host names and origins from which browsers may use the exporter.
 
-A page on the Internet can have a name of its own resolve to this machine (DNS rebinding). A browser then takes both for
-one site, and lets that page read the jobs and reload the configuration; its requests carry that name. So page, JSON and
-POST answer to known names only. An address in place of a name is always known: whoever asks by an address has it from
-no name that somebody else could turn elsewhere, and behind NAT or a published port an exporter does not know its own.
+The owner of a web site can let a name resolve to this machine (DNS rebinding). A browser then treats both as one site,
+and lets that site's page read the jobs and reload the configuration; the requests carry that name. So page, JSON and
+POST answer only to known names. An IP address instead of a name is always accepted: nobody else can make it resolve
+elsewhere, and behind NAT or a published port the exporter does not know its own addresses.
 """
 
 import re

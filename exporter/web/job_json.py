@@ -1,4 +1,4 @@
-"""Records as JSON: what is not known is ``null``, never 0; times are Unix seconds. Pure."""
+"""Records as JSON: an unknown value is ``null``, never 0; times are Unix seconds. Pure."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""What the page of one job shows: all that is known of it, its past, and what to copy. Its work is one for a thread."""
+"""The content of the page of one job: everything known about it, its past, and texts to copy. Runs in a thread."""
 
 from collections.abc import Mapping
 from functools import partial

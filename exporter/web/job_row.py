@@ -1,4 +1,4 @@
-"""What list and page of a job show of it in the same way: all that is known, ready for the templates."""
+"""The content that list and page of a job share, ready for the templates."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the list of jobs shows: one part of those that match, and what changed of all. Its work is one for a thread."""
+"""The content of the list of jobs: one page of the matching jobs, and the changes of all jobs. Runs in a thread."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Where the web side listens, and what to say if it cannot."""
+"""The sockets on which the web server listens, and the errors if it cannot."""
 
 import asyncio
 import errno

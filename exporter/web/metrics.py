@@ -1,4 +1,4 @@
-"""One answer for all scrapes at once: the rendering and the compression of /metrics are shared while in flight."""
+"""/metrics: simultaneous scrapes of one kind share the rendering and the compression."""
 
 import asyncio
 import gzip

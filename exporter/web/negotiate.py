@@ -1,6 +1,6 @@
-"""Which form of an answer a client wants, by what its request accepts (RFC 9110, section 12.5).
+"""Content negotiation by the headers of a request (RFC 9110, section 12.5).
 
-A header that cannot be read never fails a scrape: what is malformed counts as not said.
+A malformed header never fails a scrape; it is treated as missing.
 """
 
 import re

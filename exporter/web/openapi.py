@@ -1,6 +1,6 @@
-"""A description of the JSON for programs, by OpenAPI 3.1: what is asked for, and which fields an answer has.
+"""The description of the JSON API in OpenAPI 3.1: its parameters, and the fields of its responses. Pure.
 
-It is made from the tables below, and a test compares them with what is answered. Pure.
+It is generated from the tables below, and a test compares them with real responses.
 """
 
 from collections.abc import Iterable, Mapping

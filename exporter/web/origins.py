@@ -1,4 +1,4 @@
-"""What stands for all addresses of one machine, and which of them has asked for least."""
+"""Groups the addresses of one machine, and finds the group with the fewest requests."""
 
 from collections import Counter
 from functools import lru_cache

@@ -1,7 +1,7 @@
-"""The page as bytes: a template, and what it shows.
+"""Renders the page with a template engine.
 
-The template engine and the templates are loaded at the first view, so that a start is not slowed by a page that
-nobody may open.
+The engine and the templates are loaded at the first view, so that a page that nobody opens does not slow down the
+start.
 """
 
 import hashlib

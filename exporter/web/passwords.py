@@ -1,4 +1,4 @@
-"""Checks passwords against bcrypt hashes, which is slow on purpose: a few at a time, in threads, and remembered."""
+"""Checks passwords against bcrypt hashes, which is slow on purpose: a few at a time, in threads, with a cache."""
 
 import asyncio
 import secrets

@@ -1,4 +1,4 @@
-"""The past as JSON: the runs of one job, and what changed of all. What is not known is ``null``. Pure."""
+"""The past as JSON: the runs of one job, and the changes of all jobs. An unknown value is ``null``. Pure."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the web side needs of the exporter, in its own words; the composition root provides it."""
+"""The protocol through which the web server uses the exporter; the composition root provides an implementation."""
 
 from collections.abc import Collection, Hashable, Mapping
 from datetime import tzinfo

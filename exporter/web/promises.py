@@ -1,4 +1,4 @@
-"""What the page says of the promises of a job: which of them it breaks now. Pure."""
+"""Which promises of a job are broken now, for the page. Pure."""
 
 import math
 from collections.abc import Iterator

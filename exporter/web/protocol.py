@@ -1,4 +1,4 @@
-"""One HTTP connection: what it may send, and what it is answered where that is no request."""
+"""One HTTP connection: limits for its requests, and the responses to invalid ones."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

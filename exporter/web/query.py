@@ -1,4 +1,4 @@
-"""Which jobs a reader wants, and in which order: the query parameters of the list and of the page. Pure."""
+"""The query parameters of list and page: which jobs to show, and in which order. Pure."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

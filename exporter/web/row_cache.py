@@ -1,4 +1,4 @@
-"""The rows of the list as they were rendered last: one is rendered again only when what it shows has changed."""
+"""The rendered rows of the list: a row is rendered again only if its content changed."""
 
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple

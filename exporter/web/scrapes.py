@@ -1,4 +1,4 @@
-"""Who scrapes, and who had the newest values: a stopping exporter waits until everyone has them."""
+"""The scrapers, and which of them have the newest values: a stopping exporter waits until all of them do."""
 
 import asyncio
 import time

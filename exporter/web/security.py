@@ -1,4 +1,4 @@
-"""What the web configuration file asks of each connection and request; another one is in force from the next on."""
+"""Applies the web configuration file to connections and requests; a changed file applies from the next one on."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""How a long answer goes out: in pieces, each when there is room for it, so a slow reader costs little."""
+"""Sends a long response in pieces, each when the connection has room for it, so a slow client needs little memory."""
 
 from collections.abc import Callable, Iterable
 from typing import Final

@@ -1,4 +1,4 @@
-"""The web server: its routes, what every answer carries, and what health means."""
+"""The web server: its routes, the headers of every response, and the health checks."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Pages that were just made: whoever asks for the same one within a second gets the same bytes."""
+"""Recently rendered pages: equal requests within a second get the same bytes."""
 
 import asyncio
 import time

@@ -1,7 +1,7 @@
 """The handlers of page and JSON.
 
-The list is made while it is sent. Until its end it holds the keys of its jobs and not their records: a client that
-reads slowly would keep the records of its time in memory, and each such client those of another time.
+The list is generated while it is sent. Meanwhile it holds the keys of its jobs and not their records. Otherwise each
+slow client would keep the records of another time in memory.
 """
 
 import secrets

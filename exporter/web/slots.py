@@ -1,4 +1,4 @@
-"""One connection of a client: what it does, since when, and what it keeps in memory."""
+"""One client connection: what it does, since when, and how much memory it uses."""
 
 import asyncio
 import socket

@@ -1,7 +1,7 @@
-"""gzip in sections: what did not change since the last scrape is not compressed again.
+"""gzip in sections: a section that did not change since the last scrape is not compressed again.
 
-A gzip body is one deflate stream. A stream that is flushed fully at the end of each section can be put together from
-sections that were compressed at different times. The checksum over the whole is computed for every body: that costs a
+A gzip body is one deflate stream. If the stream is fully flushed at the end of each section, it can be assembled from
+sections that were compressed at different times. The checksum is computed over the whole body each time, which costs a
 hundredth of the compression. Source: RFC 1951, RFC 1952.
 """
 

@@ -1,6 +1,6 @@
-"""The texts of the page in the language of who looks at it: each is written in English where it is used.
+"""Translates the texts of the page: each text is written in English where it is used.
 
-``templates/chinese.txt`` has one text a line: what it is in English, and what in Chinese.
+``templates/chinese.txt`` has one text per line, in English and in Chinese.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Connections by TLS: each has the context that is in force when it is accepted; the log tells why one is refused."""
+"""TLS connections: each uses the SSL context in force when it is accepted; the log has the reason of a refusal."""
 
 import asyncio
 import ssl

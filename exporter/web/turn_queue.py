@@ -1,4 +1,4 @@
-"""Whose turn is next: a flood, from few addresses or many, keeps no other address from work that takes long."""
+"""A fair queue for expensive work: a flood, from few addresses or many, does not keep another address out."""
 
 import asyncio
 from collections.abc import AsyncIterator
