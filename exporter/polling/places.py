@@ -52,7 +52,9 @@ class Places:
         self._wake = wake
         self._told: dict[tuple[str, str], _Told] = {}
         self.closed: dict[tuple[str, str, str], Location] = {}
-        """Those that are off, as the log told, by project, service and id."""
+        """Those that are off, by project, service and id."""
+        self._logged: set[tuple[str, str, str]] = set()  # those of them that the log told
+        self._used: set[tuple[str, str, str]] | None = None  # those where registered jobs run
         self._log = structlog.get_logger()
         telemetry.watch_clusters(self._available, self._words)
 
@@ -65,15 +67,21 @@ class Places:
         for place in named.values():
             key = (project, service, place.id)
             if place.off:
-                if key not in self.closed:
+                if key not in self._logged and key in self._where_jobs_run():
+                    self._logged.add(key)
                     self._log.info("cluster off", **_names(project, service, place))
                 self.closed[key] = place
-            elif self.closed.pop(key, None) is not None:
+            elif self.closed.pop(key, None) is not None and key in self._logged:
                 self._log.info("cluster on again", **_names(project, service, place))
         gone = [key for key in self.closed if key[:2] == (project, service) and key[2] not in named]
         for key in gone:
             del self.closed[key]
+        self._logged &= self.closed.keys()
         self._poll_again(project, service)
+
+    def jobs_changed(self) -> None:
+        """Take into account that jobs were registered or are gone."""
+        self._used = None
 
     def told_at(self, project: str, service: str) -> float | None:
         """Return when a list last told of the places, by the clock that never jumps."""
@@ -140,7 +148,14 @@ class Places:
         for (project, service), told in self._told.items():
             if self._fresh(project, service):
                 for place in told.places.values():
-                    yield project, place
+                    if (project, service, place.id) in self._where_jobs_run():
+                        yield project, place
+
+    def _where_jobs_run(self) -> set[tuple[str, str, str]]:
+        if self._used is None:
+            jobs = [record.job for record in self._store.records()]
+            self._used = {(job.project, job.key.service, self._place_of(job)) for job in jobs}
+        return self._used
 
     def _available(self) -> Mapping[tuple[str, ...], float]:
         return {

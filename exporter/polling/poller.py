@@ -90,6 +90,7 @@ class Poller:
         gone = self._membership.apply(changes)
         for each in (self.calls, self._history, self._rows, self.list_results):
             each.forget(gone)
+        self.places.jobs_changed()
         self._wake.set()
 
     @property

@@ -87,7 +87,10 @@ def test_a_cluster_that_failed_is_not_off_so_its_jobs_are_polled_and_one_in_an_u
             assert polls(there, job) > before
             there.cloud.cdm_clusters[CLUSTER] = CdmCluster(CLUSTER, "night", "777")
             await there.until(3400)
-            assert (cluster(there), cluster(there, "info", native_state="other", meaning="in state 777")) == (None, 1)
+            assert (cluster(there), cluster(there, "info", native_state="other", meaning="in an unknown state")) == (
+                None,
+                1,
+            )
 
     run(main())
 
@@ -163,6 +166,27 @@ def test_one_failed_list_of_clusters_leaves_them_known() -> None:
             await there.until(4400)
             assert cluster(there) == 1
             assert polls(there, job) > before
+
+    run(main())
+
+
+def test_a_cluster_on_which_no_job_runs_is_not_shown_until_one_does() -> None:
+    first, second = migration(), replace(migration(), cluster_id="other", name="copy-9")
+    labels = {"project": "demo", "cluster_id": "other", "cluster_name": "other"}
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(first, second)) as there, looking(there, places=True):
+            there.cloud.cdm_clusters["other"] = CdmCluster("other", "other", "900")
+            there.watch(first)
+            with capture_logs() as logs:
+                await there.until(400)
+            assert there.telemetry.registry.get_sample_value("huaweicloud_job_cluster_available", labels) is None
+            assert "cluster off" not in {line["event"] for line in logs}
+            with capture_logs() as logs:
+                there.watch(second)
+                await there.until(800)
+            assert there.telemetry.registry.get_sample_value("huaweicloud_job_cluster_available", labels) == 0
+            assert [line["cluster"] for line in logs if line["event"] == "cluster off"] == ["other"]
 
     run(main())
 

@@ -208,7 +208,7 @@ def test_the_list_tells_how_each_cluster_is_and_costs_a_row_that_has_no_id() -> 
         ("c1", True, "ACTIVE", "", False),
         ("c2", False, "UNAVAILABLE", "unavailable", False),
         ("c3", False, "FROZEN", "frozen", True),
-        ("c4", None, "other", "in state SOMETHING", False),
+        ("c4", None, "other", "in an unknown state", False),
         ("c5", None, "", "", False),
         ("", None, "", "not readable", False),
         ("", None, "", "not readable", False),

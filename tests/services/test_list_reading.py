@@ -428,7 +428,7 @@ def test_clusters_are_read_and_those_that_are_off_are_not_usable(payload: Payloa
     assert places(json.dumps({"clusters": odd}).encode()) == (
         Location("f", "frozen", False, "frozen", "200", False, off=True),
         Location("s", "s", False, "off", "900", False, off=True),
-        Location("n", "n", False, "in state 777", "other"),
+        Location("n", "n", False, "in an unknown state", "other"),
         Location("m", "m", True, ""),
         cdm_lists.UNREADABLE,
         cdm_lists.UNREADABLE,

@@ -118,7 +118,7 @@ def _place(fields: json_fields.Fields) -> Location:
     place, word = fields.id("id") or "", fields.id("status") or ""
     frozen = fields.text("isFrozen") in {"1", "true"}
     usable = word in {"", NORMAL} and not frozen
-    said = "frozen" if frozen else CLUSTERS.get(word, f"in state {word}" if word else "")
+    said = "frozen" if frozen else CLUSTERS.get(word, "in an unknown state" if word else "")
     known = word == NORMAL or word in CLUSTERS
     return Location(
         place,

@@ -98,7 +98,7 @@ def _location(fields: json_fields.Fields) -> Location:
     return Location(
         place,
         fields.id("name") or place,
-        word="" if works and not switched else switched or known or (f"in state {word}" if word else ""),
+        word="" if works and not switched else switched or known or ("in an unknown state" if word else ""),
         native_state=word if known else "other" if word else "",
         available=None if known is None else works,
         off=frozen or switched is not None,
