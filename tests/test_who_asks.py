@@ -19,6 +19,7 @@ from exporter.cloud.credentials.signing import key_name
 from exporter.cloud.identity_calls import IdentityCalls
 from exporter.config import Settings, load, pod_env
 from exporter.metrics.telemetry import Telemetry
+from exporter.services.registry import load_services
 from exporter.simulator.cloud import Cloud
 from exporter.simulator.population import announcement, populate
 from exporter.simulator.server import make_app
@@ -39,7 +40,7 @@ async def simulator() -> AsyncIterator[tuple[Cloud, dict[str, Any]]]:
     populate(cloud)
     async with TestServer(make_app(cloud)) as server:
         url = str(server.make_url("")).rstrip("/")
-        endpoints = dict.fromkeys(("dli", "dws", "cdm", "iam"), url)
+        endpoints = dict.fromkeys((*load_services(), "iam"), url)
         where = {"region": cloud.region, "cloud": "custom", "endpoints": endpoints}
         yield cloud, {**where, "jobs": announcement(cloud, url)["jobs"]}
 

@@ -67,6 +67,10 @@ def test_prometheus_finds_progress_states_tasks_and_rows(demo: str, tmp_path: Pa
             "count(count by (service, job) (huaweicloud_job_up)) >= 12",
             'huaweicloud_job_info{job="订单 同步+对账"}',
             "rate(huaweicloud_job_exporter_api_requests_total[1m]) > 0",
+            'max_over_time(huaweicloud_job_run_labels{job="dwh-lake",operation="GROWING"}[10m]) == 1',
+            'max_over_time(huaweicloud_job_run_labels{job="dwh-lake",operation="REDISTRIBUTING"}[10m]) == 1',
+            'max_over_time(huaweicloud_job_progress_ratio{job="dwh-lake"}[10m]) > 0.5',
+            'huaweicloud_job_cluster_available{cluster_name="dwh-lake"} == 1',
         ):
             eventually(lambda expression=expression: found(expression), expression, patience=120)
         for expression in re.findall(r"^\| [^|]+ \| `(.+)` \|$", (ROOT / "README.md").read_text(), re.MULTILINE):
