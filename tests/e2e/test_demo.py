@@ -48,10 +48,10 @@ def test_prometheus_finds_progress_states_tasks_and_rows(demo: str, tmp_path: Pa
             for each in query(
                 server, "last_over_time(huaweicloud_job_state[2h:1s]) == 1 or huaweicloud_job_state == 1"
             ):
-                seen[each["metric"]["service"]].add(each["metric"]["state"])
+                seen.setdefault(each["metric"]["service"], set()).add(each["metric"]["state"])
             for each in query(server, "max_over_time(huaweicloud_job_state[10m]) == 1"):
-                seen[each["metric"]["service"]].add(each["metric"]["state"])
-            return all(states == STATES for states in seen.values())
+                seen.setdefault(each["metric"]["service"], set()).add(each["metric"]["state"])
+            return all(seen[service] == STATES for service in SERVICES)
 
         for service in SERVICES:
             for metric in ("progress_ratio", 'state{state="running"}'):
