@@ -23,7 +23,7 @@ from exporter.simulator import CdmJob, CdmRun, Cloud, Step, Volume
 from exporter.simulator.answers import Call
 from exporter.simulator.gateway import handle
 from tests.asking import driven
-from tests.runs.disks import FlakyDisk, PowerFailure
+from tests.disks import MemoryDisk
 
 START = 1_760_000_000.0
 CDM = load_services()["cdm"]
@@ -59,6 +59,31 @@ def job(number: int, luck: random.Random) -> CdmJob:
     return CdmJob("c-1", f"job {number}", begins, plan, repeats=False, submission_step=step, shown=1)
 
 
+class PowerFailure(BaseException):
+    """The machine stopped here."""
+
+
+class StoppingDisk(MemoryDisk):
+    """A disk that stops at a step, or takes nothing."""
+
+    steps = 0
+    stops_at: int | None = None
+    full: OSError | None = None
+
+    def step(self, *, writes: bool = True) -> None:
+        if not writes:
+            return
+        if self.full is not None:
+            raise self.full
+        self.steps += 1
+        if self.stops_at is not None and self.steps >= self.stops_at:
+            raise PowerFailure
+
+    def power_failure(self) -> None:
+        super().power_failure()
+        self.stops_at = None
+
+
 class World:
     """The pretend cloud, and one exporter after the other on the same disk."""
 
@@ -68,7 +93,7 @@ class World:
         self.cloud = Cloud(clock=self.clock.now, wall=self.clock.now)
         self.jobs = [job(number, self.luck) for number in range(2)]
         self.cloud.add(*self.jobs)
-        self.disk = FlakyDisk(self.luck, most=300)
+        self.disk = StoppingDisk(self.luck, most=300)
         self.since: dict[str, float] = {}  # when what a job counts from was seen; once on disk it stays
         self.shown: dict[str, tuple[float, tuple[int, int, int]]] = {}
 
@@ -187,7 +212,7 @@ async def test_totals_are_the_clouds_after_many_crashes_at_any_step(many: int) -
         world = World(next(seeds))
         for _ in range(8):
             crashes += await live(world, world.luck.randint(1, 40))
-            world.disk.restart()
+            world.disk.power_failure()
             await caught_up(world)
 
 
@@ -199,7 +224,7 @@ async def test_every_single_step_of_one_write_may_be_the_last() -> None:
     for step in range(1, whole.disk.steps + 1):
         world = World(7)
         assert await live(world, step)
-        world.disk.restart()
+        world.disk.power_failure()
         await caught_up(world)
 
 
