@@ -4,6 +4,7 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,11 @@ HOUSE = [path for path in PACKAGE.rglob("*") if not {"services", "simulator"} & 
 """What must not know any service."""
 
 
+@cache
+def parsed(module: Path) -> ast.Module:
+    return ast.parse(module.read_text())
+
+
 def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -42,7 +48,7 @@ def test_a_module_can_be_read_in_one_sitting(module: Path) -> None:
 
     longest = LONGEST_SERVICE if "services" in module.parts else LONGEST_MODULE
     assert len(text.splitlines()) <= longest
-    for function in functions(ast.parse(text)):
+    for function in functions(parsed(module)):
         assert (function.end_lineno or 0) - function.lineno < LONGEST_FUNCTION, function.name
 
 
@@ -50,7 +56,7 @@ def test_one_place_catches_what_was_not_foreseen() -> None:
     broad = [
         f"{module.relative_to(PACKAGE)}:{node.lineno}"
         for module in MODULES
-        for node in ast.walk(ast.parse(module.read_text()))
+        for node in ast.walk(parsed(module))
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or {"Exception", "BaseException"} & {ast.unparse(part) for part in ast.walk(node.type)})
     ]
@@ -60,7 +66,7 @@ def test_one_place_catches_what_was_not_foreseen() -> None:
 
 def test_every_module_says_what_it_is() -> None:
     for module in MODULES:
-        assert ast.get_docstring(ast.parse(module.read_text())), module
+        assert ast.get_docstring(parsed(module)), module
 
 
 def help_texts(tree: ast.AST) -> set[int]:
@@ -180,7 +186,7 @@ def test_a_public_name_is_defined_once() -> None:
         if parts[0] == "simulator":
             continue
         world = parts[1] if parts[0] == "services" and parts[1] in services else "house"
-        for name in {*top_level(ast.parse(module.read_text()))} - ENTRY_POINTS:
+        for name in {*top_level(parsed(module))} - ENTRY_POINTS:
             if not name.startswith("_"):
                 homes.setdefault(name, {}).setdefault(world, set()).add("/".join(parts))
 

@@ -25,6 +25,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("containers"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def authorities() -> None:
+    """Trust whom the machine trusts: packages are fetched."""
+
+
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Engine]:
     """Return an empty store of images, which goes with all its containers when the tests are over."""
