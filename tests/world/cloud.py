@@ -70,7 +70,10 @@ async def unasked(x: Exchange) -> None:
     It comes at a moment when no call is out: nobody could tell it from the answer to a call that is.
     """
     await x.tell_the_truth()
-    x.cloud.later.append(asyncio.ensure_future(_unasked(x, x.connection.served)))  # type: ignore[attr-defined]
+    later: set[asyncio.Future[None]] = x.cloud.later  # type: ignore[attr-defined]
+    task = asyncio.ensure_future(_unasked(x, x.connection.served))
+    later.add(task)
+    task.add_done_callback(later.discard)
 
 
 async def _unasked(x: Exchange, served: int) -> None:
@@ -154,7 +157,7 @@ class WorldCloud(Cloud):
     def __init__(self, world: World, plan: Troubles, rng: random.Random, note: Any, page: int) -> None:
         super().__init__(world, plan, Table(), rng)
         self._page = page
-        self.later: list[asyncio.Future[None]] = []
+        self.later: set[asyncio.Future[None]] = set()
         self._note = note
         self.noted = 0
         self.hidden: set[str] = set()

@@ -13,6 +13,8 @@ from tests.world.story import LIGHT, Event
 if TYPE_CHECKING:
     from tests.world.simulation import Simulation
 
+AGAIN: Final = 30.0
+"""Seconds for which job files are out of the configuration before they are in it again, and out once more."""
 Happening = Callable[["Simulation", Event, int], Awaitable[None]]
 HAPPENINGS: Final[dict[str, Happening]] = {}
 
@@ -163,19 +165,21 @@ async def broken_reload(sim: "Simulation", event: Event, number: int) -> None:
 
 @happens("drop_files")
 async def drop_files(sim: "Simulation", event: Event, number: int) -> None:
-    """Take the job files out of the configuration for a while."""
+    """Take the job files out of the configuration for a while, in a long while several times."""
     del number
-    sim.dropped += 1
-    sim.write_configuration()
-    await _written(sim, "file")
-    await asyncio.sleep(30.0)
-    sim.laws.gone = sim.story.shape.watched == "file" and sim.machine.up and not sim.broken
-    await asyncio.sleep(event.lasts)
-    sim.laws.gone = False
-    sim.dropped -= 1
-    sim.registered_anew()
-    sim.write_configuration()
-    await _written(sim, "file")
+    times = 1 + int(event.lasts // AGAIN)
+    for _ in range(times):
+        sim.dropped += 1
+        sim.write_configuration()
+        await _written(sim, "file")
+        await asyncio.sleep(30.0)
+        sim.laws.gone = sim.story.shape.watched == "file" and sim.machine.up and not sim.broken
+        await asyncio.sleep(event.lasts / times)
+        sim.laws.gone = False
+        sim.dropped -= 1
+        sim.registered_anew()
+        sim.write_configuration()
+        await _written(sim, "file")
 
 
 @happens("rotate")

@@ -68,6 +68,7 @@ class Laws:
         self._over: dict[tuple[str, str, str], float] = {}
         self._arrived = 0
         """Calls that the cloud got before the exporter was started last."""
+        self._clusters = {cluster.ident: cluster.name for cluster in sim.truth.clusters}
 
     def restarted(self, *, kept: bool) -> None:
         """Begin anew what goes with a process: all that is counted, unless a journal has *kept* the runs."""
@@ -136,7 +137,7 @@ class Laws:
             ident, states = group.label("run_info", "run_id"), group.states
             if not ident or len(states) != 1 or service != "cdm":
                 continue
-            key = service, name, ident
+            key = service, name, self._called(name, ident)
             if states[0] in ("pending", "running"):
                 self._alive.add(key)
             elif states[0] in ("succeeded", "failed", "cancelled") and key in self._alive:
@@ -150,9 +151,17 @@ class Laws:
                 sim.found("counted", [told] if told not in self._told else [])
                 self._told.add(told)
 
+    def _called(self, name: str, ident: str) -> str:
+        """Return the id of a CDM run, which may be called by its creation first and by its id later."""
+        for job in self._sim.truth.of("cdm"):
+            run = job.run(ident) if name == f"{self._clusters[job.cluster]}/{job.name}" else None
+            if run is not None:
+                return run.ident
+        return ident
+
     def _running_first(self, scrape: Scrape, by_job: Groups) -> None:
         """Before anything goes wrong each job that runs was asked itself soon after a list told so."""
-        sim, names = self._sim, {cluster.ident: cluster.name for cluster in self._sim.truth.clusters}
+        sim, names = self._sim, self._clusters
         patience = RUNNING_WITHIN + sim.story.shape.lists
         if sim.neighbour:
             return
@@ -208,7 +217,7 @@ class Laws:
 
     def _rows(self) -> None:
         """What succeeded runs moved is added, where the cloud always told it in time."""
-        sim, names = self._sim, {cluster.ident: cluster.name for cluster in self._sim.truth.clusters}
+        sim, names = self._sim, self._clusters
         if self._newest is None or {event.kind for event in sim.story.events} & UNTOLD:
             return
         scrape, by_job = self._newest
