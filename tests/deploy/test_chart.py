@@ -839,7 +839,7 @@ def test_the_operator_takes_the_rules_and_the_dashboards_that_are_shipped(genera
         pytest.param(SMALLEST, ["deployment/jobs-huawei", "Nothing scrapes it", "honor_labels"], id="one"),
         pytest.param("TLS by a Secret, of shards", ["https://127.0.0.1:10926"], id="TLS as the monitor has it"),
         pytest.param("TLS and users by text", ["https://127.0.0.1:10926"], id="TLS"),
-        pytest.param("shards with journals", ["statefulset/jobs-huawei", "2 shards", "start anew"], id="shards"),
+        pytest.param("shards with journals", ["statefulset/jobs-huawei", "2 shards", "begin at 0"], id="shards"),
     ],
 )
 def test_the_notes_tell_what_to_do_next(case: str, told: list[str]) -> None:
