@@ -1,5 +1,8 @@
 """An event loop in which an hour passes in a second: when nothing is ready, time jumps to the next timer.
 
+Time passes in no other way, so how long the machine takes for what it does changes nothing; only while the loop waits
+for a thread and for nothing else it is the real one.
+
 Sockets are real. A jump is made only once nothing is under way, so a server in the same loop answers before the time
 moves on; and none while a thread works for the loop. Nothing is under way if the sockets of the loop received as many
 bytes as they sent. Where that cannot be known, as where the other end is elsewhere, a short real wait has to see
@@ -10,12 +13,17 @@ import asyncio
 import selectors
 import socket
 import struct
+import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 START = 1_760_000_000.0
 """The Unix time at which every test begins."""
+SINCE_BOOT = 1000.0
+"""What the loop's own clock says then."""
+TURN = 1e-6
+"""Seconds that a turn of the loop takes, so that time never stands still."""
 GRACE = 0.002
 """Seconds of real time that a byte on loopback gets to arrive, where it is not known that none is under way."""
 TCP_INFO = getattr(socket, "TCP_INFO", None)  # Linux has it
@@ -35,13 +43,17 @@ class _Selector(selectors.DefaultSelector):
     """The sockets when nothing arrived, or nothing if one was ready since."""
 
     def select(self, timeout: float | None = None) -> list[Any]:
+        self.jumped += TURN
         ready = super().select(0)
         if ready:
             self._idle = frozenset()
         if ready or timeout == 0:
             return ready
         if self.threads:
-            return super().select(timeout)
+            began = time.monotonic()
+            ready = super().select(timeout)
+            self.jumped += time.monotonic() - began
+            return ready
         sockets = frozenset((key.fd, key.events, *_counts(key.fd)) for key in self.get_map().values())
         ready = super().select(0 if sockets == self._idle or _still(sockets) else GRACE)
         self._idle = frozenset() if ready else sockets
@@ -74,7 +86,7 @@ def _still(sockets: frozenset[tuple[int, int, int, int]]) -> bool:
 
 
 class WarpLoop(asyncio.SelectorEventLoop):
-    """A loop whose time is the sum of real time and the jumps."""
+    """A loop whose time is that of the jumps: what the machine does meanwhile takes none, however slow it is."""
 
     def __init__(self) -> None:
         self._jumps = _Selector()
@@ -83,7 +95,7 @@ class WarpLoop(asyncio.SelectorEventLoop):
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
     ) -> asyncio.Future[T]:
-        """Let a thread work; meanwhile the time is the real one."""
+        """Let a thread work; while the loop has nothing else to do, the time is the real one."""
         future = super().run_in_executor(executor, func, *args)
         self._jumps.threads += 1
         future.add_done_callback(self._worked)
@@ -93,8 +105,8 @@ class WarpLoop(asyncio.SelectorEventLoop):
         self._jumps.threads -= 1
 
     def time(self) -> float:
-        """Return the loop's time, jumps included."""
-        return super().time() + self._jumps.jumped
+        """Return the sum of the jumps, and of the real time in which the loop had only threads to wait for."""
+        return SINCE_BOOT + self._jumps.jumped
 
 
 class WarpClock:
