@@ -246,6 +246,95 @@ def test_the_status_of_a_dli_job() -> None:
     check(record, ADAPTERS["dli"], {**fields, "start_time and duration": end})
 
 
+# --- DLI Spark and Flink
+
+
+BATCH = {
+    "id": to(ROW_ID, "info.job_id", "run_info.run_id", "json job_id", "json run_id", "json detail.job_id"),
+    "state": to("success", "run_info.native_state", "json native_state"),
+    "create_time": to(1_761_000_000_000, "start_timestamp_seconds", "json start", shown=1_761_000_000),
+    "update_time": to(
+        1_761_000_009_000,
+        "end_timestamp_seconds",
+        "json end",
+        shown=1_761_000_009,
+    ),
+    "duration": to(8_123, "json detail.ran_seconds", shown=8.123),
+    "queue": to("the queue", "run_labels.queue_name", "json detail.queue_name"),
+    "cluster_name": to("the older name of the queue"),
+    "owner": to("the owner", "run_labels.owner", "json detail.owner"),
+    "name": to("the name", "json detail.job_name"),
+    "appId": to("the app", "json detail.app_id"),
+    "sc_type": to("A", "json detail.sc_type"),
+    "kind": to("the kind", "json detail.kind"),
+    "proxyUser": to("the proxy user", "json detail.proxy_user"),
+    "spark_version": to("the version", "json detail.spark_version"),
+    **{name: to(f"the {name}") for name in ("log", "req_body", "image", "feature")},
+}
+
+
+@pytest.mark.parametrize("by_list", [False, True], ids=["its own answer", "a row of the list"])
+def test_a_spark_batch(by_list: bool) -> None:
+    assert {*BATCH} == {*test_docs.SPARK.split()}
+    row = {name: field.sent for name, field in BATCH.items()}
+    target = {"job_id": ROW_ID}
+    body = {"from": 0, "total": 1, "sessions": [row]}
+    record = listed("dli_spark", target, body) if by_list else asked("dli_spark", target, row)
+    check(record, ADAPTERS["dli_spark"], BATCH)
+    only = dict(row)
+    del only["queue"]
+    older = asked("dli_spark", target, only)
+    assert dict(outputs(older, ADAPTERS["dli_spark"]))["run_labels.queue_name"] == "the older name of the queue"
+
+
+FLINK_JOB = {
+    "status": to("job_running_exception", "run_info.native_state", "json native_state"),
+    "status_desc": to("DLI.0005 the reason", "json detail.message", "json complaint"),
+    "start_time": to(1_761_000_000_000, "start_timestamp_seconds", "json start", shown=1_761_000_000),
+    "duration": to(
+        8_123,
+        "end_timestamp_seconds",
+        "json end",
+        "last_failure_timestamp_seconds",
+        "json last_failure",
+        shown=1_761_000_008.123,
+    ),
+    "restart_times": counted(9601, "restarts"),
+    "create_time": to(1_760_000_001_000, "json detail.creation_timestamp_seconds", shown=1_760_000_001),
+    "queue_name": to("the queue", "run_labels.queue_name", "json detail.queue_name"),
+    "user_name": to("the owner", "run_labels.owner", "json detail.owner"),
+    "job_type": to("flink_jar_job", "run_labels.job_type", "json detail.job_type"),
+    "name": to("the name", "json detail.job_name"),
+    "update_time": to(1_761_500_000_000, shown=1_761_500_000),
+    **{
+        name: to(f"the {name}")
+        for name in (
+            *("desc", "root_id", "user_id", "project_id", "run_mode", "graph_editor_enabled", "edge_group_ids"),
+            *("savepoint_path", "sql_body", "main_class", "entrypoint_args", "execution_graph", "job_config"),
+        )
+    },
+}
+OF_THE_CALL = {"is_success", "message", "job_detail", "job_id", "has_savepoint"}
+
+
+@pytest.mark.parametrize("by_list", [False, True], ids=["its own answer", "a row of the list"])
+def test_a_flink_job(by_list: bool) -> None:
+    assert {*FLINK_JOB} | OF_THE_CALL == {*test_docs.FLINK.split()}
+    row = {"job_id": 9602, "has_savepoint": True, **{name: field.sent for name, field in FLINK_JOB.items()}}
+    target, adapter = {"job_id": "9602"}, ADAPTERS["dli_flink"]
+    call = {"is_success": "true", "message": "of the call"}
+    body = call | {"job_list": {"total_count": 1, "jobs": [row]}}
+    record = listed("dli_flink", target, body) if by_list else asked("dli_flink", target, call | {"job_detail": row})
+    rest = {
+        "job_id": to("9602", "info.job_id", "json job_id"),
+        "message": to("of the call"),
+        "code": to(0, "failure_info.code", "json failure_code", shown="DLI.0005"),
+    }
+    check(record, adapter, {**FLINK_JOB, **rest})
+    assert record.newest is not None
+    assert record.newest.detail["has_savepoint"] is True
+
+
 # --- DWS
 
 
