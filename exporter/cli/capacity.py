@@ -12,7 +12,7 @@ from exporter.polling.list_coverage import pages_worth
 from exporter.polling.schedule import Pace
 from exporter.services.adapter import Adapter
 from exporter.services.discovery_rule import Search
-from exporter.services.listing import PAGE_SIZE, ListQuery, Location
+from exporter.services.listing import ListQuery, Location
 
 
 @dataclass(slots=True)
@@ -60,8 +60,8 @@ def capacity_plan(
     for (project, service, view), group in _covered(jobs, adapters).items():
         adapter = adapters[service].of(group[0].target)
         found = _group(groups, owners[project], adapter.limit, project, ends=adapter.final)
-        pages = math.ceil(len(group) / PAGE_SIZE)
         lister = adapters[service].lists
+        pages = math.ceil(len(group) / lister.page_size) if lister else 0
         worth = pages_worth([False] * len(group), list_interval, pace.idle_interval)
         if view is None or lister is None or not (pages <= worth or lister.always):
             found.single.update(job.interval for job in group)
