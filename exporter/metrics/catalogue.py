@@ -27,6 +27,7 @@ from exporter.metrics.family import (
     run_labels,
     runs,
     sample,
+    schedule_info,
     states,
     total,
 )
@@ -65,6 +66,14 @@ _FAMILIES: Final = (
         " or other for an undocumented word" + LAST_POLL,
         run_info(),
         ("run_id", "native_state"),
+    ),
+    Family(
+        PREFIX + "schedule_info",
+        "gauge",
+        "Always 1; how the service schedules the job, in its own word, as the last list that discovery read reported;"
+        " absent where no list reports it, and while the job's values are too old",
+        schedule_info(),
+        ("schedule",),
     ),
     gauge(
         "state",

@@ -129,6 +129,13 @@ def run_info() -> _PartReader[Snapshot, tuple[str, ...]]:
     return _PartReader(_SHOWN, named, _always)
 
 
+def schedule_info() -> _PartReader[str, str]:
+    """Read how the service schedules the job."""
+    return _PartReader(
+        lambda record: None if record.stale else record.schedule or None, _whole, lambda word: (((word,), 1),)
+    )
+
+
 def run_labels(names: Sequence[str]) -> Family:
     """Return the metric of what the cloud tells of the run that is shown, as far as *names* says."""
 

@@ -95,6 +95,8 @@ class Record:
     """What a list reported since the last answer, if the answer did not say it; shown until the job is polled."""
     listed_at: float | None = None
     """When a list last reported the job, by the clock that never jumps."""
+    schedule: str = ""
+    """How the service schedules the job, by the last list that reported it; empty if none did."""
     by_lists: Mapping[Measure, float] = field(default_factory=nothing)
     """The counts that the last list reported of the present run, since it runs or since it ended."""
     counts_from: float | None = None

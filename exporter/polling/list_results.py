@@ -1,6 +1,7 @@
 """Processes the rows of a list: most registered jobs in it need no poll of their own, some must be polled now."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
 
 from exporter.clock import Clock
 from exporter.limits.rate_limiter import Limiter
@@ -51,6 +52,7 @@ class ListResults:
         """
         now, hurried, found = self._clock.monotonic(), [], []
         dues: dict[JobKey, float] = {}
+        self._take_schedules(project, service, items)
         for record, answer, at in self._matching(project, service, items):
             name = record.job.key
             found.append(name)
@@ -103,6 +105,13 @@ class ListResults:
                 for record in self._store.at(project, service, key(item)):
                     if record.job.target.keys() == item.target.keys():  # one kind's id may be that of another
                         yield record, item.snapshot, item.at
+
+    def _take_schedules(self, project: str, service: str, items: Collection[ListedJob]) -> None:
+        """Take over how jobs are scheduled, whatever a list says of their runs."""
+        for item in items:
+            for record in self._store.at(project, service, key(item)) if item.schedule else ():
+                if record.schedule != item.schedule:
+                    self._store.put(replace(record, schedule=item.schedule))
 
     def _listed(self, record: Record, answer: Snapshot, at: float) -> tuple[Record, bool]:
         name, now = record.job.key, report_of(answer)

@@ -57,6 +57,8 @@ class ListedJob:
     """Whether the list told all tags of the job: one that is not among the words is none of it."""
     at: float = 0.0
     """When the page that told of it came, by the clock that never jumps; set by who reads the pages."""
+    schedule: str = ""
+    """How the service schedules the job, in a word of its own; empty if the list does not say it."""
 
     def credible(self, ahead: float) -> "ListedJob":
         """Return it without times that cannot be, as :meth:`~exporter.model.snapshot.Snapshot.credible` does.

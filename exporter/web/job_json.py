@@ -53,6 +53,7 @@ def job_facts(
         "failing": record.failing,
         "error": _error(record.fault, how),
         "off": record.off or None,
+        "schedule": None if record.stale else record.schedule or None,
         "failures": {reason.value: times for reason, times in record.failures.items()},
         "runs": {result.value: times for result, times in zip(RESULTS, record.runs, strict=True)},
         "totals": dict(record.totals),

@@ -84,6 +84,7 @@ def _job_fields() -> dict[str, _Schema]:
         "failing": _COUNT,
         "error": _maybe(_object(_ERROR)),
         "off": _maybe(_TEXT),
+        "schedule": _maybe(_TEXT),
     }
 
 
