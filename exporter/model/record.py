@@ -95,6 +95,8 @@ class Record:
     """What a list reported since the last answer, if the answer did not say it; shown until the job is polled."""
     listed_at: float | None = None
     """When a list last reported the job, by the clock that never jumps."""
+    details: Snapshot | None = None
+    """What a call about one run alone last told of it: counts that neither the job's own answers nor lists have."""
     schedule: str = ""
     """How the service schedules the job, by the last list that reported it; empty if none did."""
     by_lists: Mapping[Measure, float] = field(default_factory=nothing)

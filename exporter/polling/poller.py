@@ -34,6 +34,7 @@ from exporter.polling.places import Places
 from exporter.polling.plan import Plan
 from exporter.polling.reconcile import Reconciler
 from exporter.polling.results import Results
+from exporter.polling.run_details import RunDetails
 from exporter.polling.run_rows import RunRows
 from exporter.runs import transitions
 from exporter.runs.journal import Journal
@@ -80,6 +81,7 @@ class Poller:
         self.list_results = ListResults(*shared, queue, self._limiter, self._results, self._asked, self._wake.set)
         self.places = Places(*shared, self._schedule, self._results, self._wake.set)
         self._rows = RunRows(*shared, self.calls, self.list_results)
+        self._details = RunDetails(*shared, self.calls)
         waiting = (queue, self._limiter, self._asked)
         self._reconciler = Reconciler(store, clock, *waiting, self.calls, self._results, self._wake.set)
         self._log = structlog.get_logger()
@@ -88,7 +90,7 @@ class Poller:
     def apply(self, changes: Changes) -> None:
         """Register what came, forget what is gone, and poll the next run of a job instead of the one before."""
         gone = self._membership.apply(changes)
-        for each in (self.calls, self._history, self._rows, self.list_results):
+        for each in (self.calls, self._history, self._rows, self._details, self.list_results):
             each.forget(gone)
         self.places.jobs_changed()
         self._wake.set()
@@ -266,8 +268,8 @@ class Poller:
             self._schedule.put(job.key, due)
         slow = schedule.due_times_missed(began, now, need.interval)
         self._results.worked(before, after, answer, None if due is None else due - now, slow)
-        self._history.want(after, adapter, self._group)
-        self._rows.want(after, adapter, self._group)
+        for each in (self._history, self._rows, self._details):
+            each.want(after, adapter, self._group)
 
     def _failed(self, record: Record, error: PollError, tries: Tries) -> None:
         """Take over a poll that failed, or poll once more: under another permit, at once."""

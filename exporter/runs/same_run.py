@@ -11,7 +11,7 @@ from typing import Any, Final
 from exporter.model.packed import Packed
 from exporter.model.record import Record
 from exporter.model.run import Ledger
-from exporter.model.snapshot import CLOCKS, Measure, Snapshot, State
+from exporter.model.snapshot import CLOCKS, NOTHING, Measure, Snapshot, State
 from exporter.runs.accounting import TRIES
 from exporter.runs.last_ends import ended_otherwise
 from exporter.services.adapter import Adapter
@@ -31,12 +31,35 @@ def continued(record: Record, before: Snapshot | None, answer: Snapshot, steady:
         answer = _still_ended(record, before, answer, adapter)
     elif answer.start is None and before.start is not None:
         answer = replace(answer, start=before.start).credible()
+    if record.details is not None and record.details.run.same(answer.run):
+        answer = replace(answer, counts=Packed({**record.details.counts, **answer.counts}))
     if before.words and not answer.words:
         answer = replace(answer, words=before.words)
     fresh = record.listed_at is not None and steady - record.listed_at <= LISTED_FOR
     if fresh and record.by_lists and not (before.state.ended or answer.state.ended):
         return replace(answer, counts=Packed({**record.by_lists, **answer.counts}), digest=b"")
     return answer
+
+
+def detailed(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> Record:
+    """Return the record after a call about one run alone told its counts at *at* (Unix seconds).
+
+    Whatever else it says, the job's own answers say too; of another run than the one that is known it says nothing.
+    """
+    known = record.snapshot
+    if known is None or not known.run.same(answer.run):
+        return record
+    told = {name: value for name, value in answer.counts.items() if not (known.state.ended and name in adapter.live)}
+    before = NOTHING if record.details is None else record.details.counts
+    counts = {name: value for name, value in known.counts.items() if name not in before} | told
+    moved = any(known.counts.get(measure) != value for measure, value in told.items())
+    return replace(
+        record,
+        snapshot=replace(known, counts=Packed(counts)),
+        details=replace(answer, counts=Packed(told)),
+        last_counts=Packed({**record.last_counts, **told}),
+        last_progress=at if moved and known.state is State.RUNNING else record.last_progress,
+    )
 
 
 def _ended_before(ledger: Ledger, answer: Snapshot, adapter: Adapter) -> Snapshot:

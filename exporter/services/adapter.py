@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from exporter.model.job import Job
 from exporter.model.measures import MeasureFamily, Parts, Work
+from exporter.model.run import RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.services import json_fields
 from exporter.services.document import json_object
@@ -163,6 +164,17 @@ class Adapter(ABC):
     @abstractmethod
     def request(self, job: Job, project_id: str) -> Request:
         """Return the call that asks for the state of *job*; it draws from :attr:`limit`."""
+
+    def run_request(self, job: Job, run: RunId, project_id: str) -> Request | None:
+        """Return the call that tells of one run what the job's own answer does not, such as its steps.
+
+        ``None`` if there is none. It draws from :attr:`limit`.
+        """
+        return None
+
+    def parse_run(self, body: bytes, job: Job, run: RunId) -> Snapshot:
+        """Read a 200 answer of that call. Raises :class:`~exporter.model.errors.PollError`, and nothing else."""
+        raise NotImplementedError
 
     def parse(self, body: bytes, job: Job, zone: tzinfo | None) -> Snapshot:
         """Read a 200 answer.

@@ -1,0 +1,99 @@
+"""Asks for what only a call about one run tells of it, such as its steps: while it goes on, and once after its end.
+
+What such a call counts is added to the job's own answers, and nothing else of it is. It is made under a permit of its
+own and after the polls; one that fails is made again after the next poll.
+"""
+
+import asyncio
+from collections.abc import Collection
+from functools import partial
+from typing import Final
+
+import structlog
+
+from exporter.clock import Clock
+from exporter.metrics.store import JobStore
+from exporter.metrics.telemetry import Telemetry
+from exporter.model.errors import PollError
+from exporter.model.job import JobKey
+from exporter.model.record import Record
+from exporter.model.run import RunId
+from exporter.model.snapshot import State
+from exporter.polling.calls import Calls
+from exporter.polling.plan import Plan
+from exporter.runs import same_run
+from exporter.services.adapter import Adapter
+from exporter.supervise import survive
+
+_AGAIN: Final = 60.0
+"""Seconds between two calls for a run that goes on."""
+_LATELY: Final = 600.0
+"""Seconds after the end of a run in which it is worth a call."""
+
+
+class RunDetails:
+    """The calls, at most one a job at a time."""
+
+    def __init__(self, store: JobStore, plan: Plan, clock: Clock, telemetry: Telemetry, calls: Calls) -> None:
+        self._store = store
+        self._plan = plan
+        self._clock = clock
+        self._crashed = telemetry.crashes.labels("run_details").inc
+        self._unreadable = telemetry.count_unreadable
+        self._calls = calls
+        self._asking: dict[JobKey, asyncio.Task[None]] = {}
+        self._told: dict[JobKey, tuple[RunId, bool, float]] = {}  # the run, whether it had ended, and when it was told
+        self._log = structlog.get_logger()
+
+    def want(self, record: Record, adapter: Adapter, group: asyncio.TaskGroup | None) -> None:
+        """Ask for the newest run of a job, if there is anything to tell of it, in a task of *group*."""
+        key = record.job.key
+        if group is None or key in self._asking or not self._worth(record):
+            return
+        if adapter.run_request(record.job, RunId("-"), "-") is None:
+            return
+        asking = survive(partial(self._ask, key), self._crashed, "run details")
+        task = self._asking[key] = group.create_task(asking, name="run details")
+        task.add_done_callback(partial(self._done, key))
+
+    def forget(self, keys: Collection[JobKey]) -> None:
+        """Note that jobs are gone, or others."""
+        for key in keys:
+            self._told.pop(key, None)
+            if (task := self._asking.pop(key, None)) is not None:
+                task.cancel()
+
+    def _done(self, key: JobKey, task: asyncio.Task[None]) -> None:
+        if self._asking.get(key) is task:
+            del self._asking[key]
+
+    def _worth(self, record: Record) -> bool:
+        """Whether the newest run goes on and was not asked for lately, or ended lately and was not asked for since."""
+        known = record.snapshot
+        if known is None or not known.run.id or record.stale:
+            return False
+        run, had_ended, at = self._told.get(record.job.key, (None, False, 0.0))
+        again = run is not None and known.run.same(run)
+        if known.state is State.RUNNING:
+            return not again or self._clock.monotonic() >= at + _AGAIN
+        lately = known.end is not None and self._clock.now() < known.end + _LATELY
+        return known.state.ended and lately and not (again and had_ended)
+
+    async def _ask(self, key: JobKey) -> None:
+        record = self._store.get(key)
+        if record is None or record.snapshot is None:
+            return
+        job, run, projects = record.job, record.snapshot.run, self._plan.projects
+        adapter, there = projects.adapter(job), projects.by_name.get(job.project)
+        request = None if there is None else adapter.run_request(job, run, there.project_id)
+        if there is None or request is None:
+            return
+        ask = self._calls.asking(job.project, adapter, self._plan.pace.idle_interval)
+        try:
+            answer, _ = await ask(request, partial(adapter.parse_run, job=job, run=run))
+        except PollError as error:
+            self._log.debug("run details failed", **job.names, reason=error.reason.value, error=error.sentence)
+            return
+        self._told[key] = (run, answer.state.ended, self._clock.monotonic())
+        self._unreadable(job.key.service, answer.unknown)
+        self._store.update(record, lambda known: same_run.detailed(known, answer, self._clock.now(), adapter))
