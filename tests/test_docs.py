@@ -31,6 +31,13 @@ spark_version log req_body image feature"""
 FLINK = """is_success message job_detail job_id status status_desc start_time duration restart_times create_time
 queue_name user_name job_type name has_savepoint update_time desc root_id user_id project_id run_mode
 graph_editor_enabled edge_group_ids savepoint_path sql_body main_class entrypoint_args execution_graph job_config"""
+DATAARTS = """total instances jobName instanceId status planTime startTime endTime forceSuccess ignoreSuccess
+instanceType errorMessage jobInstanceName version executeTime submitTime jobId"""
+DATAARTS_NODES = (
+    """nodeName status planTime startTime endTime type retryTimes instanceId inputRowCount speed logPath queue"""
+)
+DATAARTS_JOBS = """name jobType status createUser createTime owner priority startTime endTime lastInstanceStatus
+lastInstanceEndTime lastUpdateTime lastUpdateUser path singleNodeJobFlag flinkJobInfo alarms"""
 DLI_STATUS = """is_success message job_id job_type job_mode queue_name owner start_time duration status
 input_row_count bad_row_count input_size result_count database_name table_name detail statement tags user_conf"""
 CDM_CLUSTERS = """id name status isFrozen"""
@@ -59,6 +66,9 @@ def section(title: str) -> str:
         ("DLI Spark: ListSparkJobs", ["from", "total", "sessions", "create_time"]),
         ("DLI Flink: ShowFlinkJob", FLINK.split()),
         ("DLI Flink: ListFlinkJobs", ["is_success", "message", "job_list", "job_list.total_count", "job_list.jobs"]),
+        ("DataArts: ListJobInstances", DATAARTS.split()),
+        ("DataArts: ShowJobInstance", ["total", "nodes", *(f"nodes[].{field}" for field in DATAARTS_NODES.split())]),
+        ("DataArts: ListFactoryJobs", ["total", "jobs", *(f"jobs[].{field}" for field in DATAARTS_JOBS.split())]),
         ("DWS", DWS.split()),
         ("CDM", CDM.split()),
         (

@@ -12,7 +12,7 @@ In a test, with a clock set by hand and real requests::
     cloud = Cloud(clock=lambda: now)
     job = DliJob(cloud.new_uuid(), "orders", cloud.started,
                  (Step("LAUNCHING", 10), SubJob("save", tasks=100, seconds=50)))
-    cloud.add(job)                                  # DliJob, DwsJob, CdmJob, SparkBatch and FlinkJob
+    cloud.add(job)                                  # DliJob, DwsJob, CdmJob, SparkBatch, FlinkJob and FactoryJob
     async with TestServer(make_app(cloud)) as server:
         now += 35                                   # half of the sub-job is done
         ...                                         # let the client poll server.make_url("/")
@@ -51,6 +51,7 @@ from exporter.simulator.auth import AccessKey, Token
 from exporter.simulator.cdm import CdmJob
 from exporter.simulator.cdm_script import CdmCluster, CdmRun, Oddity, Volume
 from exporter.simulator.cloud import Asked, Cloud, Job
+from exporter.simulator.dataarts import FactoryJob, Node
 from exporter.simulator.dli import DliJob, SubJob
 from exporter.simulator.dli_flink import FlinkJob
 from exporter.simulator.dli_spark import SparkBatch
@@ -89,9 +90,11 @@ __all__ = [
     "DliJob",
     "DwsCluster",
     "DwsJob",
+    "FactoryJob",
     "Fault",
     "FlinkJob",
     "Job",
+    "Node",
     "Oddity",
     "Plan",
     "SparkBatch",

@@ -11,6 +11,7 @@ from typing import Final
 from exporter.simulator.auth import AccessKey, Gate, Token
 from exporter.simulator.cdm import CdmJob
 from exporter.simulator.cdm_script import CdmCluster
+from exporter.simulator.dataarts import FactoryJob
 from exporter.simulator.dli import DliJob
 from exporter.simulator.dli_flink import FlinkJob
 from exporter.simulator.dli_spark import SparkBatch
@@ -22,7 +23,7 @@ from exporter.simulator.limits import Limits, busiest
 from exporter.simulator.lockout import Lockout
 from exporter.simulator.world import Truth
 
-Job = DliJob | DwsJob | DwsCluster | CdmJob | SparkBatch | FlinkJob
+Job = DliJob | DwsJob | DwsCluster | CdmJob | SparkBatch | FlinkJob | FactoryJob
 
 _TOKEN_TEXT: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-+"
 _TOKEN_LENGTH: Final = 1800
@@ -95,6 +96,7 @@ class Cloud:
         self.dws: dict[str, DwsJob] = {}
         self.spark: dict[str, SparkBatch] = {}
         self.flink: dict[int, FlinkJob] = {}
+        self.factory: dict[tuple[str, str], FactoryJob] = {}
         self.cdm: dict[tuple[str, str], CdmJob] = {}
         self.dws_clusters: dict[str, DwsCluster] = {}
         self.cdm_clusters: dict[str, CdmCluster] = {}
@@ -114,6 +116,8 @@ class Cloud:
                     self.spark[job.job_id] = job
                 case FlinkJob():
                     self.flink[job.job_id] = job
+                case FactoryJob():
+                    self.factory[job.workspace, job.name] = job
                 case CdmJob():
                     self.cdm[job.cluster_id, job.name] = job
                     self.cdm_clusters.setdefault(job.cluster_id, CdmCluster(job.cluster_id, "cdm-etl-prod"))

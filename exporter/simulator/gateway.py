@@ -7,7 +7,7 @@ from email.utils import formatdate
 from typing import Final
 from urllib.parse import unquote
 
-from exporter.simulator import cdm_api, dli_api, dli_flink_api, dli_spark_api, dws_api, iam
+from exporter.simulator import cdm_api, dataarts_api, dli_api, dli_flink_api, dli_spark_api, dws_api, iam
 from exporter.simulator.answers import REQUEST_ID, Answer, Call, gateway_error, no_such_api, throttled
 from exporter.simulator.auth import Caller, credential, stale_token
 from exporter.simulator.cloud import Asked, Cloud
@@ -44,6 +44,8 @@ def _operation(
 
 _BATCHES: Final = "/v2.0/{project}/batches"
 _STREAMS: Final = "/v1.0/{project}/streaming/jobs"
+_FACTORY: Final = "/v1/{project}/jobs"
+_INSTANCE: Final = _FACTORY + "/{job}/instances/{instance}"
 _CDM_JOB: Final = "/v1.1/{project}/clusters/{cluster}/cdm/job/{job}"
 
 OPERATIONS: Final = (
@@ -56,6 +58,9 @@ OPERATIONS: Final = (
     _operation("ShowSparkJobState", "dli_spark", "GET", _BATCHES + "/{job}/state", dli_spark_api.show_state),
     _operation("ListFlinkJobs", "dli_flink", "GET", _STREAMS, dli_flink_api.list_jobs),
     _operation("ShowFlinkJob", "dli_flink", "GET", _STREAMS + "/{job}", dli_flink_api.show_job),
+    _operation("ListJobInstances", "dataarts", "GET", _FACTORY + "/instances/detail", dataarts_api.list_instances),
+    _operation("ShowJobInstance", "dataarts", "GET", _INSTANCE, dataarts_api.show_instance),
+    _operation("ListFactoryJobs", "dataarts", "GET", _FACTORY, dataarts_api.list_jobs),
     _operation("ListJobDetails", "dws", "GET", "/v1.0/{project}/job/{job}", dws_api.show_job),
     _operation("ListDwsClusters", "dws", "GET", "/v1.0/{project}/clusters", dws_api.list_clusters),
     _operation("ListClusterDetails", "dws", "GET", "/v1.0/{project}/clusters/{cluster}", dws_api.show_cluster),

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from exporter.simulator.cloud import Cloud
 from exporter.simulator.demo_cdm import cdm_clusters, cdm_jobs, night_jobs
+from exporter.simulator.demo_dataarts import factory_jobs
 from exporter.simulator.demo_dli import dli_jobs
 from exporter.simulator.demo_dli_flink import flink_jobs
 from exporter.simulator.demo_dli_spark import spark_batches
@@ -24,7 +25,7 @@ def populate(cloud: Cloud) -> None:
     cloud.dws_clusters = {cluster.cluster_id: cluster for cluster in dws_clusters(cloud, tasks)}
     cloud.add(*dli_jobs(cloud), *tasks, *cdm_jobs(cloud, clusters[0]), *night_jobs(clusters[2], cloud.started))
     cloud.add(growing_cluster(cloud))
-    cloud.add(*spark_batches(cloud), *flink_jobs(cloud))
+    cloud.add(*spark_batches(cloud), *flink_jobs(cloud), *factory_jobs(cloud))
     _plan_faults(cloud)
 
 
@@ -39,6 +40,9 @@ def announcement(cloud: Cloud, url: str) -> dict[str, Any]:
     ]
     spark = [{"service": "dli_spark", "job_id": job.job_id, "name": job.name} for job in cloud.spark.values()]
     flink = [{"service": "dli_flink", "job_id": str(job.job_id), "name": job.name} for job in cloud.flink.values()]
+    factory = [
+        {"service": "dataarts", "workspace_id": job.workspace, "job_name": job.name} for job in cloud.factory.values()
+    ]
     cdm: list[dict[str, Any]] = [
         {"service": "cdm", "cluster_id": job.cluster_id, "job_name": job.name} for job in cloud.cdm.values()
     ]
@@ -52,7 +56,7 @@ def announcement(cloud: Cloud, url: str) -> dict[str, Any]:
         "access_key": cloud.access_key,
         "secret_key": cloud.secret_key,
         "token": cloud.token,
-        "jobs": [*dli, *dws, *cdm, *spark, *flink],
+        "jobs": [*dli, *dws, *cdm, *spark, *flink, *factory],
     }
 
 

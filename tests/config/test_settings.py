@@ -204,7 +204,7 @@ def test_every_key_is_described_and_shows_its_default() -> None:
     assert rows["poll.idle_interval"].default == "5m"
     assert rows["web.enable_lifecycle"].default == "false"
     assert rows["log.level"].default == "info"
-    assert "cdm: 1.8/s, cdm_list: 1.8/s, dli: 5/s" in rows["projects.<name>.limits"].default
+    assert "cdm: 1.8/s, cdm_list: 1.8/s, dataarts: 2/s, dli: 5/s" in rows["projects.<name>.limits"].default
     assert rows["projects.<name>.region"].default == ""
     assert {"jobs[].service", "jobs[].job_id", "jobs[].cluster_id"} <= set(rows)
 

@@ -62,11 +62,27 @@ def test_a_flink_job_restarts_one_breaks_one_runs_for_days_and_one_is_a_draft() 
     assert [truth.counters["restart_times"] for truth in last.values()] == [3, 0, 0, 0]
 
 
+def test_a_dataarts_job_that_starts_others_is_late_once_one_fails_and_one_is_stopped() -> None:
+    jobs = {job.name: job for job in demo().factory.values()}
+    orders = jobs["orders_every_four_minutes"]
+    assert [node.kind for node in orders.nodes if node.kind != "Dummy"] == ["CDMJob", "DLISQL"]
+    runs = [orders.instance(number) for number in range(6)]
+    assert [run.started_at - run.planned_at for run in runs] == [5, 45, 0, 0, 0, 0]
+    truths = {name: truth for name, job in jobs.items() if (truth := job.truth(START + 60)) is not None}
+    assert {name: truth.status for name, truth in truths.items()} == {
+        "orders_every_four_minutes": "running",
+        "refund_report": "fail",
+        "legacy_customer_sync": "success",
+        "month_end_close": "waiting",
+    }
+    assert jobs["legacy_customer_sync"].schedule == "STOPPED"
+
+
 def test_the_announcement_names_every_job_and_the_keys() -> None:
     said = announcement(demo(), "http://127.0.0.1:1")
     services = [job["service"] for job in said["jobs"]]
     assert len(services) >= 15
-    assert set(services) == {"dli", "dws", "cdm", "dli_spark", "dli_flink"}
+    assert set(services) == {"dli", "dws", "cdm", "dli_spark", "dli_flink", "dataarts"}
     assert {"url", "region", "project_id", "access_key", "secret_key", "token"} <= set(said)
 
 

@@ -1,0 +1,104 @@
+"""DataArts Factory: jobs that a schedule starts and that start jobs of other services; each instance is a run.
+
+Source: DataArts Studio API reference, "Querying Job Instances" (ListJobInstances); the list of jobs has its own module.
+A poll asks for the runs of one job that were planned within seven days, the most that the call gives: a job without any
+in that time is shown as one that has not run.
+"""
+
+from typing import Final
+
+from exporter.model.errors import PollError
+from exporter.model.job import Job
+from exporter.model.reason import Reason
+from exporter.model.run import RunId
+from exporter.model.snapshot import Snapshot, State
+from exporter.services import json_fields
+from exporter.services.adapter import Adapter, Hosts, JobEntry
+from exporter.services.dataarts.instances import MOST, RUN_MEASURES, instance_rows, newest_of
+from exporter.services.dataarts.lists import DataArtsLister, workspace_header
+from exporter.services.dataarts.nodes import NODE_MEASURES, NODE_WORK, with_nodes
+from exporter.services.dataarts.words import CODES, REGIONS, STATES
+from exporter.services.document import json_object
+from exporter.services.request import Request, segments
+
+_WINDOW: Final = 7 * 86400.0 - 60
+_NAMES: Final = {"jobName": "job_name"}
+
+
+class DataArtsEntry(JobEntry):
+    """A job of DataArts Factory in the configuration."""
+
+    workspace_id: str | None = None
+    job_name: str
+
+    @property
+    def default_name(self) -> str:
+        """The job's own name."""
+        return self.job_name
+
+
+class DataArts(Adapter):
+    """The adapter of DataArts Factory."""
+
+    service = "dataarts"
+    entry = DataArtsEntry
+    hosts = Hosts(
+        {
+            "huaweicloud": "https://dayu-dlf.{region}.myhuaweicloud.com",
+            "otc": "https://dayu-dlf.{region}.otc.t-systems.com",
+        },
+        {
+            "cn-east-4": "https://dayu.cn-east-4.myhuaweicloud.com",
+            "eu-west-101": "https://dayu-dlf.eu-west-101.myhuaweicloud.eu",
+        },
+        {"huaweicloud": REGIONS, "otc": frozenset({"eu-de"})},
+    )
+    limits = {"dataarts": 2.0}
+    states = STATES
+    codes = CODES
+    lists = DataArtsLister()
+    sources = {
+        "run_info": "instanceId",
+        "start_timestamp_seconds": "startTime",
+        "end_timestamp_seconds": "endTime",
+        "pending_since_timestamp_seconds": "planTime of an instance that waits",
+        "failure_info": "errorMessage",
+    }
+    measures = (*RUN_MEASURES, *NODE_MEASURES)
+    work = NODE_WORK
+    final = False
+
+    def request(self, job: Job, project_id: str) -> Request:
+        """Ask for the instances of the job."""
+        path = segments("v1", project_id, "jobs", "instances", "detail")
+        query = (("jobName", job.target["job_name"]), ("preciseQuery", "true"), ("limit", str(MOST)))
+        times = (("minPlanTime", _WINDOW), ("maxPlanTime", 0.0))
+        headers = workspace_header(job.target.get("workspace_id", ""))
+        return Request("ListJobInstances", path, self.limit, query, times=times, headers=headers)
+
+    def run_request(self, job: Job, run: RunId, project_id: str) -> Request:
+        """Ask for the nodes of an instance."""
+        path = segments("v1", project_id, "jobs", job.target["job_name"], "instances", run.id)
+        headers = workspace_header(job.target.get("workspace_id", ""))
+        return Request("ShowJobInstance", path, self.limit, headers=headers)
+
+    def parse_run(self, body: bytes, job: Job, run: RunId) -> Snapshot:
+        """Read an instance with its nodes."""
+        fields = json_fields.Fields(json_object(body))
+        fields.check_job(_NAMES, job.target)
+        fields.check_job({"instanceId": "run"}, {"run": run.id})
+        return with_nodes(fields)
+
+    def snapshot(self, fields: json_fields.Fields, job: Job) -> Snapshot:
+        """Read the newest instance; a cloud that passes over ``preciseQuery`` tells of jobs of like names too."""
+        rows = instance_rows(fields)
+        told = [fields.row(row) for row in rows if row is not None]
+        own = [row for row in told if row.of_job(_NAMES, job.target)]
+        if rows and not told:
+            raise PollError(Reason.PAYLOAD, "the field instances of the answer is not a list of runs")
+        if told and not own:
+            told[0].check_job(_NAMES, job.target)
+        return newest_of(own) or Snapshot(State.PENDING, unknown=tuple(fields.unknown))
+
+
+ADAPTER = DataArts()

@@ -1,0 +1,156 @@
+"""The jobs of a workspace, and the newest run of each.
+
+Source: DataArts Studio API reference, "Querying a Job List" (ListFactoryJobs) for ``discovery``, and "Querying Job
+Instances" (ListJobInstances), which tells of the runs of all jobs of a workspace at once. The list of jobs says how a
+job is scheduled, and of its runs too little to go by.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from pydantic import Field
+
+from exporter.model.errors import PollError
+from exporter.model.packed import Packed
+from exporter.services import error_classes, json_fields
+from exporter.services.dataarts.instances import MOST, instance_rows, newest_of
+from exporter.services.dataarts.words import CODES
+from exporter.services.discovery_rule import Rule, TextWord
+from exporter.services.document import json_object
+from exporter.services.listing import ListedJob, Lister, ListQuery, Location, Page
+from exporter.services.request import Request, segments
+from exporter.services.values import among, clean, exact, meaning
+
+_JOBS: Final = (("jobType", "BATCH"),)
+"""What the list of jobs is asked with; the list of runs is asked with nothing."""
+_JOBS_A_PAGE: Final = 100
+_SCHEDULES: Final = {word.upper(): word for word in ("scheduling", "stopped", "paused")}
+_WINDOW: Final = 6 * 3600.0
+"""Seconds before the call since when runs of all jobs are listed: a job whose newest is older is asked itself."""
+
+
+def workspace_header(workspace: str) -> tuple[tuple[str, str], ...]:
+    """Return the header that names a workspace; without it the one that is called default is meant."""
+    return (("workspace", workspace),) if workspace else ()
+
+
+def target_of(workspace: str, name: str) -> dict[str, str]:
+    """Return what tells a job from others."""
+    return {**({"workspace_id": workspace} if workspace else {}), "job_name": name}
+
+
+class DataArtsRule(Rule):
+    """Which jobs to find.
+
+    None is chosen by how it is scheduled: one that was stopped and should not be is what they are watched for.
+    """
+
+    words = ("workspace_id", "job_name", "owner", "path")
+
+    workspaces: tuple[TextWord, ...] = Field(
+        default=(), description="The ids of the workspaces whose jobs to find; without any the one called default."
+    )
+    owner: TextWord | None = Field(default=None, description="Only jobs of this user.")
+    path: TextWord | None = Field(default=None, description="Only jobs in this folder and those below it.")
+
+
+class DataArtsLister(Lister[DataArtsRule]):
+    """The list of the jobs of a workspace, and that of their runs."""
+
+    limit = "dataarts"
+    page_size = MOST
+    always = True
+    rule = DataArtsRule
+    matched = "job_name"
+
+    def views(self, rule: DataArtsRule, place: Location, now: float) -> tuple[ListQuery, ...]:
+        """Return the list of all batch jobs of each workspace: a real-time job has no runs.
+
+        No call on this host lists the workspaces.
+        """
+        return tuple(ListQuery(Location(each, each), _JOBS) for each in rule.workspaces or ("",))
+
+    def covering(self, target: Mapping[str, str]) -> ListQuery | None:
+        """Return the list of the runs of all jobs of the workspace."""
+        return ListQuery(Location(target.get("workspace_id", "")))
+
+    def request(self, view: ListQuery, project_id: str, page: int) -> Request:
+        """Ask for one page of the jobs, by rows, or for the runs, which have no second page."""
+        headers = workspace_header(view.place.id)
+        if view.query:
+            rows = (("limit", str(_JOBS_A_PAGE)), ("offset", str((page - 1) * _JOBS_A_PAGE)))
+            path = segments("v1", project_id, "jobs")
+            return Request("ListFactoryJobs", path, self.limit, (*view.query, *rows), headers=headers)
+        path = segments("v1", project_id, "jobs", "instances", "detail")
+        times = (("minPlanTime", _WINDOW), ("maxPlanTime", 0.0))
+        return Request("ListJobInstances", path, self.limit, (("limit", str(MOST)),), times=times, headers=headers)
+
+    def parse(self, body: bytes, view: ListQuery) -> Page:
+        """Read a page of the jobs, or the newest run of each job."""
+        fields = json_fields.Fields(json_object(body))
+        return _jobs(fields, view.place) if view.query else _runs(fields, view.place)
+
+    def fits(self, rule: DataArtsRule, listed: ListedJob, now: float) -> bool:
+        """Compare owner and folder: the call has no filters for them."""
+        path = listed.words.get("path")
+        inside = rule.path is None or path is None or _folder(path).startswith(_folder(rule.path))
+        return inside and among(listed.words.get("owner"), (rule.owner,) if rule.owner else ())
+
+    def template(self, rule: DataArtsRule, places: tuple[Location, ...]) -> str:
+        """Return the job's name, with the workspace before it where the rule has several: it is unique in one."""
+        return "{job_name}" if len(rule.workspaces) <= 1 else "{workspace_id}/{job_name}"
+
+
+def _folder(path: str) -> str:
+    return "/" + "".join(f"{part}/" for part in clean(path).split("/") if part)
+
+
+def _name(fields: json_fields.Fields, field: str) -> str | None:
+    """Read the name of a job exactly as it came, because it is part of a query."""
+    name = fields.data.get(field)
+    fits = isinstance(name, str) and 0 < len(clean(name)) <= json_fields.LONGEST_ID and exact(name)
+    return name if fits else None
+
+
+def _jobs(fields: json_fields.Fields, place: Location) -> Page:
+    rows, total = error_classes.page(fields, "jobs", "total", CODES)
+    found: list[ListedJob] = []
+    for row in (fields.apart(each) for each in rows if each is not None):
+        name = _name(row, "name")
+        if name is None:
+            fields.unknown.append("jobs")
+            continue
+        words = {"job_name": clean(name), **({"workspace_id": place.id} if place.id else {})}
+        words |= {word: text for word in ("owner", "path") if (text := row.id(word)) is not None}
+        schedule = meaning(row.text("status") or "", _SCHEDULES)
+        if schedule is None and row.text("status") is not None:
+            row.unreadable("status")
+        target = Packed(target_of(place.id, name))
+        found.append(ListedJob(target, words, None, row.moment("createTime"), schedule=schedule or ""))
+        fields.unknown += row.unknown
+    return Page(len(rows), tuple(found), total, tuple(fields.unknown))
+
+
+def _runs(fields: json_fields.Fields, place: Location) -> Page:
+    """Read the newest run of each job; one page has all that is needed, so that no row is missing."""
+    jobs: dict[str, list[json_fields.Fields]] = {}
+    broken = 0
+    for row in instance_rows(fields):
+        data = fields.apart(row or {})
+        name = _name(data, "jobName")
+        if name is None:
+            broken += 1
+            if row is not None:
+                fields.unknown.append("instances")
+        else:
+            jobs.setdefault(name, []).append(data)
+    found: list[ListedJob] = []
+    for name, rows in jobs.items():
+        try:
+            snapshot = newest_of(rows)
+        except PollError:
+            broken += 1
+            continue
+        if snapshot is not None:
+            found.append(ListedJob(Packed(target_of(place.id, name)), {"job_name": clean(name)}, snapshot, None))
+    return Page(len(found) + broken, tuple(found), len(found) + broken, tuple(fields.unknown))

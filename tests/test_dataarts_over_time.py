@@ -1,0 +1,195 @@
+"""The whole program against the simulator's DataArts jobs, in time that jumps: what is seen, when, and at what cost."""
+
+import asyncio
+import os
+import re
+import signal
+from collections.abc import Awaitable, Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from exporter.app import App
+from exporter.config import load
+from exporter.simulator import Cloud, FactoryJob, Node
+from exporter.simulator.answers import Call
+from exporter.simulator.gateway import handle
+from tests.cloud.pretend import Asked, pretending
+from tests.warp import START, WarpClock, run
+
+NODES = (Node("pull", "CDMJob", 60, retries=1), Node("load", "DLISQL", 120, queue="etl"))
+Samples = dict[str, float]
+Look = Callable[[], Awaitable[Samples]]
+
+
+@cache
+def clock_of(loop: asyncio.AbstractEventLoop) -> WarpClock:
+    """Return the one clock of a loop."""
+    return WarpClock(loop)
+
+
+def now() -> float:
+    return clock_of(asyncio.get_running_loop()).now()
+
+
+def world(*jobs: FactoryJob) -> Cloud:
+    """Return a cloud whose clocks the running loop sets."""
+    cloud = Cloud(clock=lambda: START, wall=lambda: START)
+    cloud.add(*jobs)
+    cloud.clock = cloud.wall = now
+    return cloud
+
+
+def answers(cloud: Cloud) -> Callable[[Asked], web.Response]:
+    def reply(asked: Asked) -> web.Response:
+        path, _, query = asked.target.partition("?")
+        headers = {name.lower(): value for name, value in asked.headers.items()}
+        answer, _ = handle(cloud, Call(asked.method, path, query, headers, asked.body))
+        return web.Response(status=answer.status, body=answer.body, headers=dict(answer.headers))
+
+    return reply
+
+
+def settings(cloud: Cloud, url: str, **more: Any) -> dict[str, Any]:
+    key = {"key_id": cloud.access_key, "secret": cloud.secret_key}
+    project = {
+        "region": cloud.region,
+        "project_id": cloud.project_id,
+        "cloud": "custom",
+        "endpoints": {"dataarts": url},
+        "credentials": {"access_key": key},
+    }
+    jobs = [{"service": "dataarts", "workspace_id": "w-1", "job_name": job.name} for job in cloud.factory.values()]
+    return {"web": {"listen_address": "127.0.0.1:0"}, "projects": {"prod": project}, "jobs": jobs, **more}
+
+
+async def living(
+    cloud: Cloud, scenario: Callable[[Callable[[], Awaitable[Samples]]], Awaitable[None]], **more: Any
+) -> None:
+    """Run the program against *cloud* from its start to its end, and *scenario* beside it."""
+    async with pretending(answers(cloud)) as server, aiohttp.ClientSession() as session:
+        app = App(load(None, {}, settings(cloud, server.url, **more)), clock_of(asyncio.get_running_loop()), {})
+        started: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        work = asyncio.create_task(app.run(started.set_result))
+        address = (await started).rstrip("/")
+
+        async def samples() -> Samples:
+            async with session.get(f"{address}/metrics") as answer:
+                lines = [line for line in (await answer.text()).splitlines() if not line.startswith("#")]
+            return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
+
+        try:
+            await scenario(samples)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await work
+
+
+def of(name: str, job: str, **labels: str) -> str:
+    """Write a series as /metrics does."""
+    pairs = sorted({"service": "dataarts", "job": job, **labels}.items())
+    written = ",".join(f'{key}="{value}"' for key, value in pairs)
+    return f"huaweicloud_job_{name}{{{written}}}"
+
+
+def counted(seen: Samples) -> float:
+    return sum(value for name, value in seen.items() if re.match(r"huaweicloud_job_runs_total\{", name))
+
+
+def test_a_late_run_its_nodes_and_a_schedule_that_was_stopped_are_seen() -> None:
+    late = FactoryJob(1, "orders", START - 60, NODES, period=3600, workspace="w-1", delays={0: 400.0})
+    stopped = FactoryJob(
+        2, "legacy", START - 7200, NODES, period=3600, workspace="w-1", schedule="STOPPED", stopped_at=START - 1800
+    )
+    cloud = world(late, stopped)
+    rules = [{"service": "dataarts", "workspaces": ["w-1"], "path": "/sales"}]
+
+    async def scenario(samples: Look) -> None:
+        await asyncio.sleep(90)
+        seen = await samples()
+        assert seen[of("state", "orders", state="pending")] == 1
+        assert seen[of("planned_timestamp_seconds", "orders")] == START - 60
+        assert seen[of("pending_since_timestamp_seconds", "orders")] == START - 60
+        assert of("start_delay_seconds", "orders") not in seen
+        assert seen[of("schedule_info", "legacy", schedule="stopped")] == 1
+        assert seen[of("schedule_info", "orders", schedule="scheduling")] == 1
+        assert seen[of("state", "legacy", state="succeeded")] == 1
+        await asyncio.sleep(400)  # it began 340 s after the start, 400 s late
+        seen = await samples()
+        assert seen[of("state", "orders", state="running")] == 1
+        assert seen[of("start_delay_seconds", "orders")] == 400
+        assert seen[of("tasks_planned", "orders")] == 2
+        assert seen[of("tasks", "orders", state="completed")] == 1
+        assert seen[of("tasks", "orders", state="active")] == 1
+        assert seen[of("retries", "orders")] == 1
+        await asyncio.sleep(300)
+        seen = await samples()
+        assert seen[of("state", "orders", state="succeeded")] == 1
+        assert seen[of("runs_total", "orders", result="succeeded")] == 1
+        assert seen[of("runs_total", "legacy", result="succeeded")] == 0
+        assert seen[of("tasks", "orders", state="completed")] == 2
+        assert of("tasks", "orders", state="active") not in seen
+        assert seen[of("last_run_duration_seconds", "orders")] == 180
+
+    run(living(cloud, scenario, discovery=rules, jobs=[]))
+
+
+def test_each_instance_counts_once_over_a_restart_and_while_the_program_was_down(tmp_path: Path) -> None:
+    jobs = [
+        FactoryJob(n, f"job-{n}", START - 30 * n, NODES[:1], period=420, workspace="w-1", ends={3: "fail", 5: "fail"})
+        for n in range(1, 5)
+    ]
+    cloud, journal = world(*jobs), str(tmp_path / "journal.json")
+
+    async def scenario(samples: Look) -> None:
+        await asyncio.sleep(1000)
+        totals.append((counted(await samples()), now()))
+
+    async def twice() -> None:
+        await living(cloud, scenario, journal=journal)
+        await asyncio.sleep(700)
+        await living(cloud, scenario, journal=journal)
+
+    totals: list[tuple[float, float]] = []
+    run(twice())
+
+    for total, at in totals:
+        ends = [each.ended_at for job in jobs for each in job.instances(at)]
+        since = [end for end in ends if end > START + 10]
+        # one that ended within the last minute may be seen by the next list only
+        assert sum(end < at - 60 for end in since) <= total <= sum(end < at for end in since)
+
+
+def test_a_change_of_any_job_is_seen_within_a_minute_by_few_calls() -> None:
+    """Some jobs of ten instances a day each, as 500 with 5,000 would be: all of them are in one list."""
+    number, period = 24, 8640.0
+    jobs = [
+        FactoryJob(n, f"job-{n}", START - period + 200 + period * n / number, NODES, period=period, workspace="w-1")
+        for n in range(number)
+    ]
+    cloud = world(*jobs)
+    late: list[float] = []
+
+    async def scenario(samples: Look) -> None:
+        await asyncio.sleep(120)
+        begun = len(cloud.requests)
+        for _ in range(60):
+            await asyncio.sleep(30)
+            seen, at = await samples(), now()
+            for job in jobs:
+                truth = job.truth(at)
+                if truth is None or seen[of("state", job.name, state=truth.state.value)] == 1:
+                    continue
+                changed = truth.ended_at or truth.started_at or at
+                late.append(at - changed)
+        calls.append(len(cloud.requests) - begun)
+
+    calls: list[int] = []
+    run(living(cloud, scenario))
+
+    assert max(late, default=0) <= 60
+    # the list every 45 s; a few runs of three minutes, polled every 30 s, their nodes every minute, and what follows
+    assert calls[0] <= 30 * 60 / 45 + 6 * (7 + 4 + 3)
