@@ -193,6 +193,7 @@ OTHERWISE = {
     "estimate": None,
     "durations": (1.0, 2.0, 3.0, 4.0, 6.0),
     "listed": Snapshot(State.PENDING, "WAITING"),
+    "schedule": "stopped",
 }
 SAID_OTHERWISE = {
     "state": State.RUNNING,
