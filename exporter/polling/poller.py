@@ -10,8 +10,6 @@ from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from functools import partial
 
-import structlog
-
 from exporter.clock import Clock
 from exporter.cloud.projects import Projects
 from exporter.limits.breakers import Breakers
@@ -84,7 +82,6 @@ class Poller:
         self._details = RunDetails(*shared, self.calls)
         waiting = (queue, self._limiter, self._asked)
         self._reconciler = Reconciler(store, clock, *waiting, self.calls, self._results, self._wake.set)
-        self._log = structlog.get_logger()
         self._awake_at = 0.0  # when the dispatcher will look by itself
 
     def apply(self, changes: Changes) -> None:
