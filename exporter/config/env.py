@@ -1,12 +1,12 @@
 """The ``EXPORTER_`` variables as another tree of settings."""
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 from exporter.config import schema
 from exporter.config.errors import ENVIRONMENT, Mistake, SourcePosition
+from exporter.config.json_text import JsonError, read_json
 from exporter.config.reference import reference
 from exporter.config.settings import Settings
 from exporter.config.tree import MappingNode, Node, Text, from_plain, merge, nested
@@ -22,7 +22,7 @@ _KUBERNETES: Final = re.compile(
 """Set in every pod for each Service whose name starts with "exporter". A Service's name does not end in a dash, so
 ``EXPORTER_WEB__PORT`` is none of these but a mistake of the operator."""
 
-_COMMAS: Final = (("job_files",), ("web", "listen_address"), ("web", "allowed_hosts"))
+_COMMAS: Final = (("job_files",), ("web", "listen_address"), ("web", "allowed_hosts"), ("metrics", "duration_buckets"))
 """Lists that a variable may also give with commas between their items."""
 
 
@@ -78,21 +78,9 @@ def _value(text: str, annotation: Any, place: SourcePosition) -> Node:
 def _json(text: str, example: str) -> Any:
     """Read JSON with its numbers as text. Raises ``ValueError``, which repeats nothing of it: it may hold secrets."""
     try:
-        return json.loads(text, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=once)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"expected JSON such as {example}; {error.msg} at character {error.pos + 1}") from None
-    except RecursionError:
-        raise ValueError("expected JSON; this is nested too deeply") from None
-
-
-def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object of its keys and values. Raises ``ValueError`` if a key stands twice."""
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f'the key "{key}" stands twice')
-        found[key] = value
-    return found
+        return read_json(text)
+    except JsonError as error:
+        raise ValueError(f"expected JSON such as {example}; {error}") from None
 
 
 def _unknown(name: str, projects: list[str]) -> str:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from exporter.config import explanations, yaml_reader
-from exporter.config.env import once
 from exporter.config.errors import Mistake, SourcePosition, lines
 from exporter.config.job_entries import Reader
+from exporter.config.json_text import JsonError, read_json
 from exporter.config.settings import Settings
 from exporter.config.tree import Items, MappingNode, Node, from_plain, place_of, without_halves
 from exporter.model.changes import FILE
@@ -131,15 +131,12 @@ def _rows(rows: list[tuple[int, str]], place: SourcePosition) -> tuple[Items, li
 def _object(row: str) -> Any:
     """Read one line; every number stays as it is written. Raises ``ValueError`` with the remedy."""
     try:
-        found = json.loads(row, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=once)
-    except json.JSONDecodeError as error:
+        found = read_json(row)
+    except JsonError as error:
         bare = _without_quotes(row)
         if bare is not None:
             return bare
-        what = f"{error.msg} at character {error.pos + 1}"
-        raise ValueError(f"{_expected()}; {what}") from None
-    except RecursionError:
-        raise ValueError("expected JSON; this is nested too deeply") from None
+        raise ValueError(f"{_expected()}; {error}") from None
     if not isinstance(found, dict):
         raise ValueError(_expected())  # noqa: TRY004 - the operator's mistake
     return found

@@ -28,9 +28,11 @@ _PROBLEMS: Final = {
     "did not find expected hexdecimal": "an escape without its digits; in double quotes write a backslash twice",
     "unexpected end of stream": "a quoted text does not end; close its quote",
     "unexpected document indicator": "a quoted text does not end; close its quote",
-    "mapping values are not allowed": "a second colon in one line; put text that holds a colon and a space in quotes",
+    "mapping values are not allowed": "a key that is indented further than those above, or a second colon in one line;"
+    " indent the keys of a mapping alike, and put text that holds a colon and a space in quotes",
     "did not find expected ',' or ']'": "a list in brackets does not end; close its ], or put commas between items",
-    "did not find expected ',' or '}'": "a mapping in braces does not end; close its }, or put commas between keys",
+    "did not find expected ',' or '}'": "a mapping in braces does not end; close its }, put commas between keys, and"
+    " text with braces, such as ${NAME}, in quotes (no variable is filled in)",
     "did not find expected node content": "a list or mapping does not end; close its ] or }, or give the value",
     "cannot start any token": "a character that begins no text; put the text in quotes",
     "could not find expected ':'": "a key without a colon; write key: value, the colon followed by a space",

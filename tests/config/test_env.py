@@ -135,7 +135,11 @@ def test_a_variable_that_resembles_nothing_is_refused_all_the_same(name: str) ->
     ("name", "value", "expected"),
     [
         ("POLL__INTERVAL", "fast", 'expected a duration such as 30s or 5m, not "fast"'),
-        ("POLL", "fast", "expected JSON such as {...}; Expecting value at character 1"),
+        (
+            "POLL",
+            "fast",
+            "expected JSON such as {...}; at character 1: a value is missing, or is no JSON: put text in double quotes",
+        ),
         ("POLL", "[]", "expected a mapping of settings, not a list"),
         ("POLL", '{"interval": 30}', 'poll.interval: expected a duration with its unit, such as 30s, not "30"'),
         ("POLL", '{"a": 1, "a": 2}', 'the key "a" stands twice'),
@@ -144,14 +148,21 @@ def test_a_variable_that_resembles_nothing_is_refused_all_the_same(name: str) ->
         (
             "JOBS",
             "[{]",
-            "expected JSON such as [...]; Expecting property name enclosed in double quotes at character 3",
+            (
+                "expected JSON such as [...]; at character 3: a key is missing, or is not in double"
+                " quotes; write no comma after the last value"
+            ),
         ),
         ("JOBS", "{}", "expected a list of jobs, not a mapping"),
         ("JOBS", '[{"service": "ecs"}]', f'jobs[0].service: unknown service "ecs"; known are {SERVICES}'),
         ("JOB_FILES", '[{"a": "b"}]', "job_files[0]: expected a pattern of files, not a mapping"),
         ("PROJECTS__PROD__REGION", "a\udcff", "expected text; this holds bytes that are not UTF-8"),
         ("PROJECTS", '{"\\ud800": 1}', "projects.\\ud800: expected text; this holds bytes that are not UTF-8"),
-        ("PROJECTS", "hunter2", "expected JSON such as {...}; Expecting value at character 1"),
+        (
+            "PROJECTS",
+            "hunter2",
+            "expected JSON such as {...}; at character 1: a value is missing, or is no JSON: put text in double quotes",
+        ),
         ("PROJECTS__PROD__CLOUD", "aws", 'expected one of huaweicloud, otc, custom, not "aws"'),
         (
             "PROJECTS__PROD__ENDPOINTS__NONE",

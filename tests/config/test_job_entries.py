@@ -159,7 +159,10 @@ def test_the_same_name_twice_is_no_mistake_here(projects: MappingNode) -> None:
         ("- {service: dli,\n   job_id: 1, job_id: 2}", 'jobs:2: the key "job_id" stands twice, first in line 2'),
         (
             "- {service: dli",
-            "jobs:1: not valid YAML: a mapping in braces does not end; close its }, or put commas between keys",
+            (
+                "jobs:1: not valid YAML: a mapping in braces does not end; close its }, put commas between"
+                " keys, and text with braces, such as ${NAME}, in quotes (no variable is filled in)"
+            ),
         ),
         ("- {service: dli, job_id: 1, project: test}", 'jobs:1: [0].project: unknown project "test"; known are prod'),
         (
@@ -169,9 +172,12 @@ def test_the_same_name_twice_is_no_mistake_here(projects: MappingNode) -> None:
         (b"- \xff", "jobs:1: the file is not UTF-8 text; save it as UTF-8"),
         (
             '{"service": "dli", "job_id": "1"}\n{"service": "dli", "jo',
-            f"{NO_OBJECT}; Unterminated string starting at at character 20",
+            f"{NO_OBJECT}; at character 20: a text does not end; close its double quote",
         ),
-        ('{"service": "dli", "job_id": "1"}\nnightly', f"{NO_OBJECT}; Expecting value at character 1"),
+        (
+            '{"service": "dli", "job_id": "1"}\nnightly',
+            f"{NO_OBJECT}; at character 1: a value is missing, or is no JSON: put text in double quotes",
+        ),
         ('{"service": "dli", "job_id": "1"}\n[1]', NO_OBJECT),
         ('\n{"service": "dli", "job_id": "1", "job_id": "2"}', 'jobs:2: the key "job_id" stands twice'),
         ("{service: dli, job_id: 1, job_id: 2}", 'jobs:1: the key "job_id" stands twice'),

@@ -71,7 +71,13 @@ jobs:
         ("# nothing\n---\n", ": the file is empty; config/minimal.yaml is a place to start"),
         ("\njust text", ':2: expected a mapping of settings at the top level, for example "poll:"'),
         ("- a", ':1: expected a mapping of settings at the top level, for example "poll:"'),
-        ("a: {b", ":1: not valid YAML: a mapping in braces does not end; close its }, or put commas between keys"),
+        (
+            "a: {b",
+            (
+                ":1: not valid YAML: a mapping in braces does not end; close its }, put commas between keys,"
+                " and text with braces, such as ${NAME}, in quotes (no variable is filled in)"
+            ),
+        ),
         ("a: 'x", ":1: not valid YAML: a quoted text does not end; close its quote"),
         (
             'a: "\\d"',
@@ -80,7 +86,10 @@ jobs:
         ("a: b\n\tc: d", ":2: not valid YAML: a tab where the line begins; indent by spaces"),
         (
             "a: b\nc: d: e",
-            ":2: not valid YAML: a second colon in one line; put text that holds a colon and a space in quotes",
+            (
+                ":2: not valid YAML: a key that is indented further than those above, or a second colon in one line;"
+                " indent the keys of a mapping alike, and put text that holds a colon and a space in quotes"
+            ),
         ),
         ("a: 1\n---\nb: 2", ":2: a second document starts here; one file holds one"),
         ("a: *hunter2", ':1: an alias (a word after "*") without its anchor; put text in quotes'),
