@@ -166,7 +166,7 @@ class Timelines:
     def _follow(self, kept: Kept, newest: Snapshot, old: Snapshot | None, now: float) -> bool:
         """Note what an answer says of the newest run; return whether it tells the end of another run."""
         timeline, key = kept.timeline, kept.key
-        same = old is not None and (old.run == newest.run or old.run.same(newest.run))
+        same = old is not None and old.of_same_run(newest)
         had_ended = old is not None and same and old.state.ended
         new = False
         self._ended.pop(key, None)

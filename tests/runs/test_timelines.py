@@ -273,6 +273,18 @@ def test_the_progress_of_the_newest_run_alone_is_kept() -> None:
     assert there.past(key).progress == ((NOW + 40, 0.0),)
 
 
+def test_where_runs_have_no_name_the_progress_of_another_kind_of_work_is_that_of_another_run() -> None:
+    there = Watched()
+    job = there.register()
+
+    def working(kind: str, progress: float) -> Snapshot:
+        return Snapshot(State.RUNNING, kind, kind=kind, progress=progress)
+
+    there.answer(job, working("GROWING", 0.4), working("GROWING", 0.9), working("REDISTRIBUTING", 0.1))
+
+    assert [ratio for _, ratio in there.past(job).progress] == [0.1]
+
+
 def test_a_long_run_is_thinned_and_keeps_its_first_and_last_progress() -> None:
     there = Watched()
     key = there.register()
