@@ -25,6 +25,7 @@ submissions isIncrementing job-name counters isStopingIncrement is-execute-auto 
 last-update-user isDeleteJob creation-user creation-date external-id submission-id delete_rows update_rows write_rows
 execute-date error-details error-summary org.apache.sqoop.submission.counter.SqoopCounters ROWS_READ TOTAL_FILES
 request_id state queue cluster_name owner appId create_time update_time duration sc_type sessions
+start_time restart_times status_desc instances instanceId jobName planTime startTime endTime forceSuccess total nodes
 """,
 )
 WORDS = sorted({word for adapter in ADAPTERS.values() for word in adapter.states})
@@ -52,6 +53,10 @@ BODIES = (
     | objects(VALUES).map(lambda data: json.dumps({**data, "state": "dead"}).encode())
     | st.lists(objects(VALUES), max_size=3).map(
         lambda runs: json.dumps({"submissions": [{"status": "RUNNING", **run} for run in runs]}).encode()
+    )
+    | objects(VALUES).map(lambda data: json.dumps({"job_detail": {**data, "status": "job_running"}}).encode())
+    | st.lists(objects(VALUES), max_size=3).map(
+        lambda runs: json.dumps({"instances": [{"status": "fail", **run} for run in runs]}).encode()
     )
     | st.lists(objects(VALUES), max_size=3).map(
         lambda subjobs: json.dumps({"status": "RUNNING", "sub_jobs": subjobs}).encode()
