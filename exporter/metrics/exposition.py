@@ -9,9 +9,8 @@ with the new lines, so a response that is still sending the old block is not aff
 """
 
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from operator import itemgetter
 from typing import Any, Final
 
 from prometheus_client.utils import floatToGoString
@@ -24,6 +23,8 @@ _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 _ENDED: Final = frozenset({"summary", "histogram"})
 _BLOCK: Final = 64
 """Jobs in a block: many enough that few parts are joined, few enough that copying one costs little."""
+_FORMS: Final = 32
+"""Lines without the job and the value that a family keeps: more than it has, but for labels that are free text."""
 
 
 class _Blocks:
@@ -48,8 +49,8 @@ class _Blocks:
         start = sum(sizes[:at])
         return self.texts[block][start : start + sizes[at]]
 
-    def put(self, slot: int, chunk: bytes) -> None:
-        """Put *chunk* in the place of what the slot holds."""
+    def put(self, slot: int, chunk: bytes) -> bytes:
+        """Put *chunk* in the place of what the slot holds, and return that."""
         block, at = divmod(slot, _BLOCK)
         while len(self.texts) <= block:
             self.texts.append(b"")
@@ -59,41 +60,36 @@ class _Blocks:
             sizes = self._sizes[block] = array("I", bytes(4 * _BLOCK))
         start = sum(sizes[:at])
         end = start + sizes[at]
-        if text[start:end] != chunk:
+        before = text[start:end]
+        if before != chunk:
             self.texts[block] = b"".join((text[:start], chunk, text[end:]))
             sizes[at] = len(chunk)
+        return before
 
 
 class _Lines:
     """The lines of one family, a chunk a job."""
 
-    __slots__ = ("_blocks", "_form", "_order", "family", "headers", "value")
+    __slots__ = ("_blocks", "_form", "_whose", "family", "headers", "value")
 
-    def __init__(self, family: Family, service: str, job: str) -> None:
-        names = (service, job, *family.labels)
+    def __init__(self, family: Family, whose: tuple[str, str]) -> None:
         self.family = family
         self.value = family.read.value
         self.headers = (_text_header(family).encode(), _openmetrics_header(family).encode())
-        labels = ",".join(f'{name}="%s"' for name in sorted(names))
-        self._form = f"{family.name}{{{labels}}} %s\n"
-        self._order = itemgetter(*[names.index(name) for name in sorted(names)])
+        self._whose = whose
+        self._form = lru_cache(maxsize=_FORMS)(self._line_of)
         self._blocks = _Blocks()
 
-    def put(self, slot: int, key: tuple[str, str], part: Any) -> int:
-        """Render the lines of one job from the part that is read, and return how many they are."""
-        samples = list(self.family.read.of_part(part))
-        if samples or not self._blocks.empty(slot):  # else as most families of the other services
-            self._render(slot, key, samples)
-        return len(samples)
+    def put(self, slot: int, names: tuple[str, str], part: Any) -> tuple[int, int]:
+        """Render the lines of one job from the part that is read; return how many they are, and how many they were.
 
-    def change(self, slot: int, key: tuple[str, str], part: Any, before: Any) -> int:
-        """Render what says another thing than *before*, and return how many more lines it is."""
+        *names* are the values of the two labels that all jobs have, in the order of *whose*.
+        """
         samples = list(self.family.read.of_part(part))
-        self._render(slot, key, samples)
-        return len(samples) - sum(1 for _ in self.family.read.of_part(before))
-
-    def _render(self, slot: int, key: tuple[str, str], samples: list[tuple[tuple[str, ...], float]]) -> None:
-        self._blocks.put(slot, "".join([self._line(key, values, value) for values, value in samples]).encode())
+        if not samples and self._blocks.empty(slot):
+            return 0, 0  # as most families of the other services
+        lines = [self._form(values) % (*names, _number(value)) for values, value in samples]
+        return len(lines), self._blocks.put(slot, "".join(lines).encode()).count(b"\n")
 
     def remove(self, slot: int) -> None:
         """Take the lines of one job out."""
@@ -111,23 +107,21 @@ class _Lines:
         """Return the lines of the samples that are in *names*, ``None`` if it has no such samples."""
         return self.parts() if self.family.name in names else None
 
-    def _line(self, key: tuple[str, str], values: tuple[str, ...], value: float) -> str:
-        return self._form % (*self._order((*key, *map(escaped, values))), _number(value))
+    def _line_of(self, values: tuple[str, ...]) -> str:
+        """Return the line of a sample with these label values, without the names of its job and its value."""
+        return self._written(self.family.name, dict(zip(self.family.labels, values, strict=True)))
+
+    def _written(self, name: str, labels: Mapping[str, str]) -> str:
+        told = {label: escaped(value).replace("%", "%%") for label, value in labels.items()}
+        all_labels = sorted({**told, **dict.fromkeys(self._whose, "%s")}.items())
+        pairs = ",".join([f'{label}="{value}"' for label, value in all_labels])
+        return f"{name}{{{pairs}}} %s\n"
 
 
 class _EndedLines(_Lines):
     """The lines of a summary or a histogram, whose samples have other names than it has."""
 
-    __slots__ = ("_forms",)
-
-    def __init__(self, family: Family, service: str, job: str) -> None:
-        super().__init__(family, service, job)
-        self._forms: dict[str, tuple[str, itemgetter[Any]]] = {}
-        for ending in SAMPLE_ENDINGS:
-            names = (service, job, *family.labels, *(("le",) if ending == BUCKET_ENDING else ()))
-            labels = ",".join(f'{name}="%s"' for name in sorted(names))
-            order = itemgetter(*[names.index(name) for name in sorted(names)])
-            self._forms[ending] = (f"{family.name}{ending}{{{labels}}} %s\n", order)
+    __slots__ = ()
 
     def named(self, names: frozenset[str]) -> list[bytes] | None:
         """Return the lines of the samples that are in *names*."""
@@ -138,17 +132,20 @@ class _EndedLines(_Lines):
             return None
         return [line for text in self.parts() for line in text.splitlines(keepends=True) if line.startswith(starts)]
 
-    def _line(self, key: tuple[str, str], values: tuple[str, ...], value: float) -> str:
+    def _line_of(self, values: tuple[str, ...]) -> str:
         ending, *labels = values
-        form, order = self._forms[ending]
-        return form % (*order((*key, *labels)), _number(value))
+        names = (*self.family.labels, *(("le",) if ending == BUCKET_ENDING else ()))
+        return self._written(self.family.name + ending, dict(zip(names, labels, strict=True)))
 
 
 class Exposition:
     """The rendered lines of all jobs; *service* and *job* are the names of the two labels."""
 
     def __init__(self, families: Sequence[Family], service: str = "service", job: str = "job") -> None:
-        self._lines = [(_EndedLines if family.kind in _ENDED else _Lines)(family, service, job) for family in families]
+        self._service_first = service < job
+        whose = (service, job) if self._service_first else (job, service)
+        self._lines = [(_EndedLines if family.kind in _ENDED else _Lines)(family, whose) for family in families]
+        self._measured = {lines.family.measure: lines for lines in self._lines if lines.family.measure}
         self._parts: dict[Callable[[Record], Any], list[_Lines]] = {}
         """The families by the part of the record that they read."""
         for lines in self._lines:
@@ -166,8 +163,7 @@ class Exposition:
         rendered again. Unless *whole* only those families stay that say who the job is and whether it is up; the
         number is of all lines nevertheless.
         """
-        key = record.job.key
-        slot, names = self._slot(key), (escaped(key.service), escaped(key.job))
+        slot, names = self._slot(record.job.key), self._names(record.job.key)
         if before is None:
             self._numbers[slot] = self._put_all(slot, names, record, whole=whole)
             return self._numbers[slot]
@@ -175,11 +171,20 @@ class Exposition:
         for part, families in self._parts.items():
             new, old = part(record), part(before)
             if new is not old and new != old:
-                for lines in families:
-                    if new is None or old is None or lines.value(new) != lines.value(old):
-                        grown += lines.change(slot, names, new, old)
+                for lines in self._changed(families, new, old):
+                    now, then = lines.put(slot, names, new)
+                    grown += now - then
         self._numbers[slot] += grown
         return self._numbers[slot]
+
+    def _changed(self, families: list[_Lines], new: Any, old: Any) -> list[_Lines]:
+        """Return those of *families*, which read the same part, for which it is another one."""
+        if new is None or old is None:
+            return families
+        if families[0].family.measure:
+            names = {measure.name for measure, _ in new.items() ^ old.items()}
+            return [self._measured[name] for name in names if name in self._measured]
+        return [lines for lines in families if lines.value(new) != lines.value(old)]
 
     def _put_all(self, slot: int, names: tuple[str, str], record: Record, *, whole: bool) -> int:
         number = 0
@@ -187,19 +192,18 @@ class Exposition:
             found = part(record)
             for lines in families:
                 if whole or not lines.family.guarded:
-                    number += lines.put(slot, names, found)
+                    number += lines.put(slot, names, found)[0]
                 else:
                     lines.remove(slot)
-                    number += sum(1 for _ in lines.family.read(record))
+                    number += sum(1 for _ in lines.family.read.of_part(found))
         return number
 
     def put_poll(self, record: Record, *, whole: bool = True) -> None:
         """Render only what every poll that worked changes."""
-        key = record.job.key
-        names = (escaped(key.service), escaped(key.job))
+        slot, names = self._slots[record.job.key], self._names(record.job.key)
         for lines in self._every_poll:
             if whole or not lines.family.guarded:
-                lines.put(self._slots[key], names, lines.family.read.part(record))
+                lines.put(slot, names, lines.family.read.part(record))
 
     def remove(self, key: JobKey) -> None:
         """Forget the lines of a job; its place is free for the next."""
@@ -228,6 +232,11 @@ class Exposition:
             parts = lines.named(names) if names else lines.parts()
             if parts is not None:
                 yield [lines.headers[openmetrics], *parts]
+
+    def _names(self, key: JobKey) -> tuple[str, str]:
+        """Return the values of the two labels of a job in the order of the labels."""
+        service, job = escaped(key.service), escaped(key.job)
+        return (service, job) if self._service_first else (job, service)
 
     def _slot(self, key: JobKey) -> int:
         """Return the place of a job: in a block of its service, so that few families have lines in each block."""

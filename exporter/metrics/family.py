@@ -1,10 +1,10 @@
 """A metric of the jobs: its description, and a function that reads its samples from a record."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from operator import attrgetter, methodcaller
-from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
+from operator import attrgetter
+from typing import Any, Final, Generic, Literal, TypeVar
 
 from prometheus_client.utils import floatToGoString
 
@@ -15,15 +15,13 @@ from exporter.model.promises import DueTime
 from exporter.model.reason import Reason
 from exporter.model.record import Record
 from exporter.model.run import UNTIMED, RunTimes
-from exporter.model.snapshot import RESULTS, Snapshot, State
+from exporter.model.snapshot import RESULTS, Measure, Snapshot, State
 
 _Samples = Iterable[tuple[tuple[str, ...], float]]
 """Label values, in the order of the family's labels, and the value."""
 
 _P = TypeVar("_P")
 _V = TypeVar("_V")
-_Said: TypeAlias = Sequence[tuple[str, float]]
-"""The counts of one name: the label of each, and the amount."""
 
 PREFIX: Final = "huaweicloud_job_"
 BUCKET_ENDING: Final = "_bucket"
@@ -53,6 +51,8 @@ class Family:
     """Whether it changes at every poll that worked, so that it is rendered apart from the rest of its job."""
     guarded: bool = True
     """Whether it is left out for a job that does not fit under ``metrics.max_series``."""
+    measure: str = ""
+    """The name of the counts that it shows and nothing else; empty if it reads anything else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,7 @@ _JOB: Final[Callable[[Record], Job]] = attrgetter("job")
 _SHOWN: Final[Callable[[Record], Snapshot | None]] = attrgetter("shown")
 _DEADLINE: Final[Callable[[Record], DueTime | None]] = attrgetter("deadline")
 _TOTALS: Final[Callable[[Record], Mapping[str, float]]] = attrgetter("totals")
+_COUNTS: Final[Callable[[Record], Mapping[Measure, float]]] = attrgetter("counts")
 
 
 def sample(value: Callable[[Snapshot], float | None]) -> _PartReader[Snapshot, float]:
@@ -252,22 +253,14 @@ def gauge(name: str, unit: str, text: str, read: _PartReader[Any, Any], *, label
 
 def count_family(declared: MeasureFamily) -> Family:
     """Return the metric of the measures of one name."""
-    name, labelled, values = declared.name, bool(declared.label), declared.values
+    name, labelled = declared.name, bool(declared.label)
+    known = [Measure(name, value) for value in declared.values]
 
-    def read(said: _Said) -> _Samples:
+    def read(counts: Mapping[Measure, float]) -> _Samples:
         """Return those of the values that were declared, in their order; where none were, the vendor's words."""
-        told = dict(said)
-        chosen = [(value, told[value]) for value in values if value in told] if values else said
-        return [((value,) if labelled else (), amount) for value, amount in chosen]
+        told = [each for each in known if each in counts] if known else [each for each in counts if each.name == name]
+        return [((each.label,) if labelled else (), counts[each]) for each in told]
 
-    reader: _PartReader[Mapping[str, _Said], _Said] = _PartReader(_counts_by_name, methodcaller("get", name), read)
-    return gauge(name, declared.unit, declared.help, reader, labels=(declared.label,) if labelled else ())
-
-
-def _counts_by_name(record: Record) -> Mapping[str, _Said]:
-    """Return the counts of the last answer, unless it is too old."""
-    found: dict[str, list[tuple[str, float]]] = {}
-    if (shown := record.shown) is not None:
-        for (name, label), amount in shown.counts.items():
-            found.setdefault(name, []).append((label, amount))
-    return found
+    reader = _PartReader(_COUNTS, _whole, read)
+    labels = (declared.label,) if labelled else ()
+    return replace(gauge(name, declared.unit, declared.help, reader, labels=labels), measure=name)

@@ -117,6 +117,12 @@ class Record:
         return None if self.stale else self.newest
 
     @property
+    def counts(self) -> Mapping[Measure, float]:
+        """The counts that were last reported, unless they are too old."""
+        shown = self.shown
+        return nothing() if shown is None else shown.counts
+
+    @property
     def may_end(self) -> float | None:
         """The estimate, unless it is too old, or a list has reported another run since."""
         return None if self.stale or self.listed is not None else self.estimate

@@ -49,8 +49,7 @@ def parsed(body: bytes) -> object:
     try:
         text = body.decode(encoding, "surrogateescape" if encoding.startswith("utf-8") else "surrogatepass")
         # Reading a long number takes the square of its length, which matters where many of them fit.
-        parse_int = _whole if len(body) > _LARGE or LONG.search(body) else None
-        return json.loads(text, parse_int=parse_int, object_pairs_hook=_object)
+        return (_WARY if len(body) > _LARGE or LONG.search(body) else _READER).decode(text)
     except RecursionError as error:
         raise ValueError("nested without end") from error
 
@@ -68,6 +67,10 @@ def _same(value: object, other: object) -> bool:
 
 def _whole(digits: str) -> float:
     return int(digits) if len(digits) <= LONGEST_NUMBER else float("inf")
+
+
+_READER: Final = json.JSONDecoder(object_pairs_hook=_object)
+_WARY: Final = json.JSONDecoder(object_pairs_hook=_object, parse_int=_whole)
 
 
 def _oversized(body: bytes) -> bool:

@@ -86,7 +86,11 @@ class Fields:
 
     def of_job(self, names: Mapping[str, str], target: Mapping[str, str]) -> bool:
         """Whether these fields name the job that was asked for, or none."""
-        return all(self.text(field) is None or _same(self.data[field], target[part]) for field, part in names.items())
+        for field, part in names.items():
+            told = self.data.get(field)
+            if told is not None and self.text(field) is not None and not _same(told, target[part]):
+                return False
+        return True
 
     def amount(self, name: str, *, full: float = _LARGEST, suffix: str = "") -> float | None:
         """Read a number that cannot be negative nor above *full*; *suffix* may follow one that is sent as text."""
@@ -206,9 +210,9 @@ class Fields:
     def items(self, name: str) -> list[int] | None:
         """Read a list of whole numbers."""
         value = self.data.get(name)
-        if not said(value):
+        if value is None or not said(value):
             return None
-        if not isinstance(value, list) or not all(type(item) is int for item in value):
+        if not isinstance(value, list) or not set(map(type, value)) <= {int}:
             self.unreadable(name)
             return None
         return value
@@ -216,7 +220,7 @@ class Fields:
     def object(self, name: str) -> dict[str, Any] | None:
         """Read an object."""
         value = self.data.get(name)
-        if not said(value):
+        if value is None or not said(value):
             return None
         if not isinstance(value, dict):
             self.unreadable(name)

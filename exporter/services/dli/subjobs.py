@@ -3,7 +3,6 @@
 Source: DLI API reference, "Querying the Job Execution Progress" (ShowJobProgress), table 3.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -210,9 +209,9 @@ def _sums(subjobs: list[Subjob]) -> dict[Measure, float]:
     for measure, numbers in zip(_SUMS.values(), zip(*[subjob.numbers for subjob in subjobs], strict=True), strict=True):
         if None not in numbers:
             counts[measure] = sum(numbers)
-    states = Counter(subjob.state for subjob in subjobs)
+    states = [subjob.state for subjob in subjobs]
     if None not in states:
-        counts |= {measure: states[measure.label] for measure in SUBJOBS}
+        counts |= {measure: states.count(measure.label) for measure in SUBJOBS}
     counts |= _killed(subjobs)
     return counts
 
