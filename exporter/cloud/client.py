@@ -169,8 +169,9 @@ class Client:
     async def _send(
         self, base: Base, call: Call, headers: Mapping[str, str], keep: Iterable[str], most: int
     ) -> Response:
-        query = f"?{canonical_query(call.query)}" if call.query else ""
-        url = URL(f"{base.scheme}://{call.host}{call.path}{query}", encoded=True)
+        url = base.root.with_path(call.path, encoded=True)
+        if call.query:
+            url = URL(f"{url}?{canonical_query(call.query)}", encoded=True)
         proxy = proxy_for(base, self._proxy)
         way = Way(base.host, self._timeout, (proxy.host or "") if proxy else "")
         if self._session is None and self._retired and not self._ended:

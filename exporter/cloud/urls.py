@@ -26,6 +26,8 @@ class Base:
     """What the ``Host`` header will be: in lower case, with the port if it is not the scheme's own."""
     prefix: str
     """The path before every request's own; percent-encoded, no slash at its end."""
+    root: URL
+    """Scheme and authority: what a call adds its path to, as it is."""
 
 
 @lru_cache(maxsize=256)
@@ -44,7 +46,8 @@ def base_of(base_url: str) -> Base:
         raise PollError(
             Reason.CONFIG, f"the endpoint with host {url.host} holds more than scheme, host, port and path; {remedy}"
         )
-    return Base(url.scheme, url.host, authority, url.raw_path.rstrip("/"))
+    root = URL(f"{url.scheme}://{authority}", encoded=True)
+    return Base(url.scheme, url.host, authority, url.raw_path.rstrip("/"), root)
 
 
 def proxy_for(base: Base, given: str | None) -> URL | None:
