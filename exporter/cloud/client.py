@@ -169,9 +169,7 @@ class Client:
     async def _send(
         self, base: Base, call: Call, headers: Mapping[str, str], keep: Iterable[str], most: int
     ) -> Response:
-        url = base.root.with_path(call.path, encoded=True)
-        if call.query:
-            url = URL(f"{url}?{canonical_query(call.query)}", encoded=True)
+        url = _url(base, call)
         proxy = proxy_for(base, self._proxy)
         way = Way(base.host, self._timeout, (proxy.host or "") if proxy else "")
         if self._session is None and self._retired and not self._ended:
@@ -262,9 +260,14 @@ def _call(base: Base, request: Request, now: float, headers: Mapping[str, str]) 
     return Call(request.method, base.authority, path, now, query, request.body, fit)
 
 
+def _url(base: Base, call: Call) -> URL:
+    url = base.root.with_path(call.path, encoded=True)
+    return URL(f"{url}?{canonical_query(call.query)}", encoded=True) if call.query else url
+
+
 def _check(headers: Mapping[str, str], base: Base) -> None:
     """Refuse what would end a header early or cannot be written; the value is not named, it may be a secret."""
-    for name, value in headers.items():
+    for name, value in headers.items() if _UNFIT.search("".join(headers.values())) else ():
         if _UNFIT.search(value):
             sentence = f"the header {name} of a call to {base.host} holds a line break or another control character"
             raise PollError(Reason.CONFIG, f"{sentence}; check project_id, credentials and the job's ids")

@@ -111,7 +111,7 @@ class CircuitBreaker:
     @property
     def free(self) -> bool:
         """Whether a call may go now."""
-        if self.paused or self._renewing is not None:
+        if self._renewing is not None or self.state is CircuitState.OPEN:
             return False
         return self.state is CircuitState.CLOSED or (self._trials < self._most_trials and self._harmless)
 

@@ -10,7 +10,7 @@ _T = TypeVar("_T")
 FOLDERS: Final = frozenset({".", ".."})
 """Names that no path can say, encoded or not: every reader of URLs takes them for the folder or the one above it."""
 
-_PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")  # as nearly every id is
+_PLAIN = re.compile(r"[A-Za-z0-9_.~/-]+")  # as nearly every id is
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +49,7 @@ class Ask(Protocol):
 
 def segments(*parts: str) -> str:
     """Join path segments, each percent-encoded as the vendor's signature wants them."""
-    return "/" + "/".join([part if _PLAIN.fullmatch(part) else quote(part, safe="~") for part in parts])
+    path = "/" + "/".join(parts)
+    if _PLAIN.fullmatch(path) and path.count("/") == len(parts):
+        return path
+    return "/" + "/".join([quote(part, safe="~") for part in parts])
