@@ -268,7 +268,7 @@ def test_check_counts_its_calls_and_knows_its_address_regions_and_zone(command: 
     del project["time_zone"]
     said = command("check", own=False, projects={"prod": project})
     assert "cn-east-3 is a region without oms as far as is known; it is in cn-north-4" in said
-    assert "start and end of its oms jobs, which the cloud tells without one, stay absent" in said
+    assert "start and end of its oms jobs, which the API reports without a time zone, are absent" in said
 
 
 def test_discover_lists_its_jobs_as_they_can_be_pasted(command: Callable[..., str]) -> None:

@@ -13,6 +13,7 @@ from typing import Final
 from exporter.cli import check, completion, demo, discover, options, poll, reference, run
 from exporter.metrics.build import what_runs
 from exporter.model.errors import ExporterError
+from exporter.services import registry
 
 _EPILOG: Final = """\
 examples:
@@ -53,11 +54,15 @@ def _parser() -> argparse.ArgumentParser:
     common = [options.common()]
     serving = [options.serving(common)]
     rules = argparse.ArgumentParser(add_help=False, parents=common)
-    rules.add_argument("--rules", action="store_true", help="list what the rules under discovery find, not all jobs")
+    rules.add_argument(
+        "--rules", action="store_true", help="list the jobs that the rules under discovery find, instead of all jobs"
+    )
     online = argparse.ArgumentParser(add_help=False, parents=common)
-    online.add_argument("--online", action="store_true", help="make one call for each project and service too")
+    online.add_argument("--online", action="store_true", help="also make one call for each project and service")
     job = argparse.ArgumentParser(add_help=False, parents=common)
-    job.add_argument("service", metavar="SERVICE", help="the job's service, for example dli")
+    job.add_argument(
+        "service", metavar="SERVICE", help=f"the job's service, for example {registry.example()['service']}"
+    )
     job.add_argument("job", metavar="JOB", nargs="?", help="the job's name, as in the label job")
     poll.add_ids(job)
     shell = argparse.ArgumentParser(add_help=False, parents=common)

@@ -28,7 +28,7 @@ from exporter.services.registry import load_services
 from exporter.sources.job_files import all_jobs
 
 LISTED: Final = (
-    "\nLists tell of the jobs that wait, as long as the lists hold few others; else these are asked one by one."
+    "\nLists report waiting jobs as long as they hold few other jobs; otherwise these are polled one by one."
 )
 
 
@@ -71,7 +71,7 @@ def report(settings: Settings) -> list[str]:
         lines.append(f"project {project}: {count} {service} job{'s' if count > 1 else ''} at {where}")
     for (name, service), count in sorted(Counter((each.project, each.service) for each in settings.discovery).items()):
         rules = f"{count} rule{'s' if count > 1 else ''} for {service} jobs"
-        lines.append(f"project {name}: {rules}; how many they find is not known here, discover --rules tells")
+        lines.append(f"project {name}: {rules}; discover --rules shows how many jobs they find")
     lines += [*notes(settings), *promise_notes(settings, time.time())]
     if found:
         lines += ["", "calls a minute     jobs   all running   all waiting   allowed"]

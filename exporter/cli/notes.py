@@ -34,7 +34,7 @@ def notes(settings: Settings) -> Iterator[str]:
     yield from _ids(settings)
     if settings.poll.interval > settings.poll.stale_after:
         after = duration_text(STALE_INTERVALS * settings.poll.interval)
-        yield f"poll: warning: interval is longer than stale_after; values grow old only after three of it ({after})"
+        yield f"poll: warning: interval is longer than stale_after; values are stale only after three of it ({after})"
     yield from _zones(settings)
     yield from _files(settings)
     yield from _journal(settings)
@@ -168,7 +168,7 @@ def _zones(settings: Settings) -> Iterator[str]:
         if project.time_zone is None and zoneless:
             yield (
                 f"project {name}: no time_zone is set, so start and end of its {' and '.join(zoneless)} jobs, which the"
-                " cloud tells without one, stay absent"
+                " API reports without a time zone, are absent"
             )
 
 
@@ -187,6 +187,6 @@ def _journal(settings: Settings) -> Iterator[str]:
     if settings.journal.is_dir():
         yield f"journal: warning: {settings.journal} is a directory; name a file in it, or nothing survives a restart"
     if not folder.is_dir():
-        yield f"journal: warning: there is no folder {folder} here; until there is, all counters over runs stand still"
+        yield f"journal: warning: there is no folder {folder} here; until there is, counters over runs do not change"
     elif not os.access(folder, os.W_OK | os.X_OK):
-        yield f"journal: warning: {folder} cannot be written here; until it can, all counters over runs stand still"
+        yield f"journal: warning: {folder} cannot be written here; until it can, counters over runs do not change"

@@ -56,7 +56,7 @@ async def _project(app: App, projects: Projects, calls: CommandCalls, project: P
     for line in _clock(project):
         print(line)
     if not asked:
-        print("  no job and no rule: nothing is called")
+        print("  no job and no rule: no call is made")
     return works
 
 

@@ -24,8 +24,8 @@ def common() -> argparse.ArgumentParser:
         help=f"the YAML file; else the one that EXPORTER_CONFIG names, {', '.join(FILES)}, or the environment alone",
     )
     add = partial(_add, parser)
-    add("--log.level", metavar="LEVEL", help=f"the least that is logged: {', '.join(Level)}")
-    add("--log.format", metavar="FORMAT", help=f"what a line of the log is: {', '.join(Format)}")
+    add("--log.level", metavar="LEVEL", help=f"the lowest level that is logged: {', '.join(Level)}")
+    add("--log.format", metavar="FORMAT", help=f"the format of the log: {', '.join(Format)}")
     return parser
 
 

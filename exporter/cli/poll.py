@@ -167,7 +167,7 @@ async def _with_row(app: App, projects: Projects, calls: CommandCalls, record: R
         body = await calls.call(project, lists.limit, lambda: project.ask(adapter, request))
         row = reader.parse(body, job.target).snapshot
     except PollError as error:
-        print(f"          {error.sentence}; what the run came to is not known")
+        print(f"          {error.sentence}; the final values of the run are not known")
         return record
     if row is None:
         return record

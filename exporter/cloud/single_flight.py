@@ -34,7 +34,7 @@ class SingleFlight(Generic[_T]):
         self._fleeting = fleeting
         self._lock = asyncio.Lock()
         self._calls = 0
-        self._outcome: _T | PollError = PollError(Reason.INTERNAL, "nobody asked yet")
+        self._outcome: _T | PollError = PollError(Reason.INTERNAL, "no caller yet")
         self._rests_until = float("-inf")
 
     @property

@@ -48,7 +48,7 @@ async def read_history(past: RunHistory, job: Job, project_id: str, ledger: Ledg
         if found.passed:
             return _RunsRead(tuple(found.runs), found.nameless_before)
     if found.nameless and not found.runs:
-        raise PollError(Reason.PAYLOAD, "no run of the history can be read")
+        raise PollError(Reason.PAYLOAD, "the history has no readable run")
     missing = cursor.missing_rows
     return _RunsRead(tuple(found.runs), None if missing is None else missing + found.cut + found.nameless)
 

@@ -82,7 +82,7 @@ class Fields:
         *names* says which field of the answer repeats which part of the target.
         """
         if not self.of_job(names, target):
-            raise PollError(Reason.PAYLOAD, "the answer is of another job than was asked for")
+            raise PollError(Reason.PAYLOAD, "the answer is about another job than the requested one")
 
     def of_job(self, names: Mapping[str, str], target: Mapping[str, str]) -> bool:
         """Whether these fields name the job that was asked for, or none."""

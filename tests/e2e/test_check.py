@@ -98,14 +98,11 @@ def test_jobs_of_one_cluster_wait_on_the_lists(config: Config) -> None:
     done = exporter("check", *config(together, rule))
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert (
-        "project prod: 1 rule for cdm jobs; how many they find is not known here, discover --rules tells\n"
-        in done.stdout
-    )
+    assert "project prod: 1 rule for cdm jobs; discover --rules shows how many jobs they find\n" in done.stdout
     assert "prod/cdm            600        1200.0           0.0     108.0   fits while few run\n" in done.stdout
     assert "prod/cdm_list         0          10.7          10.7     108.0   fits\n" in done.stdout
     assert done.stdout.endswith(
-        "\nLists tell of the jobs that wait, as long as the lists hold few others; else these are asked one by one.\n"
+        "\nLists report waiting jobs as long as they hold few other jobs; otherwise these are polled one by one.\n"
     )
 
 

@@ -216,5 +216,5 @@ def test_what_a_run_came_to_that_ended_is_polled_too(tmp_path: Path) -> None:
     assert 'huaweicloud_job_read_bytes{job="j-1",service="dli"} 22.0' in whole.stdout
     assert '"queue_name": "etl"' in whole.stdout
     assert (whole.returncode, half.returncode) == (0, 0)
-    assert "what the run came to is not known" in half.stdout
+    assert "the final values of the run are not known" in half.stdout
     assert "last_run_duration" not in half.stdout

@@ -483,7 +483,7 @@ def test_a_word_or_the_name_of_a_job_that_utf8_cannot_say_is_none_that_is_known(
 
     assert (seen.state, seen.native_state, seen.unknown) == (State.UNKNOWN, "other", ("status",))
     for service, name in (("dli", "job_id"), ("dws", "job_id")):
-        with pytest.raises(PollError, match="of another job"):
+        with pytest.raises(PollError, match="about another job"):
             ADAPTERS[service].parse(b'{"status":"RUNNING","%s":"j-1%s"}' % (name.encode(), half), job(service), None)
 
 
@@ -511,7 +511,7 @@ def test_an_answer_that_names_another_job_tells_nothing_of_this_one(
 ) -> None:
     for ended in ("RUNNING", "FAILED"):
         body = cdm(status=ended, **{"job-name": said}) if service == "cdm" else {"status": ended, "job_id": said}
-        with pytest.raises(PollError, match="of another job") as caught:
+        with pytest.raises(PollError, match="about another job") as caught:
             ADAPTERS[service].parse(json.dumps(body).encode(), asking(service, asked, job), None)
         assert caught.value.reason is Reason.PAYLOAD
 

@@ -90,5 +90,5 @@ class TemporaryKey(Renewable[IssuedKey]):
     def _part(self, told: Mapping[str, Any], what: str, *names: str) -> str:
         found = next((value for name in names if isinstance(value := told.get(name), str) and value), None)
         if found is None:
-            raise PollError(Reason.PAYLOAD, f"{self._source} handed out no {what}")
+            raise PollError(Reason.PAYLOAD, f"{self._source} returned no {what}")
         return one_word(found, f"{what} of {self._source}", Reason.PAYLOAD)

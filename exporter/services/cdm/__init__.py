@@ -160,7 +160,7 @@ class Cdm(Adapter):
             return _with_subjobs(parent_state(_newest_of_each(subjobs, None).values()), subjobs, fields)
         newest = max(submissions, key=_age)
         if newest.word("status") is None:
-            raise PollError(Reason.PAYLOAD, "the newest run of the answer tells no status")
+            raise PollError(Reason.PAYLOAD, "the newest run of the answer has no status")
         others = sorted((each for each in submissions if each is not newest), key=_age)[-MOST_OTHERS:]
         found, told = _snapshot(newest), [_snapshot(each.apart(each.data), detailed=False) for each in others]
         ended = (each for each in told if each.state.ended and each.run != NAMELESS and not each.run.same(found.run))

@@ -72,7 +72,7 @@ class CdmLister(Lister[CdmRule]):
         rows = error_classes.rows(fields, "clusters", CODES)
         places = [_place(fields.apart(row or {})) for row in rows]
         if places and not any(place.id for place in places):
-            raise PollError(Reason.PAYLOAD, "no cluster of the answer can be read")
+            raise PollError(Reason.PAYLOAD, "the answer has no readable cluster")
         return tuple(place if place.id else UNREADABLE for place in places)
 
     def chosen(self, rule: CdmRule, places: tuple[Location, ...]) -> tuple[Location, ...]:

@@ -68,7 +68,7 @@ class SqlJobStatus(RowReader):
         fields.check_job({"job_id": "job_id"}, target)
         found = listed_job({**data, **target}, [])
         if found is None:
-            raise PollError(Reason.PAYLOAD, "the answer tells of no job that can be read")
+            raise PollError(Reason.PAYLOAD, "the answer has no readable job")
         return found
 
 

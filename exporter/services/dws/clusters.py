@@ -53,7 +53,7 @@ class DwsCluster(Adapter):
         cluster.check_job(CLUSTER_NAMES, job.target)
         answer = cluster_snapshot(cluster)
         if answer is None:
-            raise PollError(Reason.PAYLOAD, "the answer says neither how the cluster is nor what it does")
+            raise PollError(Reason.PAYLOAD, "the answer has neither the status nor the operation of the cluster")
         return answer
 
 
