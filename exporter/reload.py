@@ -1,6 +1,7 @@
 """Loads a changed configuration while the exporter runs: all of it takes effect, or none."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,8 @@ from exporter.model.changes import Changes
 from exporter.model.errors import SettingsError
 from exporter.model.masking import VendorText
 
+_REPLACED: Final = 5
+"""Looks in a row after which a file that cannot be read is not being replaced any more."""
 _FIXED: Final[dict[str, Callable[[Settings], object]]] = {
     "web.listen_address": lambda settings: settings.web.listen_address,
     "web.systemd_socket": lambda settings: settings.web.systemd_socket,
@@ -106,13 +109,19 @@ class Reloader:
     async def watch(self) -> None:
         """Reload whenever the file, or a ``ca_file``, holds something else than what was tried last, until cancelled.
 
-        One that is gone or cannot be read is in the middle of being replaced. Secrets look after themselves.
+        One that is gone or cannot be read may be in the middle of being replaced, for some looks. Secrets look after
+        themselves.
         """
+        unreadable: Counter[Path] = Counter()
         while True:
             changed = False
             for file, found in (await self._digests()).items():
                 if found is not None:
+                    unreadable[file] = 0
                     changed |= self._files.setdefault(file, Watched(found)).changed(found)
+                else:
+                    unreadable[file] += 1
+                    changed |= unreadable[file] == _REPLACED
             if changed:
                 await self.reload_quietly()
             await asyncio.sleep(LOOK)

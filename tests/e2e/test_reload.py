@@ -220,11 +220,13 @@ def test_job_files_that_are_not_named_any_more_lose_their_jobs(config: Config) -
         eventually(lambda: len(json.loads(fetch(f"{address}/api/v1/jobs")[1])["jobs"]) == 6, "those of the file went")
 
 
-def test_a_file_that_is_back_as_it_was_is_no_longer_refused(config: Config) -> None:
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_file_that_is_gone_is_refused_and_back_as_it_was_no_longer(config: Config, *, asked: bool) -> None:
     refused = "huaweicloud_job_exporter_config_last_reload_successful 0.0"
     with serving("run", "--config", str(config.path)) as (process, address):
         elsewhere = config.path.rename(config.path.with_suffix(".away"))
-        process.send_signal(signal.SIGHUP)
+        if asked:
+            process.send_signal(signal.SIGHUP)
         eventually(lambda: refused in metrics(address), "the refusal")
         elsewhere.rename(config.path)
 
