@@ -28,7 +28,7 @@ from exporter.model.messages import instead, quoted
 from exporter.model.packed import Packed
 from exporter.model.record import Fault, Record
 from exporter.polling.list_merge import merged_record
-from exporter.runs import transitions
+from exporter.runs import same_run, transitions
 from exporter.runs.deadlines import with_due_time
 from exporter.services import registry
 from exporter.services.adapter import Adapter
@@ -132,7 +132,7 @@ async def _poll(app: App, projects: Projects, calls: CommandCalls, job: Job) -> 
         _tell_request(app, project, job, projects.adapter(job).request(job, await project.project_id_of()))
         answer = await calls.call(project, limit, lambda: projects.ask(job))
         record = transitions.worked(record, answer, app.clock.now(), projects.adapter(job))
-        record = await _with_row(app, projects, calls, record)
+        record = await _with_details(app, projects, calls, await _with_row(app, projects, calls, record))
     except PollError as error:
         failure = error
         fault = Fault(error.reason, app.clock.now(), error.sentence, error.code, error.request_id, error.text)
@@ -172,6 +172,22 @@ async def _with_row(app: App, projects: Projects, calls: CommandCalls, record: R
     if row is None:
         return record
     return merged_record(record, row.credible(project.cloud_time()), app.clock.now(), adapter, before=None)[0]
+
+
+async def _with_details(app: App, projects: Projects, calls: CommandCalls, record: Record) -> Record:
+    """Return the record with the counts of its run that only a call about the run reports, if the service has one."""
+    job, adapter, project = record.job, projects.adapter(record.job), projects.by_name[record.job.project]
+    run = None if record.snapshot is None else record.snapshot.run
+    request = adapter.run_request(job, run, project.project_id) if run is not None and run.id else None
+    if run is None or request is None:
+        return record
+    _tell_request(app, project, job, request)
+    try:
+        body = await calls.call(project, adapter.limit, lambda: project.ask(adapter, request))
+        return same_run.detailed(record, adapter.parse_run(body, job, run), app.clock.now(), adapter)
+    except PollError as error:
+        print(f"          {error.sentence}; the counts of the run are not known")
+        return record
 
 
 def _snapshot(record: Record, how: VendorText) -> str:

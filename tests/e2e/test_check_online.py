@@ -150,3 +150,15 @@ def test_an_answer_that_says_nothing_of_the_call_is_no_leave(
     assert code == 1
     assert "allowed" not in said.replace("not allowed", "")
     assert said.count("    failed: ") == len(jobs if registered else rules)
+
+
+def test_one_poll_makes_the_call_for_the_steps_of_a_run_too(cloud: dict[str, Any], tmp_path: Path) -> None:
+    path = written(cloud, tmp_path / "exporter.yaml")
+    done = exporter("poll", "dataarts", "orders_every_four_minutes", "--config", path)
+
+    assert done.returncode == 0
+    assert [line.split()[-1] for line in done.stdout.splitlines() if line.startswith("request:")] == [
+        "(ListJobInstances)",
+        "(ShowJobInstance)",
+    ]
+    assert 'huaweicloud_job_tasks_planned{job="orders_every_four_minutes",service="dataarts"} 3.0' in done.stdout
