@@ -1,4 +1,4 @@
-"""The pretend cloud over HTTP: all three services, IAM and a node's metadata under one address."""
+"""The pretend cloud over HTTP: all services, IAM and a node's metadata under one address."""
 
 import asyncio
 from typing import Final
