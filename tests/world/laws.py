@@ -29,6 +29,10 @@ SYNCS = 4
 """How often a disk that is slow may be waited for until a run is counted: two writes, each of a file and its folder."""
 UNCOUNTED = 8
 """Calls at most that the cloud got and the exporter has not counted, because they are under way or were given up."""
+DELAYS = {"cut", "loss", "slow_network"}
+"""Events in which a request may reach the cloud after the exporter gave it up."""
+UNDER_WAY = 4.0
+"""Seconds by which it may be late: what left in a minute and more then arrives in a shorter time."""
 RUNNING_WITHIN = 60.0
 """Seconds after the lists told that a job runs within which it was asked itself, however many others are new."""
 PAUSED = (12.0, 58.0)
@@ -233,12 +237,13 @@ class Laws:
         self._rows()
         rates, recent = sim.story.shape.rate, {name: deque[float]() for name in sim.story.shape.rate}
         told: set[str] = set()
+        minute = 60.0 - (UNDER_WAY if {event.kind for event in sim.story.events} & DELAYS else 0.0)
         for call in sim.cloud.calls:
             times = recent.get(call.limit)
             if times is None:
                 continue
             times.append(call.at)
-            while times[0] <= call.at - 60.0:
+            while times[0] <= call.at - minute:
                 times.popleft()
             most = 60 * rates[call.limit] * (2 if sim.neighbour else 1) + (5 if len(sim.machine.starts) > 1 else 0)
             if len(times) > most and call.limit not in told:

@@ -134,7 +134,7 @@ def surround(network: Network, note: Note) -> None:
     modules.app.spare_the_collector = lambda: None
     exposition = prometheus_client.openmetrics.exposition
     for owner, name in ((prometheus_client.exposition, "floatToGoString"), (exposition, "escape_label_name")):
-        setattr(owner, name, lru_cache(maxsize=10_000)(getattr(owner, name)))
+        setattr(owner, name, lru_cache(maxsize=1_000)(getattr(owner, name)))
 
     def tell(_: object, level: str, event: Any) -> Any:
         host = HOST.get()
