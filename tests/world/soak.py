@@ -51,10 +51,13 @@ CHURN: Final = 250
 TROUBLE: Final = 2000
 """Polls between two times at which the cloud or the network fails."""
 LOOKS: Final = 200
-"""How often the metrics are read."""
+FEWEST: Final = 50
+"""How often the metrics are read, but not after fewer polls than so many."""
 PATIENCE: Final = 3600.0
 """Seconds within which a run that ended is counted."""
 MOST_DRIFT: Final = 0.02
+JUDGED: Final = 100_000
+"""Polls from which on the drift is judged: until then caches fill that have a bound."""
 FAILURES: Final = ("unavailable", "throttled_rightly", "late", "busy_cluster", "unasked", "cut", "loss", "refused")
 
 
@@ -267,7 +270,7 @@ class Soak:
             if self.calls.polls >= failed + TROUBLE:
                 failed = self.calls.polls
                 await self._fail()
-            if self.calls.polls >= looked + self.most // LOOKS:
+            if self.calls.polls >= looked + max(FEWEST, self.most // LOOKS):
                 looked = self.calls.polls
                 await self._look()
             if not self.machine.up:
@@ -396,7 +399,7 @@ def soak(polls: int, interval: float, tell: Any) -> tuple[dict[str, Any], list[s
     if not world.points:
         return {}, world.findings
     last, grew = world.points[-1], drift(world.points)
-    if grew > MOST_DRIFT:
+    if grew > MOST_DRIFT and world.calls.polls >= JUDGED:
         world.findings.append(f"memory grew by {grew:.1%}")
     figures = {
         "polls": world.calls.polls,

@@ -52,3 +52,11 @@ def test_each_fault_that_was_mended_can_be_put_back(patch: Path) -> None:
 @pytest.mark.slow
 def test_another_seed_is_another_world() -> None:
     assert world("--seed", "3", "--hours", "0.01").stdout != world("--seed", "4", "--hours", "0.01").stdout
+
+
+@pytest.mark.slow
+def test_each_run_is_counted_once_while_jobs_come_and_go() -> None:
+    ran = world("--soak", "400", "--interval", "300")
+
+    assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-2000:]
+    assert "halves" in ran.stdout
