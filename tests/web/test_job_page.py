@@ -152,7 +152,7 @@ async def test_a_stale_job_tells_what_was_last_known_and_when() -> None:
     record = running(progress=0.36, stale=True, up=False, fault=FAULT, failing=9, polled_at=NOW - 780)
     html = await shown(record)
 
-    assert "Nothing is known of it now: last known 13 min ago" in words(html)
+    assert "Its state is unknown now: last known 13 min ago" in words(html)
     assert "was running (the service said RUNNING)" in words(html)
     assert "last known 36 %" in words(html)
     assert re.search(r'<progress class="is-stale" max="1" value="0.36" aria-label="last known progress', html)
