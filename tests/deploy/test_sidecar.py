@@ -16,6 +16,7 @@ from exporter.simulator import Cloud
 from tests.deploy import kube
 from tests.deploy.tools import ROOT
 from tests.e2e.processes import PATIENCE, environment, eventually, fetch, prometheus, query, serving
+from tests.fork_server import Forked
 
 SCRAPES = """\
 scrape_configs:
@@ -75,8 +76,8 @@ class Sidecar:
 def cloud(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
     """Run the simulator, faster if the test says so, and return what it announced."""
     speed = str(getattr(request, "param", 1))
-    command = [sys.executable, "-m", "exporter.simulator", "--until-eof", "--speed", speed]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    command = ("-m", "exporter.simulator", "--until-eof", "--speed", speed)
+    with Forked(*command, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         yield json.loads(process.stdout.readline())
         process.terminate()
