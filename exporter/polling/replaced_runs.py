@@ -47,7 +47,7 @@ class ReplacedRuns:
     def want(self, record: Record, adapter: Adapter, group: asyncio.TaskGroup | None) -> None:
         """Ask for the runs of a name that were replaced before their end was seen, in a task of *group*."""
         key = record.job.key
-        if group is not None and key not in self._asking and _open(record, adapter):
+        if group is not None and _open(record, adapter) and key not in self._asking:
             self._asking.start(key, partial(self._ask, key), group)
 
     def forget(self, keys: Collection[JobKey]) -> None:

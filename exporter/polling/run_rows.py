@@ -57,7 +57,7 @@ class RunRows:
     def want(self, record: Record, adapter: Adapter, group: asyncio.TaskGroup | None) -> None:
         """Ask for the row of a run that ended, if fields of it are missing, in a task of *group*."""
         key = record.job.key
-        if group is not None and key not in self._asking and self._request(record, adapter) is not None:
+        if group is not None and self._request(record, adapter) is not None and key not in self._asking:
             self._asking.start(key, partial(self._ask, key), group)
 
     def forget(self, keys: Collection[JobKey]) -> None:
