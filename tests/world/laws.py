@@ -27,6 +27,8 @@ COUNTED_WITHIN = 100.0
 """Seconds after a scrape showed a run that was seen alive to have ended, within which it is counted."""
 SYNCS = 4
 """How often a disk that is slow may be waited for until a run is counted: two writes, each of a file and its folder."""
+ADDED_WITHIN = 40.0
+"""Seconds within which a poll follows in which the cloud tells what a run moved."""
 UNCOUNTED = 8
 """Calls at most that the cloud got and the exporter has not counted, because they are under way or were given up."""
 DELAYS = {"cut", "loss", "slow_network"}
@@ -225,11 +227,12 @@ class Laws:
         if self._newest is None or {event.kind for event in sim.story.events} & UNTOLD:
             return
         scrape, by_job = self._newest
+        until = scrape.at - ADDED_WITHIN
         for job in sim.truth.of("cdm"):
             key = "cdm", f"{names[job.cluster]}/{job.name}"
             group, since = by_job.get(key), sim.oracle._looked.get(key, scrape.at)
             if group is not None:
-                sim.found("rows", [f"cdm/{key[1]}: {text}" for text in _uncounted(job, group, scrape.at, since)])
+                sim.found("rows", [f"cdm/{key[1]}: {text}" for text in _uncounted(job, group, until, since)])
 
     def at_the_end(self) -> None:
         """Look at all calls."""
