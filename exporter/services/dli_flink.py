@@ -148,7 +148,7 @@ class Flink(Adapter):
         MeasureFamily("restarts", "Restarts of the job, from DLI Flink restart_times"),
         MeasureFamily(
             "streaming",
-            "1 while a streaming job runs (DLI Flink): it goes on until somebody stops it, or its source ends",
+            "1 while a streaming job runs (DLI Flink), which continues until it is stopped or its source ends",
             live=("",),
         ),
     )

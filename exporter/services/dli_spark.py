@@ -146,7 +146,7 @@ class Spark(Adapter):
         "start_timestamp_seconds": "create_time, which is when the batch was submitted",
         "end_timestamp_seconds": "update_time of a batch that ended",
         "pending_since_timestamp_seconds": "create_time",
-        "failure_info": "other, as no answer tells a code",
+        "failure_info": "other, as no response has a code",
     }
     run_labels = ("queue_name", "owner")
     final = True

@@ -32,16 +32,18 @@ _DELAY: Final = Measure("start_delay_seconds")
 _OVERRIDES: Final = {"forced": ("forceSuccess", "FORCESUCCESS"), "ignored": ("ignoreSuccess", "IGNORESUCCESS")}
 RUN_MEASURES: Final = (
     MeasureFamily(
-        "planned_timestamp_seconds", "When the newest run was planned to begin, from DataArts planTime", "seconds"
+        "planned_timestamp_seconds",
+        "Unix time in seconds when the newest run was planned to begin, from DataArts planTime",
+        "seconds",
     ),
     MeasureFamily(
         "start_delay_seconds",
-        "How much later than planned the newest run began, from DataArts startTime and planTime",
+        "Seconds by which the newest run began later than planned, from DataArts startTime and planTime",
         "seconds",
     ),
     MeasureFamily(
         "success_override",
-        "1 if a run that succeeded did so because somebody set it to (forced), or although a node of it failed"
+        "1 if a successful run was set to succeeded by hand (forced), or counts as succeeded although a node failed"
         " (ignored), else 0; from DataArts forceSuccess and ignoreSuccess",
         label="kind",
         values=tuple(_OVERRIDES),
