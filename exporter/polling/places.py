@@ -3,7 +3,7 @@
 A status that no list reported recently is unknown, and then the jobs are polled as if the place were not off.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -58,8 +58,8 @@ class Places:
         self._log = structlog.get_logger()
         telemetry.watch_clusters(self._available, self._words)
 
-    def take(self, project: str, service: str, places: Sequence[Location]) -> None:
-        """Take over what a list told of all places of a service in a project."""
+    def take(self, project: str, service: str, places: Sequence[Location], chosen: Collection[str] = ()) -> None:
+        """Take over what a list told of all places of a service in a project; rules find jobs in the *chosen* ones."""
         if project not in self._plan.projects.by_name:
             return  # a reload took it away meanwhile
         named = {place.id: place for place in places if place.id}
@@ -67,7 +67,7 @@ class Places:
         for place in named.values():
             key = (project, service, place.id)
             if place.off:
-                if key not in self._logged and key in self._where_jobs_run():
+                if key not in self._logged and (place.id in chosen or key in self._where_jobs_run()):
                     self._logged.add(key)
                     self._log.info("cluster off", **_names(project, service, place))
                 self.closed[key] = place

@@ -148,7 +148,9 @@ class Discovery:
             found = None
         if found is not None:
             if found.places is not None:
-                self._poller.places.take(search.project, search.service, found.places)
+                lister = self._poller.projects.adapters[search.service].lists
+                chosen = () if lister is None else [each.id for each in lister.chosen(search.rule, found.places)]
+                self._poller.places.take(search.project, search.service, found.places, chosen)
             missed += look.findings.take(found, self._time(search.project), self._settings.poll.retention)
             self._count(look, found)
         look.looked = True

@@ -118,7 +118,7 @@ async def test_an_end_later_than_its_answer_or_before_its_start_is_not_known_and
     saying: Any = Saying(start + 600)
     saying.zone = UTC
     projects = Projects(load_services(), {"p": saying})
-    job = Job(JobKey(service, "j"), "p", {"job_id": "j", "cluster_id": "c", "job_name": "j"})
+    job = Job(JobKey(service, "j"), "p", {"job_id": "j"} if service == "dws" else {"cluster_id": "c", "job_name": "j"})
     saying.body = ended(service, start, start + after_start)
 
     answer = await projects.ask(job)
