@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families as families
 
 from exporter import __version__
 from exporter.cli.demo import settings_for
+from exporter.services.registry import load_services
 from tests.deploy.engine import LOCKED, REVISION, Container, Engine, build_image
 from tests.e2e.processes import eventually
 from tests.web.certificates import make
@@ -141,7 +142,7 @@ def test_the_running_image_is_scraped(running: Container) -> None:
     eventually(all_polled, "every job was polled")
     found = samples(running)
 
-    assert {dict(labels)["service"] for labels in found["huaweicloud_job_up"]} == {"dli", "dws", "cdm"}
+    assert {dict(labels)["service"] for labels in found["huaweicloud_job_up"]} == set(load_services())
     ((build, _),) = found["huaweicloud_job_exporter_build_info"].items()
     assert dict(build).items() >= {"version": __version__, "revision": REVISION}.items()
     assert running.fetch("/")[0] == 200
