@@ -154,7 +154,8 @@ class Places:
     def _where_jobs_run(self) -> set[tuple[str, str, str]]:
         if self._used is None:
             jobs = [record.job for record in self._store.records()]
-            self._used = {(job.project, job.key.service, self._place_of(job)) for job in jobs}
+            # of a job that is itself a place, no part of its target says where it runs
+            self._used = {(job.project, job.key.service, part) for job in jobs for part in job.target.values()}
         return self._used
 
     def _available(self) -> Mapping[tuple[str, ...], float]:
