@@ -24,7 +24,7 @@ TYPED = [
     pytest.param("run -c my\t", ["run", "-c", "my exporter.yaml"], id="a file, with a space in its name"),
     pytest.param("demo --web.config.file w\t", ["demo", "--web.config.file", "web.yml"], id="a file of another flag"),
     pytest.param("discover --ru\t", ["discover", "--rules"], id="a flag of one command"),
-    pytest.param("poll dl\t--job-i\t", ["poll", "dli", "--job-id"], id="a service, and the flag of an id"),
+    pytest.param("poll dw\t--job-i\t", ["poll", "dws", "--job-id"], id="a service, and the flag of an id"),
 ]
 
 

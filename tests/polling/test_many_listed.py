@@ -13,7 +13,7 @@ from exporter.model import masking, packed
 from exporter.model.job import JobKey
 from exporter.model.snapshot import Snapshot, State
 from exporter.polling.schedule import Pace
-from exporter.services import values
+from exporter.services import timestamps, values
 from exporter.services.listing import ListedJob
 from exporter.simulator import Cloud, DliJob, Step, SubJob
 from tests.polling.harness import World, world
@@ -65,7 +65,7 @@ def test_thousands_of_queries_are_listed_while_others_begin_and_none_comes_twice
 
 def held(there: World) -> int:
     """Return the bytes that the exporter holds; the pretend cloud is none of it, nor are copies of a few texts."""
-    for known in (values._one_copy, exposition.escaped, packed._places, masking.masked):
+    for known in (values._one_copy, timestamps._written, exposition.escaped, packed._places, masking.masked):
         known.cache_clear()
     gc.collect()
     there.cloud.requests.clear()
