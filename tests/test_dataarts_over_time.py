@@ -15,7 +15,7 @@ from aiohttp import web
 from exporter.app import App
 from exporter.config import load
 from exporter.simulator import Cloud, FactoryJob, Node
-from exporter.simulator.answers import Call
+from exporter.simulator.answers import Call, gateway_error
 from exporter.simulator.gateway import handle
 from tests.cloud.pretend import Asked, pretending
 from tests.warp import START, WarpClock, run
@@ -135,6 +135,18 @@ def test_a_late_run_its_nodes_and_a_schedule_that_was_stopped_are_seen() -> None
         assert seen[of("last_run_duration_seconds", "orders")] == 180
 
     run(living(cloud, scenario, discovery=rules, jobs=[]))
+
+
+def test_nodes_that_may_not_be_read_are_asked_for_once_a_minute() -> None:
+    cloud = world(FactoryJob(1, "orders", START - 60, (Node("load", "DLISQL", 5000),), period=9000, workspace="w-1"))
+    cloud.faults.plan(gateway_error(403, "APIG.0302", "no"), times=None, operation="ShowJobInstance")
+
+    async def scenario(samples: Look) -> None:
+        await asyncio.sleep(1800)
+        assert (await samples())[of("up", "orders")] == 1
+
+    run(living(cloud, scenario, poll={"interval": "10s", "idle_interval": "10s"}))
+    assert 20 <= len(cloud.asked("ShowJobInstance")) <= 31
 
 
 def test_each_instance_counts_once_over_a_restart_and_while_the_program_was_down(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Asks for what only a call about one run tells of it, such as its steps: while it goes on, and once after its end.
 
 What such a call counts is added to the job's own answers, and nothing else of it is. It is made under a permit of its
-own and after the polls; one that fails is made again after the next poll.
+own and after the polls; one that fails is made again as often as one that worked.
 """
 
 import asyncio
@@ -20,10 +20,10 @@ from exporter.model.record import Record
 from exporter.model.run import RunId
 from exporter.model.snapshot import State
 from exporter.polling.calls import Calls
+from exporter.polling.job_tasks import JobTasks
 from exporter.polling.plan import Plan
 from exporter.runs import same_run
 from exporter.services.adapter import Adapter
-from exporter.supervise import survive
 
 _AGAIN: Final = 60.0
 """Seconds between two calls for a run that goes on."""
@@ -38,34 +38,25 @@ class RunDetails:
         self._store = store
         self._plan = plan
         self._clock = clock
-        self._crashed = telemetry.crashes.labels("run_details").inc
         self._unreadable = telemetry.count_unreadable
         self._calls = calls
-        self._asking: dict[JobKey, asyncio.Task[None]] = {}
+        self._asking = JobTasks("run details", telemetry.crashes.labels("run_details").inc)
         self._told: dict[JobKey, tuple[RunId, bool, float]] = {}  # the run, whether it had ended, and when it was told
         self._log = structlog.get_logger()
 
     def want(self, record: Record, adapter: Adapter, group: asyncio.TaskGroup | None) -> None:
         """Ask for the newest run of a job, if there is anything to tell of it, in a task of *group*."""
         key = record.job.key
-        if group is None or key in self._asking or not self._worth(record):
+        if group is None or not self._worth(record) or adapter.run_request(record.job, RunId("-"), "-") is None:
             return
-        if adapter.run_request(record.job, RunId("-"), "-") is None:
-            return
-        asking = survive(partial(self._ask, key), self._crashed, "run details")
-        task = self._asking[key] = group.create_task(asking, name="run details")
-        task.add_done_callback(partial(self._done, key))
+        if key not in self._asking:
+            self._asking.start(key, partial(self._ask, key), group)
 
     def forget(self, keys: Collection[JobKey]) -> None:
-        """Note that jobs are gone, or others."""
+        """Forget jobs that are gone or were replaced."""
+        self._asking.cancel(keys)
         for key in keys:
             self._told.pop(key, None)
-            if (task := self._asking.pop(key, None)) is not None:
-                task.cancel()
-
-    def _done(self, key: JobKey, task: asyncio.Task[None]) -> None:
-        if self._asking.get(key) is task:
-            del self._asking[key]
 
     def _worth(self, record: Record) -> bool:
         """Whether the newest run goes on and was not asked for lately, or ended lately and was not asked for since."""
@@ -89,6 +80,7 @@ class RunDetails:
         if there is None or request is None:
             return
         ask = self._calls.asking(job.project, adapter, self._plan.pace.idle_interval)
+        self._told[key] = (run, False, self._clock.monotonic())
         try:
             answer, _ = await ask(request, partial(adapter.parse_run, job=job, run=run))
         except PollError as error:
