@@ -178,13 +178,14 @@ async def _with_details(app: App, projects: Projects, calls: CommandCalls, recor
     """Return the record with the counts of its run that only a call about the run reports, if the service has one."""
     job, adapter, project = record.job, projects.adapter(record.job), projects.by_name[record.job.project]
     run = None if record.snapshot is None else record.snapshot.run
-    request = adapter.run_request(job, run, project.project_id) if run is not None and run.id else None
-    if run is None or request is None:
+    reader = adapter.run_reader
+    if reader is None or run is None or not run.id:
         return record
+    request = reader.request(job, run, project.project_id)
     _tell_request(app, project, job, request)
     try:
         body = await calls.call(project, adapter.limit, lambda: project.ask(adapter, request))
-        return same_run.detailed(record, adapter.parse_run(body, job, run), app.clock.now(), adapter)
+        return same_run.detailed(record, reader.parse(body, job, run), app.clock.now(), adapter)
     except PollError as error:
         print(f"          {error.sentence}; the counts of the run are not known")
         return record

@@ -1,7 +1,8 @@
-"""Asks for what only a call about one run tells of it, such as its steps: while it goes on, and once after its end.
+"""Reads the counts of a run that only a call about this run returns, such as the states of its steps.
 
-What such a call counts is added to the job's own answers, and nothing else of it is. It is made under a permit of its
-own and after the polls; one that fails is made again as often as one that worked.
+The call is made every minute while the run is running, and once after it ended, under a permit of its own and after the
+polls. Its counts are added to those of the job's own response; nothing else of it is used. A failed call is repeated at
+the same interval.
 """
 
 import asyncio
@@ -26,9 +27,9 @@ from exporter.runs import same_run
 from exporter.services.adapter import Adapter
 
 _AGAIN: Final = 60.0
-"""Seconds between two calls for a run that goes on."""
+"""Seconds between two calls for a run that is running."""
 _LATELY: Final = 600.0
-"""Seconds after the end of a run in which it is worth a call."""
+"""Seconds after the end of a run within which the last call is made."""
 
 
 class RunDetails:
@@ -45,11 +46,9 @@ class RunDetails:
         self._log = structlog.get_logger()
 
     def want(self, record: Record, adapter: Adapter, group: asyncio.TaskGroup | None) -> None:
-        """Ask for the newest run of a job, if there is anything to tell of it, in a task of *group*."""
+        """Read the newest run of a job, if that is due and the service has such a call, in a task of *group*."""
         key = record.job.key
-        if group is None or not self._worth(record) or adapter.run_request(record.job, RunId("-"), "-") is None:
-            return
-        if key not in self._asking:
+        if adapter.run_reader is not None and group is not None and self._due(record) and key not in self._asking:
             self._asking.start(key, partial(self._ask, key), group)
 
     def forget(self, keys: Collection[JobKey]) -> None:
@@ -58,8 +57,8 @@ class RunDetails:
         for key in keys:
             self._told.pop(key, None)
 
-    def _worth(self, record: Record) -> bool:
-        """Whether the newest run goes on and was not asked for lately, or ended lately and was not asked for since."""
+    def _due(self, record: Record) -> bool:
+        """Whether the newest run is running and was not read within a minute, or ended and was not read since."""
         known = record.snapshot
         if known is None or not known.run.id or record.stale:
             return False
@@ -76,13 +75,14 @@ class RunDetails:
             return
         job, run, projects = record.job, record.snapshot.run, self._plan.projects
         adapter, there = projects.adapter(job), projects.by_name.get(job.project)
-        request = None if there is None else adapter.run_request(job, run, there.project_id)
-        if there is None or request is None:
+        reader = adapter.run_reader
+        if there is None or reader is None:
             return
+        request = reader.request(job, run, there.project_id)
         ask = self._calls.asking(job.project, adapter, self._plan.pace.idle_interval)
         self._told[key] = (run, False, self._clock.monotonic())
         try:
-            answer, _ = await ask(request, partial(adapter.parse_run, job=job, run=run))
+            answer, _ = await ask(request, partial(reader.parse, job=job, run=run))
         except PollError as error:
             self._log.debug("run details failed", **job.names, reason=error.reason.value, error=error.sentence)
             return

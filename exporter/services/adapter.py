@@ -83,6 +83,18 @@ class RunHistory(ABC):
         """
 
 
+class RunReader(ABC):
+    """A call about one run, whose response has counts such as those of its steps. Stateless."""
+
+    @abstractmethod
+    def request(self, job: Job, run: RunId, project_id: str) -> Request:
+        """Return the call; it draws from :attr:`Adapter.limit`."""
+
+    @abstractmethod
+    def parse(self, body: bytes, job: Job, run: RunId) -> Snapshot:
+        """Read a 200 response. Raises :class:`~exporter.model.errors.PollError`, and nothing else."""
+
+
 class Adapter(ABC):
     """All that is known of one service: its words, its calls, its codes. Stateless and pure."""
 
@@ -104,6 +116,8 @@ class Adapter(ABC):
     """Where its answers tell of the parts of a run, if they do."""
     consoles: ClassVar[Mapping[str, str]] = {}
     """The address of the vendor's own page for the service by cloud, with ``{region}`` in it."""
+    run_reader: ClassVar["RunReader | None"] = None
+    """How to read one run alone, if such a response has counts that the response about the job lacks."""
     shapes: ClassVar[Mapping[str, Shape]] = {}
     """What parts of :attr:`Job.target` look like, as far as the vendor shows any; none is refused for another look."""
     zoneless: ClassVar[bool] = False
@@ -139,7 +153,7 @@ class Adapter(ABC):
 
     @property
     def found(self) -> "Adapter":
-        """The adapter of the jobs that :attr:`lists` tells of."""
+        """The adapter of the jobs in :attr:`lists`."""
         return self
 
     def same_job(self, before: Mapping[str, str], target: Mapping[str, str]) -> bool:
@@ -164,17 +178,6 @@ class Adapter(ABC):
     @abstractmethod
     def request(self, job: Job, project_id: str) -> Request:
         """Return the call that asks for the state of *job*; it draws from :attr:`limit`."""
-
-    def run_request(self, job: Job, run: RunId, project_id: str) -> Request | None:
-        """Return the call that tells of one run what the job's own answer does not, such as its steps.
-
-        ``None`` if there is none. It draws from :attr:`limit`.
-        """
-        return None
-
-    def parse_run(self, body: bytes, job: Job, run: RunId) -> Snapshot:
-        """Read a 200 answer of that call. Raises :class:`~exporter.model.errors.PollError`, and nothing else."""
-        raise NotImplementedError
 
     def parse(self, body: bytes, job: Job, zone: tzinfo | None) -> Snapshot:
         """Read a 200 answer.

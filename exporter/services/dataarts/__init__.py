@@ -13,7 +13,7 @@ from exporter.model.reason import Reason
 from exporter.model.run import RunId
 from exporter.model.snapshot import Snapshot, State
 from exporter.services import json_fields
-from exporter.services.adapter import Adapter, Hosts, JobEntry
+from exporter.services.adapter import Adapter, Hosts, JobEntry, RunReader
 from exporter.services.dataarts.instances import MOST, RUN_MEASURES, instance_rows, newest_of
 from exporter.services.dataarts.lists import DataArtsLister, workspace_header
 from exporter.services.dataarts.nodes import NODE_MEASURES, NODE_WORK, with_nodes
@@ -22,6 +22,7 @@ from exporter.services.document import json_object
 from exporter.services.request import Request, segments
 
 _WINDOW: Final = 7 * 86400.0 - 60
+_LIMIT: Final = "dataarts"
 _NAMES: Final = {"jobName": "job_name"}
 
 
@@ -35,6 +36,23 @@ class DataArtsEntry(JobEntry):
     def default_name(self) -> str:
         """The job's own name."""
         return self.job_name
+
+
+class _InstanceReader(RunReader):
+    """Reads one instance with its nodes."""
+
+    def request(self, job: Job, run: RunId, project_id: str) -> Request:
+        """Return the call for the instance."""
+        path = segments("v1", project_id, "jobs", job.target["job_name"], "instances", run.id)
+        headers = workspace_header(job.target.get("workspace_id", ""))
+        return Request("ShowJobInstance", path, _LIMIT, headers=headers)
+
+    def parse(self, body: bytes, job: Job, run: RunId) -> Snapshot:
+        """Read the instance and the states of its nodes."""
+        fields = json_fields.Fields(json_object(body))
+        fields.check_job(_NAMES, job.target)
+        fields.check_job({"instanceId": "run"}, {"run": run.id})
+        return with_nodes(fields)
 
 
 class DataArts(Adapter):
@@ -53,10 +71,11 @@ class DataArts(Adapter):
         },
         {"huaweicloud": REGIONS, "otc": frozenset({"eu-de"})},
     )
-    limits = {"dataarts": 2.0}
+    limits = {_LIMIT: 2.0}
     states = STATES
     codes = CODES
     lists = DataArtsLister()
+    run_reader = _InstanceReader()
     sources = {
         "run_info": "instanceId",
         "start_timestamp_seconds": "startTime",
@@ -76,21 +95,8 @@ class DataArts(Adapter):
         headers = workspace_header(job.target.get("workspace_id", ""))
         return Request("ListJobInstances", path, self.limit, query, times=times, headers=headers)
 
-    def run_request(self, job: Job, run: RunId, project_id: str) -> Request:
-        """Ask for the nodes of an instance."""
-        path = segments("v1", project_id, "jobs", job.target["job_name"], "instances", run.id)
-        headers = workspace_header(job.target.get("workspace_id", ""))
-        return Request("ShowJobInstance", path, self.limit, headers=headers)
-
-    def parse_run(self, body: bytes, job: Job, run: RunId) -> Snapshot:
-        """Read an instance with its nodes."""
-        fields = json_fields.Fields(json_object(body))
-        fields.check_job(_NAMES, job.target)
-        fields.check_job({"instanceId": "run"}, {"run": run.id})
-        return with_nodes(fields)
-
     def snapshot(self, fields: json_fields.Fields, job: Job) -> Snapshot:
-        """Read the newest instance; a cloud that passes over ``preciseQuery`` tells of jobs of like names too."""
+        """Read the newest instance; a cloud that ignores ``preciseQuery`` also returns jobs with similar names."""
         rows = instance_rows(fields)
         told = [fields.row(row) for row in rows if row is not None]
         own = [row for row in told if row.of_job(_NAMES, job.target)]
