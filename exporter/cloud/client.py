@@ -132,7 +132,7 @@ class Client:
         try:
             return await self._ask(base_url, request, credentials, project_id, tuple(keep), most)
         finally:
-            FLIGHT.set(None)  # whoever made the call keeps its context, and with it the connection and its answer
+            FLIGHT.set(None)  # the caller keeps its context, which would keep the connection and the response
             self._under_way -= 1
             if self._retired:
                 await self._close_idle()

@@ -96,7 +96,7 @@ class Record:
     listed_at: float | None = None
     """When a list last reported the job, by the clock that never jumps."""
     details: Snapshot | None = None
-    """What a call about one run alone last told of it: counts that neither the job's own answers nor lists have."""
+    """Counts of the run from the last call about this run alone; the job's own responses lack them."""
     schedule: str = ""
     """How the service schedules the job, by the last list that reported it; empty if none did."""
     by_lists: Mapping[Measure, float] = field(default_factory=nothing)

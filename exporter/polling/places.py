@@ -24,7 +24,7 @@ _INTERVALS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """The places of one project and service, as last told."""
+    """The places of one project and service in the last list."""
 
     at: float
     """By the clock that never jumps."""
@@ -59,7 +59,7 @@ class Places:
         telemetry.watch_clusters(self._available, self._words)
 
     def take(self, project: str, service: str, places: Sequence[Location], chosen: Collection[str] = ()) -> None:
-        """Take over what a list told of all places of a service in a project; rules find jobs in the *chosen* ones."""
+        """Store a list of the *places* of a service in a project; discovery rules look for jobs in *chosen* ones."""
         if project not in self._plan.projects.by_name:
             return  # a reload took it away meanwhile
         named = {place.id: place for place in places if place.id}
@@ -84,7 +84,7 @@ class Places:
         self._used = None
 
     def told_at(self, project: str, service: str) -> float | None:
-        """Return when a list last told of the places, by the clock that never jumps."""
+        """Return when a list last reported the places, by the monotonic clock."""
         told = self._told.get((project, service))
         return None if told is None else told.at
 

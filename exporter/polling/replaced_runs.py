@@ -88,7 +88,7 @@ class ReplacedRuns:
             self._results.replaced(key, whole or answer)
 
     async def _completed(self, job: Job, adapter: Adapter, answer: Snapshot) -> Snapshot | None:
-        """Return *answer* with what only the row of a list has of the run, such as its end; ``None`` if that failed."""
+        """Return *answer* with what only the row of a list has, such as the end; ``None`` if the call failed."""
         row, project = None if adapter.lists is None else adapter.lists.row, self._plan.projects.named(job.project)
         if row is None or answer.end is not None:
             return answer
@@ -103,13 +103,13 @@ class ReplacedRuns:
         return answer if listed is None or listed.state is not answer.state else with_row(answer, listed)
 
     def _miss(self, job: Job, run: RunId) -> None:
-        """Let go of a run of which nothing tells how it ended."""
+        """Give up a run whose result is not known, and count it as missed."""
         self._missed.labels(job.key.service, job.project).inc()
         self._results.given_up(job.key, run)
 
 
 def _open(record: Record, adapter: Adapter) -> list[RunId]:
-    """Return the runs whose end is not known and that the job's own polls do not tell of."""
+    """Return the runs whose end is not known and that the job's own polls do not report."""
     part = adapter.run_part
     own = record.job.target[part] if part else ""
     return [run for run in record.ledger.open if part and run.id and run.id != own]

@@ -216,7 +216,7 @@ def _added(ledger: Ledger, entry: RunId, answer: Snapshot) -> Ledger:
 
 
 def _aged(entry: Paid) -> Paid:
-    """Return an entry once a further run was counted: of a run that only its own answers tell of, some never come."""
+    """Return an entry after another run was counted, with one wait less: counters of a replaced run may be lost."""
     return entry._replace(waits=max(0, entry.waits - 1)) if entry.run.opaque else entry
 
 

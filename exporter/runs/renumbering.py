@@ -1,4 +1,7 @@
-"""Numbers of runs that begin anew, as in a CDM cluster that was made anew: creations tell what came before. Pure."""
+"""Run numbers that restart at a lower value, as after a CDM cluster was created again. Pure.
+
+Runs from before the restart are recognized by their creation time, because the new runs reuse their numbers.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,7 +10,7 @@ from exporter.model.run import NAMELESS, Ledger, RunId
 
 
 def begun_anew(ledger: Ledger, newest: RunId) -> Ledger:
-    """Return the ledger once numbers began anew, if the *newest* run shows it: what came before, its creation tells."""
+    """Return the ledger with the restart of the numbers noted, if the *newest* run shows that they restarted."""
     floor = ledger.floor or NAMELESS
     if not newest.renumbered(floor) or any(newest == each or newest.same(each) for each in ledger.beyond):
         return ledger
@@ -15,14 +18,14 @@ def begun_anew(ledger: Ledger, newest: RunId) -> Ledger:
 
 
 def came_before(ledger: Ledger, run: RunId) -> bool:
-    """Whether a run came before the numbers began anew, or may have."""
+    """Whether a run is from before the restart of the numbers, or may be."""
     return ledger.anew is not None and (run.created is None or run.created <= ledger.anew)
 
 
 def forgotten(ledger: Ledger, run: RunId) -> bool:
-    """Whether a run is surely of before the numbers began anew, and none of those that are followed.
+    """Whether a run is certainly from before the restart, and its end or its counters are not awaited.
 
-    Then one of the new runs may have its number.
+    A new run may have the same number.
     """
     if ledger.anew is None or run.created is None or run.created > ledger.anew:
         return False
@@ -30,19 +33,19 @@ def forgotten(ledger: Ledger, run: RunId) -> bool:
 
 
 def is_cut(ledger: Ledger, runs: Sequence[RunId]) -> bool:
-    """Whether the *runs* of a history lack one of those beyond the floor, though a later one is there.
+    """Whether the *runs* of a history contain a later run than one beyond the floor, but not that run itself.
 
-    What was between the floor and that one is gone with it, as when numbers begin anew with an empty history.
+    Then runs between the floor and the missing one may be lost too, as when numbers restart with an empty history.
     """
     gone = [run for run in ledger.beyond if not any(run.same(each) or run.doubtful(each) for each in runs)]
     return any(each.later(run) or each.renumbered(run) for run in gone for each in runs)
 
 
 def before_all(ledger: Ledger, run: RunId) -> bool:
-    """Whether a run has a higher number than all that are known, and an earlier creation than any.
+    """Whether a run has a higher number than all known runs, but an earlier creation time.
 
-    It came before numbers began anew: had the service's clock been set back, the newest run would be known to have a
-    number at least as high. It is, if at all, once the next answer about the job tells so.
+    It is taken for a run from before the restart of the numbers. The other explanation is a clock of the service that
+    was set back; then the next response about the job shows a number at least as high, and the run counts.
     """
     known = [each for each in (ledger.floor, *ledger.beyond) if each is not None]
     return bool(known) and all(each.id and each.renumbered(run) for each in known)

@@ -42,7 +42,7 @@ def continued(record: Record, before: Snapshot | None, answer: Snapshot, steady:
 
 
 def detailed(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> Record:
-    """Return the record after a call about one run alone told its counts at *at* (Unix seconds).
+    """Return the record with the counts that a call about this run alone returned at *at* (Unix seconds).
 
     Whatever else it says, the job's own answers say too; of another run than the one that is known it says nothing.
     """

@@ -171,7 +171,7 @@ class Flink(Adapter):
 
 
 def _inner(fields: json_fields.Fields, name: str) -> json_fields.Fields:
-    """Return the object of an answer that holds all it tells; raises :class:`PollError` if there is none."""
+    """Return the object in a response that has all fields of the job; raises :class:`PollError` if it is missing."""
     if is_refusal(fields):
         raise refusal_in_body(fields)
     data = fields.object(name)

@@ -117,7 +117,7 @@ class SparkLister(Lister[SparkRule]):
         )
 
     def ends(self, rule: SparkRule, page: Page, now: float) -> bool:
-        """Stop below the window: a cloud that passes over ``start`` lists all batches that it still has."""
+        """Stop below the window, because a cloud that ignores ``start`` lists all batches that it has."""
         starts = [each.since for each in page.items if each.since is not None]
         descends = len(starts) == page.rows > 1 and starts == sorted(starts, reverse=True) and starts[-1] < starts[0]
         return descends and round(starts[0] * 1000) < _earliest(rule, now)
@@ -156,7 +156,7 @@ class Spark(Adapter):
         return Request("ShowSparkJob", segments("v2.0", project_id, "batches", job.target["job_id"]), self.limit)
 
     def snapshot(self, fields: json_fields.Fields, job: Job) -> Snapshot:
-        """Read one batch; an error that stands beside it is a failure whatever else it tells."""
+        """Read one batch; a response with an error in it is a failed poll, whatever other fields it has."""
         word = fields.word("state")
         if word is None or is_refusal(fields):
             raise refusal_in_body(fields)

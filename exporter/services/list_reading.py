@@ -42,7 +42,7 @@ class Reading:
     broken: int = 0
     """Rows that came and cannot be read."""
     places: tuple[Location, ...] | None = None
-    """All places of the service, if the last page told of them."""
+    """All places of the service, if the last page contained them."""
 
 
 @dataclass(frozen=True, slots=True)

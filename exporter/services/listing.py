@@ -85,7 +85,7 @@ class Page:
     unknown: tuple[str, ...] = ()
     """Fields that said something we cannot read, those that a snapshot holds left out."""
     places: tuple[Location, ...] | None = None
-    """All places of the service, if the same answer tells of them."""
+    """All places of the service, if the response contains them."""
 
 
 class RowReader(ABC):
@@ -110,8 +110,8 @@ class Lister(ABC, Generic[R]):
     rule: ClassVar[type[Rule]]
     """What the operator asks for under ``discovery``."""
     always: ClassVar[bool] = False
-    """Whether the list is read as often as lists are, whether it saves calls or not: it tells of all jobs in one call,
-    and of runs that are over before a job that rests is asked again."""
+    """Whether the list is read every ``poll.list_interval`` even if it saves no calls, because one call returns all
+    jobs and reports an end earlier than the next poll of an idle job."""
     newest_first: ClassVar[bool] = False
     """Whether the first pages have the newest jobs, so that the last ones need not be read for them."""
     matched: ClassVar[str] = ""

@@ -1,9 +1,9 @@
-"""The sub-jobs of a whole-database migration (BATCH_JOB), as far as an answer about their parent tells of them.
+"""The sub-jobs of a whole-database migration (BATCH_JOB), from the response about their parent job.
 
-CDM makes a job for each table, anew for each run, and calls it by the parent's name, ``_`` and the table's. No document
-says whether an answer about the parent has one run of its own, or one of each sub-job, or both, so both are read. What
-the parent says of itself counts; where it says nothing, its sub-jobs say what is known: that some run, or that one
-failed. That all of them succeeded is no success of the parent: nobody says that they are all there are.
+For each run CDM creates one sub-job per table, named PARENT_TABLE. No document says whether the response about the
+parent contains the parent's own run, one run per sub-job, or both, so both are read. The parent's own run decides. If
+it is missing, the state is derived from the sub-jobs: running if one runs, failed if one failed. If all succeeded,
+the parent is not reported as succeeded, because more sub-jobs may exist.
 """
 
 from collections import Counter
@@ -71,7 +71,7 @@ def subjob_rows(told: Mapping[str, Snapshot]) -> Rows:
 
 
 def parent_state(told: Iterable[Snapshot]) -> Snapshot:
-    """Return what is known of a parent that says nothing of itself, by its sub-jobs."""
+    """Return the run of a parent whose own run is missing in the response, derived from its sub-jobs."""
     runs = list(told)
     state = next((each for each in _LOUDEST if any(run.state is each for run in runs)), State.UNKNOWN)
     code = next((run.failure_code for run in runs if run.failure_code), None) if state is State.FAILED else None

@@ -52,7 +52,7 @@ RUN_MEASURES: Final = (
 
 
 def instance_rows(fields: json_fields.Fields) -> list[dict[str, Any] | None]:
-    """Return the rows of an answer; raises :class:`PollError` if nobody knows whether the newest are among them."""
+    """Return the rows of a response; raises :class:`PollError` if the newest ones may be missing."""
     total = fields.count("total")
     rows = error_classes.rows(fields, "instances", CODES, total)
     if total is not None and total > len(rows) and not _falls(fields.apart(row or {}) for row in rows):
@@ -77,7 +77,7 @@ def of_schedule(row: json_fields.Fields) -> bool:
 def newest_of(rows: Iterable[json_fields.Fields]) -> Snapshot | None:
     """Return the newest run of one job with the others that are known of it; ``None`` if *rows* has none.
 
-    Raises :class:`PollError` if the newest run tells no status.
+    Raises :class:`PollError` if the newest run has no status.
     """
     ordered = sorted(filter(of_schedule, rows), key=_age)
     if not ordered:
@@ -98,7 +98,7 @@ def _age(row: json_fields.Fields) -> tuple[float, float]:
 
 
 def run_snapshot(fields: json_fields.Fields) -> Snapshot | None:
-    """Return what a row says of its run, ``None`` if it tells no status."""
+    """Return the run of a row, ``None`` if the row has no status."""
     word = fields.text("status")
     if word is None:
         return None

@@ -1,8 +1,8 @@
 """The jobs of a workspace, and the newest run of each.
 
 Source: DataArts Studio API reference, "Querying a Job List" (ListFactoryJobs) for ``discovery``, and "Querying Job
-Instances" (ListJobInstances), which tells of the runs of all jobs of a workspace at once. The list of jobs says how a
-job is scheduled, and of its runs too little to go by.
+Instances" (ListJobInstances), which returns the runs of all jobs of a workspace. The list of jobs has the schedule of
+each job; what it has of runs is not enough to show a state.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ def workspace_header(workspace: str) -> tuple[tuple[str, str], ...]:
 
 
 def target_of(workspace: str, name: str) -> dict[str, str]:
-    """Return what tells a job from others."""
+    """Return the identity of a job in a workspace."""
     return {**({"workspace_id": workspace} if workspace else {}), "job_name": name}
 
 

@@ -42,7 +42,7 @@ NODE_WORK: Final = Work(_PLANNED, Measure("tasks", "completed"), Measure("tasks"
 
 
 def with_nodes(fields: json_fields.Fields) -> Snapshot:
-    """Return what one instance says of itself and of its nodes."""
+    """Return one instance with the counts of its nodes."""
     found = error_classes.from_object(fields.only(("error_code", "error_msg", "errorCode", "errorMsg")))
     seen = run_snapshot(fields)
     if found.codes or seen is None:

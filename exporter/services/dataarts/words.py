@@ -1,8 +1,7 @@
 """The words and codes of DataArts Factory.
 
-Words of ``status`` that only the SDK or the console has (``freeze``, ``skip-by-depend``, ``forceSuccess``, ...) are
-among them. An instance that is ``pause``d waits; one that is ``running-exception`` failed as long as nobody goes on
-with it.
+They include words of ``status`` that only the SDK or the console has (``freeze``, ``skip-by-depend``, ``forceSuccess``,
+...). ``pause`` is pending. ``running-exception`` is failed, until somebody resumes the instance.
 """
 
 from collections.abc import Mapping

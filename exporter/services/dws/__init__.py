@@ -55,7 +55,7 @@ class Dws(Adapter):
 
     @property
     def found(self) -> Adapter:
-        """The adapter of clusters: no list tells of tasks."""
+        """The adapter of clusters, because no list contains tasks."""
         return _CLUSTER
 
     def of(self, target: Mapping[str, str]) -> Adapter:

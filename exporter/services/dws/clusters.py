@@ -1,9 +1,9 @@
-"""A DWS cluster as a job: the operation under way on it is the run.
+"""A DWS cluster as a job: the operation in progress on it is the run.
 
-Scaling out, redistributing, taking a snapshot, restoring and restarting return no job id; the cluster alone tells of
-them. Source: DWS API reference, "Querying the Cluster List" (ListClusters) and "Querying Cluster Details"
-(ListClusterDetails), and the words of the SDK. An operation has no id and no end, and only scaling out a start. No word
-says that one succeeded: once nothing is under way any more, how it ended is not known.
+The calls that scale out, redistribute, take a snapshot, restore or restart return no job id; only the status of the
+cluster shows the operation. An operation has no id and no end, and only a scale-out has a start. No word says that one
+succeeded, so when an operation is over its result is unknown. Source: DWS API reference, "Querying the Cluster List"
+(ListClusters) and "Querying Cluster Details" (ListClusterDetails), and the words of the SDK.
 """
 
 from typing import Final
@@ -40,7 +40,7 @@ class DwsCluster(Adapter):
     final = False
 
     def request(self, job: Job, project_id: str) -> Request:
-        """Ask for the cluster alone: only so the start of a scale-out is told."""
+        """Ask for the details of the cluster, because the list has no start of a scale-out."""
         path = segments("v1.0", project_id, "clusters", job.target["cluster_id"])
         return Request("ListClusterDetails", path, self.limit)
 
@@ -98,10 +98,10 @@ def cluster_snapshot(fields: json_fields.Fields) -> Snapshot | None:
 
 
 def _operation(fields: json_fields.Fields) -> tuple[str, str, Operation | None]:
-    """Return the field and the word that tell of an operation, and what the word says; ``None`` if none does.
+    """Return the field that names the operation, its word, and what the word means; ``None`` if no field names one.
 
-    The task comes first: a cluster that is restored is being created too. A word that is not known says that there is
-    something, and nothing of what it is.
+    ``task_status`` is read first: while a cluster is restored, ``status`` says that it is created. An unknown word
+    means that some operation is in progress.
     """
     task = fields.text("task_status")
     if task is not None or said(fields.data.get("task_status")):
@@ -140,7 +140,7 @@ def _by_progress(fields: json_fields.Fields) -> tuple[str, str, Operation | None
 
 
 def _progress(fields: json_fields.Fields, operation: Operation, word: str) -> float | None:
-    """Return how much is done, as the cluster tells it under the word of the operation."""
+    """Return the progress that ``action_progress`` has for the operation."""
     ratios = (_ratio(fields, key) for key in dict.fromkeys((operation.kind, word)))
     return next((ratio for ratio in ratios if ratio is not None), None)
 
@@ -155,7 +155,7 @@ def _ratio(fields: json_fields.Fields, word: str) -> float | None:
 
 
 def _resize(fields: json_fields.Fields, word: str) -> json_fields.Fields:
-    """Return what a cluster tells of its scale-out, if that is the operation of the *word*, and not one before it."""
+    """Return ``resize_info`` if it is about the operation in progress, and not about an earlier one."""
     found = fields.within("resize_info", "resize_info.")
     same = (found.text("resize_status") or "").upper() == word.upper()
     return found if same else found.row({})

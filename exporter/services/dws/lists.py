@@ -45,7 +45,7 @@ class DwsLister(Lister[DwsRule]):
         return (ListQuery(),)
 
     def covering(self, target: Mapping[str, str]) -> ListQuery | None:
-        """Return that list for a cluster; no list tells of a task."""
+        """Return the list for a cluster, and ``None`` for a task, because no list contains tasks."""
         return ListQuery() if "cluster_id" in target else None
 
     def request(self, view: ListQuery, project_id: str, page: int) -> Request:
@@ -88,7 +88,7 @@ def _listed(fields: json_fields.Fields, noted: list[str]) -> ListedJob | None:
 
 
 def _location(fields: json_fields.Fields) -> Location:
-    """Read how a cluster is; one that cannot be told from others only says that there is one."""
+    """Read the state of a cluster; one without an id counts only as present."""
     place, word = fields.id("id") or "", fields.text("status") or ""
     if not place:
         return Location(name="a cluster", usable=False, word="not readable")

@@ -97,7 +97,7 @@ _SILENT: Final = (
     *("SETTING_CONFIGURATION", "CONFIGURING_EXT_DATASOURCE", "DELETING_EXT_DATASOURCE", "FREEZING", "UNFREEZING"),
     *("STARTING", "STOPPING"),
 )
-"""The operations of which no word tells how they ended."""
+"""The operations for which the API has no word for their result."""
 OPERATIONS: Final[Mapping[str, Operation]] = {
     **{word: Operation(word, State.RUNNING) for word in (*_FAILURES, *_SILENT)},
     **{word: Operation(kind, State.FAILED) for kind, word in _FAILURES.items()},
@@ -113,7 +113,7 @@ CLUSTER_OPERATIONS: Final[Mapping[str, Operation]] = {
     "DELETING": Operation("DELETING", State.RUNNING),
     "DELETE_FAILED": Operation("DELETING", State.FAILED),
 }
-"""The words of a cluster's ``status`` that tell of an operation, too."""
+"""The words of a cluster's ``status`` that name an operation too."""
 SUB_OPERATIONS: Final[Mapping[str, Operation]] = {
     "REDISTRIBUTING": Operation("REDISTRIBUTING", State.RUNNING),
     "REDISTRIBUTION-FAILURE": Operation("REDISTRIBUTING", State.FAILED),
