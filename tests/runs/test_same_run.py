@@ -385,6 +385,16 @@ def test_a_run_that_went_on_and_ended_otherwise_took_as_long_as_that() -> None:
     assert (record.last_success, record.last_failure) == (None, ENDED + 16)
 
 
+def test_a_run_that_ended_otherwise_while_the_exporter_was_down_has_the_times_of_that() -> None:
+    before = after(RUNNING, migration(1, State.SUCCEEDED))
+    record = transitions.resumed(fresh(), before.ledger, before.ledger, CDM)
+    record = after(migration(1, State.FAILED, end=ENDED + 16), record=record, at=ENDED + 100)
+
+    assert record.snapshot is not None
+    assert (record.snapshot.end, record.last_run_duration) == (ENDED + 16, ENDED + 16 - BEGUN)
+    assert (record.last_success, record.last_failure) == (None, ENDED + 16)
+
+
 @pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED])
 @pytest.mark.parametrize("told", [ENDED, None])
 def test_the_times_of_a_run_that_ended_stand_still_over_a_restart_too(state: State, told: float | None) -> None:
