@@ -1,13 +1,33 @@
 """The exporter itself: what it calls, how fast, what is refused, and whether it keeps up."""
 
+from typing import Any, Final
+
 from grafana_foundation_sdk.builders import dashboard
 
-from deploy.grafana.kit import bars, choice, lines, number, section, steps, store
+from deploy.grafana.kit import bars, choice, event, lines, number, section, steps, store
 
 OWN = "huaweicloud_job_exporter_"
-HERE = 'instance=~"$instance"'
+HERE = 'cluster=~"$cluster", instance=~"$instance"'
 GOOD = steps((None, "green"), (1, "red"))
 CALM = steps((None, "text"))
+AT = "{{cluster}} {{instance}}"
+OF = "{{cluster}} {{project}}"
+EXPORTER = f"ignoring (version, revision, python) {OWN}build_info{{{HERE}}}"
+"""What has the labels of an exporter's own target, to leave the processes of others out."""
+EVENTS: Final[list[dict[str, Any]]] = [
+    event(
+        "Exporter restarted",
+        "purple",
+        f"process_start_time_seconds{{{HERE}}} and {EXPORTER}",
+        AT,
+    ),
+    event(
+        "Configuration read",
+        "blue",
+        f"{OWN}config_last_reload_success_timestamp_seconds{{{HERE}}}",
+        AT,
+    ),
+]
 
 
 def build() -> dashboard.Dashboard:
@@ -17,7 +37,10 @@ def build() -> dashboard.Dashboard:
         "Huawei Cloud job exporter",
         "How huaweicloud-job-exporter itself is: its calls, its limits, its polls, its memory.",
         "huaweicloud-job-exporter",
-    ).with_variable(choice("instance", "Instance", f"label_values({OWN}build_info, instance)"))
+        "now-6h",
+    )
+    for name, label, chosen in (("cluster", "Cluster", ""), ("instance", "Instance", 'cluster=~"$cluster"')):
+        built = built.with_variable(choice(name, label, f"label_values({OWN}build_info{{{chosen}}}, {name})"))
     for add in (_health, _calls, _limits, _polls, _input, _process):
         built = add(built)
     return built
@@ -40,7 +63,7 @@ def _health(built: dashboard.Dashboard) -> dashboard.Dashboard:
         ),
         (
             "Paused projects",
-            f"count(count by (project) ({own('project_paused')})) or vector(0)",
+            f"count(count by (cluster, project) ({own('project_paused')})) or vector(0)",
             GOOD,
             "Projects whose calls are paused because the cloud refuses their credentials.",
         ),
@@ -52,7 +75,7 @@ def _health(built: dashboard.Dashboard) -> dashboard.Dashboard:
         ),
         (
             "Crashes, a day",
-            f"sum(increase({own('crashes_total')}[1d]))",
+            f"round(sum(increase({own('crashes_total')}[1d])))",
             GOOD,
             "Tasks of the exporter that crashed and went on: its own faults.",
         ),
@@ -103,27 +126,37 @@ def _limits(built: dashboard.Dashboard) -> dashboard.Dashboard:
         lines(
             "Calls allowed a second",
             "By project and limit, of all shards together; less for a time after calls were refused as too many.",
-            [(f"sum by (project, limit) ({own('api_budget_requests_per_second')})", "{{project}} {{limit}}")],
+            [
+                (
+                    f"sum by (cluster, project, limit) ({own('api_budget_requests_per_second')})",
+                    f"{OF} {{{{limit}}}}",
+                )
+            ],
             "reqps",
             width=6,
         ),
         lines(
             "Intervals, times as long",
             "Factor by which intervals are longer than configured, because the calls would not fit.",
-            [(f"max by (project) ({own('poll_interval_stretch_ratio')})", "{{project}}")],
+            [(f"max by (cluster, project) ({own('poll_interval_stretch_ratio')})", OF)],
             "none",
             width=6,
         ),
         lines(
             "Refused as too many, an hour",
             "Calls that the cloud refused as too many.",
-            [(f"sum by (service) (increase({own('api_throttled_total')}[1h]))", "{{service}}")],
+            [(f"round(sum by (service) (increase({own('api_throttled_total')}[1h])))", "{{service}}")],
             width=6,
         ),
         lines(
             "Credentials end in",
             "Until the token or temporary key in use ends; absent for permanent keys.",
-            [(f"min by (project) ({own('credentials_expiry_timestamp_seconds')}) - time()", "{{project}}")],
+            [
+                (
+                    f"min by (cluster, project) ({own('credentials_expiry_timestamp_seconds')}) - time()",
+                    OF,
+                )
+            ],
             "s",
             width=6,
         ),
@@ -159,13 +192,18 @@ def _polls(built: dashboard.Dashboard) -> dashboard.Dashboard:
         lines(
             "Unknown values, an hour",
             "Values of answers that could not be read, and words that are not documented.",
-            [(f"sum by (service, field) (increase({own('unknown_values_total')}[1h]))", "{{service}} {{field}}")],
+            [
+                (
+                    f"round(sum by (service, field) (increase({own('unknown_values_total')}[1h])))",
+                    "{{service}} {{field}}",
+                )
+            ],
             width=6,
         ),
         lines(
             "Clock skew",
             "How far the cloud's clock is ahead; beyond 900 s every signature is refused.",
-            [(f"max by (project) (abs({own('clock_skew_seconds')}))", "{{project}}")],
+            [(f"max by (cluster, project) (abs({own('clock_skew_seconds')}))", OF)],
             "s",
             width=6,
         ),
@@ -188,8 +226,8 @@ def _input(built: dashboard.Dashboard) -> dashboard.Dashboard:
             "Since the jobs of a service were last listed.",
             [
                 (
-                    f"time() - max by (service, project) ({own('discovery_last_success_timestamp_seconds')})",
-                    "{{project}} {{service}}",
+                    f"time() - max by (cluster, service, project) ({own('discovery_last_success_timestamp_seconds')})",
+                    "{{cluster}} {{project}} {{service}}",
                 )
             ],
             "s",
@@ -198,8 +236,8 @@ def _input(built: dashboard.Dashboard) -> dashboard.Dashboard:
         bars(
             "Job files",
             "1 if a job file was read as it is now.",
-            f"min by (file) ({own('job_file_last_read_successful')})",
-            "{{file}}",
+            f"min by (cluster, file) ({own('job_file_last_read_successful')})",
+            "{{cluster}} {{file}}",
             "none",
             steps((None, "red"), (1, "green")),
             (6, 8),
@@ -207,8 +245,8 @@ def _input(built: dashboard.Dashboard) -> dashboard.Dashboard:
         bars(
             "Clusters",
             "1 if a cluster that jobs run on works, by the list of clusters; 0 also if it was switched off.",
-            f"max by (project, cluster_name) (huaweicloud_job_cluster_available{{{HERE}}})",
-            "{{project}} {{cluster_name}}",
+            f"max by (cluster, project, cluster_name) (huaweicloud_job_cluster_available{{{HERE}}})",
+            "{{cluster}} {{project}} {{cluster_name}}",
             "none",
             steps((None, "orange"), (1, "green")),
             (6, 8),
@@ -217,8 +255,14 @@ def _input(built: dashboard.Dashboard) -> dashboard.Dashboard:
             "Journal",
             "Since the journal was last written, and its errors within an hour.",
             [
-                (f"time() - max by (instance) ({own('journal_last_write_timestamp_seconds')})", "age {{instance}}"),
-                (f"sum by (instance) (increase({own('journal_errors_total')}[1h]))", "errors {{instance}}"),
+                (
+                    f"time() - max by (cluster, instance) ({own('journal_last_write_timestamp_seconds')})",
+                    f"age {AT}",
+                ),
+                (
+                    f"round(sum by (cluster, instance) (increase({own('journal_errors_total')}[1h])))",
+                    f"errors {AT}",
+                ),
             ],
             width=6,
         ),
@@ -226,7 +270,6 @@ def _input(built: dashboard.Dashboard) -> dashboard.Dashboard:
 
 
 def _process(built: dashboard.Dashboard) -> dashboard.Dashboard:
-    job = f"on (job, instance) {OWN}build_info"
     here = f"{{{HERE}}}"
     rendered = own("render_duration_seconds_bucket")
     return section(
@@ -236,8 +279,11 @@ def _process(built: dashboard.Dashboard) -> dashboard.Dashboard:
             "Series of the jobs",
             "On /metrics now, and left out because of metrics.max_series.",
             [
-                (f"sum by (instance) ({own('series')})", "{{instance}}"),
-                (f"sum by (instance) (increase({own('series_dropped_total')}[1h]))", "left out {{instance}}"),
+                (f"sum by (cluster, instance) ({own('series')})", AT),
+                (
+                    f"round(sum by (cluster, instance) (increase({own('series_dropped_total')}[1h])))",
+                    f"left out {AT}",
+                ),
             ],
             width=6,
         ),
@@ -246,8 +292,8 @@ def _process(built: dashboard.Dashboard) -> dashboard.Dashboard:
             "To put a body together, without compressing it: 95 of 100 are faster.",
             [
                 (
-                    f"histogram_quantile(0.95, sum by (instance, le) (rate({rendered}[$__rate_interval])))",
-                    "{{instance}}",
+                    f"histogram_quantile(0.95, sum by (cluster, instance, le) (rate({rendered}[$__rate_interval])))",
+                    AT,
                 )
             ],
             "s",
@@ -256,14 +302,14 @@ def _process(built: dashboard.Dashboard) -> dashboard.Dashboard:
         lines(
             "Memory",
             "Resident memory of the process.",
-            [(f"process_resident_memory_bytes{here} and {job}", "{{instance}}")],
+            [(f"process_resident_memory_bytes{here} and {EXPORTER}", AT)],
             "bytes",
             width=6,
         ),
         lines(
             "Processor",
             "Cores of the processor in use.",
-            [(f"rate(process_cpu_seconds_total{here}[$__rate_interval]) and {job}", "{{instance}}")],
+            [(f"rate(process_cpu_seconds_total{here}[$__rate_interval]) and {EXPORTER}", AT)],
             "none",
             width=6,
         ),

@@ -1,10 +1,10 @@
-"""The parts that both dashboards are made of: queries, panels, variables and colours.
+"""The parts that the dashboards are made of: panels, variables, annotations and colours.
 
 Written with Grafana's own foundation SDK, so that a panel or an option that Grafana does not know is no valid program.
 """
 
-from collections.abc import Sequence
-from typing import Final, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
 
 from grafana_foundation_sdk.builders import (
     bargauge,
@@ -21,12 +21,6 @@ from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 SOURCE: Final = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
-JOBS: Final = 'service=~"$service", job=~"$job"'
-"""The jobs that are chosen, for the braces of a selector."""
-KEY: Final = "on (instance, service, job)"
-OF_PROJECT: Final = f'{KEY} group_left (project) huaweicloud_job_info{{project=~"$project"}}'
-"""Joins the label ``project`` and leaves only the jobs of the chosen projects."""
-IN_PROJECT: Final = f'and {KEY} huaweicloud_job_info{{project=~"$project"}}'
 STATES: Final = {
     "pending": "yellow",
     "running": "blue",
@@ -36,30 +30,29 @@ STATES: Final = {
     "unknown": "purple",
 }
 """Every state and its colour."""
+POINTS: Final = 300
+"""Points of a line, at most: more are not told apart in a panel, and each costs bytes."""
+STEP: Final = 300
+"""Seconds between the points at which annotations are asked for."""
+TO_JOB: Final = {
+    "title": "Show this job",
+    "url": "/d/huaweicloud-job?"
+    + "&".join(
+        f"var-{label}=${{__data.fields.{label}:percentencode}}"
+        for label in ("cluster", "namespace", "project", "service", "job")
+    )
+    + "&${datasource:queryparam}&${__url_time_range}",
+}
+"""From a row of a table to the dashboard of its job."""
+TO_PAGE: Final = {
+    "title": "Open the exporter's page of this job",
+    "url": "${__value.raw}/job?service=${__data.fields.service:percentencode}&job=${__data.fields.job:percentencode}",
+    "targetBlank": True,
+}
+"""From a cell with the address of the exporter's page to the job on it."""
 
 Panel = stat.Panel | bargauge.Panel | table.Panel | timeseries.Panel | statetimeline.Panel
 P = TypeVar("P", stat.Panel, bargauge.Panel, table.Panel, timeseries.Panel, statetimeline.Panel)
-
-
-def chosen(metric: str, **labels: str) -> str:
-    """Return a selector of a metric of the chosen jobs, those of all projects; *labels* are patterns."""
-    more = "".join(f', {label}=~"{pattern}"' for label, pattern in labels.items())
-    return f"huaweicloud_job_{metric}{{{JOBS}{more}}}"
-
-
-def by_job(metric: str, **labels: str) -> str:
-    """Return a metric of the chosen jobs and projects, one series for each job and value of its other labels."""
-    return f"max without (instance, pod) ({chosen(metric, **labels)} {IN_PROJECT})"
-
-
-def recorded(rule: str) -> str:
-    """Return a recorded series of the chosen jobs and projects."""
-    return f'service_job:huaweicloud_job_{rule}{{{JOBS}, project=~"$project"}}'
-
-
-def in_state(pattern: str) -> str:
-    """Return the end of a query that leaves the jobs in a state."""
-    return f"and on (service, job) {by_job('state', state=pattern)} == 1"
 
 
 def _panel(panel: P, title: str, text: str, size: tuple[int, int], unit: str) -> P:
@@ -114,14 +107,20 @@ def lines(
     width: int = 8,
     *,
     stack: bool = False,
+    least: float | None = 0,
 ) -> timeseries.Panel:
-    """Return lines over time, of queries each with its legend; *stack* puts them on top of each other."""
+    """Return lines over time, of queries each with its legend; *stack* puts them on top of each other.
+
+    The axis begins at *least*, or where the values do.
+    """
     panel = _panel(timeseries.Panel(), title, text, (width, 8), unit)
     for number_, (expr, legend) in enumerate(queries):
         panel = panel.with_target(_query(expr, legend).range().ref_id(chr(ord("A") + number_)))
     mode = looks.StackingMode.NORMAL if stack else looks.StackingMode.NONE
+    if least is not None:
+        panel = panel.min(least)
     return (
-        panel.min(0)
+        panel.max_data_points(POINTS)
         .line_width(1)
         .fill_opacity(25 if stack else 8)
         .show_points(looks.VisibilityMode.NEVER)
@@ -141,13 +140,10 @@ def coloured_states(panel: timeseries.Panel) -> timeseries.Panel:
 def timeline(title: str, text: str, expr: str, legend: str, height: int) -> statetimeline.Panel:
     """Return a band for each series, whose values are numbers of states, from 1 on."""
     panel = _panel(statetimeline.Panel(), title, text, (24, height), "short")
-    options = {
-        str(position): model.ValueMappingResult(text=state, color=colour, index=position)
-        for position, (state, colour) in enumerate(STATES.items(), 1)
-    }
     return (
         panel.with_target(_query(expr, legend).range().ref_id("A"))
-        .mappings([model.ValueMap(options=options)])
+        .max_data_points(POINTS)
+        .mappings(state_names())
         .color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.THRESHOLDS))
         .show_value(looks.VisibilityMode.NEVER)
         .row_height(0.85)
@@ -164,23 +160,56 @@ def rows(
     labels: Sequence[str],
     size: tuple[int, int],
 ) -> table.Panel:
-    """Return a table with a row for each set of *labels*; *columns* have a name, a query and a unit."""
+    """Return a table with a row for each job or other set of *labels*.
+
+    *columns* have a name, a query and a unit; one without a name brings labels alone. All have the labels of the row.
+    """
     panel = _panel(table.Panel(), title, text, size, "short").align(looks.FieldTextAlignment.AUTO).filterable(True)
-    panel = panel.override_by_name("job", [model.DynamicConfigValue("custom.width", 280)])
+    panel = panel.override_by_name(
+        "job", [model.DynamicConfigValue("custom.width", 280), model.DynamicConfigValue("links", [TO_JOB])]
+    )
+    names, hidden = {"url": "page"}, {"Time": True}
     for position, (name, expr, unit) in enumerate(columns):
         ref = chr(ord("A") + position)
+        value = "Value" if len(columns) == 1 else f"Value #{ref}"
         query = _query(expr, name).instant().format(PromQueryFormat.TABLE).ref_id(ref)
-        panel = panel.with_target(query).override_by_name(name, [model.DynamicConfigValue("unit", unit)])
-    names = {
-        "Value" if len(columns) == 1 else f"Value #{chr(ord('A') + n)}": name for n, (name, _, _) in enumerate(columns)
-    }
-    hidden = {"Time": True} | ({"Value": True} if len(columns) == 1 else {})  # of an info metric, always 1
+        panel = panel.with_target(query)
+        if name:
+            panel = panel.override_by_name(name, [model.DynamicConfigValue("unit", unit)])
+            names[value] = name
+        else:
+            hidden[value] = True
     order = {name: position for position, name in enumerate([*labels, *names])}
     return panel.with_transformation(model.DataTransformerConfig(id_val="merge", options={})).with_transformation(
         model.DataTransformerConfig(
             id_val="organize",
             options={"excludeByName": hidden, "indexByName": order, "renameByName": names},
         )
+    )
+
+
+def page_cells(panel: table.Panel) -> table.Panel:
+    """Show the column ``page``, an address, as a link to the job of its row."""
+    shown = {"type": "regex", "options": {"pattern": ".+", "result": {"text": "open", "index": 0}}}
+    return panel.override_by_name(
+        "page",
+        [
+            model.DynamicConfigValue("mappings", [shown]),
+            model.DynamicConfigValue("links", [TO_PAGE]),
+            model.DynamicConfigValue("custom.width", 70),
+        ],
+    )
+
+
+def time_left_cells(panel: table.Panel, name: str) -> table.Panel:
+    """Colour a column of seconds that are left: none left is red."""
+    return panel.override_by_name(
+        name,
+        [
+            model.DynamicConfigValue("custom.cellOptions", {"type": "color-text"}),
+            model.DynamicConfigValue("thresholds", steps((None, "red"), (0, "green")).build()),
+            model.DynamicConfigValue("color", {"mode": "thresholds"}),
+        ],
     )
 
 
@@ -214,7 +243,21 @@ def state_cells(panel: table.Panel) -> table.Panel:
     )
 
 
-def store(uid: str, title: str, text: str, tag: str) -> dashboard.Dashboard:
+def state_names() -> list[model.ValueMapping]:
+    """Return what turns the numbers of states, from 1 on, into their words and colours."""
+    options = {
+        str(position): model.ValueMappingResult(text=state, color=colour, index=position)
+        for position, (state, colour) in enumerate(STATES.items(), 1)
+    }
+    return [model.ValueMap(options=options)]
+
+
+def numbered(state: Callable[[str], str]) -> str:
+    """Return the number of the state that holds, from 1 on; *state* gives the series of one."""
+    return " or ".join(f"({state(name)} == 1) * {number_}" for number_, name in enumerate(STATES, 1))
+
+
+def store(uid: str, title: str, text: str, tag: str, since: str) -> dashboard.Dashboard:
     """Return an empty dashboard with the choice of a data source, linked with the others of *tag*."""
     link = dashboard.DashboardLink("Exporter dashboards").type(model.DashboardLinkType.DASHBOARDS).tags([tag])
     return (
@@ -223,8 +266,8 @@ def store(uid: str, title: str, text: str, tag: str) -> dashboard.Dashboard:
         .description(text)
         .tags([tag])
         .timezone("browser")
-        .refresh("30s")
-        .time("now-1h", "now")
+        .refresh("1m")
+        .time(since, "now")
         .tooltip(model.DashboardCursorSync.CROSSHAIR)
         .link(link.as_dropdown(False).include_vars(True).keep_time(True))
         .with_variable(dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus"))
@@ -239,8 +282,58 @@ def section(built: dashboard.Dashboard, title: str, *panels: Panel) -> dashboard
     return built
 
 
+def folded(built: dashboard.Dashboard, title: str, *panels: Panel) -> dashboard.Dashboard:
+    """Add a titled row of panels that are asked for only once it is opened."""
+    row = dashboard.Row(title)
+    for panel in panels:
+        row = row.with_panel(panel)
+    return built.with_row(row)
+
+
 def choice(name: str, label: str, query: str) -> dashboard.QueryVariable:
     """Return a variable whose values are asked for; any number of them, or all."""
+    return _asked(name, label, query).multi(True).include_all(True).all_value(".*").current(_ALL)
+
+
+def one_of(name: str, label: str, query: str) -> dashboard.QueryVariable:
+    """Return a variable whose values are asked for, of which one is chosen."""
+    return _asked(name, label, query)
+
+
+def names(name: str, query: str) -> dashboard.QueryVariable:
+    """Return a variable that nobody sees: the names of the jobs that *query* finds."""
+    found = _asked(name, name, f"query_result({query})").regex('/job="([^"]+)"/').hide(model.VariableHide.HIDE_VARIABLE)
+    return found.multi(True).include_all(True).current(_ALL)
+
+
+def limit(name: str, label: str, values: Sequence[int]) -> dashboard.CustomVariable:
+    """Return a variable with the numbers to choose from; the first is chosen."""
+    first = model.VariableOption(selected=True, text=str(values[0]), value=str(values[0]))
+    return dashboard.CustomVariable(name).label(label).values(", ".join(map(str, values))).current(first)
+
+
+def event(name: str, colour: str, time: str, text: str, *, enable: bool = True) -> dict[str, Any]:
+    """Return an annotation at each time that *time*, a query of Unix times, has been telling for less than a step.
+
+    It is as Grafana's Prometheus data source reads it; the SDK knows only a part of that.
+    """
+    return {
+        "name": name,
+        "enable": enable,
+        "hide": False,
+        "iconColor": colour,
+        "datasource": {"type": "prometheus", "uid": "${datasource}"},
+        "target": {"refId": "Anno", "expr": f"1000 * (({time}) > time() - {STEP})", "interval": f"{STEP}s"},
+        "useValueForTime": "on",
+        "titleFormat": name,
+        "textFormat": text,
+    }
+
+
+_ALL: Final = model.VariableOption(selected=True, text="All", value="$__all")
+
+
+def _asked(name: str, label: str, query: str) -> dashboard.QueryVariable:
     return (
         dashboard.QueryVariable(name)
         .label(label)
@@ -248,10 +341,6 @@ def choice(name: str, label: str, query: str) -> dashboard.QueryVariable:
         .query(query)
         .refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
         .sort(model.VariableSort.ALPHABETICAL_ASC)
-        .multi(True)
-        .include_all(True)
-        .all_value(".*")
-        .current(model.VariableOption(selected=True, text="All", value="$__all"))
     )
 
 

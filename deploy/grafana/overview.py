@@ -1,34 +1,82 @@
-"""The overview: what runs, what failed, how far it is, what it moves, and how old all that is."""
+"""The overview: what runs, what failed, how far it is, what it moves, and how old all that is.
+
+Written for thousands of jobs: sums come first and are recorded by rules, tables and lines are of few jobs, and what
+is looked at seldom is folded away, so that nobody asks for it.
+"""
+
+from typing import Any, Final
 
 from grafana_foundation_sdk.builders import dashboard, table
 
 from deploy.grafana.kit import (
-    IN_PROJECT,
-    KEY,
-    OF_PROJECT,
-    STATES,
     bar_cells,
     bars,
-    by_job,
     choice,
-    chosen,
     coloured_states,
-    in_state,
+    event,
+    folded,
+    limit,
     lines,
+    names,
     number,
-    recorded,
+    numbered,
+    page_cells,
     rows,
     section,
     state_cells,
     steps,
     store,
+    time_left_cells,
     timeline,
 )
+from deploy.grafana.queries import (
+    ALERTS_CHOSEN,
+    CHOSEN,
+    JOB,
+    ROWS,
+    SHOWN,
+    alerts,
+    among,
+    limited,
+    shown,
+)
 
-LEGEND = "{{service}} {{job}}"
+LEGEND = "{{cluster}} {{service}} {{job}}"
 CALM = steps((None, "text"))
 ALARM = steps((None, "green"), (1, "red"))
 WARN = steps((None, "green"), (1, "orange"))
+
+
+WHO = ("cluster", "namespace", "project", "region", "service", "job")
+OF_THESE = 'cluster=~"$cluster", project=~"$project", service=~"$service"'
+EVENTS: Final[list[dict[str, Any]]] = [
+    event(
+        "Run failed",
+        "red",
+        limited(SHOWN.each("last_failure_timestamp_seconds")),
+        "{{cluster}} {{service}} {{job}}",
+    ),
+    event(
+        "Run succeeded",
+        "green",
+        limited(SHOWN.each("last_success_timestamp_seconds")),
+        "{{cluster}} {{service}} {{job}}",
+        enable=False,
+    ),
+    event(
+        "Exporter restarted",
+        "purple",
+        'process_start_time_seconds{cluster=~"$cluster"} and ignoring (version, revision, python)'
+        ' huaweicloud_job_exporter_build_info{cluster=~"$cluster"}',
+        "{{cluster}} {{instance}}",
+    ),
+    event(
+        "Configuration read",
+        "blue",
+        'huaweicloud_job_exporter_config_last_reload_success_timestamp_seconds{cluster=~"$cluster"}',
+        "{{cluster}} {{instance}}",
+    ),
+]
 
 
 def build() -> dashboard.Dashboard:
@@ -36,16 +84,22 @@ def build() -> dashboard.Dashboard:
     built = store(
         "huaweicloud-jobs",
         "Huawei Cloud jobs",
-        "Jobs of DLI, DWS and CDM as huaweicloud-job-exporter sees them. What the cloud did not tell is absent, not 0.",
+        "Jobs of Huawei Cloud as huaweicloud-job-exporter sees them. What the cloud did not tell is absent, not 0.",
         "huaweicloud-job-exporter",
+        "now-24h",
     )
-    for name, label, query in (
-        ("project", "Project", "label_values(huaweicloud_job_info, project)"),
-        ("service", "Service", 'label_values(huaweicloud_job_info{project=~"$project"}, service)'),
-        ("job", "Job", 'label_values(huaweicloud_job_info{project=~"$project", service=~"$service"}, job)'),
+    found = "label_values(huaweicloud_job_info{%s}, %s)"
+    clusters, projects, services = 'cluster=~"$cluster"', 'project=~"$project"', 'service=~"$service"'
+    for name, label, chosen in (
+        ("cluster", "Cluster", ""),
+        ("project", "Project", clusters),
+        ("service", "Service", f"{clusters}, {projects}"),
+        ("job", "Job", f"{clusters}, {projects}, {services}"),
     ):
-        built = built.with_variable(choice(name, label, query))
-    for add in (_now, _progress, _over_time, _stages, _moved, _freshness):
+        built = built.with_variable(choice(name, label, found % (chosen, name)))
+    built = built.with_variable(limit("top", "Jobs in a graph", (20, 10, 50, 100)))
+    built = built.with_variable(names("shown", CHOSEN.newest("$top")))
+    for add in (_now, _attention, _sums, _progress, _over_time, _stages, _moved, _freshness):
         built = add(built)
     return built
 
@@ -58,130 +112,178 @@ def _now(built: dashboard.Dashboard) -> dashboard.Dashboard:
         ("Failed", "failed", ALARM, "Jobs whose newest run failed."),
         ("State not known", "unknown", WARN, "Jobs that the cloud tells no documented state of."),
     ):
-        expr = f"count({by_job('state', state=state)} == 1) or vector(0)"
+        expr = f"count({CHOSEN.each('state', 'state', state=state)} == 1) or vector(0)"
         built = built.with_panel(number(title, text, expr, colours))
     text = "Jobs whose last poll failed, or that were not polled yet: what is shown of them is old, or nothing."
-    return built.with_panel(number("Not seen", text, f"count({by_job('up')} == 0) or vector(0)", WARN))
+    return built.with_panel(number("Not seen", text, f"count({CHOSEN.each('up')} == 0) or vector(0)", WARN))
+
+
+def _attention(built: dashboard.Dashboard) -> dashboard.Dashboard:
+    firing = rows(
+        "Alerts",
+        f"Alerts on these jobs and on their exporters that fire or are pending, at most {ROWS}. Alertmanager may have"
+        " silenced some of them.",
+        [
+            ("", f"topk({ROWS}, {alerts(ALERTS_CHOSEN)})", "short"),
+            ("since", f"time() - {alerts(ALERTS_CHOSEN, 'ALERTS_FOR_STATE')}", "s"),
+        ],
+        ("alertname", "alertstate", "severity", *WHO),
+        (12, 9),
+    )
+    due = f"bottomk({ROWS}, {CHOSEN.each('deadline_timestamp_seconds')})"
+    late = f"{CHOSEN.each('estimated_completion_timestamp_seconds')} - on ({JOB}) {due}"
+    deadlines = rows(
+        "Deadlines",
+        f"The promised deadlines, those missed and the next ones first, at most {ROWS}: negative is how long ago one"
+        " was missed. `too late by` is how long after it the run that is under way will end, as estimated.",
+        [
+            ("due in", f"{due} - time()", "s"),
+            ("met", f"{CHOSEN.each('deadline_met')} {among(due)}", "bool_yes_no"),
+            ("too late by", late, "s"),
+        ],
+        WHO,
+        (12, 9),
+    )
+    return section(built, "Needs attention", firing, time_left_cells(deadlines, "due in"), _failures())
+
+
+def _failures() -> table.Panel:
+    failed = f"topk({ROWS}, {CHOSEN.each('failure_info', 'code')})"
+    ended = f"time() - {CHOSEN.each('last_failure_timestamp_seconds')}"
+    return page_cells(
+        rows(
+            "Failed jobs",
+            f"The newest run failed, at most {ROWS}; code is the first vendor code in its error text. The exporter's"
+            " page has the text: `open`, if `web.external_url` says where it is.",
+            [
+                ("", failed, "short"),
+                ("", f"{CHOSEN.page()} {among(failed)}", "short"),
+                ("ended before", f"{ended} {among(failed)}", "s"),
+            ],
+            (*WHO, "code", "url"),
+            (24, 8),
+        )
+    )
+
+
+def _sums(built: dashboard.Dashboard) -> dashboard.Dashboard:
+    state = f"project_service:huaweicloud_job_state:count{{{OF_THESE}}}"
+    ended = f"project_service:huaweicloud_job_runs_total:increase1h{{{OF_THESE}}}"
+    return section(
+        built,
+        "Sums",
+        coloured_states(
+            lines(
+                "Jobs by state",
+                "How many jobs were in which state, whatever is chosen under Job.",
+                [(f"sum by (state) ({state})", "{{state}}")],
+                width=12,
+                stack=True,
+            )
+        ),
+        coloured_states(
+            lines(
+                "Runs that ended, an hour",
+                "Runs that ended within an hour, by how they ended, whatever is chosen under Job.",
+                [(f"round(sum by (result) ({ended}))", "{{result}}")],
+                width=12,
+            )
+        ),
+    )
 
 
 def _progress(built: dashboard.Dashboard) -> dashboard.Dashboard:
+    progress = CHOSEN.each("progress_ratio")
     return section(
         built,
         "Progress",
         bars(
             "Progress of running jobs",
-            "As the cloud tells it. DLI's is of the sub-job that runs, so it may fall back with the next one.",
-            f"sort_desc({by_job('progress_ratio')} {in_state('running')})",
+            "As the cloud tells it, of those furthest on. DLI's is of the sub-job that runs, so it may fall back.",
+            f"topk($top, {progress} {CHOSEN.in_state('running')})",
             LEGEND,
             "percentunit",
             steps((None, "blue"), (1, "green")),
-            (12, 12),
+            (6, 14),
         ).max(1),
-        _failures(),
-        _all_jobs(),
+        _jobs(),
     )
 
 
-def _failures() -> table.Panel:
-    expr = f"max by (project, service, job, code) ({chosen('failure_info')} * {OF_PROJECT})"
-    return rows(
-        "Failed jobs",
-        "The newest run failed; code is the first vendor code in its error text. The exporter's page has the text.",
-        [("failed", expr, "short")],
-        ("project", "service", "job", "code"),
-        (12, 12),
+def _jobs() -> table.Panel:
+    here = CHOSEN.newest(ROWS)
+    columns = (
+        ("progress", CHOSEN.each("progress_ratio"), "percentunit"),
+        ("seen", f"time() - {CHOSEN.each('last_poll_timestamp_seconds')}", "s"),
+        ("no change for", f"time() - {CHOSEN.each('last_progress_timestamp_seconds')}", "s"),
+        ("last success", f"time() - {CHOSEN.each('last_success_timestamp_seconds')}", "s"),
+        ("last run took", CHOSEN.each("last_run_duration_seconds"), "s"),
+        ("ends in", f"{CHOSEN.each('estimated_completion_timestamp_seconds')} - time()", "s"),
     )
-
-
-def _all_jobs() -> table.Panel:
-    def column(expr: str) -> str:
-        told = f"{expr} * {KEY} group_left (state) (huaweicloud_job_state == 1) * {OF_PROJECT}"
-        return f"max by (project, service, job, state) ({told})"
-
     panel = rows(
-        "All jobs",
-        "Jobs whose values are stale have no row here; they are counted as not seen.",
+        "Jobs that changed last",
+        f"At most {ROWS}; choose above to see others. A job whose values are stale has no row: it is counted as not"
+        " seen. The exporter's page has all jobs.",
         [
-            ("progress", column(chosen("progress_ratio")), "percentunit"),
-            ("seen", column(f"(time() - {chosen('last_poll_timestamp_seconds')})"), "s"),
-            ("no change for", column(f"(time() - {chosen('last_progress_timestamp_seconds')})"), "s"),
-            ("last success", column(f"(time() - {chosen('last_success_timestamp_seconds')})"), "s"),
-            ("last run took", column(chosen("last_run_duration_seconds")), "s"),
-            ("ends in", column(f"({chosen('estimated_completion_timestamp_seconds')} - time())"), "s"),
+            ("", f"({CHOSEN.each('state', 'state')} == 1) {among(here)}", "short"),
+            ("", f"{CHOSEN.page()} {among(here)}", "short"),
+            *((name, f"{expr} {among(here)}", unit) for name, expr, unit in columns),
         ],
-        ("project", "service", "job", "state"),
-        (24, 12),
+        (*WHO, "state", "url"),
+        (18, 14),
     )
-    return state_cells(bar_cells(panel, "progress"))
+    return page_cells(state_cells(bar_cells(panel, "progress")))
 
 
 def _over_time(built: dashboard.Dashboard) -> dashboard.Dashboard:
-    coded = " or ".join(
-        f"({chosen('state', state=state)} == 1) * {position}" for position, state in enumerate(STATES, 1)
-    )
     return section(
         built,
-        "Over time",
+        "Over time, jobs that changed last",
         timeline(
             "What ran when",
             "The state of each job over time; a gap is a time in which it was not known.",
-            f"max by (service, job) (({coded}) {IN_PROJECT})",
+            limited(SHOWN.joined(f"sum without (state) ({numbered(_state)})")),
             LEGEND,
             14,
-        ),
-        coloured_states(
-            lines(
-                "Jobs by state",
-                "How many jobs were in which state.",
-                [(f"sum by (state) ({by_job('state')})", "{{state}}")],
-                stack=True,
-            )
         ),
         lines(
             "Progress",
             "Progress of each job; it falls when a new run, or a sub-job of DLI, begins.",
-            [(by_job("progress_ratio"), LEGEND)],
+            [(shown("progress_ratio"), LEGEND)],
             "percentunit",
+            width=12,
         ).max(1),
         lines(
-            "Runs that ended, an hour",
-            "Runs that ended within an hour, by how they ended.",
-            [
-                (
-                    f"sum by (result) (increase({chosen('runs_total')}[1h]) {IN_PROJECT})",
-                    "{{result}}",
-                )
-            ],
-        ),
-        lines(
             "How long runs take",
-            "The mean over all runs that ended since they are counted, from start to end as the cloud tells them.",
-            [(f"{_seconds('sum')} / {_seconds('count')}", LEGEND)],
+            "How long the last run took that ended, as the cloud tells its times.",
+            [(shown("last_run_duration_seconds"), LEGEND)],
             "s",
-            width=24,
+            width=12,
         ),
     )
 
 
-def _seconds(what: str) -> str:
-    return f"sum without (result) ({by_job(f'run_duration_seconds_{what}')})"
+def _state(name: str) -> str:
+    return SHOWN.series("state", state=name)
 
 
 def _stages(built: dashboard.Dashboard) -> dashboard.Dashboard:
-    return section(
+    done = f"sum without (state) ({CHOSEN.each('tasks', 'state', state='completed|skipped')})"
+    return folded(
         built,
-        "Tasks and stages (DLI)",
+        "Tasks and stages (DLI), jobs that changed last",
         lines(
             "Active tasks",
             "Spark tasks that run, of all sub-jobs of the answer.",
-            [(by_job("tasks", state="active"), "{{job}}")],
+            [(shown("tasks", "state", state="active"), LEGEND)],
             stack=True,
         ),
         bars(
             "Tasks done of those planned",
-            "Completed and skipped tasks, as a share of those planned; of a run that ended as last seen.",
-            f"sum without (state) ({by_job('tasks', state='completed|skipped')}) / {by_job('tasks_planned')}",
-            "{{job}}",
+            "Completed and skipped tasks, as a share of those planned, of those furthest on; of a run that ended as"
+            " last seen.",
+            f"topk($top, {done} / {CHOSEN.each('tasks_planned')})",
+            LEGEND,
             "percentunit",
             steps((None, "blue"), (1, "green")),
             (8, 8),
@@ -190,21 +292,21 @@ def _stages(built: dashboard.Dashboard) -> dashboard.Dashboard:
             "Failed tasks",
             "Spark tasks that failed, as the newest answers tell: Spark tries them again, so the job may succeed.",
             [
-                (by_job("tasks", state="failed"), "{{job}}"),
-                (by_job("killed_tasks"), "{{job}} killed: {{reason}}"),
+                (shown("tasks", "state", state="failed"), LEGEND),
+                (shown("killed_tasks", "reason"), f"{LEGEND} killed: {{{{reason}}}}"),
             ],
         ),
         lines(
             "Stages",
-            "Spark stages by state, of all jobs.",
-            [(f"sum by (state) ({by_job('stages')})", "{{state}}")],
+            "Spark stages of the newest runs, by state.",
+            [(f"sum by (state) ({shown('stages', 'state')})", "{{state}}")],
             width=12,
             stack=True,
         ),
         lines(
             "Sub-jobs",
-            "Sub-jobs by state, of all jobs.",
-            [(f"sum by (state) ({by_job('subjobs')})", "{{state}}")],
+            "Sub-jobs of the newest runs, by state.",
+            [(f"sum by (state) ({shown('subjobs', 'state')})", "{{state}}")],
             width=12,
             stack=True,
         ),
@@ -212,37 +314,37 @@ def _stages(built: dashboard.Dashboard) -> dashboard.Dashboard:
 
 
 def _moved(built: dashboard.Dashboard) -> dashboard.Dashboard:
-    return section(
+    return folded(
         built,
-        "Rows and bytes (CDM)",
+        "Rows and bytes (CDM), jobs that changed last",
         lines(
             "Rows a second, running jobs",
             "Rows written by runs that are under way, where the cloud tells their counts: in the job list.",
-            [(recorded("rows_written:rate5m"), "{{job}}")],
+            [(limited(SHOWN.recorded("rows_written:rate5m")), LEGEND)],
             "rowsps",
         ),
         lines(
             "Bytes a second, running jobs",
             "Bytes written by runs that are under way, where the cloud tells their counts: in the job list.",
-            [(recorded("written_bytes:rate5m"), "{{job}}")],
+            [(limited(SHOWN.recorded("written_bytes:rate5m")), LEGEND)],
             "Bps",
         ),
         lines(
             "Rows a second, runs that succeeded",
             "Averaged over an hour: a run's rows are added at once when it ended.",
-            [(recorded("runs_rows_written:rate1h"), "{{job}}")],
+            [(limited(SHOWN.recorded("runs_rows_written:rate1h")), LEGEND)],
             "rowsps",
         ),
         lines(
             "Rows written by the newest run",
             "As the cloud tells: of a running job in the job list, else when the run succeeded.",
-            [(by_job("rows_written"), "{{job}}"), (by_job("rows_skipped"), "{{job}} skipped")],
+            [(shown("rows_written"), LEGEND), (shown("rows_skipped"), f"{LEGEND} skipped")],
             width=12,
         ),
         lines(
             "Bytes written by the newest run",
             "As the cloud tells: of a running job in the job list, else when the run succeeded.",
-            [(by_job("written_bytes"), "{{job}}")],
+            [(shown("written_bytes"), LEGEND)],
             "bytes",
             width=12,
         ),
@@ -250,29 +352,33 @@ def _moved(built: dashboard.Dashboard) -> dashboard.Dashboard:
 
 
 def _freshness(built: dashboard.Dashboard) -> dashboard.Dashboard:
-    period = recorded("promise_period_seconds:known")
-    return section(
+    period = CHOSEN.recorded("promise_period_seconds:known")
+    live = f"{CHOSEN.each('last_poll_timestamp_seconds')} {CHOSEN.in_state('pending|running')}"
+    return folded(
         built,
         "Freshness",
         bars(
             "Values of live jobs, age",
             "Seconds since the last poll that worked, of jobs that run or wait: the ten oldest.",
-            f"topk(10, time() - {by_job('last_poll_timestamp_seconds')} {in_state('pending|running')})",
+            f"topk(10, time() - ({live}))",
             LEGEND,
             "s",
             steps((None, "green"), (300, "orange"), (600, "red")),
             (8, 8),
         ),
-        lines(
+        bars(
             "Since the last success",
-            "Seconds since a run was last seen to succeed.",
-            [(f"time() - {by_job('last_success_timestamp_seconds')}", LEGEND)],
+            "Seconds since a run was last seen to succeed: the longest.",
+            f"topk($top, time() - {CHOSEN.each('last_success_timestamp_seconds')})",
+            LEGEND,
             "s",
+            steps((None, "blue")),
+            (8, 8),
         ),
         bars(
             "Since the last success, in periods",
-            "Of the jobs that promise a period: HuaweicloudJobNotSucceeded fires above 2.",
-            f"(time() - {recorded('last_success_timestamp_seconds:known')}) / {period}",
+            "Of the jobs that promise a period, the longest: HuaweicloudJobNotSucceeded fires above 2.",
+            f"topk($top, (time() - {CHOSEN.recorded('last_success_timestamp_seconds:known')}) / {period})",
             LEGEND,
             "none",
             steps((None, "green"), (1, "orange"), (2, "red")),

@@ -1,5 +1,9 @@
-"""Every query of every panel, and every rule, against a real Prometheus that scrapes the demo."""
+"""Every query of every panel, and every rule, against a real Prometheus that scrapes the demo.
 
+It scrapes it twice, as if it were two exporters of one address and of the same jobs, in two clusters.
+"""
+
+import itertools
 import json
 import re
 import urllib.parse
@@ -19,13 +23,17 @@ NOT_IN_THE_DEMO = {
     "huaweicloud_job_exporter_credentials_expiry_timestamp_seconds": "its key is permanent, so nobody tells an end",
     "service_job:huaweicloud_job_written_bytes:rate5m": "of a job that runs, its list tells rows alone",
 }
+CLUSTERS = ("north", "south")
 VARIABLES = {
-    "$project": ".*",
-    "$service": ".*",
-    "$job": ".*",
-    "$instance": ".*",
-    "$__rate_interval": "30s",
+    "cluster": ".*",
+    "project": ".*",
+    "service": ".*",
+    "job": ".*",
+    "instance": ".*",
+    "top": "20",
+    "__rate_interval": "30s",
 }
+Place = tuple[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -39,15 +47,21 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "EXPORTER_JOB_FILES": str(folder / "jobs.yaml"),
         "EXPORTER_JOURNAL": str(folder / "journal.json"),
         "EXPORTER_DISCOVERY": '[{"service": "dli", "max_jobs": "3"}]',
+        "EXPORTER_WEB__EXTERNAL_URL": "https://jobs.example.com",
     }
     with serving("demo", **variables) as (_, address):
         config = f"""
 global: {{scrape_interval: 1s, evaluation_interval: 1s}}
 rule_files: [{folder}/recording.yml, {folder}/alerts.yml]
 scrape_configs:
-  - job_name: huaweicloud-job-exporter
+"""
+        for cluster in CLUSTERS:
+            labels = f"{{cluster: {cluster}, instance: exporter}}"
+            config += f"""
+  - job_name: {cluster}
     honor_labels: true
-    static_configs: [{{targets: ["{address.removeprefix("http://")}"]}}]
+    static_configs: [{{targets: ["{address.removeprefix("http://")}"], labels: {labels}}}]
+    relabel_configs: [{{target_label: job, replacement: huaweicloud-job-exporter}}]
 """
         with prometheus(folder, config) as server:
             yield server
@@ -60,17 +74,33 @@ def ask(server: str, path: str, **parameters: str | float) -> Any:
     return answer["data"]
 
 
-def queries() -> dict[str, tuple[str, bool]]:
-    """Return every query by dashboard, panel and letter, and whether it is over time."""
-    found = {}
-    for name in dashboards.BUILDERS:
-        for panel in json.loads((dashboards.FOLDER / f"{name}.json").read_text())["panels"]:
-            for target in panel.get("targets", []):
-                expr = target["expr"]
-                for variable, value in VARIABLES.items():
-                    expr = expr.replace(variable, value)
-                found[f"{name} / {panel['title']} / {target['refId']}"] = (expr, bool(target.get("range")))
+def dashboard(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((dashboards.FOLDER / f"{name}.json").read_text())
     return found
+
+
+def queries(name: str) -> dict[Place, tuple[str, bool]]:
+    """Return every query of a dashboard by panel and letter, and whether it is over time."""
+    return {
+        (panel["title"], target["refId"]): (target["expr"], bool(target.get("range")))
+        for panel in dashboards.panels(dashboard(name))
+        for target in panel.get("targets", [])
+    }
+
+
+def filled(expr: str, variables: dict[str, str]) -> str:
+    """Return a query as Grafana asks it."""
+    return re.sub(r"\$(\w+)", lambda found: variables[found[1]], expr)
+
+
+def shown(server: str, variables: dict[str, str]) -> dict[str, str]:
+    """Return the variables, and that which Grafana asks for itself: the jobs that have lines."""
+    (variable,) = [each for each in dashboard("overview")["templating"]["list"] if each["name"] == "shown"]
+    found = re.fullmatch(r"query_result\((.+)\)", variable["query"])
+    assert found is not None
+    names = {each["metric"]["job"] for each in ask(server, "query", query=filled(found[1], variables))["result"]}
+    pattern = "|".join(re.escape(name).replace("\\", "\\\\") for name in sorted(names))
+    return {**variables, "shown": f"({pattern})"}
 
 
 def exempt(expr: str) -> bool:
@@ -79,21 +109,33 @@ def exempt(expr: str) -> bool:
     return bool(wanted & NOT_IN_THE_DEMO.keys())
 
 
-def answered(server: str, expr: str, over_time: bool) -> bool:
+def answered(server: str, expr: str, over_time: bool) -> list[dict[str, Any]]:
+    """Return the series of an answer; an error fails the test."""
     if not over_time:
-        return bool(ask(server, "query", query=expr)["result"])
+        return list(ask(server, "query", query=expr)["result"])
     now = float(ask(server, "query", query="time()")["result"][1])
-    return bool(ask(server, "query_range", query=expr, start=now - 60, end=now, step=2)["result"])
+    found = ask(server, "query_range", query=expr, start=now - 60, end=now, step=2)["result"]
+    return list(found)
+
+
+def of_all_jobs(server: str, cluster: str) -> list[dict[str, str]]:
+    """Return the variables of the dashboard of one job, for each job."""
+    return [
+        {label: each["metric"].get(label, "") for label in ("cluster", "namespace", "project", "service", "job")}
+        for each in ask(server, "query", query=f'huaweicloud_job_info{{cluster="{cluster}"}}')["result"]
+    ]
 
 
 @pytest.mark.needs("prometheus")
-def test_every_query_of_every_panel_returns_data(server: str) -> None:
-    waiting = queries()
-    assert len(waiting) > 40
+@pytest.mark.parametrize("name", ["overview", "exporter"])
+def test_every_query_of_every_panel_returns_data(server: str, name: str) -> None:
+    waiting = queries(name)
+    assert len(waiting) > 20
 
     def all_answered() -> bool:
+        variables = shown(server, VARIABLES)
         for place, (expr, over_time) in list(waiting.items()):
-            if answered(server, expr, over_time) or exempt(expr):
+            if answered(server, filled(expr, variables), over_time) or exempt(expr):
                 del waiting[place]
         return not waiting
 
@@ -104,21 +146,68 @@ def test_every_query_of_every_panel_returns_data(server: str) -> None:
 
 
 @pytest.mark.needs("prometheus")
+def test_every_query_about_one_job_returns_data_of_some_job(server: str) -> None:
+    waiting = queries("job")
+
+    def all_answered() -> bool:
+        for variables in of_all_jobs(server, CLUSTERS[0]):
+            for place, (expr, over_time) in list(waiting.items()):
+                if exempt(expr) or answered(server, filled(expr, variables), over_time):
+                    del waiting[place]
+        return not waiting
+
+    try:
+        eventually(all_answered, "data for every panel", patience=90)
+    except AssertionError as error:
+        raise AssertionError(f"no data: {waiting}") from error
+
+
+@pytest.mark.needs("prometheus")
+@pytest.mark.parametrize("name", ["overview", "job", "exporter"])
+def test_what_is_asked_of_one_cluster_is_never_told_of_another(server: str, name: str) -> None:
+    cluster, other = CLUSTERS
+    jobs = eventually(lambda: of_all_jobs(server, cluster), "jobs")
+    variables = shown(server, {**VARIABLES, "cluster": cluster}) | (jobs[0] if name == "job" else {})
+    for place, (expr, over_time) in queries(name).items():
+        told = answered(server, filled(expr, variables), over_time)
+        assert not any(each["metric"].get("cluster") == other for each in told), place
+        assert not any("instance" in each["metric"] and "cluster" not in each["metric"] for each in told), place
+
+
+@pytest.mark.needs("prometheus")
+@pytest.mark.parametrize("name", ["overview", "job", "exporter"])
+def test_every_annotation_is_marked_at_a_time(server: str, name: str) -> None:
+    def marked(expr: str) -> set[str]:
+        told = (answered(server, filled(expr, each), over_time=True) for each in all_variables)
+        return {value for series in itertools.chain(*told) for _, value in series["values"]}
+
+    variables = shown(server, VARIABLES)
+    all_variables = of_all_jobs(server, CLUSTERS[0]) if name == "job" else [variables]
+    now = float(ask(server, "query", query="time()")["result"][1])
+    for each in dashboard(name)["annotations"]["list"]:
+        times = eventually(lambda each=each: marked(each["target"]["expr"]), each["name"], patience=90)
+        assert all(abs(float(time) / 1000 - now) < 86400 for time in times)
+
+
+@pytest.mark.needs("prometheus")
 def test_the_values_of_every_variable_are_found(server: str) -> None:
+    chosen: dict[str, str] = {}
     for name in dashboards.BUILDERS:
-        for variable in json.loads((dashboards.FOLDER / f"{name}.json").read_text())["templating"]["list"]:
-            if variable["type"] != "query":
+        for variable in dashboard(name)["templating"]["list"]:
+            found = re.fullmatch(r"label_values\((.+), (\w+)\)", str(variable.get("query")))
+            if variable["type"] != "query" or variable["name"] == "shown":
                 continue
-            found = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"])
             assert found is not None
-            selector, label = found[1], found[2]
-            for each, value in VARIABLES.items():
-                selector = selector.replace(each, value)
+            selector, label = filled(found[1], {**VARIABLES, **chosen}), found[2]
+            if label == "namespace":  # the demo has none: its targets have no such label
+                chosen[label] = ""
+                continue
             values = eventually(
                 lambda selector=selector, label=label: ask(server, f"label/{label}/values", **{"match[]": selector}),
                 f"values of {variable['name']}",
             )
             assert all(values)
+            chosen |= {label: values[0]} if name == "job" else {}
 
 
 @pytest.mark.needs("prometheus")
