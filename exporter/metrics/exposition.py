@@ -231,7 +231,7 @@ class Exposition:
         for lines in self._lines:
             parts = lines.named(names) if names else lines.parts()
             if parts is not None:
-                yield [lines.headers[openmetrics], *parts]
+                yield [lines.headers[openmetrics], *filter(None, parts)]
 
     def _names(self, key: JobKey) -> tuple[str, str]:
         """Return the values of the two labels of a job in the order of the labels."""
