@@ -24,6 +24,9 @@ _FRESH: Final = 5.0
 """Seconds of age that an answer may have; what a cache keeps for longer is not what the cloud says now."""
 _SKEW_CHECK: Final = 60.0
 """Seconds between two checks of the server's clock."""
+_CLOCK_SET: Final = 1.0
+"""Seconds by which this machine's clock jumps if it is set, or the machine was asleep: then the next answer is
+checked."""
 _SKEW_MOST: Final = 86_400.0
 """Seconds by which the clocks may differ for the server's to be believed; the date may be that of a proxy."""
 _SKEW_TOLD: Final = 60.0
@@ -54,6 +57,8 @@ class Project:
     skew: float | None = field(default=None, init=False)
     """Seconds that the cloud's clock is ahead of ours, once an answer said so."""
     _skew_checked: float = field(default=float("-inf"), init=False)
+    _ahead: float = field(default=0.0, init=False)
+    """What this machine's clock showed beyond the clock that never jumps at the last check."""
     _offset: float | None = field(default=None, init=False)
     """What the cloud's clock showed beyond the clock that never jumps."""
 
@@ -123,14 +128,15 @@ class Project:
 
     def _check_clock(self, answer: Response) -> None:
         now = self.clock.monotonic()
-        if now - self._skew_checked < _SKEW_CHECK:
+        ahead = self.clock.now() - now
+        if now - self._skew_checked < _SKEW_CHECK and abs(ahead - self._ahead) < _CLOCK_SET:
             return
         skew = server_skew(answer.headers.get("date"), self.clock.now())
         if skew is not None:
-            self._skew_checked = now
+            self._skew_checked, self._ahead = now, ahead
             self.skew = skew
             if abs(skew) <= _SKEW_MOST:
-                self._offset = self.clock.now() + skew - now
+                self._offset = ahead + skew
 
 
 def _clocks(skew: float | None) -> str:

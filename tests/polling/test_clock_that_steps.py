@@ -154,3 +154,26 @@ def test_a_clock_that_is_wrong_all_the_time_counts_the_runs_that_began_after_the
             assert runs == {"id-0": (0, 0, 0), "id-1": (0, 0, 0), "id-2": (1, 0, 0), "id-3": (1, 0, 0)}
 
     run(main())
+
+
+def test_the_end_of_a_run_that_ended_while_the_machine_slept_is_the_one_that_the_cloud_reports() -> None:
+    """The clock that the exporter waits by stands still meanwhile; the cloud's goes on, and so does the wall clock."""
+    running = migration("running", -60, HOUR)
+
+    async def main() -> None:
+        clock = SteppingClock(asyncio.get_running_loop())
+
+        def awake(cloud: Cloud) -> None:
+            cloud.clock = cloud.wall = clock.now
+            cloud.add(running)
+
+        async with world(awake, clock=clock, credentials=by_password) as there:
+            there.watch(running)
+            await until(clock, 20)
+            clock.ahead = 3 * HOUR
+            await until(clock, 55)
+            record = there.record(running)
+            assert (record.runs, record.last_success) == ((1, 0, 0), START - 60 + HOUR)
+            assert record.last_run_duration == HOUR
+
+    run(main())
