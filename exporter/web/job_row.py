@@ -39,7 +39,7 @@ def job_row(record: Record, exporter: Exporter, past: JobPast | None, viewer: Vi
         "elapsed": elapsed,
         "slow": usual if usual is not None and elapsed is not None and elapsed > usual.p90 else None,
         "waits_since": _waits_since(record),
-        "broken": list(broken_promises(record, viewer.now)),
+        "broken": list(broken_promises(record, viewer.now, None if past is None else past.since)),
         "strip": charts.strip(past, live, viewer.watch, viewer.now, viewer.say),
         "zone": exporter.zone(record.job.project) if viewer.clock == "cloud" else None,
     }

@@ -23,14 +23,18 @@ class _BrokenPromise(NamedTuple):
     value: str
 
 
-def broken_promises(record: Record, now: float) -> Iterator[_BrokenPromise]:
-    """Yield the promises that a job breaks at *now*, as far as its last answer and the time tell."""
+def broken_promises(record: Record, now: float, watched: float | None = None) -> Iterator[_BrokenPromise]:
+    """Yield the promises that a job breaks at *now*, as far as its last answer and the time tell.
+
+    Of a job that was not seen to succeed since it is *watched*, the time counts from then.
+    """
     said, shown, due = record.job.promises.seconds, record.shown, record.deadline
     if due is not None and not due.met and due.at <= now:
         yield _BrokenPromise("deadline", "missed its deadline", "by {value}", str(record.job.promises.deadline))
     calendar = due is not None and due.at > now and said.get("period", 0) >= _DAY  # the deadline knows its days
-    overdue = record.last_success is not None and now - record.last_success > 2 * said.get("period", math.inf)
-    if overdue and not calendar:
+    succeeded, _, _ = record.ledger.runs
+    since = watched if record.last_success is None and not succeeded else record.last_success
+    if since is not None and now - since > 2 * said.get("period", math.inf) and not calendar:
         yield _BrokenPromise("period", "no success for two periods", "every {value}", duration_text(said["period"]))
     if shown is None:
         return

@@ -1,6 +1,7 @@
 """The page as a browser without JavaScript gets it."""
 
 import re
+from dataclasses import replace
 from html import unescape
 from typing import Any
 from urllib.parse import quote
@@ -8,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from exporter.model.record import Record
-from exporter.model.run import Ledger
+from exporter.model.run import Ledger, RunId
 from exporter.model.snapshot import Snapshot, State
 from exporter.model.standing import STANDINGS
 from exporter.web import formatting
@@ -37,6 +38,22 @@ async def test_the_page_shows_a_job() -> None:
     assert 'max="1" value="0.43"' in html
     assert "43 %" in html
     assert 'title="2023-11-14 22:13:08 UTC">12 s ago</time>' in html
+
+
+async def test_the_page_of_a_run_that_waits_does_not_say_that_it_began() -> None:
+    """Its start on /metrics is its creation, until the cloud says that it began."""
+    waits = Record(
+        job(), Snapshot(State.PENDING, run=RunId("1", NOW - 840), start=NOW - 840), up=True, polled_at=NOW - 12
+    )
+    html = await page("/jobs/dli/nightly", waits)
+    assert "<dt>created</dt>" in html
+    assert "<dt>began</dt>" not in html
+    assert "<dt>began</dt>" in await page("/jobs/dli/nightly", running())
+
+    stale = await page("/jobs/dli/nightly", replace(waits, stale=True, up=False))
+    assert re.findall(r"<dt>began</dt><dd>(.)", stale.replace('<span class="unknown" title="unknown">', "")) == [
+        formatting.UNKNOWN
+    ]
 
 
 async def test_when_a_run_may_be_done_is_told_where_it_is_known() -> None:

@@ -7,7 +7,9 @@ import pytest
 from exporter.model.job import JobKey
 from exporter.model.promises import Deadline, DueTime, Promises
 from exporter.model.record import Record
+from exporter.model.run import Ledger
 from exporter.model.snapshot import Measure, Snapshot, State
+from exporter.runs.past import JobPast
 from exporter.web.job_json import job_document
 from exporter.web.promises import broken_promises
 from tests.web.fakes import NOW, FakeExporter, in_state, job, running, serving
@@ -56,6 +58,25 @@ def test_a_promise_is_told_as_broken_once_it_is(promises: Promises, more: dict[s
 
 
 @pytest.mark.parametrize(
+    ("watched", "more", "broken"),
+    [
+        (NOW - 121, {}, ["period"]),
+        (NOW - 119, {}, []),
+        (NOW - 121, {"last_success": NOW - 119}, []),
+        (NOW - 119, {"last_success": NOW - 121}, ["period"]),
+        (NOW - 121, {"ledger": Ledger(runs=(1, 0, 0))}, []),  # nothing told when it succeeded
+        (NOW - 121, {"ledger": Ledger(runs=(0, 2, 1))}, ["period"]),
+    ],
+)
+def test_periods_of_a_job_that_was_not_seen_to_succeed_count_from_when_it_was_first_seen(
+    watched: float, more: dict[str, Any], broken: list[str]
+) -> None:
+    record = promised(running(), Promises(period=60), **more)
+
+    assert [each.name for each in broken_promises(record, NOW, watched)] == broken
+
+
+@pytest.mark.parametrize(
     ("state", "counts", "broken"),
     [
         (State.SUCCEEDED, {"rows_read": 5, "rows_written": 3}, ["rows_match"]),
@@ -87,6 +108,15 @@ async def test_json_tells_the_promises_and_the_deadline() -> None:
     assert (facts["promises"], facts["deadline"], facts["deadline_met"]) == (told, NOW + 60, True)
     none = job_document(Record(job()), {}, None)
     assert (none["promises"], none["deadline"], none["deadline_met"]) == ({}, None, None)
+
+
+async def test_the_pages_tag_a_job_that_did_not_succeed_for_two_periods_since_it_is_watched() -> None:
+    record = promised(in_state(State.FAILED, "nightly"), Promises(period=3600.0))
+    key = record.job.key
+    for watched, tagged in ((NOW - 7300, True), (NOW - 7100, False)):
+        async with serving(FakeExporter([record], pasts={key: JobPast(watched)})) as client:
+            for page in (f"/jobs/{key.service}/{key.job}", "/"):
+                assert ("no success for two periods" in await (await client.get(page)).text()) == tagged
 
 
 async def test_the_pages_show_the_promises_and_what_broke() -> None:
