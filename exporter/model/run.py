@@ -147,6 +147,9 @@ class Ledger:
     without a name if there was no run then."""
     beyond: tuple[RunId, ...] = ()
     """Known runs above the floor: there may be unknown runs between them and it, or nothing puts them in order."""
+    lately: tuple[RunId, ...] = ()
+    """The latest known runs, from old to new, if numbers between them were skipped: a run with one of these numbers,
+    reported late, is new."""
     open: tuple[RunId, ...] = ()
     """Known runs whose end is still to be counted."""
     anew: float | None = None

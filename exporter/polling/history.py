@@ -86,7 +86,8 @@ class HistoryReader:
                 self.outages.failed(job, error)
             return
         now = there.cloud_time()
-        lost = await self._results.looked_back(job.key, [run.credible(now) for run in found.runs])
+        runs = [run.credible(now) for run in found.runs]
+        lost = await self._results.looked_back(job.key, runs, whole=found.missing == 0)
         if found.missing is None or found.missing > lost:  # those that are lost may be among them
             self._results.missed(job, None if found.missing is None else found.missing - lost)
         self._wait(job.key)

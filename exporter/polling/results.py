@@ -117,14 +117,16 @@ class Results:
         self._store.put(record)
         self.ended(before, record, record.snapshot)
 
-    async def looked_back(self, key: JobKey, found: Sequence[Snapshot]) -> int:
+    async def looked_back(self, key: JobKey, found: Sequence[Snapshot], *, whole: bool) -> int:
         """Take over the history of a job; return how many runs are lost, because it will never tell their ends.
 
+        If it is not *whole*, some of its runs are missing.
         To count many runs takes long, so that a poll may end meanwhile.
         """
         while (before := self._store.get(key)) is not None:
             ended: list[Snapshot] = []
-            record = await threads.compute(transitions.looked_back, before, found, self._clock.now(), ended)
+            now = self._clock.now()
+            record = await threads.compute(transitions.looked_back, before, found, now, ended, whole=whole)
             if self._store.get(key) is before:
                 self._store.put(record)
                 self._store.runs_read(key, found)

@@ -18,7 +18,7 @@ from typing import Final
 from exporter.model.packed import Packed
 from exporter.model.run import NAMELESS, Ledger, Paid, RunId
 from exporter.model.snapshot import RESULTS, Measure, Snapshot, State
-from exporter.runs import last_ends, renumbering, unended
+from exporter.runs import last_ends, late_runs, renumbering, unended
 from exporter.runs.run_times import counted_untimed, timed
 from exporter.services.adapter import Adapter
 
@@ -97,10 +97,18 @@ def _accounted(ledger: Ledger, answer: Snapshot, at: float, *, confirmed: bool, 
     return ledger if known == ledger else known
 
 
-def look_back(ledger: Ledger, found: Sequence[Snapshot], at: float, counted: list[Snapshot] | None = None) -> Ledger:
+def look_back(
+    ledger: Ledger,
+    found: Sequence[Snapshot],
+    at: float,
+    counted: list[Snapshot] | None = None,
+    *,
+    whole: bool = True,
+) -> Ledger:
     """Return the ledger after *found*, the runs of a job's history back to the floor; those that count join *counted*.
 
-    The history is as of its first page: a run that is newer than all of it is still one beyond the floor.
+    The history is as of its first page: a run that is newer than all of it is still one beyond the floor. If it is not
+    *whole*, runs of it were reported as missed: none of them counts later.
     """
     named = [each for each in found if each.run != NAMELESS]
     # one that has no id may be any of those that have one and tell no creation
@@ -128,6 +136,7 @@ def look_back(ledger: Ledger, found: Sequence[Snapshot], at: float, counted: lis
         ledger,
         floor=_holding(floor, {*runs, *ledger.beyond}.difference(beyond)),
         beyond=beyond,
+        lately=ledger.lately if whole and not cut else (),
         open=tuple(run for run in ledger.open if run not in absent),
         lost=ledger.lost + sum(run != NAMELESS for run in absent) + cut,
     )
@@ -176,6 +185,8 @@ def _known(ledger: Ledger, answer: Snapshot, *, again: bool, gaps: bool) -> Ledg
     if run.same(floor) or _among(run, ledger.beyond):
         ledger = ledger if run == floor else _fuller(ledger, run)
         return _opened(ledger, run) if live and again else ledger
+    if late_runs.skipped(ledger, run):
+        return _opened(replace(ledger, lately=late_runs.with_known(ledger, run)), run)
     if not run.newer(floor) or any(run.doubtful(each) for each in ledger.beyond):
         return ledger
     if floor == NAMELESS and not ledger.beyond and (ledger.unnamed or NAMELESS not in ledger.open):
@@ -184,12 +195,19 @@ def _known(ledger: Ledger, answer: Snapshot, *, again: bool, gaps: bool) -> Ledg
         return replace(ledger, floor=run, open=opened, unnamed=False)
     pending = tuple(each for each in ledger.open if each != NAMELESS)
     # where nothing orders two runs, the floor excludes none: each is remembered, for the name may go back to it
-    linked = (run.follows(floor) and not ledger.beyond and not pending) if gaps else run.after(floor)
+    linked = _linked(ledger, run) if gaps else run.after(floor)
     beyond = ledger.beyond if linked else (*ledger.beyond, run)
     floor = floor.raised(run) if linked else floor
     if len(beyond) > KEPT:
         floor, beyond = floor.raised(beyond[0]), beyond[1:]
-    return _opened(replace(ledger, floor=floor, beyond=beyond, open=pending), run)
+    lately = late_runs.with_known(ledger, run)
+    return _opened(replace(ledger, floor=floor, beyond=beyond, lately=lately, open=pending), run)
+
+
+def _linked(ledger: Ledger, run: RunId) -> bool:
+    """Whether no unknown run can have been before a new one."""
+    known = not (ledger.beyond or any(each != NAMELESS for each in ledger.open) or late_runs.expected(ledger))
+    return known and ledger.floor is not None and run.follows(ledger.floor)
 
 
 def _exists(answer: Snapshot) -> bool:

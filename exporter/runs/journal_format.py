@@ -54,6 +54,7 @@ class _Entry(BaseModel):
     gone: _Amount | None
     floor: Run | None
     beyond: list[Run]
+    lately: list[Run] = []
     open: list[Run]
     unnamed: bool = False
     anew: _Amount | None = None
@@ -120,6 +121,7 @@ def _entry(entry: JournalEntry) -> _Entry:
         gone=entry.gone,
         floor=_run(ledger.floor),
         beyond=[(run.id, run.created) for run in ledger.beyond],
+        lately=[(run.id, run.created) for run in ledger.lately],
         open=[(run.id, run.created) for run in ledger.open],
         unnamed=ledger.unnamed,
         anew=ledger.anew,
@@ -147,6 +149,7 @@ def _read(entry: _Entry) -> JournalEntry:
     ledger = Ledger(
         floor=_run_id(entry.floor),
         beyond=tuple(RunId(*run) for run in entry.beyond),
+        lately=tuple(RunId(*run) for run in entry.lately),
         open=tuple(RunId(*run) for run in entry.open),
         unnamed=entry.unnamed,
         anew=entry.anew,

@@ -14,7 +14,7 @@ def begun_anew(ledger: Ledger, newest: RunId) -> Ledger:
     floor = ledger.floor or NAMELESS
     if not newest.renumbered(floor) or any(newest == each or newest.same(each) for each in ledger.beyond):
         return ledger
-    return replace(ledger, floor=RunId("", floor.created), anew=floor.created)
+    return replace(ledger, floor=RunId("", floor.created), anew=floor.created, lately=())
 
 
 def came_before(ledger: Ledger, run: RunId) -> bool:

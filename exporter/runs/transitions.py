@@ -113,10 +113,15 @@ def _outdated(record: Record, answer: Snapshot) -> bool:
     return not record.stale and any(run is not None and answer.run.outdated(run) for run in known)
 
 
-def looked_back(record: Record, found: Sequence[Snapshot], at: float, counted: list[Snapshot] | None = None) -> Record:
-    """Return the record after the history of its runs was read at *at*; the runs that now count join *counted*."""
+def looked_back(
+    record: Record, found: Sequence[Snapshot], at: float, counted: list[Snapshot] | None = None, *, whole: bool = True
+) -> Record:
+    """Return the record after the history of its runs was read at *at*; the runs that now count join *counted*.
+
+    If it is not *whole*, runs of it were reported as missed.
+    """
     ledger = first_seen.found_by_history(record.ledger, found, record.counts_from)
-    return _counted(replace(record, counts_from=None), accounting.look_back(ledger, found, at, counted))
+    return _counted(replace(record, counts_from=None), accounting.look_back(ledger, found, at, counted, whole=whole))
 
 
 def first_listed(record: Record, answer: Snapshot, at: float) -> Record:

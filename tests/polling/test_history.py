@@ -263,7 +263,9 @@ def test_runs_are_counted_outside_the_event_loop_and_what_a_poll_tells_meanwhile
         async with world(pace=PACE) as there:
             job, loop = busy(there.cloud), asyncio.get_running_loop()
 
-            def counting(record: Record, found: Sequence[Snapshot], at: float, ended: list[Snapshot]) -> Record:
+            def counting(
+                record: Record, found: Sequence[Snapshot], at: float, ended: list[Snapshot], *, whole: bool
+            ) -> Record:
                 threads.append(threading.current_thread())
                 if len(threads) == 1:
                     polled = threading.Event()
@@ -274,7 +276,7 @@ def test_runs_are_counted_outside_the_event_loop_and_what_a_poll_tells_meanwhile
 
                     loop.call_soon_threadsafe(poll)
                     assert polled.wait(60)
-                return count(record, found, at, ended)
+                return count(record, found, at, ended, whole=whole)
 
             monkeypatch.setattr(transitions, "looked_back", counting)
             there.watch(job)
