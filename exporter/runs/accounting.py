@@ -98,12 +98,7 @@ def _accounted(ledger: Ledger, answer: Snapshot, at: float, *, confirmed: bool, 
 
 
 def look_back(
-    ledger: Ledger,
-    found: Sequence[Snapshot],
-    at: float,
-    counted: list[Snapshot] | None = None,
-    *,
-    whole: bool = True,
+    ledger: Ledger, found: Sequence[Snapshot], at: float, counted: list[Snapshot] | None = None, *, whole: bool = True
 ) -> Ledger:
     """Return the ledger after *found*, the runs of a job's history back to the floor; those that count join *counted*.
 
@@ -195,19 +190,13 @@ def _known(ledger: Ledger, answer: Snapshot, *, again: bool, gaps: bool) -> Ledg
         return replace(ledger, floor=run, open=opened, unnamed=False)
     pending = tuple(each for each in ledger.open if each != NAMELESS)
     # where nothing orders two runs, the floor excludes none: each is remembered, for the name may go back to it
-    linked = _linked(ledger, run) if gaps else run.after(floor)
+    linked = late_runs.linked(ledger, run) if gaps else run.after(floor)
     beyond = ledger.beyond if linked else (*ledger.beyond, run)
     floor = floor.raised(run) if linked else floor
     if len(beyond) > KEPT:
         floor, beyond = floor.raised(beyond[0]), beyond[1:]
     lately = late_runs.with_known(ledger, run)
     return _opened(replace(ledger, floor=floor, beyond=beyond, lately=lately, open=pending), run)
-
-
-def _linked(ledger: Ledger, run: RunId) -> bool:
-    """Whether no unknown run can have been before a new one."""
-    known = not (ledger.beyond or any(each != NAMELESS for each in ledger.open) or late_runs.expected(ledger))
-    return known and ledger.floor is not None and run.follows(ledger.floor)
 
 
 def _exists(answer: Snapshot) -> bool:

@@ -7,7 +7,7 @@ one known run and before another by number and by creation is surely none of the
 
 from typing import Final
 
-from exporter.model.run import Ledger, RunId
+from exporter.model.run import NAMELESS, Ledger, RunId
 
 KEPT: Final = 8
 """Known runs between which a late one is still recognized."""
@@ -40,6 +40,13 @@ def skipped(ledger: Ledger, run: RunId) -> bool:
     return ordered and known[0].outdated(run) and run.outdated(known[-1])
 
 
-def expected(ledger: Ledger) -> bool:
-    """Whether the newest known run skipped a number: with the next run the history is read once more."""
-    return bool(ledger.lately) and not ledger.lately[-1].follows(ledger.lately[-2])
+def linked(ledger: Ledger, run: RunId) -> bool:
+    """Whether no unknown run of the job can have been between the known ones and a new *run*.
+
+    Where the newest known run skipped a number, the history is read once more.
+    """
+    if ledger.floor is None or not run.follows(ledger.floor) or ledger.beyond:
+        return False
+    if any(each != NAMELESS for each in ledger.open):
+        return False
+    return not ledger.lately or ledger.lately[-1].follows(ledger.lately[-2])
