@@ -9,7 +9,7 @@ from typing import Final
 
 from exporter.model.run import NAMELESS, Ledger, RunId
 
-KEPT: Final = 8
+LATELY_KEPT: Final = 8
 """Known runs between which a late one is still recognized."""
 
 
@@ -25,7 +25,7 @@ def with_known(ledger: Ledger, run: RunId) -> tuple[RunId, ...]:
         return ()
     if not earlier:
         return ledger.lately
-    kept = [*earlier, run, *later][-KEPT:]
+    kept = [*earlier, run, *later][-LATELY_KEPT:]
     while len(kept) > 1 and kept[1].follows(kept[0]):
         del kept[0]
     return tuple(kept) if len(kept) > 1 else ()

@@ -109,7 +109,7 @@ def test_of_a_job_whose_numbers_follow_each_other_nothing_is_remembered_and_of_o
 
     for number in range(20, 200, 3):
         record = after(told(number), history(number, number - 3), record=record)
-    assert len(record.ledger.lately) == late_runs.KEPT
+    assert len(record.ledger.lately) == late_runs.LATELY_KEPT
 
 
 @given(reported=st.lists(st.sets(st.integers(2, 8)), min_size=8, max_size=8), seen=st.sets(st.integers(2, 8)))
