@@ -1,7 +1,8 @@
 """Reading the simulator's lists over HTTP gives what it meant, and what the vendor's own clients read."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -11,6 +12,7 @@ from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 from huaweicloudsdkcdm.v1 import CdmClient, ListClustersRequest, ShowJobsRequest
 from huaweicloudsdkcore.auth.credentials import BasicCredentials
+from huaweicloudsdkdgc.v1 import DgcClient, ListJobInstancesRequest, ListJobsRequest, ShowJobInstanceRequest
 from huaweicloudsdkdli.v1 import (
     DliClient,
     ListFlinkJobsRequest,
@@ -26,6 +28,7 @@ from yarl import URL
 
 from exporter.cloud.credentials.signing import canonical_query
 from exporter.model.job import Job, JobKey
+from exporter.model.run import RunId
 from exporter.model.snapshot import Measure, Snapshot
 from exporter.services import error_classes
 from exporter.services.cdm.lists import COUNTS
@@ -93,8 +96,9 @@ def lister(service: str) -> Lister[Any]:
 
 async def get(cloud: Cloud, url: str, service: str, request: Request) -> bytes:
     """Make one call as the exporter writes it; a refused one is a failure."""
-    address = URL(f"{url}{request.path}?{canonical_query(request.query)}", encoded=True)
-    async with ClientSession() as session, session.get(address, headers={"X-Auth-Token": cloud.token}) as answer:
+    address = URL(f"{url}{request.path}?{canonical_query(request.query_at(cloud.clock()))}", encoded=True)
+    headers = {"X-Auth-Token": cloud.token, **dict(request.headers)}
+    async with ClientSession() as session, session.get(address, headers=headers) as answer:
         body = await answer.read()
     if answer.status != 200:
         raise error_classes.refusal(answer.status, error_classes.envelope(body), ADAPTERS[service].codes)
@@ -224,9 +228,77 @@ async def test_flink_jobs_are_read_as_the_vendors_client_reads_them(
             assert seen.counts.get(Measure("restarts")) == (None if pending else told.restart_times)
 
 
-async def polled(cloud: Cloud, url: str, service: str, job_id: str) -> Snapshot:
+@pytest.mark.parametrize("elapsed", range(0, 320, 23))
+async def test_jobs_and_instances_of_dataarts_are_read_as_the_vendors_client_reads_them(
+    cloud: Cloud, clock: Hand, url: str, vendor: Callable[[Any, str], Any], elapsed: int
+) -> None:
+    populate(cloud)
+    cloud.faults.clear()
+    clock.now += elapsed
+    (workspace,) = {job.workspace for job in cloud.factory.values()}
+    found = await discover(cloud, url, "dataarts", workspaces=[workspace])
+    client = vendor(DgcClient, url)
+    jobs = await asyncio.to_thread(client.list_jobs, ListJobsRequest(workspace=workspace, job_type="BATCH", limit=100))
+    window = {"min_plan_time": round((clock.now - 86_400) * 1000), "max_plan_time": round(clock.now * 1000)}
+    request = ListJobInstancesRequest(workspace=workspace, limit=1000, **window)
+    runs = (await asyncio.to_thread(client.list_job_instances, request)).instances
+
+    assert (found.cut, found.missing_rows, found.failures, found.unknown) == (0, 0, (), ())
+    mine = {each.name: each.listed for each in found.jobs}
+    assert len(mine) == jobs.total == len(jobs.jobs)
+    lists = lister("dataarts")
+    view = lists.covering({"workspace_id": workspace})
+    assert view is not None
+    page = lists.parse(await get(cloud, url, "dataarts", lists.request(view, cloud.project_id, 1)), view)
+    newest = {each.words["job_name"]: each.snapshot for each in page.items}
+    for row in jobs.jobs:
+        listed = mine[row.name]
+        assert listed.words == {"workspace_id": workspace, "job_name": row.name, "owner": row.owner, "path": row.path}
+        assert (listed.since, listed.schedule) == (seconds(row.create_time), row.status.lower())
+        told = [each for each in runs if each.job_name == row.name]
+        own = await polled(cloud, url, "dataarts", **listed.target)
+        assert own.run.id == str(max(told, key=lambda each: each.plan_time).instance_id)
+        for seen in [own, *([newest[row.name]] if row.name in newest else [])]:
+            assert seen is not None
+            for each in (seen, *seen.others):
+                same_instance(each, next(one for one in told if str(one.instance_id) == each.run.id))
+        named = {"job_name": row.name, "instance_id": own.run.id}
+        detail = await asyncio.to_thread(client.show_job_instance, ShowJobInstanceRequest(workspace=workspace, **named))
+        await same_nodes(cloud, url, listed.target, detail)
+
+
+def same_instance(mine: Snapshot, row: Any) -> None:
+    """Compare an instance as we have it with how the vendor's client has it."""
+    assert (mine.native_state, mine.run.created) == (row.status, seconds(row.plan_time))
+    assert (mine.start, mine.end) == (seconds(row.start_time), seconds(row.end_time))
+    late = None if row.start_time is None else (row.start_time - row.plan_time) / 1000
+    assert mine.counts.get(Measure("start_delay_seconds")) == late
+    forced = mine.counts.get(Measure("success_override", "forced"))
+    assert forced == (float(row.force_success) if row.status == "success" else None)
+    assert mine.detail.get("error_message") == (row.error_message or None)
+    assert mine.detail["version"] == row.version
+
+
+async def same_nodes(cloud: Cloud, url: str, target: Mapping[str, str], detail: Any) -> None:
+    """Compare the nodes of an instance as we count them with those that the vendor's client has."""
+    reader, job = ADAPTERS["dataarts"].run_reader, Job(JobKey("dataarts", "j"), "p", target)
+    assert reader is not None
+    run = RunId(str(detail.instance_id))
+    body = await get(cloud, url, "dataarts", reader.request(job, run, cloud.project_id))
+    seen = reader.parse(body, job, run)
+    words = Counter(node.status for node in detail.nodes)
+    states = {"waiting": "waiting", "active": "running", "completed": "success", "failed": "fail"}
+    assert {state: seen.counts[Measure("tasks", state)] for state in states} == {
+        state: words[word] for state, word in states.items()
+    }
+    assert seen.counts[Measure("tasks_planned")] == detail.total
+    assert seen.counts[Measure("retries")] == sum(node.retry_times for node in detail.nodes)
+    assert seen.native_state == detail.status
+
+
+async def polled(cloud: Cloud, url: str, service: str, job_id: str = "", **target: str) -> Snapshot:
     """Return what a job's own answer says."""
-    job = Job(JobKey(service, "j"), "p", {"job_id": job_id})
+    job = Job(JobKey(service, "j"), "p", target or {"job_id": job_id})
     adapter = ADAPTERS[service]
     return adapter.parse(await get(cloud, url, service, adapter.request(job, cloud.project_id)), job, None)
 
