@@ -7,7 +7,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from pydantic import ValidationError
 
@@ -27,11 +27,12 @@ from exporter.model.masking import VendorText, repeated, repeated_fields
 from exporter.model.messages import instead, quoted
 from exporter.model.packed import Packed
 from exporter.model.record import Fault, Record
+from exporter.model.snapshot import Snapshot
 from exporter.polling.list_merge import merged_record
 from exporter.runs import same_run, transitions
 from exporter.runs.deadlines import with_due_time
 from exporter.services import registry
-from exporter.services.adapter import Adapter
+from exporter.services.adapter import Adapter, confirmed
 from exporter.services.request import Request
 from exporter.sources.job_files import all_jobs
 
@@ -131,6 +132,8 @@ async def _poll(app: App, projects: Projects, calls: CommandCalls, job: Job) -> 
         project, limit = projects.by_name[job.project], projects.adapter(job).limit
         _tell_request(app, project, job, projects.adapter(job).request(job, await project.project_id_of()))
         answer = await calls.call(project, limit, lambda: projects.ask(job))
+        if answer.idle and projects.adapter(job).job_reader is not None:
+            record, answer = await _confirmed(app, projects, calls, record, answer)
         record = transitions.worked(record, answer, app.clock.now(), projects.adapter(job))
         record = await _with_details(app, projects, calls, await _with_row(app, projects, calls, record))
     except PollError as error:
@@ -153,6 +156,19 @@ def _tell_request(app: App, project: Project, job: Job, request: Request) -> Non
     query = f"?{asked}" if asked else ""
     where = project.endpoints[job.key.service]
     print(f"request:  {request.method} {where}{request.path}{query}  ({request.operation})")
+
+
+async def _confirmed(
+    app: App, projects: Projects, calls: CommandCalls, record: Record, answer: Snapshot
+) -> tuple[Record, Snapshot]:
+    """Return record and answer with what the second call of a poll reads; raises :class:`PollError` as a poll does."""
+    job, adapter, project = record.job, projects.adapter(record.job), projects.by_name[record.job.project]
+    reader = adapter.job_reader
+    assert reader is not None  # noqa: S101 - else there is no second call
+    request = reader.request(job.target, project.project_id)
+    _tell_request(app, project, job, request)
+    row = reader.parse(await calls.call(project, adapter.limit, lambda: project.ask(adapter, request)), job.target)
+    return replace(record, schedule=row.schedule), confirmed(answer, row)
 
 
 async def _with_row(app: App, projects: Projects, calls: CommandCalls, record: Record) -> Record:

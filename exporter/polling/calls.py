@@ -18,6 +18,8 @@ from exporter.limits.rate_limiter import Limiter
 from exporter.model.errors import PollError
 from exporter.model.job import JobKey
 from exporter.model.reason import Reason
+from exporter.model.record import Record
+from exporter.model.snapshot import Snapshot
 from exporter.polling.plan import Plan
 from exporter.polling.results import Results
 from exporter.services.adapter import Adapter
@@ -43,12 +45,14 @@ class PendingCall:
 
 @dataclass(slots=True)
 class Tries:
-    """What a call may be made once more for, each time under another permit."""
+    """What a call may be made once more for, or a poll needs a second one, each time under another permit."""
 
     refusals: int
     """How many refusals are left that do not fail it: the credentials were renewed since."""
     drops: int = 1
     """How many dead connections it may still go into."""
+    idle: Snapshot | None = None
+    """The first answer of a poll that needs a second call, because it does not say whether the job exists."""
 
     def once_more(self, error: PollError) -> bool:
         """Whether a call that failed by *error* is to be made once more."""
@@ -205,6 +209,12 @@ class Calls:
                     self._results.again(each)
                 elif isinstance(each, PendingCall):
                     self.crashed(each)
+
+    def poll_again(self, record: Record, tries: Tries) -> None:
+        """Go on with a poll under another permit, at once."""
+        if self._results.counts(record):
+            self.tries[record.job.key] = tries
+            self._results.again(record.job.key)
 
     def forget(self, gone: Collection[JobKey]) -> None:
         """Forget jobs that are gone or were replaced."""

@@ -25,6 +25,7 @@ from exporter.polling import schedule
 from exporter.polling.calls import Calls, PendingCall, Tries
 from exporter.polling.deadlines import Deadlines
 from exporter.polling.demand import Demand
+from exporter.polling.existence import Existence
 from exporter.polling.history import HistoryReader
 from exporter.polling.list_results import ListResults
 from exporter.polling.membership import Membership
@@ -80,6 +81,7 @@ class Poller:
         self.places = Places(*shared, self._schedule, self._results, self._wake.set)
         self._rows = RunRows(*shared, self.calls, self.list_results)
         self._details = RunDetails(*shared, self.calls)
+        self._existence = Existence(plan, clock, self.calls, self.list_results)
         waiting = (queue, self._limiter, self._asked)
         self._reconciler = Reconciler(store, clock, *waiting, self.calls, self._results, self._wake.set)
         self._awake_at = 0.0  # when the dispatcher will look by itself
@@ -87,7 +89,7 @@ class Poller:
     def apply(self, changes: Changes) -> None:
         """Register what came, forget what is gone, and poll the next run of a job instead of the one before."""
         gone = self._membership.apply(changes)
-        for each in (self.calls, self._history, self._rows, self._details, self.list_results):
+        for each in (self.calls, self._history, self._rows, self._details, self._existence, self.list_results):
             each.forget(gone)
         self.places.jobs_changed()
         self._wake.set()
@@ -247,11 +249,13 @@ class Poller:
             return  # it is gone
         adapter, pace, tries = need.adapter, self._plan.pace, self.calls.tries.pop(job.key, None) or Tries(refusals=1)
         self._results.began(record, grant.due, began, need.interval)
-        ask = partial(self._plan.projects.ask, job, None if record.stale else record.snapshot)
+        ask = partial(self._existence.ask, job, None if record.stale else record.snapshot, tries)
         try:
             answer = await self.calls.make(grant, job.project, need.bucket.limit, ask)
         except PollError as error:
             self._failed(record, error, tries)
+            return
+        if self._existence.unsure(record, adapter, answer, tries):
             return
         now, at = self._clock.monotonic(), self._clock.now()
         change = self._store.update(record, lambda known: transitions.worked(known, answer, at, adapter, now))
@@ -270,14 +274,12 @@ class Poller:
 
     def _failed(self, record: Record, error: PollError, tries: Tries) -> None:
         """Take over a poll that failed, or poll once more: under another permit, at once."""
-        key = record.job.key
         if not self._results.counts(record):
             return
         if tries.once_more(error):
-            self.calls.tries[key] = tries
-            self._schedule.put(key, self._clock.monotonic())
+            self.calls.poll_again(record, tries)
         else:
-            self._results.failed(key, error, already_logged=self.calls.paused(record.job.project, error))
+            self._results.failed(record.job.key, error, already_logged=self.calls.paused(record.job.project, error))
 
     def _over(self, grant: Grant, record: Record | None) -> None:
         """See that the job is on the schedule even if taking over its answer crashed."""

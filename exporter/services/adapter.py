@@ -7,7 +7,7 @@ The configuration uses :attr:`Adapter.entry` for the job's fields, polling uses 
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from functools import cached_property
 from typing import Any, ClassVar
@@ -21,7 +21,7 @@ from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.services import json_fields
 from exporter.services.document import json_object
 from exporter.services.error_codes import ErrorCodes
-from exporter.services.listing import PAGE_SIZE, Lister
+from exporter.services.listing import PAGE_SIZE, ListedJob, Lister, RowReader
 from exporter.services.request import Request
 from exporter.services.shapes import Shape
 
@@ -95,6 +95,12 @@ class RunReader(ABC):
         """Read a 200 response. Raises :class:`~exporter.model.errors.PollError`, and nothing else."""
 
 
+def confirmed(answer: Snapshot, row: ListedJob) -> Snapshot:
+    """Return an :attr:`~exporter.model.snapshot.Snapshot.idle` answer with what :attr:`Adapter.job_reader` read."""
+    told = Snapshot(State.UNKNOWN) if row.snapshot is None else row.snapshot
+    return replace(answer, state=told.state, native_state=told.native_state)
+
+
 class Adapter(ABC):
     """All that is known of one service: its words, its calls, its codes. Stateless and pure."""
 
@@ -118,6 +124,9 @@ class Adapter(ABC):
     """The address of the vendor's own page for the service by cloud, with ``{region}`` in it."""
     run_reader: ClassVar["RunReader | None"] = None
     """How to read one run alone, if such a response has counts that the response about the job lacks."""
+    job_reader: ClassVar[RowReader | None] = None
+    """How to read whether a job exists, if the response about its runs does not say it: it is asked, under
+    :attr:`limit`, where that response is :attr:`~exporter.model.snapshot.Snapshot.idle`."""
     shapes: ClassVar[Mapping[str, Shape]] = {}
     """What parts of :attr:`Job.target` look like, as far as the vendor shows any; none is refused for another look."""
     zoneless: ClassVar[bool] = False

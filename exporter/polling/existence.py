@@ -1,0 +1,64 @@
+"""Asks whether a job exists, where the response about its runs is the same for a job that does not: a second call.
+
+The poll makes both calls, each under a permit of its own, and works only if both do. A job that exists is not asked for
+again within an hour.
+"""
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Final
+
+from exporter.clock import Clock
+from exporter.model.job import Job, JobKey
+from exporter.model.record import Record
+from exporter.model.snapshot import Snapshot
+from exporter.polling.calls import Calls, Tries
+from exporter.polling.list_results import ListResults
+from exporter.polling.plan import Plan
+from exporter.services.adapter import Adapter, confirmed
+
+_AGAIN: Final = 3600.0
+"""Seconds after which a job that existed is asked for again."""
+
+
+class Existence:
+    """The calls of a poll: the one about the runs, and where that is not enough the one about the job."""
+
+    def __init__(self, plan: Plan, clock: Clock, calls: Calls, lists: ListResults) -> None:
+        self._plan = plan
+        self._clock = clock
+        self._calls = calls
+        self._lists = lists
+        self._seen: dict[JobKey, float] = {}  # when a job that has no run was last seen to exist
+
+    async def ask(self, job: Job, before: Snapshot | None, tries: Tries) -> Snapshot:
+        """Make the first call of a poll, or the second one; *before* as for :meth:`Projects.ask`.
+
+        Raises :class:`~exporter.model.errors.PollError`, also if the job does not exist.
+        """
+        projects = self._plan.projects
+        reader = projects.adapter(job).job_reader
+        if tries.idle is None or reader is None:
+            return await projects.ask(job, before)
+        project = projects.named(job.project)
+        self._seen.pop(job.key, None)
+        body = await project.ask(projects.adapter(job), reader.request(job.target, project.project_id))
+        row = reader.parse(body, job.target)
+        self._seen[job.key] = self._clock.monotonic()
+        self._lists.take(job.project, job.key.service, [row] if row.schedule else [])
+        return confirmed(tries.idle, row)
+
+    def unsure(self, record: Record, adapter: Adapter, answer: Snapshot, tries: Tries) -> bool:
+        """Whether by the first *answer* the job may not exist: then the poll goes on with another call."""
+        if not answer.idle or adapter.job_reader is None or tries.idle is not None:
+            return False
+        seen = self._seen.get(record.job.key)
+        if seen is not None and self._clock.monotonic() < seen + _AGAIN:
+            return False
+        self._calls.poll_again(record, replace(tries, idle=answer))
+        return True
+
+    def forget(self, keys: Collection[JobKey]) -> None:
+        """Forget jobs that are gone or were replaced."""
+        for key in keys:
+            self._seen.pop(key, None)
