@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 from aiohttp import web
 
 from exporter.app import App
@@ -135,6 +136,62 @@ def test_a_late_run_its_nodes_and_a_schedule_that_was_stopped_are_seen() -> None
         assert seen[of("last_run_duration_seconds", "orders")] == 180
 
     run(living(cloud, scenario, discovery=rules, jobs=[]))
+
+
+def test_a_job_that_does_not_exist_is_not_found_until_it_does() -> None:
+    later = FactoryJob(2, "later", START + 100 * 86_400, NODES, workspace="w-1")
+    cloud = world(FactoryJob(1, "orders", START - 60, NODES, workspace="w-1"), later)
+    created = cloud.factory.pop(next(key for key, job in cloud.factory.items() if job.name == "later"))
+
+    async def scenario(samples: Look) -> None:
+        await asyncio.sleep(300)
+        seen = await samples()
+        assert seen[of("up", "orders")] == 1
+        assert seen[of("up", "later")] == 0
+        assert 3 <= seen[of("poll_failures_total", "later", reason="not_found")] <= 6
+        assert of("state", "later", state="pending") not in seen
+        cloud.add(created)
+        await asyncio.sleep(150)
+        seen = await samples()
+        assert (seen[of("up", "later")], seen[of("state", "later", state="pending")]) == (1, 1)
+        assert of("pending_since_timestamp_seconds", "later") not in seen
+        assert seen[of("schedule_info", "later", schedule="scheduling")] == 1
+
+    jobs = [{"service": "dataarts", "workspace_id": "w-1", "job_name": name} for name in ("orders", "later")]
+    run(living(cloud, scenario, jobs=jobs, poll={"interval": "30s", "idle_interval": "60s"}))
+
+
+def test_a_job_without_a_run_for_a_week_is_looked_up_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exporter.polling.existence._AGAIN", 700.0)
+    month = 30 * 86_400
+    cloud = world(FactoryJob(1, "monthly", START - 10 * 86_400, NODES, period=month, workspace="w-1"))
+
+    async def scenario(samples: Look) -> None:
+        await asyncio.sleep(120)
+        for state in ("unknown", "pending", "succeeded"):
+            assert (await samples())[of("state", "monthly", state=state)] == (state == "unknown")
+        await asyncio.sleep(880)
+        seen = await samples()
+        assert (seen[of("up", "monthly")], seen[of("runs_total", "monthly", result="succeeded")]) == (1, 0)
+        assert seen[of("schedule_info", "monthly", schedule="scheduling")] == 1
+        assert now() - seen[of("last_poll_timestamp_seconds", "monthly")] < 400
+        assert len(cloud.asked("ListFactoryJobs")) == 2
+
+    run(living(cloud, scenario))
+
+
+def test_a_job_whose_existence_cannot_be_asked_for_is_a_failed_poll() -> None:
+    cloud = world(FactoryJob(1, "monthly", START - 10 * 86_400, NODES, period=30 * 86_400, workspace="w-1"))
+    cloud.faults.plan(gateway_error(403, "APIG.0302", "no"), times=None, operation="ListFactoryJobs")
+
+    async def scenario(samples: Look) -> None:
+        await asyncio.sleep(120)
+        seen = await samples()
+        assert (seen[of("up", "monthly")], seen[of("poll_failures_total", "monthly", reason="auth")]) == (0, 0)
+        assert seen[of("poll_failures_total", "monthly", reason="permission")] >= 1
+        assert of("state", "monthly", state="pending") not in seen
+
+    run(living(cloud, scenario))
 
 
 def test_nodes_that_may_not_be_read_are_asked_for_once_a_minute() -> None:

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from exporter.model.errors import PollError
 from exporter.model.job import Job, JobKey
+from exporter.model.run import RunId
 from exporter.model.snapshot import Snapshot
 from exporter.services import error_classes
+from exporter.services.adapter import RunReader
 from exporter.services.registry import load_services
 
 ADAPTERS = load_services()
@@ -25,7 +27,8 @@ submissions isIncrementing job-name counters isStopingIncrement is-execute-auto 
 last-update-user isDeleteJob creation-user creation-date external-id submission-id delete_rows update_rows write_rows
 execute-date error-details error-summary org.apache.sqoop.submission.counter.SqoopCounters ROWS_READ TOTAL_FILES
 request_id state queue cluster_name owner appId create_time update_time duration sc_type sessions
-start_time restart_times status_desc instances instanceId jobName planTime startTime endTime forceSuccess total nodes
+start_time restart_times status_desc instances jobs lastInstanceStatus
+instanceId jobName planTime startTime endTime forceSuccess total nodes
 """,
 )
 WORDS = sorted({word for adapter in ADAPTERS.values() for word in adapter.states})
@@ -59,6 +62,9 @@ BODIES = (
         lambda runs: json.dumps({"instances": [{"status": "fail", **run} for run in runs]}).encode()
     )
     | st.lists(objects(VALUES), max_size=3).map(
+        lambda rows: json.dumps({"total": len(rows), "jobs": [{"name": "j", **row} for row in rows]}).encode()
+    )
+    | st.lists(objects(VALUES), max_size=3).map(
         lambda subjobs: json.dumps({"status": "RUNNING", "sub_jobs": subjobs}).encode()
     )
 )
@@ -86,6 +92,22 @@ def test_any_bytes_become_a_history_or_a_typed_error(body: bytes) -> None:
             continue
         for each in told.runs:
             _check(each)
+
+
+@given(body=BODIES)
+def test_any_bytes_of_a_second_call_become_what_it_says_or_a_typed_error(body: bytes) -> None:
+    job = Job(JobKey("dataarts", "j"), "p", {"job_name": "j"})
+    for adapter in ADAPTERS.values():
+        for reader in (adapter.run_reader, adapter.job_reader):
+            if reader is None:
+                continue
+            try:
+                if isinstance(reader, RunReader):
+                    _check(reader.parse(body, job, RunId("7")))
+                else:
+                    reader.parse(body, job.target)
+            except PollError:
+                continue
 
 
 def _check(seen: Snapshot) -> None:

@@ -13,6 +13,7 @@ from exporter.model.run import NAMELESS, RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.runs import same_run, transitions
 from exporter.services import error_classes
+from exporter.services.adapter import confirmed
 from exporter.services.listing import ListedJob, Lister, ListQuery, Location
 from exporter.services.registry import load_services
 
@@ -131,7 +132,7 @@ def test_a_run_that_fills_in_the_past_is_not_the_newest(payload: Callable[[str],
 
     assert (seen.state, seen.run.id) == (State.SUCCEEDED, "910052")
     assert [each.run.id for each in seen.others] == ["910051"]
-    assert read(runs(run(instanceType=5))) == Snapshot(State.PENDING)
+    assert read(runs(run(instanceType=5))) == Snapshot(State.UNKNOWN, idle=True)
 
 
 def test_a_duration_of_two_units_is_not_read(payload: Callable[[str], bytes]) -> None:
@@ -141,11 +142,81 @@ def test_a_duration_of_two_units_is_not_read(payload: Callable[[str], bytes]) ->
     assert seen.unknown == ()
 
 
-def test_no_run_in_the_window_is_a_job_that_has_not_run(payload: Callable[[str], bytes]) -> None:
+def test_no_run_in_the_window_says_no_state_and_not_even_that_the_job_exists(payload: Callable[[str], bytes]) -> None:
     seen = read(payload("dataarts/list_instances_empty.json"))
 
-    assert (seen.state, seen.native_state, seen.run, seen.counts) == (State.PENDING, "", NAMELESS, {})
+    assert (seen.state, seen.native_state, seen.run, seen.counts) == (State.UNKNOWN, "", NAMELESS, {})
+    assert (seen.idle, seen.lives) == (True, False)
     assert listed(payload("dataarts/list_instances_empty.json")) == {}
+
+
+def row(name: object = "orders", **fields: object) -> dict[str, object]:
+    return {"name": name, "jobType": "BATCH", "status": "SCHEDULING", **fields}
+
+
+def existing(body: object, name: str = "orders") -> ListedJob:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    assert ADAPTER.job_reader is not None
+    return ADAPTER.job_reader.parse(raw, job(name).target)
+
+
+@pytest.mark.parametrize(
+    ("fields", "state", "native", "schedule"),
+    [
+        ({}, State.PENDING, "", "scheduling"),
+        ({"status": "STOPPED"}, State.PENDING, "", "stopped"),
+        ({"lastInstanceStatus": None, "lastInstanceEndTime": 0}, State.PENDING, "", "scheduling"),
+        ({"lastInstanceStatus": "success"}, State.UNKNOWN, "SCHEDULING", "scheduling"),
+        ({"lastInstanceEndTime": PLAN * 1000, "status": "paused"}, State.UNKNOWN, "paused", "paused"),
+        ({"lastInstanceStatus": "melted", "status": "odd"}, State.UNKNOWN, "other", ""),
+        ({"lastInstanceStatus": "fail", "status": None}, State.UNKNOWN, "", ""),
+    ],
+)
+def test_the_list_of_jobs_says_of_one_without_a_run_whether_it_ran_before(
+    fields: dict[str, object], state: State, native: str, schedule: str
+) -> None:
+    seen = existing({"total": 2, "jobs": [row("orders_2"), row(**fields)]})
+    answer = confirmed(read(runs()), seen)
+
+    assert (answer.state, answer.native_state, seen.schedule) == (state, native, schedule)
+    assert (answer.run, answer.end, answer.lives) == (NAMELESS, None, False)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"total": 0, "jobs": []}, {"total": 0, "jobs": None}, {"total": 2, "jobs": [row("orders_2"), row("order")]}],
+)
+def test_a_job_that_is_not_in_the_whole_list_does_not_exist(body: object) -> None:
+    with pytest.raises(PollError) as raised:
+        existing(body)
+    assert raised.value.reason is Reason.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"total": 101, "jobs": [row(f"job-{number}") for number in range(100)]},
+        {"total": None, "jobs": [row("orders_2")]},
+        {"jobs": []},
+        {"total": 1, "jobs": [row(None)]},
+        {"total": 2, "jobs": [row("orders_2"), 7]},
+        {"total": 1, "jobs": [row("x" * 5000)]},
+        {"total": 1, "jobs": [row("orders_2"), row("orders_3")]},
+    ],
+)
+def test_a_list_without_some_of_its_rows_does_not_say_that_a_job_is_missing(body: object) -> None:
+    answer = confirmed(read(runs()), existing(body))
+
+    assert (answer.state, answer.native_state, existing(body).schedule) == (State.UNKNOWN, "", "")
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"total": 1}, {"total": 3, "jobs": None}, {"jobs": {}}, {"error_code": "DLF.6888"}]
+)
+def test_a_body_without_a_list_of_jobs_is_a_failed_poll(body: object) -> None:
+    with pytest.raises(PollError) as raised:
+        existing(body)
+    assert raised.value.reason is not Reason.NOT_FOUND
 
 
 def test_of_an_answer_with_too_few_rows_the_newest_is_known_only_if_plans_fall() -> None:

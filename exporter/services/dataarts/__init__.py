@@ -1,8 +1,8 @@
 """DataArts Factory: jobs that a schedule starts and that start jobs of other services; each instance is a run.
 
 Source: DataArts Studio API reference, "Querying Job Instances" (ListJobInstances); the list of jobs has its own module.
-A poll asks for the runs of one job that were planned within seven days, the most that the call gives: a job without any
-in that time is shown as one that has not run.
+A poll asks for the runs of one job that were planned within seven days, the most that the call gives. It answers alike
+for a job that had none in that time and for one that does not exist: which of both it is the list of jobs says.
 """
 
 from typing import Final
@@ -15,7 +15,7 @@ from exporter.model.snapshot import Snapshot, State
 from exporter.services import json_fields
 from exporter.services.adapter import Adapter, Hosts, JobEntry, RunReader
 from exporter.services.dataarts.instances import MOST, RUN_MEASURES, instance_rows, newest_of
-from exporter.services.dataarts.lists import DataArtsLister, workspace_header
+from exporter.services.dataarts.lists import DataArtsLister, JobRow, workspace_header
 from exporter.services.dataarts.nodes import NODE_MEASURES, NODE_WORK, with_nodes
 from exporter.services.dataarts.words import CODES, REGIONS, STATES
 from exporter.services.document import json_object
@@ -76,6 +76,7 @@ class DataArts(Adapter):
     codes = CODES
     lists = DataArtsLister()
     run_reader = _InstanceReader()
+    job_reader = JobRow()
     sources = {
         "run_info": "instanceId",
         "start_timestamp_seconds": "startTime",
@@ -104,7 +105,7 @@ class DataArts(Adapter):
             raise PollError(Reason.PAYLOAD, "the field instances of the answer is not a list of runs")
         if told and not own:
             told[0].check_job(_NAMES, job.target)
-        return newest_of(own) or Snapshot(State.PENDING, unknown=tuple(fields.unknown))
+        return newest_of(own) or Snapshot(State.UNKNOWN, idle=True, unknown=tuple(fields.unknown))
 
 
 ADAPTER = DataArts()

@@ -5,25 +5,30 @@ Instances" (ListJobInstances), which returns the runs of all jobs of a workspace
 each job; what it has of runs is not enough to show a state.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Final
 
 from pydantic import Field
 
 from exporter.model.errors import PollError
 from exporter.model.packed import Packed
+from exporter.model.reason import Reason
+from exporter.model.snapshot import Snapshot, State
 from exporter.services import error_classes, json_fields
 from exporter.services.dataarts.instances import MOST, instance_rows, newest_of
 from exporter.services.dataarts.words import CODES
 from exporter.services.discovery_rule import Rule, TextWord
 from exporter.services.document import json_object
-from exporter.services.listing import ListedJob, Lister, ListQuery, Location, Page
+from exporter.services.listing import ListedJob, Lister, ListQuery, Location, Page, RowReader
 from exporter.services.request import Request, segments
 from exporter.services.values import among, clean, exact, meaning
 
 _JOBS: Final = (("jobType", "BATCH"),)
 """What the list of jobs is asked with; the list of runs is asked with nothing."""
 _JOBS_A_PAGE: Final = 100
+_DEFAULT_WORKSPACE: Final = "default"
+"""The name of the workspace that is meant where none is named."""
 _SCHEDULES: Final = {word.upper(): word for word in ("scheduling", "stopped", "paused")}
 _WINDOW: Final = 6 * 3600.0
 """Seconds before the call since when runs of all jobs are listed: a job whose newest is older is asked itself."""
@@ -70,6 +75,12 @@ class DataArtsLister(Lister[DataArtsRule]):
         """
         return tuple(ListQuery(Location(each, each), _JOBS) for each in rule.workspaces or ("",))
 
+    def all_known(self, rules: Collection[DataArtsRule], targets: Collection[Mapping[str, str]]) -> DataArtsRule:
+        """Return the rule for all workspaces that are named: a job without one is in the default one."""
+        named = [each for rule in rules for each in rule.workspaces or ("",)]
+        named += [target.get("workspace_id", "") for target in targets]
+        return DataArtsRule.model_construct(workspaces=tuple(dict.fromkeys(named)))
+
     def covering(self, target: Mapping[str, str]) -> ListQuery | None:
         """Return the list of the runs of all jobs of the workspace."""
         return ListQuery(Location(target.get("workspace_id", "")))
@@ -101,6 +112,43 @@ class DataArtsLister(Lister[DataArtsRule]):
         return "{job_name}" if len(rule.workspaces) <= 1 else "{workspace_id}/{job_name}"
 
 
+class JobRow(RowReader):
+    """Reads whether a job exists, and how it is scheduled, where the list of runs has none of it."""
+
+    def request(self, target: Mapping[str, str], project_id: str) -> Request:
+        """Ask for the jobs of this name; the filter is a part of the name, and not every cloud documents it."""
+        query = (*_JOBS, ("jobName", target["job_name"]), ("limit", str(_JOBS_A_PAGE)), ("offset", "0"))
+        headers = workspace_header(target.get("workspace_id", ""))
+        return Request(
+            "ListFactoryJobs", segments("v1", project_id, "jobs"), DataArtsLister.limit, query, headers=headers
+        )
+
+    def parse(self, body: bytes, target: Mapping[str, str]) -> ListedJob:
+        """Return the row of the job; only a list with all of its rows says that there is no such job."""
+        fields = json_fields.Fields(json_object(body))
+        rows, total = error_classes.page(fields, "jobs", "total", CODES)
+        broken = False
+        for row in (fields.apart(each or {}) for each in rows):
+            listed = _job(fields, row, Location(target.get("workspace_id", "")))
+            if listed is not None and listed.target["job_name"] == target["job_name"]:
+                return replace(listed, snapshot=_without_run(row))
+            broken = broken or listed is None
+        if total is not None and total <= len(rows) and not broken:
+            raise PollError(Reason.NOT_FOUND, "the workspace has no batch job of this name", known=True)
+        return ListedJob(Packed(dict(target)))
+
+
+def _without_run(row: json_fields.Fields) -> Snapshot:
+    """Return what the row of a job says of one that no list of runs has: it waits for its first run, or had others.
+
+    Of the run before, the row tells only how it ended, and not whether another one is under way.
+    """
+    before = row.text("lastInstanceStatus") is not None or row.moment("lastInstanceEndTime") is not None
+    word = row.text("status") or ""
+    known = meaning(word, _SCHEDULES) is not None
+    return Snapshot(State.UNKNOWN, word if known or not word else "other") if before else Snapshot(State.PENDING)
+
+
 def _folder(path: str) -> str:
     return "/" + "".join(f"{part}/" for part in clean(path).split("/") if part)
 
@@ -114,21 +162,24 @@ def _name(fields: json_fields.Fields, field: str) -> str | None:
 
 def _jobs(fields: json_fields.Fields, place: Location) -> Page:
     rows, total = error_classes.page(fields, "jobs", "total", CODES)
-    found: list[ListedJob] = []
-    for row in (fields.apart(each) for each in rows if each is not None):
-        name = _name(row, "name")
-        if name is None:
-            fields.unknown.append("jobs")
-            continue
-        words = {"job_name": clean(name), **({"workspace_id": place.id} if place.id else {})}
-        words |= {word: text for word in ("owner", "path") if (text := row.id(word)) is not None}
-        schedule = meaning(row.text("status") or "", _SCHEDULES)
-        if schedule is None and row.text("status") is not None:
-            row.unreadable("status")
-        target = Packed(target_of(place.id, name))
-        found.append(ListedJob(target, words, None, row.moment("createTime"), schedule=schedule or ""))
-        fields.unknown += row.unknown
-    return Page(len(rows), tuple(found), total, tuple(fields.unknown))
+    found = [_job(fields, fields.apart(row), place) for row in rows if row is not None]
+    return Page(len(rows), tuple(each for each in found if each is not None), total, tuple(fields.unknown))
+
+
+def _job(fields: json_fields.Fields, row: json_fields.Fields, place: Location) -> ListedJob | None:
+    """Read a row of the list of jobs; what cannot be read is noted in *fields*."""
+    name = _name(row, "name")
+    if name is None:
+        fields.unknown.append("jobs")
+        return None
+    words = {"job_name": clean(name), "workspace_id": place.id or _DEFAULT_WORKSPACE}
+    words |= {word: text for word in ("owner", "path") if (text := row.id(word)) is not None}
+    schedule = meaning(row.text("status") or "", _SCHEDULES)
+    if schedule is None and row.text("status") is not None:
+        row.unreadable("status")
+    created = row.moment("createTime")
+    fields.unknown += row.unknown
+    return ListedJob(Packed(target_of(place.id, name)), words, None, created, schedule=schedule or "")
 
 
 def _runs(fields: json_fields.Fields, place: Location) -> Page:
