@@ -5,7 +5,7 @@ import asyncio
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +15,9 @@ from exporter.cli.calls import CommandCalls
 from exporter.cli.options import load_settings, tell_config
 from exporter.cloud import offload
 from exporter.cloud.project import Project
+from exporter.config import Settings
 from exporter.model.errors import ExporterError, PollError
+from exporter.model.job import Job
 from exporter.model.masking import masked
 from exporter.model.messages import printable
 from exporter.services.adapter import Adapter
@@ -23,6 +25,7 @@ from exporter.services.discovery_rule import Rule
 from exporter.services.list_reading import Found, Named, read_rule_by_clock
 from exporter.services.listing import Lister
 from exporter.services.request import Request
+from exporter.sources.job_files import all_jobs
 
 
 def command(options: argparse.Namespace) -> int:
@@ -36,18 +39,20 @@ def command(options: argparse.Namespace) -> int:
 
 
 async def _discover(app: App, *, rules: bool) -> int:
-    failed = False
+    failed, settings = False, app.settings
+    jobs, _ = all_jobs(settings)
     print("jobs:")
     async with app.projects() as projects:
         calls = CommandCalls(projects, app.permits)
         for project in projects.by_name.values():
             try:
-                for search in app.settings.discovery if rules else ():
+                for search in settings.discovery if rules else ():
                     if search.project == project.name:
-                        failed |= await _service(calls, project, projects.adapters[search.service], search.rule)
+                        adapter = projects.adapters[search.service]
+                        failed |= await _service(calls, project, adapter, search.rule, "a rule for ")
                 for adapter in () if rules else projects.adapters.values():
                     if adapter.service in project.endpoints:
-                        failed |= await _service(calls, project, adapter)
+                        failed |= await _service(calls, project, adapter, _all_known(settings, jobs, project, adapter))
             except PollError as error:  # the other services would be refused too, and the key locked
                 print(f"project {project.name}: {error.sentence}", file=sys.stderr)
                 print(f"  # project {project.name}: not known, {error.reason.value}")
@@ -55,17 +60,27 @@ async def _discover(app: App, *, rules: bool) -> int:
     return 1 if failed else 0
 
 
-async def _service(calls: CommandCalls, project: Project, adapter: Adapter, rule: Rule | None = None) -> bool:
-    """Print what one service of one project tells, or a rule for it; return whether something of it is missing.
+def _all_known(settings: Settings, jobs: Collection[Job], project: Project, adapter: Adapter) -> Rule | None:
+    """Return the rule that finds all jobs of a service, as far as the configuration says where they are."""
+    if adapter.lists is None:
+        return None
+    here = (project.name, adapter.service)
+    rules = [search.rule for search in settings.discovery if (search.project, search.service) == here]
+    known: Rule = adapter.lists.all_known(rules, [job.target for job in jobs if (job.project, job.key.service) == here])
+    return known
+
+
+async def _service(calls: CommandCalls, project: Project, adapter: Adapter, rule: Rule | None, title: str = "") -> bool:
+    """Print what a *rule* finds of one service of one project, if it has lists; return whether something is missing.
 
     Raises :class:`PollError` if the cloud refuses the credentials.
     """
-    service = f"{'a rule for ' if rule else ''}{adapter.service} of project {project.name}"
-    if adapter.lists is None:
+    service = f"{title}{adapter.service} of project {project.name}"
+    if adapter.lists is None or rule is None:
         print(f"  # {service}: the cloud has no list of its jobs; their ids come from what started them")
         return False
     try:
-        found = await ask_lists(calls, project, adapter, adapter.lists, rule or adapter.lists.rule())
+        found = await ask_lists(calls, project, adapter, adapter.lists, rule)
     except PollError as error:
         if error.refused:
             raise
@@ -128,7 +143,8 @@ def _entry(project: Project, adapter: Adapter, job: Named) -> str:
 def _comment(job: Named) -> str:
     """Say what the job is, in the words of its list."""
     listed = job.listed
-    state = listed.snapshot.native_state if listed.snapshot else "state not told"
+    unknown = f"schedule {listed.schedule}" if listed.schedule else "state not told"
+    state = listed.snapshot.native_state if listed.snapshot else unknown
     parts = [state, *(f"{word} {value}" for word, value in listed.words.items() if value not in listed.target.values())]
     start = listed.snapshot.start if listed.snapshot else None  # of the run, not of the job's definition
     if start is not None:

@@ -89,7 +89,7 @@ class Page:
 
 
 class RowReader(ABC):
-    """A call that returns the row of one job alone. Stateless; it draws from the limit of the lists."""
+    """A call that returns the row of one job. Stateless; it draws from the limit of the lists."""
 
     @abstractmethod
     def request(self, target: Mapping[str, str], project_id: str) -> Request:
@@ -141,6 +141,13 @@ class Lister(ABC, Generic[R]):
     def chosen(self, rule: R, places: tuple[Location, ...]) -> tuple[Location, ...]:
         """Return those of *places* that *rule* asks for; one that it names and the cloud does not is not usable."""
         return places
+
+    def all_known(self, rules: Collection[R], targets: Collection[Mapping[str, str]]) -> R:
+        """Return the rule that finds all jobs; some places are known only by the *rules* and jobs that name them.
+
+        *targets* are those of the jobs that are registered without a rule.
+        """
+        return self.rule()  # type: ignore[return-value] # it is the class of the rules
 
     @abstractmethod
     def views(self, rule: R, place: Location, now: float) -> tuple[ListQuery, ...]:

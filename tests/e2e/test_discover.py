@@ -170,6 +170,30 @@ def discovered(address: str, path: Path) -> tuple[int, str]:
     return result.returncode, result.stdout
 
 
+def test_each_workspace_that_the_configuration_names_is_listed(cloud: dict[str, Any], tmp_path: Path) -> None:
+    settings = settings_for(cloud)
+    workspace = next(job["workspace_id"] for job in settings["jobs"] if job["service"] == "dataarts")
+    names = {job["job_name"] for job in settings["jobs"] if job["service"] == "dataarts"}
+    rule = {"service": "dataarts", "workspaces": [workspace], "match": "^refund"}
+    job = {"service": "dataarts", "job_name": "of the default workspace"}
+    ruled = exporter("discover", "--config", written(cloud, tmp_path / "rule.yaml", discovery=[rule]))
+    named = exporter("discover", "--config", written(cloud, tmp_path / "job.yaml", discovery=[rule], jobs=[job]))
+    plain = exporter("discover", "--config", written(cloud, tmp_path / "plain.yaml"))
+
+    def found(result: Any) -> dict[str, dict[str, str]]:
+        jobs = yaml.load(result.stdout, yaml.BaseLoader)["jobs"]
+        return {job["job_name"]: job for job in jobs if job["service"] == "dataarts"}
+
+    assert (ruled.returncode, named.returncode, plain.returncode) == (0, 0, 0)
+    assert {*found(ruled)} == {*found(named)} == names
+    assert {job["workspace_id"] for job in found(ruled).values()} == {workspace}
+    assert {job.get("name") for job in found(ruled).values()} == {None}
+    assert {job["name"] for job in found(named).values()} == {f"{workspace}/{name}" for name in names}
+    assert found(plain) == {}
+    assert "# dataarts of project demo: 0 jobs\n" in plain.stdout
+    assert "schedule stopped" in ruled.stdout
+
+
 def test_a_list_that_failed_is_not_known_and_not_empty(tmp_path: Path) -> None:
     clusters = {"clusters": [{"id": "c-1", "name": "etl", "status": "200"}]}
     with answering({"/v1.1/p/clusters/": None, "/v1.1/p/clusters": clusters}) as address:
