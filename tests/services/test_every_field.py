@@ -15,8 +15,9 @@ from exporter.metrics.store import JobStore
 from exporter.model.job import Job, JobKey
 from exporter.model.masking import VendorText
 from exporter.model.record import Record
+from exporter.model.run import RunId
 from exporter.polling.list_merge import merged_record
-from exporter.runs import transitions
+from exporter.runs import same_run, transitions
 from exporter.services import registry
 from exporter.services.adapter import Adapter
 from exporter.services.listing import ListQuery, Location
@@ -65,7 +66,7 @@ def outputs(record: Record, adapter: Adapter) -> Iterator[tuple[str, Any]]:
     yield from _flat("json", job_document(record, {}, None, VendorText.FULL))
 
 
-LABELLED = {"tasks", "stages", "subjobs", "killed_tasks"}
+LABELLED = {"tasks", "stages", "subjobs", "killed_tasks", "success_override"}
 
 
 def _flat(path: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -333,6 +334,135 @@ def test_a_flink_job(by_list: bool) -> None:
     check(record, adapter, {**FLINK_JOB, **rest})
     assert record.newest is not None
     assert record.newest.detail["has_savepoint"] is True
+
+
+# --- DataArts
+
+
+PLAN_PLACES = ("planned_timestamp_seconds", "json counts.planned_timestamp_seconds")
+INSTANCE = {
+    "jobName": to("orders", "info.job_name", "json job_name", "json detail.job_name"),
+    "instanceId": to(9701, "run_info.run_id", "json run_id", shown="9701"),
+    "status": to("fail", "run_info.native_state", "json native_state"),
+    "planTime": Field(1_761_000_000_000, 1_761_000_000, PLAN_PLACES),
+    "startTime": to(1_761_000_007_000, "start_timestamp_seconds", "json start", shown=1_761_000_007),
+    "endTime": to(
+        1_761_000_099_000,
+        "end_timestamp_seconds",
+        "json end",
+        "last_failure_timestamp_seconds",
+        "json last_failure",
+        shown=1_761_000_099,
+    ),
+    "instanceType": to(2, "json detail.instance_type"),
+    "errorMessage": to("DLI.0005 the reason", "json detail.error_message", "json complaint"),
+    "jobInstanceName": to("the log name", "json detail.job_instance_name"),
+    "version": to(9702, "json detail.version"),
+    **{name: to(number) for number, name in enumerate(("executeTime", "submitTime", "jobId"), 9710)},
+}
+OVERRIDES = {"forceSuccess": "forced", "ignoreSuccess": "ignored"}
+INSTANCE_DERIVED = {
+    "startTime and planTime": to(7, "start_delay_seconds", "json counts.start_delay_seconds", "waited_seconds"),
+    "code": to(0, "failure_info.code", "json failure_code", shown="DLI.0005"),
+}
+OF_DATAARTS = {"workspace_id": "w-1", "job_name": "orders"}
+
+
+@pytest.mark.parametrize("by_list", [False, True], ids=["its own answer", "a row of the list"])
+def test_an_instance_of_dataarts(by_list: bool) -> None:
+    assert {*INSTANCE, *OVERRIDES, "total", "instances"} == {*test_docs.DATAARTS.split()}
+    row = {name: field.sent for name, field in INSTANCE.items()} | dict.fromkeys(OVERRIDES, False)
+    adapter = ADAPTERS["dataarts"]
+
+    def read(row: dict[str, Any]) -> Record:
+        body = {"total": 1, "instances": [row]}
+        if not by_list:
+            return asked("dataarts", OF_DATAARTS, body)
+        assert adapter.lists is not None
+        page = adapter.lists.parse(json.dumps(body).encode(), ListQuery(Location("w-1")))
+        (item,) = page.items
+        assert item.snapshot is not None
+        assert (page.unknown, item.snapshot.unknown, dict(item.target)) == ((), (), OF_DATAARTS)
+        record = transitions.registered(Job(JobKey("dataarts", "the job"), "demo", OF_DATAARTS), adapter)
+        return merged_record(record, item.snapshot, NOW, adapter, before=None)[0]
+
+    check(read(row), adapter, {**INSTANCE, **INSTANCE_DERIVED})
+    # a flag has one of two values: each is turned alone, of a run that succeeded
+    was = dict(outputs(read(row | {"status": "success"}), adapter))
+    for name, kind in OVERRIDES.items():
+        now = dict(outputs(read(row | {"status": "success", name: True}), adapter))
+        changed = {place for place in {*was, *now} if was.get(place) != now.get(place)}
+        assert changed == {f"success_override.{kind}", f"json counts.success_override.{kind}"}, name
+
+
+def test_the_nodes_of_an_instance_of_dataarts() -> None:
+    words = ["success", "fail", "running", "waiting", "pause", "skip", "manual-stop"]
+    words += [
+        *["success"] * 11,
+        *["fail"] * 12,
+        *["running"] * 14,
+        *["waiting"] * 15,
+        *["skip"] * 16,
+        *["manual-stop"] * 17,
+    ]
+    told = {name: f"the {name}" for name in test_docs.DATAARTS_NODES.split() if name not in {"status", "retryTimes"}}
+    nodes = [{**told, "status": word, "retryTimes": number % 7} for number, word in enumerate(words)]
+    row = {name: field.sent for name, field in INSTANCE.items()}
+    adapter = ADAPTERS["dataarts"]
+    assert adapter.run_reader is not None
+    record = asked("dataarts", OF_DATAARTS, {"total": 1, "instances": [row]})
+    body = {**row, "total": len(nodes), "nodes": nodes}
+    answer = adapter.run_reader.parse(json.dumps(body).encode(), record.job, RunId("9701"))
+    record = same_run.detailed(record, answer, NOW, adapter)
+    retries = sum(number % 7 for number in range(len(words)))
+
+    assert answer.unknown == ()
+    served = list(outputs(record, adapter))
+    assert not [value for _, value in served if value in told.values()]
+    shown = {
+        place: value for place, value in served if place.partition(".")[0] in {"tasks", "tasks_planned", "retries"}
+    }
+    assert shown == {
+        "tasks_planned": len(words),
+        "retries": retries,
+        "tasks.completed": 12,
+        "tasks.failed": 13,
+        "tasks.skipped": 17,
+        "tasks.killed": 18,
+    }  # of a run that ended none is active or waits
+    live = adapter.run_reader.parse(json.dumps(body | {"status": "running"}).encode(), record.job, RunId("9701"))
+    alive = {measure.label: count for measure, count in live.counts.items() if measure.name == "tasks"}
+    assert (alive["active"], alive["waiting"]) == (15, 17)
+
+
+def test_a_row_of_the_list_of_dataarts_jobs() -> None:
+    """It tells where a job is and how it is scheduled; of its runs only whether there were any."""
+    adapter = ADAPTERS["dataarts"]
+    assert adapter.lists is not None
+    assert adapter.job_reader is not None
+    used = {
+        "name": "orders",
+        "status": "PAUSED",
+        "owner": "the owner",
+        "path": "/the/path",
+        "createTime": NOW * 1000 - 1,
+    }
+    row = {name: f"the {name}" for name in test_docs.DATAARTS_JOBS.split()} | used
+    body = json.dumps({"total": 1, "jobs": [row]}).encode()
+    (view,) = adapter.lists.views(adapter.lists.rule.model_validate({"workspaces": ["w-1"]}), Location(), NOW)
+    page = adapter.lists.parse(body, view)
+    (item,) = page.items
+
+    words = {"workspace_id": "w-1", "job_name": "orders", "owner": "the owner", "path": "/the/path"}
+    assert (dict(item.target), item.words, item.schedule) == (OF_DATAARTS, words, "paused")
+    assert (item.since, item.snapshot, page.total, page.unknown) == (NOW - 0.001, None, 1, ())
+    alone = adapter.job_reader.parse(body, OF_DATAARTS)
+    assert replace(alone, snapshot=None) == item
+    assert alone.snapshot is not None
+    assert (alone.snapshot.state.value, alone.snapshot.native_state) == ("unknown", "PAUSED")
+    record = replace(asked("dataarts", OF_DATAARTS, {"total": 0, "instances": []}), schedule=item.schedule)
+    served = dict(outputs(record, adapter))
+    assert (served["schedule_info.schedule"], served["json schedule"]) == ("paused", "paused")
 
 
 # --- DWS
