@@ -21,7 +21,7 @@ from exporter.limits.permits import Permits
 from exporter.limits.rate_limiter import Limiter
 from exporter.local_files import digest
 from exporter.memory import free_large_at_once
-from exporter.metrics.push import Pusher
+from exporter.metrics.push import Pusher, targets
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.changes import STATIC, Changes
@@ -124,7 +124,7 @@ class App:
             asked = asyncio.create_task(stop.wait(), name="stop")
             try:
                 await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
-                await asyncio.wait({work}, timeout=self.settings.web.linger + self._push_within() + _STOP_WITHIN)
+                await asyncio.wait({work}, timeout=self.settings.web.linger + self.settings.push.within + _STOP_WITHIN)
             finally:
                 asked.cancel()
                 abandoned = work.cancel()
@@ -247,14 +247,11 @@ class App:
         except TimeoutError:
             self._log.warning("linger ended before all scraped")
 
-    def _push_within(self) -> float:
-        return 0.0 if self.settings.push.pushgateway is None else self.settings.push.timeout
-
     async def _push(self, poller: Poller) -> None:
-        """Hand the metrics of the jobs to a Pushgateway, if there is to be one, for at most ``push.timeout``."""
+        """Push the metrics of the jobs, if they are to be pushed, for at most ``push.timeout``."""
         push, labels = self.settings.push, self.settings.metrics.labels
         keys = [record.job.key for record in self.store.records()]
-        if push.pushgateway is None or not keys:
+        if not push.within or not keys:
             return
         try:
             async with asyncio.timeout(push.timeout):
@@ -264,8 +261,9 @@ class App:
                             await poller.poll_once_more()
                     if self._journal is not None:
                         await self._journal.write()
-                pusher = Pusher(self.store, push.pushgateway, (labels.service, labels.job), push.timeout)
-                self._log.info("pushed", jobs=await pusher.push(keys), of_jobs=len(keys))
+                names = (labels.service, labels.job)
+                to = targets(self.store, self.clock, names, push.timeout, pushgateway=push.pushgateway, otlp=push.otlp)
+                await asyncio.gather(*(Pusher(target).push(keys) for target in to))
         except TimeoutError:
             self._log.warning("push ended before it was done")
 

@@ -9,6 +9,8 @@ from exporter.model.messages import Expected
 
 _LISTEN: Final = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]*)):(?P<port>[0-9]{1,5})")
 
+_METRICS: Final = "/v1/metrics"
+"""Where OTLP over HTTP takes metrics, below the address of the receiver."""
 _NAME: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
 
 
@@ -59,6 +61,16 @@ def endpoint_url(text: str) -> str:
     if url.path.strip("/") or url.query or url.fragment or "?" in text or "#" in text:
         raise ValueError("expected only scheme, host and port; no path and no query")
     return str(text).rstrip("/")
+
+
+def otlp_url(text: str) -> str:
+    """Return the URL to which metrics are posted by OTLP, at a receiver of that address. Raises ``ValueError``."""
+    url = _url(text, ("https", "http"), "a URL such as https://collector.example.com:4318")
+    if url.scheme == "http" and not _is_loopback(url.hostname or ""):
+        raise ValueError("expected https; http is for loopback addresses only")
+    if url.query or url.fragment or "?" in text or "#" in text:
+        raise ValueError("expected a URL without a query")
+    return str(text).rstrip("/").removesuffix(_METRICS) + _METRICS
 
 
 def agent(text: str) -> str:
