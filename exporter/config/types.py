@@ -143,6 +143,9 @@ def _zone(text: str) -> ZoneInfo:
     try:
         return ZoneInfo(text)
     except (KeyError, ValueError, OSError):
+        if text.isupper() or (not text.isalpha() and "/" not in text):
+            wanted = "name a zone by a place, such as Asia/Shanghai, not by an offset or an abbreviation"
+            raise ValueError(f"unknown time zone {quoted(text)}; {wanted}") from None
         near = nearest(text, available_timezones()) or "Asia/Shanghai"
         raise ValueError(f'unknown time zone {quoted(text)}; did you mean "{near}"?') from None
 

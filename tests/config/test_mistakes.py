@@ -24,6 +24,8 @@ NO_JOB = "jobs: no job is registered; list at least one under jobs or in EXPORTE
 NO_NAME = "web.allowed_hosts[0]: expected a name such as exporter.example.com, without scheme and port, not"
 JOBS = 'jobs: [{service: dli, job_id: "1"}]\n'
 
+BY_PLACE = "name a zone by a place, such as Asia/Shanghai, not by an offset or an abbreviation"
+
 
 @pytest.mark.parametrize(
     ("line", "expected"),
@@ -174,6 +176,9 @@ def test_a_setting_that_is_wrong_is_told_with_its_line(mistakes: Mistakes, line:
         ("proxy: 'ftp://u:hunter2@proxy'", "proxy: expected a URL such as http://proxy:3128"),
         ("time_zone: Asia/Shangai", 'time_zone: unknown time zone "Asia/Shangai"; did you mean "Asia/Shanghai"?'),
         ("time_zone: Asia", 'time_zone: unknown time zone "Asia"; did you mean "Asia/Aden"?'),
+        ("time_zone: UTC+8", f'time_zone: unknown time zone "UTC+8"; {BY_PLACE}'),
+        ("time_zone: '+08:00'", f'time_zone: unknown time zone "+08:00"; {BY_PLACE}'),
+        ("time_zone: CST", f'time_zone: unknown time zone "CST"; {BY_PLACE}'),
         ("limits: {cdm: fast}", 'limits.cdm: expected a rate such as 5/s or 120/m, not "fast"'),
         ("limits: [cdm]", "limits: expected a mapping of settings, not a list"),
         ("limits: {cdm: 0/s}", 'limits.cdm: expected a rate such as 5/s or 120/m, not "0/s"'),
