@@ -232,6 +232,20 @@ def test_each_instance_counts_once_over_a_restart_and_while_the_program_was_down
         assert sum(end < at - 60 for end in since) <= total <= sum(end < at for end in since)
 
 
+def test_the_log_has_a_line_for_each_run_that_counts_also_between_two_lists(capsys: pytest.CaptureFixture[str]) -> None:
+    cloud = world(FactoryJob(1, "quick", START - 100, (Node("load", "DLISQL", 4),), period=14, workspace="w-1"))
+
+    async def scenario(samples: Look) -> None:
+        await asyncio.sleep(300)
+        totals.append(counted(await samples()))
+
+    totals: list[float] = []
+    run(living(cloud, scenario))
+
+    lines = re.findall(r"run ended .*run_id=(\d+)", capsys.readouterr().out)
+    assert len(lines) == len(set(lines)) == totals[0] > 10
+
+
 def test_a_change_of_any_job_is_seen_within_a_minute_by_few_calls() -> None:
     """Some jobs of ten instances a day each, as 500 with 5,000 would be: all of them are in one list."""
     number, period = 24, 8640.0

@@ -98,7 +98,7 @@ class Snapshot:
     unknown: tuple[str, ...] = ()
     """Fields that said something we cannot read, one entry for each time."""
     others: tuple["Snapshot", ...] = ()
-    """Other runs of which the same answer says that they ended, the oldest first: they only count."""
+    """Other runs of the same answer, the oldest first: they only count, once they ended."""
     disposable: bool = False
     """Whether the job is deleted after the run: that it is not found then is no failure."""
     digest: bytes = b""

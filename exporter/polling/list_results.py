@@ -124,7 +124,7 @@ class ListResults:
         wall = self._clock.now() - (self._clock.monotonic() - at)
         after, soon = merged_record(record, answer, wall, adapter, before=before, steady=at)
         if after is not record:
-            self._results.listed(record, after)
+            self._results.listed(record, after, answer)
         return after, soon and (news or self._schedule.time(name) is not None)  # else it would lose its place each time
 
     def _settled(self, record: Record) -> bool:

@@ -70,13 +70,18 @@ class Results:
         if logs.debugging:
             wait = None if wait is None else round(wait, 1)
             self._log.debug("poll worked", **record.job.names, state=answer.state.value, next_poll_seconds=wait)
+        self.ended(before, record, answer, others=self._others_ended(before, record, answer))
+
+    def _others_ended(self, before: Record, record: Record, answer: Snapshot) -> int:
+        """Log the ends of other runs that an answer told and that count now; return how many they are."""
         others: list[Snapshot] = []
         if answer.others:
-            accounting.others_accounted(before.ledger, answer, self._clock.now(), others, gaps=True)
             self._store.runs_read(record.job.key, answer.others)
+        if answer.others and record.ledger is not before.ledger:
+            accounting.others_accounted(before.ledger, answer, self._clock.now(), others, gaps=True)
         for each in others:
             self._ended(record.job, each)
-        self.ended(before, record, answer, others=len(others))
+        return len(others)
 
     def _count_unreadable(self, key: JobKey, answer: Snapshot) -> None:
         """Count what could not be read of an answer: of the same bytes once, however often they come."""
@@ -87,10 +92,7 @@ class Results:
             self._telemetry.count_unreadable(key.service, answer.unknown)
 
     def ended(self, before: Record, record: Record, answer: Snapshot | None, others: int = 0) -> None:
-        """Log the end of a run, once: when *answer* lets it count, for until then the cloud may take its word back.
-
-        It may have let *others* count too.
-        """
+        """Log the end of a run once *answer*, and not one of its *others*, counts: until then it may be taken back."""
         self._lost(before, record)
         counted = sum(record.ledger.runs) - sum(before.ledger.runs) - others
         if answer is None or not answer.state.ended or counted < 1:
@@ -112,10 +114,10 @@ class Results:
         else:
             self._log.info("run ended", **facts)
 
-    def listed(self, before: Record, record: Record) -> None:
+    def listed(self, before: Record, record: Record, answer: Snapshot) -> None:
         """Take over what a list told of a job."""
         self._store.put(record)
-        self.ended(before, record, record.snapshot)
+        self.ended(before, record, record.snapshot, others=self._others_ended(before, record, answer))
 
     async def looked_back(self, key: JobKey, found: Sequence[Snapshot], *, whole: bool) -> int:
         """Take over the history of a job; return how many runs are lost, because it will never tell their ends.

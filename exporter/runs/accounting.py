@@ -58,13 +58,15 @@ def accounted(
     known = _accounted(known, answer, at, confirmed=confirmed, again=again, gaps=gaps)
     if ledger.floor is None:
         known = replace(known, floor=_raised(known.floor or NAMELESS, [each.run for each in answer.others]))
+        for each in answer.others:
+            known = known if each.state.ended else _opened(known, each.run)
     return ledger if known == ledger else known
 
 
 def others_accounted(
     ledger: Ledger, answer: Snapshot, at: float, counted: list[Snapshot] | None = None, *, gaps: bool
 ) -> Ledger:
-    """Return the ledger after the other runs that *answer* tells of: at first sight all of them had ended."""
+    """Return the ledger after the other runs that *answer* tells of; at first sight none of them counts yet."""
     if ledger.floor is None:
         return ledger
     ledger = renumbering.begun_anew(ledger, answer.run) if gaps else ledger

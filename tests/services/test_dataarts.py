@@ -374,6 +374,22 @@ def test_a_run_that_goes_on_beside_newer_ones_counts_when_it_ends() -> None:
     assert record.snapshot.run.id == "2"
 
 
+def test_a_run_that_goes_on_beside_a_newer_one_at_the_first_look_counts_when_it_ends() -> None:
+    record = transitions.registered(job(), ADAPTER)
+    over, old, new = (run(instanceId=number, planTime=(PLAN + 60 * number) * 1000) for number in range(3))
+    over |= {"status": "success"}
+    waits = run(instanceId=3, planTime=(PLAN + 30) * 1000, status="waiting")
+    for told in ((new, waits, old, over), (new, waits | {"status": "running"}, old | {"status": "fail"}, over)):
+        record = transitions.worked(record, read(runs(*told)), 1.0, ADAPTER)
+    assert record.ledger.runs == (0, 1, 0)
+    kept, record = record.ledger, transitions.registered(job(), ADAPTER)
+    record = transitions.resumed(record, kept, kept, ADAPTER)
+    ends = (new | {"status": "success"}, waits | {"status": "success"}, old | {"status": "fail"}, over)
+    for _ in range(2):
+        record = transitions.worked(record, read(runs(*ends)), 2.0, ADAPTER)
+    assert record.ledger.runs == (2, 1, 0)
+
+
 def test_a_failure_that_was_set_to_success_counts_once_and_says_so() -> None:
     record = transitions.registered(job(), ADAPTER)
     for status, forced in (("running", False), ("fail", False), ("fail", False), ("success", True), ("success", True)):
