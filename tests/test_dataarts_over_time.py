@@ -5,6 +5,7 @@ import os
 import re
 import signal
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,25 @@ def test_a_late_run_its_nodes_and_a_schedule_that_was_stopped_are_seen() -> None
     run(living(cloud, scenario, discovery=rules, jobs=[]))
 
 
+def test_jobs_without_a_rule_show_how_they_are_scheduled_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exporter.services.dataarts.lists._JOBS_A_PAGE", 8)
+    jobs = [FactoryJob(n, f"job-{n}", START - 90, NODES, workspace="w-1", stopped_at=START - 60) for n in range(12)]
+    cloud = world(*(replace(job, schedule="STOPPED" if job.number > 9 else "PAUSED") for job in jobs))
+
+    async def scenario(samples: Look) -> None:
+        await asyncio.sleep(50)
+        seen = await samples()
+        assert sum(seen.get(of("schedule_info", job.name, schedule="paused"), 0) for job in jobs) == 10
+        assert sum(seen.get(of("schedule_info", job.name, schedule="stopped"), 0) for job in jobs) == 2
+        assert len(cloud.asked("ListFactoryJobs")) == 2
+        cloud.factory.update({key: replace(job, schedule="STOPPED") for key, job in cloud.factory.items()})
+        await asyncio.sleep(100)
+        seen = await samples()
+        assert sum(seen.get(of("schedule_info", job.name, schedule="stopped"), 0) for job in jobs) == 12
+
+    run(living(cloud, scenario, poll={"interval": "30s", "idle_interval": "60s"}))
+
+
 def test_a_job_that_does_not_exist_is_not_found_until_it_does() -> None:
     later = FactoryJob(2, "later", START + 100 * 86_400, NODES, workspace="w-1")
     cloud = world(FactoryJob(1, "orders", START - 60, NODES, workspace="w-1"), later)
@@ -175,7 +195,7 @@ def test_a_job_without_a_run_for_a_week_is_looked_up_seldom(monkeypatch: pytest.
         assert (seen[of("up", "monthly")], seen[of("runs_total", "monthly", result="succeeded")]) == (1, 0)
         assert seen[of("schedule_info", "monthly", schedule="scheduling")] == 1
         assert now() - seen[of("last_poll_timestamp_seconds", "monthly")] < 400
-        assert len(cloud.asked("ListFactoryJobs")) == 2
+        assert 5 <= len(cloud.asked("ListFactoryJobs")) <= 7  # four for the schedules of all jobs, two for this one
 
     run(living(cloud, scenario))
 

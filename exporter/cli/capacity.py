@@ -12,7 +12,7 @@ from exporter.polling.list_coverage import pages_worth
 from exporter.polling.schedule import Pace
 from exporter.services.adapter import Adapter
 from exporter.services.discovery_rule import Search
-from exporter.services.listing import ListQuery, Location
+from exporter.services.listing import PAGE_SIZE, ListQuery, Location
 
 
 @dataclass(slots=True)
@@ -70,6 +70,8 @@ def capacity_plan(
         lists = _group(groups, owners[project], lister.limit, project)
         running = adapter.moved_by_list or lister.always
         lists.read(60 / list_interval * pages, running=running)
+        if lister.schedules(view) is not None:
+            lists.read(60 / pace.idle_interval * math.ceil(len(group) / PAGE_SIZE), running=True)
     _add_searches(groups, searches, adapters, owners, list_interval)
     needed: list[Capacity] = []
     for (owner, limit), each in groups.items():

@@ -70,7 +70,7 @@ _FAMILIES: Final = (
     Family(
         PREFIX + "schedule_info",
         "gauge",
-        "Always 1; how the service schedules the job, in its own word, as the last list that discovery read reported;"
+        "Always 1; how the service schedules the job, in its own word, as the last list of jobs reported;"
         " absent where no list reports it, and while the job's values are too old",
         schedule_info(),
         ("schedule",),

@@ -98,7 +98,7 @@ class Record:
     details: Snapshot | None = None
     """Counts of the run from the last call about this run alone; the job's own responses lack them."""
     schedule: str = ""
-    """How the service schedules the job, by the last list that reported it; empty if none did."""
+    """How the service schedules the job, by the last list that said it; empty if none did."""
     by_lists: Mapping[Measure, float] = field(default_factory=nothing)
     """The counts that the last list reported of the present run, since it runs or since it ended."""
     counts_from: float | None = None

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from exporter.metrics.store import JobStore
+from exporter.model.changes import DISCOVERY
 from exporter.model.job import Job, JobKey
 from exporter.model.record import Record
 from exporter.services.adapter import Adapter
@@ -38,6 +39,11 @@ class ListCoverage:
     def lists(self) -> list[ListKey]:
         """Return the lists that would report any job."""
         return list(self._jobs)
+
+    def registered(self, list_key: ListKey) -> bool:
+        """Whether any job that a list would report was registered without a rule."""
+        records = (self._store.get(key) for key in self._jobs.get(list_key, ()))
+        return any(record is not None and record.job.source != DISCOVERY for record in records)
 
     def jobs(self, list_key: ListKey) -> Iterator[tuple[Record, bool]]:
         """Yield the jobs that a list is to report, each with whether it runs.

@@ -20,6 +20,7 @@ from exporter.model.reason import FUTILE
 from exporter.polling.list_coverage import ListCoverage, ListKey, pages_worth
 from exporter.polling.poller import Poller
 from exporter.services.list_reading import HOPELESS, Reading, read_list
+from exporter.services.page_cursor import MOST_PAGES
 from exporter.supervise import survive
 
 SOONEST: Final = 1.0
@@ -60,10 +61,13 @@ class ListPoller:
     async def _look(self) -> None:
         crashed, found = self._telemetry.crashes.labels("list_poller").inc, self._lists_wanted()
         self._reported = {list_key: reported for list_key, reported in self._reported.items() if list_key in found}
-        self._failing &= set(self._coverage.lists())
+        schedules = self._schedules_wanted()
+        self._failing &= {*self._coverage.lists(), *schedules}
         self._not_before = {each: at for each, at in self._not_before.items() if at > self._clock.monotonic()}
         for list_key, jobs in found.items():
             await survive(partial(self._visit, list_key, jobs), crashed, "list_poller")
+        for list_key in schedules:
+            await survive(partial(self._read_schedules, list_key), crashed, "list_poller")
 
     def _lists_wanted(self) -> dict[ListKey, dict[JobKey, bool]]:
         """Return the lists that would report jobs that no rule reports, with these jobs, and whether they run."""
@@ -85,6 +89,30 @@ class ListPoller:
             if jobs:
                 found[list_key] = jobs
         return found
+
+    def _schedules_wanted(self) -> list[ListKey]:
+        """Return the lists of of how jobs are scheduled, where some were registered without a rule."""
+        found: list[ListKey] = []
+        for project, service, covering in self._coverage.lists():
+            lister = self._poller.projects.adapters[service].lists
+            view = None if lister is None else lister.schedules(covering)
+            if view is not None and self._coverage.registered((project, service, covering)):
+                found.append((project, service, view))
+        return found
+
+    async def _read_schedules(self, list_key: ListKey) -> None:
+        """Read how jobs are scheduled, as often as jobs are polled that rest."""
+        now, project = self._clock.monotonic(), self._poller.projects.by_name.get(list_key[0])
+        if project is None or not project.project_id or now < self._not_before.get(list_key, now):
+            return
+        try:
+            reading = await self._read(list_key, MOST_PAGES)
+        except PollError as error:
+            self._failed(list_key, error)
+            return
+        self._failing.discard(list_key)
+        self._not_before[list_key] = now + self._settings.poll.idle_interval
+        self._poller.list_results.take(*list_key[:2], reading.items)
 
     async def _visit(self, list_key: ListKey, jobs: dict[JobKey, bool]) -> None:
         """Read one list if it is worth it, and if no reload took its project away."""

@@ -157,6 +157,10 @@ class Lister(ABC, Generic[R]):
         """Return the list that would tell of a registered job that waits, ``None`` if none would."""
         return None
 
+    def schedules(self, covering: ListQuery) -> ListQuery | None:
+        """Return the list of how the jobs of a :meth:`covering` list are scheduled, ``None`` if that one says it."""
+        return None
+
     @abstractmethod
     def request(self, view: ListQuery, project_id: str, page: int) -> Request:
         """Return the call for one page, counted from 1."""

@@ -85,6 +85,10 @@ class DataArtsLister(Lister[DataArtsRule]):
         """Return the list of the runs of all jobs of the workspace."""
         return ListQuery(Location(target.get("workspace_id", "")))
 
+    def schedules(self, covering: ListQuery) -> ListQuery | None:
+        """Return the list of the jobs of the workspace."""
+        return ListQuery(covering.place, _JOBS)
+
     def request(self, view: ListQuery, project_id: str, page: int) -> Request:
         """Ask for one page of the jobs, by rows, or for the runs, which have no second page."""
         headers = workspace_header(view.place.id)
