@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from grafana_foundation_sdk.builders import dashboard, table
 
+from deploy.grafana import kinds
 from deploy.grafana.kit import (
     bar_cells,
     bars,
@@ -33,6 +34,7 @@ from deploy.grafana.queries import (
     ALERTS_CHOSEN,
     CHOSEN,
     JOB,
+    OF_THESE,
     ROWS,
     SHOWN,
     alerts,
@@ -48,7 +50,6 @@ WARN = steps((None, "green"), (1, "orange"))
 
 
 WHO = ("cluster", "namespace", "project", "region", "service", "job")
-OF_THESE = 'cluster=~"$cluster", project=~"$project", service=~"$service"'
 EVENTS: Final[list[dict[str, Any]]] = [
     event(
         "Run failed",
@@ -99,7 +100,7 @@ def build() -> dashboard.Dashboard:
         built = built.with_variable(choice(name, label, found % (chosen, name)))
     built = built.with_variable(limit("top", "Jobs in a graph", (20, 10, 50, 100)))
     built = built.with_variable(names("shown", CHOSEN.newest("$top")))
-    for add in (_now, _attention, _sums, _progress, _over_time, _stages, _moved, _freshness):
+    for add in (_now, _attention, _sums, _progress, _over_time, kinds.add, _stages, _moved, _freshness):
         built = add(built)
     return built
 

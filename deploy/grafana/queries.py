@@ -18,6 +18,8 @@ ROWS: Final = 100
 NEWEST: Final = "last_progress_timestamp_seconds"
 """Of which jobs there are lines: of those that changed last."""
 _IDENTITY: Final = ", ".join(sorted(registry.declared().identity))
+OF_THESE: Final = 'cluster=~"$cluster", project=~"$project", service=~"$service"'
+"""The selector of sums over all jobs of a service."""
 _AT_THE_END: Final = " @ end()"
 
 

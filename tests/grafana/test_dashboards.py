@@ -99,7 +99,11 @@ def test_every_name_in_a_dashboard_exists(name: str) -> None:
 
 
 def test_the_overview_can_be_narrowed_to_a_cluster_a_project_a_service_and_a_job() -> None:
-    counted = {"Jobs by state / A", "Runs that ended, an hour / A"}  # by a rule, for all jobs of a service
+    counted = {
+        "Jobs by state / A",
+        "Runs that ended, an hour / A",
+        "Spark batches that ended, an hour / A",
+    }  # by a rule, for all jobs of a service
     for place, expr in exprs("overview").items():
         assert all(re.search(rf"\${name}\b", expr) for name in ("cluster", "project", "service")), place
         assert place in counted or re.search(r"\$(job|shown)\b", expr), place
@@ -150,7 +154,7 @@ def test_a_row_leads_to_its_job_on_the_other_dashboard_and_on_the_page() -> None
         for link in each["value"]
     }
 
-    assert len(tables) == 4
+    assert len(tables) == 6
     for panel in tables:
         (url,) = {link for title, link in links if title == panel["title"] and link.startswith("/d/")}
         assert url.startswith(f"/d/{job['uid']}?")
