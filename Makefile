@@ -12,7 +12,7 @@ CHART := deploy/helm/huaweicloud-job-exporter
 .PHONY: help demo test test-fast test-deploy torture soak fuzz sbom lint bench docs lock clean
 
 help:
-	@echo "make demo   live metrics of all three services from the built-in simulator, and a page to look at"
+	@echo "make demo   live metrics of all services from the built-in simulator, and a page to look at"
 	@echo "make test   linters, types, import rules and all tests"
 	@echo "make test-fast  only the fast tests: no processes, no browser, no hours of simulated time"
 	@echo "make test-deploy  builds the image, runs it, and checks all that deploy/ ships; wants root and Debian's podman"

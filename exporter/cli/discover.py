@@ -143,7 +143,7 @@ def _entry(project: Project, adapter: Adapter, job: Named) -> str:
 def _comment(job: Named) -> str:
     """Say what the job is, in the words of its list."""
     listed = job.listed
-    unknown = f"schedule {listed.schedule}" if listed.schedule else "state not told"
+    unknown = f"schedule {listed.schedule}" if listed.schedule else "state not reported"
     state = listed.snapshot.native_state if listed.snapshot else unknown
     parts = [state, *(f"{word} {value}" for word, value in listed.words.items() if value not in listed.target.values())]
     start = listed.snapshot.start if listed.snapshot else None  # of the run, not of the job's definition

@@ -45,7 +45,7 @@ async def _project(app: App, projects: Projects, calls: CommandCalls, project: P
     print(f"project {project.name}: {kind} ({app.settings.credentials_at.get(project.name, 'built-in settings')})")
     works = True
     try:
-        known = "configured" if project.project_id else "told by IAM"
+        known = "configured" if project.project_id else "reported by IAM"
         project_id = await project.project_id_of()
         print(f"  in use: {project.credentials.in_use}, project id {project_id} ({known})")
         for service in sorted(asked):
@@ -124,7 +124,7 @@ def _way(config: ProjectSettings, where: str) -> Iterator[str]:
 
 
 def _clock(project: Project) -> Iterator[str]:
-    """Say how far the clocks are apart, if an answer told."""
+    """Say how far the clocks are apart, if an answer said."""
     if project.skew is None:
         return
     if abs(project.skew) <= _CLOSE:

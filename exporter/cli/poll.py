@@ -212,10 +212,10 @@ def _snapshot(record: Record, how: VendorText) -> str:
         return "none"
     counts = {".".join(part for part in each if part): value for each, value in record.snapshot.counts.items()}
     detail = repeated_fields(record.snapshot.detail_json(), how)
-    told = {**asdict(record.snapshot), "counts": counts, "detail": detail}
-    told["words"] = dict(record.snapshot.words)
-    del told["digest"]
-    return json.dumps(told, ensure_ascii=False, indent=2, default=str)
+    shown = {**asdict(record.snapshot), "counts": counts, "detail": detail}
+    shown["words"] = dict(record.snapshot.words)
+    del shown["digest"]
+    return json.dumps(shown, ensure_ascii=False, indent=2, default=str)
 
 
 def _samples(record: Record) -> str:

@@ -47,8 +47,8 @@ def _next_deadline(promised: Sequence[Job], now: float) -> Iterator[str]:
     found = [(deadline.after(now), job, deadline) for job in promised if (deadline := job.promises.deadline)]
     if found:
         at, job, deadline = min(found, key=lambda each: each[0])
-        told = datetime.fromtimestamp(at, ZoneInfo(deadline.zone)).isoformat(timespec="minutes")
-        yield f"the next deadline is that of {job.key.service} job {quoted(job.key.job)}: {told} ({deadline.zone})"
+        moment = datetime.fromtimestamp(at, ZoneInfo(deadline.zone)).isoformat(timespec="minutes")
+        yield f"the next deadline is that of {job.key.service} job {quoted(job.key.job)}: {moment} ({deadline.zone})"
 
 
 def _unseen(settings: Settings, promised: Sequence[Job]) -> Iterator[str]:

@@ -42,7 +42,7 @@ async def find_project_id(iam: IamCalls, iam_url: str, name: str, credentials: C
     if len(found) != 1 or None in found:
         said = f"{len(found)} projects" if found - {None} else "no project"
         raise PollError(
-            Reason.CONFIG, f"IAM told of {said} by the name of {name}; check region and project_name, or {REMEDY}"
+            Reason.CONFIG, f"IAM returned {said} by the name of {name}; check region and project_name, or {REMEDY}"
         )
     return str(found.pop())
 

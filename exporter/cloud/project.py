@@ -30,7 +30,7 @@ checked."""
 _SKEW_MOST: Final = 86_400.0
 """Seconds by which the clocks may differ for the server's to be believed; the date may be that of a proxy."""
 _SKEW_TOLD: Final = 60.0
-"""Seconds by which the clocks differ at least for it to be told with a refusal; signatures are good for 900."""
+"""Seconds by which the clocks differ at least for a refusal to mention it; signatures are good for 900."""
 
 
 @dataclass(slots=True)
@@ -82,7 +82,7 @@ class Project:
     def cloud_time(self) -> float:
         """Return the Unix time by the cloud's clock: what the cloud's own times are compared with.
 
-        Until an answer told it, and if what it told cannot be meant, it is the time by ours.
+        Until an answer gave it, and if what it gave is out of range, it is the time by our own clock.
         """
         if self._offset is None:
             self._offset = self.clock.now() - self.clock.monotonic()

@@ -75,9 +75,9 @@ class EntryReader:
         given = {key: value for key, value in rest.items() if value is not None or key not in own}
         unfit = {key: why for key, value in given.items() if key in own and (why := self._unfit(value))}
         read = self._valid(path, model, given, list(shared))
-        told = {mistake.path for mistake in self.mistakes}
+        reported = {mistake.path for mistake in self.mistakes}
         for key, why in unfit.items():
-            if (*path, key) not in told:
+            if (*path, key) not in reported:
                 self._tell((*path, key), why)
         return None if unfit else read
 

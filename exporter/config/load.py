@@ -54,8 +54,8 @@ def load(
     mistakes += constraints.no_iam(root) + pod_env.pod_mistakes(root, environ)
     settings, more = _checked(root, environ, jobs_needed)
     # what could not be read is reported once, without the mistakes that follow from it
-    told = {mistake.path for mistake in mistakes if mistake.path}
-    mistakes += [one for one in more if not any(one.path[:length] in told for length in range(len(one.path) + 1))]
+    reported = {mistake.path for mistake in mistakes if mistake.path}
+    mistakes += [one for one in more if not any(one.path[:length] in reported for length in range(len(one.path) + 1))]
     web, elsewhere = _web(root)
     if mistakes or elsewhere or settings is None:
         raise SettingsError([*lines(mistakes), *elsewhere])

@@ -84,7 +84,7 @@ class PromiseEntry(Section):
 def promises_of(
     said: PromiseEntry | None, adapter: Adapter, zone: str | None, tell: Callable[[Collection[str], str], None]
 ) -> Promises | None:
-    """Return what an entry promises of a job of *adapter*; ``None`` after it was told why that cannot be.
+    """Return what an entry promises of a job of *adapter*; ``None`` after the mistake in it was reported.
 
     *zone* is that of the project, and *tell* takes the keys of a mistake and its sentence.
     """

@@ -128,7 +128,7 @@ class CircuitBreaker:
         return WAITS[min(self._opened, len(WAITS)) - 1]
 
     def enter(self) -> Permit:
-        """Let one call go; it ends with :meth:`left`, after what is known of it was told."""
+        """Let one call go; it ends with :meth:`left`, after its outcome was reported."""
         trial = self.state is not CircuitState.CLOSED
         self._trials += trial
         self._trials_under_way += trial

@@ -19,11 +19,11 @@ class Limiter:
         self._began = began
         self._held: dict[int, Grant] = {}  # whose calls are under way
         self._budgets: dict[Hashable, Budget] = {}
-        self._told: Callable[[Hashable, float], None] = lambda bucket, rate: None
+        self._reported: Callable[[Hashable, float], None] = lambda bucket, rate: None
 
     def subscribe(self, throttled: Callable[[Hashable, float], None]) -> None:
         """Have *throttled* called with each bucket that is lowered, and its rate as configured."""
-        self._told = throttled
+        self._reported = throttled
 
     def budget(self, bucket: Hashable, rate: float) -> Budget:
         """Return the budget of a bucket; *rate* is as configured now, in calls a second."""
@@ -45,7 +45,7 @@ class Limiter:
         budget = self._budgets.get(bucket)
         if budget is not None:  # else a reload gave the job another one meanwhile
             budget.throttled(now, retry_after)
-            self._told(bucket, budget.configured)
+            self._reported(bucket, budget.configured)
 
     def pause(self, bucket: Hashable, now: float) -> float:
         """Return for how many seconds a bucket pauses."""

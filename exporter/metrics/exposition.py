@@ -112,8 +112,8 @@ class _Lines:
         return self._written(self.family.name, dict(zip(self.family.labels, values, strict=True)))
 
     def _written(self, name: str, labels: Mapping[str, str]) -> str:
-        told = {label: escaped(value).replace("%", "%%") for label, value in labels.items()}
-        all_labels = sorted({**told, **dict.fromkeys(self._whose, "%s")}.items())
+        escapes = {label: escaped(value).replace("%", "%%") for label, value in labels.items()}
+        all_labels = sorted({**escapes, **dict.fromkeys(self._whose, "%s")}.items())
         pairs = ",".join([f'{label}="{value}"' for label, value in all_labels])
         return f"{name}{{{pairs}}} %s\n"
 

@@ -258,8 +258,8 @@ def count_family(declared: MeasureFamily) -> Family:
 
     def read(counts: Mapping[Measure, float]) -> _Samples:
         """Return those of the values that were declared, in their order; where none were, the vendor's words."""
-        told = [each for each in known if each in counts] if known else [each for each in counts if each.name == name]
-        return [((each.label,) if labelled else (), counts[each]) for each in told]
+        found = [each for each in known if each in counts] if known else [each for each in counts if each.name == name]
+        return [((each.label,) if labelled else (), counts[each]) for each in found]
 
     reader = _PartReader(_COUNTS, _whole, read)
     labels = (declared.label,) if labelled else ()

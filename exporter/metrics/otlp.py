@@ -27,8 +27,8 @@ def request(families: Iterable[Metric], now: float, scope: str, version: str) ->
             data = metrics.setdefault(_name(family), _metric(family, kind))[kind]
             data["dataPoints"] += points
     scoped = {"scope": {"name": scope, "version": version}, "metrics": list(metrics.values())}
-    told = {"resourceMetrics": [{"resource": {"attributes": []}, "scopeMetrics": [scoped]}]}
-    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+    document = {"resourceMetrics": [{"resource": {"attributes": []}, "scopeMetrics": [scoped]}]}
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _name(family: Metric) -> str:

@@ -147,12 +147,12 @@ def targets(
 def _reject_partial(answer: bytes) -> None:
     """Raise :class:`_RejectedError` if a receiver that answered 200 says that it did not take everything."""
     try:
-        told = json.loads(answer or b"{}").get("partialSuccess") or {}
-        rejected = int(told.get("rejectedDataPoints") or 0)
+        answered = json.loads(answer or b"{}").get("partialSuccess") or {}
+        rejected = int(answered.get("rejectedDataPoints") or 0)
     except (ValueError, AttributeError, TypeError):
         return  # it took them: how it says so is of no matter
     if rejected:
-        raise _RejectedError(f"{rejected} data points were rejected: {told.get('errorMessage', '')}"[:300])
+        raise _RejectedError(f"{rejected} data points were rejected: {answered.get('errorMessage', '')}"[:300])
 
 
 def _pause(error: Exception) -> float:

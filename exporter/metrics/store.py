@@ -59,11 +59,11 @@ class JobStore:
         self._complete = complete
 
     def subscribe_runs(self, listener: _RunsListener) -> None:
-        """Call *listener* whenever a history or a list told of runs of a job."""
+        """Call *listener* whenever a history or a list reported runs of a job."""
         self._runs_listeners.append(listener)
 
     def runs_read(self, key: JobKey, runs: Sequence[Snapshot]) -> None:
-        """Say that a history or a list told of *runs* of a job."""
+        """Tell the listeners that a history or a list reported *runs* of a job."""
         record = self._records.get(key)
         if record is not None:
             for listener in self._runs_listeners:

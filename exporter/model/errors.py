@@ -73,7 +73,7 @@ class PollError(ExporterError):
 
     def retold(self) -> "PollError":
         """Return the same failure for one who made no call of its own."""
-        told = PollError(
+        copy = PollError(
             self.reason,
             self.sentence,
             code=self.code,
@@ -81,5 +81,5 @@ class PollError(ExporterError):
             request_id=self.request_id,
             retry_after=self.retry_after,
         )
-        told.asked = self.asked
-        return told
+        copy.asked = self.asked
+        return copy

@@ -91,7 +91,7 @@ def repeated_fields(fields: Mapping[str, Any], how: VendorText) -> dict[str, Any
 
     A text of which nothing may be repeated is left out, and unless all may be, so are :data:`_STATEMENTS`.
     """
-    told: dict[str, Any] = {}
+    masked_keys: dict[str, Any] = {}
     for name, value in fields.items():
         if how is not VendorText.FULL and name in _STATEMENTS:
             continue
@@ -99,10 +99,10 @@ def repeated_fields(fields: Mapping[str, Any], how: VendorText) -> dict[str, Any
         if left == "" and value != "":
             continue
         key = name if how is VendorText.FULL else masked(name)
-        while key in told:  # two names that differ in nothing but what is masked
+        while key in masked_keys:  # two names that differ in nothing but what is masked
             key += _MASK
-        told[key] = left
-    return told
+        masked_keys[key] = left
+    return masked_keys
 
 
 def _repeated_value(value: Any, how: VendorText) -> Any:

@@ -106,10 +106,10 @@ class Promises:
     def plain(self) -> dict[str, Any]:
         """Return what was said, ready for JSON."""
         deadline = self.deadline
-        told: dict[str, Any] = dict(self.seconds)
+        words: dict[str, Any] = dict(self.seconds)
         if deadline is not None:
-            told["deadline"] = {"at": deadline.at, "days": deadline.day_words, "time_zone": deadline.zone}
-        return {**told, "rows_match": True} if self.rows_match else told
+            words["deadline"] = {"at": deadline.at, "days": deadline.day_words, "time_zone": deadline.zone}
+        return {**words, "rows_match": True} if self.rows_match else words
 
 
 DURATIONS: Final = ("period", "max_wait", "max_run", "stuck_after")

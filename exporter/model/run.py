@@ -122,7 +122,7 @@ class Unended(NamedTuple):
 
 
 class RunTimes(NamedTuple):
-    """How long the runs of one result took, as far as the vendor told it."""
+    """How long the runs of one result took, as far as the vendor reported it."""
 
     runs: int = 0
     milliseconds: int = 0
@@ -182,7 +182,7 @@ class Ledger:
     bounds: tuple[float, ...] = ()
     """The bounds of the buckets of *took*, in seconds, from low to high."""
     untimed: tuple[RunId, ...] = ()
-    """Runs that are in *runs* and not in *took*: nothing told yet how long they took."""
+    """Runs that are in *runs* and not in *took*: nothing has reported yet how long they took."""
     met: MetDeadlines | None = None
     """Which deadlines are settled, of a job that has one."""
     unended: tuple[Unended, ...] = ()

@@ -119,7 +119,7 @@ class Snapshot:
 
     @property
     def waited(self) -> float | None:
-        """Seconds from the creation of the run to its start, as far as both were told.
+        """Seconds from the creation of the run to its start, as far as both were reported.
 
         A service that tells no start of its own may repeat the creation as such, which is no wait of 0.
         """

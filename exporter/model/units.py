@@ -10,7 +10,7 @@ LONGEST_WAIT: Final = 600.0
 """Seconds after which a call tries at the latest, whatever a server asks for: it may mean it otherwise, or err."""
 
 THROTTLE_WAIT: Final = 60.0
-"""Seconds to wait after a throttled call that told no time: the vendor's limits are per minute."""
+"""Seconds to wait after a throttled call whose answer gives no time: the vendor's limits are per minute."""
 
 UNITS: Final = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 """Milliseconds."""

@@ -53,9 +53,9 @@ def merged_record(
     before: ListReport | None,
     steady: float | None = None,
 ) -> tuple[Record, bool]:
-    """Return the record after a list told *answer* at *at* (Unix seconds), and whether the job is to be asked itself.
+    """Return the record after a list reported *answer* at *at* (Unix seconds), and whether to poll the job itself.
 
-    *before* is what the list before told of it, if there was one; *steady* is the same moment by the clock that
+    *before* is what the previous list reported of it, if there was one; *steady* is the same moment by the clock that
     never jumps.
     """
     after, soon = _listed(record, answer, _When(at, at if steady is None else steady), adapter, before)
@@ -108,7 +108,7 @@ def _outdated(record: Record, answer: Snapshot) -> bool:
 
 
 def _disputed(record: Record, answer: Snapshot) -> bool:
-    """Whether the job itself said something else, if it was asked since a list first told this."""
+    """Whether the job itself said something else, if it was asked since a list first reported this."""
     known = record.snapshot
     if known is None or record.listed is not None or (known.state is answer.state and known.kind == answer.kind):
         return False
@@ -130,7 +130,7 @@ def _lives(record: Record, answer: Snapshot, at: _When, *, news: bool) -> tuple[
         news = abs((answer.start or 0.0) - (known.start or 0.0)) > ROUNDED  # the first list is of another run
     if known is None or shown is None:
         first = record.listed_at is None or record.listed is not None
-        listed = replace(answer, unknown=()) if record.listed is not None else None  # not what it told before
+        listed = replace(answer, unknown=()) if record.listed is not None else None  # not what it reported before
         return replace(record, listed=listed, listed_at=at.steady), first and record.fault is None
     if record.listed is None and known.lives and known.kind == answer.kind and not news:
         return _added(record, known, answer, at), False

@@ -151,7 +151,7 @@ class ListPoller:
     def _failed(self, list_key: ListKey, error: PollError) -> None:
         if error.reason in FUTILE:
             self._not_before[list_key] = self._clock.monotonic() + _AGAIN
-        if list_key not in self._failing and error.reason not in HOPELESS:  # which are told for all calls alike
+        if list_key not in self._failing and error.reason not in HOPELESS:  # which are reported for all calls together
             self._failing.add(list_key)
             self._log.warning(
                 "list failed", project=list_key[0], service=list_key[1], reason=error.reason.value, error=error.sentence

@@ -43,10 +43,10 @@ class ListResults:
         self._results = results
         self._asked = asked
         self._wake = wake
-        self._reports: dict[JobKey, ListReport] = {}  # as the list before told it
+        self._reports: dict[JobKey, ListReport] = {}  # as the previous list reported it
 
     def take(self, project: str, service: str, items: Collection[ListedJob]) -> Collection[JobKey]:
-        """Take over what a list told of the registered jobs of a project; return those that it told of.
+        """Take over what a list reported of the registered jobs of a project; return those that it reported.
 
         A job whose own answer is newer, or on its way, is left alone: that one tells more.
         """
@@ -154,7 +154,7 @@ class ListResults:
 
 
 def _knows_better(record: Record, at: float) -> bool:
-    """Whether the job was asked itself, with or without an answer, or listed after a list told of it *at* that time."""
+    """Whether the job was asked itself, answered or not, or listed after a list reported it *at* that time."""
     failed_at = None if record.fault is None else record.failed_at
     asked_at = None if record.by_list else record.answered_at
     return any(later is not None and later > at for later in (asked_at, record.listed_at, failed_at))

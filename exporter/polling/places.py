@@ -50,10 +50,10 @@ class Places:
         self._schedule = queue
         self._results = results
         self._wake = wake
-        self._told: dict[tuple[str, str], _Told] = {}
+        self._reported: dict[tuple[str, str], _Told] = {}
         self.closed: dict[tuple[str, str, str], Location] = {}
         """Those that are off, by project, service and id."""
-        self._logged: set[tuple[str, str, str]] = set()  # those of them that the log told
+        self._logged: set[tuple[str, str, str]] = set()  # those of them that the log has reported
         self._used: set[tuple[str, str, str]] | None = None  # those where registered jobs run
         self._log = structlog.get_logger()
         telemetry.watch_clusters(self._available, self._words)
@@ -63,7 +63,7 @@ class Places:
         if project not in self._plan.projects.by_name:
             return  # a reload took it away meanwhile
         named = {place.id: place for place in places if place.id}
-        self._told[project, service] = _Told(self._clock.monotonic(), named)
+        self._reported[project, service] = _Told(self._clock.monotonic(), named)
         for place in named.values():
             key = (project, service, place.id)
             if place.off:
@@ -85,8 +85,8 @@ class Places:
 
     def told_at(self, project: str, service: str) -> float | None:
         """Return when a list last reported the places, by the monotonic clock."""
-        told = self._told.get((project, service))
-        return None if told is None else told.at
+        reported = self._reported.get((project, service))
+        return None if reported is None else reported.at
 
     def skips(self, key: JobKey) -> bool:
         """Whether a job that is due is not polled, because its place is off; if so it is put off."""
@@ -112,7 +112,7 @@ class Places:
 
     def forget(self, projects: Mapping[str, object]) -> None:
         """Forget the places of projects that are none of *projects*."""
-        self._told = {key: told for key, told in self._told.items() if key[0] in projects}
+        self._reported = {key: reported for key, reported in self._reported.items() if key[0] in projects}
         self.closed = {key: place for key, place in self.closed.items() if key[0] in projects}
 
     def _place_of(self, job: Job) -> str:
@@ -140,14 +140,14 @@ class Places:
         return False
 
     def _fresh(self, project: str, service: str) -> bool:
-        told, pace = self._told.get((project, service)), self._plan.pace
+        reported, pace = self._reported.get((project, service)), self._plan.pace
         longest = max(pace.stale_after, _INTERVALS * pace.idle_interval)
-        return told is not None and self._clock.monotonic() - told.at <= longest
+        return reported is not None and self._clock.monotonic() - reported.at <= longest
 
     def _known(self) -> Iterator[tuple[str, Location]]:
-        for (project, service), told in self._told.items():
+        for (project, service), reported in self._reported.items():
             if self._fresh(project, service):
-                for place in told.places.values():
+                for place in reported.places.values():
                     if (project, service, place.id) in self._where_jobs_run():
                         yield project, place
 

@@ -64,7 +64,7 @@ class Results:
         self.skipped("busy", schedule.due_times_missed(due, now, interval))
 
     def worked(self, before: Record, record: Record, answer: Snapshot, wait: float | None, slow: int) -> None:
-        """Note what a poll told that worked; the next one is in *wait* seconds, and *slow* were due meanwhile."""
+        """Note the answer of a poll that worked; the next one is in *wait* seconds, and *slow* were due meanwhile."""
         self.skipped("slow", slow)
         self._count_unreadable(record.job.key, answer)
         if logs.debugging:
@@ -73,7 +73,7 @@ class Results:
         self.ended(before, record, answer, others=self._others_ended(before, record, answer))
 
     def _others_ended(self, before: Record, record: Record, answer: Snapshot) -> int:
-        """Log the ends of other runs that an answer told and that count now; return how many they are."""
+        """Log the ends of other runs that an answer reported and that count now; return how many they are."""
         others: list[Snapshot] = []
         if answer.others:
             self._store.runs_read(record.job.key, answer.others)
@@ -100,7 +100,7 @@ class Results:
         self._ended(before.job, answer)
 
     async def counted(self, job: Job, ended: Iterable[Snapshot]) -> None:
-        """Log the ends of runs that the history of a job or a list told: they may be many, after days without them."""
+        """Log the ends of runs that the history of a job or a list reported: after days there may be many."""
         for number, answer in enumerate(ended, 1):
             self._ended(job, answer)
             if not number % _AT_ONCE:
@@ -115,7 +115,7 @@ class Results:
             self._log.info("run ended", **facts)
 
     def listed(self, before: Record, record: Record, answer: Snapshot) -> None:
-        """Take over what a list told of a job."""
+        """Take over what a list reported of a job."""
         self._store.put(record)
         self.ended(before, record, record.snapshot, others=self._others_ended(before, record, answer))
 

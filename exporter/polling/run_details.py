@@ -42,7 +42,9 @@ class RunDetails:
         self._unreadable = telemetry.count_unreadable
         self._calls = calls
         self._asking = JobTasks("run details", telemetry.crashes.labels("run_details").inc)
-        self._told: dict[JobKey, tuple[RunId, bool, float]] = {}  # the run, whether it had ended, and when it was told
+        self._reported: dict[
+            JobKey, tuple[RunId, bool, float]
+        ] = {}  # the run, whether it had ended, and when it was reported
         self._log = structlog.get_logger()
 
     def want(self, record: Record, adapter: Adapter, group: asyncio.TaskGroup | None) -> None:
@@ -55,14 +57,14 @@ class RunDetails:
         """Forget jobs that are gone or were replaced."""
         self._asking.cancel(keys)
         for key in keys:
-            self._told.pop(key, None)
+            self._reported.pop(key, None)
 
     def _due(self, record: Record) -> bool:
         """Whether the newest run is running and was not read within a minute, or ended and was not read since."""
         known = record.snapshot
         if known is None or not known.run.id or record.stale:
             return False
-        run, had_ended, at = self._told.get(record.job.key, (None, False, 0.0))
+        run, had_ended, at = self._reported.get(record.job.key, (None, False, 0.0))
         again = run is not None and known.run.same(run)
         if known.state is State.RUNNING:
             return not again or self._clock.monotonic() >= at + _AGAIN
@@ -80,12 +82,12 @@ class RunDetails:
             return
         request = reader.request(job, run, there.project_id)
         ask = self._calls.asking(job.project, adapter, self._plan.pace.idle_interval)
-        self._told[key] = (run, False, self._clock.monotonic())
+        self._reported[key] = (run, False, self._clock.monotonic())
         try:
             answer, _ = await ask(request, partial(reader.parse, job=job, run=run))
         except PollError as error:
             self._log.debug("run details failed", **job.names, reason=error.reason.value, error=error.sentence)
             return
-        self._told[key] = (run, answer.state.ended, self._clock.monotonic())
+        self._reported[key] = (run, answer.state.ended, self._clock.monotonic())
         self._unreadable(job.key.service, answer.unknown)
         self._store.update(record, lambda known: same_run.detailed(known, answer, self._clock.now(), adapter))

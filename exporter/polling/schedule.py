@@ -81,7 +81,7 @@ def patience(record: Record, interval: float, pace: Pace) -> float:
     """Return the seconds after its due time within which a job is to have its call: the fewer, the sooner it goes.
 
     They are those of *interval*, that of its state. Jobs that nobody knows to run do not go before those that do,
-    however many are new; a job of which a list told that it changed, or at its first look that it runs, goes like one
+    however many are new; a job that changed as a list reported, or at its first look that it runs, goes like one
     that runs.
     """
     running = record.job.interval or pace.interval

@@ -110,24 +110,24 @@ def look_back(
     named = [each for each in found if each.run != NAMELESS]
     # one that has no id may be any of those that have one and tell no creation
     unsure = any(each.run.id and each.run.created is None for each in named)
-    told = sorted((each for each in named if each.run.id or not unsure), key=lambda each: each.run.order)
+    rows = sorted((each for each in named if each.run.id or not unsure), key=lambda each: each.run.order)
     if ledger.floor is None:
         return ledger
-    told = [each for each in told if not renumbering.before_all(ledger, each.run)]
-    cut = renumbering.is_cut(ledger, [each.run for each in told])
-    numbered = any(each.run.id for each in told)  # then a run without a number counts, and is no mark for the others
-    for each in told:
+    rows = [each for each in rows if not renumbering.before_all(ledger, each.run)]
+    cut = renumbering.is_cut(ledger, [each.run for each in rows])
+    numbered = any(each.run.id for each in rows)  # then a run without a number counts, and is no mark for the others
+    for each in rows:
         ledger = all_accounted(ledger, [each], at, counted, gaps=numbered and not each.run.id)
-    runs = [each.run for each in told]
+    runs = [each.run for each in rows]
     for entry in ledger.paid:
-        if told and entry.waits and not _among(entry.run, runs):
+        if rows and entry.waits and not _among(entry.run, runs):
             ledger = replace(ledger, paid=_waited(ledger.paid, entry, entry._replace(waits=entry.waits - 1)))
     # which of those that may be one of the runs beyond it is, only another reading can tell: none is known yet
     sure = [run for run in runs if not any(run.doubtful(each) for each in ledger.beyond)]
     marks = [run for run in sure if not renumbering.came_before(ledger, run) and (run.id or not numbered)]
     floor = _raised(ledger.floor or NAMELESS, marks)
     followed = [run for run in ledger.open if floor.newer(run) or renumbering.came_before(ledger, run)]
-    absent = [run for run in followed if told and not _among(run, runs)]
+    absent = [run for run in followed if rows and not _among(run, runs)]
     beyond = tuple(run for run in ledger.beyond if _still_beyond(ledger, run, floor))
     ledger = replace(
         ledger,

@@ -47,7 +47,7 @@ class _Evidence(NamedTuple):
     """
 
     tasks: float
-    """1 where tasks are told, else 0."""
+    """1 where tasks are reported, else 0."""
     began: float
     """When the run began, if the vendor tells it, else when it was first seen to run."""
     base: float
@@ -151,7 +151,7 @@ def still(record: Record, wall: float, at: float) -> float | None:
 
 
 def planned(raw: bytes) -> float | None:
-    """Return how many tasks a run planned in all, as far as it was seen; ``None`` where none were told."""
+    """Return how many tasks a run planned in all, as far as it was seen; ``None`` where none were reported."""
     found = _unpacked(raw)
     return found.total if found is not None and found.tasks else None
 

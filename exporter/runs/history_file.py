@@ -76,5 +76,5 @@ class HistoryFile:
             self._written, self._failing = revision, False
 
     def _failed(self, problem: str, error: Exception) -> None:
-        told = error.strerror or "I/O error" if isinstance(error, OSError) else str(error)
-        self._log.warning("history file failed", problem=problem, file=str(self._path), error=told)
+        reason = error.strerror or "I/O error" if isinstance(error, OSError) else str(error)
+        self._log.warning("history file failed", problem=problem, file=str(self._path), error=reason)

@@ -240,8 +240,8 @@ class Journal:
     def _failed(self, problem: str, error: Exception, **more: str) -> None:
         """Count a failure and tell it."""
         self._telemetry.journal_errors.inc()
-        told = error.strerror or "I/O error" if isinstance(error, OSError) else str(error)
-        self._log.error("journal failed", problem=problem, file=str(self._path), error=told, **more)
+        reason = error.strerror or "I/O error" if isinstance(error, OSError) else str(error)
+        self._log.error("journal failed", problem=problem, file=str(self._path), error=reason, **more)
 
 
 def _parts(records: Iterable[Record], gone: Iterable[journal_format.JournalEntry]) -> Iterator[bytes]:

@@ -64,9 +64,9 @@ def whole_seconds(at: float) -> int:
 
 def packed_run(answer: Snapshot, seen_at: float, codes: Codes, *, over: bool) -> _RunRow:
     """Return what an answer says of a run that ended, first seen so at *seen_at*; *over* if it may be long over."""
-    told, start, created = (_possible(at) for at in (answer.end, answer.start, answer.run.created))
-    end = seen_at if told is None else told
-    flags = RESULTS.index(answer.state) | (0 if told is not None else OUR_TIME | OVER if over else OUR_TIME)
+    reported, start, created = (_possible(at) for at in (answer.end, answer.start, answer.run.created))
+    end = seen_at if reported is None else reported
+    flags = RESULTS.index(answer.state) | (0 if reported is not None else OUR_TIME | OVER if over else OUR_TIME)
     span = math.nan if start is None or start > end else end - start
     # a service that tells no start of its own may repeat the creation as such, which is no wait of 0
     waited = math.nan if start is None or created is None or created >= start else start - created

@@ -29,14 +29,14 @@ class _RunsRead:
     runs: tuple[Snapshot, ...]
     """Those that began since the ledger's floor, and those that are open; some of them twice, and older ones too."""
     missing: int | None = 0
-    """Runs at most that the cloud told of and that were not read, or that cannot be told from others, and that may be
-    newer than the floor; ``None`` if there may be some and it told no total."""
+    """Runs at most that the cloud counted and that were not read, or cannot be distinguished from others, and that may
+    be newer than the floor; ``None`` if there may be some and it gave no total."""
 
 
 async def read_history(past: RunHistory, job: Job, project_id: str, ledger: Ledger, ask: Ask) -> _RunsRead:
     """Read until the runs that the ledger knows are passed, to the end, or the bound.
 
-    A history that is not told from new to old is read to its end, and its newest runs are kept.
+    A history that is not sorted from new to old is read to its end, and its newest runs are kept.
     """
     known = (ledger.floor, *ledger.open, *(each.run for each in ledger.paid if each.waits))
     found = _Found([run for run in known if run is not None])
@@ -71,7 +71,7 @@ class _Found:
         self.cut = 0
         """Rows that are beyond the bound."""
         self.nameless = 0
-        """Rows that cannot be told from others."""
+        """Rows that cannot be distinguished from others."""
         self.nameless_before = 0
         """Those of them before the last of the goals was passed."""
 

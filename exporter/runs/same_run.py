@@ -49,15 +49,17 @@ def detailed(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> R
     known = record.snapshot
     if known is None or not known.run.same(answer.run):
         return record
-    told = {name: value for name, value in answer.counts.items() if not (known.state.ended and name in adapter.live)}
+    reported = {
+        name: value for name, value in answer.counts.items() if not (known.state.ended and name in adapter.live)
+    }
     before = NOTHING if record.details is None else record.details.counts
-    counts = {name: value for name, value in known.counts.items() if name not in before} | told
-    moved = any(known.counts.get(measure) != value for measure, value in told.items())
+    counts = {name: value for name, value in known.counts.items() if name not in before} | reported
+    moved = any(known.counts.get(measure) != value for measure, value in reported.items())
     return replace(
         record,
         snapshot=replace(known, counts=Packed(counts)),
-        details=replace(answer, counts=Packed(told)),
-        last_counts=Packed({**record.last_counts, **told}),
+        details=replace(answer, counts=Packed(reported)),
+        last_counts=Packed({**record.last_counts, **reported}),
         last_progress=at if moved and known.state is State.RUNNING else record.last_progress,
     )
 
@@ -118,8 +120,8 @@ def unsettled(record: Record, answer: Snapshot, at: float, *, same: bool, adapte
 
 def _silent(answer: Snapshot, adapter: Adapter) -> bool:
     """Whether a run succeeded and nothing tells what it moved, though the service has counters of it."""
-    told = any(Measure(name) in answer.counts for name in adapter.sums)
-    return bool(adapter.sums) and answer.state is State.SUCCEEDED and not told
+    reported = any(Measure(name) in answer.counts for name in adapter.sums)
+    return bool(adapter.sums) and answer.state is State.SUCCEEDED and not reported
 
 
 def moved(record: Record, answer: Snapshot) -> bool:
@@ -146,7 +148,7 @@ def with_reason(before: Snapshot, answer: Snapshot) -> Snapshot:
 def _remembered(record: Record, answer: Snapshot) -> Mapping[Measure, float]:
     """Return the last counts of the running run, unless *answer* has some of them itself.
 
-    What lists told of the running run is not what it came to.
+    What lists reported of the run while it ran are not its final counts.
     """
     last = {measure: value for measure, value in record.last_counts.items() if measure not in record.by_lists}
     return {} if last.keys() & answer.counts.keys() else last

@@ -79,7 +79,7 @@ class Timeline:
         """Note a run that ended, or what else is known of it by now; return whether it was not known to have ended.
 
         *replaces* is the name that the answer before had for it. *over* is a run that may have ended long before: no
-        answer before told of it.
+        earlier answer reported it.
         """
         row = packed_run(answer, seen_at, codes, over=over)
         keys = run_keys(answer.run) | (set() if replaces is None else run_keys(replaces) or {0})
@@ -117,8 +117,8 @@ class Timeline:
             self.progress = _HEAD.pack(run_key(run), now, 1) + _SAMPLE.pack(0, value)
             return
         key, first, unit = _HEAD.unpack_from(self.progress)
-        last, told = _SAMPLE.unpack_from(self.progress, len(self.progress) - _SAMPLE.size)
-        if told == value:
+        last, shown = _SAMPLE.unpack_from(self.progress, len(self.progress) - _SAMPLE.size)
+        if shown == value:
             return
         now = max(now, first + last * unit)  # a clock that is set back turns no run round
         if (len(self.progress) - _HEAD.size) // _SAMPLE.size >= SAMPLES_KEPT:
@@ -135,16 +135,16 @@ class Timeline:
         self.turns = (self.turns + turn)[-TURNS_KEPT * _TURN.size :]
 
     def amend_turn(self, code: int) -> None:
-        """Note why the job failed, where the answer that told of it first did not say."""
+        """Note why the job failed, where the first answer that reported the failure did not say."""
         *whole, known = _TURN.unpack_from(self.turns, len(self.turns) - _TURN.size)
         if not known:
             self.turns = self.turns[: -_TURN.size] + _TURN.pack(*whole, code)
 
     def failed(self, at: float, reason: Reason, code: int, request_id: str) -> None:
         """Note a poll that failed."""
-        told = request_id.encode("utf-8", "replace")
-        told = told if len(told) <= _REQUEST_ID else b""  # a part of an id finds nothing
-        self.failures += _FAILURE.pack(whole_seconds(at), _REASONS.index(reason), code, len(told)) + told
+        encoded = request_id.encode("utf-8", "replace")
+        encoded = encoded if len(encoded) <= _REQUEST_ID else b""  # a part of an id finds nothing
+        self.failures += _FAILURE.pack(whole_seconds(at), _REASONS.index(reason), code, len(encoded)) + encoded
         parts = list(_failure_parts(self.failures))
         self.failures = b"".join(parts[-FAILURES_KEPT:])
 

@@ -23,7 +23,7 @@ from exporter.runs.timeline import RUNS_KEPT, Kept, Timeline
 CHANGES_KEPT: Final = 500
 """Changes of all jobs that are kept."""
 _TOGETHER: Final = 60.0
-"""Seconds within which jobs that turn blind, or are seen again, are told as one change: it may be all of them."""
+"""Seconds within which jobs that turn blind, or are seen again, are one change: it may be all of them."""
 _LOOKED_AT: Final = 16
 """Changes among which such a one is looked for."""
 _SHORT_GAP: Final = 3_600.0
@@ -35,8 +35,8 @@ _LEFT_FOR: Final = 86_400.0
 class Timelines:
     """The timelines of all jobs, *most* bytes of them; *now* tells the Unix time.
 
-    A job that was known before is told as unanswered when no poll worked for *stale_after* seconds, as any other job
-    is told as stale.
+    A job that was known before counts as unanswered when no poll worked for *stale_after* seconds, as any other job
+    counts as stale.
     """
 
     def __init__(self, most: int, now: Callable[[], float], stale_after: float = 0.0) -> None:
@@ -50,7 +50,7 @@ class Timelines:
         self.revision = 0
         """How often anything changed that is worth a place on a disk."""
         self.version = 0
-        """How often anything changed that can be told of."""
+        """How often anything changed that the page shows."""
         self.size = 0
         """The bytes of all of them."""
         self.stale_after = stale_after
@@ -118,7 +118,7 @@ class Timelines:
             self._leave(before.job.key)
 
     def runs_read(self, record: Record, found: Sequence[Snapshot]) -> None:
-        """Note runs that a history or a list told of, whether or not the job's own answers did."""
+        """Note runs that a history or a list reported, whether or not the job's own answers did."""
         ended = [each for each in found if each.state.ended and each.run.label]
         if not ended or not self._most:
             return
@@ -208,7 +208,7 @@ class Timelines:
             self._tell(Change(now, kept.key, kept.project, was, turned, code, took))
 
     def _amend(self, kept: Kept, newest: Snapshot) -> None:
-        """Note what another answer says of a run whose end was told: a list tells neither code nor length."""
+        """Note what another answer says of a run whose end was reported: a list gives neither code nor duration."""
         code, took = newest.failure_code or "", kept.timeline.took(newest.run)
         if kept.timeline.last() != newest.state.value or not (code or took is not None):
             return

@@ -63,7 +63,7 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
     before = record.snapshot
     same = before is not None and before.of_same_run(answer)
     had_ended = before is not None and same and before.state.ended
-    last, told = (record.last_counts, record.evidence) if same else (NOTHING, b"")
+    last, reported = (record.last_counts, record.evidence) if same else (NOTHING, b"")
     answer = continued(record, before if same else None, answer, steady, adapter)
     final = adapter.final and had_ended and before is not None and before.state is answer.state
     again = adapter.final and had_ended and not record.final
@@ -72,8 +72,8 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
     ledger = first_seen.begun_by_list(record.ledger, answer, record.counts_from, gaps=gaps)
     fuller = answer if ledger is record.ledger else replace(answer, others=())  # these the history has
     ledger = accounting.accounted(ledger, fuller, seen_at, confirmed=confirmed, again=again, gaps=gaps)
-    durations, planned = _earlier(record, answer, ledger, told)
-    evidence = estimate.follow(told, answer, adapter.work, record.answered_at, at, steady)
+    durations, planned = _earlier(record, answer, ledger, reported)
+    evidence = estimate.follow(reported, answer, adapter.work, record.answered_at, at, steady)
     kept = final_counts(record, answer, same=same, adapter=adapter) if answer.state.ended else answer.counts
     return replace(
         _counted(record, ledger),
@@ -152,7 +152,7 @@ def given_up(record: Record, run: RunId) -> Record:
 def listed_runs(
     record: Record, runs: Sequence[Snapshot], since: float | None, at: float, counted: list[Snapshot]
 ) -> Record:
-    """Return the record after a list told of *runs* of the job's name, from old to new, the registered one among them.
+    """Return the record after a list reported *runs* of the job's name, from old to new, the registered one among them.
 
     That one is counted by its own answers; those between it and the newest one that was known before are counted here.
     Of a job that is new, all runs count that began after *since*, the first reading of the list (``None``: this one).
@@ -168,8 +168,8 @@ def listed_runs(
     floor = ledger.floor or NAMELESS
     others = (each for each in runs if each.run.created is not None and each.run.id not in registered)
     # of runs that began at the same time nobody knows which came after the other
-    told = [each for each in others if each.run.after(floor) or _began_after(each, since)]
-    return _counted(record, accounting.all_accounted(ledger, told, at, counted))
+    reported = [each for each in others if each.run.after(floor) or _began_after(each, since)]
+    return _counted(record, accounting.all_accounted(ledger, reported, at, counted))
 
 
 def _began_after(run: Snapshot, since: float | None) -> bool:
@@ -188,7 +188,7 @@ def failed(record: Record, fault: Fault, steady: float | None = None) -> Record:
         return _disposed(record, old)
     failures = {**record.failures, fault.reason: record.failures.get(fault.reason, 0) + 1}
     if fault.reason is Reason.NOT_FOUND and old is not None and old.state.ended and record.polled_at is not None:
-        # forgotten by the cloud after it told the end once: no other poll will confirm it
+        # forgotten by the cloud after it reported the end once: no other poll will confirm it
         record = _counted(record, accounting.accounted(record.ledger, old, record.polled_at))
     failed_at = fault.at if steady is None else steady
     return replace(record, up=False, fault=fault, failing=record.failing + 1, failures=failures, failed_at=failed_at)
@@ -197,7 +197,7 @@ def failed(record: Record, fault: Fault, steady: float | None = None) -> Record:
 def paused(record: Record, why: Fault) -> Record:
     """Return the record after its job was due while calls are paused: no poll, so none failed.
 
-    What the last poll told holds until it is too old; *why* it is not asked is kept to be shown.
+    What the last poll reported holds until it is too old; *why* it is not asked is kept to be shown.
     """
     return replace(record, fault=why)
 

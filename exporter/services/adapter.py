@@ -97,8 +97,8 @@ class RunReader(ABC):
 
 def confirmed(answer: Snapshot, row: ListedJob) -> Snapshot:
     """Return an :attr:`~exporter.model.snapshot.Snapshot.idle` answer with what :attr:`Adapter.job_reader` read."""
-    told = Snapshot(State.UNKNOWN) if row.snapshot is None else row.snapshot
-    return replace(answer, state=told.state, native_state=told.native_state)
+    reported = Snapshot(State.UNKNOWN) if row.snapshot is None else row.snapshot
+    return replace(answer, state=reported.state, native_state=reported.native_state)
 
 
 class Adapter(ABC):

@@ -1,8 +1,8 @@
 """Data Lake Insight: Flink jobs, which run until somebody stops them.
 
 Source: DLI API reference, "Querying Job Details" (ShowFlinkJob) and "Listing Jobs" (ListFlinkJobs). A job keeps its id
-when it is run again, so a run is told by its start alone. While a job is submitted its ``start_time`` may still be that
-of the run before, so it is not read then. Only the list tells how long a job ran, and by that when it ended.
+when it is run again, so a run is identified by its start alone. While a job is submitted its ``start_time`` may still
+be that of the previous run, so it is not read then. Only the list reports how long a job ran, so when it ended.
 ``sql_body``, ``entrypoint_args`` and ``job_config`` may hold what is secret: they are never read.
 """
 

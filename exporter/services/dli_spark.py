@@ -174,9 +174,9 @@ def _total(fields: json_fields.Fields, rows: int) -> int | None:
     ``total`` is that in one document, and the rows of the page in another: only one that is more than the rows so far
     says anything. A page that is not full is the last.
     """
-    seen, told = (fields.count("from") or 0) + rows, fields.count("total")
-    if told is not None and told > seen:
-        return told
+    seen, reported = (fields.count("from") or 0) + rows, fields.count("total")
+    if reported is not None and reported > seen:
+        return reported
     return seen if rows < PAGE_SIZE else None
 
 
@@ -197,8 +197,8 @@ def _listed(fields: json_fields.Fields, noted: list[str]) -> ListedJob | None:
 
 def _words(fields: json_fields.Fields) -> dict[str, str]:
     """Return the queue, which has two names in the vendor's answers, and the owner."""
-    told = {"queue_name": fields.id("queue") or fields.id("cluster_name"), "owner": fields.id("owner")}
-    return {name: text for name, text in told.items() if text is not None}
+    reported = {"queue_name": fields.id("queue") or fields.id("cluster_name"), "owner": fields.id("owner")}
+    return {name: text for name, text in reported.items() if text is not None}
 
 
 def _snapshot(fields: json_fields.Fields, word: str, job_id: str) -> Snapshot:

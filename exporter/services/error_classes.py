@@ -174,12 +174,12 @@ def page(fields: Fields, name: str, total: str, codes: ErrorCodes) -> tuple[list
 
     A total that is less than the rows beside it says nothing, and is noted.
     """
-    told = fields.count(total)
-    read = rows(fields, name, codes, told)
-    if told is not None and told < len(read):
+    reported = fields.count(total)
+    read = rows(fields, name, codes, reported)
+    if reported is not None and reported < len(read):
         fields.unreadable(total)
-        told = None
-    return read, told
+        reported = None
+    return read, reported
 
 
 def _by_status(status: int, *, coded: bool) -> Reason:

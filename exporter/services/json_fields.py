@@ -87,8 +87,8 @@ class Fields:
     def of_job(self, names: Mapping[str, str], target: Mapping[str, str]) -> bool:
         """Whether these fields name the job that was asked for, or none."""
         for field, part in names.items():
-            told = self.data.get(field)
-            if told is not None and self.text(field) is not None and not _same(told, target[part]):
+            reported = self.data.get(field)
+            if reported is not None and self.text(field) is not None and not _same(reported, target[part]):
                 return False
         return True
 
@@ -228,11 +228,11 @@ class Fields:
         return value
 
 
-def _same(told: object, asked: str) -> bool:
-    """Whether an answer's *told* is the *asked* one: ids in hexadecimal and letters in two forms come either way.
+def _same(reported: object, asked: str) -> bool:
+    """Whether the *reported* value is the *asked* one, whatever the case of an id and the Unicode form of a name.
 
-    The service may have stripped what was asked for; a space more than was asked for makes it another name.
+    The service may have stripped spaces around the name; a space that was not asked for makes it another name.
     """
-    text = unicodedata.normalize("NFC", told if isinstance(told, str) else json.dumps(told))
+    text = unicodedata.normalize("NFC", reported if isinstance(reported, str) else json.dumps(reported))
     names = {unicodedata.normalize("NFC", name) for name in (asked, clean(asked))}
     return text in names or (HEXADECIMAL.fullmatch(asked) is not None and text.lower() == asked.lower())

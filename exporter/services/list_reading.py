@@ -34,7 +34,7 @@ class Reading:
 
     items: tuple[ListedJob, ...]
     missing_rows: int | None
-    """Rows that the cloud told of and that were not read; ``None`` if there may be some and it told no total."""
+    """Rows that the cloud counted and that were not read; ``None`` if there may be some and it gave no total."""
     unknown: tuple[str, ...] = ()
     """As :attr:`~exporter.services.listing.Page.unknown`, of all pages."""
     pages: int = 0
@@ -63,7 +63,7 @@ class Found:
     cut: int = 0
     """Jobs that the rule asks for and that were read, but are more than its ``max_jobs``."""
     missing_rows: int | None = 0
-    """Rows that were not read, whether the rule asks for them or not; ``None`` if their number was not told."""
+    """Rows that were not read, whether the rule asks for them or not; ``None`` if their number is not known."""
     broken: int = 0
     """Rows that came and cannot be read."""
     skipped: tuple[Location, ...] = ()
@@ -75,7 +75,7 @@ class Found:
     """Ids of the places where jobs may be that were not read: a list failed or goes on, a row of it cannot be read, or
     the place is off."""
     places: tuple[Location, ...] | None = None
-    """All places that the cloud told of, asked for or not; ``None`` if it was not asked for any."""
+    """All places that the cloud reported, chosen or not; ``None`` if it was not asked for any."""
     hidden: bool = False
     """Whether there is a place of which not even the id can be read."""
 
@@ -156,10 +156,10 @@ async def read_rule(lister: Lister[Any], rule: Rule, project_id: str, now: float
     read: the places are not known, or no further call makes sense.
     """
     places: tuple[Location, ...] = (Location(),)
-    told = None
+    reported = None
     if (request := lister.places_request(project_id)) is not None:
-        told, _ = await ask(request, lister.places)
-        places = lister.chosen(rule, told)
+        reported, _ = await ask(request, lister.places)
+        places = lister.chosen(rule, reported)
     naming = _Naming(lister, rule, lister.template(rule, places), now)
     most = rule.max_jobs if lister.newest_first else inf
     readings: list[tuple[Location, Reading]] = []
@@ -176,9 +176,9 @@ async def read_rule(lister: Lister[Any], rule: Rule, project_id: str, now: float
     skipped = tuple(place for place in places if not place.usable)
     for _, reading in readings:
         if reading.places is not None:
-            told = reading.places
-            skipped = tuple(place for place in lister.chosen(rule, told) if not (place.usable or place.id))
-    return replace(_found(rule, naming, skipped, readings, failures), places=told)
+            reported = reading.places
+            skipped = tuple(place for place in lister.chosen(rule, reported) if not (place.usable or place.id))
+    return replace(_found(rule, naming, skipped, readings, failures), places=reported)
 
 
 def _found(

@@ -23,7 +23,7 @@ class Location:
     usable: bool = True
     """Whether its jobs can be asked for."""
     word: str = ""
-    """Why it is not usable, such as ``off``; empty if it is, or if the cloud told of no such place."""
+    """Why it is not usable, such as ``off``; empty if it is, or if the cloud reported no such place."""
     native_state: str = ""
     """The service's own word for how it is, ``other`` for one that is not documented; empty if none came."""
     available: bool | None = None
@@ -54,9 +54,9 @@ class ListedJob:
     since: float | None = None
     """Which of two jobs is newer: the start of one that runs once, the creation of one that runs again."""
     tagged: bool = False
-    """Whether the list told all tags of the job: one that is not among the words is none of it."""
+    """Whether the list gave all tags of the job, so that a tag that is not among the words is not set."""
     at: float = 0.0
-    """When the page that told of it came, by the clock that never jumps; set by who reads the pages."""
+    """When the page with it came, by the clock that never jumps; set by who reads the pages."""
     schedule: str = ""
     """How the service schedules the job, in a word of its own; empty if the list does not say it."""
 
@@ -189,5 +189,5 @@ class Lister(ABC, Generic[R]):
     def template(self, rule: R, places: tuple[Location, ...]) -> str:
         """Return the template of names in the chosen *places*, for where the rule has none or a job lacks a word of it.
 
-        Every word in it is always told.
+        Every word in it is always reported.
         """

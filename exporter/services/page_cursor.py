@@ -43,7 +43,7 @@ class PageCursor:
 
     @property
     def missing_rows(self) -> int | None:
-        """Rows that the cloud told of and that did not come; ``None`` if there may be some and it told no total."""
+        """Rows that the cloud counted and that did not come; ``None`` if there may be some and it gave no total."""
         if self._total is None:
             return 0 if self._at_end and self._lengths[-1:] == [0] else None
         return max(0, self._total - sum(self._lengths))

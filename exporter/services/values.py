@@ -88,9 +88,9 @@ def meaning(word: str, table: Mapping[str, _V]) -> _V | None:
     return table.get(word.upper()) if word.isascii() else None
 
 
-def among(told: str | None, asked: Collection[str]) -> bool:
-    """Whether what an answer *told* is one of the words that were *asked* for, in any case; what it does not tell is.
+def among(reported: str | None, asked: Collection[str]) -> bool:
+    """Whether the word that is *reported* is among those *asked* for, in any case; a missing word counts as asked for.
 
     With no words all are asked for.
     """
-    return told is None or not asked or told.lower() in {clean(word).lower() for word in asked}
+    return reported is None or not asked or reported.lower() in {clean(word).lower() for word in asked}

@@ -250,7 +250,7 @@ class Discovery:
 def _news(found: Found, hidden: Mapping[str, int]) -> Iterator[tuple[str, Any]]:
     if hidden:
         yield "same_name", sorted(hidden)  # only the newest job of a name is shown
-    skipped = [place for place in found.skipped if not place.off]  # which is told for all rules at once
+    skipped = [place for place in found.skipped if not place.off]  # which is reported for all rules at once
     if skipped:
         yield "skipped", [f"{place.name or place.id}: {place.word or 'not there'}" for place in skipped]
     if found.failures:

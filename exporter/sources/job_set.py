@@ -116,8 +116,8 @@ def _place(entry: _Registered) -> tuple[int, str]:
 def _says_no_more(job: Job, winner: Job) -> bool:
     """Whether nothing is lost if the winner stands for the job."""
     same = job.project == winner.project and job.target == winner.target
-    told = job.interval in (None, winner.interval) and job.promises in (NO_PROMISES, winner.promises)
-    return same and told and job.labels.items() <= winner.labels.items()
+    no_less = job.interval in (None, winner.interval) and job.promises in (NO_PROMISES, winner.promises)
+    return same and no_less and job.labels.items() <= winner.labels.items()
 
 
 def _sentence(entry: _Registered, winner: _Registered) -> str:

@@ -85,10 +85,10 @@ def _shape(kind: str, x: int, width: int) -> str:
 
 def _in_words(runs: Sequence[PastRun], live: Live | None, past: JobPast, now: float, say: Texts) -> str:
     results = [run.result for run in runs]
-    told = [f"{results.count(result)} {say(result)}" for result in dict.fromkeys(results)]
-    told += [f"1 {say('running')}"] if live is not None else []
+    counts = [f"{results.count(result)} {say(result)}" for result in dict.fromkeys(results)]
+    counts += [f"1 {say('running')}"] if live is not None else []
     since = f", {say('watched since {time}', time=formatting.utc(past.since))}" if past.since > now - DAY else ""
-    return say("runs of the last 24 hours: {runs}", runs=", ".join(told) or say("none known")) + since
+    return say("runs of the last 24 hours: {runs}", runs=", ".join(counts) or say("none known")) + since
 
 
 class Usual(NamedTuple):
@@ -162,7 +162,7 @@ class Plot(NamedTuple):
     """The progress of a run over time."""
 
     path: str
-    """What was told, as steps."""
+    """The reported values, as steps."""
     expected: tuple[float, float, float] | None
     """Where the line to the expected end begins, and when that is."""
     begin: float

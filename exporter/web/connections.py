@@ -58,14 +58,14 @@ LIMIT, SLOW_REQUEST, SLOW_READER, DESCRIPTORS = REASONS = ("limit", "slow_reques
 
 
 class _Told:
-    """How often something happened since it was last told."""
+    """How often something happened since it was last logged."""
 
     def __init__(self) -> None:
         self._times = 0
         self._next = 0.0
 
     def times(self, now: float) -> int:
-        """Note that it happened, and return how often if that is to be told now: once a minute at most."""
+        """Note that it happened, and return how often if that is to be logged now: once a minute at most."""
         self._times += 1
         if now < self._next:
             return 0

@@ -41,7 +41,7 @@ def ago(at: float, now: float, say: Texts = ENGLISH) -> str:
 
 
 def due(at: float, now: float, say: Texts = ENGLISH) -> str:
-    """Return how far off a moment is that is not told any more once it has passed."""
+    """Return how far off a moment is that is no longer shown once it has passed."""
     return say("due") if at <= now else ago(at, now, say)
 
 
@@ -104,8 +104,8 @@ def count_lines(groups: Mapping[str, Any], say: Texts = ENGLISH) -> list[_Count]
 def _plain(label: str, value: Any) -> _Count:
     if not isinstance(value, Mapping):
         return _Count(label, short(value), exact_text(value))
-    told = [f"{short(each)} {name}" for name, each in value.items()]
-    return _Count(label, ", ".join(told[:3]), ", ".join(f"{exact_text(each)} {name}" for name, each in value.items()))
+    texts = [f"{short(each)} {name}" for name, each in value.items()]
+    return _Count(label, ", ".join(texts[:3]), ", ".join(f"{exact_text(each)} {name}" for name, each in value.items()))
 
 
 def _tasks(groups: Mapping[str, Any], say: Texts) -> _Count | None:
@@ -157,6 +157,8 @@ def _files(groups: Mapping[str, Any], say: Texts) -> _Count | None:
     if not parts:
         return None
     names = ("files", "files_read", "files_written", "files_skipped")
-    told = ", ".join(f"{say(name.replace('_', ' '))}: {exact_text(groups[name])}" for name in names if name in groups)
+    counted = ", ".join(
+        f"{say(name.replace('_', ' '))}: {exact_text(groups[name])}" for name in names if name in groups
+    )
     text = parts[0] if len(parts) == 1 else say("{done} of {planned}", done=parts[0], planned=parts[1])
-    return _Count(say("files"), text, told)
+    return _Count(say("files"), text, counted)

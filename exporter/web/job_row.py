@@ -87,10 +87,10 @@ def _current_part(record: Record, say: Texts) -> str:
     declared, shown = service_of(record).parts, record.shown
     if declared is None or shown is None or shown.state is not State.RUNNING or shown.progress is None:
         return ""
-    current, told = shown.detail.get(declared.current), shown.detail.get(declared.field)
+    current, rows = shown.detail.get(declared.current), shown.detail.get(declared.field)
     if current is None:
         return ""
-    ids = told.column(declared.id) if isinstance(told, Rows) else ()
+    ids = rows.column(declared.id) if isinstance(rows, Rows) else ()
     more = shown.detail.get(declared.left_out) or 0
     if current in ids and ids[0] == 0:
         number, count = ids.index(current) + 1, formatting.exact_text(len(ids) + more)

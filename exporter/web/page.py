@@ -42,7 +42,7 @@ _FORMS: Final[Mapping[str, Callable[[float, float, Texts], str]]] = {
     "due": formatting.due,
     "for": formatting.lasting,
 }
-"""How the time between a moment and now is told."""
+"""How the time between a moment and now is written."""
 
 
 @cache

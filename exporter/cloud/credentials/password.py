@@ -108,27 +108,27 @@ class Password(Renewable[Token]):
         if _TOKEN not in answer.headers:
             raise PollError(Reason.PAYLOAD, "IAM answered without a token; check projects.<name>.endpoints.iam")
         text = one_word(answer.headers[_TOKEN], "token of IAM", Reason.PAYLOAD)
-        told = json_fields.Fields(json_object(answer.body), []).object("token") or {}
-        token = Token(text, self._project_of(json_fields.Fields(told, []).within("project")))
+        reported = json_fields.Fields(json_object(answer.body), []).object("token") or {}
+        token = Token(text, self._project_of(json_fields.Fields(reported, []).within("project")))
         now = self._clock.now()
-        expires_at = expiry(told.get("expires_at"), answer, now)
+        expires_at = expiry(reported.get("expires_at"), answer, now)
         life = _UNTOLD if expires_at is None else (expires_at - now) / 2
         return Lease(token, expires_at, now + min(life, _RENEWED_WITHIN))
 
-    def _project_of(self, told: json_fields.Fields) -> str:
+    def _project_of(self, reported: json_fields.Fields) -> str:
         """Return the id of the project that IAM gave the token for, empty if it does not tell which one that is.
 
         Raises :class:`PollError` if it is another one than was asked for: no call is made with that token.
         """
-        if told.text(self._part) is None:
+        if reported.text(self._part) is None:
             return ""
-        if not is_asked(told, self._part, self._asked):
+        if not is_asked(reported, self._part, self._asked):
             raise PollError(
                 Reason.CONFIG,
                 f"IAM gave a token of another project than that of the {self._part} {self._asked}; check cloud, region,"
                 " project_name, project_id and endpoints.iam of the project",
             )
-        return told.text("id") or ""
+        return reported.text("id") or ""
 
     def _refusal(self, answer: Response, password: str) -> PollError:
         sentences = {

@@ -156,9 +156,9 @@ class Renewable(ABC, Generic[_T]):
         contents = await self._files.contents()
         self._read = self._files.generation
         if (refusal := self._logins.too_soon(self._clock.monotonic(), contents)) is not None:
-            told = refusal.retold()
-            told.refused = True  # calls of this project are to pause too
-            raise told
+            again = refusal.retold()
+            again.refused = True  # calls of this project are to pause too
+            raise again
         try:
             lease = await self._fetch(contents)
         except PollError as error:
@@ -188,10 +188,10 @@ def expiry(said: object, answer: Response, now: float) -> float | None:
     is over by that one too it is not meant, and the services tell whether they take the proof.
     """
     try:
-        told = moment(said, UTC) if isinstance(said, str) else None
+        expires_at = moment(said, UTC) if isinstance(said, str) else None
     except ValueError:
         return None
-    if told is None or told > now:
-        return told
-    mended = told - (server_skew(answer.headers.get("date"), now) or 0.0)
+    if expires_at is None or expires_at > now:
+        return expires_at
+    mended = expires_at - (server_skew(answer.headers.get("date"), now) or 0.0)
     return mended if mended > now else None

@@ -71,24 +71,24 @@ class TemporaryKey(Renewable[IssuedKey]):
     def _leased(self, answer: Response) -> Lease[IssuedKey]:
         """Read the key in any of its spellings."""
         document = json_object(answer.body)
-        told = document.get("credential") or document.get("credentials") or document
-        if not isinstance(told, dict):
-            told = {}
+        fields = document.get("credential") or document.get("credentials") or document
+        if not isinstance(fields, dict):
+            fields = {}
         key = IssuedKey(
-            self._part(told, "access key id", "access", "accessKeyId", "access_key_id"),
-            self._part(told, "secret", "secret", "secretAccessKey", "secret_access_key"),
-            self._part(told, "security token", "securitytoken", "securityToken", "security_token"),
+            self._part(fields, "access key id", "access", "accessKeyId", "access_key_id"),
+            self._part(fields, "secret", "secret", "secretAccessKey", "secret_access_key"),
+            self._part(fields, "security token", "securitytoken", "securityToken", "security_token"),
         )
         now = self._clock.now()
-        expires_at = expiry(told.get("expires_at") or told.get("expiration"), answer, now)
+        expires_at = expiry(fields.get("expires_at") or fields.get("expiration"), answer, now)
         life = _LOOK_AGAIN
         if expires_at is not None:
             left = expires_at - now
             life = min(max(left - EARLY, min(left / 2, _LOOK_AGAIN)), _AT_LATEST)
         return Lease(key, expires_at, now + life)
 
-    def _part(self, told: Mapping[str, Any], what: str, *names: str) -> str:
-        found = next((value for name in names if isinstance(value := told.get(name), str) and value), None)
+    def _part(self, fields: Mapping[str, Any], what: str, *names: str) -> str:
+        found = next((value for name in names if isinstance(value := fields.get(name), str) and value), None)
         if found is None:
             raise PollError(Reason.PAYLOAD, f"{self._source} returned no {what}")
         return one_word(found, f"{what} of {self._source}", Reason.PAYLOAD)

@@ -48,13 +48,13 @@ _MOVED: Final[Mapping[str, Measure]] = {
     "FILES_WRITTEN": Measure("files_written"),
     "FILES_SKIPPED": Measure("files_skipped"),
 }
-"""Table 6; told only of a run that succeeded."""
+"""Table 6; reported only for a run that succeeded."""
 
 
 def _total(name: str, field: str, what: str, done: str, unit: str = "") -> MeasureFamily:
     """Return a measure that is added up over the runs, such as *what* "Rows" and *done* "read"."""
-    told = f"from CDM counters {field}"
-    return MeasureFamily(name, f"{what} {done} by the newest run, {told}", unit, total=f"{what} {done}, {told}")
+    reported = f"from CDM counters {field}"
+    return MeasureFamily(name, f"{what} {done} by the newest run, {reported}", unit, total=f"{what} {done}, {reported}")
 
 
 _MEASURES: Final = (
@@ -162,8 +162,10 @@ class Cdm(Adapter):
         if newest.word("status") is None:
             raise PollError(Reason.PAYLOAD, "the newest run of the answer has no status")
         others = sorted((each for each in submissions if each is not newest), key=_age)[-MOST_OTHERS:]
-        found, told = _snapshot(newest), [_snapshot(each.apart(each.data), detailed=False) for each in others]
-        ended = (each for each in told if each.state.ended and each.run != NAMELESS and not each.run.same(found.run))
+        found, reported = _snapshot(newest), [_snapshot(each.apart(each.data), detailed=False) for each in others]
+        ended = (
+            each for each in reported if each.state.ended and each.run != NAMELESS and not each.run.same(found.run)
+        )
         found = replace(found, others=tuple(ended))
         return _with_subjobs(found, subjobs, fields) if subjobs else found
 
@@ -184,9 +186,9 @@ def _submissions(answer: json_fields.Fields, job: Job) -> tuple[list[json_fields
 
 def _with_subjobs(found: Snapshot, subjobs: list[json_fields.Fields], answer: json_fields.Fields) -> Snapshot:
     """Return what is known of a parent with what its sub-jobs of the same run add."""
-    told = _newest_of_each(subjobs, found.run.created)
-    counts = subjob_counts(told.values(), found.counts)
-    detail = Packed({**found.detail, "sub_jobs": subjob_rows(told)})
+    reported = _newest_of_each(subjobs, found.run.created)
+    counts = subjob_counts(reported.values(), found.counts)
+    detail = Packed({**found.detail, "sub_jobs": subjob_rows(reported)})
     return replace(found, counts=Packed({**counts, **found.counts}), detail=detail, unknown=tuple(answer.unknown))
 
 

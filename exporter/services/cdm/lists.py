@@ -102,8 +102,8 @@ class CdmLister(Lister[CdmRule]):
 
     def fits(self, rule: CdmRule, listed: ListedJob, now: float) -> bool:
         """Compare the type, if it is one that a rule can ask for."""
-        told = listed.words.get("job_type")
-        return not among(told, _TYPES) or among(told, rule.types)
+        reported = listed.words.get("job_type")
+        return not among(reported, _TYPES) or among(reported, rule.types)
 
     def template(self, rule: CdmRule, places: tuple[Location, ...]) -> str:
         """Return the job's name, with the cluster's before it where the rule covers several, usable or not.

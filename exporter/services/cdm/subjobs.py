@@ -36,12 +36,12 @@ def is_subjob(run: json_fields.Fields, job: Job) -> bool:
     return name is not None and len(name) > len(parent) + 1 and name.startswith(f"{parent}_")
 
 
-def subjob_counts(told: Iterable[Snapshot], own: Mapping[Measure, float]) -> dict[Measure, float]:
+def subjob_counts(reported: Iterable[Snapshot], own: Mapping[Measure, float]) -> dict[Measure, float]:
     """Return how many sub-jobs are in which state, and the sum of each number that all of them tell and *own* has not.
 
     *own* is what the parent says of itself; where it says any number of a run, none is added up.
     """
-    runs = list(told)
+    runs = list(reported)
     states = Counter(run.state.value for run in runs)
     counts: dict[Measure, float] = {Measure("subjobs", state): states[state] for state in _STATES} if runs else {}
     if not own and runs:
@@ -50,7 +50,7 @@ def subjob_counts(told: Iterable[Snapshot], own: Mapping[Measure, float]) -> dic
     return counts
 
 
-def subjob_rows(told: Mapping[str, Snapshot]) -> Rows:
+def subjob_rows(reported: Mapping[str, Snapshot]) -> Rows:
     """Return what page and JSON show of sub-jobs, by their names."""
     names = ("name", "status", "progress", "rows_read", "rows_written", "failure_code")
     read, written = Measure("rows_read"), Measure("rows_written")
@@ -65,14 +65,14 @@ def subjob_rows(told: Mapping[str, Snapshot]) -> Rows:
                 run.counts.get(written),
                 run.failure_code,
             )
-            for name, run in list(told.items())[:MOST_SHOWN]
+            for name, run in list(reported.items())[:MOST_SHOWN]
         ),
     )
 
 
-def parent_state(told: Iterable[Snapshot]) -> Snapshot:
+def parent_state(reported: Iterable[Snapshot]) -> Snapshot:
     """Return the run of a parent whose own run is missing in the response, derived from its sub-jobs."""
-    runs = list(told)
+    runs = list(reported)
     state = next((each for each in _LOUDEST if any(run.state is each for run in runs)), State.UNKNOWN)
     code = next((run.failure_code for run in runs if run.failure_code), None) if state is State.FAILED else None
     return Snapshot(state, next((run.native_state for run in runs if run.state is state), ""), failure_code=code)

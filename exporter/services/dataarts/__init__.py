@@ -99,12 +99,12 @@ class DataArts(Adapter):
     def snapshot(self, fields: json_fields.Fields, job: Job) -> Snapshot:
         """Read the newest instance; a cloud that ignores ``preciseQuery`` also returns jobs with similar names."""
         rows = instance_rows(fields)
-        told = [fields.row(row) for row in rows if row is not None]
-        own = [row for row in told if row.of_job(_NAMES, job.target)]
-        if rows and not told:
+        reported = [fields.row(row) for row in rows if row is not None]
+        own = [row for row in reported if row.of_job(_NAMES, job.target)]
+        if rows and not reported:
             raise PollError(Reason.PAYLOAD, "the field instances of the answer is not a list of runs")
-        if told and not own:
-            told[0].check_job(_NAMES, job.target)
+        if reported and not own:
+            reported[0].check_job(_NAMES, job.target)
         return newest_of(own) or Snapshot(State.UNKNOWN, idle=True, unknown=tuple(fields.unknown))
 
 

@@ -85,8 +85,8 @@ def newest_of(rows: Iterable[json_fields.Fields]) -> Snapshot | None:
     newest = run_snapshot(ordered[-1])
     if newest is None:
         raise PollError(Reason.PAYLOAD, "the newest instance of the answer tells no status")
-    told = (run_snapshot(row.apart(row.data)) for row in ordered[-_KEPT - 1 : -1])
-    others = tuple(each for each in told if each is not None and each.run.id and not each.run.same(newest.run))
+    earlier = (run_snapshot(row.apart(row.data)) for row in ordered[-_KEPT - 1 : -1])
+    others = tuple(each for each in earlier if each is not None and each.run.id and not each.run.same(newest.run))
     return replace(newest, others=others)
 
 
@@ -135,7 +135,7 @@ def _counts(
         if start is not None and start >= planned:
             counts[_DELAY] = (round(start * 1000) - round(planned * 1000)) / 1000
     for kind, (name, word) in _OVERRIDES.items():
-        told = fields.flag(name)
-        if state is State.SUCCEEDED and (told is not None or native.upper() == word):
-            counts[Measure("success_override", kind)] = float(bool(told) or native.upper() == word)
+        forced = fields.flag(name)
+        if state is State.SUCCEEDED and (forced is not None or native.upper() == word):
+            counts[Measure("success_override", kind)] = float(bool(forced) or native.upper() == word)
     return counts

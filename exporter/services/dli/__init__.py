@@ -4,7 +4,7 @@ Source: DLI API reference, "Querying the Job Execution Progress" (ShowJobProgres
 jobs has its own module.
 
 The field ``progress`` is of the running sub-job while there is one, so it can fall from one poll to the next.
-Sub-jobs are told only while the job runs; DLI forgets them the moment it ends.
+Sub-jobs are reported only while the job runs; DLI forgets them the moment it ends.
 """
 
 from exporter.model.errors import first_line

@@ -151,7 +151,7 @@ def _word(rule: DliRule, snapshot: Snapshot | None) -> str | None:
 
 
 def _has_tag(listed: ListedJob, key: str, value: str) -> bool:
-    told = listed.words.get(f"tags.{key}")
-    if told is None:  # a value that says nothing is never among the words
+    reported = listed.words.get(f"tags.{key}")
+    if reported is None:  # a value that says nothing is never among the words
         return not listed.tagged or clean(value) in NOT_SAID
-    return told == clean(value)
+    return reported == clean(value)

@@ -81,9 +81,9 @@ def cluster_snapshot(fields: json_fields.Fields) -> Snapshot | None:
     code = None
     if operation.state is State.FAILED:
         reasons = fields.within("failed_reasons", "failed_reasons.")
-        told, text = reasons.text("error_code"), reasons.text("error_msg")
-        code = failure_code(told)
-        detail |= {"failed_code": first_line(told or "") or None, "failed_detail": first_line(text or "") or None}
+        reported, text = reasons.text("error_code"), reasons.text("error_msg")
+        code = failure_code(reported)
+        detail |= {"failed_code": first_line(reported or "") or None, "failed_detail": first_line(text or "") or None}
     return Snapshot(
         state=operation.state,
         native_state=word,
@@ -146,11 +146,11 @@ def _progress(fields: json_fields.Fields, operation: Operation, word: str) -> fl
 
 
 def _ratio(fields: json_fields.Fields, word: str) -> float | None:
-    told = fields.object("action_progress") or {}
-    key = next((each for each in told if each.upper() == word.upper()), None)
+    reported = fields.object("action_progress") or {}
+    key = next((each for each in reported if each.upper() == word.upper()), None)
     if not word or key is None:
         return None
-    percent = fields.row(told, "action_progress.").amount(key, full=100, suffix="%")
+    percent = fields.row(reported, "action_progress.").amount(key, full=100, suffix="%")
     return None if percent is None else hundredth(percent)
 
 
