@@ -229,7 +229,7 @@ class App:
                 await self._history_file.write()
 
     async def _hand_over(self, application: Application, poller: Poller) -> None:
-        """Let others have what the last polls tell."""
+        """Hand the results of the last polls to the listeners."""
         await self._linger(application, poller)
         await self._push(poller)
 

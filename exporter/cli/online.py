@@ -21,7 +21,7 @@ from exporter.services.listing import Location
 from exporter.services.request import Request
 
 _CLOSE: Final = 2.0
-"""Seconds by which the clocks may differ without a word: the cloud tells whole seconds, and the call takes its time."""
+"""Seconds by which the clocks may differ without a word: the cloud gives whole seconds, and a call takes time."""
 _SIGNATURE: Final = 900.0
 """Seconds by which the clocks may differ before every signature is refused."""
 

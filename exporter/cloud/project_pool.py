@@ -104,7 +104,7 @@ class ProjectPool:
         self._logins = {user: logins for user, logins in self._logins.items() if user in users}
         for name, config in settings.projects.items():
             project = built[name].project
-            # what may change without a call having to be made anew
+            # what may change without a call having to be made again
             project.zone = config.time_zone
             project.limits = {limit: rate / settings.sharding.shards for limit, rate in config.limits.items()}
         projects = Projects(load_services(), {name: each.project for name, each in built.items()})
@@ -148,7 +148,7 @@ class ProjectPool:
         await credentials.load()
         find = None
         if isinstance(credentials, Password):
-            find = credentials.project_id  # IAM tells it with the token
+            find = credentials.project_id  # IAM reports it with the token
         elif config.project_id is None:
             url = iam_endpoint(config.cloud, config.region, config.endpoints)
             named = config.project_name or config.region

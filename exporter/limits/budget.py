@@ -77,7 +77,7 @@ class Budget:
         self._serial = count()
 
     def configure(self, rate: float) -> None:
-        """Set the configured rate anew. A minute in which it changes has at most the calls of the higher rate."""
+        """Set another configured rate. A minute in which it changes has at most the calls of the higher rate."""
         burst = max(1.0, rate // 10)
         steady = per_minute(rate) - (burst if burst > 1 else 0)
         self.configured = rate
@@ -142,7 +142,7 @@ class Budget:
     def throttled(self, now: float, retry_after: float | None) -> None:
         """Lower the rate, because a call was refused as too many; *retry_after* is how long the vendor asks to wait.
 
-        A minute at least, whatever it asks for: its limits are per minute, so only then it surely counts anew. And
+        A minute at least, whatever it asks for: its limits are per minute, so only then it surely counts from zero. And
         ten at most, or one odd answer would make all jobs of the bucket stale.
         """
         share = self._share_at(now)

@@ -138,7 +138,7 @@ def schedule_info() -> _PartReader[str, str]:
 
 
 def run_labels(names: Sequence[str]) -> Family:
-    """Return the metric of what the cloud tells of the run that is shown, as far as *names* says."""
+    """Return the metric of what the cloud reports about the run that is shown, as far as *names* says."""
 
     def read(words: Mapping[str, str]) -> _Samples:
         if not any(map(words.__contains__, names)):

@@ -20,7 +20,7 @@ Listener: TypeAlias = Callable[[Record | None, Record | None], None]
 """Takes a job's record before and after a change; ``None`` is a job that was not there, or is gone."""
 _Complete: TypeAlias = Callable[[Record], Record]
 _RunsListener: TypeAlias = Callable[[Record, Sequence[Snapshot]], None]
-"""Takes a job's record and runs of it that its own answers did not tell of, or not all of."""
+"""Takes a job's record and runs of it that its own answers did not report, or not all of."""
 
 _REST = attrgetter(
     *[each.name for each in fields(Record) if each.name not in {"polled_at", "answered_at", "listed_at"}]
@@ -92,7 +92,7 @@ class JobStore:
     def show(self, labels: tuple[str, ...] = (), bounds: tuple[float, ...] = ()) -> None:
         """Show from now on what the operator says of the jobs under the keys *labels*, and buckets with these *bounds*.
 
-        With other bounds it is counted anew how long runs took.
+        With other bounds the durations of runs are counted from zero.
         """
         if (labels, bounds) == (self._job_labels, self.bounds):
             return

@@ -13,7 +13,7 @@ class MeasureFamily:
 
     name: str
     help: str
-    """What the number is and where the vendor tells it, for HELP."""
+    """What the number is and where the vendor reports it, for HELP."""
     unit: str = ""
     """As it stands at the end of the name, empty if none does."""
     label: str = ""
@@ -73,7 +73,7 @@ class Declared(NamedTuple):
     measures: tuple[MeasureFamily, ...]
     """One of a name."""
     run_labels: tuple[str, ...]
-    """What services tell of a run that is a label of ``huaweicloud_job_run_labels``."""
+    """What services report about a run that is a label of ``huaweicloud_job_run_labels``."""
     sources: Mapping[str, str]
     """From which fields the services read the metrics that all jobs have, by the metric's name."""
 

@@ -46,7 +46,7 @@ class RunId:
         return self.newer(other) and not other.newer(self)
 
     def renumbered(self, other: "RunId") -> bool:
-        """Whether this run came later by its creation, though its number is lower: numbers may begin anew."""
+        """Whether this run came later by its creation, though its number is lower: numbers may start again."""
         if not self._numbered(other) or self.created is None or other.created is None:
             return False
         return int(self.id) < int(other.id) and self.created > other.created
@@ -153,7 +153,7 @@ class Ledger:
     open: tuple[RunId, ...] = ()
     """Known runs whose end is still to be counted."""
     anew: float | None = None
-    """The last creation before the numbers of the runs began anew: no run up to it is new, whatever its number."""
+    """The last creation before the numbers of the runs started again: no run up to it is new, whatever its number."""
     paid: tuple[Paid, ...] = ()
     """Runs that succeeded: those whose counters are waited for, and the newest one."""
     unnamed: bool = False
@@ -186,7 +186,7 @@ class Ledger:
     met: MetDeadlines | None = None
     """Which deadlines are settled, of a job that has one."""
     unended: tuple[Unended, ...] = ()
-    """Of the open runs those that newer ones followed; a restart begins anew."""
+    """Of the open runs those that newer ones followed; empty after a restart."""
     lost: int = 0
     """Runs whose end will never be known, since the last restart."""
 
@@ -196,7 +196,7 @@ class Ledger:
         return duration(self.ended_start, self.ended_end)
 
     def bucketed(self, bounds: tuple[float, ...]) -> "Ledger":
-        """Return it with other *bounds*: how long runs took is counted anew, because nobody knows where they belong."""
+        """Return it with other *bounds*: durations are counted from zero, as their buckets are unknown."""
         return self if bounds == self.bounds else replace(self, took=UNTIMED, bounds=bounds, untimed=())
 
 

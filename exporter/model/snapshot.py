@@ -110,7 +110,7 @@ class Snapshot:
 
     @property
     def lives(self) -> bool:
-        """Whether a run may be under way, of which the job's own answer tells more than a list."""
+        """Whether a run may be under way, about which the job's own answer says more than a list."""
         return self.state in _LIVE and not self.idle
 
     def of_same_run(self, other: "Snapshot") -> bool:

@@ -66,7 +66,7 @@ class Tries:
 
 
 class Calls:
-    """Lets calls wait for their permit, makes them, and takes over what they tell of credentials and limits.
+    """Lets calls wait for their permit, makes them, and takes over what they say about credentials and limits.
 
     *wake* makes the dispatcher check again.
     """

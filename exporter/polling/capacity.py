@@ -28,7 +28,7 @@ class Capacity:
     ends: bool
     """Whether a job that ended is never asked again."""
     listed: Intervals = field(default_factory=dict)
-    """Jobs besides, of which lists tell while they wait."""
+    """Further jobs, which lists report while they wait."""
     lists: float = 0.0
     """Calls a minute that lists take at least, of jobs that wait and for the rules."""
     lists_running: float = 0.0

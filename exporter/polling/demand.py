@@ -39,7 +39,7 @@ class _Need(NamedTuple):
     patience: float
     """Seconds for which a poll may wait for its call, by which the more urgent go first."""
     counted: float | None
-    """The interval by which the job counts in the demand; ``None`` if it is final or a list tells enough of it."""
+    """The interval by which the job counts in the demand; ``None`` if it is final or a list reports enough of it."""
 
 
 class Demand:
@@ -87,7 +87,7 @@ class Demand:
                 self._needed[need.bucket] = sum(60 * number / interval for interval, number in jobs.items())
 
     def recount(self, records: Collection[Record]) -> None:
-        """Count anew, because the plan is another one."""
+        """Count again, because the plan is another one."""
         for known in (self._needs, self._alike, self._jobs, self._needed):
             known.clear()
         for record in records:

@@ -48,7 +48,7 @@ class ListCoverage:
     def jobs(self, list_key: ListKey) -> Iterator[tuple[Record, bool]]:
         """Yield the jobs that a list is to report, each with whether it runs.
 
-        One that runs is left to its own polls, unless the list tells more of it than they do, or is read in any case.
+        One that runs is left to its own polls, unless the list reports more about it, or is read in any case.
         """
         lister = self._adapters[list_key[1]].lists
         always = lister is not None and lister.always
@@ -67,7 +67,7 @@ class ListCoverage:
 def pages_worth(jobs: Iterable[bool], every: float, idle: float) -> int:
     """Return how many pages are worth reading *every* so many seconds, for *jobs*, of each of which: whether it runs.
 
-    One that rests would cost a call each *idle* seconds; of one that runs only the list tells what it moved so far.
+    One that rests would cost a call each *idle* seconds; of one that runs only the list reports what it moved so far.
     """
     running = list(jobs)
     return int(running.count(False) * every / idle) + running.count(True)

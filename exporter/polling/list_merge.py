@@ -116,7 +116,7 @@ def _disputed(record: Record, answer: Snapshot) -> bool:
 
 
 def _completed(record: Record, answer: Snapshot, adapter: Adapter) -> Record:
-    """Add what only the list tells of a run that ended for good."""
+    """Add what only the list reports about a run whose end is final."""
     known = record.snapshot
     if known is None or record.polled_at is None or not known.run.same(answer.run):
         return record
@@ -148,7 +148,7 @@ def _lives(record: Record, answer: Snapshot, at: _When, *, news: bool) -> tuple[
 
 
 def _added(record: Record, known: Snapshot, answer: Snapshot, at: _When) -> Record:
-    """Add to the answer of a job that runs what only the list tells: since when, and what it moved so far."""
+    """Add to the answer of a job that runs what only the list reports: since when, and what it moved so far."""
     more = with_row(known, answer)
     own = {measure: value for measure, value in known.counts.items() if measure not in record.by_lists}
     counts = {**own, **answer.counts}
@@ -157,7 +157,7 @@ def _added(record: Record, known: Snapshot, answer: Snapshot, at: _When) -> Reco
     moved = any(known.counts.get(measure) != value for measure, value in counts.items())
     return replace(
         record,
-        snapshot=replace(more, counts=Packed(counts), digest=b""),  # read anew, or the counts would never grow old
+        snapshot=replace(more, counts=Packed(counts), digest=b""),  # read again, or the counts would never grow old
         by_lists=answer.counts,
         listed_at=at.steady,
         last_counts=Packed({**record.last_counts, **counts}),
@@ -174,9 +174,9 @@ def _rests(record: Record, answer: Snapshot, at: _When, adapter: Adapter) -> Rec
 
 
 def _rests_unnamed(record: Record, answer: Snapshot, at: _When, *, news: bool, first: bool) -> tuple[Record, bool]:
-    """Take the list for a poll; the *first* one may tell of a run that began and ended after the job was asked.
+    """Take the list for a poll; the *first* one may report a run that began and ended after the job was asked.
 
-    One that tells no times of a run that ended may tell of any: it leaves the job to its own polls. Nor does the same
+    One that tells no times of a run that ended may be about any: it leaves the job to its own polls. Nor does the same
     state confirm a run of which nothing was heard for so long that it is not shown any more: another may have begun.
     """
     known = record.snapshot

@@ -33,7 +33,7 @@ _LATELY: Final = 2.5
 
 
 class ListPoller:
-    """Reads the lists that tell of registered jobs, as long as that saves calls."""
+    """Reads the lists that report registered jobs, as long as that saves calls."""
 
     def __init__(self, settings: Settings, poller: Poller, store: JobStore, clock: Clock, telemetry: Telemetry) -> None:
         self._settings = settings

@@ -20,7 +20,7 @@ from exporter.services.listing import ListedJob
 
 
 class ListResults:
-    """Takes over what lists tell; *asked* are the jobs whose poll is under way, *wake* makes the dispatcher look."""
+    """Takes over what lists report; *asked* are the jobs whose poll is under way, *wake* makes the dispatcher look."""
 
     def __init__(
         self,

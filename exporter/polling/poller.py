@@ -229,7 +229,7 @@ class Poller:
             return
         why = self.calls.queue(key, need.project, need.bucket, need.rate, due, due + need.patience)
         if why is not None:
-            self.calls.tries.pop(key, None)  # the next poll begins anew
+            self.calls.tries.pop(key, None)  # the next poll starts again
             self._results.paused(key, why)
 
     async def _work(self) -> None:

@@ -85,7 +85,7 @@ def patience(record: Record, interval: float, pace: Pace) -> float:
     that runs.
     """
     running = record.job.interval or pace.interval
-    if record.newest is None:  # what a list tells first of a job that rests is shown, of one that runs it is not
+    if record.newest is None:  # what a list reports first of a job that rests is shown, of one that runs it is not
         return max(running, pace.idle_interval) if record.listed_at is None else running
     if record.listed is not None and record.snapshot is not None:
         return running
@@ -187,7 +187,7 @@ class ScheduleQueue:
         self._times[key] = time
         self.revision += 1
         heapq.heappush(self._heap, (time, key))
-        if len(self._heap) > SLACK + 1.25 * len(self._times):  # times that were set anew lie there until they come up
+        if len(self._heap) > SLACK + 1.25 * len(self._times):  # replaced times stay there until they come up
             self._heap = [(time, key) for key, time in self._times.items()]
             heapq.heapify(self._heap)
 

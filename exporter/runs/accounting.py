@@ -148,18 +148,18 @@ def _raised(floor: RunId, runs: Iterable[RunId]) -> RunId:
 
 
 def _still_beyond(ledger: Ledger, run: RunId, floor: RunId) -> bool:
-    """Whether a known run is still to be remembered one by one: none of before the numbers began anew is."""
+    """Whether a known run is still to be remembered one by one: none of before the numbers started again is."""
     return (run.newer(floor) or run.doubtful(floor)) and not (ledger.anew is not None and floor.renumbered(run))
 
 
 def _holding(floor: RunId, known: Iterable[RunId]) -> RunId:
-    """Return *floor* so that none of the *known* runs is taken for one of numbers that began anew."""
+    """Return *floor* so that none of the *known* runs is taken for one of numbers that started again."""
     created = [run.created for run in known if run.created is not None]
     return floor if floor.created is None else replace(floor, created=max({floor.created, *created}))
 
 
 def dated(ledger: Ledger, runs: Sequence[RunId]) -> Ledger:
-    """Return the ledger with what *runs*, as a list tells them, say of those that are known."""
+    """Return the ledger with what *runs*, as a list reports them, say of those that are known."""
     known = () if ledger.floor is None else (ledger.floor, *ledger.beyond)
     for run in runs:
         if run.id and any(run.id == each.id for each in known):

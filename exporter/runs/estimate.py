@@ -49,7 +49,7 @@ class _Evidence(NamedTuple):
     tasks: float
     """1 where tasks are reported, else 0."""
     began: float
-    """When the run began, if the vendor tells it, else when it was first seen to run."""
+    """When the run began, if the vendor reports it, else when it was first seen to run."""
     base: float
     """The work that was done then."""
     at: float
@@ -84,7 +84,7 @@ def follow(raw: bytes, answer: Snapshot, work: Work | None, polled_at: float | N
 
     *work* is what the service declares as the work of a run.
 
-    *wall* is *at* in Unix seconds, as the vendor tells the start of the run.
+    *wall* is *at* in Unix seconds, as the vendor reports the start of the run.
     """
     said = _work_said(answer, work) if answer.state is State.RUNNING else None
     if said is None:

@@ -34,7 +34,7 @@ def begun_by_list(ledger: Ledger, answer: Snapshot, since: float | None, *, gaps
     """Return the ledger before the job's own first *answer*, about a run that counts if it began after *since*.
 
     With *gaps* there may have been others between, unless the run began at that moment: then the ledger begins with a
-    creation before all of them, and the job's history tells which they are.
+    creation before all of them, and the job's history reports which they are.
     """
     run, start = answer.run, answer.start
     if ledger.floor is not None or since is None or start is None or start < since or run == NAMELESS:

@@ -47,7 +47,7 @@ class HistoryFile:
             with suppress(OSError):
                 aside = self._path.with_name(self._path.name + _ASIDE)
                 await asyncio.to_thread(self._disk.rename, self._path, aside)
-            self._failed("the history of page and JSON begins anew", error)
+            self._failed("the history of page and JSON starts again", error)
             return
         self._timelines.resume(saved.kept, saved.codes, saved.changes, saved.since, saved.saved)
 

@@ -216,7 +216,7 @@ class Journal:
             )
 
     async def _set_aside(self, error: Exception) -> None:
-        """Begin anew, and keep what is there under another name; a folder is none of ours."""
+        """Begin again, and keep what is there under another name; a folder is none of ours."""
         try:
             if isinstance(error, OSError) and error.errno == errno.EISDIR:
                 raise error

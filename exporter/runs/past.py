@@ -20,7 +20,7 @@ class PastRun(NamedTuple):
     took: float | None
     """Seconds by the cloud's own start and end."""
     waited: float | None
-    """Seconds from its creation to its start, where the cloud tells both."""
+    """Seconds from its creation to its start, where the cloud reports both."""
     rows: float | None
     code: str
     over: bool = False

@@ -183,7 +183,7 @@ class Timelines:
         return new and (old is not None or newest.run != NAMELESS)
 
     def _may_be_over(self, timeline: Timeline, first: Snapshot) -> bool:
-        """Whether a run that the *first* answer tells as ended may have ended long before."""
+        """Whether a run that the *first* answer reports as ended may have ended long before."""
         gap = 0.0 if self.away is None else self.away[1] - self.away[0]
         return first.run == NAMELESS or not timeline.seen or gap > _SHORT_GAP
 
@@ -279,7 +279,7 @@ class Timelines:
 
 
 def _may_be_long_over(record: Record, run: Snapshot, since: float) -> bool:
-    """Whether a run that a history or a list tells as ended may have ended before the job was watched."""
+    """Whether a run that a history or a list reports as ended may have ended before the job was watched."""
     newest, begun = record.newest, run.run.created if run.start is None else run.start
     ran = newest is not None and not newest.state.ended and (newest.run == run.run or newest.run.same(run.run))
     return not ran and (begun is None or begun < since)

@@ -156,7 +156,7 @@ def listed_runs(
 
     That one is counted by its own answers; those between it and the newest one that was known before are counted here.
     Of a job that is new, all runs count that began after *since*, the first reading of the list (``None``: this one).
-    A job's own answer may tell no creation, by which alone runs without numbers are ordered: the list tells it. Those
+    A job's own answer may tell no creation, by which alone runs without numbers are ordered: the list reports it. Those
     that now count join *counted*.
     """
     ledger, registered = accounting.dated(record.ledger, [each.run for each in runs]), tuple(record.job.target.values())
@@ -284,7 +284,7 @@ def _counted(record: Record, ledger: Ledger) -> Record:
     """Return the record with what was counted; with a journal its counters are shown when they are on disk."""
     if ledger is record.ledger:
         return record
-    # Times are shown at once: the first poll after a crash tells them anew, and on a full disk they must not age.
+    # Times are shown at once: the first poll after a crash tells them again, and on a full disk they must not age.
     record = replace(
         record,
         ledger=ledger,

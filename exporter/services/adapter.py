@@ -119,7 +119,7 @@ class Adapter(ABC):
     place_part: ClassVar[str] = ""
     """The part of :attr:`Job.target` that says where a job runs, which many jobs share; empty if none does."""
     parts: ClassVar[Parts | None] = None
-    """Where its answers tell of the parts of a run, if they do."""
+    """Where its answers report the parts of a run; ``None`` if they do not."""
     consoles: ClassVar[Mapping[str, str]] = {}
     """The address of the vendor's own page for the service by cloud, with ``{region}`` in it."""
     run_reader: ClassVar["RunReader | None"] = None

@@ -1,7 +1,7 @@
 """Data Lake Insight: Spark batches, each of which runs once.
 
 Source: DLI API reference, "Querying Batch Processing Job Details" (ShowSparkJob) and "Listing Batch Processing Jobs"
-(ListSparkJobs); the SDK has the fields of both. No field is mandatory, no answer tells progress, why a batch died, or
+(ListSparkJobs); the SDK has the fields of both. No field is mandatory, no answer reports progress, why a batch died, or
 that somebody cancelled it: that is ``dead`` too. ``log`` and ``req_body`` may hold what is secret: they are never read.
 """
 

@@ -43,7 +43,7 @@ SENTENCES: Final[Mapping[Reason, str]] = {
     Reason.CONFIG: "the call does not fit the cloud; check the project's region, its endpoints and the job's id",
     Reason.API: "the cloud refused the call",
     Reason.SERVER: "the cloud failed to answer the call",
-    Reason.PAYLOAD: "the answer tells no state",
+    Reason.PAYLOAD: "the answer reports no state",
 }
 _RESULTLESS: Final = "the call was answered without a result"
 _FOREIGN: Final = "this is not the cloud's answer; check the proxy and projects.<name>.endpoints"
@@ -152,7 +152,7 @@ def refusal(
 def rows(fields: Fields, name: str, codes: ErrorCodes, total: float | None = None) -> list[_Row]:
     """Read the list *name* of a 200 answer; a row that is no object stays in its place as ``None``, and is noted.
 
-    An empty list beside an error is that error, and what holds no list tells nothing: it must not pass for "there are
+    An empty list beside an error is that error, and what holds no list reports nothing: it must not pass for "there are
     none". Nor does null, unless the *total* beside it is 0.
     """
     data = fields.data

@@ -154,7 +154,7 @@ class Lister(ABC, Generic[R]):
         """Return the lists to read in *place*; *now* is Unix seconds."""
 
     def covering(self, target: Mapping[str, str]) -> ListQuery | None:
-        """Return the list that would tell of a registered job that waits, ``None`` if none would."""
+        """Return the list that would report a registered job that waits, ``None`` if none would."""
         return None
 
     def schedules(self, covering: ListQuery) -> ListQuery | None:
@@ -174,10 +174,10 @@ class Lister(ABC, Generic[R]):
         """
 
     def fits(self, rule: R, listed: ListedJob, now: float) -> bool:
-        """Whether *rule* asks for a job, by what the list tells of it; *now* as for :meth:`views`.
+        """Whether *rule* asks for a job, by what the list reports about it; *now* as for :meth:`views`.
 
         A cloud that does not know a parameter of the call may pass over it and list other jobs too. What the list does
-        not tell of a job is taken as the cloud selected it.
+        not report about a job is taken as the cloud selected it.
         """
         return True
 

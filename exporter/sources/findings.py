@@ -128,7 +128,7 @@ class Findings:
         return dict(Counter(each.job.key.job for each in others if each.ended_at is None or each.began == _NEVER))
 
     def _age(self, name: PageKey, seen: _Seen, record: Record | None, at: float, retention: float) -> None:
-        """Note that a job is over, and forget one of which neither the list nor its own polls tell any more."""
+        """Note that a job is over, and forget one of which neither the list nor its own polls report any more."""
         mine = record if record is not None and dict(record.job.target) == dict(seen.job.target) else None
         if (
             self._ends and seen.ended_at is None and mine is not None and mine.shown is not None

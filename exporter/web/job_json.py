@@ -26,7 +26,7 @@ def job_document(
 def job_facts(
     record: Record, place: Mapping[str, str], next_poll: float | None, how: VendorText = VendorText.REDACTED
 ) -> dict[str, Any]:
-    """Return the same without the detail, which may be long: an answer tells hundreds of parts of a run."""
+    """Return the same without the detail, which may be long: an answer reports hundreds of parts of a run."""
     target, detail = record.job.target, {} if record.shown is None else record.shown.detail
     return {
         "service": record.job.key.service,

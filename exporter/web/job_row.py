@@ -83,7 +83,7 @@ def _waits_since(record: Record) -> float | None:
 
 
 def _current_part(record: Record, say: Texts) -> str:
-    """Return which part of the run the progress is of, where the service tells it so."""
+    """Return which part of the run the progress is of, where the service reports it so."""
     declared, shown = service_of(record).parts, record.shown
     if declared is None or shown is None or shown.state is not State.RUNNING or shown.progress is None:
         return ""

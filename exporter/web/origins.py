@@ -6,7 +6,7 @@ from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Final
 
 _REMEMBERED: Final = 1000
-"""Origins of which is known how often they asked; with more of them all begin anew."""
+"""Origins of which is known how often they asked; with more of them all counts start from zero."""
 _PREFIX: Final = 64
 """Bits of an IPv6 address that its network gave it; the others a machine chooses as it likes."""
 

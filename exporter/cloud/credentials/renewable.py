@@ -68,7 +68,7 @@ class Logins:
 
 
 class Renewable(ABC, Generic[_T]):
-    """Fetches a proof with what is in *files*, and anew when they change or it is time to.
+    """Fetches a proof with what is in *files*, and again when they change or it is time to.
 
     While a proof is valid nobody waits for a renewal that another has begun, and one that fails changes nothing. Of a
     failure in *lasting* nothing is asked again until the files change or the cloud refuses what is in use.
@@ -185,7 +185,7 @@ def expiry(said: object, answer: Response, now: float) -> float | None:
     """Return when what *answer* brought expires, ``None`` if it does not tell; the vendor says it in UTC.
 
     What is over by our clock, *now*, when it comes is read against the clock of who sent it: ours may be ahead. If it
-    is over by that one too it is not meant, and the services tell whether they take the proof.
+    is over by that one too it is not meant, and the services decide whether they accept the proof.
     """
     try:
         expires_at = moment(said, UTC) if isinstance(said, str) else None

@@ -31,7 +31,7 @@ def canonical_query(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def canonical_path(path: str) -> str:
-    """Write a percent-encoded path in the form that is signed: encoded anew, always with a slash at its end.
+    """Write a percent-encoded path in the form that is signed: encoded again, always with a slash at its end.
 
     The sent path has no such slash. An encoded slash inside a segment is signed as a plain one, as the SDK does.
     """

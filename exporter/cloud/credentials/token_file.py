@@ -28,7 +28,7 @@ class TokenFile:
             raise SettingsError(["token_file: give a token or a token_file, one of them"])
         self._token = token
         self._files = SecretFiles([token_file] if token_file else [], monotonic)
-        # A file is the same identity after its token is renewed; a rate budget must not start anew with each.
+        # A file is the same identity after its token is renewed; a rate budget must not start again with each.
         self._identity = f"token in {token_file}" if token_file else f"token {_digest(token)}"
 
     def __repr__(self) -> str:

@@ -84,7 +84,7 @@ def newest_of(rows: Iterable[json_fields.Fields]) -> Snapshot | None:
         return None
     newest = run_snapshot(ordered[-1])
     if newest is None:
-        raise PollError(Reason.PAYLOAD, "the newest instance of the answer tells no status")
+        raise PollError(Reason.PAYLOAD, "the newest instance of the answer reports no status")
     earlier = (run_snapshot(row.apart(row.data)) for row in ordered[-_KEPT - 1 : -1])
     others = tuple(each for each in earlier if each is not None and each.run.id and not each.run.same(newest.run))
     return replace(newest, others=others)

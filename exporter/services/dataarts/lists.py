@@ -145,7 +145,7 @@ class JobRow(RowReader):
 def _without_run(row: json_fields.Fields) -> Snapshot:
     """Return what the row of a job says of one that no list of runs has: it waits for its first run, or had others.
 
-    Of the run before, the row tells only how it ended, and not whether another one is under way.
+    Of the run before, the row reports only how it ended, and not whether another one is under way.
     """
     before = row.text("lastInstanceStatus") is not None or row.moment("lastInstanceEndTime") is not None
     word = row.text("status") or ""

@@ -1,4 +1,4 @@
-"""One SQL job as a list or its status tells of it.
+"""One SQL job as a list or its status reports it.
 
 Source: DLI API reference, table 5 of "Querying All Jobs" (ListSqlJobs) and table 2 of "Querying Job Status"
 (ShowSqlJobStatus). ``statement`` is the user's SQL and ``user_conf`` may hold what is secret: they are never read.
@@ -108,7 +108,7 @@ def _snapshot(
 
 
 def _end(fields: json_fields.Fields, start: float | None) -> float | None:
-    """Return when the job ended, if it has: the status tells its duration instead, which is from start to end."""
+    """Return when the job ended, if it has: the status reports its duration instead, which is from start to end."""
     end, duration = fields.moment("end_time"), fields.amount("duration")
     if end is not None or start is None or duration is None:
         return end
