@@ -56,6 +56,8 @@ class JobPast(NamedTuple):
     """Of the newest run: when a progress was first said, and 0 to 1. It holds until the next."""
     turns: tuple[Turn, ...] = ()
     failures: tuple[Failure, ...] = ()
+    earlier: tuple[tuple[tuple[float, float], ...], ...] = ()
+    """Of runs before it that succeeded, some points: seconds since the run's start, and its progress."""
 
 
 class Change(NamedTuple):

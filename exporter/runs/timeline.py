@@ -1,4 +1,4 @@
-"""The past of one job: its last runs, the progress of the newest, its changes, and failed polls. Pure.
+"""The past of one job: its last runs, the progress of some, its changes, and failed polls. Pure.
 
 All of it is packed into a few bytes, because there may be a hundred thousand jobs: at most :data:`MOST_BYTES` for each
 job. Times are kept in whole seconds. An unknown value is ``None``, and nothing is invented for a time in which the job
@@ -15,6 +15,7 @@ from exporter.model.reason import Reason
 from exporter.model.run import RunId
 from exporter.model.snapshot import Snapshot, State
 from exporter.model.standing import BLIND, STANDINGS
+from exporter.runs import packed_progress
 from exporter.runs.codes import Codes
 from exporter.runs.packed_runs import (
     OUR_TIME,
@@ -35,20 +36,17 @@ from exporter.runs.past import Failure, JobPast, Turn
 from exporter.services import registry
 
 RUNS_KEPT: Final = 20
-SAMPLES_KEPT: Final = 64
+EARLIER_KEPT: Final = 5
+"""Runs before the newest of which the progress is kept, as a few points."""
 TURNS_KEPT: Final = 12
 FAILURES_KEPT: Final = 5
 MOST_BYTES: Final = 1228
 """Bytes of one job, Python's own included. What is least worth goes first: samples are thinned, old failures go."""
-_FEW_SAMPLES: Final = 16
-_OF_TIMELINE: Final = 422
+_OF_TIMELINE: Final = 430
 """Bytes that Python adds to what is packed: the objects, and a job's places in the dictionaries."""
-_WHOLE: Final = 65_000
-"""The number that stands for a progress of 1."""
+_OF_EARLIER: Final = 33
 _REQUEST_ID: Final = 64
 
-_HEAD: Final = struct.Struct("<IIH")  # which run, time of the first sample, seconds that a unit of time has
-_SAMPLE: Final = struct.Struct("<HH")
 _TURN: Final = struct.Struct("<IBBH")
 _FAILURE: Final = struct.Struct("<IBHB")
 _REASONS: Final = tuple(Reason)
@@ -57,21 +55,29 @@ _REASONS: Final = tuple(Reason)
 class Timeline:
     """The past of one job, packed."""
 
-    __slots__ = ("failures", "progress", "runs", "since", "turns")
+    __slots__ = ("earlier", "failures", "progress", "runs", "since", "turns")
 
     def __init__(
-        self, since: int, runs: bytes = b"", progress: bytes = b"", turns: bytes = b"", failures: bytes = b""
+        self,
+        since: int,
+        runs: bytes = b"",
+        progress: bytes = b"",
+        turns: bytes = b"",
+        failures: bytes = b"",
+        earlier: bytes = b"",
     ) -> None:
         self.since = since
         self.runs = runs
         self.progress = progress
         self.turns = turns
         self.failures = failures
+        self.earlier = earlier
 
     @property
     def size(self) -> int:
         """The bytes that it takes."""
-        return _OF_TIMELINE + len(self.runs) + len(self.progress) + len(self.turns) + len(self.failures)
+        packed = len(self.runs) + len(self.progress) + len(self.turns) + len(self.failures) + len(self.earlier)
+        return _OF_TIMELINE + packed + (_OF_EARLIER if self.earlier else 0)
 
     def ended(
         self, answer: Snapshot, seen_at: float, codes: Codes, replaces: RunId | None = None, *, over: bool
@@ -110,24 +116,18 @@ class Timeline:
         self.runs = pack_runs(row for row in run_rows(self.runs) if row[4] not in keys)
 
     def moved(self, run: RunId, at: float, ratio: float, *, same: bool) -> None:
-        """Note the progress of the newest run; that of another one goes, unless it is the *same* as before."""
-        now = whole_seconds(at)
-        value = math.floor(min(max(ratio, 0.0), 1.0) * _WHOLE + 1e-6)
-        if not self.progress or not (same or _HEAD.unpack_from(self.progress)[0] in run_keys(run)):
-            self.progress = _HEAD.pack(run_key(run), now, 1) + _SAMPLE.pack(0, value)
-            return
-        key, first, unit = _HEAD.unpack_from(self.progress)
-        last, shown = _SAMPLE.unpack_from(self.progress, len(self.progress) - _SAMPLE.size)
-        if shown == value:
-            return
-        now = max(now, first + last * unit)  # a clock that is set back turns no run round
-        if (len(self.progress) - _HEAD.size) // _SAMPLE.size >= SAMPLES_KEPT:
-            self._thin()
-        while (now - first) // unit > 0xFFFF:
-            unit *= 2
-            samples = [_SAMPLE.pack(since // 2, each) for since, each in _samples(self.progress)]
-            self.progress = _HEAD.pack(key, first, unit) + b"".join(samples)
-        self.progress += _SAMPLE.pack((now - first) // unit, value)
+        """Note the progress of the newest run; that of the one before becomes a few points, if it is another run."""
+        if self.progress and not same and packed_progress.run_of(self.progress) not in run_keys(run):
+            self._keep_curve()
+        self.progress = packed_progress.moved(self.progress, run, at, ratio, same=same)
+
+    def _keep_curve(self) -> None:
+        """Keep the progress of a run that succeeded, where the cloud said when it began and ended."""
+        number = packed_progress.run_of(self.progress)
+        row = next((row for row in run_rows(self.runs) if row[4] == number), None)
+        if row is not None and not row[6] & OUR_TIME and result_of(row) is State.SUCCEEDED and row[1] > 0:
+            curve = packed_progress.curve(self.progress, row[0] - row[1], row[1])
+            self.earlier = (self.earlier + curve)[-EARLIER_KEPT * len(curve) :]
 
     def turned(self, at: float, was: str, now: str, code: int) -> None:
         """Note that the job turned from one standing into another."""
@@ -172,35 +172,31 @@ class Timeline:
 
     def unpacked(self, codes: Codes) -> JobPast:
         """Return all of it, in a thread too; ``ValueError`` or ``IndexError`` if this version did not pack it."""
-        progress, turns = self.progress, self.turns
-        if len(turns) % _TURN.size or (progress and len(progress) < _HEAD.size):
+        turns = self.turns
+        if len(turns) % _TURN.size:
             raise ValueError("cut short")
-        first, unit = _HEAD.unpack_from(progress)[1:] if progress else (0, 1)
         return JobPast(
             float(self.since),
             tuple(unpacked_run(row, codes.word(row[5])) for row in run_rows(self.runs)),
-            tuple((float(first + since * unit), value / _WHOLE) for since, value in _samples(progress)),
+            packed_progress.unpacked(self.progress),
             tuple(
                 Turn(float(at), STANDINGS[was], STANDINGS[now], codes.word(code))
                 for at, was, now, code in _TURN.iter_unpack(turns)
             ),
             tuple(_unpacked_failure(part, codes) for part in _failure_parts(self.failures)),
+            tuple(packed_progress.unpacked_curves(self.earlier)),
         )
 
-    def _thin(self) -> None:
-        """Drop every second sample but the first and the last."""
-        samples = list(_samples(self.progress))
-        kept = [*samples[:-1:2], samples[-1]]
-        self.progress = self.progress[: _HEAD.size] + b"".join(_SAMPLE.pack(*each) for each in kept)
-
     def fit(self) -> int:
-        """Make room, if there is need: thin the progress first, then drop the oldest failures, then the oldest turns.
+        """Make room, if there is need: thin the progress, then drop the oldest of earlier runs, failures and turns.
 
         Return the bytes that are taken then.
         """
         while (size := self.size) > MOST_BYTES:
-            if len(self.progress) > _HEAD.size + _FEW_SAMPLES * _SAMPLE.size:
-                self._thin()
+            if packed_progress.count(self.progress) > packed_progress.FEW_SAMPLES:
+                self.progress = packed_progress.thinned(self.progress)
+            elif self.earlier:
+                self.earlier = self.earlier[packed_progress.CURVE_SIZE :]
             elif len(parts := list(_failure_parts(self.failures))) > 1:
                 self.failures = b"".join(parts[1:])
             else:
@@ -221,13 +217,6 @@ class Kept(NamedTuple):
         if (self.key, self.project) != (job.key, job.project):
             return False
         return registry.load_services()[job.key.service].same_job(self.target, job.target)
-
-
-def _samples(progress: bytes) -> Iterator[tuple[int, int]]:
-    """Yield when a progress was said, and which. Raises ``ValueError`` if they are cut."""
-    if progress and (len(progress) - _HEAD.size) % _SAMPLE.size:
-        raise ValueError("cut short")
-    yield from _SAMPLE.iter_unpack(progress[_HEAD.size :])
 
 
 def _failure_parts(packed: bytes) -> Iterator[bytes]:

@@ -16,10 +16,10 @@ from exporter.runs.past import Change
 from exporter.runs.timeline import Kept, Timeline
 
 _FORMAT: Final = "huaweicloud-job-exporter history"
-_VERSION: Final = 1
+_VERSION: Final = 2
 _LINES: Final = 100
 """Jobs whose lines are written at once."""
-_PACKED: Final = ("runs", "progress", "turns", "failures")
+_PACKED: Final = ("runs", "progress", "turns", "failures", "earlier")
 
 
 class Saved(NamedTuple):

@@ -20,13 +20,15 @@ _LEAST: Final = 10
 """Units that a run is wide at least, so that it can be seen."""
 _BACKGROUND: Final = frozenset({"blind", "unwatched"})
 _PLOT: Final = (600.0, 120.0)
+_AS_LONG: Final = 3.0
+"""How many times as long as the present run earlier ones are shown at most."""
 _BARS: Final = 60.0
 """Units that the longest run is high."""
 _USUAL: Final = 5
 """Runs that succeeded of which at least the length has to be known, for anything to be slower than usual."""
 
 
-class _Strip(NamedTuple):
+class Strip(NamedTuple):
     """The last 24 hours of a job."""
 
     paths: tuple[tuple[str, str], ...]
@@ -43,10 +45,10 @@ class Live(NamedTuple):
     """When it was last known to run."""
 
 
-def strip(past: JobPast | None, live: Live | None, watch: Watch, now: float, say: Texts = ENGLISH) -> _Strip:
+def strip(past: JobPast | None, live: Live | None, watch: Watch, now: float, say: Texts = ENGLISH) -> Strip:
     """Return the last 24 hours of a job, from left to right."""
     if past is None:
-        return _Strip((("unwatched", _shape("unwatched", 0, STRIP)),), say("the last 24 hours are not kept"))
+        return Strip((("unwatched", _shape("unwatched", 0, STRIP)),), say("the last 24 hours are not kept"))
     first = now - DAY
     spans = [("unwatched", first, past.since)]
     if watch.away is not None:
@@ -58,7 +60,7 @@ def strip(past: JobPast | None, live: Live | None, watch: Watch, now: float, say
     spans += [(run.result, run.at if run.start is None else run.start, run.at) for run in runs]
     if live is not None:
         spans.append(("running", live.at if live.start is None else live.start, live.at))
-    return _Strip(tuple(_paths(spans, first).items()), _in_words(runs, live, past, now, say))
+    return Strip(tuple(_paths(spans, first).items()), _in_words(runs, live, past, now, say))
 
 
 def _paths(spans: Sequence[tuple[str, float, float]], first: float) -> dict[str, str]:
@@ -158,6 +160,30 @@ def _run_words(run: PastRun, say: Texts) -> str:
     return f"{say(run.result)}{f' {run.code}' if run.code else ''}, {took}, {when}"
 
 
+class _Scale(NamedTuple):
+    """The axes of the plot: time, and progress."""
+
+    begin: float
+    end: float
+
+    def at(self, time: float, ratio: float) -> tuple[float, float]:
+        """Return where a progress is."""
+        wide, high = _PLOT
+        return round((time - self.begin) / max(self.end - self.begin, 1.0) * wide, 1), round(high - ratio * high, 1)
+
+    def steps(self, samples: Sequence[tuple[float, float]], until: float) -> str:
+        """Return a path through *samples*, each of which holds until the next, the last *until* then."""
+        points = [self.at(*each) for each in samples]
+        path = f"M{points[0][0]} {points[0][1]}" + "".join(f"H{x}V{y}" for x, y in points[1:])
+        return f"{path}H{self.at(until, 0)[0]}"
+
+    def curve(self, points: Sequence[tuple[float, float]]) -> str:
+        """Return the path of another run, which began where this one does, as far as there is room."""
+        samples = [(self.begin + at, ratio) for at, ratio in points]
+        seen = [each for each in samples if each[0] <= self.end]
+        return self.steps(seen, self.end if len(seen) < len(samples) else seen[-1][0]) if seen else ""
+
+
 class Plot(NamedTuple):
     """The progress of a run over time."""
 
@@ -165,6 +191,8 @@ class Plot(NamedTuple):
     """The reported values, as steps."""
     expected: tuple[float, float, float] | None
     """Where the line to the expected end begins, and when that is."""
+    earlier: tuple[str, ...]
+    """The same of runs before it, each from its own start on."""
     begin: float
     end: float
     words: str
@@ -176,15 +204,14 @@ def plot(past: JobPast, start: float | None, until: float, expected: float | Non
         return None
     first = past.progress[0][0]
     begin = first if start is None or start > first else start
-    end = max(until, expected or until, past.progress[-1][0])
-    wide, high = _PLOT
-    across = wide / max(end - begin, 1.0)
-    steps = [((at - begin) * across, high - ratio * high) for at, ratio in past.progress]
-    path = f"M{steps[0][0]:.1f} {steps[0][1]:.1f}" + "".join(f"H{x:.1f}V{y:.1f}" for x, y in steps[1:])
-    path += f"H{(max(until, past.progress[-1][0]) - begin) * across:.1f}"
+    last = max(until, past.progress[-1][0])
+    end = max(last, expected or last)
+    earlier = past.earlier if begin == start else ()  # else nobody knows how far into its run a progress was told
+    longest = max([points[-1][0] for points in earlier], default=0.0)
+    scale = _Scale(begin, max(end, begin + min(longest, _AS_LONG * (end - begin))))
     after = None
     if expected is not None and expected > until:
-        after = (round((until - begin) * across, 1), round(steps[-1][1], 1), round((expected - begin) * across, 1))
+        after = (*scale.at(until, past.progress[-1][1]), scale.at(expected, 1.0)[0])
     words = say(
         "progress of the newest run: {first} at {begin}, {last} since {then}",
         first=formatting.percent(past.progress[0][1]),
@@ -192,4 +219,5 @@ def plot(past: JobPast, start: float | None, until: float, expected: float | Non
         last=formatting.percent(past.progress[-1][1]),
         then=formatting.utc(past.progress[-1][0]),
     )
-    return Plot(path, after, begin, end, words)
+    curves = tuple(scale.curve(points) for points in earlier)
+    return Plot(scale.steps(past.progress, last), after, curves, begin, scale.end, words)

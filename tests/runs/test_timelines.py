@@ -21,8 +21,9 @@ from exporter.model.run import NAMELESS, RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.runs import transitions
 from exporter.runs.history_file import HistoryFile
+from exporter.runs.packed_progress import SAMPLES_KEPT
 from exporter.runs.past import JobPast
-from exporter.runs.timeline import FAILURES_KEPT, MOST_BYTES, RUNS_KEPT, SAMPLES_KEPT, TURNS_KEPT, Kept, Timeline
+from exporter.runs.timeline import EARLIER_KEPT, FAILURES_KEPT, MOST_BYTES, RUNS_KEPT, TURNS_KEPT, Kept, Timeline
 from exporter.runs.timeline_format import Saved, read_saved, saved_lines
 from exporter.runs.timelines import CHANGES_KEPT, Timelines
 from exporter.services import registry
@@ -273,6 +274,45 @@ def test_the_progress_of_the_newest_run_alone_is_kept() -> None:
     assert there.past(key).progress == ((NOW + 40, 0.0),)
 
 
+def one_run(there: Watched, key: JobKey, number: int, last: Snapshot) -> None:
+    there.time = NOW + 1000 * number
+    there.answer(key, *[seen(State.RUNNING, number, progress=each / 100) for each in range(0, 100, 5)], every=2.0)
+    there.answer(key, last, every=30.0)
+
+
+def test_of_runs_that_succeeded_a_few_points_of_their_progress_are_kept() -> None:
+    there = Watched()
+    key = there.register()
+    for number in range(1, 9):
+        one_run(there, key, number, ended(number, progress=1.0))
+    assert len(there.past(key).earlier) == EARLIER_KEPT
+    there.answer(key, seen(State.RUNNING, 9, progress=0.0))
+
+    earlier = there.past(key).earlier
+    assert len(earlier) == EARLIER_KEPT
+    for points in earlier:
+        assert points[-1] == (60.0, 1.0), "it ended when the cloud said so, and not when a poll saw it"
+        for at, ratio in points[:-1]:
+            assert abs(at - (ratio * 40 + 2)) < 0.6, "each point was told"
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        replace(ended(1), state=State.FAILED, progress=0.7),
+        replace(ended(1), start=None, progress=1.0),
+        replace(ended(1), end=None, progress=1.0),
+        seen(State.RUNNING, 1, progress=0.99),
+    ],
+)
+def test_of_other_runs_no_progress_is_kept(last: Snapshot) -> None:
+    there = Watched()
+    key = there.register()
+    one_run(there, key, 1, last)
+    there.answer(key, seen(State.RUNNING, 2, progress=0.0))
+    assert there.past(key).earlier == ()
+
+
 def test_where_runs_have_no_name_the_progress_of_another_kind_of_work_is_that_of_another_run() -> None:
     there = Watched()
     job = there.register()
@@ -433,7 +473,7 @@ def test_a_job_takes_twelve_hundred_bytes_at_most() -> None:
 
     jobs = 2000
     keys = [JobKey("cdm", f"j{number}") for number in range(jobs)]
-    packed = [getattr(kept.timeline, name) for name in ("runs", "progress", "turns", "failures")]
+    packed = [getattr(kept.timeline, name) for name in ("runs", "progress", "turns", "failures", "earlier")]
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
     ended: dict[JobKey, None] = {}
@@ -649,13 +689,14 @@ async def test_a_file_that_cannot_be_read_is_set_aside_and_told(tmp_path: Path, 
 async def test_a_file_with_any_line_damaged_is_not_half_read(tmp_path: Path) -> None:
     there = Watched()
     key = there.register()
-    there.answer(key, seen(State.RUNNING, 1, progress=0.5), ended(1), Reason.SERVER)
+    one_run(there, key, 1, ended(1, progress=1.0))
+    there.answer(key, seen(State.RUNNING, 2, progress=0.0), Reason.SERVER)
     await HistoryFile(tmp_path / "journal", there.timelines, FixedClock(NOW)).write()
     file = tmp_path / "journal.history"
     head, line, tail = file.read_text().splitlines()
     packed = json.loads(line)
     broken = [
-        *({**packed, name: packed[name][:-4]} for name in ("runs", "progress", "turns", "failures")),
+        *({**packed, name: packed[name][:-4]} for name in ("runs", "progress", "turns", "failures", "earlier")),
         {**packed, "runs": 5},
         {name: value for name, value in packed.items() if name != "target"},
         {**packed, "turns": "////////////"},

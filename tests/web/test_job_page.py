@@ -52,6 +52,23 @@ async def test_the_run_is_drawn_as_it_was_told_with_its_expected_end() -> None:
     assert 'aria-label="progress of the newest run: 0 % at 2023-11-14 22:03:20 UTC' in html
 
 
+CURVE = ((0.0, 0.0), (300.0, 0.5), (900.0, 1.0))
+
+
+async def test_earlier_runs_are_pale_beside_it_from_their_own_start_on() -> None:
+    past = PAST._replace(earlier=(CURVE, ((0.0, 0.2), (30_000.0, 1.0))))
+    html = await shown(running(polled_at=NOW - 12), past)
+
+    assert html.count('class="earlier"') == 2
+    # 588 s of the run are told, and at most three times as much is shown of others
+    assert '<path class="earlier" d="M0.0 120.0H102.0V60.0H306.1V0.0H306.1"/>' in html
+    assert '<path class="earlier" d="M0.0 96.0H600.0"/>' in html, "of what lies beyond nothing is drawn"
+    assert '<path class="told" d="M0.0 120.0H102.0V72.0H200.0"/>' in html
+    assert "pale: earlier runs that succeeded" in html
+    unknown = running(snapshot=replace(running().snapshot, start=None))  # type: ignore[type-var]
+    assert 'class="earlier"' not in await shown(unknown, past), "nobody knows how far into the run it is"
+
+
 async def test_nothing_is_expected_that_nobody_estimated() -> None:
     html = await shown(running(polled_at=NOW - 12))
 
