@@ -11,7 +11,7 @@ from exporter.runs.past import Failure, JobPast, Turn
 from exporter.services import registry
 from exporter.web import charts
 from exporter.web.addresses import Viewer, link
-from exporter.web.job_row import job_row, live_run, service_of
+from exporter.web.job_row import job_row, live_run, look_back, service_of
 from exporter.web.ports import Exporter
 from exporter.web.texts import Texts
 
@@ -48,10 +48,16 @@ class _JobEvent(NamedTuple):
 def single(record: Record, exporter: Exporter, viewer: Viewer) -> dict[str, Any]:
     """Return the view of one job."""
     past = exporter.past(record.job.key)
+    before = look_back(past)
     shown = record.shown
     detail = {} if shown is None else repeated_fields(shown.detail_json(), exporter.vendor_text)
-    row = {**job_row(record, exporter, past, viewer), "detail": detail}
-    row["api_runs"] = "api/v1/" + link(*record.job.key, under="/runs")
+    row = {
+        **job_row(record, exporter, before, viewer),
+        "detail": detail,
+        "unwritten": max(0, sum(record.ledger.runs) - sum(record.runs)),
+        "api": "api/v1/" + link(*record.job.key),
+        "api_runs": "api/v1/" + link(*record.job.key, under="/runs"),
+    }
     newest = record.newest
     until = record.polled_at if row["end"] is None or row["stale"] else row["end"]
     start = None if newest is None else newest.start
@@ -67,7 +73,7 @@ def single(record: Record, exporter: Exporter, viewer: Viewer) -> dict[str, Any]
         "watch": viewer.watch,
         "plot": _plot(past, start, until, row["estimated_completion"], viewer.say),
         "bars": None if past is None else charts.bars(past, None if live is None else row["elapsed"], viewer.say),
-        "usual": charts.usual(past),
+        "usual": before.usual,
         "parts": _parts(record, row["detail"]),
         "parts_word": "" if service_of(record).parts is None else service_of(record).parts.word,  # type: ignore[union-attr]
         "rest": _rest(record, row),

@@ -1,6 +1,6 @@
 """The content that list and page of a job share, ready for the templates."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from exporter.model.record import Record
 from exporter.model.snapshot import Rows, State
@@ -16,12 +16,24 @@ from exporter.web.promises import broken_promises
 from exporter.web.texts import Texts
 
 
-def job_row(record: Record, exporter: Exporter, past: JobPast | None, viewer: Viewer) -> dict[str, Any]:
+class Before(NamedTuple):
+    """What a job's past says of the present."""
+
+    since: float | None
+    """When it began to be watched."""
+    usual: charts.Usual | None
+
+
+def look_back(past: JobPast | None) -> Before:
+    """Return it."""
+    return Before(None if past is None else past.since, charts.usual(past))
+
+
+def job_row(record: Record, exporter: Exporter, before: Before, viewer: Viewer) -> dict[str, Any]:
     """Return what the templates show of a job."""
     due, where = exporter.next_due(record.job.key), link(*record.job.key)
     facts = job_facts(record, exporter.place(record), due, exporter.vendor_text)
-    live = live_run(record)
-    usual = charts.usual(past)
+    live, usual = live_run(record), before.usual
     elapsed = None if live is None or live.start is None else max(0.0, live.at - live.start)
     return {
         **facts,
@@ -29,18 +41,14 @@ def job_row(record: Record, exporter: Exporter, past: JobPast | None, viewer: Vi
         "href": viewer.to(where),
         "error_meaning": _meaning_of(record, "" if record.fault is None else record.fault.code),
         "failure_meaning": _meaning_of(record, facts["failure_code"] or ""),
-        "api": "api/v1/" + where,
         "reason": _without(facts["failure_code"] or "", facts["complaint"] or ""),
-        "counts_short": formatting.count_lines(facts["counts"], viewer.say),
-        "unwritten": max(0, sum(record.ledger.runs) - sum(record.runs)),
         "old": record.polled_at is not None and not record.up and not record.final,
         "known": _last_known(record),
         "part": _current_part(record, viewer.say),
         "elapsed": elapsed,
         "slow": usual if usual is not None and elapsed is not None and elapsed > usual.p90 else None,
         "waits_since": _waits_since(record),
-        "broken": list(broken_promises(record, viewer.now, None if past is None else past.since)),
-        "strip": charts.strip(past, live, viewer.watch, viewer.now, viewer.say),
+        "broken": list(broken_promises(record, viewer.now, before.since)),
         "zone": exporter.zone(record.job.project) if viewer.clock == "cloud" else None,
     }
 

@@ -2,14 +2,16 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from exporter.model.record import Record
 from exporter.model.standing import BLIND, STANDINGS, standing
 from exporter.web.addresses import ROWS, Viewer, address, hidden_fields, link
+from exporter.web.order import GROUPS, SORTS, group_of
 from exporter.web.ports import Exporter
-from exporter.web.query import FAILED, GROUPS, SORTS, Asking, Query, group_of, matching
+from exporter.web.query import FAILED, Asking, Query, matching, page_of
 
 _MOST_ROWS: Final = 500
 """Rows of a page at most: more would be slow on a phone, and nobody reads them."""
@@ -47,9 +49,9 @@ def _tally(records: Collection[Record]) -> _Tally:
     """Count the jobs."""
     return _Tally(
         len(records),
-        Counter(standing(record) for record in records),
-        Counter(record.job.key.service for record in records),
-        sum(record.fault is not None for record in records),
+        Counter(map(standing, records)),
+        Counter([record.job.key.service for record in records]),
+        len([record for record in records if record.fault is not None]),
     )
 
 
@@ -72,9 +74,10 @@ def listing(asked: Listing) -> dict[str, Any]:
     found = matching(asked.records, query, asking)
     size = min(query.limit or ROWS, _MOST_ROWS)
     offset = query.offset if query.offset < len(found) else max(0, (len(found) - 1) // size * size)
+    shown = page_of(found, replace(query, limit=size, offset=offset), asking)
     return {
         "now": asking.now,
-        "rows": [(asked.draw(record), _group(record, query)) for record in found[offset : offset + size]],
+        "rows": [(asked.draw(record), _group(record, query)) for record in shown],
         "group_states": _group_states(found, query),
         "matches": len(found),
         "offset": offset,
@@ -118,14 +121,14 @@ def _changed(exporter: Exporter, viewer: Viewer) -> dict[str, Any]:
 
 
 def _group(record: Record, query: Query) -> str:
-    return group_of(record, query) if query.group else ""
+    return group_of(record, query.group) if query.group else ""
 
 
 def _group_states(found: Sequence[Record], query: Query) -> Mapping[str, Counter[str]]:
     """Return how many jobs of each group are what."""
     states: dict[str, Counter[str]] = {}
     for record in found if query.group else ():
-        states.setdefault(group_of(record, query), Counter())[standing(record)] += 1
+        states.setdefault(_group(record, query), Counter())[standing(record)] += 1
     return states
 
 

@@ -9,7 +9,8 @@ from typing import Any, Final
 from exporter import __version__
 from exporter.model.standing import STANDINGS
 from exporter.services import registry
-from exporter.web.query import CLOCK_WORDS, FAILED, GREATEST_NUMBER, GROUPS, LONGEST_SEARCH, SORTS
+from exporter.web.order import GROUPS, SORTS
+from exporter.web.query import CLOCK_WORDS, FAILED, GREATEST_NUMBER, LONGEST_SEARCH
 from exporter.web.texts import LANGUAGES
 
 _Schema = dict[str, Any]

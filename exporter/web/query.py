@@ -1,12 +1,11 @@
 """The query parameters of list and page: which jobs to show, and in which order. Pure."""
 
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import pairwise
-from operator import itemgetter
-from typing import Any, Final, NamedTuple
+from math import inf
+from typing import Final, NamedTuple
 
 from exporter.model.errors import ExporterError
 from exporter.model.job import JobKey
@@ -15,38 +14,17 @@ from exporter.model.record import Record
 from exporter.model.snapshot import State, complaint
 from exporter.model.standing import STANDINGS, standing
 from exporter.services import registry
+from exporter.web.order import GROUPS, SORTS, Order
 from exporter.web.texts import LANGUAGES
 
 _NextDue = Callable[[JobKey], float | None]
 PARAMETERS: Final = (
     *("q", "service", "state", "error", "failed", "group", "sort", "order", "limit", "offset", "clock", "lang", "job"),
 )
-_PREFIX: Final = re.compile(r"[-_./:\s]")
 FAILED: Final[Mapping[str, float]] = {"1h": 3600.0, "8h": 28_800.0, "24h": 86_400.0, "7d": 604_800.0}
 """Within how many seconds the last failed run of a job ended."""
 CLOCK_WORDS: Final = ("utc", "cloud")
 """By which clock the page tells times: UTC, or that of the project's time zone."""
-_GROUPS: Final[Mapping[str, Callable[[Record], str]]] = {
-    "project": lambda record: record.job.project,
-    "service": lambda record: record.job.key.service,
-    "cluster": lambda record: record.job.target.get(registry.load_services()[record.job.key.service].place_part, ""),
-    "prefix": lambda record: _PREFIX.split(record.job.key.job, maxsplit=1)[0],
-}
-GROUPS: Final = tuple(_GROUPS)
-_PLACES: Final = {word: place for place, word in enumerate(STANDINGS)}
-_SORTS: Final[Mapping[str, Callable[[Record], Any]]] = {
-    "name": lambda record: record.job.key.job.casefold(),
-    "service": lambda record: record.job.key.service,
-    "project": lambda record: record.job.project,
-    "state": lambda record: _PLACES[standing(record)],
-    "progress": lambda record: record.shown.progress if record.shown else None,
-    "start": lambda record: record.shown.start if record.shown else None,
-    "end": lambda record: record.shown.end if record.shown else None,
-    "last_poll": lambda record: record.polled_at,
-    "last_progress": lambda record: record.last_progress if record.shown else None,
-    "failing": lambda record: record.failing,
-}
-SORTS: Final = (*_SORTS, "next_poll")
 LONGEST_SEARCH: Final = 256
 """Letters of a search; a name that is searched for has at most half of that."""
 _MOST_WORDS: Final = 16
@@ -124,32 +102,18 @@ def parse_query(pairs: Iterable[tuple[str, str]], sort: str = "name") -> Query:
 
 
 def matching(records: Iterable[Record], query: Query, asking: Asking) -> list[Record]:
-    """Return the jobs that *query* asks for, in its order; what is not known comes last in either order.
-
-    Groups stand together in the order of their names.
-    """
-    words = _words(query.q)
-    found = [record for record in records if _matches(record, query, words, asking)]
-    found.sort(key=_name)
-    read: Callable[[Record], Any] = _SORTS.get(query.sort) or (lambda record: asking.next_due(record.job.key))
-    keyed = [(read(record), record) for record in found]  # once each: there are many
-    known = [each for each in keyed if each[0] is not None]
-    known.sort(key=itemgetter(0), reverse=query.descending)
-    found = [record for _, record in known] + [record for key, record in keyed if key is None]
-    if query.group:
-        found.sort(key=_GROUPS[query.group])
+    """Return the jobs that *query* asks for, in no order."""
+    found = list(records)
+    for wanted in _conditions(query, asking):
+        found = [record for record in found if wanted(record)]
     return found
 
 
-def group_of(record: Record, query: Query) -> str:
-    """Return the group that a job is in."""
-    return _GROUPS[query.group](record)
-
-
-def page_of(found: Sequence[Record], query: Query) -> Sequence[Record]:
-    """Return the part of *found* that ``limit`` and ``offset`` leave."""
-    end = None if query.limit is None else query.offset + query.limit
-    return found[query.offset : end]
+def page_of(found: Collection[Record], query: Query, asking: Asking) -> list[Record]:
+    """Return the part of *found* that ``limit`` and ``offset`` leave, in the order of *query*."""
+    end = len(found) if query.limit is None else query.offset + query.limit
+    order = Order(query.sort, query.descending, query.group, asking.next_due)
+    return order.first(found, min(end, len(found)))[query.offset :]
 
 
 def nearest_jobs(records: Collection[Record], service: str, job: str) -> list[JobKey]:
@@ -178,28 +142,24 @@ def _alike(one: frozenset[str], other: frozenset[str]) -> float:
     return len(one & other) * 2 / (len(one) + len(other))
 
 
-def _name(record: Record) -> str:
-    """Return what orders by name; one text and not a tuple, because a long sort holds up every other thread."""
-    key = record.job.key
-    return f"{key.job.casefold()}\0{key.job}\0{key.service}"
-
-
-def _matches(record: Record, query: Query, words: Sequence[str], asking: Asking) -> bool:
-    if query.jobs and record.job.key not in query.jobs:
-        return False
-    if query.services and record.job.key.service not in query.services:
-        return False
-    if query.error and record.fault is None:
-        return False
-    if query.states and standing(record) not in query.states:
-        return False
+def _conditions(query: Query, asking: Asking) -> Iterator[Callable[[Record], bool]]:
+    """Yield what a job has to be, the cheapest first."""
+    if jobs := frozenset(query.jobs):
+        yield lambda record: record.job.key in jobs
+    if query.services:
+        yield lambda record: record.job.key.service in query.services
+    if query.error:
+        yield lambda record: record.fault is not None
+    if query.states:
+        yield lambda record: standing(record) in query.states
     if query.failed:
-        failed_at = asking.last_failure(record.job.key)
-        if failed_at is None or failed_at < asking.now - FAILED[query.failed]:
-            return False
-    if not words:
-        return True
-    text = _text(record, asking.vendor_text)
+        since = asking.now - FAILED[query.failed]
+        yield lambda record: (asking.last_failure(record.job.key) or -inf) >= since
+    if words := _words(query.q):
+        yield lambda record: _has_words(_text(record, asking.vendor_text), words)
+
+
+def _has_words(text: str, words: Sequence[str]) -> bool:
     return all(word in text for word in words)
 
 

@@ -5,8 +5,10 @@ from typing import Any, Final, NamedTuple
 
 from exporter.model.job import JobKey
 from exporter.model.record import Record
+from exporter.web import charts
 from exporter.web.addresses import Viewer
-from exporter.web.job_row import job_row
+from exporter.web.formatting import count_lines
+from exporter.web.job_row import Before, job_row, live_run, look_back
 from exporter.web.ports import Exporter
 
 _MOST: Final = 1000
@@ -16,8 +18,18 @@ _MINUTE: Final = 60.0
 _Render = Callable[[dict[str, Any]], str]
 
 
+class _Picture(NamedTuple):
+    """What a row shows of its job's past: most polls leave it as it is."""
+
+    made_from: tuple[object, ...]
+    strip: charts.Strip
+    before: Before
+
+
 class _Row(NamedTuple):
     record: Record
+    picture: _Picture
+    due: float | None
     beside: tuple[object, ...]
     """What else it is made from."""
     html: str
@@ -33,17 +45,36 @@ class RowCache:
         """Return what gives the row of a job, made by *render* where none is kept."""
         for old in list(self._kept)[:-_MOST]:
             self._kept.pop(old, None)
-        common = (int(viewer.now // _MINUTE), viewer.watch.away, exporter.vendor_text)
 
         def row(record: Record) -> str:
-            key, due = record.job.key, exporter.next_due(record.job.key)
-            marks = (exporter.past_mark(key), due if due is None else round(due), exporter.zone(record.job.project))
-            place, beside = (key, viewer.choices), (*common, *marks)
-            kept = self._kept.pop(place, None)
-            if kept is None or kept.record is not record or kept.beside != beside:
-                facts = job_row(record, exporter, exporter.past(key), viewer)
-                kept = _Row(record, beside, render(facts))
-            self._kept[place] = kept
+            key = record.job.key
+            kept = self._kept.pop((key, viewer.choices), None)
+            picture = _picture(record, exporter, viewer, None if kept is None else kept.picture)
+            due, beside = exporter.next_due(key), (exporter.vendor_text, exporter.zone(record.job.project))
+            same = kept is not None and kept.record is record and kept.picture is picture and kept.beside == beside
+            if kept is None or not same or not _same_due(kept.due, due, viewer.now):
+                facts = job_row(record, exporter, picture.before, viewer)
+                more = {"strip": picture.strip, "counts_short": count_lines(facts["counts"], viewer.say)}
+                kept = _Row(record, picture, due, beside, render({**facts, **more}))
+            self._kept[key, viewer.choices] = kept
             return kept.html
 
         return row
+
+
+def _picture(record: Record, exporter: Exporter, viewer: Viewer, kept: _Picture | None) -> _Picture:
+    """Return the picture of a job's past: the one that was *kept* if nothing moved in it."""
+    live = live_run(record)
+    running = None if live is None else (live.start, live.at // _MINUTE)
+    made_from = (exporter.past_mark(record.job.key), running, viewer.now // _MINUTE, viewer.watch.away)
+    if kept is not None and kept.made_from == made_from:
+        return kept
+    past = exporter.past(record.job.key)
+    return _Picture(made_from, charts.strip(past, live, viewer.watch, viewer.now, viewer.say), look_back(past))
+
+
+def _same_due(one: float | None, other: float | None, now: float) -> bool:
+    """Whether the same is told of both; of a poll that is due, or under way, no time is told."""
+    if one is None or other is None:
+        return one is other
+    return round(one) == round(other) or max(one, other) < now + 1.0

@@ -5,7 +5,7 @@ slow client would keep the records of another time in memory.
 """
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from hashlib import blake2b
 from typing import Final
@@ -141,12 +141,11 @@ class Site:
         """Return the jobs to be shown, and how many there are; records are frozen, so a thread may sift them."""
         there = self._exporter
 
-        def begin() -> Callable[[], list[Record]]:
+        def begin() -> Callable[[], tuple[list[JobKey], int]]:
             asking = Asking(there.now(), there.next_due, there.last_failure, there.vendor_text)
-            return partial(matching, tuple(there.records()), query, asking)
+            return partial(_keys_of, tuple(there.records()), query, asking)
 
-        found = await self._lists.make(request.remote or "", begin)
-        return [record.job.key for record in page_of(found, query)], len(found)
+        return await self._lists.make(request.remote or "", begin)
 
     async def _nearest(self, request: web.Request, service: str, name: str) -> list[JobKey]:
         def begin() -> Callable[[], list[JobKey]]:
@@ -187,6 +186,11 @@ class Site:
 
 def _rendered(template: str, view: _View, more: Mapping[str, object], tag: str) -> PackedPage:
     return pack(page.render_page(template, {**view(), **more}), tag)
+
+
+def _keys_of(records: Collection[Record], query: Query, asking: Asking) -> tuple[list[JobKey], int]:
+    found = matching(records, query, asking)
+    return [record.job.key for record in page_of(found, query, asking)], len(found)
 
 
 def _language(request: web.Request) -> str:

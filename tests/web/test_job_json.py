@@ -18,7 +18,8 @@ from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.model.standing import STANDINGS
 from exporter.services import registry
 from exporter.web.job_json import encoded, grouped, job_document
-from exporter.web.query import SORTS, nearest_jobs
+from exporter.web.order import SORTS
+from exporter.web.query import nearest_jobs
 from tests.web.fakes import FAULT, NOW, FakeExporter, in_state, job, running, serving
 
 NAMES = [

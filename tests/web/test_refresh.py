@@ -126,10 +126,29 @@ async def test_only_rows_that_show_something_else_are_rendered_again(rendered: l
         assert await again() == ["other"]
         there.due[there.known[1].job.key] = NOW + 30
         assert await again() == ["other"]
+        there.time += 31
+        assert await again() == [], "the mark of a time tells that it has passed"
+        there.due[there.known[1].job.key] = there.time + 0.01
+        assert await again() == [], "nor does it tell more that it is under way"
         there.vendor_text = VendorText.OFF
         assert await again() == ["nightly", "other"]
         there.time += 60
         assert await again() == ["nightly", "other"]
+
+
+async def test_the_past_of_a_job_is_read_again_only_when_there_is_more_of_it(rendered: list[str]) -> None:
+    there = FakeExporter([running("nightly")])
+    key, read = there.known[0].job.key, list[str]()
+    there.pasts[key] = JobPast(NOW - 5)
+    there.past = lambda key: (read.append(key.job), there.pasts[key])[1]  # type: ignore[method-assign,func-returns-value]
+    async with serving(there) as client:
+        for progress, more in ((0.1, 0), (0.2, 0), (0.3, 1), (0.4, 1)):
+            there.known[0] = running("nightly", progress=progress, polled_at=NOW + progress)
+            there.pasts[key] = JobPast(NOW - 5 + more)
+            html = await (await client.get(f"/?q=nightly&limit={int(progress * 10)}")).text()
+            assert f"{progress * 100:g} %" in html
+    assert rendered == ["nightly"] * 4
+    assert read == ["nightly"] * 2
 
 
 async def test_a_row_that_is_kept_tells_its_age_as_of_now(rendered: list[str]) -> None:

@@ -20,7 +20,7 @@ from exporter.runs.past import Change, Failure, JobPast, PastRun, Turn
 from exporter.services import registry
 from exporter.web import formatting, list_page
 from exporter.web.negotiate import language
-from exporter.web.query import GROUPS, SORTS
+from exporter.web.order import GROUPS, SORTS
 from exporter.web.texts import CHINESE, ENGLISH, LANGUAGES, SCRIPT, TEXTS
 from tests.web.fakes import FAULT, NOW, FakeExporter, in_state, running, serving
 
