@@ -37,6 +37,7 @@ settings.load_profile("some")
 SLOW = {
     *("e2e", "grafana", "hostile", "polling", "prometheus", "simulator", "world"),
     *(
+        "test_accessibility.py",
         "test_app.py",
         "test_browser.py",
         "test_crash_points.py",
