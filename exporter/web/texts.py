@@ -16,7 +16,7 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {"en": {}, "zh": CHINESE}
 SCRIPT: Final = (
     "d", "h", "min", "s", "now", "due", "{span} ago", "in {span}", "as of", "connection lost", "connected again",
     "connection lost, data from {time}", "This job is not registered any more.", "copied",
-    "selected; copy it by Ctrl+C",
+    "selected; copy it by Ctrl+C", "the browser allows no notifications",
 )  # fmt: skip
 """What the script of the page says."""
 

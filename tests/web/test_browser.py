@@ -1,5 +1,6 @@
 """The page in a real browser: it filters as one types, refreshes itself, and says when it cannot."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,7 +12,7 @@ from playwright.async_api import Page, async_playwright, expect
 
 from exporter.model.record import Record
 from exporter.model.snapshot import Snapshot, State
-from exporter.runs.past import JobPast, PastRun
+from exporter.runs.past import Change, JobPast, PastRun
 from exporter.web.addresses import link
 from tests.web.certificates import door, make
 from tests.web.fakes import FAULT, NOW, Client, FakeExporter, in_state, running, serving
@@ -303,4 +304,44 @@ async def test_the_page_speaks_chinese_to_who_wants_it() -> None:
         await expect(page.get_by_text("最近运行")).to_be_visible()
         await page.get_by_role("link", name="EN", exact=True).click()
         await expect(page.get_by_text("Polling and place")).to_be_visible()
+        assert complaints == []
+
+
+NOTICES = """
+window.notices = [];
+window.Notification = class {
+  static permission = "default";
+  static async requestPermission() { return (this.permission = "granted"); }
+  constructor(title, options) { window.notices.push(`${title}: ${options.body}`); }
+};
+"""
+
+
+async def test_who_asks_for_it_is_notified_of_jobs_that_fail_or_turn_blind() -> None:
+    record = running()
+    failed = Change(NOW + 2, record.job.key, "prod", "running", "failed", "X.1")
+    began = failed._replace(at=NOW + 1, was="failed", now="running", code="")
+    blind = failed._replace(at=NOW + 9, now="stale", code="server")
+    async with browsing(record) as (page, jobs, complaints, client):
+        await page.add_init_script(NOTICES)
+        await page.goto(str(client.make_url("/")))
+        button = page.get_by_role("button", name="notify")
+        await expect(button).to_have_attribute("aria-pressed", "false")
+        await button.click()
+        await expect(button).to_have_attribute("aria-pressed", "true")
+
+        for time, changes in ((NOW + 5, (began, failed)), (NOW + 10, (began, failed, blind))):
+            jobs.time, jobs.changes = time, changes
+            await asyncio.sleep(1.1)  # for so long equal requests get the same page
+            await page.evaluate("refresh()")
+        await expect(page.locator("#changes li")).to_have_count(3)
+        notices = await page.evaluate("window.notices")
+        assert [each.partition("nightly")[2] for each in notices] == [
+            " running → failed X.1",
+            " running → stale server",
+        ]
+
+        await button.click()
+        await page.reload()
+        await expect(button).to_have_attribute("aria-pressed", "false")
         assert complaints == []

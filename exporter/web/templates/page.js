@@ -169,6 +169,40 @@ function show(fresh) {
   }
   stars();
   tick();
+  notify(clock.shown);
+}
+
+// What failed or became blind since the page before is shown by the browser, if the reader wants it.
+const bell = document.getElementById("notify");
+const notified = { until: clock.shown, on: Boolean(bell) && window.isSecureContext && "Notification" in window };
+
+function notify(until) {
+  const since = notified.until;
+  notified.until = until;
+  if (!notified.on || stored("notify") !== "on" || Notification.permission !== "granted") return;
+  const fresh = [...document.querySelectorAll("#changes li")].filter(
+    (line) => Number(line.querySelector("time").dataset.at) > since && line.querySelector(".is-failed, .is-stale, .is-unanswered"),
+  );
+  const lines = fresh.slice(0, 5).map((line) => line.textContent.replace(/\s+/g, " ").trim());
+  try {
+    if (lines.length) new Notification(document.title, { body: lines.join("\n"), tag: "jobs" }).onclick = () => window.focus();
+  } catch {
+    // a browser that has them for service workers only
+  }
+}
+
+if (notified.on) {
+  const press = (on) => {
+    stored("notify", on ? "on" : "");
+    bell.setAttribute("aria-pressed", String(on));
+  };
+  bell.hidden = false;
+  press(stored("notify") === "on" && Notification.permission === "granted");
+  bell.addEventListener("click", async () => {
+    const wanted = bell.getAttribute("aria-pressed") !== "true";
+    press(wanted && (await Notification.requestPermission()) === "granted");
+    if (wanted && Notification.permission !== "granted") news.textContent = say("the browser allows no notifications");
+  });
 }
 
 function gone() {
