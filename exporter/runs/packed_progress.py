@@ -25,7 +25,7 @@ def run_of(progress: bytes) -> int:
     return int(_HEAD.unpack_from(progress)[0])
 
 
-def moved(progress: bytes, run: RunId, at: float, ratio: float, *, same: bool) -> bytes:
+def with_sample(progress: bytes, run: RunId, at: float, ratio: float, *, same: bool) -> bytes:
     """Return samples with one more; those of another run are dropped, unless it is the *same* as before."""
     now = whole_seconds(at)
     value = math.floor(min(max(ratio, 0.0), 1.0) * _WHOLE + 1e-6)
@@ -36,7 +36,7 @@ def moved(progress: bytes, run: RunId, at: float, ratio: float, *, same: bool) -
     if shown == value:
         return progress
     now = max(now, first + last * unit)  # a clock that is set back turns no run round
-    if count(progress) >= SAMPLES_KEPT:
+    if sample_count(progress) >= SAMPLES_KEPT:
         progress = thinned(progress)
     while (now - first) // unit > 0xFFFF:
         unit *= 2
@@ -45,7 +45,7 @@ def moved(progress: bytes, run: RunId, at: float, ratio: float, *, same: bool) -
     return progress + _SAMPLE.pack((now - first) // unit, value)
 
 
-def count(progress: bytes) -> int:
+def sample_count(progress: bytes) -> int:
     """Return how many samples there are."""
     return max(0, len(progress) - _HEAD.size) // _SAMPLE.size
 
@@ -57,7 +57,7 @@ def thinned(progress: bytes) -> bytes:
     return progress[: _HEAD.size] + b"".join(_SAMPLE.pack(*each) for each in kept)
 
 
-def unpacked(progress: bytes) -> tuple[tuple[float, float], ...]:
+def unpacked_progress(progress: bytes) -> tuple[tuple[float, float], ...]:
     """Return the samples. Raises ``ValueError`` if they are cut."""
     if not progress:
         return ()
@@ -69,7 +69,7 @@ def unpacked(progress: bytes) -> tuple[tuple[float, float], ...]:
 
 def curve(progress: bytes, start: float, took: float) -> bytes:
     """Return the samples of a run that succeeded, and that took so many seconds, as a few points."""
-    samples = unpacked(progress)
+    samples = unpacked_progress(progress)
     last = len(samples) - 1
     points = [samples[last * number // (_POINTS - 1)] for number in range(_POINTS)]
     shares = [(min(max((at - start) / took, 0.0), 1.0), ratio) for at, ratio in points]

@@ -119,7 +119,7 @@ class Timeline:
         """Note the progress of the newest run; that of the one before becomes a few points, if it is another run."""
         if self.progress and not same and packed_progress.run_of(self.progress) not in run_keys(run):
             self._keep_curve()
-        self.progress = packed_progress.moved(self.progress, run, at, ratio, same=same)
+        self.progress = packed_progress.with_sample(self.progress, run, at, ratio, same=same)
 
     def _keep_curve(self) -> None:
         """Keep the progress of a run that succeeded, where the cloud said when it began and ended."""
@@ -178,7 +178,7 @@ class Timeline:
         return JobPast(
             float(self.since),
             tuple(unpacked_run(row, codes.word(row[5])) for row in run_rows(self.runs)),
-            packed_progress.unpacked(self.progress),
+            packed_progress.unpacked_progress(self.progress),
             tuple(
                 Turn(float(at), STANDINGS[was], STANDINGS[now], codes.word(code))
                 for at, was, now, code in _TURN.iter_unpack(turns)
@@ -193,7 +193,7 @@ class Timeline:
         Return the bytes that are taken then.
         """
         while (size := self.size) > MOST_BYTES:
-            if packed_progress.count(self.progress) > packed_progress.FEW_SAMPLES:
+            if packed_progress.sample_count(self.progress) > packed_progress.FEW_SAMPLES:
                 self.progress = packed_progress.thinned(self.progress)
             elif self.earlier:
                 self.earlier = self.earlier[packed_progress.CURVE_SIZE :]

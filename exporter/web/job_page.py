@@ -11,7 +11,7 @@ from exporter.runs.past import Failure, JobPast, Turn
 from exporter.services import registry
 from exporter.web import charts
 from exporter.web.addresses import Viewer, link
-from exporter.web.job_row import job_row, live_run, look_back, service_of
+from exporter.web.job_row import before_now, job_row, live_run, service_of
 from exporter.web.ports import Exporter
 from exporter.web.texts import Texts
 
@@ -48,7 +48,7 @@ class _JobEvent(NamedTuple):
 def single(record: Record, exporter: Exporter, viewer: Viewer) -> dict[str, Any]:
     """Return the view of one job."""
     past = exporter.past(record.job.key)
-    before = look_back(past)
+    before = before_now(past)
     shown = record.shown
     detail = {} if shown is None else repeated_fields(shown.detail_json(), exporter.vendor_text)
     row = {

@@ -16,7 +16,7 @@ from exporter.web.promises import broken_promises
 from exporter.web.texts import Texts
 
 
-class Before(NamedTuple):
+class BeforeNow(NamedTuple):
     """What a job's past says of the present."""
 
     since: float | None
@@ -24,12 +24,12 @@ class Before(NamedTuple):
     usual: charts.Usual | None
 
 
-def look_back(past: JobPast | None) -> Before:
+def before_now(past: JobPast | None) -> BeforeNow:
     """Return it."""
-    return Before(None if past is None else past.since, charts.usual(past))
+    return BeforeNow(None if past is None else past.since, charts.usual(past))
 
 
-def job_row(record: Record, exporter: Exporter, before: Before, viewer: Viewer) -> dict[str, Any]:
+def job_row(record: Record, exporter: Exporter, before: BeforeNow, viewer: Viewer) -> dict[str, Any]:
     """Return what the templates show of a job."""
     due, where = exporter.next_due(record.job.key), link(*record.job.key)
     facts = job_facts(record, exporter.place(record), due, exporter.vendor_text)

@@ -8,7 +8,7 @@ from exporter.model.record import Record
 from exporter.web import charts
 from exporter.web.addresses import Viewer
 from exporter.web.formatting import count_lines
-from exporter.web.job_row import Before, job_row, live_run, look_back
+from exporter.web.job_row import BeforeNow, before_now, job_row, live_run
 from exporter.web.ports import Exporter
 
 _MOST: Final = 1000
@@ -23,7 +23,7 @@ class _Picture(NamedTuple):
 
     made_from: tuple[object, ...]
     strip: charts.Strip
-    before: Before
+    before: BeforeNow
 
 
 class _Row(NamedTuple):
@@ -70,7 +70,7 @@ def _picture(record: Record, exporter: Exporter, viewer: Viewer, kept: _Picture 
     if kept is not None and kept.made_from == made_from:
         return kept
     past = exporter.past(record.job.key)
-    return _Picture(made_from, charts.strip(past, live, viewer.watch, viewer.now, viewer.say), look_back(past))
+    return _Picture(made_from, charts.strip(past, live, viewer.watch, viewer.now, viewer.say), before_now(past))
 
 
 def _same_due(one: float | None, other: float | None, now: float) -> bool:
