@@ -9,7 +9,7 @@ RUN := $(VENV)/bin/
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 CHART := deploy/helm/huaweicloud-job-exporter
 
-.PHONY: help demo test test-fast test-deploy torture soak fuzz sbom lint bench docs lock clean
+.PHONY: help demo test test-fast test-deploy torture soak fuzz sbom release lint bench docs lock clean
 
 help:
 	@echo "make demo   live metrics of all services from the built-in simulator, and a page to look at"
@@ -20,6 +20,7 @@ help:
 	@echo "make soak       one exporter for POLLS=1000000 in simulated time: does its memory grow? many minutes"
 	@echo "make fuzz       every parser, fed with bytes for SECONDS=60 each, guided by coverage where atheris installs"
 	@echo "make sbom       what is shipped, as CycloneDX (sbom.json) and as a table of licences (docs/licences.md)"
+	@echo "make release    dist/: wheel, sdist, chart, SBOM and checksums; with BASE=image@digest the image's archive too"
 	@echo "make bench  measure it against its peers on this machine (half an hour); see docs/performance.md"
 	@echo "make docs   generate what is made from the code: metrics, configuration, alerts, dashboards"
 	@echo "make lock   pin the newest versions of all dependencies, with hashes, in requirements/"
@@ -59,6 +60,10 @@ sbom: requirements/sbom.txt requirements/runtime.txt $(VENV)/dev
 	$(VENV)/sbom/bin/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml -o sbom.json \
 		$(VENV)/shipped/bin/python
 	$(RUN)python -m deploy.licences < sbom.json > docs/licences.md
+
+# BASE=python:3.13-slim@sha256:... builds the image too, with buildah or podman
+release: sbom
+	$(RUN)python -m deploy.release --sbom sbom.json $(if $(BASE),--base $(BASE))
 
 lint: $(VENV)/dev
 	$(RUN)ruff check .

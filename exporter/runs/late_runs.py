@@ -1,8 +1,8 @@
 """Runs that the history reports late, when newer runs are known already. Pure.
 
 A CDM cluster numbers the runs of all its jobs together. So a number that is skipped may be a run of another job, and
-says nothing until the history reports a run of this job with it: then that run is counted. Only a run whose number is
-between those of known runs, and whose creation does not contradict that, is surely none of them.
+says nothing until the history reports a run of this job with it: then that run is counted. Only a run that came after
+one known run and before another by number and by creation is surely none of them.
 """
 
 from typing import Final
@@ -19,8 +19,8 @@ def with_known(ledger: Ledger, run: RunId) -> tuple[RunId, ...]:
     All known runs since the first of them are there. Without a skipped number among them there are none.
     """
     known = ledger.lately or (() if ledger.beyond or ledger.floor is None else (ledger.floor,))
-    earlier = [each for each in known if _before(each, run)]
-    later = [each for each in known if _before(run, each)]
+    earlier = [each for each in known if each.outdated(run)]
+    later = [each for each in known if run.outdated(each)]
     if len(earlier) + len(later) < len(known):
         return ()
     if not earlier:
@@ -36,14 +36,8 @@ def skipped(ledger: Ledger, run: RunId) -> bool:
     known, floor = ledger.lately, ledger.floor
     if not known or floor is None or run.newer(floor):
         return False
-    ordered = all(_before(each, run) or _before(run, each) for each in known)
-    return ordered and _before(known[0], run) and _before(run, known[-1])
-
-
-def _before(run: RunId, other: RunId) -> bool:
-    """Whether a run has a lower number than another one, and was not created after it."""
-    named = "" not in {run.id, other.id} and None not in {run.created, other.created}
-    return named and other.later(run)
+    ordered = all(each.outdated(run) or run.outdated(each) for each in known)
+    return ordered and known[0].outdated(run) and run.outdated(known[-1])
 
 
 def linked(ledger: Ledger, run: RunId) -> bool:

@@ -70,12 +70,6 @@ def test_it_is_counted_if_the_own_answer_of_the_job_tells_it_too() -> None:
     assert record.snapshot.run == told(12).run
 
 
-def test_it_is_counted_though_it_was_created_in_the_same_moment_as_the_others() -> None:
-    runs = [replace(told(number), run=RunId(str(number), 5000.0)) for number in (20, 21, 22, 23)]
-    record = after(told(1), runs[2], [runs[2], runs[0], told(1)], runs[3], [*runs[::-1], told(1)])
-    assert (record.runs, record.totals[ROWS]) == ((4, 0, 0), sum(2**number for number in (20, 21, 22, 23)))
-
-
 def test_it_does_not_become_the_last_run() -> None:
     record = after(replace(told(10), end=10_500.0), replace(told(12), end=12_500.0), history(12, 10))
     record = after(told(13, State.RUNNING), [replace(told(11), end=11_500.0)], record=record)
