@@ -2,17 +2,18 @@
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from exporter.limits.budget import per_minute
 from exporter.model.job import Job
 from exporter.polling.capacity import Capacity
-from exporter.polling.list_coverage import pages_worth
+from exporter.polling.list_coverage import ListKey, pages_worth
 from exporter.polling.schedule import Pace
 from exporter.services.adapter import Adapter
 from exporter.services.discovery_rule import Search
-from exporter.services.listing import PAGE_SIZE, ListQuery, Location
+from exporter.services.listing import PAGE_SIZE, Lister, ListQuery, Location
 
 
 @dataclass(slots=True)
@@ -47,7 +48,7 @@ def capacity_plan(
     shards: int = 1,
     *,
     list_interval: float,
-    searches: Iterable[Search] = (),
+    searches: Collection[Search] = (),
 ) -> list[Capacity]:
     """Return what each limit class needs.
 
@@ -68,8 +69,8 @@ def capacity_plan(
             continue
         found.listed.update(job.interval for job in group)
         lists = _group(groups, owners[project], lister.limit, project)
-        running = adapter.moved_by_list or lister.always
-        lists.read(60 / list_interval * pages, running=running)
+        if not any(_reads_all(each, (project, service, view), lister, list_interval) for each in searches):
+            lists.read(60 / list_interval * pages, running=adapter.moved_by_list or lister.always)
         if lister.schedules(view) is not None:
             lists.read(60 / pace.idle_interval * math.ceil(len(group) / PAGE_SIZE), running=True)
     _add_searches(groups, searches, adapters, owners, list_interval)
@@ -91,6 +92,13 @@ def _add_searches(
         limit, calls = _calls(search, adapters[search.service])
         found = _group(groups, owners[search.project], limit, search.project)
         found.read(60 / (search.interval or list_interval) * calls, running=True)
+
+
+def _reads_all(search: Search, list_key: ListKey, lister: Lister[Any], list_interval: float) -> bool:
+    """Whether a rule reports all jobs of a list, as often as the list would be read for jobs that are registered."""
+    if (search.project, search.service) != list_key[:2] or (search.interval or list_interval) > list_interval:
+        return False
+    return not search.rule.selects and list_key[2] in lister.views(search.rule, Location(), 0.0)
 
 
 def _covered(

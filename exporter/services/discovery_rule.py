@@ -131,6 +131,12 @@ class Rule(BaseModel):
             raise ValueError(sentence)
         return template
 
+    @property
+    def selects(self) -> bool:
+        """Whether it asks for some of the jobs only."""
+        fields = {name: field for name, field in type(self).model_fields.items() if name not in {"name", "max_jobs"}}
+        return any(getattr(self, name) != each.get_default(call_default_factory=True) for name, each in fields.items())
+
     def wants(self, text: str) -> bool:
         """Whether ``match`` and ``exclude`` let *text* pass."""
         found = self.match is None or self.match.search(text) is not None

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from exporter.polling.schedule import Pace
 from exporter.services.cdm.lists import CdmRule
 from exporter.services.discovery_rule import Search
 from exporter.services.dli.lists import DliRule
+from exporter.services.dws.lists import DwsRule
 from exporter.services.registry import load_services
 
 PACE = Pace(interval=30, idle_interval=300, stale_after=600)
@@ -105,6 +107,30 @@ def test_a_rule_costs_its_lists_at_least() -> None:
     assert lists.idle == pytest.approx(3 * 60 / 45)
     assert dli.idle == 3
     assert (lists.jobs, dli.jobs, lists.verdict) == (0, 0, "fits")
+
+
+@pytest.mark.parametrize(
+    ("rule", "interval", "lists"),
+    [
+        ({}, None, 1),
+        ({"clusters": "all", "max_jobs": "7"}, 45.0, 1),
+        ({"exclude": "-test$"}, None, 2),
+        ({"clusters": ["dwh"]}, None, 2),
+        ({}, 600.0, 1 + 45 / 600),
+    ],
+    ids=["all", "all, said", "not all", "by name", "rarely"],
+)
+def test_a_list_that_a_rule_reads_whole_is_not_read_for_registered_jobs_too(
+    job: MakeJob, rule: dict[str, object], interval: float | None, lists: float
+) -> None:
+    cluster = replace(job("dws", "warehouse"), target={"cluster_id": "3b9d2f10-6a41-4c77-9e02-5d8c1f7a0b11"})
+    rules = [Search("dws", "prod", DwsRule.model_validate(rule), interval=interval)]
+    limits, owners = {"prod": {"dws": 5.0}}, {"prod": "user"}
+
+    (found,) = capacity_plan([cluster], PACE, load_services(), limits, owners, list_interval=45, searches=rules)
+
+    assert found.jobs == 1
+    assert found.idle == pytest.approx(lists * 60 / 45)
 
 
 def test_intervals_grow_only_where_calls_do_not_fit() -> None:
