@@ -11,11 +11,11 @@ from pydantic import BaseModel, SecretStr
 from exporter.config import Settings
 from exporter.config.patterns import matches, printable_path
 from exporter.config.project import Cloud
+from exporter.model.job import identity
 from exporter.model.messages import nearest, quoted
 from exporter.model.units import duration_text
 from exporter.polling.schedule import STALE_INTERVALS
 from exporter.services import clouds, registry, shapes
-from exporter.services.json_fields import HEXADECIMAL
 
 _FEW: Final = 5
 """Regions that are named."""
@@ -124,16 +124,11 @@ def _twice(settings: Settings) -> Iterator[str]:
     """Say of jobs that are one at the cloud."""
     first: dict[tuple[object, ...], str] = {}
     for job in settings.jobs:
-        what = (job.key.service, job.project, *sorted((part, _alike(text)) for part, text in job.target.items()))
+        what = (job.key.service, job.project, *sorted(zip(job.target, identity(job.target), strict=True)))
         name = first.setdefault(what, job.key.job)
         if name != job.key.job:
             both = f"{printable_path(name)} and {printable_path(job.key.job)}"
             yield f"jobs: warning: {both} are the same {job.key.service} job"
-
-
-def _alike(text: str) -> str:
-    """Return an id as it is compared: in hexadecimal, capitals make no difference."""
-    return text.lower() if HEXADECIMAL.fullmatch(text) else text
 
 
 def _ids(settings: Settings) -> Iterator[str]:

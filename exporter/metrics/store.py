@@ -8,7 +8,7 @@ from typing import TypeAlias
 from exporter.metrics.catalogue import families
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.series_limit import SeriesLimit
-from exporter.model.job import Job, JobKey
+from exporter.model.job import Job, JobKey, identity
 from exporter.model.measures import Declared
 from exporter.model.record import Record
 from exporter.model.run import UNTIMED
@@ -113,7 +113,7 @@ class JobStore:
         return self._records.get(key)
 
     def at(self, project: str, service: str, target: Collection[str]) -> list[Record]:
-        """Return the records of the jobs that are *target*, the values that tell one job of a service from another."""
+        """Return the records of the jobs that are *target*, as :func:`~exporter.model.job.identity` returns it."""
         return [self._records[key] for key in self._by_target.get((project, service, *target), ())]
 
     def update(self, asked: Record, change: Callable[[Record], Record]) -> tuple[Record, Record] | None:
@@ -192,7 +192,7 @@ class JobStore:
 
 
 def _target(job: Job) -> _Target:
-    return (job.project, job.key.service, *job.target.values())
+    return (job.project, job.key.service, *identity(job.target))
 
 
 def _only_polled_again(before: Record | None, record: Record) -> bool:

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from exporter.model.packed import Packed
 from exporter.model.promises import NO_PROMISES, Promises
 
+_HEXADECIMAL: Final = re.compile(r"[0-9A-Fa-f-]{8,}")
 UNLABELLED: Final[Mapping[str, str]] = Packed({})
 
 
@@ -42,6 +43,21 @@ class Job:
     def names(self) -> dict[str, str]:
         """What tells it from others in a line of the log."""
         return {"service": self.key.service, "job": self.key.job, "project": self.project}
+
+
+def comparable(text: str) -> str:
+    """Return an id as it is compared: in hexadecimal, capitals make no difference."""
+    return text.lower() if _HEXADECIMAL.fullmatch(text) else text
+
+
+def identity(target: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what tells the job of a :attr:`Job.target` from others of its service; names are compared as written."""
+    return tuple([comparable(text) if part.endswith("_id") else text for part, text in target.items()])
+
+
+def same_target(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Whether both are one job of a service."""
+    return one == other or (one.keys() == other.keys() and identity(one) == identity(other))
 
 
 def job_label(key: str) -> str:

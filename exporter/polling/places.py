@@ -12,7 +12,7 @@ import structlog
 from exporter.clock import Clock
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
-from exporter.model.job import Job, JobKey
+from exporter.model.job import Job, JobKey, comparable
 from exporter.polling.plan import Plan
 from exporter.polling.results import Results
 from exporter.polling.schedule import ScheduleQueue
@@ -54,7 +54,7 @@ class Places:
         self.closed: dict[tuple[str, str, str], Location] = {}
         """Those that are off, by project, service and id."""
         self._logged: set[tuple[str, str, str]] = set()  # those of them that the log has reported
-        self._used: set[tuple[str, str, str]] | None = None  # those where registered jobs run
+        self._used: dict[tuple[str, str, str], set[str]] | None = None  # those where registered jobs run
         self._log = structlog.get_logger()
         telemetry.watch_clusters(self._available, self._words)
 
@@ -62,10 +62,10 @@ class Places:
         """Store a list of the *places* of a service in a project; discovery rules look for jobs in *chosen* ones."""
         if project not in self._plan.projects.by_name:
             return  # a reload took it away meanwhile
-        named = {place.id: place for place in places if place.id}
+        named = {comparable(place.id): place for place in places if place.id}
         self._reported[project, service] = _Told(self._clock.monotonic(), named)
-        for place in named.values():
-            key = (project, service, place.id)
+        for name, place in named.items():
+            key = (project, service, name)
             if place.off:
                 if key not in self._logged and (place.id in chosen or key in self._where_jobs_run()):
                     self._logged.add(key)
@@ -103,12 +103,12 @@ class Places:
 
     def off(self, job: Job) -> Location | None:
         """Return the place of a job if it is off, as far as is known."""
-        place = self.closed.get((job.project, job.key.service, self._place_of(job)))
+        place = self.closed.get((job.project, job.key.service, comparable(self._place_of(job))))
         return place if place is not None and self._fresh(job.project, job.key.service) else None
 
     def is_off(self, project: str, service: str, place: str) -> bool:
         """Whether a place is off, as far as is known."""
-        return (project, service, place) in self.closed and self._fresh(project, service)
+        return (project, service, comparable(place)) in self.closed and self._fresh(project, service)
 
     def forget(self, projects: Mapping[str, object]) -> None:
         """Forget the places of projects that are none of *projects*."""
@@ -147,15 +147,18 @@ class Places:
     def _known(self) -> Iterator[tuple[str, Location]]:
         for (project, service), reported in self._reported.items():
             if self._fresh(project, service):
-                for place in reported.places.values():
-                    if (project, service, place.id) in self._where_jobs_run():
-                        yield project, place
+                for name, place in reported.places.items():
+                    for written in sorted(self._where_jobs_run().get((project, service, name), ())):
+                        yield project, replace(place, id=written)
 
-    def _where_jobs_run(self) -> set[tuple[str, str, str]]:
+    def _where_jobs_run(self) -> Mapping[tuple[str, str, str], set[str]]:
+        """Return the places of the registered jobs, and how the jobs write their ids: queries join them by these."""
         if self._used is None:
-            jobs = [record.job for record in self._store.records()]
-            # of a job that is itself a place, no part of its target says where it runs
-            self._used = {(job.project, job.key.service, part) for job in jobs for part in job.target.values()}
+            self._used = {}
+            for job in (record.job for record in self._store.records()):
+                # of a job that is itself a place, no part of its target says where it runs
+                for part in job.target.values():
+                    self._used.setdefault((job.project, job.key.service, comparable(part)), set()).add(part)
         return self._used
 
     def _available(self) -> Mapping[tuple[str, ...], float]:

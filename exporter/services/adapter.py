@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from exporter.model.job import Job
+from exporter.model.job import Job, same_target
 from exporter.model.measures import MeasureFamily, Parts, Work
 from exporter.model.run import RunId
 from exporter.model.snapshot import Measure, Snapshot, State
@@ -167,7 +167,7 @@ class Adapter(ABC):
 
     def same_job(self, before: Mapping[str, str], target: Mapping[str, str]) -> bool:
         """Whether a name that stood for *before* and stands for *target* is of one job, or of its next run."""
-        return before == target or (self.of(before).final and self.of(target).final)
+        return same_target(before, target) or (self.of(before).final and self.of(target).final)
 
     @cached_property
     def sums(self) -> tuple[str, ...]:

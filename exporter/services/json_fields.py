@@ -9,13 +9,13 @@ A list of more than :data:`MOST_ROWS` rows is noted as unreadable, because a par
 """
 
 import json
-import re
 import unicodedata
 from collections.abc import Collection, Mapping
 from datetime import tzinfo
 from typing import Any, Final
 
 from exporter.model.errors import PollError
+from exporter.model.job import comparable
 from exporter.model.reason import Reason
 from exporter.model.snapshot import State
 from exporter.services import timestamps
@@ -27,7 +27,6 @@ MOST_ROWS: Final = 3000
 """Rows of one list in one answer: sub-jobs, runs, jobs. The vendor's pages have 100."""
 LONGEST_ID: Final = 512
 """Characters of an id; the vendor's longest name has 240."""
-HEXADECIMAL: Final = re.compile(r"[0-9A-Fa-f-]{8,}")
 _FLAGS: Final = {"true": True, "false": False}
 
 
@@ -235,4 +234,4 @@ def _same(reported: object, asked: str) -> bool:
     """
     text = unicodedata.normalize("NFC", reported if isinstance(reported, str) else json.dumps(reported))
     names = {unicodedata.normalize("NFC", name) for name in (asked, clean(asked))}
-    return text in names or (HEXADECIMAL.fullmatch(asked) is not None and text.lower() == asked.lower())
+    return text in names or comparable(text) == comparable(asked)

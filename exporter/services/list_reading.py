@@ -14,6 +14,7 @@ from math import inf
 from typing import Any, Final
 
 from exporter.model.errors import PollError
+from exporter.model.job import identity
 from exporter.model.reason import Reason
 from exporter.services import name_template
 from exporter.services.discovery_rule import Rule
@@ -93,7 +94,7 @@ class Found:
 
 def key(listed: ListedJob) -> PageKey:
     """Return what tells one job of a service from the others."""
-    return tuple(listed.target.values())
+    return identity(listed.target)
 
 
 async def read_list(

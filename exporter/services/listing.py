@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final, Generic, TypeVar
 
+from exporter.model.job import comparable
 from exporter.model.snapshot import CLOCKS, Snapshot
 from exporter.services.discovery_rule import Rule
 from exporter.services.request import Request
@@ -30,6 +31,10 @@ class Location:
     """Whether it works; ``None`` if no word that is known says it."""
     off: bool = False
     """Whether it was switched off, or is on its way there or back: that its jobs do not answer is no failure."""
+
+    def is_one_of(self, names: Collection[str]) -> bool:
+        """Whether one of *names* is its name or its id."""
+        return self.name in names or comparable(self.id) in map(comparable, names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +131,9 @@ class Lister(ABC, Generic[R]):
         """
         if not names:
             return places
-        known = {text for place in places for text in (place.id, place.name)}
-        named = tuple(each for each in places if (each.word and not each.id) or {each.id, each.name} & set(names))
-        return named + tuple(Location(name=text, usable=False) for text in names if text not in known)
+        named = tuple(each for each in places if (each.word and not each.id) or each.is_one_of(names))
+        absent = (text for text in names if not any(each.is_one_of((text,)) for each in places))
+        return named + tuple(Location(name=text, usable=False) for text in absent)
 
     def places_request(self, project_id: str) -> Request | None:
         """Return the call that tells where the jobs are; ``None`` if no call is needed."""

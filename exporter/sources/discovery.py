@@ -15,7 +15,7 @@ from exporter.config import Settings
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import PollError
-from exporter.model.job import Job, JobKey
+from exporter.model.job import Job, JobKey, identity
 from exporter.polling.list_poller import SOONEST
 from exporter.polling.poller import Poller
 from exporter.services.discovery_rule import Search
@@ -158,7 +158,7 @@ class Discovery:
         list_results = self._poller.list_results
         # before the next runs of some of these jobs are registered, or the ends of theirs would never be seen
         for name in list_results.take(search.project, search.service, items.values()):
-            items.pop(tuple(self._target(name).values()), None)
+            items.pop(identity(self._target(name)), None)
         self._publish(search.project, search.service)
         if found is not None:
             await self._count_runs(look, found)

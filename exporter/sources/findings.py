@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from exporter.model.changes import DISCOVERY
-from exporter.model.job import Job, JobKey
+from exporter.model.job import Job, JobKey, identity, same_target
 from exporter.model.reason import Reason
 from exporter.model.record import Record
 from exporter.model.snapshot import Snapshot, State
@@ -129,7 +129,7 @@ class Findings:
 
     def _age(self, name: PageKey, seen: _Seen, record: Record | None, at: float, retention: float) -> None:
         """Note that a job is over, and forget one of which neither the list nor its own polls report any more."""
-        mine = record if record is not None and dict(record.job.target) == dict(seen.job.target) else None
+        mine = record if record is not None and same_target(record.job.target, seen.job.target) else None
         if (
             self._ends and seen.ended_at is None and mine is not None and mine.shown is not None
         ):  # not the run before it
@@ -166,5 +166,5 @@ def merged_findings(findings: Collection[list[_Candidate]]) -> Iterator[Job]:
     found: dict[tuple[str, ...], _Candidate] = {}
     for candidates in findings:
         for candidate in candidates:
-            found.setdefault(tuple(candidate[1].target.values()), candidate)
+            found.setdefault(identity(candidate[1].target), candidate)
     yield from (job for _, job in sorted(found.values(), key=lambda candidate: candidate[0]))

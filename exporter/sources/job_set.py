@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from exporter.model.changes import DISCOVERY, FILE, STATIC, Changes
-from exporter.model.job import Job, JobKey
+from exporter.model.job import Job, JobKey, same_target
 from exporter.model.promises import NO_PROMISES
 from exporter.services.adapter import Adapter
 
@@ -115,7 +115,7 @@ def _place(entry: _Registered) -> tuple[int, str]:
 
 def _says_no_more(job: Job, winner: Job) -> bool:
     """Whether nothing is lost if the winner stands for the job."""
-    same = job.project == winner.project and job.target == winner.target
+    same = job.project == winner.project and same_target(job.target, winner.target)
     no_less = job.interval in (None, winner.interval) and job.promises in (NO_PROMISES, winner.promises)
     return same and no_less and job.labels.items() <= winner.labels.items()
 

@@ -144,6 +144,28 @@ def test_a_short_operation_between_two_polls_of_an_idle_cluster_is_seen() -> Non
     run(main())
 
 
+def test_the_list_is_about_a_registered_cluster_in_whichever_case_both_write_the_id() -> None:
+    cluster = warehouse(IDLE, cluster_id=CLUSTER.upper())
+    registered = replace(cluster, cluster_id=CLUSTER)
+
+    def populate(cloud: Cloud) -> None:
+        cloud.dws_clusters[CLUSTER] = cluster
+
+    async def main() -> None:
+        async with world(populate) as there, looking(there, places=True):
+            there.watch(registered)
+            await there.until(900)
+            assert there.record(registered).up
+            labels = {"project": "demo", "cluster_id": CLUSTER, "cluster_name": "dwh"}
+            value = there.telemetry.registry.get_sample_value("huaweicloud_job_cluster_available", labels)
+            assert value == 1, "as the entry writes it"
+            own = calls(there, DETAILS)
+            await there.until(2700)
+            assert calls(there, DETAILS) == own
+
+    run(main())
+
+
 def test_without_its_list_a_cluster_is_asked_alone_and_a_cluster_that_is_gone_is_not_found() -> None:
     cluster = warehouse(GROW, replace(GROW, seconds=100_000))
 

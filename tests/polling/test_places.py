@@ -72,6 +72,29 @@ def test_a_job_is_not_polled_while_its_cluster_is_off_and_at_once_when_it_is_on_
     assert told == [("cluster off", "night"), ("cluster on again", "night")]
 
 
+@pytest.mark.parametrize("rules", [(), ({"service": "cdm", "name": "{job_name}", "clusters": [CLUSTER]},)])
+def test_a_list_that_writes_the_id_of_a_cluster_in_capitals_is_about_that_cluster(
+    rules: tuple[dict[str, object], ...],
+) -> None:
+    job = migration()
+
+    def populate(cloud: Cloud) -> None:
+        cloud.cdm_clusters[CLUSTER] = CdmCluster(CLUSTER.upper(), "night", "900")
+        cloud.add(job)
+
+    async def main() -> None:
+        async with world(populate) as there, looking(there, *rules, places=True):
+            there.watch(job)
+            await there.until(700)
+            before = polls(there, job)
+            await there.until(1900)
+            assert polls(there, job) == before
+            assert there.record(job).off == "night: off"
+            assert (cluster(there), cluster(there, "info", native_state="900", meaning="off")) == (0, 1)
+
+    run(main())
+
+
 def test_a_cluster_that_failed_is_not_off_so_its_jobs_are_polled_and_one_in_an_unknown_state_is_not_known() -> None:
     job = migration()
 

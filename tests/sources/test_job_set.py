@@ -121,6 +121,13 @@ def test_what_says_nothing_else_is_no_problem(job_set: JobSet) -> None:
     assert "of the section jobs (project 'prod', job_id '1', interval 10s)" in problem
 
 
+def test_the_id_of_a_job_may_be_written_in_capitals_elsewhere(job_set: JobSet) -> None:
+    cluster = "6ec9a0a4-76be-4262-8697-e7af1fac7920"
+    put(job_set, "static", [cdm(cluster, "static")])
+
+    assert put(job_set, "rule", [cdm(cluster.upper(), "discovery")]) == Changes()
+
+
 def test_a_job_that_moves_to_another_source_is_not_gone_between(job_set: JobSet) -> None:
     put(job_set, A, [dli("1")])
 

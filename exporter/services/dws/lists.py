@@ -68,7 +68,8 @@ class DwsLister(Lister[DwsRule]):
 
     def fits(self, rule: DwsRule, listed: ListedJob, now: float) -> bool:
         """Compare the name and the id: the call has no parameter for them."""
-        return not rule.clusters or bool(set(listed.words.values()) & set(rule.clusters))
+        place = Location(listed.words["cluster_id"], listed.words["cluster_name"])
+        return not rule.clusters or place.is_one_of(rule.clusters)
 
     def template(self, rule: DwsRule, places: tuple[Location, ...]) -> str:
         """Return the cluster's name: there is one of a name."""
