@@ -30,7 +30,7 @@ def dws_clusters(cloud: Cloud, jobs: list[DwsJob]) -> list[DwsCluster]:
 
 
 def growing_cluster(cloud: Cloud) -> DwsCluster:
-    """Return a warehouse to watch: it grows, waits, redistributes its tables, and once that fails."""
+    """Return a warehouse to watch: it grows, waits, redistributes its tables, and once that fails; then it is saved."""
     grows = ClusterStep("GROWING", 50, low=0.0, nodes=(3, 6))
     waits = ClusterStep("WAITING_REDISTRIBUTION", 12, sub_status="UNBALANCED")
     redistributes = ClusterStep("REDISTRIBUTING", 40, sub_status="UNBALANCED | REDISTRIBUTING", low=0.0)
@@ -43,7 +43,8 @@ def growing_cluster(cloud: Cloud) -> DwsCluster:
         failed_code="DWS.6003",
         failed_message="Table dw.sales_2024 is locked by a query of user bi_nightly.",
     )
-    script = (grows, waits, redistributes, rests, stops, failed, rests)
+    saves = ClusterStep("SNAPSHOTTING", 35, low=0.0)
+    script = (grows, waits, redistributes, rests, stops, failed, rests, saves, rests)
     return DwsCluster(cloud.new_uuid(), "dwh-lake", script=script, begun=cloud.started)
 
 

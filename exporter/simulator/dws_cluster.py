@@ -12,6 +12,11 @@ from typing import Any, Final
 from exporter.simulator.world import State, Truth, length, locate, share
 
 _FAILURES: Final = ("_FAILED", "_FAILURE")
+_KINDS: Final[Mapping[str, str]] = {
+    "RESIZE_FAILURE": "GROWING",
+    "REDISTRIBUTE_FAILURE": "REDISTRIBUTING",
+    "REBOOT_FAILURE": "REBOOTING",
+}
 _WAITING: Final = frozenset({"WAITING_REDISTRIBUTION", "REDISTRIBUTION_PAUSED", "ORDER_PENDING"})
 
 
@@ -31,6 +36,13 @@ class ClusterStep:
     nodes: tuple[int, int] | None = None
     failed_code: str | None = None
     failed_message: str = ""
+    spoiled: bool = False
+    """Whether the snapshot that is taken cannot be used."""
+
+    @property
+    def kind(self) -> str | None:
+        """Return the task's word while it runs, also if *task* says that it failed."""
+        return _KINDS.get(self.task or "", self.task)
 
     @property
     def state(self) -> State:
@@ -59,6 +71,8 @@ class DwsCluster:
     script: tuple[ClusterStep, ...] = ()
     begun: float = 0.0
     bare: bool = False
+    remembers: bool = False
+    """Whether a task is told of after its end."""
 
     def at(self, now: float) -> "ClusterMoment":
         """Return the warehouse at *now*; one without a script as it was made."""

@@ -7,7 +7,16 @@ from email.utils import formatdate
 from typing import Final
 from urllib.parse import unquote
 
-from exporter.simulator import cdm_api, dataarts_api, dli_api, dli_flink_api, dli_spark_api, dws_api, iam
+from exporter.simulator import (
+    cdm_api,
+    dataarts_api,
+    dli_api,
+    dli_flink_api,
+    dli_spark_api,
+    dws_api,
+    dws_operations,
+    iam,
+)
 from exporter.simulator.answers import REQUEST_ID, Answer, Call, gateway_error, no_such_api, throttled
 from exporter.simulator.auth import Caller, credential, stale_token
 from exporter.simulator.cloud import Asked, Cloud
@@ -37,7 +46,7 @@ _LOGIN: Final = "KeystoneCreateUserTokenByPassword"
 def _operation(
     name: str, limit_class: str, method: str, path: str, answer: Callable[[Cloud, Call], Answer]
 ) -> Operation:
-    service = answer.__module__.rpartition(".")[2].removesuffix("_api")
+    service = answer.__module__.rpartition(".")[2].removesuffix("_api").removesuffix("_operations")
     pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path.replace(".", r"\.")))
     return Operation(name, service, limit_class, method, pattern, answer, open=name == _LOGIN)
 
@@ -46,6 +55,8 @@ _BATCHES: Final = "/v2.0/{project}/batches"
 _STREAMS: Final = "/v1.0/{project}/streaming/jobs"
 _FACTORY: Final = "/v1/{project}/jobs"
 _INSTANCE: Final = _FACTORY + "/{job}/instances/{instance}"
+_REDISTRIBUTION: Final = "/v2/{project}/clusters/{cluster}/redistribution"
+_ACTION: Final = "/v1/{project}/clusters/{cluster}/actions/{action}"
 _CDM_JOB: Final = "/v1.1/{project}/clusters/{cluster}/cdm/job/{job}"
 
 OPERATIONS: Final = (
@@ -64,6 +75,9 @@ OPERATIONS: Final = (
     _operation("ListJobDetails", "dws", "GET", "/v1.0/{project}/job/{job}", dws_api.show_job),
     _operation("ListDwsClusters", "dws", "GET", "/v1.0/{project}/clusters", dws_api.list_clusters),
     _operation("ListClusterDetails", "dws", "GET", "/v1.0/{project}/clusters/{cluster}", dws_api.show_cluster),
+    _operation("ShowClusterRedistribution", "dws", "GET", _REDISTRIBUTION, dws_operations.show_redistribution),
+    _operation("ListSnapshots", "dws", "GET", "/v1.0/{project}/snapshots", dws_operations.list_snapshots),
+    _operation("ListClusterActions", "dws", "GET", _ACTION, dws_operations.show_action),
     _operation("ShowJobStatus", CDM_STATUS, "GET", _CDM_JOB + "/status", cdm_api.show_status),
     _operation("ShowJobs", CDM_LISTS, "GET", _CDM_JOB, cdm_api.show_jobs),
     _operation(
