@@ -50,6 +50,21 @@ availability_zone enterprise_project_id node_type vpc_id subnet_id public_ip pub
 task_status security_group_id failed_reasons.error_code failed_reasons.error_msg"""
 DWS_DETAILS = """parameter_group node_type_id order_id private_ip maintain_window elb resize_info.target_node_num
 resize_info.origin_node_num resize_info.resize_status resize_info.start_time"""
+DWS_REDISTRIBUTION = """redis_info.id redis_info.cluster_id redis_info.start_time redis_info.end_time redis_info.status
+redis_conf.redis_mode redis_conf.schedule_conf redis_conf.parallel_jobs redis_conf.parallel_job
+redis_conf.priority_policy redis_conf.bucket_split_info redis_progress.bytes_done redis_progress.byte_left
+redis_progress.tables_done redis_progress.tables_left redis_progress.table_progress redis_progress.total_progress
+redis_progress.redis_rate redis_progress.estimated_time redis_progress.completed redis_progress.initialed
+redis_progress.fail_count redis_progress.redistributing redis_progress.status redis_progress.pause_by_user
+redis_table_detail.total data[].table_name data[].id data[].schema_name data[].logical_cluster_name data[].size
+data[].status schedule_mode pause_enable recover_enable retry_enable update_enable control_enable error_msg"""
+DWS_SNAPSHOTS = """id name description started finished size status type cluster_id datastore cluster_name updated
+bak_expected_start_time bak_keep_day bak_period db_user progress backup_key prior_backup_key base_backup_key
+backup_device total_backup_size base_backup_name support_inplace_restore fine_grained_backup backup_level
+fine_grained_backup_detail guest_agent_version cluster_status cluster_task_status
+support_fine_grained_cross_version_restore support_fine_grained_asymmetric_restore"""
+DWS_ACTIONS = """id action_name status cluster_name submit_time items[].item_name sub_items[].status sub_items[].detail
+sub_items[].sub_item_name sub_items[].begin_time sub_items[].end_time sub_items[].estimated_time"""
 """The response tables of the vendor's API references."""
 
 
@@ -84,6 +99,9 @@ def section(title: str) -> str:
                 *DWS_DETAILS.split(),
             ],
         ),
+        ("DWS: ShowClusterRedistribution", DWS_REDISTRIBUTION.split()),
+        ("DWS: ListSnapshots", ["snapshots", "count", *(f"snapshots[].{field}" for field in DWS_SNAPSHOTS.split())]),
+        ("DWS: ListClusterActions", DWS_ACTIONS.split()),
         ("CDM: ListClusters", [f"clusters[].{field}" for field in CDM_CLUSTERS.split()]),
         (
             "CDM: ShowJobs",

@@ -22,14 +22,21 @@ from huaweicloudsdkdli.v1 import (
     ShowSparkJobRequest,
     ShowSqlJobStatusRequest,
 )
-from huaweicloudsdkdws.v2 import DwsClient, ListClusterDetailsRequest
+from huaweicloudsdkdws.v2 import (
+    DwsClient,
+    ListClusterActionsRequest,
+    ListClusterDetailsRequest,
+    ListSnapshotsRequest,
+    ShowClusterRedistributionRequest,
+)
 from huaweicloudsdkdws.v2 import ListClustersRequest as ListWarehousesRequest
 from yarl import URL
 
 from exporter.cloud.credentials.signing import canonical_query
+from exporter.model.errors import PollError
 from exporter.model.job import Job, JobKey
 from exporter.model.run import RunId
-from exporter.model.snapshot import Measure, Snapshot
+from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.services import error_classes
 from exporter.services.cdm.lists import COUNTS
 from exporter.services.dli.words import STATES
@@ -39,6 +46,7 @@ from exporter.services.registry import load_services
 from exporter.services.request import Request
 from exporter.simulator import CdmJob, CdmRun, Cloud, DliJob, Oddity, Step, SubJob, Volume, make_app, populate
 from exporter.simulator.cdm_script import CdmCluster
+from exporter.simulator.world import SHANGHAI
 
 ADAPTERS = load_services()
 T = TypeVar("T")
@@ -283,9 +291,10 @@ async def same_nodes(cloud: Cloud, url: str, target: Mapping[str, str], detail: 
     """Compare the nodes of an instance as we count them with those that the vendor's client has."""
     reader, job = ADAPTERS["dataarts"].run_reader, Job(JobKey("dataarts", "j"), "p", target)
     assert reader is not None
-    run = RunId(str(detail.instance_id))
-    body = await get(cloud, url, "dataarts", reader.request(job, run, cloud.project_id))
-    seen = reader.parse(body, job, run)
+    run = Snapshot(State.RUNNING, run=RunId(str(detail.instance_id)))
+    request = reader.request(job, run, cloud.project_id)
+    assert request is not None
+    seen = reader.parse(await get(cloud, url, "dataarts", request), job, run, None)
     words = Counter(node.status for node in detail.nodes)
     states = {"waiting": "waiting", "active": "running", "completed": "success", "failed": "fail"}
     assert {state: seen.counts[Measure("tasks", state)] for state in states} == {
@@ -396,6 +405,80 @@ async def test_the_clusters_of_dws_are_read_as_the_vendors_client_reads_them(
         assert (own.start is not None) == (row.task_status == "GROWING" and resize is not None)
         assert own.start == (datetime.fromisoformat(resize.start_time).timestamp() if resize else None)
         assert own.detail.get("target_nodes") == (resize.target_node_num if resize else None)
+
+
+@pytest.mark.parametrize("elapsed", [10, 45, 70, 95, 101, 130, 160, 190, 215, 240, 300, 340, 400])
+async def test_operations_on_a_cluster_of_dws_are_read_as_the_vendors_client_reads_them(
+    cloud: Cloud, clock: Hand, url: str, vendor: Callable[[Any, str], Any], elapsed: int
+) -> None:
+    populate(cloud)
+    cloud.faults.clear()
+    clock.now += elapsed
+    (lake,) = [each for each in cloud.dws_clusters.values() if each.name == "dwh-lake"]
+    client, job = vendor(DwsClient, url), Job(JobKey("dws", "lake"), "demo", {"cluster_id": lake.cluster_id})
+    reader = ADAPTERS["dws"].of(job.target).run_reader
+    assert reader is not None
+
+    async def mine(kind: str, **marks: str) -> Snapshot:
+        run = Snapshot(State.RUNNING, kind, kind=kind, detail=marks)
+        request = reader.request(job, run, cloud.project_id)
+        assert request is not None
+        return reader.parse(await get(cloud, url, "dws", request), job, run, SHANGHAI)
+
+    moves = (await asyncio.to_thread(client.show_cluster_redistribution, moves_of(lake.cluster_id))).redis_info
+    if moves is None:
+        with pytest.raises(PollError):
+            await mine("REDISTRIBUTING")
+    else:
+        same_redistribution(await mine("REDISTRIBUTING", redistribution_id=moves.id), moves)
+    for row in (await asyncio.to_thread(client.list_snapshots, ListSnapshotsRequest())).snapshots:
+        same_snapshot(await mine("SNAPSHOTTING", snapshot_id=row.id), row)
+    if lake.at(clock.now).step.task == "GROWING":
+        asked = ListClusterActionsRequest(cluster_id=lake.cluster_id, action_name="GROWING")
+        same_steps(await mine("GROWING"), await asyncio.to_thread(client.list_cluster_actions, asked))
+
+
+def moves_of(cluster: str) -> ShowClusterRedistributionRequest:
+    return ShowClusterRedistributionRequest(cluster_id=cluster, limit=10, offset=0, type="i")
+
+
+def there(text: str | None) -> float | None:
+    """Return a time of the region, as Python reads it."""
+    return datetime.fromisoformat(text).replace(tzinfo=SHANGHAI).timestamp() if text else None
+
+
+def same_redistribution(mine: Snapshot, row: Any) -> None:
+    told = row.redis_progress
+    words = {"RUNNING": "running", "SUCCESS": "succeeded", "FAIL": "failed"}
+    assert (mine.state.value, mine.native_state) == (words[row.status], row.status)
+    assert mine.progress == told.total_progress / 100
+    assert (mine.start, mine.end) == (there(row.start_time), there(row.end_time))
+    assert mine.counts[Measure("tasks", "completed")] == told.tables_done
+    assert mine.counts[Measure("tasks", "waiting")] == told.tables_left
+    assert (mine.detail["bytes_done"], mine.detail["bytes_left"]) == (told.bytes_done, told.byte_left)
+    assert mine.detail.get("estimated_time", "") == told.estimated_time
+    tables = mine.detail["tables"].dicts() if "tables" in mine.detail else []
+    assert [each["table"] for each in tables] == [each.table_name for each in row.redis_table_detail.data]
+
+
+def same_snapshot(mine: Snapshot, row: Any) -> None:
+    words = {"CREATING": "running", "AVAILABLE": "succeeded", "UNAVAILABLE": "failed"}
+    assert (mine.state.value, mine.native_state) == (words[row.status], row.status)
+    times = [datetime.fromisoformat(each).timestamp() if each else None for each in (row.started, row.finished)]
+    assert [mine.start, mine.end] == times
+    assert (mine.detail["snapshot_name"], mine.detail["snapshot_type"]) == (row.name, row.type)
+    assert mine.detail.get("size_gb") == (row.size if row.status == "AVAILABLE" else None)
+
+
+def same_steps(mine: Snapshot, row: Any) -> None:
+    steps = [(item, each) for item in row.items for each in item.sub_items]
+    assert (mine.state.value, mine.native_state) == ("running", row.status)
+    assert mine.detail["submit_time"] == row.submit_time
+    assert mine.start == there(steps[0][1].begin_time)
+    assert [(each["phase"], each["sub_item_name"], each["status"]) for each in mine.detail["steps"].dicts()] == [
+        (item.item_name, each.sub_item_name, each.status) for item, each in steps
+    ]
+    assert mine.counts[Measure("tasks", "completed")] == sum(each.status == "SUCCESS" for _, each in steps)
 
 
 def same_operation(mine: Snapshot, row: Any, truth: Any) -> None:

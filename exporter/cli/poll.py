@@ -191,19 +191,19 @@ async def _with_row(app: App, projects: Projects, calls: CommandCalls, record: R
 
 
 async def _with_details(app: App, projects: Projects, calls: CommandCalls, record: Record) -> Record:
-    """Return the record with the counts of its run that only a call about the run reports, if the service has one."""
+    """Return the record with what only a call about its run reports, if the service has one."""
     job, adapter, project = record.job, projects.adapter(record.job), projects.by_name[record.job.project]
-    run = None if record.snapshot is None else record.snapshot.run
-    reader = adapter.run_reader
-    if reader is None or run is None or not run.id:
+    run, reader = record.snapshot, adapter.run_reader
+    request = None if reader is None or run is None else reader.request(job, run, project.project_id)
+    if reader is None or run is None or request is None:
         return record
-    request = reader.request(job, run, project.project_id)
     _tell_request(app, project, job, request)
     try:
         body = await calls.call(project, adapter.limit, lambda: project.ask(adapter, request))
-        return same_run.detailed(record, reader.parse(body, job, run), app.clock.now(), adapter)
+        answer = reader.parse(body, job, run, project.zone).credible(project.cloud_time())
+        return same_run.detailed(record, answer, app.clock.now(), adapter)
     except PollError as error:
-        print(f"          {error.sentence}; the counts of the run are not known")
+        print(f"          {error.sentence}; the steps of the run are not known")
         return record
 
 

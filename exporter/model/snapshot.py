@@ -114,8 +114,9 @@ class Snapshot:
         return self.state in _LIVE and not self.idle
 
     def of_same_run(self, other: "Snapshot") -> bool:
-        """Whether both are about one run, as far as the service tells runs apart."""
-        return self.run.same(other.run) or (self.run == other.run and self.kind == other.kind)
+        """Whether a later answer is about the same run, as far as the service tells runs apart."""
+        begun = self.idle and not other.idle
+        return self.run.same(other.run) or (self.run == other.run and self.kind == other.kind and not begun)
 
     @property
     def waited(self) -> float | None:

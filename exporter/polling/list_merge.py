@@ -17,7 +17,7 @@ from exporter.model.run import RunId
 from exporter.model.snapshot import NOTHING, Snapshot, State
 from exporter.runs import transitions, waiting
 from exporter.runs.first_seen import ROUNDED
-from exporter.runs.same_run import with_reason
+from exporter.runs.same_run import at_rest, with_reason
 from exporter.services.adapter import Adapter
 
 
@@ -71,6 +71,8 @@ def _listed(
     news = before is not None and before != report_of(answer) and not _edited(before, report_of(answer))
     if record.final:
         return _completed(record, answer, adapter), False
+    if (rest := at_rest(record, answer)) is not answer:
+        return replace(_confirmed(record, None, at), snapshot=rest), False
     if _outdated(record, answer):
         return replace(record, listed_at=at.steady), False
     if before == report_of(answer) and _disputed(record, answer):
@@ -191,9 +193,16 @@ def _rests_unnamed(record: Record, answer: Snapshot, at: _When, *, news: bool, f
     differs = known is None or changed or waits
     if known is not None and not differs and answer.state.ended:
         record = _with_counts(record, known, answer, at)
-    record = replace(
+    record = _confirmed(record, replace(answer, unknown=()) if differs else None, at)
+    record = replace(record, last_progress=at.wall if moved else record.last_progress)
+    return record, (changed and not waits) or (first and known is not None)
+
+
+def _confirmed(record: Record, listed: Snapshot | None, at: _When) -> Record:
+    """Return the record with a list as the last poll that worked; *listed* is what only the list says."""
+    return replace(
         record,
-        listed=replace(answer, unknown=()) if differs else None,
+        listed=listed,
         listed_at=at.steady,
         polled_at=at.wall,
         answered_at=at.steady,
@@ -201,9 +210,7 @@ def _rests_unnamed(record: Record, answer: Snapshot, at: _When, *, news: bool, f
         up=True,
         fault=None,
         failing=0,
-        last_progress=at.wall if moved else record.last_progress,
     )
-    return record, (changed and not waits) or (first and known is not None)
 
 
 def _with_counts(record: Record, known: Snapshot, answer: Snapshot, at: _When) -> Record:

@@ -80,7 +80,7 @@ class Poller:
         self.list_results = ListResults(*shared, queue, self._limiter, self._results, self._asked, self._wake.set)
         self.places = Places(*shared, self._schedule, self._results, self._wake.set)
         self._rows = RunRows(*shared, self.calls, self.list_results)
-        self._details = RunDetails(*shared, self.calls)
+        self._details = RunDetails(*shared, self.calls, self._results)
         self._existence = Existence(plan, clock, self.calls, self.list_results)
         waiting = (queue, self._limiter, self._asked)
         self._reconciler = Reconciler(store, clock, *waiting, self.calls, self._results, self._wake.set)

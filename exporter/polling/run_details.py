@@ -1,14 +1,16 @@
-"""Reads the counts of a run that only a call about this run returns, such as the states of its steps.
+"""Reads what only a call about one run returns, such as the states of its steps, or how it ended.
 
 The call is made every minute while the run is running, and once after it ended, under a permit of its own and after the
-polls. Its counts are added to those of the job's own response; nothing else of it is used. A failed call is repeated at
-the same interval.
+polls. What it says is added to the job's own response. If that response does not say how the run ended, because it
+shows only what is in progress, the call is repeated a few times after the end until it does. A failed call is repeated
+at the same interval.
 """
 
 import asyncio
 from collections.abc import Collection
+from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -16,78 +18,176 @@ from exporter.clock import Clock
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import PollError
-from exporter.model.job import JobKey
+from exporter.model.job import Job, JobKey
+from exporter.model.packed import Packed
+from exporter.model.reason import FUTILE, Reason
 from exporter.model.record import Record
-from exporter.model.run import RunId
-from exporter.model.snapshot import State
+from exporter.model.snapshot import Snapshot, State
 from exporter.polling.calls import Calls
 from exporter.polling.job_tasks import JobTasks
 from exporter.polling.plan import Plan
-from exporter.runs import same_run
+from exporter.polling.results import Results
+from exporter.runs import same_run, transitions
 from exporter.services.adapter import Adapter
 
 _AGAIN: Final = 60.0
 """Seconds between two calls for a run that is running."""
 _LATELY: Final = 600.0
 """Seconds after the end of a run within which the last call is made."""
+_TRIES: Final = 6
+"""At most so many calls to see how a run ended, which take about twelve minutes with the default intervals."""
+
+
+class _Followed(NamedTuple):
+    """A run that such a call is made for."""
+
+    run: Snapshot
+    """As the job's own response last reported it, with what the call added."""
+    told: bool
+    """Whether a call worked."""
+    over: bool
+    """Whether no other call is needed."""
+    not_before: float
 
 
 class RunDetails:
     """The calls, at most one a job at a time."""
 
-    def __init__(self, store: JobStore, plan: Plan, clock: Clock, telemetry: Telemetry, calls: Calls) -> None:
+    def __init__(
+        self, store: JobStore, plan: Plan, clock: Clock, telemetry: Telemetry, calls: Calls, results: Results
+    ) -> None:
         self._store = store
         self._plan = plan
         self._clock = clock
         self._unreadable = telemetry.count_unreadable
         self._calls = calls
+        self._results = results
         self._asking = JobTasks("run details", telemetry.crashes.labels("run_details").inc)
-        self._reported: dict[
-            JobKey, tuple[RunId, bool, float]
-        ] = {}  # the run, whether it had ended, and when it was reported
+        self._followed: dict[JobKey, _Followed] = {}
         self._log = structlog.get_logger()
 
     def want(self, record: Record, adapter: Adapter, group: asyncio.TaskGroup | None) -> None:
         """Read the newest run of a job, if that is due and the service has such a call, in a task of *group*."""
-        key = record.job.key
-        if adapter.run_reader is not None and group is not None and self._due(record) and key not in self._asking:
+        key, known = record.job.key, record.snapshot
+        if adapter.run_reader is None or group is None or known is None or key in self._asking:
+            return
+        before = self._followed.get(key)
+        if before is not None and _left(before, known):
+            del self._followed[key]
+            if before.told:
+                self._asking.start(key, partial(self._ask_for_end, key, before.run), group)
+                return
+            before = None
+        if before is not None and before.run.of_same_run(known):
+            self._followed[key] = before = before._replace(run=known)
+        if self._due(record, known, before):
             self._asking.start(key, partial(self._ask, key), group)
 
     def forget(self, keys: Collection[JobKey]) -> None:
         """Forget jobs that are gone or were replaced."""
         self._asking.cancel(keys)
         for key in keys:
-            self._reported.pop(key, None)
+            self._followed.pop(key, None)
 
-    def _due(self, record: Record) -> bool:
-        """Whether the newest run is running and was not read within a minute, or ended and was not read since."""
-        known = record.snapshot
-        if known is None or not known.run.id or record.stale:
+    def _due(self, record: Record, known: Snapshot, before: _Followed | None) -> bool:
+        """Whether the newest run is running and was not read lately, or ended lately and was not read since."""
+        again = before is not None and before.run.of_same_run(known)
+        if record.stale or (again and before is not None and self._clock.monotonic() < before.not_before):
             return False
-        run, had_ended, at = self._reported.get(record.job.key, (None, False, 0.0))
-        again = run is not None and known.run.same(run)
         if known.state is State.RUNNING:
-            return not again or self._clock.monotonic() >= at + _AGAIN
-        lately = known.end is not None and self._clock.now() < known.end + _LATELY
-        return known.state.ended and lately and not (again and had_ended)
+            return True
+        lately = again if known.end is None else self._clock.now() < known.end + _LATELY
+        return known.state.ended and lately and not (again and before is not None and before.over)
 
     async def _ask(self, key: JobKey) -> None:
         record = self._store.get(key)
         if record is None or record.snapshot is None:
             return
-        job, run, projects = record.job, record.snapshot.run, self._plan.projects
+        followed = await self._follow(record, record.snapshot)
+        now = self._store.get(key)
+        if followed is None or now is None or now.snapshot is None:
+            return
+        self._followed[key] = followed
+        if _left(followed, now.snapshot):  # during the call
+            del self._followed[key]
+            if followed.told:
+                await self._ask_for_end(key, followed.run)
+
+    async def _follow(self, record: Record, known: Snapshot) -> _Followed | None:
+        """Make the call and add what it says to the record; return what is known of the run then."""
+        before, now = self._followed.get(record.job.key), self._clock.monotonic()
+        told = before is not None and before.told and before.run.of_same_run(known)
+        try:
+            answer = await self._read(record.job, known)
+        except PollError as error:
+            over = known.state.ended and error.reason in {*FUTILE, Reason.PAYLOAD}
+            return _Followed(known, told, over, now + _AGAIN)
+        if answer is None:
+            return None
+        adapter, at = self._plan.projects.adapter(record.job), self._clock.now()
+        change = self._store.update(record, lambda each: same_run.detailed(each, answer, at, adapter))
+        after = None if change is None else change[1].snapshot
+        if after is None or not after.of_same_run(known):
+            after = replace(known, detail=Packed({**answer.detail, **known.detail}))
+        return _Followed(after, told=True, over=answer.state.ended, not_before=now + _AGAIN)
+
+    async def _ask_for_end(self, key: JobKey, run: Snapshot) -> None:
+        """Ask how a run ended that the job's own response does not show any more."""
+        pace = self._plan.pace
+        for number in range(_TRIES):
+            if number:
+                await asyncio.sleep(min(pace.interval * 2.0 ** (number - 1), pace.idle_interval))
+            record = self._store.get(key)
+            if record is None:
+                return
+            try:
+                answer = await self._read(record.job, run)
+            except PollError as error:
+                if error.reason in FUTILE:
+                    return
+                continue
+            if answer is not None and answer.state.ended:
+                self._take_end(record, answer)
+                return
+            if answer is None or _goes_on(record, run):
+                return
+
+    def _take_end(self, asked: Record, answer: Snapshot) -> None:
+        """Take over how such a run ended: it is shown until the next one begins, or only counts if that is known."""
+        at, steady = self._clock.now(), self._clock.monotonic()
+        adapter, answer = self._plan.projects.adapter(asked.job), replace(answer, idle=True)
+
+        def change(known: Record) -> Record:
+            if known.newest is not None and known.newest.idle and not known.stale:
+                return transitions.worked(replace(known, listed=None), answer, at, adapter, steady)
+            return transitions.replaced(known, answer, at)
+
+        if (changed := self._store.update(asked, change)) is not None:
+            self._results.ended(*changed, answer)
+
+    async def _read(self, job: Job, run: Snapshot) -> Snapshot | None:
+        """Make the call for *run*; ``None`` if there is none. Raises :class:`PollError`."""
+        projects = self._plan.projects
         adapter, there = projects.adapter(job), projects.by_name.get(job.project)
         reader = adapter.run_reader
-        if there is None or reader is None:
-            return
-        request = reader.request(job, run, there.project_id)
+        request = None if there is None or reader is None else reader.request(job, run, there.project_id)
+        if there is None or reader is None or request is None:
+            return None
         ask = self._calls.asking(job.project, adapter, self._plan.pace.idle_interval)
-        self._reported[key] = (run, False, self._clock.monotonic())
         try:
-            answer, _ = await ask(request, partial(reader.parse, job=job, run=run))
+            answer, _ = await ask(request, partial(reader.parse, job=job, run=run, zone=there.zone))
         except PollError as error:
             self._log.debug("run details failed", **job.names, reason=error.reason.value, error=error.sentence)
-            return
-        self._reported[key] = (run, answer.state.ended, self._clock.monotonic())
+            raise
         self._unreadable(job.key.service, answer.unknown)
-        self._store.update(record, lambda known: same_run.detailed(known, answer, self._clock.now(), adapter))
+        return answer.credible(there.cloud_time())
+
+
+def _goes_on(record: Record, run: Snapshot) -> bool:
+    """Whether the job's own response shows the run again, or one of its kind."""
+    return record.snapshot is not None and record.snapshot.kind == run.kind and not record.snapshot.idle
+
+
+def _left(before: _Followed, known: Snapshot) -> bool:
+    """Whether a run without a name is over, and the job's own response does not say how it ended."""
+    return bool(before.run.kind) and before.run.kind != known.kind and not before.run.state.ended

@@ -11,7 +11,7 @@ from typing import Any, Final
 from exporter.model.packed import Packed
 from exporter.model.record import Record
 from exporter.model.run import Ledger
-from exporter.model.snapshot import CLOCKS, NOTHING, Measure, Snapshot, State
+from exporter.model.snapshot import CLOCKS, Measure, Snapshot, State
 from exporter.runs.accounting import TRIES
 from exporter.runs.last_ends import ended_otherwise
 from exporter.services.adapter import Adapter
@@ -31,8 +31,8 @@ def continued(record: Record, before: Snapshot | None, answer: Snapshot, steady:
         answer = _still_ended(record, before, answer, adapter)
     elif answer.start is None and before.start is not None:
         answer = replace(answer, start=before.start).credible()
-    if record.details is not None and record.details.run.same(answer.run):
-        answer = replace(answer, counts=Packed({**record.details.counts, **answer.counts}))
+    if record.details is not None and record.details.of_same_run(answer):
+        answer = _with_details(answer, record.details)
     if before.words and not answer.words:
         answer = replace(answer, words=before.words)
     fresh = record.listed_at is not None and steady - record.listed_at <= LISTED_FOR
@@ -41,25 +41,57 @@ def continued(record: Record, before: Snapshot | None, answer: Snapshot, steady:
     return answer
 
 
-def detailed(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> Record:
-    """Return the record with the counts that a call about this run alone returned at *at* (Unix seconds).
+def _with_details(answer: Snapshot, details: Snapshot) -> Snapshot:
+    """Return an answer with what the last call about this run alone said and the answer does not."""
+    agrees = details.state is answer.state
+    return replace(
+        answer,
+        progress=details.progress if agrees and answer.progress is None else answer.progress,
+        start=details.start if answer.start is None else answer.start,
+        end=details.end if agrees and answer.end is None else answer.end,
+        counts=Packed({**details.counts, **answer.counts}),
+        words=Packed({**details.words, **answer.words}),
+        detail=Packed({**details.detail, **answer.detail}),
+    )
 
-    Whatever else it says, the job's own answers say too; of another run than the one that is known it says nothing.
+
+def _without_details(known: Snapshot, details: Snapshot, newer: Snapshot) -> Snapshot:
+    """Return what is known without what an earlier call about this run alone said; a newer one may say less or else."""
+    return replace(
+        known,
+        start=None if known.start == details.start and newer.start is not None else known.start,
+        progress=None if known.progress == details.progress else known.progress,
+        counts=_less(known.counts, details.counts),
+        words=_less(known.words, details.words),
+        detail=_less(known.detail, details.detail),
+    )
+
+
+def _less(known: Mapping[Any, Any], told: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    return Packed({name: value for name, value in known.items() if name not in told or told[name] != value})
+
+
+def detailed(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> Record:
+    """Return the record with what a call about this run alone returned at *at* (Unix seconds).
+
+    What the job's own answers say holds; of another run than the one that is known it says nothing.
     """
     known = record.snapshot
-    if known is None or not known.run.same(answer.run):
+    if known is None or not known.of_same_run(answer):
         return record
-    reported = {
-        name: value for name, value in answer.counts.items() if not (known.state.ended and name in adapter.live)
-    }
-    before = NOTHING if record.details is None else record.details.counts
-    counts = {name: value for name, value in known.counts.items() if name not in before} | reported
-    moved = any(known.counts.get(measure) != value for measure, value in reported.items())
+    told = {name: value for name, value in answer.counts.items() if not (known.state.ended and name in adapter.live)}
+    details = replace(answer, counts=Packed(told))
+    own = known if record.details is None else _without_details(known, record.details, answer)
+    after = _with_details(own, details).credible()
+    moved = any(known.counts.get(measure) != value for measure, value in told.items()) or (
+        after.progress not in (None, known.progress)
+    )
     return replace(
         record,
-        snapshot=replace(known, counts=Packed(counts)),
-        details=replace(answer, counts=Packed(reported)),
-        last_counts=Packed({**record.last_counts, **reported}),
+        snapshot=after,
+        details=details,
+        last_counts=Packed({**record.last_counts, **told}),
+        last_said_progress=record.last_said_progress if after.progress is None else after.progress,
         last_progress=at if moved and known.state is State.RUNNING else record.last_progress,
     )
 
@@ -122,6 +154,20 @@ def _silent(answer: Snapshot, adapter: Adapter) -> bool:
     """Whether a run succeeded and nothing tells what it moved, though the service has counters of it."""
     reported = any(Measure(name) in answer.counts for name in adapter.sums)
     return bool(adapter.sums) and answer.state is State.SUCCEEDED and not reported
+
+
+def at_rest(record: Record, answer: Snapshot) -> Snapshot:
+    """Return *answer*; if it says that nothing is under way, with how the last run ended, if that was reported.
+
+    An operation that a list reported since, or that no response may have shown, ended nobody knows how.
+    """
+    known = record.snapshot
+    if not answer.idle or known is None or not (known.kind and known.idle and known.state.ended):
+        return answer
+    if record.stale or record.listed is not None:
+        return answer
+    detail = Packed({**known.detail, **answer.detail})
+    return known if detail == known.detail else replace(known, detail=detail)
 
 
 def moved(record: Record, answer: Snapshot) -> bool:

@@ -13,7 +13,7 @@ from exporter.model.record import Fault, Record
 from exporter.model.run import NAMELESS, Ledger, RunId, duration
 from exporter.model.snapshot import NOTHING, Snapshot, State
 from exporter.runs import accounting, estimate, first_seen, waiting
-from exporter.runs.same_run import continued, ended_at, final_counts, moved, unsettled
+from exporter.runs.same_run import at_rest, continued, ended_at, final_counts, moved, unsettled
 from exporter.services.adapter import Adapter
 
 
@@ -44,6 +44,7 @@ def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter, steady
     *steady* is the same moment by the clock that never jumps; where it is left out, both clocks agree.
     """
     steady = at if steady is None else steady
+    answer = at_rest(record, answer)
     if _outdated(record, answer):
         if record.answered_at is None:
             record = replace(record, answered_at=steady)  # for how long it is no news
@@ -76,7 +77,7 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
     evidence = estimate.follow(reported, answer, adapter.work, record.answered_at, at, steady)
     kept = final_counts(record, answer, same=same, adapter=adapter) if answer.state.ended else answer.counts
     return replace(
-        _counted(record, ledger),
+        _counted(record if same else replace(record, details=None), ledger),
         snapshot=answer if kept is answer.counts and not answer.others else replace(answer, counts=kept, others=()),
         stale=False,
         up=True,
@@ -138,8 +139,10 @@ def first_listed(record: Record, answer: Snapshot, at: float) -> Record:
 
 
 def replaced(record: Record, answer: Snapshot, at: float) -> Record:
-    """Return the record after an *answer* at *at* about a run that was replaced: it only counts."""
-    return _counted(record, accounting.accounted(record.ledger, answer, at))
+    """Return the record after an *answer* at *at* about a run that was replaced: it counts, and ends no other one."""
+    ledger = accounting.accounted(record.ledger, answer, at)
+    unended = record.ledger.open if answer.run == NAMELESS else ledger.open
+    return _counted(record, replace(ledger, open=unended))
 
 
 def given_up(record: Record, run: RunId) -> Record:

@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict
 
 from exporter.model.job import Job, same_target
 from exporter.model.measures import MeasureFamily, Parts, Work
-from exporter.model.run import RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.services import json_fields
 from exporter.services.document import json_object
@@ -84,15 +83,18 @@ class RunHistory(ABC):
 
 
 class RunReader(ABC):
-    """A call about one run, whose response has counts such as those of its steps. Stateless."""
+    """A call about one run, whose response has what the job's own lacks, such as counts of its steps. Stateless."""
 
     @abstractmethod
-    def request(self, job: Job, run: RunId, project_id: str) -> Request:
-        """Return the call; it draws from :attr:`Adapter.limit`."""
+    def request(self, job: Job, run: Snapshot, project_id: str) -> Request | None:
+        """Return the call about *run*, ``None`` if there is none; it draws from :attr:`Adapter.limit`."""
 
     @abstractmethod
-    def parse(self, body: bytes, job: Job, run: RunId) -> Snapshot:
-        """Read a 200 response. Raises :class:`~exporter.model.errors.PollError`, and nothing else."""
+    def parse(self, body: bytes, job: Job, run: Snapshot, zone: tzinfo | None) -> Snapshot:
+        """Read a 200 response about *run*, as it was last reported; *zone* as for :meth:`Adapter.parse`.
+
+        Raises :class:`~exporter.model.errors.PollError`, and nothing else.
+        """
 
 
 def confirmed(answer: Snapshot, row: ListedJob) -> Snapshot:
@@ -123,7 +125,7 @@ class Adapter(ABC):
     consoles: ClassVar[Mapping[str, str]] = {}
     """The address of the vendor's own page for the service by cloud, with ``{region}`` in it."""
     run_reader: ClassVar["RunReader | None"] = None
-    """How to read one run alone, if such a response has counts that the response about the job lacks."""
+    """How to read one run alone, if such a response has what the response about the job lacks."""
     job_reader: ClassVar[RowReader | None] = None
     """How to read whether a job exists, if the response about its runs does not say it: it is asked, under
     :attr:`limit`, where that response is :attr:`~exporter.model.snapshot.Snapshot.idle`."""

@@ -1,7 +1,8 @@
 """Parses times in all forms that the vendor uses: into Unix seconds with millisecond precision.
 
-A time may be milliseconds since 1970, as a number or as text, ``2022-11-09T20:25:00`` (DWS), or Java's ``Mon Jul 27
-17:24:03 CST 2020`` (DLI). A text without an offset becomes a timestamp only if the operator configured the time zone.
+A time may be milliseconds since 1970, as a number or as text, ``2022-11-09T20:25:00`` or, to the minute, ``2022-11-09
+20:25`` (DWS), or Java's ``Mon Jul 27 17:24:03 CST 2020`` (DLI). A text without an offset becomes a timestamp only if
+the operator configured the time zone.
 """
 
 import re
@@ -19,7 +20,7 @@ _LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - as it is written where nobody set a time
 _LONGEST: Final = 64
 _ISO: Final = re.compile(
-    r"(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2})(?:[.,](\d{1,9}))?"
+    r"(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2})?)(?:(?<=:\d{2}:\d{2})[.,](\d{1,9}))?"
     r"\s?([+-]\d{2}(?::?\d{2})?|[A-Z]{1,5}(?:[+-]\d{2}:?\d{2})?)?",
     re.ASCII,
 )

@@ -70,6 +70,9 @@ def test_prometheus_finds_progress_states_tasks_and_rows(demo: str, tmp_path: Pa
             'max_over_time(huaweicloud_job_run_labels{job="dwh-lake",operation="GROWING"}[10m]) == 1',
             'max_over_time(huaweicloud_job_run_labels{job="dwh-lake",operation="REDISTRIBUTING"}[10m]) == 1',
             'max_over_time(huaweicloud_job_progress_ratio{job="dwh-lake"}[10m]) > 0.5',
+            'max_over_time(huaweicloud_job_tasks{job="dwh-lake",state="completed"}[10m]) > 0',
+            'huaweicloud_job_runs_total{job="dwh-lake",result="succeeded"} > 0',
+            'huaweicloud_job_run_duration_seconds_count{job="dwh-lake",result="succeeded"} > 0',
             'huaweicloud_job_cluster_available{cluster_name="dwh-lake"} == 1',
         ):
             eventually(lambda expression=expression: found(expression), expression, patience=120)

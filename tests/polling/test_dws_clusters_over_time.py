@@ -1,4 +1,4 @@
-"""A DWS cluster as a job, over time: its operations are its runs, and none of them is said to have succeeded."""
+"""A DWS cluster as a job, over time: its operations are its runs, and its own answers say of none that it succeeded."""
 
 from dataclasses import replace
 
@@ -34,12 +34,13 @@ def shown(there: World, cluster: SimulatedJob) -> tuple[str, str, float | None]:
     return known.state.value, known.native_state, known.progress
 
 
-def test_operations_are_runs_and_one_that_is_over_is_unknown_and_not_a_success() -> None:
+def test_operations_are_runs_and_one_whose_end_no_call_tells_is_unknown_and_not_a_success() -> None:
     cluster = warehouse(IDLE, GROW, MOVE, replace(IDLE, seconds=100_000))
 
     async def main() -> None:
         async with world(lambda cloud: put(cloud, cluster)) as there, looking(there):
             there.watch(cluster)
+            there.cloud.faults.plan(server_failure(), times=None, operation="ShowClusterRedistribution")
             await there.until(900)
             assert shown(there, cluster) == ("unknown", "AVAILABLE", None)
             await there.until(1500)

@@ -2,6 +2,8 @@
 
 import json
 import re
+from contextlib import suppress
+from datetime import UTC
 from typing import Any
 
 from hypothesis import given
@@ -10,9 +12,8 @@ from hypothesis import strategies as st
 from exporter.model.errors import PollError
 from exporter.model.job import Job, JobKey
 from exporter.model.run import RunId
-from exporter.model.snapshot import Snapshot
+from exporter.model.snapshot import Snapshot, State
 from exporter.services import error_classes
-from exporter.services.adapter import RunReader
 from exporter.services.registry import load_services
 
 ADAPTERS = load_services()
@@ -29,6 +30,8 @@ execute-date error-details error-summary org.apache.sqoop.submission.counter.Sqo
 request_id state queue cluster_name owner appId create_time update_time duration sc_type sessions
 start_time restart_times status_desc instances jobs lastInstanceStatus
 instanceId jobName planTime startTime endTime forceSuccess total nodes
+redis_info redis_progress total_progress tables_done tables_left redis_table_detail data snapshots cluster_id started
+finished size items sub_items submit_time action_name estimated_time
 """,
 )
 WORDS = sorted({word for adapter in ADAPTERS.values() for word in adapter.states})
@@ -96,18 +99,18 @@ def test_any_bytes_become_a_history_or_a_typed_error(body: bytes) -> None:
 
 @given(body=BODIES)
 def test_any_bytes_of_a_second_call_become_what_it_says_or_a_typed_error(body: bytes) -> None:
-    job = Job(JobKey("dataarts", "j"), "p", {"job_name": "j"})
-    for adapter in ADAPTERS.values():
-        for reader in (adapter.run_reader, adapter.job_reader):
-            if reader is None:
-                continue
-            try:
-                if isinstance(reader, RunReader):
-                    _check(reader.parse(body, job, RunId("7")))
-                else:
-                    reader.parse(body, job.target)
-            except PollError:
-                continue
+    job = Job(JobKey("dataarts", "j"), "p", {"job_name": "j", "cluster_id": "c"})
+    marks = {"redistribution_id": "r", "snapshot_id": "s", "submit_time": "t"}
+    kinds = ("", "REDISTRIBUTING", "SNAPSHOTTING", "GROWING")
+    runs = [Snapshot(State.RUNNING, kind, RunId("7"), kind=kind, detail=marks) for kind in kinds]
+    for adapter in {*ADAPTERS.values(), *(each.found for each in ADAPTERS.values())}:
+        if adapter.run_reader is not None:
+            for run in runs:
+                with suppress(PollError):
+                    _check(adapter.run_reader.parse(body, job, run, UTC))
+        if adapter.job_reader is not None:
+            with suppress(PollError):
+                adapter.job_reader.parse(body, job.target)
 
 
 def _check(seen: Snapshot) -> None:

@@ -445,7 +445,7 @@ def test_the_jobs_of_several_workspaces_are_named_with_theirs() -> None:
 def told(body: object, name: str = "ods_orders_load", number: int = 910004) -> Snapshot:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     assert ADAPTER.run_reader is not None
-    return ADAPTER.run_reader.parse(raw, job(name), RunId(str(number)))
+    return ADAPTER.run_reader.parse(raw, job(name), Snapshot(State.RUNNING, run=RunId(str(number))), None)
 
 
 def tasks(seen: Snapshot) -> dict[str, float]:

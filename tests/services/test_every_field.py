@@ -16,6 +16,7 @@ from exporter.model.job import Job, JobKey
 from exporter.model.masking import VendorText
 from exporter.model.record import Record
 from exporter.model.run import RunId
+from exporter.model.snapshot import Snapshot, State
 from exporter.polling.list_merge import merged_record
 from exporter.runs import same_run, transitions
 from exporter.services import registry
@@ -411,8 +412,8 @@ def test_the_nodes_of_an_instance_of_dataarts() -> None:
     adapter = ADAPTERS["dataarts"]
     assert adapter.run_reader is not None
     record = asked("dataarts", OF_DATAARTS, {"total": 1, "instances": [row]})
-    body = {**row, "total": len(nodes), "nodes": nodes}
-    answer = adapter.run_reader.parse(json.dumps(body).encode(), record.job, RunId("9701"))
+    body, run = {**row, "total": len(nodes), "nodes": nodes}, Snapshot(State.RUNNING, run=RunId("9701"))
+    answer = adapter.run_reader.parse(json.dumps(body).encode(), record.job, run, None)
     record = same_run.detailed(record, answer, NOW, adapter)
     retries = sum(number % 7 for number in range(len(words)))
 
@@ -430,7 +431,7 @@ def test_the_nodes_of_an_instance_of_dataarts() -> None:
         "tasks.skipped": 17,
         "tasks.killed": 18,
     }  # of a run that ended none is active or waits
-    live = adapter.run_reader.parse(json.dumps(body | {"status": "running"}).encode(), record.job, RunId("9701"))
+    live = adapter.run_reader.parse(json.dumps(body | {"status": "running"}).encode(), record.job, run, None)
     alive = {measure.label: count for measure, count in live.counts.items() if measure.name == "tasks"}
     assert (alive["active"], alive["waiting"]) == (15, 17)
 
@@ -549,6 +550,135 @@ def test_a_row_of_the_list_of_dws_clusters() -> None:
     page = lists.parse(json.dumps(body).encode(), ListQuery())
     assert page.places == (Location(CLUSTER, "the cluster", word="", native_state="ACTIVE", available=True),)
     assert (page.items[0].words["cluster_name"], page.items[0].since) == ("the cluster", 1_714_633_900)
+
+
+def followed(task: str, body: dict[str, Any], *before: dict[str, Any]) -> Record:
+    """Return the record of a cluster with an operation, after calls about the operation."""
+    target = {"cluster_id": CLUSTER}
+    record = asked("dws", target, {"cluster": {"id": CLUSTER, "status": "ACTIVE", "task_status": task}})
+    adapter = ADAPTERS["dws"].of(target)
+    for each in (*before, body):
+        assert adapter.run_reader is not None
+        assert record.snapshot is not None
+        answer = adapter.run_reader.parse(json.dumps(each).encode(), record.job, record.snapshot, UTC)
+        assert answer.unknown == ()
+        record = same_run.detailed(record, answer, NOW, adapter)
+    return record
+
+
+REDISTRIBUTION = {
+    "redis_info.id": to("r-1", "json detail.redistribution_id"),
+    "redis_info.cluster_id": to(CLUSTER, "info.cluster_id", "json cluster_id"),
+    "redis_info.start_time": to("2025-10-20 22:40", "start_timestamp_seconds", "json start", shown=1_761_000_000),
+    "redis_info.end_time": to("2025-10-20 22:50", shown=1_761_000_600),
+    "redis_info.status": to("PREPARE", "json detail.redistribution_status"),
+    "redis_conf.redis_mode": to("online", "json detail.mode"),
+    "redis_conf.parallel_jobs": to(9701, "json detail.parallel_jobs"),
+    "redis_progress.bytes_done": to(9702, "json detail.bytes_done"),
+    "redis_progress.byte_left": to(9703, "json detail.bytes_left"),
+    "redis_progress.tables_done": counted(9704, "tasks.completed"),
+    "redis_progress.tables_left": counted(9705, "tasks.waiting"),
+    "redis_progress.table_progress": to(36, "json detail.table_progress"),
+    "redis_progress.total_progress": to(37, "progress_ratio", "json progress", shown=0.37),
+    "redis_progress.redis_rate": to("38 MB/s", "json detail.rate"),
+    "redis_progress.estimated_time": to("00:12:06", "json detail.estimated_time"),
+    "redis_progress.fail_count": to(9706, "json detail.failures"),
+    "redis_progress.pause_by_user": to("false", "json detail.paused_by_user", shown=False),
+    "data[].table_name": to("the table", "json detail.tables.table"),
+    "data[].schema_name": to("the schema", "json detail.tables.schema"),
+    "data[].logical_cluster_name": to("the logical cluster", "json detail.tables.logical_cluster"),
+    "data[].size": to(9707, "json detail.tables.size"),
+    "data[].status": to("i", "json detail.tables.status"),
+    "error_msg": to("the reason", "json detail.failed_detail", "json complaint"),
+    **{
+        name: to(f"the {name}")
+        for name in (
+            *("redis_conf.schedule_conf", "redis_conf.parallel_job", "redis_conf.priority_policy"),
+            *("redis_conf.bucket_split_info", "redis_progress.completed", "redis_progress.initialed"),
+            *("redis_progress.redistributing", "redis_progress.status", "redis_table_detail.total", "data[].id"),
+            *("schedule_mode", "pause_enable", "recover_enable", "retry_enable", "update_enable", "control_enable"),
+        )
+    },
+}
+
+
+def inside(fields: Mapping[str, Field], name: str) -> dict[str, Any]:
+    return {field.removeprefix(f"{name}."): each.sent for field, each in fields.items() if field.startswith(f"{name}.")}
+
+
+def test_a_redistribution_of_dws() -> None:
+    assert {*REDISTRIBUTION} == {*test_docs.DWS_REDISTRIBUTION.split()}
+    parts = {name: inside(REDISTRIBUTION, name) for name in ("redis_conf", "redis_progress", "redis_table_detail")}
+    parts["redis_table_detail"]["data"] = [inside(REDISTRIBUTION, "data[]")]
+    tops = {name: each.sent for name, each in REDISTRIBUTION.items() if "." not in name}
+    body = {**tops, "redis_info": {**inside(REDISTRIBUTION, "redis_info"), **parts}}
+    planned = to(0, "tasks_planned", "json counts.tasks_planned", shown=9704 + 9705)
+    fields = {name: each for name, each in REDISTRIBUTION.items() if name != "redis_progress.pause_by_user"}
+    check(followed("REDISTRIBUTING", body), ADAPTERS["dws"], {**fields, "both together": planned})
+    assert dict(outputs(followed("REDISTRIBUTING", body), ADAPTERS["dws"]))["json detail.paused_by_user"] is False
+    older = {**body, "redis_info": {**body["redis_info"], "redis_progress": {"redis_rate": "9 MB/s"}}}
+    served = dict(outputs(followed("REDISTRIBUTING", older, body), ADAPTERS["dws"]))
+    assert (served["json detail.rate"], served.get("progress_ratio")) == ("9 MB/s", None), "what is not said any more"
+
+
+SNAPSHOT = {
+    "id": to("s-1", "json detail.snapshot_id"),
+    "name": to("the snapshot", "json detail.snapshot_name"),
+    "started": to("2025-10-20T22:40:00Z", "start_timestamp_seconds", "json start", shown=1_761_000_000),
+    "finished": to("2025-10-20T22:50:00Z", shown=1_761_000_600),
+    "size": to(9711.5),
+    "status": to("CREATING", "json detail.snapshot_status"),
+    "type": to("AUTO", "json detail.snapshot_type"),
+    "cluster_id": to(CLUSTER, "info.cluster_id", "json cluster_id"),
+    **{
+        name: to(f"the {name}")
+        for name in test_docs.DWS_SNAPSHOTS.split()
+        if name not in {"id", "name", "started", "finished", "size", "status", "type", "cluster_id"}
+    },
+}
+
+
+def test_a_snapshot_of_dws() -> None:
+    row = {name: each.sent for name, each in SNAPSHOT.items()}
+    check(followed("SNAPSHOTTING", {"snapshots": [row], "count": 1}), ADAPTERS["dws"], SNAPSHOT)
+    reader = ADAPTERS["dws"].of({"cluster_id": CLUSTER}).run_reader
+    record = followed("SNAPSHOTTING", {"snapshots": [row], "count": 1})
+    assert reader is not None
+    assert record.snapshot is not None
+    body = json.dumps({"snapshots": [row | {"status": "AVAILABLE"}]}).encode()
+    over = reader.parse(body, record.job, record.snapshot, UTC)
+    assert (over.state.value, over.end, over.detail["size_gb"]) == ("succeeded", 1_761_000_600, 9711.5)
+
+
+STEP = {
+    "id": to("t-1", "json detail.task_id"),
+    "action_name": to("GROWING"),
+    "status": to("ROLLBACK_RUNNING"),
+    "cluster_name": to("the cluster"),
+    "submit_time": to("2025-10-20 22:39:59.0", "json detail.submit_time"),
+    "items[].item_name": to("the phase", "json detail.steps.phase"),
+    "sub_items[].status": to("RUNNING", "json detail.steps.status"),
+    "sub_items[].detail": to("the detail"),
+    "sub_items[].sub_item_name": to("the step", "json detail.steps.sub_item_name"),
+    "sub_items[].begin_time": to("2025-10-20 22:40:01.0", "json detail.steps.begin_time"),
+    "sub_items[].end_time": to("2025-10-20 22:50:01.0", "json detail.steps.end_time"),
+    "sub_items[].estimated_time": to(9721, "json detail.steps.estimated_time"),
+}
+
+
+def test_the_steps_of_a_task_of_a_dws_cluster() -> None:
+    assert {*STEP} == {*test_docs.DWS_ACTIONS.split()}
+    items = [{**inside(STEP, "items[]"), "sub_items": [inside(STEP, "sub_items[]")]}]
+    body = {name: each.sent for name, each in STEP.items() if "[]" not in name} | {"items": items}
+    record = followed("GROWING", body)
+    begin = to(0, "start_timestamp_seconds", "json start", shown=1_761_000_001)
+    # the task's word is that of the cluster, and the word of a step that of others too
+    fields = {name: each for name, each in STEP.items() if name not in {"action_name", "sub_items[].status"}}
+    check(record, ADAPTERS["dws"], {**fields, "the first begin": begin})
+    served = dict(outputs(record, ADAPTERS["dws"]))
+    assert (served["tasks.active"], served["tasks_planned"]) == (1, 1)
+    assert served["json detail.steps.status"] == "RUNNING"
+    assert served["run_info.native_state"] == "GROWING"
 
 
 # --- CDM

@@ -5,12 +5,12 @@ A poll asks for the runs of one job that were planned within seven days, the mos
 for a job that had none in that time and for one that does not exist: which of both it is the list of jobs says.
 """
 
+from datetime import tzinfo
 from typing import Final
 
 from exporter.model.errors import PollError
 from exporter.model.job import Job
 from exporter.model.reason import Reason
-from exporter.model.run import RunId
 from exporter.model.snapshot import Snapshot, State
 from exporter.services import json_fields
 from exporter.services.adapter import Adapter, Hosts, JobEntry, RunReader
@@ -41,17 +41,19 @@ class DataArtsEntry(JobEntry):
 class _InstanceReader(RunReader):
     """Reads one instance with its nodes."""
 
-    def request(self, job: Job, run: RunId, project_id: str) -> Request:
+    def request(self, job: Job, run: Snapshot, project_id: str) -> Request | None:
         """Return the call for the instance."""
-        path = segments("v1", project_id, "jobs", job.target["job_name"], "instances", run.id)
+        if not run.run.id:
+            return None
+        path = segments("v1", project_id, "jobs", job.target["job_name"], "instances", run.run.id)
         headers = workspace_header(job.target.get("workspace_id", ""))
         return Request("ShowJobInstance", path, _LIMIT, headers=headers)
 
-    def parse(self, body: bytes, job: Job, run: RunId) -> Snapshot:
+    def parse(self, body: bytes, job: Job, run: Snapshot, zone: tzinfo | None) -> Snapshot:
         """Read the instance and the states of its nodes."""
         fields = json_fields.Fields(json_object(body))
         fields.check_job(_NAMES, job.target)
-        fields.check_job({"instanceId": "run"}, {"run": run.id})
+        fields.check_job({"instanceId": "run"}, {"run": run.run.id})
         return with_nodes(fields)
 
 

@@ -20,6 +20,7 @@ from exporter.services.codes_in_text import failure_code
 from exporter.services.dws.clusters import DwsCluster
 from exporter.services.dws.entries import DwsEntry
 from exporter.services.dws.lists import DwsLister
+from exporter.services.dws.operations import STEP_MEASURES
 from exporter.services.dws.words import CODES, HOSTS, LIMITS, TASKS, errors_told
 from exporter.services.request import Request, segments
 from exporter.services.shapes import PLAIN, UUID
@@ -45,12 +46,15 @@ class Dws(Adapter):
     lists = DwsLister()
     sources = {
         "run_info": "job_id; task_status of a cluster",
-        "progress_ratio": "progress; action_progress of a cluster",
-        "start_timestamp_seconds": "begin_time (needs the project's time_zone); resize_info.start_time of a cluster",
-        "end_timestamp_seconds": "end_time (needs the project's time_zone)",
+        "progress_ratio": "progress; action_progress or total_progress of a cluster",
+        "start_timestamp_seconds": "begin_time (needs the project's time_zone); resize_info.start_time,"
+        " start_time of a redistribution, started of a snapshot or begin_time of a step of a cluster",
+        "end_timestamp_seconds": "end_time (needs the project's time_zone); end_time of a"
+        " redistribution, finished of a snapshot or end_time of a step of a cluster",
         "failure_info": "failed_code; failed_reasons.error_code of a cluster",
     }
     run_labels = ("operation",)
+    measures = STEP_MEASURES
     final = True
 
     @property

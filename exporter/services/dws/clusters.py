@@ -1,9 +1,10 @@
 """A DWS cluster as a job: the operation in progress on it is the run.
 
 The calls that scale out, redistribute, take a snapshot, restore or restart return no job id; only the status of the
-cluster shows the operation. An operation has no id and no end, and only a scale-out has a start. No word says that one
-succeeded, so when an operation is over its result is unknown. Source: DWS API reference, "Querying the Cluster List"
-(ListClusters) and "Querying Cluster Details" (ListClusterDetails), and the words of the SDK.
+cluster shows the operation. There an operation has no id and no end, and only a scale-out has a start. No word says
+that one succeeded, so when an operation is over its result is unknown, unless a call about the operation reports it
+(:mod:`exporter.services.dws.operations`). Source: DWS API reference, "Querying the Cluster List" (ListClusters) and
+"Querying Cluster Details" (ListClusterDetails), and the words of the SDK.
 """
 
 from typing import Final
@@ -18,6 +19,7 @@ from exporter.services.adapter import Adapter
 from exporter.services.codes_in_text import failure_code
 from exporter.services.dws import words
 from exporter.services.dws.entries import DwsEntry
+from exporter.services.dws.operations import STEP_MEASURES, OperationReader
 from exporter.services.dws.words import Operation
 from exporter.services.request import Request, segments
 from exporter.services.values import hundredth, meaning, said
@@ -37,6 +39,8 @@ class DwsCluster(Adapter):
     limits = words.LIMITS
     codes = words.CODES
     states = {word: each.state for word, each in words.OPERATIONS.items()}
+    run_reader = OperationReader()
+    measures = STEP_MEASURES
     final = False
 
     def request(self, job: Job, project_id: str) -> Request:

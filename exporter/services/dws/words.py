@@ -135,6 +135,41 @@ CLUSTERS: Final[Mapping[str, str]] = {
     "POLICE_FROZEN": "frozen",
 }
 """What the words of a cluster's ``status`` mean. ACTIVE is what newer calls say instead of AVAILABLE."""
+REDISTRIBUTIONS: Final[Mapping[str, State]] = {
+    "PREPARE": State.RUNNING,
+    "RUNNING": State.RUNNING,
+    "WAITING": State.PENDING,
+    "PAUSING": State.PENDING,
+    "PAUSE": State.PENDING,
+    "SUCCESS": State.SUCCEEDED,
+    "FAIL": State.FAILED,
+}
+"""The words of ``redis_info.status``."""
+SNAPSHOTS: Final[Mapping[str, State]] = {
+    "CREATING": State.RUNNING,
+    "AVAILABLE": State.SUCCEEDED,
+    "UNAVAILABLE": State.FAILED,
+    **dict.fromkeys(("RESTORING", "FROZEN", "POLICE_FROZEN"), State.UNKNOWN),
+}
+"""The words of a snapshot. One that a user stopped is UNAVAILABLE too."""
+ACTIONS: Final = frozenset({"GROWING", "RESIZE_FAILURE", "RESTORING", "FINE_GRAINED_RESTORING"})
+"""The words of ``task_status`` under which ListClusterActions has details; snapshots have a call of their own."""
+ACTION_STATES: Final[Mapping[str, State]] = {
+    "WAITING": State.PENDING,
+    "RUNNING": State.RUNNING,
+    "ROLLBACK_RUNNING": State.RUNNING,
+    "SUCCESS": State.SUCCEEDED,
+    **dict.fromkeys(("FAILED", "ROLLBACK_SUCCESS", "ROLLBACK_FAIL"), State.FAILED),
+}
+"""The words of such a task; one that was rolled back has failed."""
+STEPS: Final[Mapping[str, str]] = {
+    "WAITING": "waiting",
+    "RUNNING": "active",
+    "ROLLBACK_RUNNING": "active",
+    "SUCCESS": "completed",
+    **dict.fromkeys(("FAILED", "ROLLBACK_SUCCESS", "ROLLBACK_FAIL"), "failed"),
+}
+"""The same words of a step."""
 AVAILABLE: Final = frozenset({"AVAILABLE", "ACTIVE"})
 FROZEN: Final = frozenset({"FROZEN", "POLICE_FROZEN"})
 SWITCHED: Final[Mapping[str, str]] = {"STARTING": "starting", "STOPPING": "stopping"}
