@@ -28,7 +28,7 @@ FROM $BASE
 ARG BASE
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="huaweicloud-job-exporter" \
-      org.opencontainers.image.description="Prometheus exporter for the progress of DLI, DWS and CDM jobs" \
+      org.opencontainers.image.description="Prometheus exporter for the progress of DLI, DWS, CDM and DataArts jobs" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.revision="$REVISION" \
       org.opencontainers.image.base.name="$BASE"
