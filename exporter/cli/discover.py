@@ -24,7 +24,7 @@ from exporter.services.adapter import Adapter
 from exporter.services.discovery_rule import Rule
 from exporter.services.list_reading import Found, Named, read_rule_by_clock
 from exporter.services.listing import Lister
-from exporter.services.request import Request
+from exporter.services.request import FOLDERS, Request
 from exporter.sources.job_files import all_jobs
 
 
@@ -129,7 +129,10 @@ def _lines(service: str, project: Project, adapter: Adapter, found: Found) -> It
         state = f"is {printable(place.word)}" if place.word else "is not there"
         yield f"  # left out: {printable(place.name or place.id)} {state}"
     for job in reversed(found.jobs):
-        yield f"  - {_entry(project, adapter, job)}  # {_comment(job)}"
+        if FOLDERS.isdisjoint(job.listed.target.values()):
+            yield f"  - {_entry(project, adapter, job)}  # {_comment(job)}"
+        else:
+            yield f"  # left out: {printable(job.name)}, a name that means a folder in a URL"
 
 
 def _entry(project: Project, adapter: Adapter, job: Named) -> str:

@@ -223,6 +223,18 @@ def test_since_is_when_the_run_began_and_not_when_its_job_was_made(tmp_path: Pat
     assert text.count("since") == 1
 
 
+def test_a_name_that_no_configuration_takes_is_left_out_and_told(tmp_path: Path) -> None:
+    bodies = {
+        "cdm/job/all": {"total": 3, "jobs": [{"name": name, "status": "NEW"} for name in ("..", "...", ".")]},
+        "/v1.1/p/clusters": {"clusters": [{"id": "c-1", "name": "etl", "status": "200"}]},
+    }
+    with answering(bodies) as address:
+        _, text = discovered(address, tmp_path / "exporter.yaml")
+
+    assert [job["job_name"] for job in yaml.safe_load(text)["jobs"]] == ["..."]
+    assert "  # left out: .., a name that means a folder in a URL\n" in text
+
+
 def test_what_a_run_came_to_that_ended_is_polled_too(tmp_path: Path) -> None:
     progress = {"is_success": True, "job_id": "j-1", "status": "FINISHED", "progress": 1}
     status = {"is_success": True, "job_id": "j-1", "status": "FINISHED", "queue_name": "etl", "input_size": 22}
