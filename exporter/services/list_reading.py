@@ -169,11 +169,11 @@ async def read_rule(lister: Lister[Any], rule: Rule, project_id: str, now: float
         for view in lister.views(rule, place, now) if place.usable else ():
             try:
                 reading = await read_list(lister, view, project_id, ask, naming.wanted, most, ends=naming.ends)
-                readings.append((place, reading))
+                readings.append((view.place, reading))
             except PollError as error:
                 if error.reason in HOPELESS:
                     raise
-                failures.append((place, error))
+                failures.append((view.place, error))
     skipped = tuple(place for place in places if not place.usable)
     for _, reading in readings:
         if reading.places is not None:

@@ -14,8 +14,10 @@ from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.runs import same_run, transitions
 from exporter.services import error_classes
 from exporter.services.adapter import confirmed
+from exporter.services.list_reading import read_rule
 from exporter.services.listing import ListedJob, Lister, ListQuery, Location
 from exporter.services.registry import load_services
+from exporter.services.request import Request
 
 ADAPTER = load_services()["dataarts"]
 PLAN = 1_772_323_200
@@ -440,6 +442,22 @@ def test_the_jobs_of_several_workspaces_are_named_with_theirs() -> None:
     assert lister().template(rule, (Location(),)) == "{workspace_id}/{job_name}"
     assert [each.headers for each in pages] == [(("workspace", "w-2"),)] * 2
     assert [dict(each.query)["offset"] for each in pages] == ["0", "200"]
+
+
+async def test_a_workspace_that_cannot_be_listed_is_named_and_says_nothing_of_the_others() -> None:
+    rule = lister().rule.model_validate({"workspaces": ["w-1", "w-2"]})
+
+    async def ask(request: Request, read: Callable[[bytes], Any], /) -> tuple[Any, float]:
+        if dict(request.headers)["workspace"] == "w-2":
+            raise PollError(Reason.CONFIG, "no such workspace")
+        return read(json.dumps({"total": 1, "jobs": [row()]}).encode()), 0.0
+
+    found = await read_rule(lister(), rule, "p", 0.0, ask)
+
+    assert [(place.id, error.reason) for place, error in found.failures] == [("w-2", Reason.CONFIG)]
+    assert [(each.name, each.place.id) for each in found.jobs] == [("w-1/orders", "w-1")]
+    assert found.sure(Location("w-1"))
+    assert not found.sure(Location("w-2"))
 
 
 def told(body: object, name: str = "ods_orders_load", number: int = 910004) -> Snapshot:
