@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
 
-from benchmarks import calls, estimates, growth, lists, load, page, polls, scrape, size, table
+from benchmarks import calls, dashboards, estimates, growth, lists, load, page, polls, scrape, size, table
 from benchmarks.process import REPOSITORY
 from benchmarks.upstream import Upstream, upstream
 
@@ -20,8 +20,9 @@ BENCHMARKS: Final[dict[str, Callable[..., Iterator[table.Row]]]] = {
     "lists": lists.run,
     "calls": calls.run,
     "page": page.run,
+    "dashboards": dashboards.run,
 }
-COMPUTED: Final = {"estimates"}
+COMPUTED: Final = {"estimates", "dashboards"}
 """Those that ask no cloud."""
 
 

@@ -17,6 +17,7 @@ from exporter.model.job import Job, JobKey
 from tests.log_table import wrong
 
 PACKAGES = {
+    "amtool": "prometheus-alertmanager",
     "promtool": "prometheus",
     "nsenter": "util-linux",
     "systemd-analyze": "systemd",

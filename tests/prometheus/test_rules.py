@@ -68,6 +68,39 @@ def test_the_alerts_fire_and_keep_silent_as_their_cases_say_and_their_texts_are_
         assert not re.search(r"error expanding|no value|\{\{|%!|NaN|Inf", text), text
 
 
+@pytest.mark.needs("promtool")
+def test_what_an_alert_links_to_and_says_is_of_its_own_cluster_and_project(tmp_path: Path) -> None:
+    """Two clusters have exporters of one address, and jobs of one name; a third exporter has it in another project."""
+    own = {
+        "east": ("a:1", "prod", "CDM.0001"),
+        "west": ("a:1", "prod", "CDM.0002"),
+        "north": ("b:1", "test", "CDM.0003"),
+    }
+    series: list[dict[str, str]] = []
+    for cluster, (instance, project, code) in own.items():
+        target = f'cluster="{cluster.replace("north", "east")}",instance="{instance}"'
+        job = f'{target},service="cdm",job="orders"'
+        for name, labels in (
+            ("info", f'{job},project="{project}",region="r"'),
+            ("state", f'{job},state="failed"'),
+            ("failure_info", f'{job},code="{code}"'),
+            ("exporter_page_info", f'{target},job="exporter",url="https://{cluster}"'),
+        ):
+            series.append({"series": f"huaweicloud_job_{name}{{{labels}}}", "values": "1x20"})
+    asked = {"eval_time": "10m", "alertname": "HuaweicloudJobFailed", "exp_alerts": []}
+    case = {"interval": "1m", "input_series": series, "alert_rule_test": [asked]}
+    rules = [str(FOLDER / "rules" / name) for name in ("recording.yml", "alerts.yml")]
+    (tmp_path / "case.yml").write_text(
+        yaml.safe_dump({"rule_files": rules, "evaluation_interval": "1m", "tests": [case]})
+    )
+
+    done = promtool("test", "rules", tmp_path / "case.yml")
+
+    texts = re.findall(r"Annotations:\{(.*)\}", done.stdout + done.stderr)
+    told = {(re.findall(r"https://\w+", text)[0], re.findall(r"CDM\.\d+", text)[0]) for text in texts}
+    assert told == {(f"https://{cluster}", code) for cluster, (_, _, code) in own.items()}, done.stderr
+
+
 @pytest.mark.parametrize("alert", ALERTS)
 def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not(alert: str) -> None:
     expected = [samples for name, samples in checks() if name == alert]
