@@ -57,6 +57,11 @@ def result_of(row: _RunRow) -> State:
     return RESULTS[row[6] & ~(OUR_TIME | OVER)]
 
 
+def began(row: _RunRow) -> float:
+    """Return when a run began; of one whose start is not known, when it ended."""
+    return row[0] - (0.0 if math.isnan(row[1]) else row[1])
+
+
 def whole_seconds(at: float) -> int:
     """Return a time as it is kept."""
     return min(max(int(at), 0), _LATEST) if math.isfinite(at) else 0

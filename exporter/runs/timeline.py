@@ -21,6 +21,7 @@ from exporter.runs.packed_runs import (
     OUR_TIME,
     OVER,
     ROWS_MOVED,
+    began,
     merged_run,
     pack_runs,
     packed_run,
@@ -122,11 +123,14 @@ class Timeline:
         self.progress = packed_progress.with_sample(self.progress, run, at, ratio, same=same)
 
     def _keep_curve(self) -> None:
-        """Keep the progress of a run that succeeded, where the cloud said when it began and ended."""
-        number = packed_progress.run_of(self.progress)
-        row = next((row for row in run_rows(self.runs) if row[4] == number), None)
-        if row is not None and not row[6] & OUR_TIME and result_of(row) is State.SUCCEEDED and row[1] > 0:
-            curve = packed_progress.curve(self.progress, row[0] - row[1], row[1])
+        """Keep the progress of a run that succeeded, where the cloud said when it began and ended.
+
+        It is the one run in whose time the samples are: some answers name the run, and others do not.
+        """
+        times = [at for at, _ in packed_progress.unpacked_progress(self.progress)]
+        rows = [row for row in run_rows(self.runs) if began(row) <= times[-1] and times[0] <= row[0]]
+        if len(rows) == 1 and rows[0][1] > 0 and not rows[0][6] & OUR_TIME and result_of(rows[0]) is State.SUCCEEDED:
+            curve = packed_progress.curve(self.progress, began(rows[0]), rows[0][1])
             self.earlier = (self.earlier + curve)[-EARLIER_KEPT * len(curve) :]
 
     def turned(self, at: float, was: str, now: str, code: int) -> None:

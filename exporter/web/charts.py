@@ -207,6 +207,8 @@ def plot(past: JobPast, start: float | None, until: float, expected: float | Non
     last = max(until, past.progress[-1][0])
     end = max(last, expected or last)
     earlier = past.earlier if begin == start else ()  # else nobody knows how far into its run a progress was told
+    if last <= first and not earlier:
+        return None
     longest = max([points[-1][0] for points in earlier], default=0.0)
     scale = _Scale(begin, max(end, begin + min(longest, _AS_LONG * (end - begin))))
     after = None

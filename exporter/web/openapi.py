@@ -101,9 +101,10 @@ def description() -> dict[str, Any]:
         "failed": {"type": "string", "enum": list(FAILED)}, "group": {"type": "string", "enum": list(GROUPS)},
         "clock": {"type": "string", "enum": list(CLOCK_WORDS)},
         "lang": {"type": "string", "enum": list(LANGUAGES)},
-        "job": {"type": "string", "pattern": "/", "example": "SERVICE/JOB"},
+        "job": {"type": "string", "pattern": "^$|/", "example": "SERVICE/JOB"},
     }  # fmt: skip
-    query = [{"name": name, "in": "query", "schema": schema} for name, schema in words.items()]
+    # a form sends the fields that nobody filled in, too: they count as not set
+    query = [{"name": name, "in": "query", "allowEmptyValue": True, "schema": schema} for name, schema in words.items()]
     which = [{"name": name, "in": "path", "required": True, "schema": _TEXT} for name in ("service", "job")]
     named = [{**each, "in": "query"} for each in which]
     jobs = _object({"now": _NUMBER, "total": _COUNT, "jobs": {"type": "array", "items": _job()}})

@@ -296,6 +296,20 @@ def test_of_runs_that_succeeded_a_few_points_of_their_progress_are_kept() -> Non
             assert abs(at - (ratio * 40 + 2)) < 0.6, "each point was told"
 
 
+def test_an_answer_that_does_not_name_the_run_adds_to_its_progress_if_it_began_at_the_same_time() -> None:
+    there = Watched()
+    key = there.register()
+    start, end = NOW + 1000, NOW + 1060
+    there.time = start
+    named = [seen(State.RUNNING, 1, start=start, progress=each) for each in (0.2, 0.6)]
+    there.answer(key, *named, Snapshot(State.SUCCEEDED, start=start, end=end, progress=1.0), every=20.0)
+    assert [ratio for _, ratio in there.past(key).progress] == pytest.approx([0.2, 0.6, 1.0])
+
+    there.answer(key, seen(State.RUNNING, 2, start=start + 500, progress=0.1))
+    assert [ratio for _, ratio in there.past(key).progress] == [0.1]
+    assert len(there.past(key).earlier) == 1
+
+
 @pytest.mark.parametrize(
     "last",
     [
