@@ -91,7 +91,7 @@ async def usually_held(there: World, look: int, every: float) -> float:
 
 def test_memory_is_flat_over_a_hundred_looks_while_jobs_come_and_go() -> None:
     every = 5.0
-    jobs = [query(number, number // 2 - 200) for number in range(2100)]  # two a second
+    jobs = [query(number, number - 200) for number in range(1050)]  # one a second
 
     async def main() -> None:
         rule = {"service": "dli", "window": "60s", "interval": f"{every}s"}
@@ -99,8 +99,8 @@ def test_memory_is_flat_over_a_hundred_looks_while_jobs_come_and_go() -> None:
             before, names = await usually_held(there, 60, every), set(registered(there))  # the last changes are full
             after = await usually_held(there, 160, every)
             assert not names & set(registered(there))
-            assert len(registered(there)) >= 50
-            assert after - before < KEPT
+            assert len(registered(there)) >= 25
+            assert after - before < KEPT / 2  # that is 50 bytes a job
 
     tracemalloc.start()
     try:
