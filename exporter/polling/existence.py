@@ -22,7 +22,7 @@ _AGAIN: Final = 3600.0
 
 
 class Existence:
-    """The calls of a poll: the one about the runs, and where that is not enough the one about the job."""
+    """The second calls of polls, and when a job was last seen to exist."""
 
     def __init__(self, plan: Plan, clock: Clock, calls: Calls, lists: ListResults) -> None:
         self._plan = plan
@@ -31,26 +31,26 @@ class Existence:
         self._lists = lists
         self._seen: dict[JobKey, float] = {}  # when a job that has no run was last seen to exist
 
-    async def ask(self, job: Job, before: Snapshot | None, tries: Tries) -> Snapshot:
-        """Make the first call of a poll, or the second one; *before* as for :meth:`Projects.ask`.
+    async def ask(self, job: Job, idle: Snapshot) -> Snapshot:
+        """Make the second call of a poll whose first answer was *idle*; return what both say.
 
         Raises :class:`~exporter.model.errors.PollError`, also if the job does not exist.
         """
         projects = self._plan.projects
-        reader = projects.adapter(job).job_reader
-        if tries.idle is None or reader is None:
-            return await projects.ask(job, before)
-        project = projects.named(job.project)
+        project, adapter = projects.named(job.project), projects.adapter(job)
+        reader = adapter.job_reader
+        if reader is None:
+            return idle
         self._seen.pop(job.key, None)
-        body = await project.ask(projects.adapter(job), reader.request(job.target, project.project_id))
+        body = await project.ask(adapter, reader.request(job.target, project.project_id))
         row = reader.parse(body, job.target)
         self._seen[job.key] = self._clock.monotonic()
         self._lists.take(job.project, job.key.service, [row] if row.schedule else [])
-        return confirmed(tries.idle, row)
+        return confirmed(idle, row)
 
     def unsure(self, record: Record, adapter: Adapter, answer: Snapshot, tries: Tries) -> bool:
-        """Whether by the first *answer* the job may not exist: then the poll goes on with another call."""
-        if not answer.idle or adapter.job_reader is None or tries.idle is not None:
+        """Whether by an idle *answer* the job may not exist: then the poll goes on with another call."""
+        if adapter.job_reader is None or tries.idle is not None:
             return False
         seen = self._seen.get(record.job.key)
         if seen is not None and self._clock.monotonic() < seen + _AGAIN:

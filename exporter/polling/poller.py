@@ -249,13 +249,14 @@ class Poller:
             return  # it is gone
         adapter, pace, tries = need.adapter, self._plan.pace, self.calls.tries.pop(job.key, None) or Tries(refusals=1)
         self._results.began(record, grant.due, began, need.interval)
-        ask = partial(self._existence.ask, job, None if record.stale else record.snapshot, tries)
+        poll = partial(self._plan.projects.ask, job, None if record.stale else record.snapshot)
+        ask = poll if tries.idle is None else partial(self._existence.ask, job, tries.idle)
         try:
             answer = await self.calls.make(grant, job.project, need.bucket.limit, ask)
         except PollError as error:
             self._failed(record, error, tries)
             return
-        if self._existence.unsure(record, adapter, answer, tries):
+        if answer.idle and self._existence.unsure(record, adapter, answer, tries):
             return
         now, at = self._clock.monotonic(), self._clock.now()
         change = self._store.update(record, lambda known: transitions.worked(known, answer, at, adapter, now))
@@ -263,8 +264,7 @@ class Poller:
             return  # it is gone, or its name stands for the next run
         before, after = change
         interval, stretch = self.demand.timing(job.key)
-        first = before.polled_at is None
-        due = schedule.next_due(after, interval, pace, adapter, now, stretch=stretch, first=first)
+        due = schedule.next_due(after, interval, pace, adapter, now, stretch=stretch, first=before.polled_at is None)
         if due is not None:
             self._schedule.put(job.key, due)
         slow = schedule.due_times_missed(began, now, need.interval)
