@@ -194,6 +194,7 @@ def test_a_job_without_a_run_for_a_week_is_looked_up_seldom(monkeypatch: pytest.
         seen = await samples()
         assert (seen[of("up", "monthly")], seen[of("runs_total", "monthly", result="succeeded")]) == (1, 0)
         assert seen[of("schedule_info", "monthly", schedule="scheduling")] == 1
+        assert seen[of("run_info", "monthly", native_state="SCHEDULING", run_id="")] == 1
         assert now() - seen[of("last_poll_timestamp_seconds", "monthly")] < 400
         assert 5 <= len(cloud.asked("ListFactoryJobs")) <= 7  # four for the schedules of all jobs, two for this one
 
