@@ -98,14 +98,24 @@ def count_lines(groups: Mapping[str, Any], say: Texts = ENGLISH) -> list[_Count]
     found = [line for line in lines if line is not None]
     if found:
         return found
-    return [_plain(say(name.replace("_", " ")), value) for name, value in list(groups.items())[:3]]
+    others = [(name, value) for name, value in groups.items() if not name.endswith("_timestamp_seconds")]
+    return [_plain(name, value, say) for name, value in others[:3]]
 
 
-def _plain(label: str, value: Any) -> _Count:
+def field_title(name: str) -> str:
+    """Return what a field is called on the page: how a time or a span is shown tells its unit."""
+    return (
+        name.removesuffix("_timestamp_seconds").removesuffix("stamp_seconds").removesuffix("_seconds").replace("_", " ")
+    )
+
+
+def _plain(name: str, value: Any, say: Texts) -> _Count:
+    label = say(field_title(name))
     if not isinstance(value, Mapping):
-        return _Count(label, short(value), exact_text(value))
-    texts = [f"{short(each)} {name}" for name, each in value.items()]
-    return _Count(label, ", ".join(texts[:3]), ", ".join(f"{exact_text(each)} {name}" for name, each in value.items()))
+        return _Count(label, span(value, say) if name.endswith("_seconds") else short(value), exact_text(value))
+    texts = [f"{short(each)} {say(kind)}" for kind, each in value.items()]
+    exact = ", ".join(f"{exact_text(each)} {say(kind)}" for kind, each in value.items())
+    return _Count(label, ", ".join(texts[:3]), exact)
 
 
 def _tasks(groups: Mapping[str, Any], say: Texts) -> _Count | None:

@@ -33,10 +33,12 @@ def job_row(record: Record, exporter: Exporter, before: BeforeNow, viewer: Viewe
     """Return what the templates show of a job."""
     due, where = exporter.next_due(record.job.key), link(*record.job.key)
     facts = job_facts(record, exporter.place(record), due, exporter.vendor_text)
-    live, usual = live_run(record), before.usual
+    live, usual, shown = live_run(record), before.usual, record.shown
     elapsed = None if live is None or live.start is None else max(0.0, live.at - live.start)
     return {
         **facts,
+        "streams": bool(facts["counts"].pop("streaming", 0)),
+        "idle": shown is not None and shown.idle,
         "link": where,
         "href": viewer.to(where),
         "error_meaning": _meaning_of(record, "" if record.fault is None else record.fault.code),

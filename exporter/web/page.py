@@ -113,6 +113,7 @@ class _Words:
     UNKNOWN = formatting.UNKNOWN
     exact_text = staticmethod(formatting.exact_text)
     percent = staticmethod(formatting.percent)
+    title = staticmethod(formatting.field_title)
     utc = staticmethod(formatting.utc)
 
     def __init__(self, say: Texts) -> None:

@@ -85,6 +85,11 @@ def test_a_year_that_no_calendar_has_is_no_error() -> None:
         pytest.param(
             {"objects_copied": 12, "odd": {"a": 1}}, ["objects copied 12", "odd 1 a"], id="a kind without a line"
         ),
+        pytest.param(
+            {"planned_timestamp_seconds": 1.7e9, "start_delay_seconds": 300},
+            ["start delay 5 min"],
+            id="a length is one, and a moment is none",
+        ),
     ],
 )
 def test_counts_are_told_in_short_lines(groups: dict[str, Any], lines: list[str]) -> None:

@@ -14,7 +14,7 @@ from exporter.model.masking import VendorText
 from exporter.model.reason import Reason
 from exporter.model.record import Fault, Record
 from exporter.model.run import RunId
-from exporter.model.snapshot import Snapshot, State
+from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.runs.past import Change, JobPast, PastRun, Turn, Watch
 from exporter.web import charts
 from tests.web.fakes import FAULT, NOW, FakeExporter, in_state, job, running, serving
@@ -176,6 +176,22 @@ async def test_a_runs_times_are_told() -> None:
     assert "ended 22:02:20 11 min ago, took 49 min" in html
     assert "created 21:59:20 waits 14 min" in html
     assert "began 22:03:20 10 min so far" in html
+
+
+async def test_what_is_idle_or_endless_and_what_nothing_starts_any_more_is_told() -> None:
+    idle = Record(job("idle"), Snapshot(State.UNKNOWN, "AVAILABLE", idle=True), up=True, polled_at=NOW)
+    stream = Snapshot(State.RUNNING, counts={Measure("restarts"): 3.0, Measure("streaming"): 1.0})
+    still = replace(in_state(State.SUCCEEDED, "still"), schedule="stopped")
+    due = replace(in_state(State.SUCCEEDED, "due"), schedule="scheduling")
+    there = FakeExporter([idle, running("stream", snapshot=stream), still, due])
+    html = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", await shown("/?sort=name", there)))
+
+    assert re.search(r" due .* idle idle .* stream ", html)
+    assert " restarts 3 " in html
+    assert "streaming 1" not in html
+    assert html.count(" streaming ") == html.count(" schedule stopped ") == 1
+    assert "schedule scheduling" not in html
+    assert "schedule scheduling" in re.sub(r"<[^>]*>", " ", await shown("/jobs/dli/due", there)).replace("  ", " ")
 
 
 async def test_times_are_told_by_the_clock_of_the_cloud_too() -> None:

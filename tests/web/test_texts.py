@@ -18,6 +18,7 @@ from exporter.model.snapshot import RESULTS, Rows, Snapshot, State
 from exporter.model.standing import STANDINGS
 from exporter.runs.past import Change, Failure, JobPast, PastRun, Turn
 from exporter.services import registry
+from exporter.services.dataarts import lists
 from exporter.web import formatting, list_page
 from exporter.web.negotiate import language
 from exporter.web.order import GROUPS, SORTS
@@ -52,7 +53,8 @@ def from_tables() -> set[str]:
     words |= {name.replace("_", " ") for name in (*DURATIONS, "deadline", "rows_match")}
     words |= set(re.findall(r'"([a-z]+ [^"]*)"', (WEB / "promises.py").read_text()))
     names = {"region", "project_id", *DECLARED.identity, *(family.name for family in DECLARED.measures)}
-    words |= {name.replace("_", " ") for name in names}
+    words |= {formatting.field_title(name) for name in names}
+    words |= {*lists._SCHEDULES.values()}
     words |= {value for family in DECLARED.measures for value in family.values if value}
     parts = {service.parts.word for service in services if service.parts}
     words |= parts | {f"{word.capitalize()}s" for word in parts}
