@@ -9,12 +9,14 @@ from typing import Any, Final, NamedTuple
 from exporter.model.record import Record
 from exporter.model.standing import BLIND, STANDINGS, standing
 from exporter.web.addresses import ROWS, Viewer, address, hidden_fields, link
-from exporter.web.order import GROUPS, SORTS, group_of
+from exporter.web.order import GROUPS, LABEL, SORTS, group_of
 from exporter.web.ports import Exporter
 from exporter.web.query import FAILED, Asking, Query, matching, page_of
 
 _MOST_ROWS: Final = 500
 """Rows of a page at most: more would be slow on a phone, and nobody reads them."""
+_MOST_LABELS = 8
+"""Labels that the page offers to group by."""
 _CHANGES: Final = 5
 """Changes that are seen without a click,"""
 _LISTED: Final = 50
@@ -89,15 +91,17 @@ def listing(asked: Listing) -> dict[str, Any]:
         "here": lambda **changed: address(query, **{"offset": query.offset or "", **changed}),
         "hidden": hidden_fields(query),
         "mistake": asked.mistake,
-        **_choices(query),
+        **_choices(query, asked.records),
         **_counts(_tally(asked.records), query),
         **_changed(exporter, asked.viewer),
     }
 
 
-def _choices(query: Query) -> dict[str, Any]:
+def _choices(query: Query, records: Collection[Record]) -> dict[str, Any]:
     """Return what can be asked for."""
-    choices = {"columns": _COLUMNS, "sorts": SORTS, "group_words": GROUPS, "failed_words": tuple(FAILED)}
+    keys = sorted({key for record in records if record.job.labels for key in record.job.labels})[:_MOST_LABELS]
+    labels = [f"{LABEL}{key}" for key in keys]
+    choices = {"columns": _COLUMNS, "sorts": SORTS, "group_words": (*GROUPS, *labels), "failed_words": tuple(FAILED)}
     return {**choices, "all_states": STANDINGS, "blind_words": sorted(BLIND), "blind_chosen": query.states & BLIND}
 
 

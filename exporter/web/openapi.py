@@ -3,17 +3,19 @@
 It is generated from the tables below, and a test compares them with real responses.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from exporter import __version__
 from exporter.model.standing import STANDINGS
 from exporter.services import registry
-from exporter.web.order import GROUPS, SORTS
+from exporter.web.order import GROUPS, LABEL, SORTS
 from exporter.web.query import CLOCK_WORDS, FAILED, GREATEST_NUMBER, LONGEST_SEARCH
 from exporter.web.texts import LANGUAGES
 
 _Schema = dict[str, Any]
+_GROUP: Final = rf"^({'|'.join(GROUPS)}|{re.escape(LABEL)}.+)$"
 
 _TEXT: Final[_Schema] = {"type": "string"}
 _NUMBER: Final[_Schema] = {"type": "number"}
@@ -98,7 +100,7 @@ def description() -> dict[str, Any]:
         "error": {"type": "string", "enum": ["0", "1"]}, "sort": {"type": "string", "enum": list(SORTS)},
         "order": {"type": "string", "enum": ["asc", "desc"]}, "limit": _PLACE,
         "offset": _PLACE,
-        "failed": {"type": "string", "enum": list(FAILED)}, "group": {"type": "string", "enum": list(GROUPS)},
+        "failed": {"type": "string", "enum": list(FAILED)}, "group": {"type": "string", "pattern": _GROUP},
         "clock": {"type": "string", "enum": list(CLOCK_WORDS)},
         "lang": {"type": "string", "enum": list(LANGUAGES)},
         "job": {"type": "string", "pattern": "^$|/", "example": "SERVICE/JOB"},

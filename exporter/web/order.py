@@ -6,6 +6,7 @@ Only the jobs that are shown are sorted by name: that is most of the work, and t
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from heapq import nsmallest
 from typing import Any, Final, NamedTuple
 
@@ -22,6 +23,8 @@ _GROUPS: Final[Mapping[str, Callable[[Record], str]]] = {
     "prefix": lambda record: _PREFIX.split(record.job.key.job, maxsplit=1)[0],
 }
 GROUPS: Final = tuple(_GROUPS)
+LABEL: Final = "label."
+"""Before the key of a label that jobs are grouped by."""
 _PLACES: Final = {word: place for place, word in enumerate(STANDINGS)}
 _SORTS: Final[Mapping[str, Callable[[Record], Any]]] = {
     "name": lambda record: record.job.key.job.casefold(),
@@ -57,7 +60,7 @@ class Order(NamedTuple):
 
     def _alike(self, records: Iterable[Record]) -> Iterator[list[Record]]:
         """Yield those that only their names order, in the order of all else."""
-        groups = _split(records, _GROUPS[self.group]) if self.group else {"": records}
+        groups = _split(records, partial(group_of, group=self.group)) if self.group else {"": records}
         read = _SORTS.get(self.sort) or (lambda record: self.next_due(record.job.key))
         place = _PLACES.__getitem__ if self.sort == "state" else None
         for name in sorted(groups):
@@ -76,7 +79,9 @@ def _split(records: Iterable[Record], read: Callable[[Record], Any]) -> dict[Any
 
 
 def group_of(record: Record, group: str) -> str:
-    """Return the group that a job is in; *group* is one of :data:`GROUPS`."""
+    """Return the group that a job is in; *group* is one of :data:`GROUPS`, or a label."""
+    if group.startswith(LABEL):
+        return record.job.labels.get(group.removeprefix(LABEL), "")
     return _GROUPS[group](record)
 
 

@@ -14,7 +14,7 @@ from exporter.model.record import Record
 from exporter.model.snapshot import State, complaint
 from exporter.model.standing import STANDINGS, standing
 from exporter.services import registry
-from exporter.web.order import GROUPS, SORTS, Order
+from exporter.web.order import GROUPS, LABEL, SORTS, Order
 from exporter.web.texts import LANGUAGES
 
 _NextDue = Callable[[JobKey], float | None]
@@ -90,7 +90,7 @@ def parse_query(pairs: Iterable[tuple[str, str]], sort: str = "name") -> Query:
         states=frozenset(_known("state", state, STANDINGS) for state in said.get("state", ())),
         error=_known("error", single.get("error", "0"), ("0", "1")) == "1",
         failed=_known("failed", single.get("failed", ""), ("", *FAILED)),
-        group=_known("group", single.get("group", ""), ("", *GROUPS)),
+        group=_group(single.get("group", "")),
         clock=_known("clock", single.get("clock", "utc"), CLOCK_WORDS),
         lang=_known("lang", single.get("lang", ""), ("", *LANGUAGES)),
         jobs=tuple(_job_key(text) for text in said.get("job", ())),
@@ -187,6 +187,10 @@ def _search(text: str) -> str:
             f" search for at most {LONGEST_SEARCH} letters and {_MOST_WORDS} words"
         )
     return text
+
+
+def _group(word: str) -> str:
+    return word if word.startswith(LABEL) and word != LABEL else _known("group", word, ("", *GROUPS))
 
 
 def _known(what: str, word: str, words: Sequence[str]) -> str:

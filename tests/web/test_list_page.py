@@ -125,6 +125,22 @@ async def test_groups_stand_together_with_their_counts() -> None:
     assert re.findall(r'rowheader"><b dir="auto">(.*?)</b>', html) == ["bi", "etl"]
 
 
+async def test_jobs_are_grouped_and_found_by_what_the_operator_says_of_them() -> None:
+    records = [
+        replace(running("a"), job=replace(job("a"), labels={"team": "sales"})),
+        replace(running("b"), job=replace(job("b"), labels={"team": "bi", "tier": "1"})),
+        running("c"),
+    ]
+    there = FakeExporter(records)
+
+    html = await shown("/?group=label.team&sort=name", there)
+    assert names(html) == ["c", "b", "a"]
+    assert re.findall(r'rowheader"><b dir="auto">(.*?)</b>', html) == ["no team", "bi", "sales"]
+    assert "group=label.tier" in html
+    assert names(await shown("/?q=sales", there)) == ["a"]
+    assert "unknown group" in await shown("/?group=label.", there, 400)
+
+
 async def test_the_cluster_is_where_a_service_says_that_its_jobs_run() -> None:
     html = await shown("/?group=cluster", FakeExporter([running("x"), ALL[1]]))
 
