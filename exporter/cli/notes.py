@@ -31,6 +31,7 @@ def notes(settings: Settings) -> Iterator[str]:
     yield from _two_clouds(settings)
     yield from _secrets(settings)
     yield from _twice(settings)
+    yield from _same_names(settings)
     yield from _ids(settings)
     if settings.poll.interval > settings.poll.stale_after:
         after = duration_text(STALE_INTERVALS * settings.poll.interval)
@@ -129,6 +130,23 @@ def _twice(settings: Settings) -> Iterator[str]:
         if name != job.key.job:
             both = f"{printable_path(name)} and {printable_path(job.key.job)}"
             yield f"jobs: warning: {both} are the same {job.key.service} job"
+
+
+def _same_names(settings: Settings) -> Iterator[str]:
+    """Say of rules that may give jobs of two projects one name: only one of such jobs is registered."""
+    first: dict[tuple[str, str], str] = {}
+    for search in settings.discovery:
+        lister = registry.load_services()[search.service].lists
+        template = search.rule.name or (lister.template(search.rule, ()) if lister else "")
+        if "_id}" in template:
+            continue  # no other job has it
+        project = first.setdefault((search.service, template), search.project)
+        if project != search.project:
+            both = f"{search.service} jobs of one name in {project} and {search.project}"
+            yield (
+                f"discovery: warning: the rules name {both} alike, {quoted(template)}, and one of both is left out;"
+                f' set name of the rules to "{{project}}/{template}"'
+            )
 
 
 def _ids(settings: Settings) -> Iterator[str]:

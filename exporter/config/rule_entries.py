@@ -1,5 +1,7 @@
 """The rules of ``discovery``: each entry has a service, a few common keys, and the fields of the service's rule."""
 
+from collections.abc import Mapping
+
 from pydantic import Field
 
 from exporter.config import types
@@ -8,7 +10,9 @@ from exporter.config.errors import Path
 from exporter.config.promise_entries import PromiseEntry
 from exporter.config.section import Section
 from exporter.config.tree import MappingNode, Node
-from exporter.services.discovery_rule import Rule, Search
+from exporter.model.packed import Packed
+from exporter.services import name_template
+from exporter.services.discovery_rule import PROJECT, Rule, Search
 
 
 class SearchEntry(Section):
@@ -21,6 +25,13 @@ class SearchEntry(Section):
     )
     interval: types.Interval | None = Field(
         default=None, description="Time between two readings of the lists, instead of poll.list_interval (a duration)."
+    )
+    labels: Mapping[types.Opaque, types.AnyText] = Field(
+        default={},
+        description=(
+            "Labels of your own for each job that the rule finds: text, or templates with the words of name, such as"
+            " {team: {tags.team}}."
+        ),
     )
     promises: PromiseEntry | None = Field(
         default=None, description="Promises of each job that the rule finds, for alerts."
@@ -58,4 +69,11 @@ class Searches(EntryReader):
         promises = self._promises(path, common.promises, adapter, project)
         if promises is None or not isinstance(rule, Rule) or not project:
             return None
-        return Search(adapter.service, project, rule, common.interval, promises)
+        labels = self._labels(path, common.labels, rule, project)
+        return Search(adapter.service, project, rule.of_project(project), common.interval, promises, labels)
+
+    def _labels(self, path: Path, templates: Mapping[str, str], rule: Rule, project: str) -> Mapping[str, str]:
+        for name, template in templates.items():
+            if (sentence := name_template.mistake(template, (*rule.words, PROJECT), "label")) is not None:
+                self._tell((*path, "labels", name), sentence)
+        return Packed({name: text.replace(f"{{{PROJECT}}}", project) for name, text in templates.items()})

@@ -158,7 +158,7 @@ def job_labels(keys: Sequence[str]) -> Family:
         said = job.labels
         return ((tuple(said.get(key, "") for key in keys), 1),) if any(key in said for key in keys) else ()
 
-    text = "Always 1; the labels in the job's entry, as label_<key> for each key in metrics.job_labels"
+    text = "Always 1; the labels in the job's entry or rule, as label_<key> for each key in metrics.job_labels"
     return Family(PREFIX + "labels", "gauge", text, of_job(read), tuple(map(job_label, keys)))
 
 

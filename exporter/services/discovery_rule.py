@@ -2,16 +2,20 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from exporter.model import units
+from exporter.model.job import UNLABELLED
 from exporter.model.messages import Expected, instead, quoted
+from exporter.model.packed import Packed
 from exporter.model.promises import NO_PROMISES, Promises
 from exporter.services import name_template
 
+PROJECT: Final = "project"
+"""The word of a template that stands for our name of the project, in every service."""
 _MOST_JOBS: Final = 500
 
 
@@ -101,6 +105,15 @@ class Search:
     """Seconds between two looks, if the operator gave this rule its own."""
     promises: Promises = NO_PROMISES
     """What the operator promises of each job that it finds."""
+    labels: Mapping[str, str] = field(default_factory=lambda: UNLABELLED)
+    """Templates of the labels of each job that it finds."""
+
+    def labels_of(self, words: Mapping[str, str]) -> Mapping[str, str]:
+        """Return the labels of a job with these *words*; one with a word that the job lacks is left out."""
+        if not self.labels:
+            return UNLABELLED
+        texts = {name: name_template.filled(template, words) for name, template in self.labels.items()}
+        return Packed({name: text for name, text in texts.items() if text})
 
 
 class Rule(BaseModel):
@@ -126,10 +139,15 @@ class Rule(BaseModel):
     @field_validator("name")
     @classmethod
     def _known_words(cls, template: str | None) -> str | None:
-        sentence = None if template is None else name_template.mistake(template, cls.words)
+        sentence = None if template is None else name_template.mistake(template, (*cls.words, PROJECT))
         if sentence:
             raise ValueError(sentence)
         return template
+
+    def of_project(self, project: str) -> "Rule":
+        """Return the rule with the word ``project`` of its name filled in."""
+        name = self.name and self.name.replace(f"{{{PROJECT}}}", project)
+        return self if name == self.name else self.model_copy(update={"name": name})
 
     @property
     def selects(self) -> bool:

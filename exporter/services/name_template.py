@@ -1,4 +1,4 @@
-"""Names of discovered jobs: a template such as ``{cluster_name}/{job_name}``, filled with the words of a job."""
+"""Names and labels of found jobs: a template such as ``{cluster_name}/{job_name}``, filled with the words of a job."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -13,8 +13,8 @@ _WORD: Final = re.compile(r"\{([^{}]*)\}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
-def mistake(template: str, known: Iterable[str]) -> str | None:
-    """Return what is wrong with *template*, ``None`` if nothing is.
+def mistake(template: str, known: Iterable[str], what: str = "name") -> str | None:
+    """Return what is wrong with *template*, which is that of a *what*, ``None`` if nothing is.
 
     *known* are the words that it may use; one that ends with a dot, such as ``tags.``, stands for all that begin so.
     """
@@ -26,7 +26,7 @@ def mistake(template: str, known: Iterable[str]) -> str | None:
     for word in _WORD.findall(template):
         if not any(word.startswith(each) and word != each if each.endswith(".") else word == each for each in words):
             names = [f"{each}<key>" if each.endswith(".") else each for each in words]
-            return f"unknown word {quoted(word)} in the name{instead(word, names)}"
+            return f"unknown word {quoted(word)} in the {what}{instead(word, names)}"
     return None
 
 

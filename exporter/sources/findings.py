@@ -150,6 +150,7 @@ class Findings:
             named.listed.target,
             source=DISCOVERY,
             region=self._region,
+            labels=search.labels_of(named.listed.words),
             promises=search.promises,
         )
 

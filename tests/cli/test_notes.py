@@ -170,6 +170,29 @@ def test_ids_that_look_like_those_of_their_service_are_fine_and_of_many_that_do_
     assert sentences[-1].startswith("jobs: warning: the ids of 490 more dli jobs")
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "is_told"),
+    [
+        ({"service": "cdm"}, {"service": "cdm"}, True),
+        ({"service": "dws"}, {"service": "dws", "clusters": ["a"]}, True),
+        ({"service": "cdm", "name": "{project}/{job_name}"}, {"service": "cdm", "name": "{project}/{job_name}"}, False),
+        ({"service": "cdm", "name": "a-{job_name}"}, {"service": "cdm", "name": "b-{job_name}"}, False),
+        ({"service": "cdm"}, {"service": "dws"}, False),
+        ({"service": "dli"}, {"service": "dli"}, False),
+    ],
+)
+def test_rules_that_name_jobs_of_two_projects_alike_are_told(
+    first: dict[str, Any], second: dict[str, Any], is_told: bool
+) -> None:
+    projects = {"p": GOOD, "q": GOOD}
+    rules = [{**first, "project": "p"}, {**second, "project": "q"}]
+    found = list(notes(load(None, {}, {"projects": projects, "discovery": rules})))
+
+    sentences = [each for each in found if "one of both is left out" in each]
+    assert len(sentences) == is_told
+    assert all('set name of the rules to "{project}/{' in each for each in sentences)
+
+
 def test_one_job_under_two_names_is_told() -> None:
     jobs = json.loads(
         '[{"service": "dli", "job_id": "1", "name": "a"}, {"service": "dli", "job_id": "1", "name": "b"}]'

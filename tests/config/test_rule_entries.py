@@ -24,7 +24,7 @@ projects:
 """
 OTHER = "  spare: {region: eu-de, cloud: otc, project_id: 06a1, credentials: {token: t}}\n"
 NO_JOB = "jobs: no job is registered; list at least one under jobs or in EXPORTER_JOBS, or set job_files or discovery"
-WORDS = "cluster_id, cluster_name, group_name, job_name, job_type"
+WORDS = "cluster_id, cluster_name, group_name, job_name, job_type, project"
 
 
 def rule(service: str, **fields: Any) -> Any:
@@ -38,6 +38,15 @@ def under(*rules: str) -> str:
 
 
 # --- what is read
+
+
+def test_names_and_labels_may_hold_the_project_and_the_words_of_the_list(file: File) -> None:
+    text = '{service: cdm, name: "{project}/{job_name}", labels: {team: "{group_name} of {project}", tier: gold}}'
+    (search,) = load(file(under(text)), {}).discovery
+
+    assert search.rule.name == "prod/{job_name}"
+    assert search.labels_of({"group_name": "sales"}) == {"team": "sales of prod", "tier": "gold"}
+    assert search.labels_of({}) == {"tier": "gold"}, "what a list does not say is no label"
 
 
 def test_rules_alone_are_a_configuration(file: File) -> None:
@@ -121,8 +130,8 @@ def test_without_a_rule_a_job_is_needed(mistakes: Mistakes, written: str) -> Non
         (
             "{service: cdm, owner: a}",
             (
-                ".owner: unknown key; known are clusters, exclude, interval, match, max_jobs, name, project, promises, "
-                "service, types"
+                ".owner: unknown key; known are clusters, exclude, interval, labels, match, max_jobs, name, project, "
+                "promises, service, types"
             ),
         ),
         ("{servce: dli}", ".service: required but missing: The service whose jobs the rule finds"),
@@ -149,6 +158,12 @@ def test_without_a_rule_a_job_is_needed(mistakes: Mistakes, written: str) -> Non
             '.name: expected each { to have its } and a word between them, not "{job_id"',
         ),
         ("{service: dli, name: ''}", ".name: expected text; this is empty"),
+        (
+            "{service: dli, labels: {team: '{ownr}'}}",
+            '.labels.team: unknown word "ownr" in the label; did you mean "owner"?',
+        ),
+        ("{service: dli, labels: {team: ''}}", ".labels.team: expected text; this is empty"),
+        ("{service: dli, labels: [team]}", ".labels: expected a mapping of settings, not a list"),
         ("{service: dli, states: [RUNING]}", '.states[0]: unknown word "RUNING"; did you mean "RUNNING"?'),
         ("{service: dli, states: RUNNING}", ".states: expected a list, not text"),
         ("{service: dli, types: [DDL, QUERYY]}", '.types[1]: unknown word "QUERYY"; did you mean "QUERY"?'),

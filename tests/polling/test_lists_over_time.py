@@ -939,3 +939,19 @@ def test_a_project_that_a_reload_takes_away_while_lists_are_read_crashes_nothing
                 assert not there.sample("crashes_total", task="list_poller")
 
     run(main())
+
+
+def test_found_jobs_have_the_name_and_the_labels_that_their_rule_makes_of_the_project_and_the_list() -> None:
+    job = query(1, -60, 900, queue="etl")
+    rule = {"service": "dli", "name": "{project}/{job_id}", "labels": {"team": "{queue_name}", "owner": "{tags.owner}"}}
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(job)) as there, looking(there, rule):
+            there.store.show(("team", "owner"))
+            await there.until(100)
+            (record,) = there.store.records()
+            assert (record.job.key.job, dict(record.job.labels)) == ("demo/id-1", {"team": "etl"})
+            labels = 'job="demo/id-1",label_owner="",label_team="etl",service="dli"'
+            assert f"huaweicloud_job_labels{{{labels}}} 1.0" in there.lines()
+
+    run(main())

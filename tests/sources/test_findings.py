@@ -107,6 +107,21 @@ class Looks:
         return {key.job for key in self.store.records}
 
 
+def test_a_job_has_the_labels_of_the_rule_that_found_it_as_its_words_are_now() -> None:
+    looks = Looks("dli")
+    looks.findings = Findings(replace(search("dli", 9), labels={"team": "{owner}"}), "eu-de", ends=True)
+
+    def labels(owner: str) -> dict[str, str]:
+        job = named(1, State.RUNNING)
+        looks.look(10, replace(job, listed=replace(job.listed, words={"owner": owner} if owner else {})))
+        (candidate,) = looks.findings.jobs(10, RETENTION, looks.store.records.get)
+        return dict(candidate[1].labels)
+
+    assert labels("etl") == {"team": "etl"}
+    assert labels("bi") == {"team": "bi"}
+    assert labels("") == {}
+
+
 # --- a job that runs once
 
 
