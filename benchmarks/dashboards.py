@@ -1,8 +1,8 @@
 """What a refresh of each dashboard asks a real Prometheus for, with two clusters and five thousand jobs.
 
 The jobs are those of the demo, many times over, with all their series; both clusters have jobs of the same names, at
-exporters of the same address. All are scraped for a minute; of those that graphs show there is a whole day, and of
-sums too. A query that fails ends it.
+exporters of the same address. All are scraped for some minutes; of those that graphs show there is a whole day, and of
+sums too. Queries are asked once nothing is scraped and no rule is evaluated any more. One that fails ends it.
 """
 
 import json
@@ -46,12 +46,12 @@ _SUMS: Final = {
 
 def run(upstream: Upstream | None, *, quick: bool) -> Iterator[Row]:
     """Yield bytes and seconds of a refresh of each dashboard, as it opens, and with every section open."""
-    with holding(200 if quick else JOBS) as server:
+    with holding(200 if quick else JOBS) as (server, now):
         for name in dashboards.BUILDERS:
             told = json.loads((dashboards.FOLDER / f"{name}.json").read_text())
             for what, folded in (("", False), (", all open", True)):
-                queries = asked(server, told, folded=folded)
-                if folded and len(queries) == len(asked(server, told)):
+                queries = asked(server, told, now, folded=folded)
+                if folded and len(queries) == len(asked(server, told, now)):
                     continue
                 taken = [refresh(server, queries) for _ in range(1 if quick else ROUNDS)]
                 size, seconds = taken[0][0], median([each for _, each in taken])
@@ -64,9 +64,8 @@ def run(upstream: Upstream | None, *, quick: bool) -> Iterator[Row]:
 Query = tuple[str, dict[str, str]]
 
 
-def asked(server: str, told: dict[str, Any], *, folded: bool = False) -> list[Query]:
+def asked(server: str, told: dict[str, Any], now: float, *, folded: bool = False) -> list[Query]:
     """Return what a dashboard asks for: the values of its variables, the queries of its panels and annotations."""
-    now = time.time()
     variables, queries = dict(VARIABLES), []
     for each in told["templating"]["list"]:
         if found := re.fullmatch(r"label_values\((.+), (\w+)\)", str(each.get("query"))):
@@ -75,7 +74,7 @@ def asked(server: str, told: dict[str, Any], *, folded: bool = False) -> list[Qu
             if not each.get("multi"):
                 variables[each["name"]] = next(iter(answer(server, *queries[-1])["data"]), "")
         elif found := re.fullmatch(r"query_result\((.+)\)", str(each.get("query"))):
-            queries.append(("query", {"query": filled(found[1], variables)}))
+            queries.append(("query", {"query": filled(found[1], variables), "time": str(now)}))
             names = {one["metric"]["job"] for one in answer(server, *queries[-1])["data"]["result"]}
             variables[each["name"]] = f"({'|'.join(map(re.escape, sorted(names)))})".replace("\\", "\\\\")
     panels = list(dashboards.panels(told)) if folded else told["panels"]
@@ -84,7 +83,8 @@ def asked(server: str, told: dict[str, Any], *, folded: bool = False) -> list[Qu
     for target in targets:
         query = {"query": filled(target["expr"], {**variables, "__rate_interval": "4m"})}
         over_time = {"start": str(now - DAY), "end": str(now), "step": str(STEP)}
-        queries.append(("query_range", query | over_time) if target.get("range") else ("query", query))
+        at = {"time": str(now)}
+        queries.append(("query_range", query | over_time) if target.get("range") else ("query", query | at))
     return queries
 
 
@@ -114,8 +114,8 @@ def _read(server: str, path: str, parameters: dict[str, str]) -> bytes:
 
 
 @contextmanager
-def holding(jobs: int) -> Iterator[str]:
-    """Run a Prometheus that holds so many jobs of two clusters."""
+def holding(jobs: int) -> Iterator[tuple[str, float]]:
+    """Run a Prometheus that holds so many jobs of two clusters, until the time that is told."""
     with (
         TemporaryDirectory() as name,
         serving("demo", EXPORTER_WEB__EXTERNAL_URL="https://jobs.example.com") as (_, url),
@@ -128,7 +128,9 @@ def holding(jobs: int) -> Iterator[str]:
             _a_day(folder, "".join(copies[: 1 + SHOWN]))
             with prometheus(folder, _config(folder, address)) as server:
                 _until_recorded(server, jobs)
-                yield server
+                now = time.time()
+        with prometheus(folder, "global: {}") as server:
+            yield server, now
 
 
 def _copies(body: str, jobs: int) -> list[str]:
@@ -185,7 +187,7 @@ def _config(folder: Path, address: str) -> str:
     relabel_configs: [{{target_label: job, replacement: huaweicloud-job-exporter}}]"""
         for cluster in CLUSTERS
     )
-    rates = "global: {scrape_interval: 15s, scrape_timeout: 15s, evaluation_interval: 15s}"
+    rates = "global: {scrape_interval: 15s, scrape_timeout: 15s, evaluation_interval: 1m}"
     return f"{rates}\nrule_files: [{folder}/recording.yml, {folder}/alerts.yml]\nscrape_configs:{jobs}\n"
 
 
@@ -220,6 +222,6 @@ def _until_recorded(server: str, jobs: int) -> None:
         time.sleep(5)
         known = answer(server, "query", {"query": "count(service_job:huaweicloud_job_up:max)"})["data"]["result"]
         if known and int(known[0]["value"][1]) >= jobs:
-            time.sleep(60)  # for rates, and for what is recorded of what is recorded
+            time.sleep(90)  # for rates, and for what is recorded of what is recorded
             return
     raise SystemExit("Prometheus did not record all jobs")

@@ -20,7 +20,7 @@ from deploy.grafana.kit import (
     store,
     timeline,
 )
-from deploy.grafana.queries import ONE, alerts
+from deploy.grafana.queries import ONE, alerting_since, alerts
 
 CALM = steps((None, "text"))
 LEFT = steps((None, "red"), (0, "green"))
@@ -194,7 +194,7 @@ def _promises(built: dashboard.Dashboard) -> dashboard.Dashboard:
             "Alerts on this job that fire or are pending.",
             [
                 ("", alerts(this), "short"),
-                ("since", f"time() - {alerts(this, 'ALERTS_FOR_STATE')}", "s"),
+                ("since", alerting_since(this), "s"),
             ],
             ("alertname", "alertstate", "severity"),
             (8, 8),

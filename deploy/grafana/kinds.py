@@ -17,8 +17,9 @@ _WHO: Final = ("cluster", "namespace", "project", "region", "service", "job")
 
 def add(built: dashboard.Dashboard) -> dashboard.Dashboard:
     """Add the row."""
-    idle = f"{CHOSEN.each('state', 'state', service='dli_flink', state='pending|failed|cancelled|unknown')} == 1"
-    off = CHOSEN.each("schedule_info", "schedule", schedule="stopped|paused")
+    not_running = CHOSEN.each("state", "state", service="dli_flink", state="pending|failed|cancelled|unknown")
+    idle = f"topk({ROWS}, {not_running} == 1)"
+    off = f"topk({ROWS}, {CHOSEN.each('schedule_info', 'schedule', schedule='stopped|paused')})"
     ended = f'project_service:huaweicloud_job_runs_total:increase1h{{{OF_THESE}, service="dli_spark"}}'
     return folded(
         built,
@@ -28,7 +29,7 @@ def add(built: dashboard.Dashboard) -> dashboard.Dashboard:
                 "Flink jobs that do not run",
                 f"A Flink job runs until somebody stops it, and never succeeds unless its source ends. At most {ROWS}.",
                 [
-                    ("", f"topk({ROWS}, {idle})", "short"),
+                    ("", idle, "short"),
                     ("since", f"time() - {CHOSEN.each('last_progress_timestamp_seconds')} {among(idle)}", "s"),
                 ],
                 (*_WHO, "state"),
@@ -39,7 +40,7 @@ def add(built: dashboard.Dashboard) -> dashboard.Dashboard:
             "Jobs that are not scheduled",
             f"DataArts jobs whose schedule was stopped or paused: their state is that of the last run. At most {ROWS}.",
             [
-                ("", f"topk({ROWS}, {off})", "short"),
+                ("", off, "short"),
                 ("last success", f"time() - {CHOSEN.each('last_success_timestamp_seconds')} {among(off)}", "s"),
             ],
             (*_WHO, "schedule"),

@@ -37,6 +37,7 @@ from deploy.grafana.queries import (
     OF_THESE,
     ROWS,
     SHOWN,
+    alerting_since,
     alerts,
     among,
     limited,
@@ -125,8 +126,8 @@ def _attention(built: dashboard.Dashboard) -> dashboard.Dashboard:
         f"Alerts on these jobs and on their exporters that fire or are pending, at most {ROWS}. Alertmanager may have"
         " silenced some of them.",
         [
-            ("", f"topk({ROWS}, {alerts(ALERTS_CHOSEN)})", "short"),
-            ("since", f"time() - {alerts(ALERTS_CHOSEN, 'ALERTS_FOR_STATE')}", "s"),
+            ("", alerts(ALERTS_CHOSEN), "short"),
+            ("since", alerting_since(ALERTS_CHOSEN), "s"),
         ],
         ("alertname", "alertstate", "severity", *WHO),
         (12, 9),

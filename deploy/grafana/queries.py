@@ -98,11 +98,22 @@ def limited(expr: str) -> str:
     return f"{expr} {among(SHOWN.newest('$top', _AT_THE_END))}"
 
 
-def alerts(labels: str, value: str = "ALERTS") -> str:
-    """Return the alerts that are active and have these labels, one series for each."""
-    by = f"alertname, severity, {JOB}"
-    state = ", alertstate" if value == "ALERTS" else ""
-    return f'max by ({by}{state}) ({value}{{alertname=~"HuaweicloudJob.+", {labels}}})'
+_ALERT: Final = f"alertname, severity, {JOB}"
+
+
+def alerts(labels: str) -> str:
+    """Return the alerts that are active and have these labels, one series for each, at most ``ROWS``."""
+    return f"topk({ROWS}, max by ({_ALERT}, alertstate) ({_active('ALERTS', labels)}))"
+
+
+def alerting_since(labels: str) -> str:
+    """Return since how many seconds the same alerts have been active."""
+    since = f"time() - max by ({_ALERT}) ({_active('ALERTS_FOR_STATE', labels)})"
+    return f"{since} and on ({_ALERT}) {alerts(labels)}"
+
+
+def _active(metric: str, labels: str) -> str:
+    return f'{metric}{{alertname=~"HuaweicloudJob.+", {labels}}}'
 
 
 ALERTS_CHOSEN: Final = ", ".join(f'{label}=~"(${label})|"' for label in ("cluster", "project", "service", "job"))

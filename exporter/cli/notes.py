@@ -21,6 +21,8 @@ _FEW: Final = 5
 """Regions that are named."""
 _MOST: Final = 10
 """Jobs that are named for one slip."""
+_STOP_WITHIN: Final = 5.0
+"""Seconds that a stop takes at most, besides what is configured."""
 _QUOTES: Final = ("'", '"')
 
 
@@ -36,10 +38,21 @@ def notes(settings: Settings) -> Iterator[str]:
     if settings.poll.interval > settings.poll.stale_after:
         after = duration_text(STALE_INTERVALS * settings.poll.interval)
         yield f"poll: warning: interval is longer than stale_after; values are stale only after three of it ({after})"
+    yield from _stopping(settings)
     yield from _zones(settings)
     yield from _files(settings)
     yield from _journal(settings)
     yield from (f"{settings.web.config_file}: warning: {sentence}" for sentence in settings.web_config.warnings)
+
+
+def _stopping(settings: Settings) -> Iterator[str]:
+    """Say how long a stop may take: what starts the exporter knows when it kills it, and the exporter does not."""
+    if settings.web.linger or settings.push.within:
+        most = duration_text(settings.web.linger + settings.push.within + _STOP_WITHIN)
+        yield (
+            f"web.linger and push: a stop may take {most}; allow more than that before it is killed"
+            " (terminationGracePeriodSeconds of a pod, TimeoutStopSec of systemd, --stop-timeout of Docker)"
+        )
 
 
 def _regions(settings: Settings) -> Iterator[str]:

@@ -33,6 +33,21 @@ def test_of_what_may_well_be_meant_nothing_is_told() -> None:
 
 
 @pytest.mark.parametrize(
+    ("more", "most"),
+    [
+        ({"web": {"linger": "45s"}}, "50s"),
+        ({"push": {"otlp": "https://otlp.example.com"}}, "10s"),
+        ({"web": {"linger": "45s"}, "push": {"pushgateway": "https://push.example.com", "timeout": "10s"}}, "1m"),
+    ],
+)
+def test_how_long_a_stop_may_take_is_told_for_whoever_kills_it(more: dict[str, Any], most: str) -> None:
+    (sentence,) = told({}, **more)
+
+    assert f"a stop may take {most};" in sentence
+    assert "terminationGracePeriodSeconds" in sentence
+
+
+@pytest.mark.parametrize(
     ("project", "expected"),
     [
         ({"region": "cn-nroth-4"}, "is cn-north-4 meant?"),

@@ -644,6 +644,24 @@ def test_the_pod_is_not_killed_while_it_lingers(linger: str, grace: int, fits: b
 
 
 @pytest.mark.parametrize(
+    ("push", "grace", "said"),
+    [
+        ("{otlp: https://otlp.example.com}", 31, ""),
+        ("{otlp: https://otlp.example.com}", 30, "web.linger, 25s, and push.timeout, 5s, together"),
+        ("{pushgateway: https://push.example.com, timeout: 20s}", 45, "push.timeout, 20s, together"),
+        ("{timeout: 20s}", 26, ""),
+    ],
+)
+def test_nor_while_it_pushes(push: str, grace: int, said: str) -> None:
+    written = {"config": f"{CONFIG}  web: {{linger: 25s}}\n  push: {push}\n"}
+
+    done = kube.helm("helm4", "template", values(SMALLEST, terminationGracePeriodSeconds=grace, **written))
+
+    assert (done.returncode == 0) == (not said), done.stderr
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize(
     ("context", "value"),
     [
         ("podSecurityContext", {"runAsNonRoot": False}),

@@ -28,12 +28,23 @@
 {{- end -}}
 {{- $web := (fromYaml .Values.config).web -}}
 {{- $linger := get $variables "EXPORTER_WEB__LINGER" | default (get (ternary $web dict (kindIs "map" $web)) "linger") | toString -}}
+{{- $push := (fromYaml .Values.config).push -}}
+{{- $push = ternary $push dict (kindIs "map" $push) -}}
+{{- $pushed := or (get $push "pushgateway") (get $push "otlp") (hasKey $variables "EXPORTER_PUSH__PUSHGATEWAY") (hasKey $variables "EXPORTER_PUSH__OTLP") -}}
+{{- $timeout := ternary (get $variables "EXPORTER_PUSH__TIMEOUT" | default (get $push "timeout") | default "5s" | toString) "0s" (not (empty $pushed)) -}}
+{{- $seconds := addf (float64 (include "exporter.seconds" $linger)) (float64 (include "exporter.seconds" $timeout)) -}}
+{{- if ge $seconds (float64 .Values.terminationGracePeriodSeconds) -}}
+{{- $what := ternary (printf "web.linger, %s, and push.timeout, %s, together" $linger $timeout) (printf "web.linger, %s" $linger) (not (empty $pushed)) -}}
+{{- fail (printf "terminationGracePeriodSeconds: %d s are not longer than %s; give more, or the pod is killed before it ends" (int .Values.terminationGracePeriodSeconds) $what) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The seconds of a duration such as 1m30s. */}}
+{{- define "exporter.seconds" -}}
 {{- $seconds := 0.0 -}}
-{{- range regexFindAll "[0-9.]+(ms|s|m|h|d)" $linger -1 -}}
+{{- range regexFindAll "[0-9.]+(ms|s|m|h|d)" . -1 -}}
 {{- $unit := get (dict "ms" 0.001 "s" 1 "m" 60 "h" 3600 "d" 86400) (regexFind "[a-z]+" .) -}}
 {{- $seconds = addf $seconds (mulf (float64 (regexFind "[0-9.]+" .)) $unit) -}}
 {{- end -}}
-{{- if ge $seconds (float64 .Values.terminationGracePeriodSeconds) -}}
-{{- fail (printf "terminationGracePeriodSeconds: %d s are not longer than web.linger, %s; give more, or the pod is killed while it lingers" (int .Values.terminationGracePeriodSeconds) $linger) -}}
-{{- end -}}
+{{- $seconds -}}
 {{- end -}}
