@@ -9,7 +9,7 @@ from typing import Final
 from grafana_foundation_sdk.builders import dashboard
 
 from deploy.grafana.kit import bars, coloured_states, folded, lines, rows, state_cells, steps
-from deploy.grafana.queries import CHOSEN, OF_THESE, ROWS, among
+from deploy.grafana.queries import CHOSEN, JOB, OF_THESE, ROWS, among
 
 _LEGEND: Final = "{{cluster}} {{service}} {{job}}"
 _WHO: Final = ("cluster", "namespace", "project", "region", "service", "job")
@@ -92,5 +92,6 @@ def _restarts() -> str:
 def _delay() -> str:
     """Return how late the newest runs began, and how late those are that should have begun."""
     waits = f"{CHOSEN.each('last_poll_timestamp_seconds')} - {CHOSEN.each('planned_timestamp_seconds')}"
-    late = f"({waits}) {CHOSEN.in_state('pending')} > 0"
+    begun = CHOSEN.each("start_timestamp_seconds")
+    late = f"({waits} > 0) {CHOSEN.in_state('pending')} unless on ({JOB}) {begun}"
     return f"({CHOSEN.each('start_delay_seconds')} {CHOSEN.in_state('running')} or {late})"

@@ -89,6 +89,15 @@ def test_a_run_that_waits_has_a_plan_and_no_start(start: object) -> None:
     assert seen.run.created == PLAN
 
 
+def test_a_run_that_was_suspended_does_not_wait_to_begin() -> None:
+    waits = transitions.worked(transitions.registered(job(), ADAPTER), read(runs(run(status="waiting"))), 1.0, ADAPTER)
+    paused = transitions.worked(waits, read(runs(run(status="pause"))), 2.0, ADAPTER)
+
+    assert (waits.pending_since, paused.pending_since) == (PLAN, None)
+    assert paused.snapshot is not None
+    assert (paused.snapshot.state, paused.snapshot.start) == (State.PENDING, PLAN + 2.5)
+
+
 def test_the_sample_of_a_workspace_tells_of_each_job_the_newest_run(payload: Callable[[str], bytes]) -> None:
     found = listed(payload("dataarts/list_instances_mixed.json"))
     seen = {name: each.snapshot for name, each in found.items() if each.snapshot is not None}

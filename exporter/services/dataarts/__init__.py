@@ -75,6 +75,7 @@ class DataArts(Adapter):
     )
     limits = {_LIMIT: 2.0}
     states = STATES
+    unstarted = frozenset({"PAUSE"})
     codes = CODES
     lists = DataArtsLister()
     run_reader = _InstanceReader()
