@@ -26,7 +26,8 @@ from exporter.config.tree import MappingNode
 from exporter.config.web_file import read_web_config
 from exporter.model.errors import ExporterError, PollError
 from exporter.model.job import Job, JobKey
-from exporter.model.run import Ledger
+from exporter.model.run import Ledger, RunId
+from exporter.model.snapshot import Snapshot, State
 from exporter.model.units import LONGEST_WAIT
 from exporter.runs.journal_format import ForeignError, JournalEntry, read_journal, written
 from exporter.services import error_classes
@@ -88,6 +89,21 @@ def body(data: bytes) -> None:
             _finite([*seen.counts.values(), seen.start, seen.end])
             assert (seen.failure_code is not None) == (seen.state.value == "failed")
             json.dumps(seen.detail_json(), allow_nan=False, ensure_ascii=False).encode()
+
+
+@parser(*_payloads("dws/redistribution_*.json"), *_payloads("dws/snapshots.json"), *_payloads("dws/action_*.json"))
+def run_details(data: bytes) -> None:
+    """The answer about one run, of every service that has such a call, and of every kind of its runs."""
+    job = Job(JobKey("s", "j"), "p", TARGET)
+    for adapter in {kind for each in ADAPTERS.values() for kind in (each, each.found)}:
+        for kind in ("", "REDISTRIBUTING", "SNAPSHOTTING", "GROWING") if adapter.run_reader is not None else ():
+            assert adapter.run_reader is not None
+            with suppress(PollError):
+                seen = adapter.run_reader.parse(data, job, Snapshot(State.RUNNING, kind, RunId("7"), kind=kind), ZONE)
+                assert seen.progress is None or 0 <= seen.progress <= 1
+                _finite([*seen.counts.values(), seen.start, seen.end])
+                assert not (kind and seen.state.ended), "of nothing that was seen to run"
+                json.dumps(seen.detail_json(), allow_nan=False, ensure_ascii=False).encode()
 
 
 @parser(*_payloads("*/list_*.json"), *_payloads("*/clusters_*.json"))

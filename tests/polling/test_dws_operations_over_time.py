@@ -1,6 +1,7 @@
 """What calls about an operation on a DWS cluster add: its steps, its times, and how it ended if the cloud says so."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -263,6 +264,38 @@ def test_an_operation_that_came_and_went_since_takes_back_that_the_last_one_succ
             await there.until(3600)
             assert states(there, cluster) == ("unknown", "AVAILABLE", None)
             assert there.record(cluster).runs == (1, 0, 0)
+
+    run(main())
+
+
+def test_what_succeeded_is_remembered_over_a_restart_and_counts_no_second_time(tmp_path: Path) -> None:
+    cluster = warehouse(IDLE, MOVE, REST)
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(cluster), journal=tmp_path / "journal") as there, looking(there):
+            there.watch(cluster)
+            await there.until(1500)
+            clock = there.clock
+        async with (
+            world(lambda cloud: cloud.add(cluster), journal=tmp_path / "journal", clock=clock) as there,
+            looking(there),
+        ):
+            in_shanghai(there)
+            there.cloud.started = START
+            there.watch(cluster)
+            await there.until(2600)
+            assert states(there, cluster)[0] == "succeeded", "it was seen to run by this one too"
+            assert there.record(cluster).ledger.runs == (1, 0, 0)
+        async with (
+            world(lambda cloud: cloud.add(cluster), journal=tmp_path / "journal", clock=clock) as there,
+            looking(there),
+        ):
+            there.cloud.started = START
+            there.watch(cluster)
+            await there.until(4000)
+            record = there.record(cluster)
+            assert states(there, cluster)[0] == "unknown", "nobody says it any more"
+            assert (record.ledger.runs, record.last_success) == ((1, 0, 0), to_the_minute(START + 2000))
 
     run(main())
 
