@@ -253,7 +253,8 @@ def test_the_end_of_one_operation_leaves_the_next_one_open() -> None:
     run(main())
 
 
-def test_an_operation_that_came_and_went_since_takes_back_that_the_last_one_succeeded() -> None:
+@pytest.mark.parametrize("answers", [True, False], ids=["seen by polls", "seen by a list alone"])
+def test_an_operation_that_came_and_went_since_takes_back_that_the_last_one_succeeded(answers: bool) -> None:
     cluster = warehouse(IDLE, MOVE, IDLE, ClusterStep("REBOOTING", 200), REST)
 
     async def main() -> None:
@@ -261,6 +262,8 @@ def test_an_operation_that_came_and_went_since_takes_back_that_the_last_one_succ
             there.watch(cluster)
             await there.until(2900)
             assert states(there, cluster)[0] == "succeeded"
+            if not answers:
+                there.cloud.faults.plan(server_failure(), times=None, operation=DETAILS)
             await there.until(3600)
             assert states(there, cluster) == ("unknown", "AVAILABLE", None)
             assert there.record(cluster).runs == (1, 0, 0)
