@@ -51,8 +51,8 @@ def accounted(
 ) -> Ledger:
     """Return the ledger after an *answer* at *at* (Unix seconds).
 
-    An end that is not *confirmed* does not count yet. *again* is a run that lives though it had ended at first sight.
-    With *gaps* there may have been runs between the newest known one and this one, unless their ids exclude it.
+    An end that is not *confirmed* does not count yet. *again* is a run that lives though it had ended at first sight,
+    or a nameless one that is not the last. With *gaps* there may have been runs between, unless their ids exclude it.
     """
     known = others_accounted(ledger, answer, at, gaps=gaps)
     known = _accounted(known, answer, at, confirmed=confirmed, again=again, gaps=gaps)
@@ -87,7 +87,9 @@ def all_accounted(
 def _accounted(ledger: Ledger, answer: Snapshot, at: float, *, confirmed: bool, again: bool, gaps: bool) -> Ledger:
     if renumbering.forgotten(ledger, answer.run):
         return ledger
-    turned = _entry(ledger.open, answer.run) is not None or NAMELESS in ledger.open
+    turned = (
+        _entry(ledger.open, answer.run) is not None or NAMELESS in ledger.open or (again and answer.run == NAMELESS)
+    )
     known = _known(ledger, answer, again=again, gaps=gaps)
     entry = _entry(known.open, answer.run)
     if entry is not None and answer.state.ended and confirmed:
@@ -173,7 +175,7 @@ def _known(ledger: Ledger, answer: Snapshot, *, again: bool, gaps: bool) -> Ledg
     if floor is None or (run == NAMELESS and floor == NAMELESS and not ledger.beyond):
         # where the first runs have no name, the state alone shows that one ended
         unnamed = run == NAMELESS and (ledger.unnamed or _exists(answer))
-        opened = (run,) if live else () if floor is None else ledger.open
+        opened = (run,) if live or again else () if floor is None else ledger.open
         return replace(ledger, floor=run, open=opened, unnamed=unnamed)
     if run == NAMELESS:
         return ledger  # where runs have names, an answer without one is about none

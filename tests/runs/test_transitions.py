@@ -280,3 +280,15 @@ def test_every_state_survives_a_first_poll(state: State, job: Callable[..., Job]
 
     assert record.up
     assert record.snapshot == Snapshot(state)
+
+
+def test_operations_without_a_name_that_failed_one_after_the_other_count_each() -> None:
+    """Of a cluster no answer tells which operation it is but its kind: the second one went by between two polls."""
+    adapter = load_services()["dws"].of({"cluster_id": "c-1"})
+    job = Job(JobKey("dws", "warehouse"), "p", {"cluster_id": "c-1"})
+    record = transitions.registered(job, adapter)
+    for at, task in enumerate(("GROWING", "RESIZE_FAILURE", "ELB_SWITCHING_FAILED", "ELB_SWITCHING_FAILED"), 100):
+        body = b'{"cluster": {"id": "c-1", "status": "AVAILABLE", "task_status": "%s"}}' % task.encode()
+        record = transitions.worked(record, adapter.parse(body, job, None), at, adapter)
+
+    assert (record.runs, record.last_failure) == ((0, 2, 0), 102)
