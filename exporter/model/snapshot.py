@@ -118,6 +118,10 @@ class Snapshot:
         begun = self.idle and not other.idle
         return self.run.same(other.run) or (self.run == other.run and self.kind == other.kind and not begun)
 
+    def another_kind(self, other: "Snapshot") -> bool:
+        """Whether both are about runs without a name that are not of one kind, so surely not about one run."""
+        return self.run == other.run == NAMELESS and self.kind != other.kind
+
     @property
     def waited(self) -> float | None:
         """Seconds from the creation of the run to its start, as far as both were reported.

@@ -67,9 +67,8 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
     last, reported = (record.last_counts, record.evidence) if same else (NOTHING, b"")
     answer = continued(record, before if same else None, answer, steady, adapter)
     final = adapter.final and had_ended and before is not None and before.state is answer.state
-    other = before is not None and answer.run == before.run and answer.kind != before.kind
-    again = other or (adapter.final and had_ended and not record.final)
     confirmed, gaps = final or not adapter.final, adapter.past is not None
+    again = adapter.final and not record.final if had_ended else before is not None and before.another_kind(answer)
     seen_at = record.ended_at if final and record.ended_at is not None else at  # what confirms an end is no later end
     ledger = first_seen.begun_by_list(record.ledger, answer, record.counts_from, gaps=gaps)
     fuller = answer if ledger is record.ledger else replace(answer, others=())  # these the history has
