@@ -91,7 +91,7 @@ class ListPoller:
         return found
 
     def _schedules_wanted(self) -> list[ListKey]:
-        """Return the lists of of how jobs are scheduled, where some were registered without a rule."""
+        """Return the lists that say how jobs are scheduled, where some were registered without a rule."""
         found: list[ListKey] = []
         for project, service, covering in self._coverage.lists():
             lister = self._poller.projects.adapters[service].lists

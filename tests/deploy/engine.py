@@ -8,7 +8,6 @@ import json
 import os
 import ssl
 import subprocess
-import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ REVISION = "0123456789abcdef0123456789abcdef01234567"
 """What the image is told of where it comes from."""
 SUITE = "trixie"
 """The Debian whose Python stands in for the one of the official image: both are 3.13."""
-PROGRAMS = ("podman", "buildah", "runc", "debootstrap", "nsenter", "curl")
+PROGRAMS = ("podman", "buildah", "runc", "mmdebstrap", "nsenter", "curl")
 LOCKED = (
     "--read-only",
     "--read-only-tmpfs=false",
@@ -166,7 +165,7 @@ def make_base(engine: Engine, tag: str, kept: Path) -> None:
     if not archive.exists():
         for old in kept.iterdir():
             old.unlink()
-        _bootstrap(engine.folder / "rootfs", archive)
+        _bootstrap(archive)
     (kept / "Dockerfile").write_text(BASE.format(archive=archive.name))
     authorities = os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile
     assert authorities is not None
@@ -174,23 +173,14 @@ def make_base(engine: Engine, tag: str, kept: Path) -> None:
     engine.build(tag, kept)
 
 
-def _bootstrap(folder: Path, archive: Path) -> None:
-    """Unpack Debian with Python into *archive*, from the mirror that apt uses here."""
+def _bootstrap(archive: Path) -> None:
+    """Pack Debian with Python into *archive*, from the mirror that apt uses here."""
     mirrors = run("apt-get", "indextargets", "--format=$(REPO_URI)", "Created-By: Packages", "Origin: Debian").split()
     assert mirrors, "needs a Debian whose package lists are there: apt-get update"
+    options = ("--mode=root", "--variant=minbase", "--format=tar", "--skip=output/dev")
     include = "--include=ca-certificates,python3,python3-venv"
-    run("debootstrap", "--variant=minbase", include, SUITE, folder, mirrors[0])
-    with tarfile.open(archive.with_suffix(".new"), "w") as writer:
-        for each in sorted(folder.iterdir()):
-            if each.name not in {"dev", "proc", "sys"}:
-                writer.add(each, each.name, filter=_worth_keeping)
+    run("mmdebstrap", *options, include, SUITE, archive.with_suffix(".new"), mirrors[0])
     archive.with_suffix(".new").rename(archive)
-    run("rm", "-rf", folder)
-
-
-def _worth_keeping(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    cached = member.name.startswith(("var/cache/apt/archives/", "var/lib/apt/lists/"))
-    return None if cached else member
 
 
 def build_image(engine: Engine, tag: str, base: str, *arguments: str) -> None:
