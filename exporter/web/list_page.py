@@ -19,7 +19,7 @@ _MOST_LABELS = 8
 """Labels that the page offers to group by."""
 _CHANGES: Final = 5
 """Changes that are seen without a click,"""
-_LISTED: Final = 50
+_LISTED: Final = 20
 """and by one; the others are in the JSON."""
 _COLUMNS: Final = (
     ("State", "state"),

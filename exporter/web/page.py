@@ -147,6 +147,18 @@ def render_row(job: Mapping[str, Any], viewer: Viewer) -> str:
     return row
 
 
+def render_strip(strip: charts.Strip) -> str:
+    """Return the picture of a day for a row."""
+    from markupsafe import Markup, escape
+
+    paths = "".join(f'<path class="m-{kind}" d="{path}"/>' for kind, path in strip.paths)
+    return Markup(  # noqa: S704 - kinds and paths are ours
+        f'<svg class="strip" viewBox="0 0 {charts.STRIP} 16" preserveAspectRatio="none" role="img">'
+        f"<title>{escape(strip.words)}</title>"
+        f'<path class="base" d="M0 15h{charts.STRIP}v1h-{charts.STRIP}z"/>{paths}</svg>'
+    )
+
+
 def _tabular(value: object) -> list[str] | None:
     """Return the columns if *value* is a list of objects, which is shown as a table; else ``None``.
 

@@ -16,13 +16,15 @@ _MOST: Final = 1000
 _MINUTE: Final = 60.0
 """Seconds that one unit of a row's picture of the day is wide."""
 _Render = Callable[[dict[str, Any]], str]
+_Day = Callable[[charts.Strip], str]
 
 
 class _Picture(NamedTuple):
     """What a row shows of its job's past: most polls leave it as it is."""
 
     made_from: tuple[object, ...]
-    strip: charts.Strip
+    strip: str
+    """The day, rendered."""
     before: BeforeNow
 
 
@@ -41,15 +43,20 @@ class RowCache:
     def __init__(self) -> None:
         self._kept: dict[tuple[JobKey, tuple[str, ...]], _Row] = {}
 
-    def drawn(self, exporter: Exporter, viewer: Viewer, render: _Render) -> Callable[[Record], str]:
-        """Return what gives the row of a job, made by *render* where none is kept."""
+    def drawn(self, exporter: Exporter, viewer: Viewer, render: _Render, render_strip: _Day) -> Callable[[Record], str]:
+        """Return what gives the row of a job, made by *render* and *render_strip* where none is kept."""
         for old in list(self._kept)[:-_MOST]:
             self._kept.pop(old, None)
 
         def row(record: Record) -> str:
             key = record.job.key
             kept = self._kept.pop((key, viewer.choices), None)
-            picture = _picture(record, exporter, viewer, None if kept is None else kept.picture)
+            made_from = _made_from(record, exporter, viewer)
+            picture = None if kept is None or kept.picture.made_from != made_from else kept.picture
+            if picture is None:
+                past = exporter.past(key)
+                day = charts.strip(past, live_run(record), viewer.watch, viewer.now, viewer.say)
+                picture = _Picture(made_from, render_strip(day), before_now(past))
             due, beside = exporter.next_due(key), (exporter.vendor_text, exporter.zone(record.job.project))
             same = kept is not None and kept.record is record and kept.picture is picture and kept.beside == beside
             if kept is None or not same or not _same_due(kept.due, due, viewer.now):
@@ -62,15 +69,11 @@ class RowCache:
         return row
 
 
-def _picture(record: Record, exporter: Exporter, viewer: Viewer, kept: _Picture | None) -> _Picture:
-    """Return the picture of a job's past: the one that was *kept* if nothing moved in it."""
+def _made_from(record: Record, exporter: Exporter, viewer: Viewer) -> tuple[object, ...]:
+    """Return what is equal as long as the picture of a job's past is the same."""
     live = live_run(record)
     running = None if live is None else (live.start, live.at // _MINUTE)
-    made_from = (exporter.past_mark(record.job.key), running, viewer.now // _MINUTE, viewer.watch.away)
-    if kept is not None and kept.made_from == made_from:
-        return kept
-    past = exporter.past(record.job.key)
-    return _Picture(made_from, charts.strip(past, live, viewer.watch, viewer.now, viewer.say), before_now(past))
+    return exporter.past_mark(record.job.key), running, viewer.now // _MINUTE, viewer.watch.away
 
 
 def _same_due(one: float | None, other: float | None, now: float) -> bool:

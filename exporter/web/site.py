@@ -118,7 +118,7 @@ class Site:
 
         def begin() -> _View:
             there, viewer = self._exporter, self._viewer(request, query.clock)
-            draw = self._rows.drawn(there, viewer, partial(page.render_row, viewer=viewer))
+            draw = self._rows.drawn(there, viewer, partial(page.render_row, viewer=viewer), page.render_strip)
             return partial(listing, Listing(tuple(there.records()), query, there, viewer, draw, mistake))
 
         return await self._page(request, "index.html", begin, 400 if mistake else 200)
