@@ -17,6 +17,7 @@ import structlog
 from structlog.dev import BRIGHT, CYAN, DIM, RESET_ALL, Column, KeyValueColumnFormatter, LogLevelColumnFormatter
 from structlog.typing import EventDict, Processor
 
+from exporter.model.changes import Changes
 from exporter.model.masking import VendorText, masked, repeated
 from exporter.model.messages import printable
 from exporter.model.units import duration_text
@@ -147,3 +148,17 @@ class _Libraries(logging.Handler):
         if error is not None:
             said |= {"exception": type(error).__name__, "traceback": places(error)}
         structlog.get_logger().log(record.levelno, masked(record.getMessage().partition("\n")[0]), **said)
+
+
+def job_numbers(changes: Changes) -> dict[str, int]:
+    """Return how many jobs came, went and became different."""
+    return {"added": len(changes.added), "removed": len(changes.removed), "changed": len(changes.changed)}
+
+
+def job_names(changes: Changes) -> dict[str, list[str]]:
+    """Return the names of the first jobs that came, went and became different, for the log."""
+    return {
+        "added_jobs": ["/".join(job.key) for job in changes.added[:NAMED]],
+        "removed_jobs": ["/".join(key) for key in changes.removed[:NAMED]],
+        "changed_jobs": ["/".join(job.key) for job in changes.changed[:NAMED]],
+    }

@@ -4,14 +4,14 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
 from exporter.clock import Clock
 from exporter.config import Settings
 from exporter.local_files import LOOK, Watched, digest
-from exporter.logs import NAMED, first_mistakes
+from exporter.logs import first_mistakes, job_names, job_numbers
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.changes import Changes
 from exporter.model.errors import SettingsError
@@ -96,7 +96,7 @@ class Reloader:
                     self._telemetry.config_good.set(0)
             self._settings = settings
             self._worked()
-            self._log.info("configuration reloaded", **numbers(changes), **names(changes))
+            self._log.info("configuration reloaded", **job_numbers(changes), **job_names(changes))
             return changes
 
     async def run(self, asked: asyncio.Event) -> None:
@@ -143,27 +143,3 @@ class Reloader:
         self.revision += 1
         self._telemetry.config_good.set(1)
         self._telemetry.config_time.set(self._clock.now())
-
-
-def numbers(changes: Changes) -> dict[str, int]:
-    """Return how many jobs came, went and became different."""
-    return {"added": len(changes.added), "removed": len(changes.removed), "changed": len(changes.changed)}
-
-
-def names(changes: Changes) -> dict[str, list[str]]:
-    """Return the names of the first jobs that came, went and became different, for the log."""
-    return {
-        "added_jobs": ["/".join(job.key) for job in changes.added[:NAMED]],
-        "removed_jobs": ["/".join(key) for key in changes.removed[:NAMED]],
-        "changed_jobs": ["/".join(job.key) for job in changes.changed[:NAMED]],
-    }
-
-
-def difference(changes: Changes) -> dict[str, Any]:
-    """Return what became of the jobs, ready for JSON."""
-    return {
-        "added": ["/".join(job.key) for job in changes.added],
-        "removed": ["/".join(key) for key in changes.removed],
-        "changed": ["/".join(job.key) for job in changes.changed],
-        "left_out": list(changes.problems),
-    }

@@ -13,11 +13,12 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from exporter.clock import Clock
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
+from exporter.model.changes import Changes
 from exporter.model.job import JobKey
 from exporter.model.masking import VendorText
 from exporter.model.record import Record
 from exporter.polling.poller import Poller
-from exporter.reload import Reloader, difference
+from exporter.reload import Reloader
 from exporter.runs.past import JobPast, Watch
 from exporter.runs.timelines import Timelines
 from exporter.services import registry
@@ -135,4 +136,14 @@ class WebView:
         """Read the configuration again."""
         if self._reloader is None:
             return {}
-        return difference(await self._reloader.reload())
+        return _difference(await self._reloader.reload())
+
+
+def _difference(changes: Changes) -> dict[str, Any]:
+    """Return what became of the jobs, ready for JSON."""
+    return {
+        "added": ["/".join(job.key) for job in changes.added],
+        "removed": ["/".join(key) for key in changes.removed],
+        "changed": ["/".join(job.key) for job in changes.changed],
+        "left_out": list(changes.problems),
+    }

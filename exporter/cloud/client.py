@@ -38,7 +38,7 @@ from exporter.services.request import Request
 __all__ = ["SIZE_LIMIT", "Client", "Response", "retry_after", "server_skew"]
 
 DISTRUST: Final = 60.0
-"""Seconds in which no connection to a host is used again after the host hung up on one that was."""
+"""After a host closed a reused connection, no connection to it is reused for so many seconds."""
 _HEADERS: Final = {
     "User-Agent": f"huaweicloud-job-exporter/{__version__}",
     "Accept": "application/json",
@@ -126,7 +126,7 @@ class Client:
 
         *keep* are lower-case names of headers that the answer shall hold besides the usual ones, uncut. *most* is how
         many bytes the body may have.
-        Raises :class:`PollError`, and nothing else, if no whole answer came or if it was a redirect.
+        Raises :class:`PollError`, and nothing else: no call could be made, no whole answer came, or a redirect.
         """
         self._under_way += 1
         try:

@@ -49,7 +49,7 @@ class ExcessError(aiohttp.ClientError):
 
 
 class TooLongError(aiohttp.ClientError):
-    """The body is longer than :data:`SIZE_LIMIT`."""
+    """The body is longer than the limit of its call: :data:`SIZE_LIMIT`, unless the caller sets a lower one."""
 
 
 class PackedError(aiohttp.ClientError):

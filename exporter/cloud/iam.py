@@ -20,7 +20,7 @@ REMEDY: Final = "set projects.<name>.project_id"
 
 
 async def find_project_id(iam: IamCalls, iam_url: str, name: str, credentials: Credentials, clock: Clock) -> str:
-    """Return the id of the project that is called *name*, as the region is unless somebody made another.
+    """Return the id of the project that is called *name*; a region's own project is called like the region.
 
     Raises :class:`PollError`, of reason ``config`` if there is not exactly one.
     """

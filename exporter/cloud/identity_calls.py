@@ -46,7 +46,7 @@ class PermitSource(Protocol):
 
 
 class IdentityCalls:
-    """Makes such calls, and counts them as those of a service that is called like their limit class."""
+    """Makes such calls; in the metrics of the API their limit class is the value of the label ``service``."""
 
     def __init__(self, transport: Client, telemetry: Telemetry) -> None:
         self._transport = transport

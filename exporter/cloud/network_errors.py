@@ -18,7 +18,7 @@ class Way(NamedTuple):
 
     host: str
     seconds: float
-    """The deadline."""
+    """The timeout of the call."""
     proxy: str = ""
     """Host of the proxy, if there is one."""
     answered: bool = False

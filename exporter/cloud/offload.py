@@ -24,7 +24,7 @@ UNPLACED: Final = 64 * 1024
 _ROOM: Final = 8 * 1024 * 1024
 """Bytes of longer answers that the process holds at a time, and those of one answer more. The rest wait unread."""
 _FREED_AFTER: Final = 1.0
-"""Seconds after which no task holds the last long response any more."""
+"""Seconds between the end of the last long response and the return of its memory: a task may still hold it."""
 _THREAD: Final = ThreadPoolExecutor(1, thread_name_prefix="reader")
 
 _T = TypeVar("_T")

@@ -10,7 +10,7 @@ from typing import Final
 from exporter.model.units import LONGEST_WAIT
 
 _ABSURD: Final = 3600.0
-"""Seconds; no limit of the vendor's is over a longer time, so who asks to wait for longer does not mean that."""
+"""Seconds. No limit of the vendor's is counted over a longer time, so a longer ``Retry-After`` is ignored."""
 _KEPT: Final = ("age", "content-type", "retry-after", "date", "x-request-id")
 """The headers that anything reads."""
 _VALUE_LIMIT: Final = 200

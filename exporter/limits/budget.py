@@ -33,12 +33,12 @@ NOISE: Final = 1e-8
 
 
 class Grant(NamedTuple):
-    """A call of a poll, list or history that may leave now."""
+    """The right to make one call now: what docs/index.md calls a permit, by rate limiter and circuit breaker."""
 
     due: float
     key: Caller
     permit: Permit
-    """The right to make its call."""
+    """The circuit breaker's part of that right."""
     circuit: CircuitBreaker
     budget: "Budget"
     """What the call counts against."""
@@ -86,21 +86,21 @@ class Budget:
         self._tolerance = (burst - 1) * self._gap
 
     def wait_for(self, key: Caller, due: float, deadline: float, circuit: CircuitBreaker) -> None:
-        """Queue a job; *circuit* is that of its identity, because projects of one user share a bucket."""
+        """Queue a caller; *circuit* is that of its identity, because projects of one user share a bucket."""
         heapq.heappush(self._waiting.setdefault(circuit, []), (deadline, due, next(self._serial), key))
 
     @property
     def wanted(self) -> bool:
-        """Whether a job waits."""
+        """Whether any caller waits."""
         return bool(self._waiting)
 
     @property
     def ready(self) -> bool:
-        """Whether a job waits that its circuit would let through."""
+        """Whether a caller waits that its circuit breaker would let through."""
         return any(circuit.free for circuit in self._waiting)
 
     def nearest(self) -> float:
-        """Return the nearest deadline of the jobs that their circuits would let through."""
+        """Return the earliest deadline of the callers that their circuit breakers would let through."""
         return self._waiting[self._first()][0][0]
 
     def _first(self) -> CircuitBreaker:
@@ -111,7 +111,7 @@ class Budget:
         return self._waiting[circuit][0][:2]
 
     def give_up(self, circuit: CircuitBreaker) -> Iterator[Caller]:
-        """Take out and yield the jobs that wait for *circuit*, without a call."""
+        """Remove and yield the callers that wait for *circuit*; their calls are not made."""
         for _, _, _, key in sorted(self._waiting.pop(circuit, ())):
             yield key
 
@@ -189,7 +189,7 @@ class Budget:
         self._under_way += 1
 
     def take(self, now: float) -> Grant:
-        """Spend a call on the job with the nearest deadline of those that their circuits let through."""
+        """Spend a call on the caller with the earliest deadline of those that their circuit breakers let through."""
         self.spend(now)
         circuit = self._first()
         _, due, _, key = heapq.heappop(self._waiting[circuit])

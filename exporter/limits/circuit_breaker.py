@@ -39,15 +39,15 @@ PATIENCE: Final = 5
 ENOUGH: Final = 3
 """Refusals in a row that pause the calls, whoever made them."""
 FEW: Final = 4
-"""Calls that may go at a time before one was accepted, once one ended without an answer: a cloud that hangs must not
-let the jobs wait for each other, and so few that are refused lock nothing."""
+"""Calls that may be under way together in half-open state once one has ended without an answer: if the cloud hangs,
+jobs must not wait for each other, and so few refusals lock no key."""
 
 
 _EPOCHS: Final = count()
 
 
 class Permit(NamedTuple):
-    """The right to make one call."""
+    """That the circuit breaker lets one call through; with the call's share of the rate limit it is a ``Grant``."""
 
     epoch: int
     """Number of the circuit's phase, unique over all circuits: it changes with the state. The outcome of a call of an

@@ -15,7 +15,7 @@ class Limiter:
 
     def __init__(self, slots: int, began: float = float("-inf")) -> None:
         self.slots = slots
-        """How many calls may be under way; fewer than are count once these are over."""
+        """How many calls may be under way at a time; a lower number takes effect as calls end."""
         self._began = began
         self._held: dict[int, Grant] = {}  # whose calls are under way
         self._budgets: dict[Hashable, Budget] = {}
@@ -62,7 +62,7 @@ class Limiter:
             ready = [budget for budget in self._ready() if not budget.ready_in(now)]
             if not ready:
                 return
-            # over all buckets, or the first one would keep every place to itself when slots are short
+            # over all buckets, or the first bucket would take every slot when slots are short
             budget = ready[0] if len(ready) == 1 else min(ready, key=Budget.nearest)
             grant = budget.take(now)
             self._held[id(grant)] = grant
@@ -99,11 +99,11 @@ class Limiter:
 
     @property
     def wanted(self) -> bool:
-        """Whether a job waits."""
+        """Whether any caller waits."""
         return any(budget.wanted for budget in self._budgets.values())
 
     def release(self, grant: Grant, now: float) -> bool:
-        """Give the place of a call back that is over; once more is fine, and ``False``."""
+        """Give back the slot of a call that is over; return whether it still held one, so a second time is fine."""
         if id(grant) not in self._held:
             return False
         grant.circuit.left(grant.permit, now)

@@ -29,7 +29,7 @@ _T = TypeVar("_T")
 
 
 class PendingCall:
-    """What waits, *since* some time, for a call that is no poll of a job, and is to have it by *deadline*.
+    """A call that is not a job's poll and waits for its permit, *since* when and until which *deadline*.
 
     *operation* tells it from others of the same limit.
     """
@@ -45,7 +45,7 @@ class PendingCall:
 
 @dataclass(slots=True)
 class Tries:
-    """What a call may be made once more for, or a poll needs a second one, each time under another permit."""
+    """Why a call may be made once more, or a poll needs a second call; each has a permit of its own."""
 
     refusals: int
     """How many refusals are left that do not fail it: the credentials were renewed since."""
@@ -89,7 +89,7 @@ class Calls:
         self._log = structlog.get_logger()
         self._pending: set[PendingCall] = set()  # that wait
         self.under_way: dict[int, Grant] = {}
-        """The permits of lists and histories that were not given back, by identity."""
+        """The grants of all calls but polls that were not given back yet, by ``id()`` of the grant."""
         self.tries: dict[JobKey, Tries] = {}
         """Of jobs whose poll is to be made once more."""
 

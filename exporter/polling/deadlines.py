@@ -1,4 +1,4 @@
-"""Replaces a job's deadline by the next one when it has passed and a run met it, even if the job is not polled."""
+"""Moves a job on to its next deadline once the present one was met and has passed, even if the job is not polled."""
 
 import asyncio
 import math
@@ -12,7 +12,7 @@ from exporter.runs.deadlines import with_due_time
 _CHECK: Final = 1.0
 """Seconds between two checks; one without anything due compares two numbers."""
 _TOGETHER: Final = 50
-"""Jobs that move on before others get their turn: many have the same deadline."""
+"""Jobs that are handled before other tasks get their turn: many may have the same deadline."""
 
 
 class Deadlines:

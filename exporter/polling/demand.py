@@ -27,7 +27,7 @@ _TELL = 60.0
 
 
 class _Need(NamedTuple):
-    """What the polls of one job need, as long as its record says what it says."""
+    """What the polls of one job need, computed from its record."""
 
     project: str
     adapter: Adapter
@@ -144,7 +144,7 @@ class Demand:
             self._log.debug("limit paused", **self._facts(bucket), pause_seconds=pause, **rates)
 
     async def run(self) -> None:
-        """Tell until cancelled."""
+        """Log once a minute what :meth:`tell` finds, until cancelled."""
         while True:
             await asyncio.sleep(_TELL)
             self.tell()

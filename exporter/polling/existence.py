@@ -1,4 +1,4 @@
-"""Asks whether a job exists, where the response about its runs is the same for a job that does not: a second call.
+"""A second call of a poll: whether the job exists, if the response about its runs is the same when it does not.
 
 The poll makes both calls, each under a permit of its own, and works only if both do. A job that exists is not asked for
 again within an hour.
@@ -49,7 +49,7 @@ class Existence:
         return confirmed(idle, row)
 
     def unsure(self, record: Record, adapter: Adapter, answer: Snapshot, tries: Tries) -> bool:
-        """Whether by an idle *answer* the job may not exist: then the poll goes on with another call."""
+        """Whether the job may not exist, judging by an idle *answer*; if so, queue the second call of the poll."""
         if adapter.job_reader is None or tries.idle is not None:
             return False
         seen = self._seen.get(record.job.key)

@@ -65,9 +65,10 @@ class ListCoverage:
 
 
 def pages_worth(jobs: Iterable[bool], every: float, idle: float) -> int:
-    """Return how many pages are worth reading *every* so many seconds, for *jobs*, of each of which: whether it runs.
+    """Return how many pages a list may have to be worth its calls; *jobs* has for each job whether it runs.
 
-    One that rests would cost a call each *idle* seconds; of one that runs only the list reports what it moved so far.
+    The list is read *every* so many seconds. A job at rest would cost a call each *idle* seconds instead; of a running
+    job only the list reports what it moved so far.
     """
     running = list(jobs)
     return int(running.count(False) * every / idle) + running.count(True)

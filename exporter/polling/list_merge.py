@@ -22,7 +22,7 @@ from exporter.services.adapter import Adapter
 
 
 class ListReport(NamedTuple):
-    """By what one list and the next are compared; a service may write the same time in its other answers otherwise."""
+    """What is compared between one list and the next. Other responses may write the same times differently."""
 
     state: State
     start: float | None
@@ -139,7 +139,7 @@ def _lives(record: Record, answer: Snapshot, at: _When, *, news: bool) -> tuple[
     moved = shown.state is not answer.state
     waits = record.listed is not None and report_of(record.listed) == report_of(
         answer
-    )  # to be asked, since the list before
+    )  # the list before reported the same: its own poll is due already
     record = replace(
         record,
         listed=replace(answer, unknown=()),

@@ -29,7 +29,7 @@ SOONEST: Final = 1.0
 _AGAIN: Final = 3600.0
 """Seconds after which a list that was not worth its calls, or is not to be had, is tried again."""
 _LATELY: Final = 2.5
-"""Readings by a rule within which it must have reported a job that is left to it."""
+"""List intervals within which a rule must have reported a job; else the job's list is read here too."""
 
 
 class ListPoller:
@@ -143,7 +143,7 @@ class ListPoller:
             self._reported[list_key] = reported
 
     def _worth(self, list_key: ListKey, jobs: Iterable[bool]) -> int:
-        """Return how many pages of a list are to be read for *jobs*, of each of which: whether it runs."""
+        """Return how many pages of a list are worth reading; *jobs* has for each job whether it runs."""
         lister = self._poller.projects.adapters[list_key[1]].lists
         least = 1 if lister is not None and lister.always else 0
         return max(least, pages_worth(jobs, self._settings.poll.list_interval, self._settings.poll.idle_interval))

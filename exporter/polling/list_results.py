@@ -70,7 +70,7 @@ class ListResults:
         return found
 
     async def runs(self, name: JobKey, project: str, items: Iterable[ListedJob], since: float | None) -> None:
-        """Count runs of one name that came and went between two lists; *items* are all of the name, from old to new."""
+        """Count the runs of one name, oldest first, also those that began and ended between two lists."""
         record = self._store.get(name)
         if record is None or record.job.project != project:
             return
@@ -154,7 +154,7 @@ class ListResults:
 
 
 def _knows_better(record: Record, at: float) -> bool:
-    """Whether the job was asked itself, answered or not, or listed after a list reported it *at* that time."""
+    """Whether the record is newer than a list that came *at* that time, by a poll (even a failed one) or a list."""
     failed_at = None if record.fault is None else record.failed_at
     asked_at = None if record.by_list else record.answered_at
     return any(later is not None and later > at for later in (asked_at, record.listed_at, failed_at))

@@ -24,13 +24,13 @@ from exporter.polling.plan import Plan
 _GATHER: Final = (5.0, 60.0)
 """Seconds for which failures of one cause are gathered before it is logged, at least and at most."""
 _SPREAD: Final = 20
-"""A cause is logged once more if it has grown so many times beyond its first line. One outage of all jobs does not,
-where those that rest are polled ten times as rarely as those that run."""
+"""A second line is logged if this many times as many jobs fail as the first line said. An outage of all jobs stays
+below that, although idle jobs are polled ten times as rarely as running ones and so fail later."""
 _NAMES: Final = 10
 """Jobs that a line names at most."""
 QUIET: Final = 1.25
-"""Idle intervals without a further job, a retry's jitter included, after which the next one has a cause of its own: by
-then all jobs that one outage concerns were polled, and a job that fails for weeks must not hide another."""
+"""If no further job failed for so many idle intervals (a retry's jitter included), the next failure is a new cause: by
+then every job that the outage affects was polled, and one job that fails for weeks must not hide another."""
 _TRANSIENT: Final = frozenset({Reason.TIMEOUT, Reason.UNREACHABLE, Reason.TLS, Reason.SERVER, Reason.THROTTLED})
 """Reasons that alternate within one outage: a job that changes from one to another keeps its cause."""
 
@@ -48,7 +48,7 @@ class _Cause:
     affected: int = 0
     recovered: int = 0
     logged: int = 0
-    """How many jobs the line that is to be exceeded spoke of; 0 before the first."""
+    """How many affected jobs the first line reported; 0 before that line."""
     spread: bool = False
     gathering: asyncio.TimerHandle | None = None
 

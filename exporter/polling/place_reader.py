@@ -1,5 +1,6 @@
-"""Reads where jobs run, such as clusters, and whether it is available: for all jobs of a service without a rule at
-once.
+"""Reads the places where jobs run, such as clusters, and their status: one call for all jobs of a project and service.
+
+If a discovery rule read the list of places lately, nothing is read here.
 """
 
 from functools import partial

@@ -19,7 +19,7 @@ from exporter.polling.schedule import ScheduleQueue
 from exporter.services.listing import Location
 
 _INTERVALS: Final = 3
-"""As many idle intervals a place is known for, if that is longer than ``stale_after``."""
+"""The status of a place counts for so many idle intervals, or for ``stale_after`` if that is longer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ class Poller:
         self._asked: dict[JobKey, Grant] = {}  # whose poll is under way, from the moment it may start
         self._granted: asyncio.Queue[tuple[Grant, Record | None]] = asyncio.Queue()
         self._group: asyncio.TaskGroup | None = None
-        self._workers = 0  # who has nothing to do costs nothing
+        self._workers = 0  # as many as there are slots; an idle one costs nothing
         self._wake = asyncio.Event()
         self.calls = Calls(plan, clock, self._limiter, self._breakers, self._results, self._wake.set)
         self._history = HistoryReader(*shared, self.calls, self._results)
@@ -120,7 +120,7 @@ class Poller:
 
     @property
     def revision(self) -> int:
-        """How often it changed when a job is polled next."""
+        """A number that grows whenever the due time of any job is set or removed."""
         return self._schedule.revision
 
     async def run(self) -> None:

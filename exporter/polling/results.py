@@ -56,7 +56,7 @@ class Results:
         self._log = structlog.get_logger()
 
     def began(self, record: Record, due: float, now: float, interval: float) -> None:
-        """Note that a poll leaves that was *due* some time ago."""
+        """Note that a poll starts that was *due* some time ago."""
         late = max(0.0, now - due)
         self._telemetry.poll_lag.observe(late)
         if logs.debugging:
@@ -254,9 +254,9 @@ class Results:
         self._unreadable.pop(key, None)
 
     def try_one(self, projects: Collection[str], now: float) -> None:
-        """Poll the job of a paused identity that would be next, to see if its calls are taken again.
+        """Make one job of a paused identity due now, to see whether the cloud accepts its calls again.
 
-        One whose own calls were refused often comes last: it may be the only one that is.
+        A job that was refused often in a row comes last: perhaps only this job is refused, and not the identity.
         """
         turns = {
             record.job.key: (_refused(record), due)

@@ -30,7 +30,7 @@ _TOO_SOON: Final = 0.25
 """The part of an interval that passes at least between a job's first two polls. First polls are spread in the order of
 registration and not by phase; without this gap the first minutes would have 1.5 times the calls."""
 SLACK: Final = 64
-"""Times that count no more, of which so many may be kept in any case."""
+"""Outdated entries that the heap may hold, in addition to a quarter of the number of valid ones."""
 _WAITED: Final = 5
 """The polls of a run that waits are no further apart than a fifth of the time that it has waited."""
 _FIRST_POLLS_PER_SECOND: Final = 20.0
@@ -78,7 +78,7 @@ def _due_interval(record: Record, interval: float, pace: Pace, adapter: Adapter)
 
 
 def patience(record: Record, interval: float, pace: Pace) -> float:
-    """Return the seconds after its due time within which a job is to have its call: the fewer, the sooner it goes.
+    """Return how many seconds after its due time a poll should have its permit; a poll with fewer goes first.
 
     They are those of *interval*, that of its state. Jobs that nobody knows to run do not go before those that do,
     however many are new; a job that changed as a list reported, or at its first look that it runs, goes like one
@@ -102,9 +102,9 @@ def next_due(
     stretch: float = 1.0,
     first: bool = False,
 ) -> float | None:
-    """Return when a job whose poll just worked is due again, ``None`` if never; *first* is its first poll.
+    """Return when a job is due again whose poll just worked, ``None`` if never.
 
-    *interval* is that of its state.
+    *interval* is :func:`interval_for_state`; *first* says that it was the job's first poll.
 
     *stretch* is the factor by which intervals are longer than configured, where the calls would not fit. It changes
     too often for the jobs to keep their phases; they keep their distances. It may fall again before a poll that is put
@@ -143,6 +143,8 @@ def phase(key: JobKey) -> float:
 def backoff(record: Record, pace: Pace, adapter: Adapter, jitter: float, retry_after: float | None) -> float:
     """Return the seconds to wait after a failed poll: twice as long each time, up to ``idle_interval``.
 
+    While only people can mend the failure (``auth``, ``permission``) the waits grow to five minutes at least.
+
     *jitter*, from 0 to 1, adds up to a quarter, so that jobs that failed together do not come back together;
     *retry_after* is what the server asks for.
     """
@@ -167,7 +169,7 @@ def first_due(position: int, count: int, pace: Pace, now: float, rate: float) ->
 
 
 def stale_after(record: Record, pace: Pace, adapter: Adapter, stretch: float = 1.0) -> float | None:
-    """Return the seconds after its last working poll that make a job's values too old, ``None`` if they cannot age."""
+    """Return how long after its last successful poll a job's values are too old, ``None`` if they cannot age."""
     if record.final or record.stale or record.answered_at is None:
         return None
     return max(pace.stale_after, STALE_INTERVALS * interval_for_state(record, pace, adapter) * stretch)

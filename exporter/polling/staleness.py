@@ -15,11 +15,11 @@ from exporter.polling.plan import Plan
 from exporter.runs import transitions
 
 _CHECK = 0.1
-"""Seconds at least between two looks; an estimate goes so much before it passes, so that it is never seen past."""
+"""Seconds at least between two checks. An estimate is removed this long before its time: it is never in the past."""
 
 
 class Staleness:
-    """When each job's values become too old; *stretch* tells by what its intervals are longer than configured."""
+    """Marks values that are too old; *stretch* is the factor by which a job's intervals exceed the configured ones."""
 
     def __init__(self, store: JobStore, plan: Plan, clock: Clock, stretch: Callable[[Record], float]) -> None:
         self._store = store

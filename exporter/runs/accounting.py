@@ -23,7 +23,7 @@ from exporter.runs.run_times import counted_untimed, timed
 from exporter.services.adapter import Adapter
 
 TRIES: Final = 10
-"""Answers about a run that succeeded in which its counters are waited for: CDM may tell them later than the end."""
+"""After a run succeeded, so many responses may come without its counters: CDM may report them after the end."""
 KEPT: Final = 64
 """Runs of one job that are remembered one by one, so that a journal stays small. With one more the oldest becomes the
 floor, and unknown runs below it are never counted: not counted, rather than counted twice."""

@@ -19,9 +19,9 @@ _ENDING: Final = ".history"
 """What the file's name has more than the journal's."""
 _ASIDE: Final = ".unreadable"
 _WRITTEN_EVERY: Final = 30.0
-"""Seconds between two writes,"""
+"""Seconds between two writes, at least."""
 _SHARE: Final = 20
-"""and at least so many times as long as the last one took."""
+"""The pause after a write is also at least so many times as long as the write took."""
 
 
 class HistoryFile:

@@ -32,9 +32,9 @@ class _End(NamedTuple):
 
 
 def noted_end(ledger: Ledger, answer: Snapshot, at: float, *, turned: bool, counted: bool) -> Ledger:
-    """Return the ledger after a run ended; *turned* is one that was seen to, at *at* (Unix seconds).
+    """Return the ledger after an *answer* at *at* (Unix seconds) about a run that ended.
 
-    One that is *counted* was not known before.
+    *turned*: an earlier answer showed the run before its end. *counted*: this answer is the one that counts the run.
     """
     end = _End(answer, at, turned, counted)
     if not end.before(ledger.ended):

@@ -7,7 +7,7 @@ from exporter.model.run import Ledger, RunId, RunTimes, milliseconds
 from exporter.model.snapshot import RESULTS, Snapshot
 
 _KEPT = 8
-"""Runs of one job that are waited for: what tells of a run that long ago tells no more than before."""
+"""Counted runs of one job that are still to be timed, at most; older ones will not be reported any better."""
 
 
 def counted_untimed(untimed: tuple[RunId, ...], run: RunId) -> tuple[RunId, ...]:

@@ -159,7 +159,7 @@ def _silent(answer: Snapshot, adapter: Adapter) -> bool:
 def at_rest(record: Record, answer: Snapshot) -> Snapshot:
     """Return *answer*; if it says that nothing is under way, with how the last run ended, if that was reported.
 
-    An operation that a list reported since, or that no response may have shown, ended nobody knows how.
+    If a list reported another operation since, or no response came for long, nobody knows how the last one ended.
     """
     known = record.snapshot
     if not answer.idle or known is None or not (known.kind and known.idle and known.state.ended):

@@ -100,7 +100,7 @@ class Timeline:
         return place is None
 
     def news(self, answers: Sequence[Snapshot]) -> list[Snapshot]:
-        """Return those of *answers*, which are of runs that ended, by which anything is known that was not."""
+        """Return those of *answers*, all about runs that ended, that add anything to what is kept."""
         rows = list(run_rows(self.runs))
         known = {row[4]: math.isnan(row[3]) for row in rows if not row[6] & OUR_TIME}
         oldest = rows[0][0] if len(rows) == RUNS_KEPT else 0

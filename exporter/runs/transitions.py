@@ -126,9 +126,9 @@ def looked_back(
 
 
 def first_listed(record: Record, answer: Snapshot, at: float) -> Record:
-    """Return the record after a list reported *answer* at *at*: of a job that was not asked yet it is the first look.
+    """Return the record after a list reported *answer* at *at*; it changes only if the job was not polled yet.
 
-    What a run that goes on then comes to counts, and so does each that begins later.
+    Then the job's runs count from here on: the one under way, once it ends, and each that begins later.
     """
     if record.snapshot is not None or record.ledger.floor is not None:
         return record

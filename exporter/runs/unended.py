@@ -7,8 +7,8 @@ from typing import Final
 from exporter.model.run import NAMELESS, Ledger, RunId, Unended
 
 READINGS: Final = 24
-"""Readings of the history for one run at most: with the default intervals these are two hours, unless runs that follow
-open gaps meanwhile, for which it is read anyway."""
+"""Readings of the history for one run at most. With the default intervals they take two hours, or less if gaps between
+later runs make the history be read more often."""
 
 
 def read_again(ledger: Ledger) -> Ledger:

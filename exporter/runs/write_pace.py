@@ -11,9 +11,9 @@ import structlog
 WRITE_INTERVAL: Final = 2.0
 """Seconds at least between two writes."""
 _SHARE: Final = 20
-"""A write that took long is followed by a pause of so many times as long,"""
+"""The pause after a slow write is so many times as long as the write took."""
 _LONGEST_PAUSE: Final = 10.0
-"""but of so many seconds at most: what is counted meanwhile is shown only after the next write."""
+"""Seconds of that pause at most: what is counted meanwhile is shown only after the next write."""
 SLOW: Final = 2.0
 """Seconds from which on a write is logged as slow, also while it has not returned."""
 

@@ -43,7 +43,7 @@ class Hosts:
     patterns: Mapping[str, str]
     exceptions: Mapping[str, str] = field(default_factory=dict)
     regions: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """In which regions a cloud lists the service, by cloud, as far as is known: only what ``check`` says goes by it."""
+    """The regions where each cloud offers the service, as far as is known. Only messages of ``check`` depend on it."""
 
     def below(self, domain: str, region: str) -> str:
         """Return the address in a partner's cloud, which is under *domain* as this service is under the vendor's."""
@@ -134,7 +134,7 @@ class Adapter(ABC):
     zoneless: ClassVar[bool] = False
     """Whether the times of its answers come without a zone."""
     absent: ClassVar[float | None] = None
-    """The number by which its answers say that there is none, such as -1."""
+    """The number that stands for "no value" in its responses, such as -1."""
     codes: ClassVar[ErrorCodes]
     """The service's own error codes."""
     limits: ClassVar[Mapping[str, float]]
@@ -168,7 +168,7 @@ class Adapter(ABC):
         return self
 
     def same_job(self, before: Mapping[str, str], target: Mapping[str, str]) -> bool:
-        """Whether a name that stood for *before* and stands for *target* is of one job, or of its next run."""
+        """Whether *before* and *target*, which one name stood for in turn, are one job or two runs of it."""
         return same_target(before, target) or (self.of(before).final and self.of(target).final)
 
     @cached_property

@@ -24,7 +24,7 @@ from exporter.services.request import Ask
 
 PageKey = tuple[str, ...]
 _CLOCK_MOVED: Final = 2.0
-"""Seconds by which the cloud's clock is further ahead than was thought for a list to be read again."""
+"""A list is read again if its responses show the cloud's clock to be so many seconds further ahead than assumed."""
 HOPELESS: Final = frozenset({Reason.AUTH, Reason.THROTTLED})
 """Failures after which no further call of the same user makes sense now."""
 

@@ -57,7 +57,7 @@ class ListedJob:
     snapshot: Snapshot | None = None
     """What the list says of the newest run, and nothing more; ``None`` if it says no state."""
     since: float | None = None
-    """Which of two jobs is newer: the start of one that runs once, the creation of one that runs again."""
+    """Unix time that orders jobs: the start of a job that runs once, the creation of one that runs again."""
     tagged: bool = False
     """Whether the list gave all tags of the job, so that a tag that is not among the words is not set."""
     at: float = 0.0

@@ -1,4 +1,4 @@
-"""A pretend Huawei Cloud: DLI, DWS, CDM and IAM over real HTTP, for tests and for the demo.
+"""A pretend Huawei Cloud: DLI (SQL, Spark, Flink), DWS, CDM, DataArts and IAM over real HTTP, for tests and demo.
 
 It knows the wire from the vendor's API references alone and imports nothing of the exporter, so that one
 misreading cannot hide behind the other. Jobs are functions of time: a script says how long a job stays under

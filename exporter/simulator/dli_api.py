@@ -149,8 +149,8 @@ def _tags(text: str) -> set[tuple[str, str]]:
 
 
 def _row(moment: DliMoment, now: float) -> dict[str, Any]:
-    """Write a job as the list shows it; cpu_cost and output_byte are strings there, and told of an INSERT alone are
-    the rows that it read.
+    """Write a job as the list shows it: cpu_cost and output_byte are strings there, and the counts of rows that were
+    read are there for an INSERT only.
     """
     job, ended = moment.job, moment.ended_at
     done = ended is not None and moment.status == "FINISHED"

@@ -66,9 +66,9 @@ class Faults:
     ) -> Plan:
         """Let the next *times* matching calls meet *fault*; what is not named matches everything.
 
-        *operation* is the vendor's name (``ShowJobStatus``), *service* ``dli``, ``dws``, ``cdm``, ``iam``,
-        ``metadata`` or ``pod_identity``, *job* the job id or CDM job name. With *every* = n only each n-th matching
-        call counts.
+        *operation* is the vendor's name (``ShowJobStatus``), *service* ``dli``, ``dli_spark``, ``dli_flink``,
+        ``dws``, ``cdm``, ``dataarts``, ``iam``, ``metadata`` or ``pod_identity``, *job* the job's id, or its name in
+        CDM and DataArts. With *every* = n only each n-th matching call counts.
         """
         wrapped = Fault(answer=fault) if isinstance(fault, Answer) else fault
         plan = Plan(wrapped, times, every, operation, service, job)

@@ -7,7 +7,7 @@ import structlog
 
 from exporter.cloud.projects import Projects
 from exporter.config import ProjectSettings, Settings
-from exporter.logs import NAMED
+from exporter.logs import NAMED, job_names, job_numbers
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.changes import STATIC, Changes
@@ -15,7 +15,6 @@ from exporter.model.job import Job
 from exporter.model.sharding import shard_of
 from exporter.polling.poller import Poller
 from exporter.polling.schedule import Pace
-from exporter.reload import names, numbers
 from exporter.sources.job_set import JobSet
 
 
@@ -53,9 +52,9 @@ class Registration:
         self._poller.apply(changes)
         self._behind = False
         self._complain(changes)
-        if STATIC not in contents and any(numbers(changes).values()):  # those of the section are logged at the start
+        if STATIC not in contents and any(job_numbers(changes).values()):  # the section's are logged at the start
             sources = list(contents)[:NAMED]
-            self._log.info("jobs registered", sources=sources, **numbers(changes), **names(changes))
+            self._log.info("jobs registered", sources=sources, **job_numbers(changes), **job_names(changes))
 
     def swap(self, settings: Settings, projects: Projects) -> Changes:
         """Use other settings and projects, all at once; what other sources hold stays.
