@@ -7,12 +7,15 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from playwright.async_api import async_playwright, expect
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as text
 
 from tests.e2e.processes import ROOT, eventually, fetch, prometheus, query, serving
+from tests.web.test_browser import ARGUMENTS
 
 SERVICES = ("cdm", "dli", "dws")
 STATES = {"pending", "running", "succeeded", "failed", "cancelled", "unknown"}
@@ -136,6 +139,35 @@ def test_the_page_shows_the_jobs(demo: str) -> None:
 
     assert "mysql_orders_to_dws" in page.decode()
     assert "订单 同步+对账" in page.decode()
+
+
+@pytest.mark.needs("chromium")
+async def test_in_a_browser_bars_move_and_a_run_that_fails_joins_the_others_with_its_reason(demo: str) -> None:
+    complaints, hosts = list[str](), set[str]()
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+        page = await browser.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+        await page.goto(f"{demo}/?service=cdm")
+        values = "[...document.querySelectorAll('#rows progress')].map((bar) => bar.value).join()"
+        await page.wait_for_function(
+            f"(before) => {values} !== before", arg=await page.evaluate(values), timeout=60_000
+        )
+
+        await page.get_by_role("link", name="oracle_crm_contacts_to_obs").first.click()
+        failed = page.locator(".bars .m-failed")
+        before = await failed.count()
+        await expect(failed).to_have_count(before + 1, timeout=120_000)
+        await expect(page.get_by_role("heading", name="The run failed: Cdm.0901")).to_be_visible()
+        await expect(page.locator(".trouble .said")).to_contain_text("Connect to source")
+
+        await page.go_back()
+        assert page.url.endswith("?service=cdm")
+        await browser.close()
+    assert complaints == []
+    assert hosts == {urlsplit(demo).netloc}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
