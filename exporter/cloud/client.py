@@ -176,7 +176,7 @@ class Client:
             self._session = self._open()  # of a call that was begun before a reload
         session = self._session
         if session is None:
-            raise PollError(Reason.INTERNAL, f"a call to {base.host} was made while no connections are open")
+            raise PollError(Reason.INTERNAL, f"a call to {base.host} while no connections are open; please report it")
         began = time.perf_counter()
         deadline, answered = session.timeout, False
         while True:
@@ -248,13 +248,16 @@ def _call(base: Base, request: Request, now: float, headers: Mapping[str, str]) 
     """Return the call to be signed, or raise :class:`PollError` if it cannot be written as HTTP."""
     path = base.prefix + request.path
     if not _PATH.fullmatch(path) or "?" in path or "#" in path:
-        raise PollError(Reason.CONFIG, f"the path of a call to {base.host} is not percent-encoded; check the job's ids")
+        raise PollError(
+            Reason.CONFIG,
+            f"the path of a call to {base.host} is not percent-encoded; check endpoints and the job's ids",
+        )
     if _DOTS.search(path):
         sentence = f"a call to {base.host} names something `.` or `..`, which no URL can say; check the job's ids"
         raise PollError(Reason.CONFIG, sentence)
     query = request.query_at(now)
     if query and any(_HALF.search(part) for pair in query for part in pair):
-        sentence = f"the query of a call to {base.host} holds half a character, which no encoding can say"
+        sentence = f"the query of a call to {base.host} holds half of a surrogate pair, which UTF-8 cannot encode"
         raise PollError(Reason.CONFIG, f"{sentence}; check the job's names")
     fit = {name: value.strip() for name, value in headers.items()}
     return Call(request.method, base.authority, path, now, query, request.body, fit)

@@ -32,7 +32,7 @@ async def find_project_id(iam: IamCalls, iam_url: str, name: str, credentials: C
             Reason.AUTH: f"{error_classes.SENTENCES[Reason.AUTH]}; IAM was asked for the id of the project {name}",
             Reason.PERMISSION: f"IAM does not let these credentials look up the id of the project {name}; {REMEDY}",
             Reason.THROTTLED: "IAM throttles these credentials' calls; it is asked again later",
-            Reason.SERVER: "IAM failed to answer the call",
+            Reason.SERVER: f"IAM failed to look up the id of the project {name}; it is asked again later",
         }
         raise identity_refusal(answer, sentences, clock.now(), proves=True)
     items = json_fields.Fields(json_object(answer.body), []).objects("projects") or []

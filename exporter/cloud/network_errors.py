@@ -57,7 +57,10 @@ _TABLE: Final[tuple[tuple[tuple[type[Exception], ...], Reason, str], ...]] = (
     (
         (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch, ssl.SSLError),
         Reason.TLS,
-        "no trusted TLS connection to {host}: {why}; a private authority goes into projects.<name>.ca_file",
+        (
+            "no trusted TLS connection to {host}: {why}; check the name and dates of its certificate; a private"
+            " authority goes into projects.<name>.ca_file"
+        ),
     ),
     (
         (aiohttp.ClientProxyConnectionError,),

@@ -99,7 +99,7 @@ class Project:
         sent = self.transport.send(self.endpoints[service], request, self.credentials, self.project_id)
         answer = await counted(sent, self.telemetry, service, request.operation)
         if (seconds := cached_for(answer.headers)) > _FRESH:
-            sentence = f"a cache on the way answered with a copy that is {seconds:.0f} s old"
+            sentence = f"a cache on the way to {service} answered with a copy that is {seconds:.0f} s old"
             raise PollError(Reason.PAYLOAD, f"{sentence}; have the proxy pass calls to the cloud on uncached")
         self._check_clock(answer)
         if answer.status != 200:

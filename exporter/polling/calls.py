@@ -225,7 +225,9 @@ class Calls:
     def crashed(self, pending: PendingCall) -> None:
         """Fail a call that was not made through a fault of ours."""
         if not pending.granted.done():
-            pending.granted.set_exception(PollError(Reason.INTERNAL, "the exporter failed to make a call"))
+            pending.granted.set_exception(
+                PollError(Reason.INTERNAL, "the exporter failed to make a call; its log says where")
+            )
 
     def fail_lost(self, waiting: Collection[Caller]) -> None:
         """Fail each call that nothing will ever grant; *waiting* is what the limiter knows of."""

@@ -125,7 +125,7 @@ async def read_list(
         cursor.take({key(each) for each in page.items}, page.rows, page.total)
         ended = ends(page)
     if rows and not readable:  # it must not pass for "there are none"
-        raise PollError(Reason.PAYLOAD, "the list has no readable row")
+        raise PollError(Reason.PAYLOAD, "the list has rows, and none can be read; please report it")
     missing = 0 if ended else cursor.missing_rows
     return Reading(tuple(found.values()), missing, tuple(unknown), cursor.read, rows - readable, places)
 

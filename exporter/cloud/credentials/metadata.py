@@ -26,7 +26,7 @@ _SENTENCES: Final = {
     Reason.API: "the metadata service hands out no key; check the agency of this node",
     Reason.AUTH: "the metadata service refused its own token; it is asked again",
     Reason.CONFIG: "the metadata service knows no keys; choose an agency for this node in the ECS console",
-    Reason.SERVER: "the metadata service failed to answer",
+    Reason.SERVER: "the metadata service failed to answer; it is asked again later",
 }
 
 

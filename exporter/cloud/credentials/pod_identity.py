@@ -20,7 +20,7 @@ _SENTENCES: Final = {
     Reason.API: "the pod identity agent hands out no key; check the pod identity association of the service account",
     Reason.AUTH: "the pod identity agent refused the pod's token; check the pod identity association of the service"
     " account",
-    Reason.SERVER: "the pod identity agent failed to answer",
+    Reason.SERVER: "the pod identity agent failed to answer; it is asked again later",
 }
 
 
