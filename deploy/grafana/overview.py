@@ -34,6 +34,7 @@ from deploy.grafana.queries import (
     ALERTS_CHOSEN,
     CHOSEN,
     JOB,
+    LISTED,
     OF_THESE,
     ROWS,
     SHOWN,
@@ -100,7 +101,8 @@ def build() -> dashboard.Dashboard:
     ):
         built = built.with_variable(choice(name, label, found % (chosen, name)))
     built = built.with_variable(limit("top", "Jobs in a graph", (20, 10, 50, 100)))
-    built = built.with_variable(names("shown", CHOSEN.newest("$top")))
+    for name, most in (("shown", "$top"), ("listed", ROWS)):
+        built = built.with_variable(names(name, CHOSEN.newest(most)))
     for add in (_now, _attention, _sums, _progress, _over_time, kinds.add, _stages, _moved, _freshness):
         built = add(built)
     return built
@@ -213,22 +215,22 @@ def _progress(built: dashboard.Dashboard) -> dashboard.Dashboard:
 
 
 def _jobs() -> table.Panel:
-    here = CHOSEN.newest(ROWS)
+    here = LISTED.newest(ROWS)
     columns = (
-        ("progress", CHOSEN.each("progress_ratio"), "percentunit"),
-        ("seen", f"time() - {CHOSEN.each('last_poll_timestamp_seconds')}", "s"),
-        ("no change for", f"time() - {CHOSEN.each('last_progress_timestamp_seconds')}", "s"),
-        ("last success", f"time() - {CHOSEN.each('last_success_timestamp_seconds')}", "s"),
-        ("last run took", CHOSEN.each("last_run_duration_seconds"), "s"),
-        ("ends in", f"{CHOSEN.each('estimated_completion_timestamp_seconds')} - time()", "s"),
+        ("progress", LISTED.each("progress_ratio"), "percentunit"),
+        ("seen", f"time() - {LISTED.each('last_poll_timestamp_seconds')}", "s"),
+        ("no change for", f"time() - {LISTED.each('last_progress_timestamp_seconds')}", "s"),
+        ("last success", f"time() - {LISTED.each('last_success_timestamp_seconds')}", "s"),
+        ("last run took", LISTED.each("last_run_duration_seconds"), "s"),
+        ("ends in", f"{LISTED.each('estimated_completion_timestamp_seconds')} - time()", "s"),
     )
     panel = rows(
         "Jobs that changed last",
         f"At most {ROWS}; choose above to see others. A job whose values are stale has no row: it is counted as not"
         " seen. The exporter's page has all jobs.",
         [
-            ("", f"({CHOSEN.each('state', 'state')} == 1) {among(here)}", "short"),
-            ("", f"{CHOSEN.page()} {among(here)}", "short"),
+            ("", f"({LISTED.each('state', 'state')} == 1) {among(here)}", "short"),
+            ("", f"{LISTED.page()} {among(here)}", "short"),
             *((name, f"{expr} {among(here)}", unit) for name, expr, unit in columns),
         ],
         (*WHO, "state", "url"),

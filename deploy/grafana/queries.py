@@ -81,6 +81,8 @@ CHOSEN: Final = Jobs('cluster=~"$cluster", service=~"$service", job=~"$job"', 'p
 """The jobs that are chosen above the overview."""
 SHOWN: Final = Jobs('cluster=~"$cluster", service=~"$service", job=~"$shown"', 'project=~"$project"')
 """Those of them that have lines: at most ``$top``. Their names are asked for once, so that no query reads all jobs."""
+LISTED: Final = Jobs('cluster=~"$cluster", service=~"$service", job=~"$listed"', 'project=~"$project"')
+"""Those of them that the table of jobs has, likewise."""
 ONE: Final = Jobs(
     'cluster="$cluster", namespace="$namespace", service="$service", job="$job"',
     'project="$project"',
