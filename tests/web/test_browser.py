@@ -215,6 +215,33 @@ async def test_the_page_tells_all_without_javascript() -> None:
         await expect(page.get_by_role("heading", level=1)).to_have_text("nightly")
 
 
+async def test_print_and_high_contrast_keep_bars_and_shapes_and_two_hundred_percent_all_of_it() -> None:
+    record = in_state(State.FAILED, "broken")
+    runs = (PastRun("failed", NOW - 60, False, NOW - 3660, 3600.0, None, None, "X.1"),)
+    async with browsing(record, running(), scheme="dark") as (page, jobs, complaints, client):
+        jobs.pasts[record.job.key] = JobPast(NOW - 90_000, runs)
+        await page.goto(str(client.make_url("/")))
+
+        async def style(selector: str, name: str, pseudo: str = "") -> str:
+            code = f"getComputedStyle(document.querySelector('{selector}'), '{pseudo}')['{name}']"
+            return str(await page.evaluate(code))
+
+        await page.emulate_media(media="print")
+        assert await style("#filter", "display") == "none"
+        assert await style("body", "backgroundColor") == "rgb(255, 255, 255)"
+        assert await style(".strip", "print-color-adjust") == await style("progress", "print-color-adjust") == "exact"
+
+        await page.emulate_media(media="screen", forced_colors="active")
+        assert await style(".strip .m-failed", "fill") != await style(".strip .base", "fill")
+        assert await style(".chip.is-failed", "background-color", "::before") != "rgba(0, 0, 0, 0)"
+        assert await style(".chip.is-failed", "transform", "::before") != "none", "a shape, not a color alone"
+
+        await page.emulate_media(forced_colors="none")
+        await page.set_viewport_size({"width": 640, "height": 450})  # 1280 x 900 at 200 %
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 640
+        assert complaints == []
+
+
 async def test_the_page_works_by_tls_for_a_user_with_a_client_certificate(tmp_path: Path) -> None:
     files, complaints = make(tmp_path), list[str]()
     config = files.read(
