@@ -177,9 +177,8 @@ class _Scale(NamedTuple):
         path = f"M{points[0][0]} {points[0][1]}" + "".join(f"H{x}V{y}" for x, y in points[1:])
         return f"{path}H{self.at(until, 0)[0]}"
 
-    def curve(self, points: Sequence[tuple[float, float]]) -> str:
-        """Return the path of another run, which began where this one does, as far as there is room."""
-        samples = [(self.begin + at, ratio) for at, ratio in points]
+    def curve(self, samples: Sequence[tuple[float, float]]) -> str:
+        """Return a path through *samples* as far as there is room."""
         seen = [each for each in samples if each[0] <= self.end]
         return self.steps(seen, self.end if len(seen) < len(samples) else seen[-1][0]) if seen else ""
 
@@ -206,11 +205,11 @@ def plot(past: JobPast, start: float | None, until: float, expected: float | Non
     begin = first if start is None or start > first else start
     last = max(until, past.progress[-1][0])
     end = max(last, expected or last)
-    earlier = past.earlier if begin == start else ()  # else nobody knows how far into its run a progress was told
+    earlier = _earlier_runs(past, start)
     if last <= first and not earlier:
         return None
-    longest = max([points[-1][0] for points in earlier], default=0.0)
-    scale = _Scale(begin, max(end, begin + min(longest, _AS_LONG * (end - begin))))
+    longest = max([samples[-1][0] for samples in earlier], default=begin)
+    scale = _Scale(begin, max(end, min(longest, begin + _AS_LONG * (end - begin))))
     after = None
     if expected is not None and expected > until:
         after = (*scale.at(until, past.progress[-1][1]), scale.at(expected, 1.0)[0])
@@ -221,5 +220,10 @@ def plot(past: JobPast, start: float | None, until: float, expected: float | Non
         last=formatting.percent(past.progress[-1][1]),
         then=formatting.utc(past.progress[-1][0]),
     )
-    curves = tuple(scale.curve(points) for points in earlier)
+    curves = tuple(scale.curve(samples) for samples in earlier)
     return Plot(scale.steps(past.progress, last), after, curves, begin, scale.end, words)
+
+
+def _earlier_runs(past: JobPast, start: float | None) -> list[list[tuple[float, float]]]:
+    """Return the progress of earlier runs as if they began at *start*, where that is known."""
+    return [] if start is None else [[(start + at, ratio) for at, ratio in points] for points in past.earlier]

@@ -65,6 +65,8 @@ async def test_earlier_runs_are_pale_beside_it_from_their_own_start_on() -> None
     assert '<path class="earlier" d="M0.0 96.0H600.0"/>' in html, "of what lies beyond nothing is drawn"
     assert '<path class="told" d="M0.0 120.0H102.0V72.0H200.0"/>' in html
     assert "pale: earlier runs that succeeded" in html
+    waited = await shown(running(polled_at=NOW - 12), past._replace(progress=((NOW - 700, 0.0), (NOW - 300, 0.4))))
+    assert '<path class="earlier" d="M29.1 120.0H' in waited, "a progress was reported before it began"
     unknown = running(snapshot=replace(running().snapshot, start=None))  # type: ignore[type-var]
     assert 'class="earlier"' not in await shown(unknown, past), "nobody knows how far into the run it is"
 
