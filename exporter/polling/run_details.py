@@ -64,12 +64,16 @@ class RunDetails:
         self._results = results
         self._asking = JobTasks("run details", telemetry.crashes.labels("run_details").inc)
         self._followed: dict[JobKey, _Followed] = {}
+        self._overtaken: set[JobKey] = set()  # whose next run was seen while the end of the one before is asked for
         self._log = structlog.get_logger()
 
     def want(self, record: Record, adapter: Adapter, group: asyncio.TaskGroup | None) -> None:
         """Read the newest run of a job, if that is due and the service has such a call, in a task of *group*."""
         key, known = record.job.key, record.snapshot
-        if adapter.run_reader is None or group is None or known is None or key in self._asking:
+        if adapter.run_reader is None or group is None or known is None:
+            return
+        if key in self._asking:
+            self._overtaken |= set() if known.idle else {key}
             return
         before = self._followed.get(key)
         if before is not None and _left(before, known):
@@ -88,6 +92,7 @@ class RunDetails:
         self._asking.cancel(keys)
         for key in keys:
             self._followed.pop(key, None)
+        self._overtaken.difference_update(keys)
 
     def _due(self, record: Record, known: Snapshot, before: _Followed | None) -> bool:
         """Whether the newest run is running and was not read lately, or ended lately and was not read since."""
@@ -134,6 +139,7 @@ class RunDetails:
     async def _ask_for_end(self, key: JobKey, run: Snapshot) -> None:
         """Ask how a run ended that the job's own response does not show any more."""
         pace = self._plan.pace
+        self._overtaken.discard(key)
         for number in range(_TRIES):
             if number:
                 await asyncio.sleep(min(pace.interval * 2.0 ** (number - 1), pace.idle_interval))
@@ -158,7 +164,8 @@ class RunDetails:
         adapter, answer = self._plan.projects.adapter(asked.job), replace(answer, idle=True)
 
         def change(known: Record) -> Record:
-            if known.newest is not None and known.newest.idle and not known.stale:
+            rests = known.newest is not None and known.newest.idle and not known.stale
+            if rests and asked.job.key not in self._overtaken:
                 return transitions.worked(replace(known, listed=None), answer, at, adapter, steady)
             return transitions.replaced(known, answer, at)
 

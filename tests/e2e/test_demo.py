@@ -28,6 +28,11 @@ def demo() -> Iterator[str]:
         yield address
 
 
+def rules() -> str:
+    files = [str(ROOT / "deploy/prometheus/rules" / each) for each in ("recording.yml", "alerts.yml")]
+    return f"global: {{evaluation_interval: 2s}}\nrule_files: {files}\n"
+
+
 def scrape(address: str, honor: bool) -> str:
     return f"""
 scrape_configs:
@@ -42,7 +47,7 @@ scrape_configs:
 def test_prometheus_finds_progress_states_tasks_and_rows(demo: str, tmp_path: Path) -> None:
     seen: dict[str, set[str]] = {service: set() for service in SERVICES}
 
-    with prometheus(tmp_path, scrape(demo, honor=True)) as server:
+    with prometheus(tmp_path, rules() + scrape(demo, honor=True)) as server:
 
         def found(expression: str) -> bool:
             return bool(query(server, expression))
@@ -77,10 +82,20 @@ def test_prometheus_finds_progress_states_tasks_and_rows(demo: str, tmp_path: Pa
             'huaweicloud_job_runs_total{job="dwh-lake",result="succeeded"} > 0',
             'huaweicloud_job_run_duration_seconds_count{job="dwh-lake",result="succeeded"} > 0',
             'huaweicloud_job_cluster_available{cluster_name="dwh-lake"} == 1',
+            'huaweicloud_job_run_duration_seconds_sum{service="dli",result="succeeded"} > 0',
+            'huaweicloud_job_rows_read{service="dli"} > 0',
+            'min_over_time(huaweicloud_job_cluster_available{cluster_name="cdm-etl-night"}[10m]) == 0',
+            'max_over_time(huaweicloud_job_cluster_available{cluster_name="cdm-etl-night"}[10m]) == 1',
+            'max_over_time(huaweicloud_job_exporter_polls_skipped_total{reason="off"}[10m]) > 0',
+            "ALERTS",
         ):
             eventually(lambda expression=expression: found(expression), expression, patience=120)
         for expression in re.findall(r"^\| [^|]+ \| `(.+)` \|$", (ROOT / "README.md").read_text(), re.MULTILINE):
             eventually(lambda expression=expression: found(expression), expression)
+        # what is switched off on purpose wakes nobody, and is only said to be off if it is so for long
+        assert not found('max_over_time(ALERTS{cluster_name="cdm-etl-night",alertstate="firing"}[10m])')
+        assert not found('max_over_time(ALERTS{cluster_name="cdm-etl-night",severity!="info"}[10m])')
+        assert not found('max_over_time(ALERTS{job="night_stock_levels",alertname!="HuaweicloudJobFailed"}[10m])')
         eventually(all_states, f"every state of every service: {seen}", patience=120)
 
 

@@ -303,6 +303,22 @@ def test_what_succeeded_is_remembered_over_a_restart_and_counts_no_second_time(t
     run(main())
 
 
+def test_an_end_that_is_reported_after_the_next_operation_only_counts() -> None:
+    cluster = warehouse(IDLE, MOVE, replace(IDLE, seconds=60), ClusterStep("REBOOTING", 100), REST)
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(cluster)) as there, looking(there):
+            there.watch(cluster)
+            await there.until(1990)
+            there.cloud.faults.plan(server_failure(), times=5, operation=MOVES)
+            await there.until(3500)
+            record = there.record(cluster)
+            assert record.runs == (1, 0, 0)
+            assert states(there, cluster) == ("unknown", "AVAILABLE", None), "how the last one ended"
+
+    run(main())
+
+
 def test_other_operations_cost_no_call_of_their_own() -> None:
     cluster = warehouse(IDLE, ClusterStep("REBOOTING", 1000), REST)
 
