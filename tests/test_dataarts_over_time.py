@@ -1,6 +1,7 @@
 """The whole program against the simulator's DataArts jobs, in time that jumps: what is seen, when, and at what cost."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -69,10 +70,14 @@ def settings(cloud: Cloud, url: str, **more: Any) -> dict[str, Any]:
 
 
 async def living(
-    cloud: Cloud, scenario: Callable[[Callable[[], Awaitable[Samples]]], Awaitable[None]], **more: Any
+    cloud: Cloud,
+    scenario: Callable[[Callable[[], Awaitable[Samples]]], Awaitable[None]],
+    bent: Callable[[Asked, web.Response], web.Response] = lambda _, response: response,
+    **more: Any,
 ) -> None:
-    """Run the program against *cloud* from its start to its end, and *scenario* beside it."""
-    async with pretending(answers(cloud)) as server, aiohttp.ClientSession() as session:
+    """Run the program against *cloud* from its start to its end, and *scenario* beside it; answers are *bent*."""
+    reply = answers(cloud)
+    async with pretending(lambda asked: bent(asked, reply(asked))) as server, aiohttp.ClientSession() as session:
         app = App(load(None, {}, settings(cloud, server.url, **more)), clock_of(asyncio.get_running_loop()), {})
         started: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         work = asyncio.create_task(app.run(started.set_result))
@@ -156,6 +161,28 @@ def test_jobs_without_a_rule_show_how_they_are_scheduled_too(monkeypatch: pytest
         assert sum(seen.get(of("schedule_info", job.name, schedule="stopped"), 0) for job in jobs) == 12
 
     run(living(cloud, scenario, poll={"interval": "30s", "idle_interval": "60s"}))
+
+
+def test_a_job_with_more_runs_a_week_than_an_answer_has_is_read_in_whatever_order_they_come() -> None:
+    busy = FactoryJob(1, "busy", START - 8 * 86_400, (Node("load", "DLISQL", 60),), period=300, workspace="w-1")
+    cloud = world(busy)
+
+    def oldest_first(asked: Asked, response: web.Response) -> web.Response:
+        body = json.loads(response.text or "")
+        if "instances" in body:
+            body["instances"].reverse()
+        return web.json_response(body, status=response.status)
+
+    async def scenario(samples: Look) -> None:
+        await asyncio.sleep(30)
+        seen, truth = await samples(), busy.truth(now())
+        assert truth is not None
+        assert (seen[of("up", "busy")], seen[of("state", "busy", state=truth.state.value)]) == (1, 1)
+        assert seen[of("run_info", "busy", native_state=str(truth.status), run_id=str(truth.run))] == 1
+        assert seen[of("poll_failures_total", "busy", reason="timeout")] == 0
+        assert of("poll_failures_total", "busy", reason="payload") not in seen
+
+    run(living(cloud, scenario, oldest_first, poll={"list_interval": "5m"}))
 
 
 def test_a_job_that_does_not_exist_is_not_found_until_it_does() -> None:

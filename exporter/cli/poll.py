@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from functools import partial
 
 from pydantic import ValidationError
 
@@ -29,6 +30,7 @@ from exporter.model.packed import Packed
 from exporter.model.record import Fault, Record
 from exporter.model.snapshot import Snapshot
 from exporter.polling.list_merge import merged_record
+from exporter.polling.tries import Tries
 from exporter.runs import same_run, transitions
 from exporter.runs.deadlines import with_due_time
 from exporter.services import registry
@@ -129,9 +131,7 @@ async def _poll(app: App, projects: Projects, calls: CommandCalls, job: Job) -> 
     began, how = time.perf_counter(), app.settings.web.vendor_text
     record, failure = transitions.registered(job, projects.adapter(job)), None
     try:
-        project, limit = projects.by_name[job.project], projects.adapter(job).limit
-        _tell_request(app, project, job, projects.adapter(job).request(job, await project.project_id_of()))
-        answer = await calls.call(project, limit, lambda: projects.ask(job))
+        answer = await _asked(app, projects, calls, job)
         if answer.idle and projects.adapter(job).job_reader is not None:
             record, answer = await _confirmed(app, projects, calls, record, answer)
         record = transitions.worked(record, answer, app.clock.now(), projects.adapter(job))
@@ -149,6 +149,20 @@ async def _poll(app: App, projects: Projects, calls: CommandCalls, job: Job) -> 
     print("samples:")
     print(_samples(with_due_time(record, app.clock.now())), end="")
     return 0 if failure is None else 1
+
+
+async def _asked(app: App, projects: Projects, calls: CommandCalls, job: Job) -> Snapshot:
+    """Return the answer of the job, for a shorter time if one had not all of its rows; raises :class:`PollError`."""
+    project, adapter = projects.by_name[job.project], projects.adapter(job)
+    tries = Tries(refusals=0, drops=0)
+    while True:
+        request = adapter.request(job, await project.project_id_of()).narrowed(tries.narrowed)
+        _tell_request(app, project, job, request)
+        try:
+            return await calls.call(project, adapter.limit, partial(projects.ask, job, None, tries.narrowed))
+        except PollError as error:
+            if not tries.once_more(error):
+                raise
 
 
 def _tell_request(app: App, project: Project, job: Job, request: Request) -> None:

@@ -83,14 +83,16 @@ class Projects:
             found = self._buckets[job.project, job.key.service] = share
         return found
 
-    async def ask(self, job: Job, before: Snapshot | None = None) -> Snapshot:
+    async def ask(self, job: Job, before: Snapshot | None = None, narrowed: int = 0) -> Snapshot:
         """Make the call and read its answer; :class:`PollError` says why it could not be done.
+
+        *narrowed* is as for :meth:`Request.narrowed`.
 
         If the answer is byte for byte the one that *before* was read from, *before* itself is returned: most polls
         find nothing new, and reading costs more than the call's own share.
         """
         project, adapter = self.named(job.project), self.adapter(job)
-        request = await self.request(job)
+        request = (await self.request(job)).narrowed(narrowed)
         with offload.Place():
             body = await project.ask(adapter, request)
             now = project.cloud_time()

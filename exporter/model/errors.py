@@ -71,6 +71,9 @@ class PollError(ExporterError):
         self.dropped = False
         """Whether the call went into an idle connection that may have been dead: one more call may well be answered."""
 
+        self.cut = False
+        """Whether the answer had too few of the rows of the time that was asked for: a shorter time may have all."""
+
     def retold(self) -> "PollError":
         """Return the same failure for one who made no call of its own."""
         copy = PollError(

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable
-from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
@@ -19,9 +18,9 @@ from exporter.model.errors import PollError
 from exporter.model.job import JobKey
 from exporter.model.reason import Reason
 from exporter.model.record import Record
-from exporter.model.snapshot import Snapshot
 from exporter.polling.plan import Plan
 from exporter.polling.results import Results
+from exporter.polling.tries import Tries
 from exporter.services.adapter import Adapter
 from exporter.services.request import Ask, Request
 
@@ -41,28 +40,6 @@ class PendingCall:
         self.since = since
         self.deadline = deadline
         self.granted: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
-
-
-@dataclass(slots=True)
-class Tries:
-    """Why a call may be made once more, or a poll needs a second call; each has a permit of its own."""
-
-    refusals: int
-    """How many refusals are left that do not fail it: the credentials were renewed since."""
-    drops: int = 1
-    """How many dead connections it may still go into."""
-    idle: Snapshot | None = None
-    """The first answer of a poll that needs a second call, because it does not say whether the job exists."""
-
-    def once_more(self, error: PollError) -> bool:
-        """Whether a call that failed by *error* is to be made once more."""
-        if error.dropped and self.drops:
-            self.drops -= 1
-            return True
-        if error.refused and self.refusals:
-            self.refusals -= 1
-            return True
-        return False
 
 
 class Calls:

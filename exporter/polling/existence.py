@@ -12,9 +12,10 @@ from exporter.clock import Clock
 from exporter.model.job import Job, JobKey
 from exporter.model.record import Record
 from exporter.model.snapshot import Snapshot
-from exporter.polling.calls import Calls, Tries
+from exporter.polling.calls import Calls
 from exporter.polling.list_results import ListResults
 from exporter.polling.plan import Plan
+from exporter.polling.tries import Tries
 from exporter.services.adapter import Adapter, confirmed
 
 _AGAIN: Final = 3600.0

@@ -22,7 +22,7 @@ from exporter.model.errors import PollError
 from exporter.model.job import JobKey
 from exporter.model.record import Record
 from exporter.polling import schedule
-from exporter.polling.calls import Calls, PendingCall, Tries
+from exporter.polling.calls import Calls, PendingCall
 from exporter.polling.deadlines import Deadlines
 from exporter.polling.demand import Demand
 from exporter.polling.existence import Existence
@@ -35,6 +35,7 @@ from exporter.polling.reconcile import Reconciler
 from exporter.polling.results import Results
 from exporter.polling.run_details import RunDetails
 from exporter.polling.run_rows import RunRows
+from exporter.polling.tries import Tries
 from exporter.runs import transitions
 from exporter.runs.journal import Journal
 from exporter.supervise import attempt, keep_running, survive
@@ -249,7 +250,7 @@ class Poller:
             return  # it is gone
         adapter, pace, tries = need.adapter, self._plan.pace, self.calls.tries.pop(job.key, None) or Tries(refusals=1)
         self._results.began(record, grant.due, began, need.interval)
-        poll = partial(self._plan.projects.ask, job, None if record.stale else record.snapshot)
+        poll = partial(self._plan.projects.ask, job, None if record.stale else record.snapshot, tries.narrowed)
         ask = poll if tries.idle is None else partial(self._existence.ask, job, tries.idle)
         try:
             answer = await self.calls.make(grant, job.project, need.bucket.limit, ask)
@@ -290,8 +291,7 @@ class Poller:
             known = self._store.get(record.job.key)
             if known is not None and known.registration_id == record.registration_id and not known.final:
                 self._schedule.put(record.job.key, self._clock.monotonic() + self._plan.pace.interval)
-        first = self._schedule.first()
-        if first is not None and first < self._awake_at:
+        if (first := self._schedule.first()) is not None and first < self._awake_at:
             self._wake.set()
 
     def _crashed(self, record: Record) -> None:

@@ -2,13 +2,17 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol, TypeVar
 from urllib.parse import quote
 
 _T = TypeVar("_T")
 FOLDERS: Final = frozenset({".", ".."})
 """Names that no path can say, encoded or not: every reader of URLs takes them for the folder or the one above it."""
+
+MOST_NARROWED: Final = 2
+"""How often the time that a call asks for is made shorter."""
+_NARROWER: Final = 7.0
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.~/-]+")  # as nearly every id is
 
@@ -31,6 +35,12 @@ class Request:
     """More of the query: Unix milliseconds, each by how many seconds before the call it is."""
     headers: tuple[tuple[str, str], ...] = ()
     """Besides those that every call has; they are signed too."""
+
+    def narrowed(self, times: int) -> "Request":
+        """Return the call for a part of its time that still ends now, the shorter the more *times*."""
+        if not times:
+            return self
+        return replace(self, times=tuple((name, before / _NARROWER**times) for name, before in self.times))
 
     def query_at(self, now: float) -> tuple[tuple[str, str], ...]:
         """Return the whole query of a call that is made at *now*, in Unix seconds."""

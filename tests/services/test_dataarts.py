@@ -241,8 +241,9 @@ def test_of_an_answer_with_too_few_rows_the_newest_is_known_only_if_plans_fall()
         [],
         [falling[0], run(planTime=None)],
     ):
-        with pytest.raises(PollError):
+        with pytest.raises(PollError) as raised:
             read(runs(*rows, total=99))
+        assert raised.value.cut
     with pytest.raises(PollError):
         listed(runs(*falling[::-1], total=99))
     assert read(runs(*falling[::-1])).run.id == "9"

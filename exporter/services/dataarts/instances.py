@@ -4,7 +4,8 @@ Source: DataArts Studio API reference, "Querying Job Instances" (ListJobInstance
 ``executeTime`` is not read, because it is minutes in one document and milliseconds in another.
 
 **Only what is surely the newest.** No document says in which order the rows come, or what ``offset`` counts. So an
-answer that has not all rows is read only if its plan times fall from row to row: then it has the newest ones.
+answer that has not all rows is read only if its plan times fall from row to row: then it has the newest ones. A poll
+asks once more for a shorter time.
 """
 
 from collections.abc import Iterable, Mapping
@@ -56,9 +57,11 @@ def instance_rows(fields: json_fields.Fields) -> list[dict[str, Any] | None]:
     total = fields.count("total")
     rows = error_classes.rows(fields, "instances", CODES, total)
     if total is not None and total > len(rows) and not _falls(fields.apart(row or {}) for row in rows):
-        raise PollError(
+        error = PollError(
             Reason.PAYLOAD, f"the answer has {len(rows)} of {total} instances in no order, so the newest may be missing"
         )
+        error.cut = True
+        raise error
     return rows
 
 
