@@ -122,6 +122,12 @@ class Timeline:
             self._keep_curve()
         self.progress = packed_progress.with_sample(self.progress, run, at, ratio, same=same)
 
+    @property
+    def moved_at(self) -> float:
+        """When a progress was last reported; 0 if none was."""
+        samples = packed_progress.unpacked_progress(self.progress)
+        return samples[-1][0] if samples else 0.0
+
     def _keep_curve(self) -> None:
         """Keep the progress of a run that succeeded, where the cloud said when it began and ended.
 

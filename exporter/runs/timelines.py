@@ -178,7 +178,7 @@ class Timelines:
         elif had_ended:
             timeline.goes_on(newest.run)
         if newest.progress is not None:
-            timeline.moved(newest.run, now, newest.progress, same=same or _same_start(newest, old))
+            timeline.moved(newest.run, now, newest.progress, same=same or _same_start(timeline, newest, old))
         # at first sight after a restart nothing tells a run without a name from the one before
         return new and (old is not None or newest.run != NAMELESS)
 
@@ -278,9 +278,11 @@ class Timelines:
         self.size -= kept.timeline.size
 
 
-def _same_start(one: Snapshot, other: Snapshot | None) -> bool:
-    """Whether both began at the same time: lists leave out what a run is called."""
-    return other is not None and one.start is not None and one.start == other.start
+def _same_start(timeline: Timeline, newest: Snapshot, old: Snapshot | None) -> bool:
+    """Whether the progress that is known is of the *newest* run, by its start: lists leave out what a run is called."""
+    if old is None or newest.start is None or newest.start != old.start:
+        return False
+    return timeline.moved_at >= newest.start
 
 
 def _may_be_long_over(record: Record, run: Snapshot, since: float) -> bool:

@@ -305,6 +305,7 @@ def test_an_answer_that_does_not_name_the_run_adds_to_its_progress_if_it_began_a
     there.answer(key, *named, Snapshot(State.SUCCEEDED, start=start, end=end, progress=1.0), every=20.0)
     assert [ratio for _, ratio in there.past(key).progress] == pytest.approx([0.2, 0.6, 1.0])
 
+    there.answer(key, Snapshot(State.RUNNING, start=start + 500), every=450.0)
     there.answer(key, seen(State.RUNNING, 2, start=start + 500, progress=0.1))
     assert [ratio for _, ratio in there.past(key).progress] == [0.1]
     assert len(there.past(key).earlier) == 1
