@@ -116,7 +116,7 @@ def _now(built: dashboard.Dashboard) -> dashboard.Dashboard:
         ("Failed", "failed", ALARM, "Jobs whose newest run failed."),
         ("State not known", "unknown", WARN, "Jobs that the cloud tells no documented state of."),
     ):
-        expr = f"count({CHOSEN.each('state', 'state', state=state)} == 1) or vector(0)"
+        expr = f"count({CHOSEN.being(state)}) or vector(0)"
         built = built.with_panel(number(title, text, expr, colours))
     text = "Jobs whose last poll failed, or that were not polled yet: what is shown of them is old, or nothing."
     return built.with_panel(number("Not seen", text, f"count({CHOSEN.each('up')} == 0) or vector(0)", WARN))
@@ -229,7 +229,7 @@ def _jobs() -> table.Panel:
         f"At most {ROWS}; choose above to see others. A job whose values are stale has no row: it is counted as not"
         " seen. The exporter's page has all jobs.",
         [
-            ("", f"({LISTED.each('state', 'state')} == 1) {among(here)}", "short"),
+            ("", f"{LISTED.being('.+')} {among(here)}", "short"),
             ("", f"{LISTED.page()} {among(here)}", "short"),
             *((name, f"{expr} {among(here)}", unit) for name, expr, unit in columns),
         ],

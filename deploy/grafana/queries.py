@@ -63,9 +63,13 @@ class Jobs:
         """Return a recorded series of these jobs."""
         return f"service_job:huaweicloud_job_{rule}{{{self.labels}, {self.project}}}"
 
+    def being(self, pattern: str) -> str:
+        """Return 1 for each job in a state; jobs in others are left out before anything is joined."""
+        return self.joined(f"({self.series('state', state=pattern)} == 1)", "state")
+
     def in_state(self, pattern: str) -> str:
         """Return the end of a query that leaves the jobs in a state."""
-        return among(f"{self.each('state', 'state', state=pattern)} == 1")
+        return among(self.being(pattern))
 
     def newest(self, limit: str | int, at: str = "") -> str:
         """Return the jobs that changed last."""
