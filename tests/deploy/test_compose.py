@@ -109,7 +109,7 @@ def test_grafana_is_told_of_prometheus_and_both_dashboards(compose: dict[str, An
 
     assert (source["type"], source["url"]) == ("prometheus", "http://127.0.0.1:9090")
     assert grafana["network_mode"] == compose["services"]["prometheus"]["network_mode"] == "service:exporter"
-    assert sorted(each.name for each in dashboards.glob("*.json")) == ["exporter.json", "overview.json"]
+    assert sorted(each.name for each in dashboards.glob("*.json")) == ["exporter.json", "job.json", "overview.json"]
     home = grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
     assert (dashboards / Path(home).name).is_file()
     assert Path(home).parent == Path(provider["options"]["path"])
