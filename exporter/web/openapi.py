@@ -15,7 +15,7 @@ from exporter.web.query import CLOCK_WORDS, FAILED, GREATEST_NUMBER, LONGEST_SEA
 from exporter.web.texts import LANGUAGES
 
 _Schema = dict[str, Any]
-_GROUP: Final = rf"^({'|'.join(GROUPS)}|{re.escape(LABEL)}.+)$"
+_GROUP: Final = rf"^({'|'.join(GROUPS)}|{re.escape(LABEL)}.+)?$"
 
 _TEXT: Final[_Schema] = {"type": "string"}
 _NUMBER: Final[_Schema] = {"type": "number"}
@@ -100,7 +100,8 @@ def description() -> dict[str, Any]:
         "error": {"type": "string", "enum": ["0", "1"]}, "sort": {"type": "string", "enum": list(SORTS)},
         "order": {"type": "string", "enum": ["asc", "desc"]}, "limit": _PLACE,
         "offset": _PLACE,
-        "failed": {"type": "string", "enum": list(FAILED)}, "group": {"type": "string", "pattern": _GROUP},
+        "failed": {"type": "string", "enum": list(FAILED)},
+        "group": {"type": "string", "pattern": _GROUP, "example": f"{LABEL}team"},
         "clock": {"type": "string", "enum": list(CLOCK_WORDS)},
         "lang": {"type": "string", "enum": list(LANGUAGES)},
         "job": {"type": "string", "pattern": "^$|/", "example": "SERVICE/JOB"},

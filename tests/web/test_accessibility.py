@@ -15,7 +15,7 @@ from tests.web.test_texts import RICH
 pytestmark = pytest.mark.needs("chromium")
 
 VIEWS = (
-    "/", "/?group=service&lang=zh", "/?q=none", "/?sort=nothing",
+    "/?limit=50", "/?group=service&lang=zh", "/?q=none", "/?sort=nothing",
     "/jobs/dli/parted", "/jobs/dli/stale", "/jobs/dli/failed", "/jobs/dli/missing",
 )  # fmt: skip
 LOOKS: tuple[tuple[int, Literal["light", "dark"]], ...] = ((360, "light"), (820, "dark"), (1500, "light"))

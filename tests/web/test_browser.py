@@ -220,7 +220,7 @@ async def test_print_and_high_contrast_keep_bars_and_shapes_and_two_hundred_perc
     runs = (PastRun("failed", NOW - 60, False, NOW - 3660, 3600.0, None, None, "X.1"),)
     async with browsing(record, running(), scheme="dark") as (page, jobs, complaints, client):
         jobs.pasts[record.job.key] = JobPast(NOW - 90_000, runs)
-        await page.goto(str(client.make_url("/")))
+        await page.goto(str(client.make_url("/?limit=50")))  # another page than the first, which is kept for a second
 
         async def style(selector: str, name: str, pseudo: str = "") -> str:
             code = f"getComputedStyle(document.querySelector('{selector}'), '{pseudo}')['{name}']"
