@@ -13,8 +13,10 @@ from exporter.web.ports import Exporter
 
 _MOST: Final = 1000
 """Rows that are kept, of about 2 KiB each: two pages of 500."""
+_STEP: Final = 300.0
+"""Seconds by which the picture of a day moves on: less than a pixel."""
 _MINUTE: Final = 60.0
-"""Seconds that one unit of a row's picture of the day is wide."""
+"""Seconds after which a row is rendered again at the latest: promises break by time alone."""
 _Render = Callable[[dict[str, Any]], str]
 _Day = Callable[[charts.Strip], str]
 
@@ -47,6 +49,7 @@ class RowCache:
         """Return what gives the row of a job, made by *render* and *render_strip* where none is kept."""
         for old in list(self._kept)[:-_MOST]:
             self._kept.pop(old, None)
+        common = (viewer.now // _MINUTE, exporter.vendor_text)
 
         def row(record: Record) -> str:
             key = record.job.key
@@ -57,7 +60,7 @@ class RowCache:
                 past = exporter.past(key)
                 day = charts.strip(past, live_run(record), viewer.watch, viewer.now, viewer.say)
                 picture = _Picture(made_from, render_strip(day), before_now(past))
-            due, beside = exporter.next_due(key), (exporter.vendor_text, exporter.zone(record.job.project))
+            due, beside = exporter.next_due(key), (*common, exporter.zone(record.job.project))
             same = kept is not None and kept.record is record and kept.picture is picture and kept.beside == beside
             if kept is None or not same or not _same_due(kept.due, due, viewer.now):
                 facts = job_row(record, exporter, picture.before, viewer)
@@ -72,8 +75,8 @@ class RowCache:
 def _made_from(record: Record, exporter: Exporter, viewer: Viewer) -> tuple[object, ...]:
     """Return what is equal as long as the picture of a job's past is the same."""
     live = live_run(record)
-    running = None if live is None else (live.start, live.at // _MINUTE)
-    return exporter.past_mark(record.job.key), running, viewer.now // _MINUTE, viewer.watch.away
+    running = None if live is None else (live.start, live.at // _STEP)
+    return exporter.past_mark(record.job.key), running, viewer.now // _STEP, viewer.watch.away
 
 
 def _same_due(one: float | None, other: float | None, now: float) -> bool:
