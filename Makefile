@@ -35,7 +35,7 @@ test-fast: $(VENV)/dev
 	$(RUN)python -m pytest --numprocesses=auto --dist=worksteal -m "not slow" --hypothesis-profile=few
 
 test-deploy: $(VENV)/dev $(VENV)/kubernetes-tools/fetched
-	$(RUN)python -m pytest tests/deploy --numprocesses=2 --dist=loadgroup
+	$(RUN)python -m pytest tests/deploy --numprocesses=2 --dist=loadscope
 
 MINUTES ?= 10
 torture: $(VENV)/dev

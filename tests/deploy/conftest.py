@@ -10,19 +10,32 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.conftest import require
 from tests.deploy.engine import PROGRAMS, SETTINGS, Engine, build_image, make_base, run
 
 BASE = "localhost/python:test"
 IMAGE = "localhost/huaweicloud-job-exporter:test"
+WITH_CONTAINERS = {
+    *("test_image.py", "test_compose.py", "test_kube_play.py"),
+    "test_the_image_is_built_and_run_by_the_documented_commands",
+}
+"""Files, and one test of another file."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests with containers in one worker, which builds the image once, beside the other tests."""
-    for item in items:
-        if "engine" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("containers"))
+class _ContainersTogether(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives the tests with containers to one worker, which builds the image once; the others to whoever is free."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path, _, name = str(nodeid).partition("::")
+        return "containers" if Path(path).name in WITH_CONTAINERS or name in WITH_CONTAINERS else str(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Return what gives tests to workers; ``--dist=loadgroup`` groups nothing with pytest 9.2."""
+    return _ContainersTogether(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
