@@ -1,4 +1,4 @@
-"""One job: its state, its runs, its promises and deadline, and what the cloud tells of the newest run."""
+"""One job: its state, its runs, its promises and deadline, and what the cloud reports about the newest run."""
 
 from typing import Any, Final
 

@@ -23,7 +23,7 @@ _INTERVALS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _Reading:
     """The places of one project and service in the last list."""
 
     at: float
@@ -50,7 +50,7 @@ class Places:
         self._schedule = queue
         self._results = results
         self._wake = wake
-        self._reported: dict[tuple[str, str], _Told] = {}
+        self._reported: dict[tuple[str, str], _Reading] = {}
         self.closed: dict[tuple[str, str, str], Location] = {}
         """Those that are off, by project, service and id."""
         self._logged: set[tuple[str, str, str]] = set()  # those of them that the log has reported
@@ -63,7 +63,7 @@ class Places:
         if project not in self._plan.projects.by_name:
             return  # a reload took it away meanwhile
         named = {comparable(place.id): place for place in places if place.id}
-        self._reported[project, service] = _Told(self._clock.monotonic(), named)
+        self._reported[project, service] = _Reading(self._clock.monotonic(), named)
         for name, place in named.items():
             key = (project, service, name)
             if place.off:

@@ -66,7 +66,7 @@ def accounted(
 def others_accounted(
     ledger: Ledger, answer: Snapshot, at: float, counted: list[Snapshot] | None = None, *, gaps: bool
 ) -> Ledger:
-    """Return the ledger after the other runs that *answer* tells of; at first sight none of them counts yet."""
+    """Return the ledger after the other runs that *answer* reports. None counts at the first look."""
     if ledger.floor is None:
         return ledger
     ledger = renumbering.begun_anew(ledger, answer.run) if gaps else ledger

@@ -72,7 +72,7 @@ class DwsCluster:
     begun: float = 0.0
     bare: bool = False
     remembers: bool = False
-    """Whether a task is told of after its end."""
+    """Whether the API still reports a task after it ended."""
 
     def at(self, now: float) -> "ClusterMoment":
         """Return the warehouse at *now*; one without a script as it was made."""

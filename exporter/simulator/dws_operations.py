@@ -1,8 +1,8 @@
 """What the DWS calls about one operation answer: the redistribution of a cluster, its snapshots, the steps of a task.
 
 Written from the API reference (ShowClusterRedistribution, ListSnapshots, ListClusterActions) and the vendor's SDK. What
-they answer while no operation is in progress is not documented: here a redistribution and a snapshot are still told of
-afterwards, and a task only by a cluster that *remembers* its tasks.
+they answer while no operation is in progress is not documented: here a redistribution and a snapshot are still
+reported, and a task only if the cluster *remembers* its tasks.
 """
 
 from collections.abc import Iterator

@@ -80,7 +80,7 @@ def _made_from(record: Record, exporter: Exporter, viewer: Viewer) -> tuple[obje
 
 
 def _same_due(one: float | None, other: float | None, now: float) -> bool:
-    """Whether the same is told of both; of a poll that is due, or under way, no time is told."""
+    """Whether the page shows both due times alike. It shows no time for a poll that is due now or under way."""
     if one is None or other is None:
         return one is other
     return round(one) == round(other) or max(one, other) < now + 1.0

@@ -7,7 +7,7 @@ import itertools
 import json
 import re
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -129,31 +129,13 @@ def of_all_jobs(server: str, cluster: str) -> list[dict[str, str]]:
     ]
 
 
-@pytest.mark.needs("prometheus")
-@pytest.mark.parametrize("name", ["overview", "exporter"])
-def test_every_query_of_every_panel_returns_data(server: str, name: str) -> None:
-    waiting = queries(name)
-    assert len(waiting) > 20
+def await_data(
+    server: str, waiting: dict[Place, tuple[str, bool]], choices: Callable[[], list[dict[str, str]]]
+) -> None:
+    """Wait until each query had an answer with data for some choice of the variables."""
 
     def all_answered() -> bool:
-        variables = shown(server, VARIABLES)
-        for place, (expr, over_time) in list(waiting.items()):
-            if answered(server, filled(expr, variables), over_time) or exempt(expr):
-                del waiting[place]
-        return not waiting
-
-    try:
-        eventually(all_answered, "data for every panel", patience=90)
-    except AssertionError as error:
-        raise AssertionError(f"no data: {waiting}") from error
-
-
-@pytest.mark.needs("prometheus")
-def test_every_query_about_one_job_returns_data_of_some_job(server: str) -> None:
-    waiting = queries("job")
-
-    def all_answered() -> bool:
-        for variables in of_all_jobs(server, CLUSTERS[0]):
+        for variables in choices():
             for place, (expr, over_time) in list(waiting.items()):
                 if exempt(expr) or answered(server, filled(expr, variables), over_time):
                     del waiting[place]
@@ -163,6 +145,22 @@ def test_every_query_about_one_job_returns_data_of_some_job(server: str) -> None
         eventually(all_answered, "data for every panel", patience=90)
     except AssertionError as error:
         raise AssertionError(f"no data: {waiting}") from error
+
+
+@pytest.mark.needs("prometheus")
+@pytest.mark.parametrize("name", ["overview", "exporter"])
+def test_every_query_of_every_panel_returns_data(server: str, name: str) -> None:
+    waiting = queries(name)
+    assert len(waiting) > 20
+
+    await_data(server, waiting, lambda: [shown(server, VARIABLES)])
+
+
+@pytest.mark.needs("prometheus")
+def test_every_query_about_one_job_returns_data_of_some_job(server: str) -> None:
+    waiting = queries("job")
+
+    await_data(server, waiting, lambda: of_all_jobs(server, CLUSTERS[0]))
 
 
 @pytest.mark.needs("prometheus")
