@@ -40,10 +40,10 @@ from exporter.sources.registration import Registration, pace_of
 from exporter.supervise import keep_running, survive
 from exporter.threads import use_daemon_threads
 from exporter.views import WebView
-from exporter.web.config_watch import ConfigWatch
-from exporter.web.connections import Connections
-from exporter.web.listener import served
-from exporter.web.security import Security
+from exporter.web.listening.config_watch import ConfigWatch
+from exporter.web.listening.connections import Connections
+from exporter.web.listening.listener import served
+from exporter.web.listening.security import Security
 from exporter.web.server import SCRAPES, make_app
 
 _STOP_WITHIN = 4.0

@@ -11,11 +11,11 @@ from aiohttp import web
 
 from exporter.threads import compute
 from exporter.web.job_json import encoded
+from exporter.web.listening.turn_queue import TurnQueue
 from exporter.web.metrics import compressed, header
 from exporter.web.negotiate import gzip_ok
 from exporter.web.sending import PIECE, hold, send, send_piece
 from exporter.web.squeeze import LEVEL
-from exporter.web.turn_queue import TurnQueue
 
 POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self';"
@@ -135,7 +135,8 @@ class Lists:
         """Wait for a turn of *address*, call *begin*, and run what it returns in a thread.
 
         *begin* takes the records: so those who wait hold none of them. A thread cannot be stopped, so its turn ends
-        with it and not with the client. Raises :class:`~exporter.web.turn_queue.BusyError` if too many wait already.
+        with it and not with the client. Raises
+        :class:`~exporter.web.listening.turn_queue.BusyError` if too many wait already.
         """
         await asyncio.sleep(_STAYS)
         async with self._queue.turn(address):

@@ -11,8 +11,8 @@ from exporter import __version__
 from exporter.model.standing import STANDINGS
 from exporter.services import registry
 from exporter.web.order import GROUPS, LABEL, SORTS
+from exporter.web.page.texts import LANGUAGES
 from exporter.web.query import CLOCK_WORDS, FAILED, GREATEST_NUMBER, LONGEST_SEARCH
-from exporter.web.texts import LANGUAGES
 
 _Schema = dict[str, Any]
 _GROUP: Final = rf"^({'|'.join(GROUPS)}|{re.escape(LABEL)}.+)?$"

@@ -15,7 +15,7 @@ from exporter.model.snapshot import State, complaint
 from exporter.model.standing import STANDINGS, standing
 from exporter.services import registry
 from exporter.web.order import GROUPS, LABEL, SORTS, Order
-from exporter.web.texts import LANGUAGES
+from exporter.web.page.texts import LANGUAGES
 
 _NextDue = Callable[[JobKey], float | None]
 PARAMETERS: Final = (

@@ -11,15 +11,15 @@ from aiohttp import web
 from exporter.config.web_file import WebConfig
 from exporter.model.errors import SettingsError
 from exporter.threads import compute
-from exporter.web import page
 from exporter.web.answers import body_answer, dress, json_answer, text_answer
+from exporter.web.listening.security import Security
+from exporter.web.listening.turn_queue import BusyError
 from exporter.web.metrics import Metrics
 from exporter.web.openapi import description
+from exporter.web.page import rendering
 from exporter.web.ports import Exporter
 from exporter.web.scrapes import Scrapes
-from exporter.web.security import Security
 from exporter.web.site import Site
-from exporter.web.turn_queue import BusyError
 
 SCRAPES: Final = web.AppKey("scrapes", Scrapes)
 """Where the application keeps the counter of answered scrapes."""
@@ -132,7 +132,7 @@ async def _answer_at_once(_: web.Request) -> None:
 async def _icon(request: web.Request) -> web.StreamResponse:
     failed, blind = (_small(request.query.get(name, "")) for name in ("failed", "blind"))
     headers = {"Cache-Control": "max-age=86400"}
-    return web.Response(body=page.icon(failed, blind), content_type="image/svg+xml", headers=headers)
+    return web.Response(body=rendering.icon(failed, blind), content_type="image/svg+xml", headers=headers)
 
 
 def _small(text: str) -> int:
@@ -145,11 +145,11 @@ async def _openapi(request: web.Request) -> web.StreamResponse:
 
 async def _static(request: web.Request) -> web.StreamResponse:
     name = request.match_info["name"]
-    if name not in page.ASSETS:
+    if name not in rendering.ASSETS:
         raise web.HTTPNotFound
-    content, version = await compute(page.static, name)
+    content, version = await compute(rendering.static, name)
     keep = "max-age=31536000, immutable" if request.query.get("v") == version else "no-cache"
-    return await body_answer(request, content, page.ASSETS[name], keep=keep)
+    return await body_answer(request, content, rendering.ASSETS[name], keep=keep)
 
 
 @web.middleware

@@ -15,20 +15,20 @@ from aiohttp import web
 from exporter.model.job import JobKey
 from exporter.model.record import Record
 from exporter.threads import compute
-from exporter.web import page
-from exporter.web.addresses import Viewer, link
 from exporter.web.answers import Lists, PackedPage, body_answer, has, json_answer, not_modified, pack, packed_answer
 from exporter.web.job_json import encoded, job_document
-from exporter.web.job_page import single
-from exporter.web.list_page import Listing, listing
 from exporter.web.metrics import header
 from exporter.web.negotiate import language
+from exporter.web.page import rendering
+from exporter.web.page.addresses import Viewer, link
+from exporter.web.page.job_page import single
+from exporter.web.page.list_page import Listing, listing
+from exporter.web.page.row_cache import RowCache
+from exporter.web.page.shared_pages import SharedPages
+from exporter.web.page.texts import LANGUAGES, TEXTS
 from exporter.web.past_json import changes_document, runs_document
 from exporter.web.ports import Exporter
 from exporter.web.query import Asking, Query, QueryError, matching, nearest_jobs, page_of, parse_query
-from exporter.web.row_cache import RowCache
-from exporter.web.shared_pages import SharedPages
-from exporter.web.texts import LANGUAGES, TEXTS
 
 _RUNS: Final = "/runs"
 _VARY: Final = "Accept-Language"
@@ -118,7 +118,7 @@ class Site:
 
         def begin() -> _View:
             there, viewer = self._exporter, self._viewer(request, query.clock)
-            draw = self._rows.drawn(there, viewer, partial(page.render_row, viewer=viewer), page.render_strip)
+            draw = self._rows.drawn(there, viewer, partial(rendering.render_row, viewer=viewer), rendering.render_strip)
             return partial(listing, Listing(tuple(there.records()), query, there, viewer, draw, mistake))
 
         return await self._page(request, "index.html", begin, 400 if mistake else 200)
@@ -185,7 +185,7 @@ class Site:
 
 
 def _rendered(template: str, view: _View, more: Mapping[str, object], tag: str) -> PackedPage:
-    return pack(page.render_page(template, {**view(), **more}), tag)
+    return pack(rendering.render_page(template, {**view(), **more}), tag)
 
 
 def _keys_of(records: Collection[Record], query: Query, asking: Asking) -> tuple[list[JobKey], int]:

@@ -66,7 +66,7 @@ def test_the_wheel_has_the_program_and_nothing_of_the_tests(releases: list[Path]
     names = zipfile.ZipFile(wheel).namelist()
 
     assert "exporter/__main__.py" in names
-    assert "exporter/web/templates/page.js" in names
+    assert "exporter/web/page/templates/page.js" in names
     assert {name.split("/")[0] for name in names} == {"exporter", f"huaweicloud_job_exporter-{__version__}.dist-info"}
 
 

@@ -16,8 +16,8 @@ import trustme
 
 from exporter.config.web_file import WebConfig, read_web_config
 from exporter.config.web_settings import Web
-from exporter.web.listener import served
-from exporter.web.security import Security
+from exporter.web.listening.listener import served
+from exporter.web.listening.security import Security
 from exporter.web.server import make_app
 from tests.web.fakes import FakeExporter
 

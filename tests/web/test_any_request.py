@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from exporter.config.web_settings import Web
 from exporter.model.changes import Changes
-from exporter.web.listener import served
+from exporter.web.listening.listener import served
 from exporter.web.server import make_app
 from tests.known import examples
 from tests.web.fakes import FAULT, FakeExporter, running

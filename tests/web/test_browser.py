@@ -13,7 +13,7 @@ from playwright.async_api import Page, async_playwright, expect
 from exporter.model.record import Record
 from exporter.model.snapshot import Snapshot, State
 from exporter.runs.past import Change, JobPast, PastRun
-from exporter.web.addresses import link
+from exporter.web.page.addresses import link
 from tests.web.certificates import door, make
 from tests.web.fakes import FAULT, NOW, Client, FakeExporter, in_state, running, serving
 

@@ -18,7 +18,7 @@ from exporter.config.web_settings import Web
 from exporter.model.record import Record
 from exporter.model.snapshot import Snapshot, State
 from exporter.web.answers import Lists
-from exporter.web.connections import (
+from exporter.web.listening.connections import (
     ASKS_WITHIN,
     HEAD_WITHIN,
     HELD_LEAST,
@@ -28,10 +28,10 @@ from exporter.web.connections import (
     ROOM_AFTER,
     Connections,
 )
-from exporter.web.listener import served
+from exporter.web.listening.listener import served
+from exporter.web.listening.slots import Slot
 from exporter.web.sending import PIECE, WRITE_BUFFER
 from exporter.web.server import make_app
-from exporter.web.slots import Slot
 from tests.web.fakes import FakeExporter, FakeExposition, job, running, serving
 
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -218,7 +218,9 @@ async def test_one_answer_that_many_have_not_read_is_held_once() -> None:
 async def test_memory_is_given_back_once_many_clients_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     given_back: list[int] = []
     async with door(100) as it:
-        monkeypatch.setattr("exporter.web.connections.give_back", lambda: given_back.append(len(it.connections)))
+        monkeypatch.setattr(
+            "exporter.web.listening.connections.give_back", lambda: given_back.append(len(it.connections))
+        )
         many = [await it.open() for _ in range(40)]
         await it.pass_by(1)
         assert given_back == []

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from exporter.web import formatting
+from exporter.web.page import formatting
 
 
 @pytest.mark.parametrize(

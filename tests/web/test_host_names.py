@@ -6,8 +6,8 @@ import pytest
 
 from exporter.config.web_file import WebConfig
 from exporter.config.web_settings import Web
-from exporter.web.host_names import HostNames
-from exporter.web.security import Security
+from exporter.web.listening.host_names import HostNames
+from exporter.web.listening.security import Security
 from tests.web.fakes import Client, FakeExporter, running, serving
 
 PLACES = ("/", "/api/v1/jobs", "/api/v1/jobs/dli/nightly", "/jobs/dli/nightly", "/static/page.css", "/nothing")

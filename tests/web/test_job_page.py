@@ -13,7 +13,7 @@ from exporter.model.run import RunId
 from exporter.model.snapshot import Rows, Snapshot, State
 from exporter.runs.past import Failure, JobPast, PastRun, Turn
 from exporter.services import registry
-from exporter.web import charts
+from exporter.web.page import charts
 from tests.web.fakes import FAULT, NOW, FakeExporter, job, running, serving
 
 KEY = JobKey("dli", "nightly")

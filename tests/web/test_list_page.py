@@ -16,7 +16,7 @@ from exporter.model.record import Fault, Record
 from exporter.model.run import RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.runs.past import Change, JobPast, PastRun, Turn, Watch
-from exporter.web import charts
+from exporter.web.page import charts
 from tests.web.fakes import FAULT, NOW, FakeExporter, in_state, job, running, serving
 
 

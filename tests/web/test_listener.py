@@ -10,7 +10,7 @@ import pytest
 
 from exporter.config.web_settings import Web
 from exporter.model.errors import ExporterError
-from exporter.web.listener import handed_over, served, url
+from exporter.web.listening.listener import handed_over, served, url
 from exporter.web.server import make_app
 from tests.e2e.processes import fetch
 from tests.web.fakes import FakeExporter

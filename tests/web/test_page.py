@@ -12,7 +12,7 @@ from exporter.model.record import Record
 from exporter.model.run import Ledger, RunId
 from exporter.model.snapshot import Snapshot, State
 from exporter.model.standing import STANDINGS
-from exporter.web import formatting
+from exporter.web.page import formatting
 from tests.web.fakes import FAULT, NOW, FakeExporter, in_state, job, running, serving
 from tests.web.test_job_json import MANY, NAMES
 

@@ -13,9 +13,9 @@ import bcrypt
 import pytest
 
 from exporter.config.web_file import WebConfig, read_web_config
-from exporter.web import passwords
-from exporter.web.passwords import AT_ONCE, MOST_WAITING, NOBODY, OF_ONE_ADDRESS, REMEMBERED, Passwords
-from exporter.web.turn_queue import BusyError, TurnQueue
+from exporter.web.listening import passwords
+from exporter.web.listening.passwords import AT_ONCE, MOST_WAITING, NOBODY, OF_ONE_ADDRESS, REMEMBERED, Passwords
+from exporter.web.listening.turn_queue import BusyError, TurnQueue
 from tests.web.certificates import door, get
 
 

@@ -11,7 +11,7 @@ from exporter.model.run import Ledger
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.runs.past import JobPast
 from exporter.web.job_json import job_document
-from exporter.web.promises import broken_promises
+from exporter.web.page.promises import broken_promises
 from tests.web.fakes import NOW, FakeExporter, in_state, job, running, serving
 
 DEADLINE = Deadline(6, 0, frozenset(range(5)), "Asia/Shanghai")

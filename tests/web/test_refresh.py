@@ -11,8 +11,8 @@ import pytest
 from exporter.model.masking import VendorText
 from exporter.model.snapshot import State
 from exporter.runs.past import JobPast
-from exporter.web import page
-from exporter.web.addresses import Viewer, link
+from exporter.web.page import rendering
+from exporter.web.page.addresses import Viewer, link
 from tests.web.fakes import FAULT, NOW, Client, FakeExporter, in_state, running, serving
 
 PATHS = ("/", "/?part=rows", "/?q=night", "/jobs/dli/nightly", "/jobs/dli/nightly?part=rows")
@@ -97,13 +97,13 @@ async def test_the_part_has_what_changes_and_is_the_same_as_on_the_whole_page() 
 def rendered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Note of which jobs rows are rendered."""
     names: list[str] = []
-    once = page.render_row
+    once = rendering.render_row
 
     def noting(job: Any, viewer: Viewer) -> str:
         names.append(job["job"])
         return once(job, viewer)
 
-    monkeypatch.setattr(page, "render_row", noting)
+    monkeypatch.setattr(rendering, "render_row", noting)
     return names
 
 

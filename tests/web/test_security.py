@@ -21,9 +21,9 @@ from exporter.clock import SystemClock
 from exporter.config import load
 from exporter.config.web_file import WebConfig
 from exporter.metrics.telemetry import Telemetry
-from exporter.web import tls as tls_module
-from exporter.web.config_watch import ConfigWatch
-from exporter.web.security import Security
+from exporter.web.listening import tls as tls_module
+from exporter.web.listening.config_watch import ConfigWatch
+from exporter.web.listening.security import Security
 from tests.web.certificates import Files, door, get, make
 
 PAIR = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n"

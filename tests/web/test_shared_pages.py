@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from exporter.web.shared_pages import SharedPages
+from exporter.web.page.shared_pages import SharedPages
 from tests.web.fakes import FakeExporter, running, serving
 
 

@@ -19,10 +19,10 @@ from exporter.model.standing import STANDINGS
 from exporter.runs.past import Change, Failure, JobPast, PastRun, Turn
 from exporter.services import registry
 from exporter.services.dataarts import lists
-from exporter.web import formatting, list_page
 from exporter.web.negotiate import language
 from exporter.web.order import GROUPS, SORTS
-from exporter.web.texts import CHINESE, ENGLISH, LANGUAGES, SCRIPT, TEXTS
+from exporter.web.page import formatting, list_page
+from exporter.web.page.texts import CHINESE, ENGLISH, LANGUAGES, SCRIPT, TEXTS
 from tests.web.fakes import FAULT, NOW, FakeExporter, in_state, running, serving
 
 WEB = Path(list_page.__file__).parent

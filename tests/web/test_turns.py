@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from exporter.web import list_page, site
+from exporter.web import site
 from exporter.web.answers import LISTS_AT_ONCE, LISTS_WAITING, Lists
-from exporter.web.turn_queue import BusyError, TurnQueue
+from exporter.web.listening.turn_queue import BusyError, TurnQueue
+from exporter.web.page import list_page
 from tests.web.fakes import FakeExporter, running
 from tests.web.test_connections import Pair, door, until
 

@@ -24,7 +24,7 @@ import exporter.cloud.connection
 import exporter.logs
 import exporter.runs.journal
 import exporter.signals
-import exporter.web.listener
+import exporter.web.listening.listener
 from exporter.config import load
 from exporter.limits.rate_limiter import Limiter
 from exporter.metrics.store import JobStore

@@ -23,8 +23,8 @@ import exporter.clock
 import exporter.polling.place_reader
 import exporter.reload
 import exporter.runs.write_pace
-import exporter.web.config_watch
-import exporter.web.connections
+import exporter.web.listening.config_watch
+import exporter.web.listening.connections
 from exporter.sources.job_files import JobFiles
 from tests.hostile.daemon import PASSWORD, Labels, parsed
 from tests.hostile.truth import Cluster, Job, Run, World

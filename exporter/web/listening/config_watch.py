@@ -11,7 +11,7 @@ from exporter.local_files import LOOK, Watched
 from exporter.logs import first_mistakes
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import SettingsError
-from exporter.web.security import Security
+from exporter.web.listening.security import Security
 
 
 class ConfigWatch:

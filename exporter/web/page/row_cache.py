@@ -5,10 +5,10 @@ from typing import Any, Final, NamedTuple
 
 from exporter.model.job import JobKey
 from exporter.model.record import Record
-from exporter.web import charts
-from exporter.web.addresses import Viewer
-from exporter.web.formatting import count_lines
-from exporter.web.job_row import BeforeNow, before_now, job_row, live_run
+from exporter.web.page import charts
+from exporter.web.page.addresses import Viewer
+from exporter.web.page.formatting import count_lines
+from exporter.web.page.job_row import BeforeNow, before_now, job_row, live_run
 from exporter.web.ports import Exporter
 
 _MOST: Final = 1000

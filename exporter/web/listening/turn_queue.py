@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from exporter.web.origins import Asked, origin_of
+from exporter.web.listening.origins import Asked, origin_of
 
 
 class BusyError(Exception):

@@ -4,8 +4,8 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
 from exporter.runs.past import Watch
+from exporter.web.page.texts import ENGLISH, Texts
 from exporter.web.query import Query
-from exporter.web.texts import ENGLISH, Texts
 
 ROWS: Final = 100
 """Rows of a page unless another number is asked for."""

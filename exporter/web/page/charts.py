@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 
 from exporter.model.standing import BLIND
 from exporter.runs.past import JobPast, PastRun, Watch
-from exporter.web import formatting
-from exporter.web.texts import ENGLISH, Texts
+from exporter.web.page import formatting
+from exporter.web.page.texts import ENGLISH, Texts
 
 DAY: Final = 86_400.0
 STRIP: Final = 1440

@@ -8,9 +8,9 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
 from exporter.web.answers import Headers, dress
-from exporter.web.host_names import SCRAPED
+from exporter.web.listening.host_names import SCRAPED
+from exporter.web.listening.slots import Slot
 from exporter.web.sending import HOLDS, WRITE_BUFFER
-from exporter.web.slots import Slot
 
 _LONGEST_HEAD: Final = 64 * 1024
 """Bytes of a request before its end; a browser's with the cookies of other programs on the machine has a tenth."""

@@ -16,9 +16,9 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 from exporter import __version__
-from exporter.web import charts, formatting
-from exporter.web.addresses import Viewer
-from exporter.web.texts import LANGUAGES, Texts
+from exporter.web.page import charts, formatting
+from exporter.web.page.addresses import Viewer
+from exporter.web.page.texts import LANGUAGES, Texts
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import structlog
 
-from exporter.web.slots import Slot
+from exporter.web.listening.slots import Slot
 
 HANDSHAKE_WITHIN: Final = 10
 """Seconds in which a client must have finished its part of the handshake."""

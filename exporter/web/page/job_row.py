@@ -8,12 +8,12 @@ from exporter.model.standing import STALE, standing
 from exporter.runs.past import JobPast
 from exporter.services import registry
 from exporter.services.adapter import Adapter
-from exporter.web import charts, formatting
-from exporter.web.addresses import Viewer, link
 from exporter.web.job_json import job_facts
+from exporter.web.page import charts, formatting
+from exporter.web.page.addresses import Viewer, link
+from exporter.web.page.promises import broken_promises
+from exporter.web.page.texts import Texts
 from exporter.web.ports import Exporter
-from exporter.web.promises import broken_promises
-from exporter.web.texts import Texts
 
 
 class BeforeNow(NamedTuple):

@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 
 from exporter.model.record import Record
 from exporter.model.standing import BLIND, STANDINGS, standing
-from exporter.web.addresses import ROWS, Viewer, address, hidden_fields, link
 from exporter.web.order import GROUPS, LABEL, SORTS, group_of
+from exporter.web.page.addresses import ROWS, Viewer, address, hidden_fields, link
 from exporter.web.ports import Exporter
 from exporter.web.query import FAILED, Asking, Query, matching, page_of
 

@@ -9,11 +9,11 @@ from exporter.model.record import Record
 from exporter.model.snapshot import State
 from exporter.runs.past import Failure, JobPast, Turn
 from exporter.services import registry
-from exporter.web import charts
-from exporter.web.addresses import Viewer, link
-from exporter.web.job_row import before_now, job_row, live_run, service_of
+from exporter.web.page import charts
+from exporter.web.page.addresses import Viewer, link
+from exporter.web.page.job_row import before_now, job_row, live_run, service_of
+from exporter.web.page.texts import Texts
 from exporter.web.ports import Exporter
-from exporter.web.texts import Texts
 
 
 class _Part(NamedTuple):

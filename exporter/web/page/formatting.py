@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final, NamedTuple
 
-from exporter.web.texts import ENGLISH, Texts
+from exporter.web.page.texts import ENGLISH, Texts
 
 UNKNOWN: Final = "\N{EN DASH}"
 _STEPS: Final = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))

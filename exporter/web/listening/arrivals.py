@@ -8,9 +8,9 @@ import socket
 from collections import Counter
 from typing import Final, NamedTuple
 
-from exporter.web.host_names import READING, SCRAPED
-from exporter.web.origins import Asked
-from exporter.web.slots import Asks, Slot
+from exporter.web.listening.host_names import READING, SCRAPED
+from exporter.web.listening.origins import Asked
+from exporter.web.listening.slots import Asks, Slot
 
 _SCRAPES: Final = tuple(f"{method} {path}{end}".encode() for method in READING for path in SCRAPED for end in " ?")
 _SEEN: Final = max(map(len, _SCRAPES))

@@ -12,11 +12,11 @@ from aiohttp import HttpVersion10, HttpVersion11, web
 from exporter.config.web_file import RateLimit, WebConfig
 from exporter.config.web_settings import Web
 from exporter.web.answers import text_answer
-from exporter.web.host_names import HostNames
-from exporter.web.passwords import Passwords
-from exporter.web.slots import Slot
-from exporter.web.tls import NamedClients, TlsConnection
-from exporter.web.turn_queue import BusyError
+from exporter.web.listening.host_names import HostNames
+from exporter.web.listening.passwords import Passwords
+from exporter.web.listening.slots import Slot
+from exporter.web.listening.tls import NamedClients, TlsConnection
+from exporter.web.listening.turn_queue import BusyError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -15,11 +15,11 @@ from exporter.config.urls import split_listen
 from exporter.config.web_file import WebConfig
 from exporter.config.web_settings import Web
 from exporter.model.errors import ExporterError
-from exporter.web.acceptor import BACKLOG, Acceptor
-from exporter.web.connections import Connections
-from exporter.web.protocol import HttpConnection
-from exporter.web.security import Security
-from exporter.web.slots import Slot
+from exporter.web.listening.acceptor import BACKLOG, Acceptor
+from exporter.web.listening.connections import Connections
+from exporter.web.listening.protocol import HttpConnection
+from exporter.web.listening.security import Security
+from exporter.web.listening.slots import Slot
 
 LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing is bound here
 """Of each address that stands for all of a machine, one that answers."""

@@ -8,7 +8,7 @@ from hmac import compare_digest
 from random import SystemRandom
 from typing import Final
 
-from exporter.web.turn_queue import TurnQueue
+from exporter.web.listening.turn_queue import TurnQueue
 
 NOBODY: Final = b"$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
 """The hash for unknown users, but for its cost; whatever it matches is refused."""

@@ -20,7 +20,7 @@ from typing import Final
 import structlog
 
 from exporter.memory import give_back
-from exporter.web.slots import Asks, Slot
+from exporter.web.listening.slots import Asks, Slot
 
 HEAD_WITHIN: Final = 10.0
 """Seconds in which the head of a request must be complete, with TLS's handshake: a scraper's comes in one packet."""

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Final
 
-from exporter.web.arrivals import Arrivals, look_at
-from exporter.web.connections import Connections
-from exporter.web.origins import origin_of
-from exporter.web.slots import Asks, Slot
+from exporter.web.listening.arrivals import Arrivals, look_at
+from exporter.web.listening.connections import Connections
+from exporter.web.listening.origins import origin_of
+from exporter.web.listening.slots import Asks, Slot
 
 _Maker = Callable[[Slot], asyncio.BaseProtocol]
 """Makes the protocol of a new connection."""
