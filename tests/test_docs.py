@@ -188,7 +188,7 @@ def test_every_file_and_function_that_a_developer_is_sent_to_exists(page: str) -
 
 
 def test_the_index_has_every_document() -> None:
-    linked = set(re.findall(r"\]\((\w+\.md)\)", (ROOT / "docs/index.md").read_text()))
+    linked = set(re.findall(r"\]\(([\w-]+\.md)\)", (ROOT / "docs/index.md").read_text()))
 
     assert linked == {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
 

@@ -25,7 +25,7 @@ line.
 - Names and ids are read as text: `0123`, `on` and `2024-01-01` are not changed.
 - Relative paths are relative to the file that contains them. Secrets can be given directly or, with `_file`, as a file.
 - An unknown key or `EXPORTER_` variable is a mistake; the message suggests the nearest known name.
-- The file is read again when it changes ([README](../README.md#change-the-configuration)).
+- The file is read again when it changes ([running.md](running.md#reload)).
 """
 SECTIONS: Final = {
     "projects": "Defaults, and the variables of other tools: [credentials.md](credentials.md).",

@@ -90,7 +90,10 @@ def test_prometheus_finds_progress_states_tasks_and_rows(demo: str, tmp_path: Pa
             "ALERTS",
         ):
             eventually(lambda expression=expression: found(expression), expression, patience=120)
-        for expression in re.findall(r"^\| [^|]+ \| `(.+)` \|$", (ROOT / "README.md").read_text(), re.MULTILINE):
+        begin = (ROOT / "docs/questions.md").read_text().partition("\n## ")[0]
+        first = re.findall(r"^\| [^|]+ \| `(.+)` \|$", begin, re.MULTILINE)
+        assert len(first) == 10
+        for expression in first:
             eventually(lambda expression=expression: found(expression), expression)
         # what is switched off on purpose wakes nobody, and is only said to be off if it is so for long
         assert not found('max_over_time(ALERTS{cluster_name="cdm-etl-night",alertstate="firing"}[10m])')
@@ -195,3 +198,17 @@ def test_a_signal_ends_it_cleanly_within_five_seconds(number: signal.Signals) ->
         assert process.wait(timeout=10) == 0
         assert time.monotonic() - began < 5
         assert "Traceback" not in (process.stderr.read() if process.stderr else "")
+
+
+def test_the_metrics_in_the_readme_are_those_of_the_demo(demo: str) -> None:
+    sample = (ROOT / "README.md").read_text().partition("```text\n")[2].partition("```")[0]
+    shown = {line.rpartition(" ")[0] for line in sample.splitlines()}
+    assert 10 < len(shown) < 20
+    seen: set[str] = set()
+
+    def all_seen() -> bool:
+        lines = fetch(f"{demo}/metrics")[1].decode().splitlines()
+        seen.update(line.rpartition(" ")[0] for line in lines)
+        return shown <= seen
+
+    eventually(all_seen, f"every line of the README: {sorted(shown)}", patience=120)

@@ -1,0 +1,93 @@
+"""The examples in docs/ work as they stand there: files that register jobs, variables, commands."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from exporter.config import load
+from exporter.sources.job_files import all_jobs
+from tests.documents import metrics_that_are_named, metrics_that_exist
+from tests.e2e.processes import exporter
+
+ROOT = Path(__file__).parents[1]
+MINIMAL = (ROOT / "config/minimal.yaml").read_text()
+
+
+def page(name: str) -> str:
+    return (ROOT / f"docs/{name}.md").read_text()
+
+
+@pytest.fixture
+def minimal(tmp_path: Path) -> Path:
+    path = tmp_path / "minimal.yaml"
+    path.write_text(MINIMAL)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "variables"),
+    [("running", {"EXPORTER_POLL__INTERVAL", "EXPORTER_JOBS"}), ("job-files", {"EXPORTER_JOB_FILES"})],
+)
+def test_the_variables_are_accepted(name: str, variables: set[str], minimal: Path) -> None:
+    examples = dict(re.findall(r"`(EXPORTER_\w+)=([^`]+)`", page(name)))
+    assert set(examples) == variables
+
+    settings = load(minimal, {name: value.strip("'") for name, value in examples.items()})
+
+    if name == "running":
+        assert settings.poll.interval == 15
+        assert [job.key.service for job in settings.jobs] == ["dli"]
+    else:
+        assert [Path(pattern).name for pattern in settings.job_files] == ["*.yaml", "jobs.jsonl"]
+
+
+def test_the_lines_register_a_job_and_its_next_run(minimal: Path) -> None:
+    found = re.search(r"`(job_files: \[.*?\])`", page("job-files"))
+    assert found is not None
+    minimal.write_text(re.sub(r"jobs:\n.*", found[1], MINIMAL, flags=re.DOTALL))
+    lines = re.findall(r"^\$ (echo .*)$", page("job-files"), re.MULTILINE)
+    assert len(lines) == 2
+    for line in lines:
+        subprocess.run(["sh", "-c", line], cwd=minimal.parent, check=True)
+
+    jobs, mistakes = all_jobs(load(minimal, {}))
+
+    assert mistakes == ()
+    assert [(job.key, dict(job.target)) for job in jobs] == [
+        (("dli", "nightly"), {"job_id": "0a3b6f0e-7b0c-4a52-9d8e-5b0b0f6f1c11"})
+    ]
+
+
+def test_the_labels_that_replace_others_are_accepted(minimal: Path) -> None:
+    found = re.search(r"`metrics: ({labels: {.*?}})`", page("troubleshooting"))
+    assert found is not None
+    minimal.write_text(f"{MINIMAL}metrics: {found[1]}\n")
+
+    assert load(minimal, {}).metrics.labels.job == "cloud_job"
+
+
+def test_every_command_has_its_row() -> None:
+    table = page("running").partition("| command | does |")[2].partition("\n\n")[0]
+    told = {name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)[^`]*`", row.split("|")[1])}
+    listed = exporter("--help").stdout.partition("COMMAND\n")[2].partition("\n\n")[0]
+
+    assert told == set(re.findall(r"^    (\w+)", listed, re.MULTILINE))
+
+
+def test_every_flag_exists_where_the_page_says() -> None:
+    table = page("running").partition("| flag | commands |")[2].partition("\n\n")[0]
+    rows = [row.strip("|").split("|") for row in table.splitlines()[2:]]
+    for flags, commands in rows:
+        for command in re.findall(r"`(\w+)`", commands) or ["check", "poll", "metrics"]:
+            known = exporter(command, "--help").stdout
+            assert all(flag in known for flag in re.findall(r"`(--[\w.-]+)`", flags)), command
+    known = exporter("poll", "--help").stdout
+    assert {"--job-id", "--cluster-id"} == set(re.findall(r"`poll \w+ (--[\w-]+) ID`", page("running")))
+    assert all(flag in known for flag in ("--job-id", "--cluster-id"))
+
+
+@pytest.mark.parametrize("name", ["running", "job-files", "security", "credentials"])
+def test_every_metric_that_a_page_names_exists(name: str) -> None:
+    assert metrics_that_are_named(page(name)) <= metrics_that_exist()
