@@ -73,11 +73,12 @@ def report(settings: Settings) -> list[str]:
         rules = f"{count} rule{'s' if count > 1 else ''} for {service} jobs"
         lines.append(f"project {name}: {rules}; discover --rules shows how many jobs they find")
     lines += [*notes(settings), *promise_notes(settings, time.time())]
+    width = max([18, *(len(_name(need)) for need in found)])
     if found:
-        lines += ["", "calls a minute     jobs   all running   all waiting   allowed"]
+        lines += ["", f"{'calls a minute':<{width}} jobs   all running   all waiting   allowed"]
     for need in found:
         lines.append(
-            f"{_name(need):<18} {need.jobs:>4} {need.running:>13.1f} {need.idle:>13.1f} {need.allowed:>9.1f}"
+            f"{_name(need):<{width}} {need.jobs:>4} {need.running:>13.1f} {need.idle:>13.1f} {need.allowed:>9.1f}"
             f"   {need.verdict}"
         )
     return lines

@@ -147,15 +147,17 @@ def _twice(settings: Settings) -> Iterator[str]:
 
 def _same_names(settings: Settings) -> Iterator[str]:
     """Say of rules that may give jobs of two projects one name: only one of such jobs is registered."""
-    first: dict[tuple[str, str], str] = {}
+    alike: dict[tuple[str, str], list[str]] = {}
     for search in settings.discovery:
         lister = registry.load_services()[search.service].lists
         template = search.rule.name or (lister.template(search.rule, ()) if lister else "")
-        if "_id}" in template:
-            continue  # no other job has it
-        project = first.setdefault((search.service, template), search.project)
-        if project != search.project:
-            both = f"{search.service} jobs of one name in {project} and {search.project}"
+        if "_id}" not in template:  # no other job has it
+            alike.setdefault((search.service, template), []).append(search.project)
+    for (service, template), searched in alike.items():
+        projects = list(dict.fromkeys(searched))
+        if len(projects) > 1:
+            more = f" ({len(projects) - 2} more projects too)" if projects[2:] else ""
+            both = f"{service} jobs of one name in {projects[0]} and {projects[1]}{more}"
             yield (
                 f"discovery: warning: the rules name {both} alike, {quoted(template)}, and one of both is left out;"
                 f' set name of the rules to "{{project}}/{template}"'

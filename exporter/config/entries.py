@@ -9,6 +9,7 @@ from exporter.config import explanations
 from exporter.config.errors import Mistake, Path, path_text
 from exporter.config.project import Cloud
 from exporter.config.promise_entries import PromiseEntry, promises_of
+from exporter.config.regions import in_regions
 from exporter.config.section import Section
 from exporter.config.tree import Items, MappingNode, Node, Text, place_of
 from exporter.model.changes import STATIC
@@ -100,7 +101,9 @@ class EntryReader:
         if isinstance(name, Text):
             if name in self._projects:
                 return str(name)
-            self._tell((*path, "project"), f"unknown project {quoted(name)}{instead(name, self._projects)}")
+            several = ", ".join(in_regions(name, self._projects))
+            remedy = f"; of its regions name one: {several}" if several else instead(name, self._projects)
+            self._tell((*path, "project"), f"unknown project {quoted(name)}{remedy}")
         elif name is None and len(self._projects) == 1:
             return next(iter(self._projects))
         elif name is None:

@@ -23,6 +23,7 @@ from exporter.config import (
 from exporter.config import env as variables
 from exporter.config.errors import ENVIRONMENT, Mistake, SourcePosition, lines
 from exporter.config.flags import FILES, Flags, read_flags
+from exporter.config.regions import Regions
 from exporter.config.section import HOST_NAME, WRITTEN
 from exporter.config.settings import Settings
 from exporter.config.tree import MappingNode, Text, from_plain, merge, place_of, without_halves
@@ -49,10 +50,13 @@ def load(
     written = root.place
     root = merge(read_flags(flags), root)
     root.place = written
+    regions = Regions(root)
+    mistakes += regions.mistakes
     mistakes += vendor_env.complete(root, environ)
     mistakes += without_halves(root)
     mistakes += constraints.no_iam(root) + pod_env.pod_mistakes(root, environ)
     settings, more = _checked(root, environ, jobs_needed)
+    mistakes, more = [regions.written(one) for one in mistakes], [regions.written(one) for one in more]
     # what could not be read is reported once, without the mistakes that follow from it
     reported = {mistake.path for mistake in mistakes if mistake.path}
     mistakes += [one for one in more if not any(one.path[:length] in reported for length in range(len(one.path) + 1))]

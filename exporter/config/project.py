@@ -123,6 +123,15 @@ class ProjectSettings(Section):
     not_both = (("project_id", "project_name"),)
 
     region: types.Region = Field(description="The region of the project, such as cn-north-4.")
+    regions: tuple[types.Region, ...] = Field(
+        default=(),
+        description=(
+            "Instead of region: a list such as [cn-north-4, cn-east-3], or a mapping of each region to the keys that"
+            " differ there, such as {cn-north-4: {project_id: ...}, cn-east-3: {}}. Each region is a project of its own"
+            " with the name <name>-<region>."
+        ),
+    )
+    """Empty in the settings: :mod:`exporter.config.regions` made a project of each."""
     project_id: types.PathPart | None = Field(
         default=None,
         description=(

@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from exporter.config import types
 from exporter.config.entries import EntryReader
 from exporter.config.errors import Path
 from exporter.config.promise_entries import PromiseEntry
+from exporter.config.regions import ALL, in_regions
 from exporter.config.section import Section
-from exporter.config.tree import MappingNode, Node
+from exporter.config.tree import MappingNode, Node, Text
 from exporter.model.packed import Packed
 from exporter.services import name_template
+from exporter.services.adapter import Adapter
 from exporter.services.discovery_rule import PROJECT, Rule, Search
 
 
@@ -21,7 +23,10 @@ class SearchEntry(Section):
     service: types.Opaque = Field(description="The service whose jobs the rule finds.")
     project: types.Opaque | None = Field(
         default=None,
-        description="The project in which to find jobs; may be left out if there is only one project.",
+        description=(
+            "The project in which to find jobs: one with regions is each of its regions, and all is every project; may"
+            " be left out if there is only one project."
+        ),
     )
     interval: types.Interval | None = Field(
         default=None, description="Time between two readings of the lists, instead of poll.list_interval (a duration)."
@@ -46,22 +51,42 @@ class Searches(EntryReader):
 
     def read(self, entries: Node, under: Path = ("discovery",)) -> tuple[Search, ...]:
         """Return the rules that can be read."""
-        found = [self._search(path, entry) for path, entry in self._tables(entries, under)]
-        return tuple(search for search in found if search is not None)
+        found = [self._search(*each) for each in self._tables(entries, under)]
+        return tuple(search for searches in found for search in searches)
 
-    def _search(self, path: Path, entry: MappingNode) -> Search | None:
+    def _search(self, path: Path, entry: MappingNode) -> list[Search]:
+        """Return the rule, once for each project in which it finds jobs."""
         common, adapter = self._shared(path, entry), self._adapter(path, entry)
-        project = self._project(path, entry)
+        projects = self._several(path, entry)
         if adapter is None:
-            return None
+            return []
         if adapter.lists is None:
             listed = ", ".join(sorted(name for name, each in self._adapters.items() if each.lists is not None))
             self._tell(
                 (*path, "service"),
                 f"{adapter.service} has no list of its jobs, so none can be found; services that have one: {listed}",
             )
-            return None
+            return []
         rule = self._own(path, entry, adapter.lists.rule)
+        found = [self._of_project(path, common, adapter, project, rule) for project in projects or [""]]
+        return [search for search in found if search is not None]
+
+    def _several(self, path: Path, entry: MappingNode) -> list[str]:
+        """Return the projects in which to find jobs; none if that is a mistake."""
+        name = entry.get("project")
+        if isinstance(name, Text) and name not in self._projects:
+            several = list(self._projects) if name == ALL else in_regions(name, self._projects)
+            if several:
+                return several
+        if name is None and len(self._projects) > 1:
+            names = ", ".join(sorted(self._projects))
+            self._tell((*path, "project"), f"required but missing; one of {names}, or {ALL}")
+            return []
+        return [project] if (project := self._project(path, entry)) else []
+
+    def _of_project(
+        self, path: Path, common: BaseModel | None, adapter: Adapter, project: str, rule: BaseModel | None
+    ) -> Search | None:
         if project:
             self._reachable(path, adapter, project)
         if not isinstance(common, SearchEntry):

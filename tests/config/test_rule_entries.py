@@ -257,7 +257,7 @@ def test_a_mistake_in_the_environment_is_told_with_its_variable(mistakes: Mistak
 def test_a_rule_must_name_its_project_where_there_are_two(mistakes: Mistakes) -> None:
     text = PROJECT + OTHER + "discovery: [{service: cdm}]\n"
 
-    assert mistakes(text) == ["exporter.yaml:7: discovery[0].project: required but missing; one of prod, spare"]
+    assert mistakes(text) == ["exporter.yaml:7: discovery[0].project: required but missing; one of prod, spare, or all"]
 
 
 def test_a_service_whose_address_is_not_known_is_told_once_with_the_rule_that_needs_it(mistakes: Mistakes) -> None:
