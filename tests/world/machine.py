@@ -126,7 +126,7 @@ def surround(network: Network, note: Note) -> None:
     library: Any = aiohttp.connector
     library.aiohappyeyeballs.start_connection = network.start_connection
     modules.cloud.connection.select = _Select(network)
-    modules.web.listener.socket = _Sockets(network)
+    modules.web.listening.listener.socket = _Sockets(network)
     modules.runs.journal.Disk = _own_disk
     modules.signals.signal = _Signals()
     modules.logs.configure = lambda *_: None
