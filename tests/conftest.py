@@ -42,6 +42,7 @@ SLOW = {
         "test_app.py",
         "test_browser.py",
         "test_crash_points.py",
+        "test_dataarts_over_time.py",
         "test_fourth_service.py",
         "test_healthcheck.py",
         "test_loop_is_free.py",
