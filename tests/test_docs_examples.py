@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from exporter.config import load
+from exporter.services.registry import load_services
 from exporter.sources.job_files import all_jobs
 from tests.documents import metrics_that_are_named, metrics_that_exist
 from tests.e2e.processes import exporter
@@ -91,3 +92,17 @@ def test_every_flag_exists_where_the_page_says() -> None:
 @pytest.mark.parametrize("name", ["running", "job-files", "security", "credentials"])
 def test_every_metric_that_a_page_names_exists(name: str) -> None:
     assert metrics_that_are_named(page(name)) <= metrics_that_exist()
+
+
+def test_the_calls_and_regions_that_are_supported_are_those_that_the_services_declare() -> None:
+    table = page("support").partition("| service | is | calls |")[2].partition("\n\n")[0]
+    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()[2:]]
+    permissions = re.findall(r"^\| (\w+) \| (\w+) \|", page("permissions"), re.MULTILINE)
+    services = load_services()
+
+    assert [service.strip("`") for service, *_ in rows] == list(dict.fromkeys(each for each, _ in permissions[1:]))
+    for service, _, calls, huaweicloud, otc in rows:
+        hosts = services[service.strip("`")].hosts.regions
+        assert calls.split(", ") == [call for each, call in permissions if f"`{each}`" == service]
+        assert huaweicloud == f"documented, {len(hosts['huaweicloud'])} regions"
+        assert otc == f"documented, {', '.join(sorted(hosts['otc']))}"

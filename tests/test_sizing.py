@@ -55,14 +55,6 @@ def test_every_limit_has_its_row_with_its_default() -> None:
     assert {limit.strip("`"): default.split(",")[0].split(";")[0] for limit, _, default in table("limit")} == limits
 
 
-def test_every_service_has_its_row_with_the_call_that_is_made() -> None:
-    assert {service.lower() for service, *_ in table("service")} == set(load_services())
-    calls = {call for _, call, *_ in table("service")}
-    services = Path(__file__).parents[1] / "exporter/services"
-    sources = "".join(module.read_text() for module in services.rglob("*.py"))
-    assert all(f'Request("{call}"' in sources for call in calls)
-
-
 def test_the_shards_have_the_parts_that_it_tells() -> None:
     assert YAML[2] == "sharding: {shards: 3, shard: auto}\n"
     assert "36 of CDM's 108 calls a minute for three" in PAGE
