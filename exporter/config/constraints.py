@@ -42,7 +42,13 @@ def exactly_one(root: MappingNode) -> list[Mistake]:
         for keys in model.one_of:
             given = [key for key in keys if table.get(key) is not None]
             if len(given) != 1:
-                found.append(Mistake(place_of(root, path), path, f"expected exactly one of {_either(keys, given)}"))
+                sentence = f"expected exactly one of {_either(keys, given)}"
+                lacks = () if given else tuple((*path, key) for key in keys)
+                if not given and (bare := next((key for key in keys if key in table), "")):
+                    whole = schema.section(schema.below(model, bare))
+                    empty = whole is not None and not whole.model_fields
+                    sentence += f", as {bare} has no value; write {f'{bare}: {{}}' if empty else 'it after the colon'}"
+                found.append(Mistake(place_of(root, path), path, sentence, lacks))
         for keys in model.not_both:
             given = [key for key in keys if table.get(key) is not None]
             if len(given) > 1:

@@ -14,11 +14,16 @@ from exporter.config.section import Section
 from exporter.config.tree import Items, MappingNode, Node, Text, place_of
 from exporter.model.changes import STATIC
 from exporter.model.errors import SettingsError
-from exporter.model.messages import instead, quoted
+from exporter.model.messages import instead, nearest, quoted
 from exporter.model.promises import Promises
 from exporter.services import registry
 from exporter.services.adapter import Adapter
 from exporter.services.clouds import REGION, endpoint
+
+
+def _such() -> str:
+    """Return how an entry begins."""
+    return f"{{service: {registry.example()['service']}, ...}}"
 
 
 class EntryReader:
@@ -45,18 +50,18 @@ class EntryReader:
 
     def _tables(self, entries: Node, under: Path) -> Iterator[tuple[Path, MappingNode]]:
         if isinstance(entries, Text | MappingNode):
-            self._tell(under, f"expected a list of {self.what}, not {explanations.kind(entries)}")
+            wrong = explanations.kind(entries)
+            self._tell(under, f"expected a list of {self.what}, not {wrong}; write each as - {_such()}")
         for number, entry in enumerate(entries if isinstance(entries, Items) else ()):
             path = (*under, number)
             if isinstance(entry, MappingNode):
                 yield path, entry
             else:
-                such = f"{{service: {registry.example()['service']}, ...}}"
-                self._tell(path, f"expected a mapping such as {such}, not {explanations.kind(entry)}")
+                self._tell(path, f"expected a mapping such as {_such()}, not {explanations.kind(entry)}")
 
     def _shared(self, path: Path, entry: MappingNode) -> BaseModel | None:
         keys = self.common.model_fields
-        return self._valid(path, self.common, {key: entry[key] for key in keys if key in entry}, [])
+        return self._valid(path, self.common, {key: entry[key] for key in keys if key in entry})
 
     def _region(self, project: str) -> str:
         """Return the project's region: one text for all its jobs."""
@@ -64,18 +69,27 @@ class EntryReader:
 
     def _adapter(self, path: Path, entry: MappingNode) -> Adapter | None:
         service = entry.get("service")
+        if "service" not in entry:
+            self._misspelt(path, entry)
         if not isinstance(service, Text) or not service:
             return None  # reported already
         if service not in self._adapters:
             self._tell((*path, "service"), f"unknown service {quoted(service)}{instead(service, self._adapters)}")
         return self._adapters.get(service)
 
+    def _misspelt(self, path: Path, entry: MappingNode) -> None:
+        """Find the key that was meant to be the service; no other key can be checked without one."""
+        for key in entry.keys() - self.common.model_fields.keys():
+            if nearest(key, ["service"]):
+                place, meant = place_of(self._root, (*path, key), key=True), (*path, "service")
+                self.mistakes.append(Mistake(place, (*path, key), 'unknown key; did you mean "service"?', meant=meant))
+
     def _own(self, path: Path, entry: MappingNode, model: type[BaseModel]) -> BaseModel | None:
         own, shared = model.model_fields, self.common.model_fields
         rest = {key: value for key, value in entry.items() if key not in shared}
         given = {key: value for key, value in rest.items() if value is not None or key not in own}
         unfit = {key: why for key, value in given.items() if key in own and (why := self._unfit(value))}
-        read = self._valid(path, model, given, list(shared))
+        read = self._valid(path, model, given, self.common)
         reported = {mistake.path for mistake in self.mistakes}
         for key, why in unfit.items():
             if (*path, key) not in reported:
@@ -86,7 +100,9 @@ class EntryReader:
         """Say why a value is none of the service's fields, whichever it is of; empty if it may be."""
         return "expected text; this is empty" if value == "" else ""
 
-    def _valid(self, path: Path, model: type[BaseModel], given: dict[str, Any], also: list[str]) -> BaseModel | None:
+    def _valid(
+        self, path: Path, model: type[BaseModel], given: dict[str, Any], also: type[BaseModel] | None = None
+    ) -> BaseModel | None:
         try:
             return model.model_validate(given)
         except ValidationError as error:

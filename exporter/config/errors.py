@@ -40,6 +40,10 @@ class Mistake:
     place: SourcePosition
     path: Path
     sentence: str
+    lacks: tuple[Path, ...] = ()
+    """The settings of which any would mend it, if it is about something that is not given."""
+    meant: Path = ()
+    """The setting that was most likely meant, if it is about a key that is not known."""
 
     def __str__(self) -> str:
         parts = [str(self.place), path_text(self.path), self.sentence]
@@ -54,8 +58,13 @@ class Mistake:
 
 
 def lines(mistakes: Iterable[Mistake]) -> list[str]:
-    """Return a line for each mistake, in the order in which they are written, none twice."""
-    return list(dict.fromkeys(str(mistake) for mistake in sorted(mistakes, key=lambda one: one.order)))
+    """Return a line for each mistake, in the order in which they are written, none twice.
+
+    What is missing only because its key is misspelt, or stands elsewhere, is left out.
+    """
+    ordered = sorted(mistakes, key=lambda one: one.order)
+    meant = {mistake.meant[:length] for mistake in ordered for length in range(1, len(mistake.meant) + 1)}
+    return list(dict.fromkeys(str(mistake) for mistake in ordered if meant.isdisjoint(mistake.lacks)))
 
 
 def path_text(path: Path) -> str:

@@ -128,7 +128,7 @@ def _checked(root: MappingNode, environ: Mapping[str, str], jobs_needed: bool) -
                 f" {' or '.join(FILES)}"
             )
         sentence += ", or set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"
-        mistakes.append(Mistake(root.place, ("projects",), sentence))
+        mistakes.append(Mistake(root.place, ("projects",), sentence, lacks=(("projects",),)))
     reader = job_entries.Reader(root, root.table("projects"), adapters)
     elsewhere = root.get("job_files") or root.get("discovery")
     found = reader.read(root.get("jobs"), required=jobs_needed and not elsewhere)

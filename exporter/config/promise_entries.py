@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from exporter.config import types
 from exporter.config.section import Section
-from exporter.model.messages import Expected, instead, quoted
+from exporter.model.messages import Expected, nearest, quoted
 from exporter.model.promises import DAYS, Deadline, Promises
 from exporter.services.adapter import Adapter
 
@@ -42,7 +42,9 @@ def _days(value: Any) -> Any:
 
 def _day(word: str, written: str) -> int:
     if word not in DAYS:
-        raise ValueError(f"unknown day {quoted(written.strip())}{instead(word, DAYS)}")
+        near = nearest(word, DAYS)
+        remedy = f'did you mean "{near}"?' if near else "write days such as mon-fri or mon,wed,sat"
+        raise ValueError(f"unknown day {quoted(written.strip())}; {remedy}")
     return DAYS.index(word)
 
 

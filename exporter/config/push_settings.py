@@ -9,7 +9,7 @@ from exporter.config.section import Section
 class Push(Section):
     """A push at the end, for pods that no scrape catches."""
 
-    pushgateway: types.EndpointUrl | None = Field(
+    pushgateway: types.PushgatewayUrl | None = Field(
         default=None,
         description=(
             "The Pushgateway to which the jobs' metrics are pushed once, when the exporter stops; without it nothing"

@@ -1,7 +1,7 @@
 """The structure of the settings, from the models: the keys below a key."""
 
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -53,7 +53,12 @@ def at(path: Path, root: type[BaseModel] = Settings) -> Any:
     return annotation
 
 
-def keys_at(path: Path, root: type[BaseModel] = Settings) -> list[str]:
-    """Return the keys that the table at *path* knows."""
-    model = section(at(path, root))
-    return list(model.model_fields) if model else []
+def paths_of(key: str, annotation: Any, above: Path = ()) -> Iterator[Path]:
+    """Yield where a table may have *key*, at any depth; a free key is ``<name>``."""
+    model = section(annotation)
+    for name, field in model.model_fields.items() if model else ():
+        if name == key:
+            yield (*above, name)
+        yield from paths_of(key, field.annotation, (*above, name))
+    if (inner := section(named(annotation))) is not None:
+        yield from paths_of(key, inner, (*above, "<name>"))

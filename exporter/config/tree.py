@@ -79,10 +79,10 @@ def merge(over: MappingNode, under: MappingNode) -> MappingNode:
 
 
 def nested(path: tuple[str, ...], node: Node, place: SourcePosition) -> MappingNode:
-    """Return a table in which *node* is at *path*; the tables around it belong to no single line or variable."""
+    """Return a table in which *node* is at *path*; the tables around it are there by the same line or variable."""
     for key in reversed(path):
-        table = MappingNode(SourcePosition(place.source))
-        table.put(key, place if key is path[-1] else table.place, node)
+        table = MappingNode(place)
+        table.put(key, place, node)
         node = table
     return node if isinstance(node, MappingNode) else MappingNode(place)
 

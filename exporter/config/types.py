@@ -16,7 +16,7 @@ from exporter.model.messages import Expected, nearest, quoted
 from exporter.services.clouds import REGION
 from exporter.services.request import FOLDERS
 
-_VARIABLE: Final = re.compile(r"\$\{\w+\}|\$[A-Z_][A-Z0-9_]*|\$\(\w+\)|\{\{.*\}\}")
+VARIABLE: Final = re.compile(r"\$\{\w+\}|\$[A-Z_][A-Z0-9_]*|\$\(\w+\)|\{\{.*\}\}")
 """Text that other programs put something in place of, as an operator may expect of us."""
 
 
@@ -152,7 +152,7 @@ def _zone(text: str) -> ZoneInfo:
 
 def _secret(text: str) -> SecretStr:
     files.one_line(opaque(text), "expected")
-    if _VARIABLE.fullmatch(text):
+    if VARIABLE.fullmatch(text):
         raise ValueError("this looks like a variable, and none are put in; name a file, or set the key's own variable")
     return SecretStr(str(text))
 
@@ -180,6 +180,7 @@ AnyText = Annotated[str, reading("text", str)]
 PathPart = Annotated[str, reading("text", path_part)]
 Listen = Annotated[tuple[str, ...], BeforeValidator(_addresses), Written(", ".join)]
 EndpointUrl = Annotated[str, reading("a URL", urls.endpoint_url)]
+PushgatewayUrl = Annotated[str, reading("a URL", urls.pushgateway_url)]
 OtlpUrl = Annotated[str, reading("a URL", urls.otlp_url)]
 ExternalUrl = Annotated[str, reading("a URL", urls.external)]
 HostName = Annotated[str, reading("a name", urls.host_name)]

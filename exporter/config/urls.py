@@ -53,14 +53,19 @@ def external(text: str) -> str:
     return str(text)
 
 
-def endpoint_url(text: str) -> str:
+def endpoint_url(text: str, what: str = "a URL such as https://dli.example.com") -> str:
     """Return the URL of a service without a slash at its end. Raises ``ValueError``."""
-    url = _url(text, ("https", "http"), "a URL such as https://dli.example.com")
+    url = _url(text, ("https", "http"), what)
     if url.scheme == "http" and not _is_loopback(url.hostname or ""):
         raise ValueError("expected https; http is for loopback addresses only")
     if url.path.strip("/") or url.query or url.fragment or "?" in text or "#" in text:
         raise ValueError("expected only scheme, host and port; no path and no query")
     return str(text).rstrip("/")
+
+
+def pushgateway_url(text: str) -> str:
+    """Return the URL of a Pushgateway without a slash at its end. Raises ``ValueError``."""
+    return endpoint_url(text, "a URL such as https://pushgateway.example.com")
 
 
 def otlp_url(text: str) -> str:

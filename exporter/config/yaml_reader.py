@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from yaml.reader import Reader, ReaderError
 
+from exporter.config import yaml_problems
 from exporter.config.errors import SourcePosition
 from exporter.config.tree import DEEPEST, Items, MappingNode, Node, Text
 from exporter.local_files import NotRegularError, read_regular
@@ -22,31 +22,6 @@ _REPEATED: Final = 1_000_000
 """Values that the aliases of one file may repeat: enough for any list of jobs, too few for a bomb."""
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _TAGS: Final = frozenset({None, "!"} | {f"tag:yaml.org,2002:{name}" for name in ("str", "map", "seq")})
-_PROBLEMS: Final = {
-    "unknown escape character": "a backslash that begins no escape; write it twice, or use single quotes",
-    "expected escape sequence": "a backslash that begins no escape; write it twice, or use single quotes",
-    "did not find expected hexdecimal": "an escape without its digits; in double quotes write a backslash twice",
-    "unexpected end of stream": "a quoted text does not end; close its quote",
-    "unexpected document indicator": "a quoted text does not end; close its quote",
-    "mapping values are not allowed": "a key that is indented further than those above, or a second colon in one line;"
-    " indent the keys of a mapping alike, and put text that holds a colon and a space in quotes",
-    "did not find expected ',' or ']'": "a list in brackets does not end; close its ], or put commas between items",
-    "did not find expected ',' or '}'": "a mapping in braces does not end; close its }, put commas between keys, and"
-    " text with braces, such as ${NAME}, in quotes (no variable is filled in)",
-    "did not find expected node content": "a list or mapping does not end; close its ] or }, or give the value",
-    "cannot start any token": "a character that begins no text; put the text in quotes",
-    "could not find expected ':'": "a key without a colon; write key: value, the colon followed by a space",
-    "did not find expected key": "a line that does not fit those above; indent the keys of a mapping alike",
-    "'-' indicator": "a line that does not fit the list above; begin each item with a dash, all indented alike",
-    "block sequence entries are not allowed": "a list begins in the line of its key; put its dash into the next line",
-    "block mapping": "a mapping begins in the line of another value; put it into the next line and indent it",
-    "alphabetic or numeric character": "a name after & or * is missing; put text that begins so in quotes",
-    "found undefined tag handle": 'a YAML tag (a word after "!") means nothing here; put the text in quotes',
-}
-"""What libyaml says, and what that is to who wrote the file. Nothing of the text is repeated: it may be a secret."""
-_OTHERWISE: Final = "this line, or the one before it, cannot be read; check quotes, colons, brackets and indentation"
-# libyaml where the wheel brings it: a file of 100,000 jobs takes seconds instead of a minute
-_LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class YamlError(ValueError):
@@ -109,28 +84,13 @@ def decoded(data: bytes) -> str:
 def parse_yaml(text: str, place: SourcePosition) -> tuple[Node, list[YamlError]]:
     """Read one YAML document: its tree, and the keys that stand twice in one mapping."""
     try:
-        loader = _LOADER(text)
+        loader = yaml_problems.LOADER(text)
         try:
             return _Reader(loader, place).document()
         finally:
             loader.dispose()
     except yaml.YAMLError as error:
-        raise _broken(error, text) from None
-
-
-def _broken(error: yaml.YAMLError, text: str) -> YamlError:
-    if isinstance(error, ReaderError):
-        found = Reader.NON_PRINTABLE.search(text)
-        where = text.count("\n", 0, found.start()) + 1 if found else 0
-        return YamlError("not valid YAML: a control character; write it as an escape in double quotes", where)
-    mark = getattr(error, "problem_mark", None)
-    # the end of the text counts as a line of its own
-    line = min(mark.line, text.rstrip("\n").count("\n")) + 1 if mark else 0
-    if mark and text[: mark.index + 1].rpartition("\n")[2].strip(" ").startswith("\t"):
-        return YamlError("not valid YAML: a tab where the line begins; indent by spaces", line)
-    problem = str(getattr(error, "problem", ""))
-    sentence = next((said for words, said in _PROBLEMS.items() if words in problem), _OTHERWISE)
-    return YamlError(f"not valid YAML: {sentence}", line)
+        raise YamlError(*yaml_problems.described(error, text)) from None
 
 
 @dataclass(slots=True)
@@ -185,7 +145,11 @@ class _Reader:
         # the anchor is known only when its node is complete, so no alias can hold itself
         built = self._anchors.get(anchor)
         if built is None:
-            raise YamlError('an alias (a word after "*") without its anchor; put text in quotes', line)
+            raise YamlError(
+                'an alias (a word after "*") without its anchor; write &word where it is first used, or put text in'
+                " quotes",
+                line,
+            )
         self._repeated += built.size
         if self._repeated > _REPEATED:
             raise YamlError(f"aliases repeat more than {_REPEATED} values", line)

@@ -31,13 +31,13 @@ def quoted(value: object) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known name that the operator most likely meant, if any is near."""
-    known = list(known)
-    if begun := [name for name in known if len(word) > 2 and name.startswith(word)]:
-        return begun[0]
-    if alike := difflib.get_close_matches(word, known, n=1, cutoff=_ALIKE):
-        return alike[0]
-    return next((name for name in known if len(word) > 2 and _one_letter_apart(word, name)), None)
+    """Return the known name that the operator most likely meant, if any is near; in whichever case it is written."""
+    word, names = word.casefold(), {name.casefold(): name for name in known}
+    if begun := [name for name in names if len(word) > 2 and name.startswith(word)]:
+        return names[begun[0]]
+    if alike := difflib.get_close_matches(word, names, n=1, cutoff=_ALIKE):
+        return names[alike[0]]
+    return next((name for low, name in names.items() if len(word) > 2 and _one_letter_apart(word, low)), None)
 
 
 def _one_letter_apart(word: str, name: str) -> bool:

@@ -21,6 +21,8 @@ _NUMBER: Final = r"([0-9]{1,12}(?:\.[0-9]{1,6})?)"
 _DURATION: Final = re.compile("".join(f"(?:{_NUMBER}{unit})?" for unit in UNITS))
 _RATE: Final = re.compile(_NUMBER + r"/([smh])")
 _UNITLESS: Final = re.compile(r"[0-9]+(\.[0-9]+)?")
+_OTHER_UNIT: Final = re.compile(r"[0-9.,]+ ?[A-Za-z]+")
+_UNIT_NAMES: Final = f"{', '.join([*UNITS][:0:-1])} and {next(iter(UNITS))}"
 
 
 def seconds(text: str) -> float:
@@ -31,7 +33,8 @@ def seconds(text: str) -> float:
         raise ValueError(f'expected a duration with its unit, such as {text[:12]}s, not "{text[:80]}"')
     match = _DURATION.fullmatch(text)
     if match is None or not text:
-        raise Expected("a duration such as 30s or 5m", text)
+        units = f" (the units are {_UNIT_NAMES})" if _OTHER_UNIT.fullmatch(text) else ""
+        raise Expected(f"a duration such as 30s or 5m{units}", text)
     parts = zip(match.groups(), UNITS.values(), strict=True)
     milliseconds = sum((Decimal(part) * unit for part, unit in parts if part is not None), Decimal(0))
     if milliseconds > _LONGEST:
@@ -61,7 +64,7 @@ def size(text: str) -> int:
     """Read a size in bytes. Raises ``ValueError`` with what was expected."""
     match = _SIZE.fullmatch(text)
     if match is None and text != "0":
-        raise Expected("a size such as 32MiB", text)
+        raise Expected(f"a size such as 32MiB (the units are {', '.join(_SIZES)})", text)
     return 0 if match is None else int(match[1]) * _SIZES[match[2]]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict
 
@@ -23,6 +23,11 @@ from exporter.services.error_codes import ErrorCodes
 from exporter.services.listing import PAGE_SIZE, ListedJob, Lister, RowReader
 from exporter.services.request import Request
 from exporter.services.shapes import Shape
+
+CLUSTER_ID: Final = "The id of the cluster."
+JOB_ID: Final = "The id that the service gave the job, or the task (DWS)."
+JOB_NAME: Final = "The job's own name at the service."
+"""What the fields of entries are, for messages and the reference."""
 
 
 class JobEntry(BaseModel, ABC):

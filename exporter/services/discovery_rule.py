@@ -25,7 +25,8 @@ def _pattern(value: Any) -> Any:
     try:
         return re.compile(value)
     except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"expected a regular expression, not {quoted(value)}: {error}") from None
+        remedy = "; for any text write .*" if value.startswith("*") else ""
+        raise ValueError(f"expected a regular expression, not {quoted(value)}: {error}{remedy}") from None
 
 
 def _count(value: Any) -> Any:

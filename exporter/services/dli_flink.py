@@ -20,7 +20,7 @@ from exporter.model.reason import Reason
 from exporter.model.run import NAMELESS, RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.services import error_classes, json_fields
-from exporter.services.adapter import Adapter, JobEntry
+from exporter.services.adapter import JOB_ID, Adapter, JobEntry
 from exporter.services.codes_in_text import failure_code
 from exporter.services.data_lake import (
     DATA_LAKE_CODES,
@@ -60,7 +60,7 @@ _STREAMING: Final = Measure("streaming")
 class FlinkEntry(JobEntry):
     """A Flink job of the configuration."""
 
-    job_id: str
+    job_id: str = Field(description=JOB_ID)
 
     @property
     def default_name(self) -> str:

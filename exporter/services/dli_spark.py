@@ -15,7 +15,7 @@ from exporter.model.packed import Packed
 from exporter.model.run import RunId
 from exporter.model.snapshot import Snapshot, State
 from exporter.services import error_classes, json_fields
-from exporter.services.adapter import Adapter, JobEntry
+from exporter.services.adapter import JOB_ID, Adapter, JobEntry
 from exporter.services.codes_in_text import OTHER
 from exporter.services.data_lake import (
     DATA_LAKE_CODES,
@@ -46,7 +46,7 @@ _DETAIL: Final = {"appId": "app_id", "kind": "kind", "proxyUser": "proxy_user", 
 class SparkEntry(JobEntry):
     """A Spark batch of the configuration."""
 
-    job_id: str
+    job_id: str = Field(description=JOB_ID)
 
     @property
     def default_name(self) -> str:

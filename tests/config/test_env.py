@@ -140,7 +140,7 @@ def test_a_variable_that_resembles_nothing_is_refused_all_the_same(name: str) ->
             "fast",
             "expected JSON such as {...}; at character 1: a value is missing, or is no JSON: put text in double quotes",
         ),
-        ("POLL", "[]", "expected a mapping of settings, not a list"),
+        ("POLL", "[]", "expected a mapping of settings, not a list; write it as {interval: ...}"),
         ("POLL", '{"interval": 30}', 'poll.interval: expected a duration with its unit, such as 30s, not "30"'),
         ("POLL", '{"a": 1, "a": 2}', 'the key "a" stands twice'),
         ("POLL", '{"a": ' * 40 + "1" + "}" * 40, "nested more than 32 levels deep"),
@@ -153,7 +153,7 @@ def test_a_variable_that_resembles_nothing_is_refused_all_the_same(name: str) ->
                 " quotes; write no comma after the last value"
             ),
         ),
-        ("JOBS", "{}", "expected a list of jobs, not a mapping"),
+        ("JOBS", "{}", "expected a list of jobs, not a mapping; write each as - {service: dli, ...}"),
         ("JOBS", '[{"service": "ecs"}]', f'jobs[0].service: unknown service "ecs"; known are {SERVICES}'),
         ("JOB_FILES", '[{"a": "b"}]', "job_files[0]: expected a pattern of files, not a mapping"),
         ("PROJECTS__PROD__REGION", "a\udcff", "expected text; this holds bytes that are not UTF-8"),

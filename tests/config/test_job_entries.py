@@ -149,11 +149,14 @@ def test_the_same_name_twice_is_no_mistake_here(projects: MappingNode) -> None:
     ("text", "expected"),
     [
         ("- {service: ecs}", f'jobs:1: [0].service: unknown service "ecs"; known are {SERVICES}'),
-        ("\njobs:\n- {service: dli}", "jobs:3: jobs[0].job_id: required but missing"),
+        (
+            "\njobs:\n- {service: dli}",
+            ("jobs:3: jobs[0].job_id: required but missing: The id that the service gave the job, or the task (DWS)"),
+        ),
         ("- dli", f"jobs:1: [0]: expected a mapping such as {SUCH}, not text"),
         ("service: dli", f'jobs:1: expected a list of jobs, each as "- {SUCH}", or a mapping with jobs'),
         ("just text", "jobs:1: expected a list of jobs, not text"),
-        ("jobs: dli", "jobs:1: jobs: expected a list of jobs, not text"),
+        ("jobs: dli", "jobs:1: jobs: expected a list of jobs, not text; write each as - {service: dli, ...}"),
         ("jobs: []\nlog: {}", "jobs:2: log: unknown key; known are jobs"),
         ("jobs: []\nJobs: []", 'jobs:2: Jobs: unknown key; did you mean "jobs"?'),
         ("- {service: dli,\n   job_id: 1, job_id: 2}", 'jobs:2: the key "job_id" stands twice, first in line 2'),
@@ -181,7 +184,7 @@ def test_the_same_name_twice_is_no_mistake_here(projects: MappingNode) -> None:
         ('{"service": "dli", "job_id": "1"}\n[1]', NO_OBJECT),
         ('\n{"service": "dli", "job_id": "1", "job_id": "2"}', 'jobs:2: the key "job_id" stands twice'),
         ("{service: dli, job_id: 1, job_id: 2}", 'jobs:1: the key "job_id" stands twice'),
-        ('\n{"service": "dli", "job_idd": "1"}', "jobs:2: [0].job_id: required but missing"),
+        ('\n{"service": "dli", "job_idd": "1"}', 'jobs:2: [0].job_idd: unknown key; did you mean "job_id"?'),
         (
             '{"service": "dli", "job_id": "\\ud800"}',
             ("jobs:1: [0].job_id: expected text; this holds bytes that are not UTF-8"),

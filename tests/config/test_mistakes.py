@@ -62,8 +62,8 @@ BY_PLACE = "name a zone by a place, such as Asia/Shanghai, not by an offset or a
         ("web: {linger_scrapes: 2}", "web.linger_scrapes: it needs web.linger, the longest time to wait for them"),
         ("poll: {stale_after: 5m}", "poll.stale_after: expected longer than poll.idle_interval (5m), not 5m"),
         ("poll: {idle_interval: 10m}", "poll.stale_after: expected longer than poll.idle_interval (10m), not 10m"),
-        ("poll: 30s", "poll: expected a mapping of settings, not text"),
-        ("poll: [30s]", "poll: expected a mapping of settings, not a list"),
+        ("poll: 30s", "poll: expected a mapping of settings, not text; write it as {interval: ...}"),
+        ("poll: [30s]", "poll: expected a mapping of settings, not a list; write it as {interval: ...}"),
         ("log: {level: loud}", 'log.level: expected one of debug, info, warning, error, not "loud"'),
         ("log: {format: xml}", 'log.format: expected one of json, console, not "xml"'),
         (
@@ -107,7 +107,7 @@ BY_PLACE = "name a zone by a place, such as Asia/Shanghai, not by an offset or a
             "sharding: {shards: 2, shard: auto}",
             'sharding.shard: auto needs a host name that ends in its ordinal, such as exporter-3, not "box7"',
         ),
-        ("job_files: jobs.d/*.yaml", "job_files: expected a list, not text"),
+        ("job_files: jobs.d/*.yaml", "job_files: expected a list, not text; write it as [...]"),
         ('job_files: [""]', "job_files[0]: expected a pattern of files such as jobs.d/*.yaml"),
         ("job_files: [[a]]", "job_files[0]: expected a pattern of files, not a list"),
         (
@@ -180,7 +180,7 @@ def test_a_setting_that_is_wrong_is_told_with_its_line(mistakes: Mistakes, line:
         ("time_zone: '+08:00'", f'time_zone: unknown time zone "+08:00"; {BY_PLACE}'),
         ("time_zone: CST", f'time_zone: unknown time zone "CST"; {BY_PLACE}'),
         ("limits: {cdm: fast}", 'limits.cdm: expected a rate such as 5/s or 120/m, not "fast"'),
-        ("limits: [cdm]", "limits: expected a mapping of settings, not a list"),
+        ("limits: [cdm]", "limits: expected a mapping of settings, not a list; write it as {key: ...}"),
         ("limits: {cdm: 0/s}", 'limits.cdm: expected a rate such as 5/s or 120/m, not "0/s"'),
         ("limits: {cdmlist: 1/s}", 'limits.cdmlist: unknown limit "cdmlist"; did you mean "cdm_list"?'),
         (
@@ -254,13 +254,16 @@ def test_a_project_that_is_wrong_is_told_with_its_line(mistakes: Mistakes, line:
                 "beside each other"
             ),
         ),
-        ("prod: production", "projects.prod: expected a mapping of settings, not text"),
+        ("prod: production", "projects.prod: expected a mapping of settings, not text; write it as {region: ...}"),
     ],
 )
 def test_a_project_that_lacks_something_is_told(mistakes: Mistakes, project: str, expected: str) -> None:
     assert mistakes(f"projects:\n  {project}\n{JOBS}") == [f"exporter.yaml:2: {expected}"]
 
 
+TABLE = "expected a mapping of settings, not text; write it as"
+ONE_TEXT = "expected text, not a list; give one, and put text that holds brackets in quotes"
+NO_BRACES = "expected text, not a mapping; put text that holds braces in quotes"
 ONE = "expected exactly one of"
 KINDS = f"{ONE} access_key, password, token, token_file, metadata and pod_identity"
 
@@ -285,7 +288,7 @@ KINDS = f"{ONE} access_key, password, token, token_file, metadata and pod_identi
                 )
             ],
         ),
-        ("{access_key: {key_id: a, secret: [hunter2]}}", [".access_key.secret: expected text, not a list"]),
+        ("{access_key: {key_id: a, secret: [hunter2]}}", [f".access_key.secret: {ONE_TEXT}"]),
         (
             "{access_key: {key_id: a, secret: ''}}",
             [".access_key.secret: expected text; this is empty"],
@@ -294,9 +297,9 @@ KINDS = f"{ONE} access_key, password, token, token_file, metadata and pod_identi
             '{access_key: {key_id: a, secret: "hunter2\\nx"}}',
             [".access_key.secret: expected one line of printable ASCII characters"],
         ),
-        ("{token: {hunter2: x}}", [".token: expected text, not a mapping"]),
-        ("hunter2", [": expected a mapping of settings, not text"]),
-        ("{access_key: hunter2}", [".access_key: expected a mapping of settings, not text"]),
+        ("{token: {hunter2: x}}", [f".token: {NO_BRACES}"]),
+        ("hunter2", [f": {TABLE} {{access_key: ...}}"]),
+        ("{access_key: hunter2}", [f".access_key: {TABLE} {{key_id: ...}}"]),
         ("{token_file: hunter2}", [".token_file: there is no such file; mount it or correct the path"]),
         ("{token_file: empty}", [".token_file: the file is empty; write the secret into it"]),
         ("{token_file: nothing}", [".token_file: the file is empty; write into it what it is for"]),
@@ -318,8 +321,8 @@ KINDS = f"{ONE} access_key, password, token, token_file, metadata and pod_identi
                 ".password.user: required but missing: The name of the IAM user",
             ],
         ),
-        ("{metadata: hunter2}", [".metadata: expected a mapping of settings, not text"]),
-        ("{pod_identity: hunter2}", [".pod_identity: expected a mapping of settings, not text"]),
+        ("{metadata: hunter2}", [f".metadata: {TABLE} {{}}"]),
+        ("{pod_identity: hunter2}", [f".pod_identity: {TABLE} {{}}"]),
         ("{metadata: {url: x}}", [".metadata.url: unknown key"]),
     ],
 )
@@ -409,8 +412,11 @@ def test_a_job_that_is_wrong_is_told_with_its_line(mistakes: Mistakes, entry: st
         ("", f"exporter.yaml: {NO_JOB}"),
         ("jobs: []", f"exporter.yaml:6: {NO_JOB}"),
         ("jobs:", f"exporter.yaml:6: {NO_JOB}"),
-        ("jobs: {}", "exporter.yaml:6: jobs: expected a list of jobs, not a mapping"),
-        ("jobs: dli", "exporter.yaml:6: jobs: expected a list of jobs, not text"),
+        (
+            "jobs: {}",
+            ("exporter.yaml:6: jobs: expected a list of jobs, not a mapping; write each as - {service: dli, ...}"),
+        ),
+        ("jobs: dli", "exporter.yaml:6: jobs: expected a list of jobs, not text; write each as - {service: dli, ...}"),
     ],
 )
 def test_at_least_one_job_is_wanted(mistakes: Mistakes, jobs: str, expected: str) -> None:
@@ -455,7 +461,7 @@ log: {level: 7}
         'exporter.yaml:6: poll.timeout: expected a duration with its unit, such as 5s, not "5"',
         'exporter.yaml:7: the key "poll" stands twice, first in line 4',
         'exporter.yaml:10: projects.x.region: expected a region such as cn-north-4, not "?"',
-        "exporter.yaml:11: projects.x.credentials.token: expected text, not a mapping",
+        f"exporter.yaml:11: projects.x.credentials.token: {NO_BRACES}",
         'exporter.yaml:12: log.level: expected one of debug, info, warning, error, not "7"',
         'environment: EXPORTER_NOISE: unknown variable; did you mean "EXPORTER_JOBS"?',
         'environment: EXPORTER_WEB__LINGER: expected a duration such as 30s or 5m, not "long"',
@@ -497,7 +503,7 @@ def test_endpoints_that_cannot_be_read_are_one_mistake(tmp_path: Path) -> None:
 
     with pytest.raises(SettingsError) as caught:
         load(file, {})
-    assert caught.value.mistakes == (f"{file}:1: projects.p.endpoints: expected a mapping of settings, not text",)
+    assert caught.value.mistakes == (f"{file}:1: projects.p.endpoints: {TABLE} {{key: ...}}",)
 
 
 def test_no_file_is_named_by_an_empty_variable(

@@ -134,9 +134,13 @@ def test_without_a_rule_a_job_is_needed(mistakes: Mistakes, written: str) -> Non
                 "promises, service, types"
             ),
         ),
-        ("{servce: dli}", ".service: required but missing: The service whose jobs the rule finds"),
+        ("{servce: dli}", '.servce: unknown key; did you mean "service"?'),
+        ("{kind: dli}", ".service: required but missing: The service whose jobs the rule finds"),
         ("{service: ''}", ".service: expected text; this is empty"),
-        ("{service: [dli]}", ".service: expected text, not a list"),
+        (
+            "{service: [dli]}",
+            (".service: expected text, not a list; give one, and put text that holds brackets in quotes"),
+        ),
         ("{service: dlii}", '.service: unknown service "dlii"; did you mean "dli"?'),
         ("{service: ecs}", f'.service: unknown service "ecs"; known are {SERVICES}'),
         ("{service: cdm, project: prood}", '.project: unknown project "prood"; did you mean "prod"?'),
@@ -146,7 +150,7 @@ def test_without_a_rule_a_job_is_needed(mistakes: Mistakes, written: str) -> Non
         ),
         (
             "{service: cdm, exclude: '*a'}",
-            '.exclude: expected a regular expression, not "*a": nothing to repeat at position 0',
+            '.exclude: expected a regular expression, not "*a": nothing to repeat at position 0; for any text write .*',
         ),
         ("{service: dli, match: [a]}", ".match: expected a regular expression, not a list"),
         ("{service: dli, match: ''}", ".match: expected text; this is empty"),
@@ -163,9 +167,12 @@ def test_without_a_rule_a_job_is_needed(mistakes: Mistakes, written: str) -> Non
             '.labels.team: unknown word "ownr" in the label; did you mean "owner"?',
         ),
         ("{service: dli, labels: {team: ''}}", ".labels.team: expected text; this is empty"),
-        ("{service: dli, labels: [team]}", ".labels: expected a mapping of settings, not a list"),
+        (
+            "{service: dli, labels: [team]}",
+            (".labels: expected a mapping of settings, not a list; write it as {key: ...}"),
+        ),
         ("{service: dli, states: [RUNING]}", '.states[0]: unknown word "RUNING"; did you mean "RUNNING"?'),
-        ("{service: dli, states: RUNNING}", ".states: expected a list, not text"),
+        ("{service: dli, states: RUNNING}", ".states: expected a list, not text; write it as [...]"),
         ("{service: dli, types: [DDL, QUERYY]}", '.types[1]: unknown word "QUERYY"; did you mean "QUERY"?'),
         ("{service: cdm, types: [BATCH_JB]}", '.types[0]: unknown word "BATCH_JB"; did you mean "BATCH_JOB"?'),
         ("{service: cdm, types: []}", ".types: expected at least one; this list is empty"),
@@ -184,10 +191,10 @@ def test_without_a_rule_a_job_is_needed(mistakes: Mistakes, written: str) -> Non
             '.clusters: expected all, or a list of names or ids of clusters, not "etl"',
         ),
         ("{service: cdm, clusters: ['']}", ".clusters[0]: expected text; this is empty"),
-        ("{service: dli, queues: default}", ".queues: expected a list, not text"),
+        ("{service: dli, queues: default}", ".queues: expected a list, not text; write it as [...]"),
         ("{service: dli, queues: ['']}", ".queues[0]: expected text; this is empty"),
         ("{service: dli, owner: ''}", ".owner: expected text; this is empty"),
-        ("{service: dli, tags: [a]}", ".tags: expected a mapping of settings, not a list"),
+        ("{service: dli, tags: [a]}", ".tags: expected a mapping of settings, not a list; write it as {key: ...}"),
         (
             "{service: dli, tags: {a: 'b,c'}}",
             '.tags: expected tags without commas, and keys without =, not "a=b,c"',
@@ -227,8 +234,17 @@ def test_a_mistake_stands_at_the_line_of_its_own_key(mistakes: Mistakes) -> None
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
-        ("discovery: cdm", "exporter.yaml:6: discovery: expected a list of rules, not text"),
-        ("discovery: {service: cdm}", "exporter.yaml:6: discovery: expected a list of rules, not a mapping"),
+        (
+            "discovery: cdm",
+            ("exporter.yaml:6: discovery: expected a list of rules, not text; write each as - {service: dli, ...}"),
+        ),
+        (
+            "discovery: {service: cdm}",
+            (
+                "exporter.yaml:6: discovery: expected a list of rules, not a mapping"
+                "; write each as - {service: dli, ...}"
+            ),
+        ),
     ],
 )
 def test_what_is_no_list_of_rules_is_told(mistakes: Mistakes, written: str, expected: str) -> None:
@@ -246,7 +262,7 @@ def test_what_is_no_list_of_rules_is_told(mistakes: Mistakes, written: str, expe
                 "missing ), unterminated subpattern at position 0"
             ),
         ),
-        ('{"service": "cdm"}', "expected a list of rules, not a mapping"),
+        ('{"service": "cdm"}', "expected a list of rules, not a mapping; write each as - {service: dli, ...}"),
         ('[{"service": "cdm", "match": "a", "match": "b"}]', 'the key "match" stands twice'),
     ],
 )

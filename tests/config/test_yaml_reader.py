@@ -22,6 +22,7 @@ projects:
     project_id: 05f2
     credentials: {access_key: {key_id: AK, secret: SK}}
 """
+ALIAS = 'an alias (a word after "*") without its anchor; write &word where it is first used, or put text in quotes'
 
 
 @pytest.mark.parametrize("written", ["0123", "on", "2024-01-01", "1e3", "0x10", "1_000", "=", "数据 a+b", "12:30:45"])
@@ -92,8 +93,8 @@ jobs:
             ),
         ),
         ("a: 1\n---\nb: 2", ":2: a second document starts here; one file holds one"),
-        ("a: *hunter2", ':1: an alias (a word after "*") without its anchor; put text in quotes'),
-        ("a: &a [*a]", ':1: an alias (a word after "*") without its anchor; put text in quotes'),
+        ("a: *hunter2", ":1: " + ALIAS),
+        ("a: &a [*a]", ":1: " + ALIAS),
         ("a: !hunter2 b", ':1: a YAML tag (a word after "!") means nothing here; put the text in quotes'),
         ("{a: b}: c", ":1: expected a word as the key; text in braces or brackets needs quotes"),
         ("a: &x [b]\n*x : c", ":2: expected a word as the key; text in braces or brackets needs quotes"),

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from pydantic import Field
+
 from exporter.model.errors import PollError, first_line
 from exporter.model.job import Job
 from exporter.model.measures import MeasureFamily
@@ -15,7 +17,7 @@ from exporter.model.reason import Reason
 from exporter.model.run import NAMELESS, RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.services import error_classes, json_fields
-from exporter.services.adapter import Adapter, Hosts, JobEntry, PastPage, RunHistory
+from exporter.services.adapter import CLUSTER_ID, JOB_NAME, Adapter, Hosts, JobEntry, PastPage, RunHistory
 from exporter.services.cdm.lists import LIST_LIMIT, CdmLister
 from exporter.services.cdm.subjobs import SUBJOBS, is_subjob, parent_state, subjob_counts, subjob_rows
 from exporter.services.cdm.words import CODES, NOT_APPLICABLE, REGIONS, STATES
@@ -80,8 +82,8 @@ _MEASURES: Final = (
 class CdmEntry(JobEntry):
     """A CDM job of the configuration."""
 
-    cluster_id: str
-    job_name: str
+    cluster_id: str = Field(description=CLUSTER_ID)
+    job_name: str = Field(description=JOB_NAME)
 
     @property
     def default_name(self) -> str:

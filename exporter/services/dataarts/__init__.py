@@ -8,12 +8,14 @@ for a job that had none in that time and for one that does not exist: which of b
 from datetime import tzinfo
 from typing import Final
 
+from pydantic import Field
+
 from exporter.model.errors import PollError
 from exporter.model.job import Job
 from exporter.model.reason import Reason
 from exporter.model.snapshot import Snapshot, State
 from exporter.services import json_fields
-from exporter.services.adapter import Adapter, Hosts, JobEntry, RunReader
+from exporter.services.adapter import JOB_NAME, Adapter, Hosts, JobEntry, RunReader
 from exporter.services.dataarts.instances import MOST, RUN_MEASURES, instance_rows, newest_of
 from exporter.services.dataarts.lists import DataArtsLister, JobRow, workspace_header
 from exporter.services.dataarts.nodes import NODE_MEASURES, NODE_WORK, with_nodes
@@ -29,8 +31,10 @@ _NAMES: Final = {"jobName": "job_name"}
 class DataArtsEntry(JobEntry):
     """A job of DataArts Factory in the configuration."""
 
-    workspace_id: str | None = None
-    job_name: str
+    workspace_id: str | None = Field(
+        default=None, description="The id of the workspace; without it the workspace called default."
+    )
+    job_name: str = Field(description=JOB_NAME)
 
     @property
     def default_name(self) -> str:

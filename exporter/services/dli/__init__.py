@@ -7,13 +7,15 @@ The field ``progress`` is of the running sub-job while there is one, so it can f
 Sub-jobs are reported only while the job runs; DLI forgets them the moment it ends.
 """
 
+from pydantic import Field
+
 from exporter.model.errors import first_line
 from exporter.model.job import Job
 from exporter.model.packed import Packed
 from exporter.model.run import RunId
 from exporter.model.snapshot import Snapshot, State
 from exporter.services import json_fields
-from exporter.services.adapter import Adapter, JobEntry
+from exporter.services.adapter import JOB_ID, Adapter, JobEntry
 from exporter.services.codes_in_text import failure_code
 from exporter.services.data_lake import DATA_LAKE_CODES, DATA_LAKE_CONSOLES, DATA_LAKE_HOSTS, refusal_in_body
 from exporter.services.dli.lists import DliLister
@@ -27,7 +29,7 @@ from exporter.services.shapes import UUID
 class DliEntry(JobEntry):
     """A DLI job of the configuration."""
 
-    job_id: str
+    job_id: str = Field(description=JOB_ID)
 
     @property
     def default_name(self) -> str:

@@ -2,16 +2,16 @@
 
 from typing import Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
-from exporter.services.adapter import JobEntry
+from exporter.services.adapter import CLUSTER_ID, JOB_ID, JobEntry
 
 
 class DwsEntry(JobEntry):
     """A DWS task of the configuration, or a cluster, of which the operation under way is the run."""
 
-    job_id: str | None = None
-    cluster_id: str | None = None
+    job_id: str | None = Field(default=None, description=JOB_ID)
+    cluster_id: str | None = Field(default=None, description=CLUSTER_ID)
 
     @model_validator(mode="after")
     def _either(self) -> Self:
