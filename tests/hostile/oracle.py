@@ -251,7 +251,7 @@ class Oracle:
         listed = now - max(self._age, self.counts_kept * self._stretch) - self.slack
         if self.lists_are_right:
             listed = max(listed, self._list_before(job.service, now))
-        for text in _values(job, run, group, since, now, listed):
+        for text in _values(job, run, group, since, now, listed, self._listed.get(job.service, (0.0, now))[1]):
             yield f"{text}; run {run.ident} in {now - since:.1f} s ({_when(run, now)})"
 
     def _since(self, job: Job, run: Run, state: str, polled: float | None, now: float) -> float:
@@ -293,22 +293,29 @@ def _shown(job: Job, clusters: dict[str, str]) -> str:
 
 @dataclass(frozen=True)
 class Once:
-    """Every value that *what* had in a window, looked up from its end: what is shown is mostly of the last poll."""
+    """Every value that *what* had in a window, from *near* back to its beginning, then from its end back to *near*.
+
+    What is shown is mostly of the last poll or list: of all moments those just before it come first.
+    """
 
     run: Run
     since: float
     now: float
     what: Callable[[float], float | None]
+    near: float | None = None
 
     def __iter__(self) -> Iterator[float]:
-        run, at = self.run, self.now
-        marks = (self.since, run.started, run.ended, run.ended + run.late)
-        while at > self.since:
-            yield from self._at(at)
-            at -= STEP / 2
-        for mark in marks:
+        run, near = self.run, self.now if self.near is None else max(self.since, min(self.near, self.now))
+        yield from self._down(near, self.since)
+        for mark in (self.since, run.started, run.ended, run.ended + run.late):
             if self.since <= mark <= self.now:
                 yield from self._at(mark)
+        yield from self._down(self.now, near)
+
+    def _down(self, at: float, until: float) -> Iterator[float]:
+        while at > until:
+            yield from self._at(at)
+            at -= STEP / 2
 
     def _at(self, moment: float) -> Iterator[float]:
         value = self.what(moment)
@@ -320,22 +327,22 @@ def _is(value: float, right: Iterable[float]) -> bool:
     return any(abs(each - value) < 1e-6 for each in right)
 
 
-def _values(job: Job, run: Run, group: Group, since: float, now: float, listed: float) -> Iterator[str]:
-    """Compare the values of a run."""
-    state = group.states[0]
-    states = Once(run, since, now, lambda at: STATES.index(run.state(at)))
+def _values(job: Job, run: Run, group: Group, since: float, now: float, listed: float, read: float) -> Iterator[str]:
+    """Compare the values of a run; lists were *read* last at that moment."""
+    state, polled = group.states[0], group.one("last_poll_timestamp_seconds")
+    states = Once(run, since, now, lambda at: STATES.index(run.state(at)), polled)
     if STATES.index(state) not in states:
         yield f"state {state}, not of {sorted({STATES[int(each)] for each in states})}"
-    expected: dict[str, Iterable[float]] = {"progress_ratio": _progress(job, run, state, since, now)}
+    expected: dict[str, Iterable[float]] = {"progress_ratio": _progress(job, run, state, since, now, polled)}
     expected["start_timestamp_seconds"] = {run.started, run.created}
     expected["end_timestamp_seconds"] = {run.ended} if now >= run.ended else set()
     if job.service == "cdm":
-        expected |= _rows(job, run, state, since, now)
+        expected |= _rows(job, run, state, since, now, polled)
         if state in (
             "running",
             "unknown",
         ):  # the counts of a run that goes on are those of the last list, not of the last poll
-            expected |= dict.fromkeys(("rows_read", "rows_written"), Once(run, listed, now, run.rows_done))
+            expected |= dict.fromkeys(("rows_read", "rows_written"), Once(run, listed, now, run.rows_done, read))
     if job.service == "dli":
         yield from _tasks(run, group, state, since, now)
     for metric, right in expected.items():
@@ -347,16 +354,16 @@ def _values(job: Job, run: Run, group: Group, since: float, now: float, listed: 
         yield f"failure_info {code} in state {state}"
 
 
-def _progress(job: Job, run: Run, state: str, since: float, now: float) -> Iterable[float]:
+def _progress(job: Job, run: Run, state: str, since: float, now: float, near: float | None) -> Iterable[float]:
     if state == "succeeded":
         return {1.0}
     if state == "failed" and job.service == "cdm":
         return set()
-    return Once(run, since, now, lambda at: run.share(at) / 100)
+    return Once(run, since, now, lambda at: run.share(at) / 100, near)
 
 
-def _rows(job: Job, run: Run, state: str, since: float, now: float) -> dict[str, Iterable[float]]:
-    done = Once(run, since, now, run.rows_done)
+def _rows(job: Job, run: Run, state: str, since: float, now: float, near: float | None) -> dict[str, Iterable[float]]:
+    done = Once(run, since, now, run.rows_done, near)
     files: dict[str, Iterable[float]] = {
         "files_read": {12.0},
         "files_written": {11.0},
@@ -369,7 +376,7 @@ def _rows(job: Job, run: Run, state: str, since: float, now: float) -> dict[str,
     return {
         "rows_read": done,
         "rows_written": done,
-        "rows_inserted": Once(run, since, now, lambda at: rows_inserted(run, at)),
+        "rows_inserted": Once(run, since, now, lambda at: rows_inserted(run, at), near),
         "rows_updated": {0.0},
         "rows_deleted": {0.0},
         **(files if job.files and state == "succeeded" else {metric: set() for metric in files}),

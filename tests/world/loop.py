@@ -12,9 +12,10 @@ import sys
 import threading
 from asyncio import events
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import exporter
 from tests.world.timepieces import HOST, REAL_CPU, Host
@@ -286,53 +287,76 @@ def called(func: Callable[..., Any], args: Any) -> tuple[Any, BaseException | No
         return None, problem
 
 
+class _Thread:
+    """A real thread that runs one call after another, only while the loop waits for it.
+
+    The two hand over to each other by locks. A thread is used again by the next call: starting one costs more than
+    most calls do.
+    """
+
+    def __init__(self) -> None:
+        self.goes_on, self.paused = threading.Lock(), threading.Lock()
+        self.goes_on.acquire()
+        self.paused.acquire()
+        self.work: Callable[[], None] = lambda: None
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            self.goes_on.acquire()
+            self.work()
+            self.paused.release()
+
+
 class SteppedCall:
     """A call in a real thread that runs only while the loop waits for it: after some lines the loop goes on.
 
     Thread and loop never run at the same time, so which lines of both come in which order is of the seed.
     """
 
+    _free: ClassVar[list[_Thread]] = []
+
     def __init__(
         self, loop: WorldLoop, future: asyncio.Future[Any], func: Callable[..., Any], args: Any, rng: random.Random
     ) -> None:
         self._loop, self._future, self._func, self._args, self._rng = loop, future, func, args, rng
         self._host = HOST.get()
-        self._mine, self._theirs = threading.Semaphore(0), threading.Semaphore(0)
         self._over: tuple[Any, BaseException | None] | None = None
         self._most = rng.choice((4, 40, 200))
         self._pauses = PAUSES
         self._left = rng.randint(1, self._most)
-        context = contextvars.copy_context()
-        self._thread = threading.Thread(target=context.run, args=(self._run,), daemon=True)
+        self._thread = self._free.pop() if self._free else _Thread()
+        self._thread.work = partial(contextvars.copy_context().run, self._run)
 
     def step(self) -> None:
         """Let the thread go on until it pauses or is over."""
-        if self._thread.ident is None:
-            self._thread.start()
-        self._mine.release()
-        self._theirs.acquire()
+        self._thread.goes_on.release()
+        self._thread.paused.acquire()
         if self._over is None:
             self._loop.call_later(self._rng.uniform(0.0001, 0.05), self.step)
-        elif not isinstance(self._over[1], Killed):
+            return
+        self._free.append(self._thread)
+        if not isinstance(self._over[1], Killed):
             self._loop.finished(self._future, self._host, *self._over)
 
     def _run(self) -> None:
-        self._mine.acquire()
         sys.settrace(self._trace)
         self._over = called(self._func, self._args)
         sys.settrace(None)
-        self._theirs.release()
 
     def _trace(self, frame: Any, event: str, _: Any) -> Any:
         if not frame.f_code.co_filename.startswith(_HOUSE):
             return None
-        if event == "line" and self._pauses:
+        if event == "line":
             self._left -= 1
             if self._left == 0:
                 self._pauses -= 1
                 self._left = self._rng.randint(1, self._most)
-                self._theirs.release()
-                self._mine.acquire()
+                self._thread.paused.release()
+                self._thread.goes_on.acquire()
+                if not self._pauses:
+                    sys.settrace(None)
+                    return None
         return self._trace
 
 

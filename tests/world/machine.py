@@ -132,8 +132,9 @@ def surround(network: Network, note: Note) -> None:
     modules.logs.configure = lambda *_: None
     modules.app.Poller = _WatchedPoller
     modules.app.spare_the_collector = lambda: None
-    exposition = prometheus_client.openmetrics.exposition
-    for owner, name in ((prometheus_client.exposition, "floatToGoString"), (exposition, "escape_label_name")):
+    openmetrics = prometheus_client.openmetrics.exposition
+    names = ("escape_label_name", "escape_metric_name", "_escape")
+    for owner, name in ((prometheus_client.exposition, "floatToGoString"), *((openmetrics, name) for name in names)):
         setattr(owner, name, lru_cache(maxsize=1_000)(getattr(owner, name)))
 
     def tell(_: object, level: str, event: Any) -> Any:
