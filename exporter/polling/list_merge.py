@@ -36,12 +36,14 @@ def report_of(answer: Snapshot) -> ListReport:
 
 
 class _When(NamedTuple):
-    """One moment by both clocks."""
+    """One moment by three clocks."""
 
     wall: float
     """Unix seconds: to show."""
     steady: float
     """By the clock that never jumps: to compare."""
+    cloud: float
+    """Unix seconds by the cloud's clock: what the times in its responses are compared with."""
 
 
 def merged_record(
@@ -52,13 +54,15 @@ def merged_record(
     *,
     before: ListReport | None,
     steady: float | None = None,
+    cloud: float | None = None,
 ) -> tuple[Record, bool]:
     """Return the record after a list reported *answer* at *at* (Unix seconds), and whether to poll the job itself.
 
     *before* is what the previous list reported of it, if there was one; *steady* is the same moment by the clock that
-    never jumps.
+    never jumps, and *cloud* by the cloud's. Where they are left out, the clocks agree.
     """
-    after, soon = _listed(record, answer, _When(at, at if steady is None else steady), adapter, before)
+    when = _When(at, at if steady is None else steady, at if cloud is None else cloud)
+    after, soon = _listed(record, answer, when, adapter, before)
     after = _waiting(record, after, answer, at, adapter)
     if record.fault is not None and not after.final:
         after = replace(after, fault=record.fault, failing=record.failing)
@@ -77,7 +81,7 @@ def _listed(
         return replace(record, listed_at=at.steady), False
     if before == report_of(answer) and _disputed(record, answer):
         return replace(record, listed_at=at.steady), answer.lives and record.fault is None
-    record = transitions.first_listed(record, answer, at.wall)
+    record = transitions.first_listed(record, answer, at.wall, at.cloud)
     if answer.lives:
         return _lives(record, answer, at, news=news)
     if answer.run != RunId():

@@ -121,11 +121,16 @@ class ListResults:
         if news:
             self._telemetry.count_unreadable(name.service, answer.unknown)
         adapter = self._plan.projects.adapter(record.job)
-        wall = self._clock.now() - (self._clock.monotonic() - at)
-        after, soon = merged_record(record, answer, wall, adapter, before=before, steady=at)
+        ago = self._clock.monotonic() - at
+        wall, cloud = self._clock.now() - ago, self._cloud_time(record.job.project) - ago
+        after, soon = merged_record(record, answer, wall, adapter, before=before, steady=at, cloud=cloud)
         if after is not record:
             self._results.listed(record, after, answer)
         return after, soon and (news or self._schedule.time(name) is not None)  # else it would lose its place each time
+
+    def _cloud_time(self, project: str) -> float:
+        there = self._plan.projects.by_name.get(project)
+        return self._clock.now() if there is None else there.cloud_time()  # a reload took it away
 
     def _settled(self, record: Record) -> bool:
         """Whether the job itself has nothing to tell that the list does not: no end or number, no history to read."""

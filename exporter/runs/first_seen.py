@@ -21,7 +21,7 @@ _INSTANT: Final = 0.001
 
 
 def counts_from(answer: Snapshot, at: float) -> float | None:
-    """Return when a run must have begun that counts, if a list reported *answer* at *at* (Unix seconds)."""
+    """Return when a run must have begun that counts, if a list reported *answer* at *at* by the cloud's clock."""
     if answer.state is State.PENDING:
         return at - SOON
     if answer.state is State.RUNNING:

@@ -125,16 +125,17 @@ def looked_back(
     return _counted(replace(record, counts_from=None), accounting.look_back(ledger, found, at, counted, whole=whole))
 
 
-def first_listed(record: Record, answer: Snapshot, at: float) -> Record:
+def first_listed(record: Record, answer: Snapshot, at: float, cloud: float) -> Record:
     """Return the record after a list reported *answer* at *at*; it changes only if the job was not polled yet.
 
-    Then the job's runs count from here on: the one under way, once it ends, and each that begins later.
+    Then the job's runs count from here on: the one under way, once it ends, and each that begins later. *cloud* is the
+    same moment by the cloud's clock, because it is compared with the times that the cloud gives for runs.
     """
     if record.snapshot is not None or record.ledger.floor is not None:
         return record
     if answer.run != NAMELESS:
         return record if answer.state.ended else _counted(record, accounting.accounted(record.ledger, answer, at))
-    since = first_seen.counts_from(answer, at) if record.counts_from is None else record.counts_from
+    since = first_seen.counts_from(answer, cloud) if record.counts_from is None else record.counts_from
     return replace(record, counts_from=since)
 
 

@@ -156,6 +156,30 @@ def test_a_clock_that_is_wrong_all_the_time_counts_the_runs_that_began_after_the
     run(main())
 
 
+@pytest.mark.parametrize("ahead", [-HOUR, HOUR])
+def test_a_run_that_ended_before_a_list_saw_the_next_one_wait_does_not_count_by_a_clock_that_is_wrong(
+    ahead: float,
+) -> None:
+    ended = CdmRun((Step("RUNNING", 60, 0.0, 1.0),), rest=20, volume=Volume(rows_written=70))
+    waiting = CdmRun((Step("BOOTING", 12), Step("RUNNING", 100, 0.0, 1.0)), volume=Volume(rows_written=500))
+    job = CdmJob(CLUSTER, "copy", START - 80, (ended, waiting), repeats=False)
+
+    async def main() -> None:
+        clock = SteppingClock(asyncio.get_running_loop())
+        clock.ahead = ahead
+        cloud_of: Callable[[Cloud], None] = lambda cloud: populate(cloud, [job], clock)  # noqa: E731
+        async with (
+            world(cloud_of, clock=clock, credentials=by_password) as there,
+            looking(there, {"service": "cdm"}),
+        ):
+            await until(clock, 100)
+            assert there.record(job).runs == (0, 0, 0)
+            await until(clock, 300)
+            assert (there.record(job).runs, dict(there.record(job).totals)["rows_written"]) == ((1, 0, 0), 500)
+
+    run(main())
+
+
 def test_the_end_of_a_run_that_ended_while_the_machine_slept_is_the_one_that_the_cloud_reports() -> None:
     """The clock that the exporter waits by stands still meanwhile; the cloud's goes on, and so does the wall clock."""
     running = migration("running", -60, HOUR)
