@@ -60,9 +60,11 @@ class _Entry(BaseModel):
     anew: _Amount | None = None
     paid: list[tuple[Run, _Whole, dict[str, _Whole | _Amount]]] = []
     ended: Run | None
-    ended_start: _Amount | None
-    ended_end: _Amount | None
-    ended_seen: _Amount | None
+    ended_start: _Amount | None = None
+    ended_end: _Amount | None = None
+    ended_seen: _Amount | None = None
+    last_run_duration: _Amount | None = Field(default=None, exclude=True)
+    """Written by version 0.1.0 instead of start and end, which are shown again once the next run has ended."""
     succeeded: Run | None
     failed: Run | None = None
     succeeded_before: tuple[Run, _Amount] | None = None
