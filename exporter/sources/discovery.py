@@ -36,7 +36,9 @@ class _Look:
         self.findings = Findings(search, region, ends=ends)
         self.looked = False
         """Whether the first look is over, well or not."""
-        self.first_at: float | None = None  # when the first look was over that read anything
+        self.first_at: float | None = None
+        """When the first look was over, by the clock that never jumps: what the cloud's clock
+        shows beyond it may get known later."""
         self.worked_at: float | None = None
         self.good_at: float | None = None
         """When it worked and the cloud had every place that it names."""
@@ -168,11 +170,13 @@ class Discovery:
     async def _count_runs(self, look: _Look, found: Found) -> None:
         """Have all runs counted that a look found of one name: only the newest of them is registered."""
         if self._poller.projects.adapters[look.search.service].found.final:
+            ahead = self._time(look.search.project) - self._clock.monotonic()
+            since = None if look.first_at is None else look.first_at + ahead
             for name, items in found.by_name().items():
                 await self._poller.list_results.runs(
-                    JobKey(look.search.service, name), look.search.project, items, look.first_at
+                    JobKey(look.search.service, name), look.search.project, items, since
                 )
-            look.first_at = look.first_at or self._time(look.search.project)
+            look.first_at = look.first_at or self._clock.monotonic()
 
     def _target(self, name: JobKey) -> Mapping[str, str]:
         record = self._store.get(name)

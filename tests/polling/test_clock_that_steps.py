@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from exporter.model.snapshot import Measure, State
-from exporter.simulator import CdmJob, CdmRun, Cloud, DliJob, Step, SubJob, Volume
+from exporter.simulator import CdmJob, CdmRun, Cloud, DliJob, Fault, Step, SubJob, Volume
 from tests.polling.harness import SimulatedJob, World, world
 from tests.polling.looking import looking
 from tests.polling.test_credentials_over_time import by_password
@@ -176,6 +176,34 @@ def test_a_run_that_ended_before_a_list_saw_the_next_one_wait_does_not_count_by_
             assert there.record(job).runs == (0, 0, 0)
             await until(clock, 300)
             assert (there.record(job).runs, dict(there.record(job).totals)["rows_written"]) == ((1, 0, 0), 500)
+
+    run(main())
+
+
+@pytest.mark.parametrize("ahead", [-HOUR, HOUR])
+def test_a_first_look_that_reached_nobody_counts_the_runs_that_began_after_it_though_the_clock_is_wrong(
+    ahead: float,
+) -> None:
+    queries = [
+        DliJob(f"id-{number}", "nightly", START + begins, (SubJob("save", tasks=9, seconds=seconds),))
+        for number, (begins, seconds) in enumerate(((-1800, 100), (-120, 100), (55, 5), (200, 9000)))
+    ]
+
+    def cut_off(cloud: Cloud, clock: WarpClock) -> None:
+        populate(cloud, list(queries), clock)
+        cloud.faults.plan(Fault(closes=True), times=3, service="dli")
+
+    async def main() -> None:
+        clock = SteppingClock(asyncio.get_running_loop())
+        clock.ahead = ahead
+        async with (
+            world(lambda cloud: cut_off(cloud, clock), clock=clock, credentials=by_password) as there,
+            looking(there, {"service": "dli", "name": "{job_type}"}),
+        ):
+            await until(clock, 400)
+            (record,) = there.store.records()
+            assert record.job.target["job_id"] == "id-3"
+            assert record.runs == (1, 0, 0)
 
     run(main())
 
