@@ -37,13 +37,18 @@ class Callers:
         if found is None or self.locked.get(found[1], 0.0) > now:
             return None
         if signature(request, self.world.keys.get(found[1], ""), found[2]) != found[3]:
-            self.refused(found[1], now)
             return None
         self.strikes[found[1]] = 0
         return found[1]
 
-    def refused(self, key: str, now: float) -> None:
-        """Count a refusal of a key; more than five in a row lock it."""
+    def refused(self, request: Request, now: float) -> None:
+        """Count a refusal that was sent to whoever uses a key; more than five in a row lock the key.
+
+        A refusal that was never sent, because the call met a misbehaviour, is none that anybody could heed.
+        """
+        key = self.key(request)
+        if key is None or self.locked.get(key, 0.0) > now:
+            return
         self.strikes[key] = self.strikes.get(key, 0) + 1
         if self.strikes[key] > STRIKES:
             self.locked[key], self.strikes[key] = now + LOCK, 0

@@ -91,11 +91,13 @@ def test_signatures_are_those_of_the_vendors_own_signer() -> None:
 def test_more_than_five_wrong_signatures_in_a_row_lock_a_key() -> None:
     callers = Callers(WORLD, random.Random(1))
     headers = {"authorization": "SDK-HMAC-SHA256 Access=AKOFTHETESTS, SignedHeaders=host, Signature=00", "host": "h"}
+    request = Request("GET", PROGRESS, headers)
     for _ in range(STRIKES):
-        assert callers.identity(Request("GET", PROGRESS, headers), START) is None
+        assert callers.identity(request, START) is None
+        callers.refused(request, START)
     assert callers.locks == 0
 
-    callers.identity(Request("GET", PROGRESS, headers), START)
+    callers.refused(request, START)
 
     assert callers.locks == 1
 

@@ -109,6 +109,8 @@ class Exchange:
 
     async def say(self, answer: Answer) -> None:
         """Answer as HTTP wants it."""
+        if answer.status == 401:
+            self.cloud.callers.refused(self.request, self.now)
         await self.send(message(answer))
 
     async def tell_the_truth(self) -> None:
@@ -247,11 +249,7 @@ class Cloud:
     def _right(self, asked: Question, request: Request, identity: str | None, now: float) -> Answer:
         if asked.operation == "iam.token":
             return self.callers.token(request, now)
-        if now < self.unauthorized_until:
-            if key := self.callers.key(request):
-                self.callers.refused(key, now)
-            return self.callers.refusal(request)
-        if identity is None:
+        if now < self.unauthorized_until or identity is None:
             return self.callers.refusal(request)
         return honest.answer(self.world, asked, request, now)
 
