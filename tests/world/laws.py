@@ -115,13 +115,21 @@ class Laws:
         self._next_polls()
         self._bounds()
 
-    def registered_anew(self) -> None:
-        """Forget what was counted of the CDM jobs: nothing registered them for a while, and there is no journal."""
+    def registered_anew(self, *, kept: bool) -> None:
+        """Forget what was counted of the CDM jobs: nothing registered them for a while.
+
+        A journal has *kept* their runs, but not how often polls of them failed.
+        """
+        oracles = [self._sim.oracle, *([self._sim.neighbour.oracle] if self._sim.neighbour else [])]
+        for oracle in oracles:
+            for key in [key for key in oracle._last if key[0][0] == "cdm"]:
+                if not kept or key[0][2] == "poll_failures_total":
+                    del oracle._last[key]
+        if kept:
+            return
         self._alive.clear()
         self._over.clear()
-        for oracle in [self._sim.oracle, *([self._sim.neighbour.oracle] if self._sim.neighbour else [])]:
-            for key in [key for key in oracle._last if key[0][0] == "cdm"]:
-                del oracle._last[key]
+        for oracle in oracles:
             for name in [name for name in oracle._looked if name[0] == "cdm"]:
                 oracle._looked.pop(name)
                 oracle._unseen.pop(name, None)

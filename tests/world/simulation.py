@@ -211,13 +211,12 @@ class Simulation:
         self._clocks.append((self.now(), offset))
         self.machine.set_clock(offset)
 
-    def true_time(self, shown: float) -> float:
-        """Return the moment that the exporter's clock called so, the latest of them."""
+    def true_times(self, shown: float) -> list[float]:
+        """Return the moments that the exporter's clock called so: two if it was set back between them."""
         ends = [since for since, _ in self._clocks[1:]] + [self.now() + 1.0]
-        for (since, offset), until in zip(reversed(self._clocks), reversed(ends), strict=True):
-            if since - 0.001 <= shown - offset <= until:
-                return shown - offset
-        return shown - self._clocks[-1][1]
+        moments = [(since, shown - offset, until) for (since, offset), until in zip(self._clocks, ends, strict=True)]
+        found = [at for since, at, until in moments if since - 0.001 <= at <= until]
+        return found or [shown - self._clocks[-1][1]]
 
     async def stop(self) -> None:
         """Stop the exporter as an operator does."""
@@ -240,9 +239,9 @@ class Simulation:
         self.laws.restarted(kept=self.story.shape.journal)
 
     def registered_anew(self) -> None:
-        """Note that the jobs of job files were gone for a while: without a journal what was counted of them is too."""
-        if self.story.shape.watched == "file" and not self.story.shape.journal:
-            self.laws.registered_anew()
+        """Note that the jobs of job files were gone for a while: what was counted of them is too without a journal."""
+        if self.story.shape.watched == "file":
+            self.laws.registered_anew(kept=self.story.shape.journal)
 
     async def again(self, down: float) -> None:
         """Start the exporter some time later, if nobody did."""
@@ -352,8 +351,10 @@ class Simulation:
             if key in samples:
                 self.found("truth", [f"{series} is there twice"])
             value = samples[key] = float(text)
-            if own and (key[0] in STAMPED or (key[0] in ENDS and value not in self._ends)):
-                samples[key] = self.true_time(value)
+            if own and key[0] in STAMPED:
+                samples[key] = min(self.true_times(value))  # what is shown may be as old as that
+            elif own and key[0] in ENDS and value not in self._ends:
+                samples[key] = max(self.true_times(value))
         return samples
 
     def _supervise(self) -> None:
