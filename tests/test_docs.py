@@ -187,10 +187,22 @@ def test_every_file_and_function_that_a_developer_is_sent_to_exists(page: str) -
         assert f"def {function}(" in (ROOT / file).read_text(), (function, file)
 
 
-def test_the_index_has_every_document() -> None:
-    linked = set(re.findall(r"\]\(([\w-]+\.md)\)", (ROOT / "docs/index.md").read_text()))
+def test_the_index_has_every_document_once() -> None:
+    linked = re.findall(r"\]\(([\w-]+\.md)\)", (ROOT / "docs/index.md").read_text())
 
-    assert linked == {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    assert sorted(linked) == sorted({page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"})
+
+
+def test_llms_txt_has_every_document_once_in_the_form_of_llmstxt_org() -> None:
+    head, *sections = (ROOT / "llms.txt").read_text().split("\n## ")
+    assert re.fullmatch(r"# [\w-]+\n\n(> .+\n)+\n[^#]+", head)
+    lines = [line for each in sections for line in each.splitlines()[1:] if line]
+    links = [re.fullmatch(r"- \[[^\]]+\]\(([^)]+)\): \S.*", line) for line in lines]
+    paths = [found[1] for found in links if found]
+
+    assert len(paths) == len(lines) == len(set(paths))
+    assert all((ROOT / path).is_file() for path in paths)
+    assert {page.relative_to(ROOT).as_posix() for page in (ROOT / "docs").glob("*.md")} <= set(paths)
 
 
 def test_every_package_that_is_shipped_stands_under_a_licence_that_is_told() -> None:
