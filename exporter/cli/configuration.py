@@ -28,7 +28,7 @@ line.
 - The file is read again when it changes ([running.md](running.md#reload)).
 """
 SECTIONS: Final = {
-    "projects": "[credentials.md](credentials.md); variables of other tools: [environment.md](environment.md).",
+    "projects": "Credentials: [credentials.md](credentials.md) and [environment.md](environment.md).",
     "jobs": "The meaning of `promises`: [promises.md](promises.md).",
     "discovery": "Details: [discovery.md](discovery.md).",
     "web": "The format of `web.config_file`: [security.md](security.md).",
