@@ -1,8 +1,10 @@
 """What Kubernetes would say of a manifest: its schemas, the operator's models, the Pod Security Standard."""
 
+import re
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +29,11 @@ VOLUMES: Final = {
     "configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "image", "persistentVolumeClaim", "projected", "secret",
 }  # fmt: skip
 """The types of volume that the restricted standard allows."""
+_SERVICE: Final = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+_LABEL: Final = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+_KEY: Final = re.compile(rf"({_NAME.pattern}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?")
+_QUANTITY: Final = re.compile(r"[0-9]+(\.[0-9]+)?(m|[kMGTPE]|[KMGTPE]i)?")
 
 
 def template(generation: str, values: Manifest, chart: Path = CHART, verb: str = "template") -> list[Manifest]:
@@ -95,6 +102,34 @@ def validate(manifest: Manifest, version: str) -> None:
         assert kept == manifest
     else:
         kubernetes_validate.validate(manifest, version, strict=True)
+
+
+def refusals(manifest: Manifest) -> Iterator[str]:
+    """Yield what the API server would refuse of a manifest that fits its schema: names, labels, what is there twice."""
+    metadata, spec = manifest["metadata"], manifest.get("spec") or {}
+    name = _SERVICE if manifest["kind"] == "Service" else _NAME
+    if not name.fullmatch(metadata["name"]) or not _SERVICE.fullmatch(f"a{metadata.get('namespace', '')}"):
+        yield f"name of {manifest['kind']}: {metadata['name']} in {metadata.get('namespace')}"
+    for place in (metadata, (spec.get("template") or {}).get("metadata") or {}):
+        for key, value in (place.get("labels") or {}).items():
+            if not _KEY.fullmatch(key) or not _LABEL.fullmatch(value):
+                yield f"label {key}: {value}"
+    if (pod := pod_of(manifest)) is not None:
+        volumes = [each["name"] for each in pod.get("volumes", ())]
+        volumes += [each["metadata"]["name"] for each in spec.get("volumeClaimTemplates", ())]
+        containers = [each["name"] for each in _containers(pod)]
+        yield from (f"twice: {each}" for each in [*_twice(volumes), *_twice(containers)])
+        for container in _containers(pod):
+            mounts = container.get("volumeMounts", ())
+            yield from (f"twice: {each}" for each in _twice(each["mountPath"] for each in mounts))
+            yield from (f"twice: {each}" for each in _twice(each["name"] for each in container.get("env", ())))
+            yield from (f"no volume: {each['name']}" for each in mounts if each["name"] not in volumes)
+            quantities = [value for part in container.get("resources", {}).values() for value in part.values()]
+            yield from (f"quantity: {each}" for each in quantities if not _QUANTITY.fullmatch(str(each)))
+
+
+def _twice(names: Iterable[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
 
 
 def pod_of(manifest: Manifest) -> Manifest | None:

@@ -13,6 +13,90 @@ TOKEN: Final = {"serviceAccountToken": {"path": "token", "audience": "iam", "exp
 NODES: Final = [{"matchExpressions": [{"key": "pool", "operator": "In", "values": ["tools"]}]}]
 SPREAD: Final = {"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "DoNotSchedule"}
 CA: Final = {"ca": {"configMap": {"name": "ca", "key": "ca.crt"}}}
+RULE: Final = {
+    "apiVersion": "monitoring.coreos.com/v1",
+    "kind": "PrometheusRule",
+    "metadata": {"name": "mine"},
+    "spec": {"groups": [{"name": "mine", "rules": [{"alert": "Slow", "expr": "huaweicloud_job_up == 0"}]}]},
+}
+BACKEND: Final = {"service": {"name": "jobs-huaweicloud-job-exporter", "port": {"name": "metrics"}}}
+INGRESS: Final = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "Ingress",
+    "metadata": {"name": "page"},
+    "spec": {"rules": [{"host": "a.b", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": BACKEND}]}}]},
+}
+APART: Final = {
+    "weight": 100,
+    "podAffinityTerm": {
+        "topologyKey": "kubernetes.io/hostname",
+        "labelSelector": {"matchLabels": {"app.kubernetes.io/name": "huaweicloud-job-exporter"}},
+    },
+}
+SMALL: Final = {"limits": {"cpu": "100m", "memory": "128Mi"}, "requests": {"cpu": "100m", "memory": "128Mi"}}
+USER: Final = {
+    "runAsUser": 1000,
+    "runAsGroup": 1000,
+    "readOnlyRootFilesystem": True,
+    "runAsNonRoot": True,
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+}
+POSTGRES: Final[Manifest] = {
+    "image": {
+        "repository": "quay.io/data/exporter",
+        "tag": "v0.11.1",
+        "pullSecrets": ["registry-key"],
+    },
+    "service": {"labels": {}, "annotations": {}},
+    "serviceMonitor": {"enabled": True, "namespace": "monitoring", "interval": "30s", "labels": {"release": "kps"}},
+    "prometheusRule": {"enabled": True, "namespace": ""},
+    "resources": SMALL,
+    "serviceAccount": {"create": True, "name": None, "annotations": {}},
+    "podSecurityContext": {"runAsUser": 1001, "runAsGroup": 1001, "runAsNonRoot": True},
+    "securityContext": {**USER, "seccompProfile": {"type": "RuntimeDefault"}},
+    "hostAliases": [{"ip": "127.0.0.1", "hostnames": ["foo.local", "bar.local"]}],
+    "nodeSelector": {},
+    "tolerations": [],
+    "affinity": {},
+    "podLabels": {},
+    "annotations": {},
+}
+BLACKBOX: Final[Manifest] = {
+    "global": {"imageRegistry": ""},
+    "namespaceOverride": "",
+    "image": {"registry": "quay.io", "tag": "", "pullPolicy": "IfNotPresent", "digest": ""},
+    "extraVolumes": [{"name": "oauth", "secret": {"defaultMode": 420, "secretName": "blackbox-oauth-htpasswd"}}],
+    "extraVolumeMounts": [{"name": "oauth", "mountPath": "/etc/oauth"}],
+    "initContainers": [],
+    "extraContainers": [{"name": "oauth2-proxy", "image": "openshift/oauth-proxy:v1.1.0", **CLOSED}],
+    "revisionHistoryLimit": 10,
+    "podSecurityContext": {"fsGroup": 1000},
+    "securityContext": USER,
+    "livenessProbe": {"httpGet": {"path": "/-/healthy", "port": "metrics"}, "failureThreshold": 3},
+    "readinessProbe": {"httpGet": {"path": "/-/healthy", "port": "metrics"}},
+    "topologySpreadConstraints": [],
+    "priorityClassName": "",
+    "service": {"annotations": {}, "labels": {}},
+    "podAnnotations": {},
+    "extraArgs": [],
+    "serviceMonitor": {"enabled": True, "labels": {}, "scheme": "http", "tlsConfig": {}, "scrapeTimeout": "30s"},
+    "dnsPolicy": None,
+    "dnsConfig": None,
+    "extraManifests": [],
+    "commonLabels": {},
+}
+KUBE_STATE: Final[Manifest] = {
+    "image": {"registry": "registry.k8s.io", "repository": "exporter/jobs", "tag": "v2.2.4"},
+    "service": {"annotations": {"prometheus.io/scrape": "true"}},
+    "commonLabels": {"app": "kube-state-metrics"},
+    "serviceAccount": {"create": True, "name": None, "annotations": {}},
+    "podMonitor": {"enabled": True, "interval": "", "scrapeTimeout": "", "labels": {"release": "kps"}},
+    "podSecurityContext": {"runAsGroup": 65534, "runAsUser": 65534, "fsGroup": 65534},
+    "securityContext": {"readOnlyRootFilesystem": True},
+    "networkPolicy": {"enabled": True, "from": FROM},
+    "resources": {"limits": {"cpu": "100m", "memory": "64Mi"}, "requests": {"cpu": "10m", "memory": "32Mi"}},
+}
 SETS: Final[dict[str, Manifest]] = {
     "a repository and a tag": {"image": {"repository": "swr.cn-north-4.myhuaweicloud.com/data/exporter", "tag": "1.0"}},
     "a registry": {"image": {"registry": "registry.example.com:5000"}},
@@ -118,6 +202,30 @@ SETS: Final[dict[str, Manifest]] = {
     "a flag": {"extraArgs": ["--log.format=console"]},
     "more of the log": {"extraEnv": [{"name": "EXPORTER_LOG__LEVEL", "value": "debug"}]},
     "few old revisions": {"revisionHistoryLimit": 0},
+    "a slower alert": {
+        "prometheusRule": {"enabled": True, "overrides": {"HuaweicloudJobStuck": {"threshold": 3600, "for": "10m"}}}
+    },
+    "an alert that wakes somebody": {
+        "prometheusRule": {"enabled": True, "overrides": {"HuaweicloudJobFailed": {"labels": {"severity": "page"}}}}
+    },
+    "rules of their own": {"extraManifests": [RULE]},
+    "an ingress to the page": {"extraManifests": [INGRESS]},
+    "a Secret whose name is a number": {"secretName": "2024", "fullnameOverride": "jobs"},
+    "a scheduler for spot nodes": {
+        "tolerations": [{"key": "spot", "operator": "Exists"}],
+        "affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [APART]}},
+    },
+    "a mesh": {
+        "podAnnotations": {
+            "sidecar.istio.io/inject": "true",
+            "proxy.istio.io/config": "{holdApplicationUntilProxyStarts: true}",
+        },
+        "podLabels": {"version": "v1"},
+    },
+    "a reloader": {"annotations": {"reloader.stakater.com/auto": "true"}},
+    "a postgres exporter's file": POSTGRES,
+    "a blackbox exporter's file": BLACKBOX,
+    "kube-state-metrics' file": KUBE_STATE,
     "commented out": {
         "nodeSelector": None,
         "tolerations": None,
@@ -136,6 +244,7 @@ def test_what_users_of_other_charts_write_is_taken(name: str, generation: str) -
 
     for manifest in manifests:
         kube.validate(manifest, NEWEST)
+        assert [*kube.refusals(manifest)] == []
     for pod in kube.pods(manifests):
         assert kube.violations(pod) == []
 

@@ -1,5 +1,7 @@
 {{/* Refuses values that do not fit together, each with the remedy. */}}
 {{- define "exporter.checked" -}}
+{{- include "exporter.elsewhere.checked" . -}}
+{{- $_ := set .Values "config" (.Values.config | default "") -}}
 {{- if and .Values.config .Values.existingConfigMap -}}
 {{- fail "config is the file, and existingConfigMap names a ConfigMap that has it; give one of them" -}}
 {{- end -}}
@@ -17,6 +19,18 @@
 {{- end -}}
 {{- if and .Values.web.config .Values.web.secretName -}}
 {{- fail "web: config is the file, and secretName names a Secret that has it; give one of them" -}}
+{{- end -}}
+{{- with (fromYaml .Values.config).Error -}}
+{{- fail (printf "config: not valid YAML: %s; huaweicloud-job-exporter check tells the line" .) -}}
+{{- end -}}
+{{- include "exporter.checked.pod" . -}}
+{{- range $name := list "serviceMonitor" "podMonitor" "sidecarMonitor" -}}
+{{- $monitor := get $.Values $name -}}
+{{- if and $monitor.enabled $monitor.interval $monitor.scrapeTimeout -}}
+{{- if gt (float64 (include "exporter.seconds" $monitor.scrapeTimeout)) (float64 (include "exporter.seconds" $monitor.interval)) -}}
+{{- fail (printf "%s.scrapeTimeout: %s is longer than the interval, %s; the operator would leave the monitor out" $name $monitor.scrapeTimeout $monitor.interval) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- with (fromYaml .Values.web.config).Error -}}
 {{- fail (printf "web.config: not valid YAML: %s" .) -}}
@@ -39,11 +53,49 @@
 {{- end -}}
 {{- end -}}
 
+{{/* Refuses names of the pod's parts that are there twice, or that nothing has. */}}
+{{- define "exporter.checked.pod" -}}
+{{- $names := list -}}
+{{- range .Values.extraEnv -}}
+{{- $names = append $names .name -}}
+{{- if and (hasKey . "value") (hasKey . "valueFrom") -}}
+{{- fail (printf "extraEnv: %s has a value and a valueFrom; give one of them" .name) -}}
+{{- end -}}
+{{- end -}}
+{{- include "exporter.checked.once" (dict "names" $names "value" "extraEnv" "what" "variable") -}}
+{{- $names = list "exporter" -}}
+{{- range concat (.Values.initContainers | default list) (.Values.extraContainers | default list) }}{{ $names = append $names .name }}{{ end -}}
+{{- include "exporter.checked.once" (dict "names" $names "value" "initContainers and extraContainers" "what" "container") -}}
+{{- $volumes := fromYamlArray (include "exporter.volumes" .) -}}
+{{- $names = list -}}
+{{- range $volumes }}{{ $names = append $names .name }}{{ end -}}
+{{- if .Values.persistence.enabled }}{{ $names = append $names "journal" | uniq }}{{ end -}}
+{{- include "exporter.checked.once" (dict "names" $names "value" "extraVolumes" "what" "volume") -}}
+{{- $paths := list -}}
+{{- range fromYamlArray (include "exporter.mounts" .) -}}
+{{- $paths = append $paths .mountPath -}}
+{{- if not (has .name $names) -}}
+{{- fail (printf "extraVolumeMounts: there is no volume called %q; add it to extraVolumes" .name) -}}
+{{- end -}}
+{{- end -}}
+{{- include "exporter.checked.once" (dict "names" $paths "value" "extraVolumeMounts" "what" "mount at") -}}
+{{- end -}}
+
+{{- define "exporter.checked.once" -}}
+{{- $seen := dict -}}
+{{- range .names -}}
+{{- if hasKey $seen . -}}
+{{- fail (printf "%s: the %s %q is there twice, perhaps by the chart itself; give it another name" $.value $.what .) -}}
+{{- end -}}
+{{- $_ := set $seen . true -}}
+{{- end -}}
+{{- end -}}
+
 {{/* The seconds of a duration such as 1m30s. */}}
 {{- define "exporter.seconds" -}}
 {{- $seconds := 0.0 -}}
-{{- range regexFindAll "[0-9.]+(ms|s|m|h|d)" . -1 -}}
-{{- $unit := get (dict "ms" 0.001 "s" 1 "m" 60 "h" 3600 "d" 86400) (regexFind "[a-z]+" .) -}}
+{{- range regexFindAll "[0-9.]+(ms|s|m|h|d|w|y)" . -1 -}}
+{{- $unit := get (dict "ms" 0.001 "s" 1 "m" 60 "h" 3600 "d" 86400 "w" 604800 "y" 31536000) (regexFind "[a-z]+" .) -}}
 {{- $seconds = addf $seconds (mulf (float64 (regexFind "[0-9.]+" .)) $unit) -}}
 {{- end -}}
 {{- $seconds -}}

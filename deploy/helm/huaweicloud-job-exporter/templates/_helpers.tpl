@@ -4,18 +4,20 @@
 {{- range list "image" "serviceAccount" "web" "persistence" "service" "serviceMonitor" "podMonitor" "sidecarMonitor" "prometheusRule" "dashboards" "networkPolicy" -}}
 {{- if not (get $.Values .) }}{{ $_ := set $.Values . (get $own . | default dict) }}{{ end -}}
 {{- end -}}
+{{- $_ := set .Values "shards" (.Values.shards | default 1) -}}
+{{- $_ := set .Values "terminationGracePeriodSeconds" (.Values.terminationGracePeriodSeconds | default 30) -}}
 {{- end -}}
 
 {{/* The name of everything; short enough for what Kubernetes appends to a StatefulSet's. */}}
 {{- define "exporter.fullname" -}}
 {{- $name := .Values.nameOverride | default .Chart.Name -}}
-{{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
-{{- else if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 50 | trimSuffix "-" -}}
+{{- $release := .Release.Name | replace "." "-" -}}
+{{- $whole := .Values.fullnameOverride | default (ternary $release (printf "%s-%s" $release $name) (contains $name $release)) -}}
+{{- $whole = $whole | trunc 50 | trimSuffix "-" -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $whole) -}}
+{{- fail (printf "fullnameOverride: %q cannot name a Service; it takes small letters, digits and dashes, and begins with a letter" $whole) -}}
 {{- end -}}
+{{- $whole -}}
 {{- end -}}
 
 {{- define "exporter.namespace" -}}
@@ -45,14 +47,14 @@ empty where a variable of the values names others, or where the chart does not k
 
 {{/* What never changes of a release: selectors are made of it. */}}
 {{- define "exporter.selector" -}}
-app.kubernetes.io/name: {{ .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{/* What the pod of `helm test` is known by: no Service and no monitor takes it for an exporter. */}}
 {{- define "exporter.tester" -}}
 app.kubernetes.io/component: test
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{/* The labels of a manifest of *root*, and *labels* of the values: these never take the place of a selector's. */}}
@@ -67,7 +69,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{/* What stands under `metadata`: the name with a *suffix*, the namespace, or another, labels and annotations. */}}
 {{- define "exporter.metadata" -}}
 name: {{ include "exporter.fullname" .root }}{{ .suffix }}
-namespace: {{ .namespace | default (include "exporter.namespace" .root) }}
+namespace: {{ .namespace | default (include "exporter.namespace" .root) | quote }}
 labels:
   {{- include "exporter.labels" . | nindent 2 }}
 {{- with .annotations }}
@@ -81,7 +83,7 @@ annotations:
 {{- $registry := (.Values.global | default dict).imageRegistry | default $image.registry -}}
 {{- $tag := $image.tag | default (ternary "" .Chart.AppVersion (not (not $image.digest))) -}}
 {{- with $registry }}{{ trimSuffix "/" . }}/{{ end -}}
-{{- $image.repository -}}
+{{- $image.repository | default .Chart.Name -}}
 {{- with $tag }}:{{ . }}{{ end -}}
 {{- with $image.digest }}@{{ . }}{{ end -}}
 {{- end -}}
@@ -135,7 +137,9 @@ http
 {{/* How a monitor has the pods scraped. */}}
 {{- define "exporter.endpoint" -}}
 port: metrics
-interval: {{ .monitor.interval }}
+{{- with .monitor.interval }}
+interval: {{ . }}
+{{- end }}
 {{- with .monitor.scrapeTimeout }}
 scrapeTimeout: {{ . }}
 {{- end }}
@@ -167,7 +171,7 @@ spec:
       {{- include "exporter.selector" .root | nindent 6 }}
   {{- if .monitor.namespace }}
   namespaceSelector:
-    matchNames: [{{ include "exporter.namespace" .root }}]
+    matchNames: [{{ include "exporter.namespace" .root | quote }}]
   {{- end }}
   {{- with .monitor.sampleLimit }}
   sampleLimit: {{ int . }}

@@ -12,7 +12,7 @@ metadata:
     {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
-  serviceAccountName: {{ include "exporter.serviceAccount" . }}
+  serviceAccountName: {{ include "exporter.serviceAccount" . | quote }}
   automountServiceAccountToken: false
   # a Service named "exporter" would otherwise set EXPORTER_ variables
   enableServiceLinks: false
@@ -27,7 +27,7 @@ spec:
   {{- end }}
   {{- range $key := list "priorityClassName" "runtimeClassName" "schedulerName" "dnsPolicy" }}
   {{- with get $.Values $key }}
-  {{ $key }}: {{ . }}
+  {{ $key }}: {{ . | quote }}
   {{- end }}
   {{- end }}
   {{- range $key := list "hostAliases" "dnsConfig" "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" "initContainers" }}
@@ -84,8 +84,8 @@ spec:
 {{- if include "exporter.webSecret" . }}{{ $_ := set $own "EXPORTER_WEB__CONFIG_FILE" "/run/web/web.yml" }}{{ end -}}
 {{- with include "exporter.allowedHosts" . }}{{ $_ := set $own "EXPORTER_WEB__ALLOWED_HOSTS" . }}{{ end -}}
 {{- range .Values.extraEnv -}}
-{{- if hasKey $own .name -}}
-{{- fail (printf "extraEnv: %s is set by the chart, which knows what the pod, its ports and its probes need; see the values shards, persistence and web" .name) -}}
+{{- if or (hasKey $own .name) (eq .name "EXPORTER_CONFIG") -}}
+{{- fail (printf "extraEnv: %s is set by the chart, which knows what the pod, its ports and its probes need; see the values config, shards, persistence and web" .name) -}}
 {{- end -}}
 {{- end -}}
 {{- range $name, $value := $own }}
@@ -120,10 +120,10 @@ spec:
 
 {{- define "exporter.volumes" -}}
 - name: config
-  configMap: {name: {{ .Values.existingConfigMap | default (include "exporter.fullname" .) }}}
+  configMap: {name: {{ .Values.existingConfigMap | default (include "exporter.fullname" .) | quote }}}
 {{- with .Values.secretName }}
 - name: secret
-  secret: {secretName: {{ . }}, defaultMode: 0440}
+  secret: {secretName: {{ . | quote }}, defaultMode: 0440}
 {{- end }}
 {{- if .Values.jobFiles }}
 - name: jobs
@@ -131,15 +131,15 @@ spec:
 {{- end }}
 {{- with include "exporter.webSecret" . }}
 - name: web
-  secret: {secretName: {{ . }}, defaultMode: 0440}
+  secret: {secretName: {{ . | quote }}, defaultMode: 0440}
 {{- end }}
 {{- range $folder, $secret := .Values.web.certificates }}
 - name: certificates-{{ $folder }}
-  secret: {secretName: {{ $secret }}, defaultMode: 0440}
+  secret: {secretName: {{ $secret | quote }}, defaultMode: 0440}
 {{- end }}
 {{- if and .Values.persistence.enabled (not (include "exporter.sharded" .)) }}
 - name: journal
-  persistentVolumeClaim: {claimName: {{ .Values.persistence.existingClaim | default (include "exporter.fullname" .) }}}
+  persistentVolumeClaim: {claimName: {{ .Values.persistence.existingClaim | default (include "exporter.fullname" .) | quote }}}
 {{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}
@@ -153,5 +153,5 @@ accessModes: [ReadWriteOnce]
 storageClassName: {{ eq . "-" | ternary "" . | quote }}
 {{- end }}
 resources:
-  requests: {storage: {{ .Values.persistence.size }}}
+  requests: {storage: {{ .Values.persistence.size | default "1Gi" }}}
 {{- end -}}

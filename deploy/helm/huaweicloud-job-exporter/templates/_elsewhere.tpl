@@ -1,0 +1,76 @@
+{{/*
+What charts of other exporters call it, and what to set here instead; values.schema.json lets these names through.
+*/}}
+{{- define "exporter.elsewhere" -}}
+additionalLabels: commonLabels
+args: extraArgs
+automountServiceAccountToken: nothing, because the exporter does not call Kubernetes
+autoscaling: shards; jobs are divided by a fixed number of pods
+command: extraArgs; the image has its command
+configExistingSecretName: existingConfigMap, and secretName for the credentials
+containerSecurityContext: securityContext
+containers: extraContainers
+customLabels: commonLabels
+deploymentAnnotations: annotations
+deploymentStrategy: nothing, because two pods at a time would double the calls to the cloud
+env: extraEnv
+existingSecret: secretName
+extraConfigmapMounts: extraVolumes and extraVolumeMounts
+extraDeploy: extraManifests
+extraEnvFrom: envFrom
+extraEnvFromSecret: envFrom
+extraEnvVars: extraEnv
+extraInitContainers: initContainers
+extraObjects: extraManifests
+extraSecretMounts: extraVolumes and extraVolumeMounts
+hostNetwork: nothing, because the restricted standard forbids it
+imagePullSecrets: image.pullSecrets or global.imagePullSecrets
+ingress: extraManifests, with an Ingress to the Service
+labels: commonLabels
+pod: podLabels
+podDisruptionBudget: nothing, because shards have one and one replica must not have one
+podMonitor.additionalLabels: podMonitor.labels
+podMonitor.honorLabels: nothing, because it is always true
+podMonitor.jobLabel: podMonitor.relabelings
+podMonitor.path: nothing, because it is always /metrics
+podMonitor.podTargetLabels: podMonitor.relabelings
+podMonitor.timeout: podMonitor.scrapeTimeout
+persistence.accessMode: nothing, because one pod writes to a volume
+persistence.accessModes: nothing, because one pod writes to a volume
+persistence.storageClass: persistence.storageClassName
+prometheus: serviceMonitor or podMonitor
+prometheusRule.additionalLabels: prometheusRule.labels, or prometheusRule.alertLabels for the alerts
+prometheusRule.rules: extraManifests, with a PrometheusRule of your own
+rbac: nothing, because the exporter does not call Kubernetes
+replicaCount: shards; more than one replica of each would double the calls to the cloud
+replicas: shards; more than one replica of each would double the calls to the cloud
+service.enabled: nothing, because there is always a Service
+service.name: nothing, because the port is called metrics
+service.port: nothing, because it is 10926
+service.targetPort: nothing, because it is 10926
+service.type: nothing, because the Service is headless; put another one into extraManifests
+serviceMonitor.additionalLabels: serviceMonitor.labels
+serviceMonitor.honorLabels: nothing, because it is always true
+serviceMonitor.jobLabel: serviceMonitor.relabelings
+serviceMonitor.path: nothing, because it is always /metrics
+serviceMonitor.podTargetLabels: serviceMonitor.relabelings
+serviceMonitor.targetLabels: serviceMonitor.relabelings
+serviceMonitor.telemetryPath: nothing, because it is always /metrics
+serviceMonitor.timeout: serviceMonitor.scrapeTimeout
+sidecars: extraContainers
+strategy: nothing, because two pods at a time would double the calls to the cloud
+updateStrategy: nothing, because shards are replaced one after the other
+verticalPodAutoscaler: extraManifests, with a VerticalPodAutoscaler of your own
+volumeMounts: extraVolumeMounts
+volumes: extraVolumes
+{{- end -}}
+
+{{- define "exporter.elsewhere.checked" -}}
+{{- range $path, $instead := fromYaml (include "exporter.elsewhere" .) -}}
+{{- $parts := splitList "." $path -}}
+{{- $section := ternary $.Values (get $.Values (first $parts)) (eq (len $parts) 1) -}}
+{{- if and (kindIs "map" $section) (hasKey $section (last $parts)) -}}
+{{- fail (printf "%s: this chart has no such value; set %s" $path $instead) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
