@@ -851,6 +851,34 @@ def test_the_operator_takes_the_rules_and_the_dashboards_that_are_shipped(genera
                 assert json.loads(text)["title"]
 
 
+@each_helm
+def test_a_chart_around_it_may_turn_it_on_and_call_it_otherwise(generation: str, tmp_path: Path) -> None:
+    needs = {"name": "huaweicloud-job-exporter", "version": ">=0.0.0", "repository": f"file://{CHART}"}
+    both = [
+        {**needs, "condition": f"{needs['name']}.enabled"},
+        {**needs, "alias": "sales", "condition": "sales.enabled"},
+    ]
+    chart = {"apiVersion": "v2", "name": "data", "version": "1.0.0", "dependencies": both}
+    (tmp_path / "Chart.yaml").write_text(yaml.safe_dump(chart))
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates/theirs.tpl").write_text('{{ define "exporter.fullname" }}theirs{{ end }}')
+    shutil.copytree(CHART, tmp_path / "charts/huaweicloud-job-exporter")
+
+    def names(**given: Any) -> set[str]:
+        manifests = kube.template(generation, {"global": {"imageRegistry": "r", "of": "theirs"}, **given}, tmp_path)
+        assert {each["image"] for pod in kube.pods(manifests) for each in pod["containers"]} == {
+            f"r/huaweicloud-job-exporter:{__version__}"
+        }
+        return {each["metadata"]["name"] for each in manifests if each["kind"] == "Deployment"}
+
+    one = {"enabled": True, "config": CONFIG, "sidecarMonitor": {"enabled": True}, "image": {"repository": None}}
+    assert names(**{"huaweicloud-job-exporter": one, "sales": {"enabled": False}}) == {"jobs-huaweicloud-job-exporter"}
+    assert names(**{"huaweicloud-job-exporter": one, "sales": {"config": CONFIG}}) == {
+        "jobs-huaweicloud-job-exporter",
+        "jobs-sales",
+    }
+
+
 @pytest.mark.parametrize(
     ("case", "told"),
     [

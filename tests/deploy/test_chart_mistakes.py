@@ -165,7 +165,7 @@ def test_what_no_cluster_would_take_is_refused_with_its_place(wrong: Manifest, t
 
 def test_names_of_other_charts_are_let_through_by_the_schema_and_refused_with_the_name_here() -> None:
     template = (CHART / "templates/_elsewhere.tpl").read_text()
-    table = template.partition('"exporter.elsewhere" -}}')[2].partition("{{- end")[0]
+    table = template.partition('job-exporter.elsewhere" -}}')[2].partition("{{- end")[0]
     schema = json.loads((CHART / "values.schema.json").read_text())
     sections = {"": schema, **{f"{name}.": node for name, node in schema["properties"].items()}}
     let_through = {
@@ -194,7 +194,7 @@ def test_single_alerts_have_another_threshold_time_and_labels(generation: str) -
         return {rule["alert"]: rule for group in groups for rule in group["rules"] if "alert" in rule}
 
     template = (CHART / "templates/prometheusrule.yaml").read_text()
-    usual = yaml.safe_load(template.partition('"exporter.thresholds" -}}')[2].partition("{{- end")[0])
+    usual = yaml.safe_load(template.partition('job-exporter.thresholds" -}}')[2].partition("{{- end")[0])
     every = alerts()
     changed = alerts(
         alertLabels={"severity": "info"},

@@ -240,7 +240,10 @@ NEWEST: Final = "1.37"
 @pytest.mark.parametrize("name", SETS)
 @pytest.mark.parametrize("generation", GENERATIONS)
 def test_what_users_of_other_charts_write_is_taken(name: str, generation: str) -> None:
-    manifests = kube.template(generation, {"config": CONFIG, **SETS[name]}, verb="all")
+    values = {"config": CONFIG, **SETS[name]}
+    linted, manifests = kube.helm(generation, "lint", values), kube.template(generation, values, verb="all")
+
+    assert linted.returncode == 0, linted.stdout
 
     for manifest in manifests:
         kube.validate(manifest, NEWEST)

@@ -1,6 +1,6 @@
 {{/* Refuses values that do not fit together, each with the remedy. */}}
-{{- define "exporter.checked" -}}
-{{- include "exporter.elsewhere.checked" . -}}
+{{- define "huaweicloud-job-exporter.checked" -}}
+{{- include "huaweicloud-job-exporter.elsewhere.checked" . -}}
 {{- $_ := set .Values "config" (.Values.config | default "") -}}
 {{- if and .Values.config .Values.existingConfigMap -}}
 {{- fail "config is the file, and existingConfigMap names a ConfigMap that has it; give one of them" -}}
@@ -14,7 +14,7 @@
 {{- if and .Values.jobFiles (not $named) -}}
 {{- fail "jobFiles: the configuration does not name them; add job_files: [/run/jobs/*] to config" -}}
 {{- end -}}
-{{- if and .Values.web.certificates (not (include "exporter.guarded" .)) (not .Values.existingConfigMap) -}}
+{{- if and .Values.web.certificates (not (include "huaweicloud-job-exporter.guarded" .)) (not .Values.existingConfigMap) -}}
 {{- fail "web.certificates: no file names them; give web.config or web.secretName" -}}
 {{- end -}}
 {{- if and .Values.web.config .Values.web.secretName -}}
@@ -23,11 +23,11 @@
 {{- with (fromYaml .Values.config).Error -}}
 {{- fail (printf "config: not valid YAML: %s; huaweicloud-job-exporter check tells the line" .) -}}
 {{- end -}}
-{{- include "exporter.checked.pod" . -}}
+{{- include "huaweicloud-job-exporter.checked.pod" . -}}
 {{- range $name := list "serviceMonitor" "podMonitor" "sidecarMonitor" -}}
 {{- $monitor := get $.Values $name -}}
 {{- if and $monitor.enabled $monitor.interval $monitor.scrapeTimeout -}}
-{{- if gt (float64 (include "exporter.seconds" $monitor.scrapeTimeout)) (float64 (include "exporter.seconds" $monitor.interval)) -}}
+{{- if gt (float64 (include "huaweicloud-job-exporter.seconds" $monitor.scrapeTimeout)) (float64 (include "huaweicloud-job-exporter.seconds" $monitor.interval)) -}}
 {{- fail (printf "%s.scrapeTimeout: %s is longer than the interval, %s; the operator would leave the monitor out" $name $monitor.scrapeTimeout $monitor.interval) -}}
 {{- end -}}
 {{- end -}}
@@ -46,7 +46,7 @@
 {{- $push = ternary $push dict (kindIs "map" $push) -}}
 {{- $pushed := or (get $push "pushgateway") (get $push "otlp") (hasKey $variables "EXPORTER_PUSH__PUSHGATEWAY") (hasKey $variables "EXPORTER_PUSH__OTLP") -}}
 {{- $timeout := ternary (get $variables "EXPORTER_PUSH__TIMEOUT" | default (get $push "timeout") | default "5s" | toString) "0s" (not (empty $pushed)) -}}
-{{- $seconds := addf (float64 (include "exporter.seconds" $linger)) (float64 (include "exporter.seconds" $timeout)) -}}
+{{- $seconds := addf (float64 (include "huaweicloud-job-exporter.seconds" $linger)) (float64 (include "huaweicloud-job-exporter.seconds" $timeout)) -}}
 {{- if ge $seconds (float64 .Values.terminationGracePeriodSeconds) -}}
 {{- $what := ternary (printf "web.linger, %s, and push.timeout, %s, together" $linger $timeout) (printf "web.linger, %s" $linger) (not (empty $pushed)) -}}
 {{- fail (printf "terminationGracePeriodSeconds: %d s are not longer than %s; give more, or the pod is killed before it ends" (int .Values.terminationGracePeriodSeconds) $what) -}}
@@ -54,7 +54,7 @@
 {{- end -}}
 
 {{/* Refuses names of the pod's parts that are there twice, or that nothing has. */}}
-{{- define "exporter.checked.pod" -}}
+{{- define "huaweicloud-job-exporter.checked.pod" -}}
 {{- $names := list -}}
 {{- range .Values.extraEnv -}}
 {{- $names = append $names .name -}}
@@ -62,26 +62,26 @@
 {{- fail (printf "extraEnv: %s has a value and a valueFrom; give one of them" .name) -}}
 {{- end -}}
 {{- end -}}
-{{- include "exporter.checked.once" (dict "names" $names "value" "extraEnv" "what" "variable") -}}
+{{- include "huaweicloud-job-exporter.checked.once" (dict "names" $names "value" "extraEnv" "what" "variable") -}}
 {{- $names = list "exporter" -}}
 {{- range concat (.Values.initContainers | default list) (.Values.extraContainers | default list) }}{{ $names = append $names .name }}{{ end -}}
-{{- include "exporter.checked.once" (dict "names" $names "value" "initContainers and extraContainers" "what" "container") -}}
-{{- $volumes := fromYamlArray (include "exporter.volumes" .) -}}
+{{- include "huaweicloud-job-exporter.checked.once" (dict "names" $names "value" "initContainers and extraContainers" "what" "container") -}}
+{{- $volumes := fromYamlArray (include "huaweicloud-job-exporter.volumes" .) -}}
 {{- $names = list -}}
 {{- range $volumes }}{{ $names = append $names .name }}{{ end -}}
 {{- if .Values.persistence.enabled }}{{ $names = append $names "journal" | uniq }}{{ end -}}
-{{- include "exporter.checked.once" (dict "names" $names "value" "extraVolumes" "what" "volume") -}}
+{{- include "huaweicloud-job-exporter.checked.once" (dict "names" $names "value" "extraVolumes" "what" "volume") -}}
 {{- $paths := list -}}
-{{- range fromYamlArray (include "exporter.mounts" .) -}}
+{{- range fromYamlArray (include "huaweicloud-job-exporter.mounts" .) -}}
 {{- $paths = append $paths .mountPath -}}
 {{- if not (has .name $names) -}}
 {{- fail (printf "extraVolumeMounts: there is no volume called %q; add it to extraVolumes" .name) -}}
 {{- end -}}
 {{- end -}}
-{{- include "exporter.checked.once" (dict "names" $paths "value" "extraVolumeMounts" "what" "mount at") -}}
+{{- include "huaweicloud-job-exporter.checked.once" (dict "names" $paths "value" "extraVolumeMounts" "what" "mount at") -}}
 {{- end -}}
 
-{{- define "exporter.checked.once" -}}
+{{- define "huaweicloud-job-exporter.checked.once" -}}
 {{- $seen := dict -}}
 {{- range .names -}}
 {{- if hasKey $seen . -}}
@@ -92,7 +92,7 @@
 {{- end -}}
 
 {{/* The seconds of a duration such as 1m30s. */}}
-{{- define "exporter.seconds" -}}
+{{- define "huaweicloud-job-exporter.seconds" -}}
 {{- $seconds := 0.0 -}}
 {{- range regexFindAll "[0-9.]+(ms|s|m|h|d|w|y)" . -1 -}}
 {{- $unit := get (dict "ms" 0.001 "s" 1 "m" 60 "h" 3600 "d" 86400 "w" 604800 "y" 31536000) (regexFind "[a-z]+" .) -}}

@@ -1,7 +1,7 @@
 {{/*
 What charts of other exporters call it, and what to set here instead; values.schema.json lets these names through.
 */}}
-{{- define "exporter.elsewhere" -}}
+{{- define "huaweicloud-job-exporter.elsewhere" -}}
 additionalLabels: commonLabels
 args: extraArgs
 automountServiceAccountToken: nothing, because the exporter does not call Kubernetes
@@ -65,8 +65,8 @@ volumeMounts: extraVolumeMounts
 volumes: extraVolumes
 {{- end -}}
 
-{{- define "exporter.elsewhere.checked" -}}
-{{- range $path, $instead := fromYaml (include "exporter.elsewhere" .) -}}
+{{- define "huaweicloud-job-exporter.elsewhere.checked" -}}
+{{- range $path, $instead := fromYaml (include "huaweicloud-job-exporter.elsewhere" .) -}}
 {{- $parts := splitList "." $path -}}
 {{- $section := ternary $.Values (get $.Values (first $parts)) (eq (len $parts) 1) -}}
 {{- if and (kindIs "map" $section) (hasKey $section (last $parts)) -}}

@@ -1,8 +1,8 @@
 {{/* The pod, of the Deployment and of the StatefulSet. */}}
-{{- define "exporter.pod" -}}
+{{- define "huaweicloud-job-exporter.pod" -}}
 metadata:
   labels:
-    {{- include "exporter.labels" (dict "root" . "labels" .Values.podLabels) | nindent 4 }}
+    {{- include "huaweicloud-job-exporter.labels" (dict "root" . "labels" .Values.podLabels) | nindent 4 }}
   {{- $annotations := .Values.podAnnotations | default dict }}
   {{- if .Values.restartOnChange }}
   {{- $annotations = merge (dict "checksum/config" (sha256sum .Values.config)) $annotations }}
@@ -12,7 +12,7 @@ metadata:
     {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
-  serviceAccountName: {{ include "exporter.serviceAccount" . | quote }}
+  serviceAccountName: {{ include "huaweicloud-job-exporter.serviceAccount" . | quote }}
   automountServiceAccountToken: false
   # a Service named "exporter" would otherwise set EXPORTER_ variables
   enableServiceLinks: false
@@ -38,12 +38,12 @@ spec:
   {{- end }}
   containers:
     - name: exporter
-      image: {{ include "exporter.image" . | quote }}
+      image: {{ include "huaweicloud-job-exporter.image" . | quote }}
       imagePullPolicy: {{ .Values.image.pullPolicy }}
       args:
         {{- concat (list "run" "--config" "/etc/exporter/exporter.yaml") (.Values.extraArgs | default list) | toYaml | nindent 8 }}
       env:
-        {{- include "exporter.env" . | nindent 8 }}
+        {{- include "huaweicloud-job-exporter.env" . | nindent 8 }}
       {{- with .Values.envFrom }}
       envFrom:
         {{- toYaml . | nindent 8 }}
@@ -54,7 +54,7 @@ spec:
       {{- $given := get $.Values (printf "%sProbe" $key) }}
       {{- if and (kindIs "map" $given) (or $given (ne $key "startup")) }}
       {{ $key }}Probe:
-        {{- include "exporter.probe" (dict "root" $ "probe" $given "path" (first $probe) "seconds" (last $probe)) | nindent 8 }}
+        {{- include "huaweicloud-job-exporter.probe" (dict "root" $ "probe" $given "path" (first $probe) "seconds" (last $probe)) | nindent 8 }}
       {{- end }}
       {{- end }}
       {{- with .Values.lifecycle }}
@@ -68,21 +68,21 @@ spec:
       securityContext:
         {{- toYaml .Values.securityContext | nindent 8 }}
       volumeMounts:
-        {{- include "exporter.mounts" . | nindent 8 }}
+        {{- include "huaweicloud-job-exporter.mounts" . | nindent 8 }}
     {{- with .Values.extraContainers }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
   volumes:
-    {{- include "exporter.volumes" . | nindent 4 }}
+    {{- include "huaweicloud-job-exporter.volumes" . | nindent 4 }}
 {{- end -}}
 
 {{/* The variables: those that the chart sets, which nobody else may, and those of the values. */}}
-{{- define "exporter.env" -}}
+{{- define "huaweicloud-job-exporter.env" -}}
 {{- $own := dict "EXPORTER_WEB__LISTEN_ADDRESS" ":10926" "EXPORTER_SHARDING__SHARDS" (toString .Values.shards) -}}
-{{- $_ := set $own "EXPORTER_SHARDING__SHARD" (ternary "auto" "0" (not (not (include "exporter.sharded" .)))) -}}
+{{- $_ := set $own "EXPORTER_SHARDING__SHARD" (ternary "auto" "0" (not (not (include "huaweicloud-job-exporter.sharded" .)))) -}}
 {{- if .Values.persistence.enabled }}{{ $_ := set $own "EXPORTER_JOURNAL" "/var/lib/exporter/journal.json" }}{{ end -}}
-{{- if include "exporter.webSecret" . }}{{ $_ := set $own "EXPORTER_WEB__CONFIG_FILE" "/run/web/web.yml" }}{{ end -}}
-{{- with include "exporter.allowedHosts" . }}{{ $_ := set $own "EXPORTER_WEB__ALLOWED_HOSTS" . }}{{ end -}}
+{{- if include "huaweicloud-job-exporter.webSecret" . }}{{ $_ := set $own "EXPORTER_WEB__CONFIG_FILE" "/run/web/web.yml" }}{{ end -}}
+{{- with include "huaweicloud-job-exporter.allowedHosts" . }}{{ $_ := set $own "EXPORTER_WEB__ALLOWED_HOSTS" . }}{{ end -}}
 {{- range .Values.extraEnv -}}
 {{- if or (hasKey $own .name) (eq .name "EXPORTER_CONFIG") -}}
 {{- fail (printf "extraEnv: %s is set by the chart, which knows what the pod, its ports and its probes need; see the values config, shards, persistence and web" .name) -}}
@@ -96,7 +96,7 @@ spec:
 {{- end }}
 {{- end -}}
 
-{{- define "exporter.mounts" -}}
+{{- define "huaweicloud-job-exporter.mounts" -}}
 - {name: config, mountPath: /etc/exporter, readOnly: true}
 {{- if .Values.secretName }}
 - {name: secret, mountPath: /run/secrets/huaweicloud, readOnly: true}
@@ -104,7 +104,7 @@ spec:
 {{- if .Values.jobFiles }}
 - {name: jobs, mountPath: /run/jobs, readOnly: true}
 {{- end }}
-{{- if include "exporter.webSecret" . }}
+{{- if include "huaweicloud-job-exporter.webSecret" . }}
 - {name: web, mountPath: /run/web, readOnly: true}
 {{- end }}
 {{- range $folder, $secret := .Values.web.certificates }}
@@ -118,18 +118,18 @@ spec:
 {{- end }}
 {{- end -}}
 
-{{- define "exporter.volumes" -}}
+{{- define "huaweicloud-job-exporter.volumes" -}}
 - name: config
-  configMap: {name: {{ .Values.existingConfigMap | default (include "exporter.fullname" .) | quote }}}
+  configMap: {name: {{ .Values.existingConfigMap | default (include "huaweicloud-job-exporter.fullname" .) | quote }}}
 {{- with .Values.secretName }}
 - name: secret
   secret: {secretName: {{ . | quote }}, defaultMode: 0440}
 {{- end }}
 {{- if .Values.jobFiles }}
 - name: jobs
-  configMap: {name: {{ include "exporter.fullname" . }}-jobs}
+  configMap: {name: {{ include "huaweicloud-job-exporter.fullname" . }}-jobs}
 {{- end }}
-{{- with include "exporter.webSecret" . }}
+{{- with include "huaweicloud-job-exporter.webSecret" . }}
 - name: web
   secret: {secretName: {{ . | quote }}, defaultMode: 0440}
 {{- end }}
@@ -137,9 +137,9 @@ spec:
 - name: certificates-{{ $folder }}
   secret: {secretName: {{ $secret | quote }}, defaultMode: 0440}
 {{- end }}
-{{- if and .Values.persistence.enabled (not (include "exporter.sharded" .)) }}
+{{- if and .Values.persistence.enabled (not (include "huaweicloud-job-exporter.sharded" .)) }}
 - name: journal
-  persistentVolumeClaim: {claimName: {{ .Values.persistence.existingClaim | default (include "exporter.fullname" .) | quote }}}
+  persistentVolumeClaim: {claimName: {{ .Values.persistence.existingClaim | default (include "huaweicloud-job-exporter.fullname" .) | quote }}}
 {{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}
@@ -147,7 +147,7 @@ spec:
 {{- end -}}
 
 {{/* What a volume for the journal asks for; "-" is no class at all, for volumes that somebody made by hand. */}}
-{{- define "exporter.claim" -}}
+{{- define "huaweicloud-job-exporter.claim" -}}
 accessModes: [ReadWriteOnce]
 {{- with .Values.persistence.storageClassName }}
 storageClassName: {{ eq . "-" | ternary "" . | quote }}
