@@ -3,3 +3,4 @@ report.
 """
 
 __version__ = "1.0.0"
+__revision__ = "$Format:%H$"  # git archive writes the commit here, and so every release has it

@@ -84,7 +84,7 @@ def bash(parsers: Mapping[str, argparse.ArgumentParser]) -> str:
         by_value.setdefault(value, []).append(option)
     commands = [f"            1,*) words={_quoted(' '.join([*parsers, '--help', '--version']))} ;;"]
     commands += [
-        f"            0,{name}) words={_quoted(' '.join(_words(parser)))} ;;" for name, parser in parsers.items()
+        f"            0,{name}) words={_quoted(' '.join(words_of(parser)))} ;;" for name, parser in parsers.items()
     ]
     return _BASH.format(
         program=PROGRAM,
@@ -100,7 +100,7 @@ def _bash_value(action: argparse.Action) -> str:
     return f"words={_quoted(' '.join(words))}" if words else "return"
 
 
-def _words(parser: argparse.ArgumentParser) -> Iterator[str]:
+def words_of(parser: argparse.ArgumentParser) -> Iterator[str]:
     """Yield the options of a command, and the words that its arguments may be."""
     for action in _actions(parser):
         yield from action.option_strings or _choices(action)

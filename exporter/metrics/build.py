@@ -3,9 +3,10 @@
 import os
 import platform
 
-from exporter import __version__
+from exporter import __revision__, __version__
 
 
 def what_runs() -> tuple[str, str, str]:
-    """Return version, revision and Python; the image knows the revision, an installation by hand does not."""
-    return __version__, os.environ.get("SOURCE_REVISION") or "unknown", platform.python_version()
+    """Return version, revision and Python; releases and the image know the revision, a checkout does not."""
+    archived = "unknown" if __revision__.startswith("$") else __revision__
+    return __version__, os.environ.get("SOURCE_REVISION") or archived, platform.python_version()
