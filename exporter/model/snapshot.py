@@ -114,8 +114,12 @@ class Snapshot:
         return self.state in _LIVE and not self.idle
 
     def of_same_run(self, other: "Snapshot") -> bool:
-        """Whether a later answer is about the same run, as far as the service tells runs apart."""
-        begun = self.idle and not other.idle
+        """Whether a later answer is about the same run, as far as the service tells runs apart.
+
+        A run without a name that had ended does not go on: what is in progress then is the next one.
+        """
+        over = self.idle or (self.state.ended and bool(self.kind) and not other.state.ended)
+        begun = over and not other.idle
         return self.run.same(other.run) or (self.run == other.run and self.kind == other.kind and not begun)
 
     def another_kind(self, other: "Snapshot") -> bool:

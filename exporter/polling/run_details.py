@@ -34,6 +34,8 @@ _AGAIN: Final = 60.0
 """Seconds between two calls for a run that is running."""
 _LATELY: Final = 600.0
 """Seconds after the end of a run within which the last call is made."""
+_KEPT: Final = 300.0
+"""Seconds for which is shown what a call said of a run that is running: after that, calls have failed for some time."""
 _TRIES: Final = 6
 """At most so many calls to see how a run ended, which take about twelve minutes with the default intervals."""
 
@@ -43,8 +45,8 @@ class _Followed(NamedTuple):
 
     run: Snapshot
     """As the job's own response last reported it, with what the call added."""
-    told: bool
-    """Whether a call worked."""
+    told: float | None
+    """When a call last worked, by the monotonic clock; ``None`` if none did."""
     over: bool
     """Whether no other call is needed."""
     not_before: float
@@ -78,12 +80,12 @@ class RunDetails:
         before = self._followed.get(key)
         if before is not None and _left(before, known):
             del self._followed[key]
-            if before.told:
+            if before.told is not None:
                 self._asking.start(key, partial(self._ask_for_end, key, before.run), group)
                 return
             before = None
         if before is not None and before.run.of_same_run(known):
-            self._followed[key] = before = before._replace(run=known)
+            self._followed[key] = before = before._replace(run=_with_what_was_told(known, before.run))
         if self._due(record, known, before):
             self._asking.start(key, partial(self._ask, key), group)
 
@@ -115,30 +117,34 @@ class RunDetails:
         self._followed[key] = followed
         if _left(followed, now.snapshot):  # during the call
             del self._followed[key]
-            if followed.told:
+            if followed.told is not None:
                 await self._ask_for_end(key, followed.run)
 
     async def _follow(self, record: Record, known: Snapshot) -> _Followed | None:
         """Make the call and add what it says to the record; return what is known of the run then."""
         before, now = self._followed.get(record.job.key), self._clock.monotonic()
-        told = before is not None and before.told and before.run.of_same_run(known)
+        told, run = None, known
+        if before is not None and before.run.of_same_run(known):
+            told, run = before.told, _with_what_was_told(known, before.run)
         try:
-            answer = await self._read(record.job, known)
+            answer = await self._read(record.job, run)
         except PollError as error:
             over = known.state.ended and error.reason in {*FUTILE, Reason.PAYLOAD}
-            return _Followed(known, told, over, now + _AGAIN)
+            if told is not None and now - told > _KEPT and not known.state.ended:
+                self._store.update(record, same_run.without_details)
+            return _Followed(run, told, over, now + _AGAIN)
         if answer is None:
             return None
         adapter, at = self._plan.projects.adapter(record.job), self._clock.now()
         change = self._store.update(record, lambda each: same_run.detailed(each, answer, at, adapter))
         after = None if change is None else change[1].snapshot
         if after is None or not after.of_same_run(known):
-            after = replace(known, detail=Packed({**answer.detail, **known.detail}))
-        return _Followed(after, told=True, over=answer.state.ended, not_before=now + _AGAIN)
+            after = _with_what_was_told(known, answer)
+        return _Followed(after, told=now, over=answer.state.ended, not_before=now + _AGAIN)
 
     async def _ask_for_end(self, key: JobKey, run: Snapshot) -> None:
         """Ask how a run ended that the job's own response does not show any more."""
-        pace = self._plan.pace
+        pace, over = self._plan.pace, replace(run, idle=True)
         self._overtaken.discard(key)
         for number in range(_TRIES):
             if number:
@@ -147,7 +153,7 @@ class RunDetails:
             if record is None:
                 return
             try:
-                answer = await self._read(record.job, run)
+                answer = await self._read(record.job, over)
             except PollError as error:
                 if error.reason in FUTILE:
                     return
@@ -188,6 +194,11 @@ class RunDetails:
             raise
         self._unreadable(job.key.service, answer.unknown)
         return answer.credible(there.cloud_time())
+
+
+def _with_what_was_told(known: Snapshot, told: Snapshot) -> Snapshot:
+    """Return a run with what a call about it alone returned, such as the id by which its end is recognized."""
+    return replace(known, detail=Packed({**told.detail, **known.detail}))
 
 
 def _goes_on(record: Record, run: Snapshot) -> bool:

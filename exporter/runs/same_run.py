@@ -31,7 +31,7 @@ def continued(record: Record, before: Snapshot | None, answer: Snapshot, steady:
         answer = _still_ended(record, before, answer, adapter)
     elif answer.start is None and before.start is not None:
         answer = replace(answer, start=before.start).credible()
-    if record.details is not None and record.details.of_same_run(answer):
+    if record.details is not None:
         answer = _with_details(answer, record.details)
     if before.words and not answer.words:
         answer = replace(answer, words=before.words)
@@ -94,6 +94,12 @@ def detailed(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> R
         last_said_progress=record.last_said_progress if after.progress is None else after.progress,
         last_progress=at if moved and known.state is State.RUNNING else record.last_progress,
     )
+
+
+def without_details(record: Record) -> Record:
+    """Return the record so that its next answer is shown without what an earlier call about the run alone returned."""
+    known = record.snapshot
+    return replace(record, details=None, snapshot=known and replace(known, digest=b""))
 
 
 def _ended_before(ledger: Ledger, answer: Snapshot, adapter: Adapter) -> Snapshot:

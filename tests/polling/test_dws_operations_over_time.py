@@ -7,7 +7,7 @@ import pytest
 
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.simulator import ClusterStep, DwsCluster, Fault, server_failure
-from exporter.simulator.answers import service_error
+from exporter.simulator.answers import answer, service_error
 from exporter.simulator.world import SHANGHAI
 from tests.polling.harness import SimulatedJob, World, world
 from tests.polling.looking import looking
@@ -236,6 +236,63 @@ def test_a_scale_out_has_its_steps_and_ended_as_the_task_says_if_the_service_sti
             assert states(there, cluster)[:2] == ("pending", "WAITING_REDISTRIBUTION")
             assert record.runs == ((1, 0, 0) if remembers else (0, 0, 0)), "it counts, though another one is shown"
             assert record.last_success == (START + 2000 if remembers else None)
+
+    run(main())
+
+
+def test_the_call_may_go_on_about_a_redistribution_that_failed_and_that_is_no_end_of_the_next_one() -> None:
+    failed = ClusterStep("REDISTRIBUTE_FAILURE", 1000, sub_status="REDISTRIBUTION-FAILURE")
+    cluster = warehouse(IDLE, MOVE, failed, replace(MOVE, low=None), REST)
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(cluster)) as there, looking(there):
+            in_shanghai(there)
+            there.watch(cluster)
+            await there.until(2500)
+            first = shown(there, cluster)
+            assert (first.state, there.record(cluster).runs) == (State.FAILED, (0, 1, 0))
+            old = {"id": first.detail["redistribution_id"], "status": "FAIL", "start_time": "2026-03-04 08:30"}
+            there.cloud.faults.plan(Fault(answer=answer(200, {"redis_info": old})), times=None, operation=MOVES)
+            await there.until(3500)
+            assert states(there, cluster) == ("running", "REDISTRIBUTING", None)
+            assert (shown(there, cluster).start, shown(there, cluster).counts) == (None, {}), "not those of the first"
+            await there.until(6000)
+            assert (states(there, cluster)[0], there.record(cluster).runs) == ("unknown", (0, 1, 0))
+
+    run(main())
+
+
+def test_an_operation_that_follows_one_that_failed_has_a_start_of_its_own_or_none() -> None:
+    cluster = warehouse(IDLE, GROW, ClusterStep("RESIZE_FAILURE", 1000), replace(GROW, nodes=None), REST)
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(cluster)) as there, looking(there):
+            there.watch(cluster)
+            await there.until(2900)
+            assert (states(there, cluster)[0], shown(there, cluster).start) == ("failed", START + 1000)
+            await there.until(3500)
+            assert (states(there, cluster)[0], shown(there, cluster).start) == ("running", None)
+
+    run(main())
+
+
+def test_what_the_call_said_is_shown_no_longer_once_it_has_failed_for_some_minutes() -> None:
+    cluster = warehouse(IDLE, replace(MOVE, low=None, seconds=2000), REST)
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(cluster)) as there, looking(there):
+            there.watch(cluster)
+            await there.until(1500)
+            tasks = shown(there, cluster).counts
+            assert (shown(there, cluster).progress is not None, len(tasks)) == (True, 3)
+            there.cloud.faults.plan(server_failure(), times=12, operation=MOVES)
+            await there.until(1600)
+            assert shown(there, cluster).counts == tasks
+            await there.until(2000)
+            assert (shown(there, cluster).progress, shown(there, cluster).counts) == (None, {})
+            assert there.record(cluster).up
+            await there.until(4200)
+            assert states(there, cluster)[0] == "succeeded", "it is still the redistribution that was seen to run"
 
     run(main())
 
