@@ -98,6 +98,8 @@ class RunReader(ABC):
     def parse(self, body: bytes, job: Job, run: Snapshot, zone: tzinfo | None) -> Snapshot:
         """Read a 200 response about *run*, as it was last reported; *zone* as for :meth:`Adapter.parse`.
 
+        The run is :attr:`~exporter.model.snapshot.Snapshot.idle` once the job's own response does not show it any more.
+
         Raises :class:`~exporter.model.errors.PollError`, and nothing else.
         """
 

@@ -160,6 +160,32 @@ def test_an_end_counts_only_of_the_operation_that_was_seen_to_run(
     assert reason(body(status=over), running(kind, **other)) in {Reason.NOT_FOUND, Reason.PAYLOAD}
 
 
+def test_of_several_snapshots_the_operation_is_the_one_that_is_made_last() -> None:
+    """One of them may be a copy, so while there are several none of them is the operation."""
+
+    def rows(*words: str) -> dict[str, Any]:
+        made = enumerate(words, 1)
+        return {"snapshots": [row for n, word in made for row in snapshot(id=f"s-{n}", status=word)["snapshots"]]}
+
+    first = running("SNAPSHOTTING", snapshot_id="s-1")
+    second = read(rows("AVAILABLE", "CREATING"), first)
+    assert (second.state, second.detail["snapshot_id"]) == (State.RUNNING, "s-2")
+    over = read(rows("AVAILABLE", "CREATING"), replace(first, idle=True))
+    assert over.state is State.SUCCEEDED, "the other one began after the operation"
+    both = read(rows("CREATING", "CREATING"), first)
+    unsure = replace(first, detail=both.detail)
+    assert (both.state, both.start) == (State.RUNNING, None)
+    assert read(rows("UNAVAILABLE", "CREATING"), unsure).detail["snapshot_id"] == "s-2"
+    assert reason(rows("UNAVAILABLE", "AVAILABLE"), replace(unsure, idle=True)) is Reason.PAYLOAD
+
+
+def test_ids_and_words_of_an_operation_are_compared_without_regard_to_case() -> None:
+    moved = redistribution(id=REDISTRIBUTION.upper(), cluster_id=CLUSTER.upper(), status="success")
+    assert read(moved, running("REDISTRIBUTING", redistribution_id=REDISTRIBUTION)).state is State.SUCCEEDED
+    assert read(action(), running("GROWING", native="growing")).state is State.RUNNING
+    assert read(action(action_name="growing"), running("GROWING")).state is State.RUNNING
+
+
 def test_the_id_of_a_task_is_none_because_each_answer_has_another() -> None:
     run = running("GROWING", submit_time="2026-03-04 09:58:01.0", task_id="1")
     assert read(action("SUCCESS", submit_time="2026-03-04 09:58:01.0", id="2"), run).state is State.SUCCEEDED

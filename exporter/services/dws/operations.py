@@ -12,7 +12,7 @@ from datetime import tzinfo
 from typing import Any, Final
 
 from exporter.model.errors import PollError, first_line
-from exporter.model.job import Job
+from exporter.model.job import Job, comparable
 from exporter.model.measures import MeasureFamily
 from exporter.model.packed import Packed
 from exporter.model.reason import Reason
@@ -32,6 +32,8 @@ _TABLES: Final = (("limit", "10"), ("offset", "0"), ("type", "i"))
 """The tables that are being redistributed: page and JSON show the first ones."""
 _MARKS: Final = {_MOVED: "redistribution_id", _SAVED: "snapshot_id"}
 _SUBMITTED: Final = "submit_time"
+_SEVERAL: Final = "several"
+"""Stands for the id of a snapshot where more than one is being created."""
 _STEP: Final = ("sub_item_name", "status", "begin_time", "end_time", "estimated_time")
 _TASKS: Final = ("active", "completed", "failed", "waiting")
 _PLANNED: Final = Measure("tasks_planned")
@@ -78,9 +80,14 @@ class OperationReader(RunReader):
         before, now = run.detail.get(mark), answer.detail.get(mark)
         if answer.state.ended and before is None:
             raise PollError(Reason.PAYLOAD, "the answer may be about an earlier operation on the cluster")
-        if answer.state.ended and now != before:
+        if answer.state.ended and not _alike(now, before):
             raise PollError(Reason.NOT_FOUND, "the answer is about another operation on the cluster")
         return answer
+
+
+def _alike(now: str | None, before: str | None) -> bool:
+    """Whether both name one operation; the case of an id does not matter."""
+    return now is not None and before is not None and comparable(now) == comparable(before)
 
 
 def _operation(
@@ -160,13 +167,20 @@ def _tables(fields: json_fields.Fields) -> Rows | None:
 
 
 def _snapshot(fields: json_fields.Fields, job: Job, run: Snapshot) -> Snapshot:
-    """Read the snapshot that is being created, of which there is one at a time; later the one with its id."""
+    """Read the snapshot that is being created, and once nothing is in progress the last one that was.
+
+    The operation is over when the last snapshot is made, so the end of an earlier one is not its end. While several are
+    being created (one of them may be a copy), none of them can be told to be the operation.
+    """
     rows = [fields.apart(row or {}) for row in error_classes.rows(fields, "snapshots", words.CODES)]
     own = [
         row for row in rows if row.id("cluster_id") is not None and row.of_job({"cluster_id": "cluster_id"}, job.target)
     ]
     known = run.detail.get("snapshot_id")
-    found = [row for row in own if (_is_new(row) if known is None else row.id("id") == known)]
+    found = [] if run.idle else [row for row in own if _is_new(row)]
+    if known is not None and len(found) > 1:
+        return _operation(fields, run, (State.RUNNING, "CREATING"), (None, None), {}, {"snapshot_id": _SEVERAL})
+    found = found or [row for row in own if _alike(row.id("id"), known)]
     if len(found) != 1 or found[0].id("id") is None:
         raise PollError(Reason.PAYLOAD, "the answer does not show which snapshot is being created")
     (row,) = found
@@ -187,7 +201,9 @@ def _is_new(row: json_fields.Fields) -> bool:
 
 def _action(fields: json_fields.Fields, job: Job, run: Snapshot) -> Snapshot:
     """Read a task; ``detail`` of a step is JSON about hosts, and not read."""
-    fields.check_job({"action_name": "name"}, {"name": run.native_state})
+    name = fields.word("action_name")
+    if name is not None and name.upper() != run.native_state.upper():
+        raise PollError(Reason.PAYLOAD, "the answer is about another task than the requested one")
     word = fields.word("status")
     if word is None:
         raise PollError(Reason.PAYLOAD, "the answer has no status of a task")
