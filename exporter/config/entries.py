@@ -81,7 +81,7 @@ class EntryReader:
         """Find the key that was meant to be the service; no other key can be checked without one."""
         for key in entry.keys() - self.common.model_fields.keys():
             if nearest(key, ["service"]):
-                place, meant = place_of(self._root, (*path, key), key=True), (*path, "service")
+                place, meant = place_of(self._root, (*path, key), key=True), ((*path, "service"),)
                 self.mistakes.append(Mistake(place, (*path, key), 'unknown key; did you mean "service"?', meant=meant))
 
     def _own(self, path: Path, entry: MappingNode, model: type[BaseModel]) -> BaseModel | None:

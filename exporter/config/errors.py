@@ -42,8 +42,8 @@ class Mistake:
     sentence: str
     lacks: tuple[Path, ...] = ()
     """The settings of which any would mend it, if it is about something that is not given."""
-    meant: Path = ()
-    """The setting that was most likely meant, if it is about a key that is not known."""
+    meant: tuple[Path, ...] = ()
+    """The settings that were most likely meant, if it is about a key that is not known."""
 
     def __str__(self) -> str:
         parts = [str(self.place), path_text(self.path), self.sentence]
@@ -63,7 +63,7 @@ def lines(mistakes: Iterable[Mistake]) -> list[str]:
     What is missing only because its key is misspelt, or stands elsewhere, is left out.
     """
     ordered = sorted(mistakes, key=lambda one: one.order)
-    meant = {mistake.meant[:length] for mistake in ordered for length in range(1, len(mistake.meant) + 1)}
+    meant = {path[:length] for each in ordered for path in each.meant for length in range(1, len(path) + 1)}
     return list(dict.fromkeys(str(mistake) for mistake in ordered if meant.isdisjoint(mistake.lacks)))
 
 

@@ -32,8 +32,9 @@ def explained(
         location = tuple(part for part in detail["loc"] if part != _KEY)
         path = (*under, *location)
         if detail["type"] == "extra_forbidden":
-            sentence, meant = _unknown(location, model, also)
-            found.append(Mistake(place_of(root, path, key=True), path, sentence, meant=meant and (*under, *meant)))
+            sentence, meant = _unknown(location, detail["input"], model, also)
+            meant = [(*under, *each) for each in meant]
+            found.append(Mistake(place_of(root, path, key=True), path, sentence, meant=tuple(meant)))
         else:
             lacks = (path,) if detail["type"] == "missing" else ()
             place = place_of(root, path, key=_KEY in detail["loc"])
@@ -77,24 +78,29 @@ def _example(annotation: Any) -> str:
     return f"{{{keys[0]}: ...}}" if keys else "{}"
 
 
-def _unknown(location: Path, model: type[BaseModel], also: type[BaseModel] | None) -> tuple[str, Path]:
-    """Return the sentence about a key that its table does not know, and the path that was meant, as far as is known."""
+def _unknown(
+    location: Path, written: Node, model: type[BaseModel], also: type[BaseModel] | None
+) -> tuple[str, list[Path]]:
+    """Return the sentence about a key that its table does not know, and the paths that were most likely meant."""
     above, key = location[:-1], str(location[-1])
     tables = [table for table in (schema.section(schema.at(above, model)), None if above else also) if table]
     known = [name for table in tables for name in table.model_fields]
     if near := nearest(key, sorted(known)):
-        return f'unknown key; did you mean "{near}"?', (*above, near)
+        return f'unknown key; did you mean "{near}"?', [(*above, near)]
     if "." in key and any(schema.at(tuple(key.split(".")), table) for table in tables):
-        return f"unknown key; write {key.replace('.', ': {')}: ...{'}' * key.count('.')}", (*above, *key.split("."))
+        return f"unknown key; write {key.replace('.', ': {')}: ...{'}' * key.count('.')}", [(*above, *key.split("."))]
     if below := [path for table in tables for path in schema.paths_of(key, table)]:
-        return f"unknown key; {_belongs(below)}", (*above, *below[0])
+        return f"unknown key; {_belongs(below)}", [(*above, *below[0])]
+    if isinstance(written, MappingNode) and written and written.keys() <= set(known):
+        return "unknown key; write what is in it without this key around it", [(*above, each) for each in written]
     if 0 < len(elsewhere := list(schema.paths_of(key, model))) <= _FEW:
-        return f"unknown key; {_belongs(elsewhere)}", ()
-    return f"unknown key{instead(key, known)}", ()
+        return f"unknown key; {_belongs(elsewhere)}", []
+    return f"unknown key{instead(key, known)}", []
 
 
 def _belongs(paths: list[Path]) -> str:
-    return f"it belongs under {' or '.join(path_text(path[:-1]) for path in paths)}"
+    tables = [f"under {path_text(path[:-1])}" if path[1:] else "at the top level" for path in paths]
+    return f"it belongs {' or '.join(tables)}"
 
 
 def required(location: Path, model: type[BaseModel]) -> str:

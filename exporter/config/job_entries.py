@@ -6,7 +6,7 @@ from pydantic import Field
 
 from exporter.config import types
 from exporter.config.entries import EntryReader
-from exporter.config.errors import Path, path_text
+from exporter.config.errors import Mistake, Path, path_text
 from exporter.config.promise_entries import PromiseEntry
 from exporter.config.section import Section
 from exporter.config.tree import MappingNode, Node, Text, place_of
@@ -50,10 +50,11 @@ class Reader(EntryReader):
         """Return the jobs that can be read of *entries*, which stand at *under*."""
         self._first: dict[JobKey, Path] = {}
         if not entries and required and not isinstance(entries, Text | MappingNode):
-            self._tell(
-                under,
-                "no job is registered; list at least one under jobs or in EXPORTER_JOBS, or set job_files or discovery",
+            sentence = (
+                "no job is registered; list at least one under jobs or in EXPORTER_JOBS, or set job_files or discovery"
             )
+            lacks = (under, ("job_files",), ("discovery",))
+            self.mistakes.append(Mistake(place_of(self._root, under), under, sentence, lacks))
         found = [self._job(path, entry) for path, entry in self._tables(entries, under)]
         return tuple(job for job in found if job is not None)
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 import yaml
 from yaml.reader import Reader, ReaderError
 
+_NO_COLON: Final = "could not find expected ':'"
 _PROBLEMS: Final = {
     "unknown escape character": "a backslash that begins no escape; write it twice, or use single quotes",
     "expected escape sequence": "a backslash that begins no escape; write it twice, or use single quotes",
@@ -20,7 +21,7 @@ _PROBLEMS: Final = {
     " text with braces, such as ${NAME}, in quotes (no variable is filled in)",
     "did not find expected node content": "a list or mapping does not end; close its ] or }, or give the value",
     "cannot start any token": "a character that begins no text; put the text in quotes",
-    "could not find expected ':'": "a key without a colon; write key: value, the colon followed by a space",
+    _NO_COLON: "a key without a colon; write key: value, the colon followed by a space",
     "did not find expected key": "a line that does not fit those above; indent the keys of a mapping alike",
     "'-' indicator": "a line that does not fit the list above; begin each item with a dash, all indented alike",
     "block sequence entries are not allowed": "a list begins in the line of its key; put its dash into the next line",
@@ -32,6 +33,18 @@ _PROBLEMS: Final = {
 _OTHERWISE: Final = "this line, or the one before it, cannot be read; check quotes, colons, brackets and indentation"
 _GLUED: Final = re.compile(r"\s*(?:- )?[A-Za-z_][\w.-]*:[^\s/'\"]")
 """A line that begins with a key and its value without the space between them."""
+_BESIDES: Final = re.compile(r"\"[^\"]*\"|'[^']*'|(?:^|\s)#.*")
+"""What YAML does not look into: quoted text and comments."""
+_ASSIGNED: Final = re.compile(r"\s*(?:- )?[A-Za-z_][\w.-]*\s*=")
+_LOOKALIKES: Final = {
+    "\uff1a": "a full-width colon",
+    "\uff0c": "a full-width comma",
+    "\u201c": "a curly quote",
+    "\u201d": "a curly quote",
+    "\u00a0": "a no-break space",
+    "\u3000": "a full-width space",
+}
+"""What input methods and word processors write."""
 # libyaml where the wheel brings it: a file of 100,000 jobs takes seconds instead of a minute
 LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -42,24 +55,44 @@ def described(error: yaml.YAMLError, text: str) -> tuple[str, int]:
         found = Reader.NON_PRINTABLE.search(text)
         where = text.count("\n", 0, found.start()) + 1 if found else 0
         return "not valid YAML: a control character; write it as an escape in double quotes", where
-    mark = getattr(error, "problem_mark", None)
-    # the end of the text counts as a line of its own
-    line = min(mark.line, text.rstrip("\n").count("\n")) + 1 if mark else 0
-    if mark and text[: mark.index + 1].rpartition("\n")[2].strip(" ").startswith("\t"):
-        return "not valid YAML: a tab where the line begins; indent by spaces", line
-    if mark and text[mark.index : mark.index + 1] == "\t":
-        return "not valid YAML: a tab; use spaces", line
-    if (glued := next((at for at in (line, line - 1) if at > 0 and _GLUED.match(_row(text, at))), 0)) > 0:
-        return "not valid YAML: a colon without a space after it; write key: value", glued
     problem = str(getattr(error, "problem", ""))
-    sentence = next((said for words, said in _PROBLEMS.items() if words in problem), _OTHERWISE)
-    if mark and (begun := _quote_over_lines(text, mark)) > 0:
-        sentence = f"a quoted text that begins in line {begun} goes on to here; close its quote in line {begun}"
+    mark = getattr(error, "context_mark" if problem == _NO_COLON else "problem_mark", None)
+    if mark is None:
+        return f"not valid YAML: {_OTHERWISE}", 0
+    # the end of the text counts as a line of its own
+    line = min(mark.line, text.rstrip("\n").count("\n")) + 1
+    sentence, line = _seen(text, mark, line) or (_meaning(problem, text, mark), line)
     return f"not valid YAML: {sentence}", line
 
 
+def _seen(text: str, mark: Any, line: int) -> tuple[str, int] | None:
+    """Find what is wrong in the line of the error, or in the one before it, which often is to blame."""
+    if text[: mark.index + 1].rpartition("\n")[2].strip(" ").startswith("\t"):
+        return "a tab where the line begins; indent by spaces", line
+    if text[mark.index : mark.index + 1] == "\t":
+        return "a tab; use spaces", line
+    for number in (line, line - 1):
+        row = _BESIDES.sub("", _row(text, number))
+        if _GLUED.match(row):
+            return "a colon without a space after it; write key: value", number
+        if found := next((char for char in _LOOKALIKES if char in row), ""):
+            return (
+                f"{_LOOKALIKES[found]} where YAML knows the plain one only; replace it, or put the text in quotes",
+                number,
+            )
+    if _ASSIGNED.match(_row(text, line - 1)):
+        return "a key without a colon; write key: value", line - 1
+    return None
+
+
+def _meaning(problem: str, text: str, mark: Any) -> str:
+    if (begun := _quote_over_lines(text, mark)) > 0:
+        return f"a quoted text that begins in line {begun} goes on to here; close its quote in line {begun}"
+    return next((said for words, said in _PROBLEMS.items() if words in problem), _OTHERWISE)
+
+
 def _row(text: str, line: int) -> str:
-    return text.split("\n", line)[line - 1]
+    return text.split("\n", line)[line - 1] if line > 0 else ""
 
 
 def _quote_over_lines(text: str, end: Any) -> int:
