@@ -104,6 +104,10 @@ class WarpLoop(asyncio.SelectorEventLoop):
     def _worked(self, _: object) -> None:
         self._jumps.threads -= 1
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Wait for the threads as long as they need: the limit that Python 3.12 and later have would be jumped over."""
+        await super().shutdown_default_executor()
+
     def time(self) -> float:
         """Return the sum of the jumps, and of the real time in which the loop had only threads to wait for."""
         return SINCE_BOOT + self._jumps.jumped

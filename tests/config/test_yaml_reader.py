@@ -140,7 +140,7 @@ def test_a_file_that_cannot_be_read_is_told_with_its_remedy(tmp_path: Path, monk
     assert told(tmp_path / "none.yaml") == [": there is no such file; correct --config or EXPORTER_CONFIG"]
     assert told(tmp_path) == [": this is a directory; name the file in it"]
     assert told(tmp_path / ("x" * 300)) == [": the file cannot be read: File name too long"]
-    with pytest.raises(SettingsError, match="embedded null byte"):
+    with pytest.raises(SettingsError, match=r"embedded null (byte|character in path)"):
         load(Path("a\0b"), {})
     monkeypatch.setattr(yaml_reader, "read_regular", _denied)
     assert told(tmp_path / "a") == [": no permission to read the file; let the exporter's user read it"]
