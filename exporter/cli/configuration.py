@@ -19,8 +19,9 @@ line.
   `/etc/huaweicloud-job-exporter/exporter.yaml`. The commands print which file they use. Without a file the environment
   alone is enough. Flags take precedence over both: `--log.level` and `--log.format` of every command, and
   `--web.listen-address` (may be repeated), `--web.config.file` and `--web.systemd-socket` of `run` and `demo`.
-- In a variable, lists and mappings with free keys (`jobs`, `discovery`, `projects`) are written as JSON:
-  `EXPORTER_JOBS='[{EXAMPLE}]'`. A single key of a project is, for example, `EXPORTER_PROJECTS__PROD__REGION`.
+- In a variable, `jobs`, `discovery` and mappings with free keys (`projects`) are written as JSON:
+  `EXPORTER_JOBS='[{EXAMPLE}]'`. Other lists may be written with commas: `EXPORTER_METRICS__JOB_LABELS=team,tier`. A
+  single key of a project is, for example, `EXPORTER_PROJECTS__PROD__REGION`.
 - A duration is a number with its unit, such as `500ms`, `30s`, `5m`, `1h30m` or `1d`. A rate is `1.8/s` or `108/m`.
 - Names and ids are read as text: `0123`, `on` and `2024-01-01` are not changed.
 - Relative paths are relative to the file that contains them. Secrets can be given directly or, with `_file`, as a file.

@@ -22,8 +22,8 @@ _KUBERNETES: Final = re.compile(
 """Set in every pod for each Service whose name starts with "exporter". A Service's name does not end in a dash, so
 ``EXPORTER_WEB__PORT`` is none of these but a mistake of the operator."""
 
-_COMMAS: Final = (("job_files",), ("web", "listen_address"), ("web", "allowed_hosts"), ("metrics", "duration_buckets"))
-"""Lists that a variable may also give with commas between their items; ``regions`` of a project is another."""
+_JSON: Final = (("jobs",), ("discovery",))
+"""Lists whose items are no words: a variable may give any other one with commas between its items."""
 
 
 def read_environment(environ: Mapping[str, str], projects: list[str]) -> tuple[MappingNode, list[Mistake]]:
@@ -70,8 +70,7 @@ def _value(text: str, annotation: Any, place: SourcePosition) -> Node:
     if not many and schema.section(annotation) is None and schema.named(annotation) is None:
         return Text(text, place)
     brackets = text.strip()[:1] + text.strip()[-1:]
-    commas = place.path in _COMMAS or (place.path[0] == "projects" and place.path[2:] == ("regions",))
-    if commas and brackets not in {"[]", "{}"}:  # [::]:9999 and [a-z]*.yaml begin like JSON
+    if many and place.path not in _JSON and brackets not in {"[]", "{}"}:  # [::]:9999 and [a-z]*.yaml begin like JSON
         return from_plain([part.strip() for part in text.split(",") if part.strip()], place)
     return from_plain(_json(text, "[...]" if many else "{...}"), place)
 

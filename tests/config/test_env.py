@@ -105,6 +105,14 @@ def test_what_kubernetes_injects_for_a_service_changes_nothing(name: str) -> Non
     assert load(None, {name: "tcp://10.0.0.1:10926"}, BASE) == load(None, {}, BASE)
 
 
+@pytest.mark.parametrize("text", ["team, tier", '["team", "tier"]'])
+def test_lists_of_words_may_be_given_with_commas(text: str) -> None:
+    variables = {"EXPORTER_METRICS__JOB_LABELS": text, "EXPORTER_METRICS__DURATION_BUCKETS": "60,300"}
+    metrics = load(None, variables, BASE).metrics
+
+    assert (metrics.job_labels, metrics.duration_buckets) == (("team", "tier"), (60, 300))
+
+
 @pytest.mark.parametrize(
     ("name", "meant"),
     [
