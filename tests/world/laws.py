@@ -7,6 +7,7 @@ from tests.hostile.daemon import Scrape
 from tests.hostile.oracle import OWN, Groups, Oracle, _uncounted
 from tests.hostile.truth import World as Truth
 from tests.world.machine import POLLERS
+from tests.world.older_runs import OlderRuns
 from tests.world.story import Story
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Laws:
         self._lost: dict[Any, float] = {}
         self._told: set[str] = set()
         self._newest: tuple[Scrape, Groups] | None = None
+        self._older = OlderRuns(sim)
         self.gone = False
         """Whether no CDM job is registered at the moment."""
         self._alive: set[tuple[str, str, str]] = set()
@@ -85,6 +87,7 @@ class Laws:
         if not kept:
             self._alive.clear()
             self._over.clear()
+            self._older.forget()
             oracle.restarted()
             oracle.began = self._sim.now()
 
@@ -97,7 +100,7 @@ class Laws:
     def look(self, scrape: Scrape, by_job: Groups) -> None:
         """Compare a scrape."""
         sim = self._sim
-        wrong = sim.oracle.look(scrape, by_job)
+        wrong = self._older.without(sim.oracle.look(scrape, by_job), by_job)
         if self.strange():
             strange = tuple(f"{key[0]}/{key[1]}: " for key, group in by_job.items() if group.states == ["unknown"])
             wrong = [text for text in wrong if not text.startswith(strange)]
@@ -129,6 +132,9 @@ class Laws:
             return
         self._alive.clear()
         self._over.clear()
+        self._older.forget()
+        if self._sim.neighbour:
+            self._sim.neighbour.older.forget()
         for oracle in oracles:
             for name in [name for name in oracle._looked if name[0] == "cdm"]:
                 oracle._looked.pop(name)

@@ -7,6 +7,7 @@ from tests.hostile.oracle import OWN, groups
 from tests.world import laws
 from tests.world.disk import WorldDisk
 from tests.world.machine import Machine
+from tests.world.older_runs import OlderRuns
 
 if TYPE_CHECKING:
     from tests.world.simulation import Simulation
@@ -19,6 +20,7 @@ class Neighbour:
         self._sim = sim
         self.machine = Machine("neighbour", "10.0.1.2", sim.network, WorldDisk(sim.rng("neighbour")), sim.note)
         self.oracle = laws.oracle(sim.truth, sim.story, sim.now())
+        self.older = OlderRuns(sim)
         self.newest: Scrape | None = None
         self._told: set[str] = set()
 
@@ -28,7 +30,9 @@ class Neighbour:
         if scrape is None:
             return
         self.newest = scrape
-        wrong = [text for text in self.oracle.look(scrape) if text not in self._told]
+        by_job = groups(scrape)
+        found = self.older.without(self.oracle.look(scrape, by_job), by_job)
+        wrong = [text for text in found if text not in self._told]
         self._told.update(wrong)
         if not self._sim.laws.strange():
             self._sim.found("truth", [f"neighbour: {text}" for text in wrong])

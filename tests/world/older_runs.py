@@ -1,0 +1,66 @@
+"""Older runs of CDM jobs that an exporter may show, because the cloud told of them and of nothing newer for long."""
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from tests.hostile.oracle import Groups
+from tests.hostile.truth import Job
+from tests.world.timepieces import START
+
+if TYPE_CHECKING:
+    from tests.world.simulation import Simulation
+
+LATER = 1.0
+"""Seconds by which the time of a poll may be before the call that it made arrived."""
+
+
+class OlderRuns:
+    """What one exporter showed of each job, as far as it can know it: what it showed before is forgotten with it."""
+
+    def __init__(self, sim: "Simulation") -> None:
+        self._sim = sim
+        self._newest: dict[tuple[str, str], tuple[int, float]] = {}
+        """The newest run that was shown of a job, and when it was polled last."""
+        self._jobs = {("cdm", f"{self._cluster(job)}/{job.name}"): job for job in sim.truth.of("cdm")}
+
+    def _cluster(self, job: Job) -> str:
+        return next(cluster.name for cluster in self._sim.truth.clusters if cluster.ident == job.cluster)
+
+    def forget(self) -> None:
+        """Begin anew with an exporter that knows nothing."""
+        self._newest.clear()
+
+    def without(self, wrong: list[str], by_job: Groups) -> list[str]:
+        """Return what is *wrong* without older runs that the last poll told, where nothing newer was known any more.
+
+        An exporter gives up what it knew of the newest run once that is stale. Whether it was is not always scraped.
+        """
+        believed = tuple(f"cdm/{name}: run " for _, name in self._believed(by_job))
+        return [text for text in wrong if not (text.startswith(believed) and " is shown, but " in text)]
+
+    def _believed(self, by_job: Groups) -> list[tuple[str, str]]:
+        found = []
+        for key, job in self._jobs.items():
+            group = by_job.get(key)
+            polled = group.one("last_poll_timestamp_seconds") if group else None
+            run = job.run(group.label("run_info", "run_id") or "") if group else None
+            if polled is None or run is None:
+                continue
+            number, (newest, when) = job.runs.index(run), self._newest.get(key, (-1, 0.0))
+            if number >= newest:
+                self._newest[key] = number, polled
+            known = number < newest and polled - when < self._sim.story.shape.stale
+            if not known and self._told_older(job, polled):
+                found.append(key)
+        return found
+
+    def _told_older(self, job: Job, polled: float) -> bool:
+        """Whether a poll of the job that ended then was answered with the run before the newest one."""
+        path, shape = f"{job.cluster}/cdm/job/{quote(job.name)}/status", self._sim.story.shape
+        for call in reversed(self._sim.cloud.calls):
+            at = START + call.at
+            if at < polled - shape.timeout - LATER:
+                return False
+            if at <= polled + LATER and call.did == "older_submission" and path in call.target:
+                return True
+        return False
