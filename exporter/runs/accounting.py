@@ -1,9 +1,9 @@
 """Counts each run of a job exactly once, in whatever order and however often responses report it.
 
-The newest run at the first successful poll is the baseline: it counts if it had not ended by then, and so does every
-newer run. From then on each run is either known or unknown. All runs up to the *floor* are known, and *beyond* it those
-that were seen. An unknown run is counted when it has ended, and is known from then on. Runs are ordered by the id and
-date that the vendor gives them, never by our clock.
+The newest run at the first successful poll is the baseline: it counts if it was alive by then, and so does every newer
+run. If its state was unknown, it counts if a later answer shows it alive. From then on each run is either known or
+unknown. All runs up to the *floor* are known, and *beyond* it those that were seen. An unknown run is counted when it
+has ended, and is known from then on. Runs are ordered by the vendor's ids and dates of them, never by our clock.
 
 A status response usually reports only the newest run. If there may have been other runs since the floor, the floor
 stays, and the new run is one beyond it, until the job's history has reported all runs in between. If the ids of runs
@@ -18,7 +18,7 @@ from typing import Final
 from exporter.model.packed import Packed
 from exporter.model.run import NAMELESS, Ledger, Paid, RunId
 from exporter.model.snapshot import RESULTS, Measure, Snapshot, State
-from exporter.runs import last_ends, late_runs, renumbering, unended
+from exporter.runs import first_seen, last_ends, late_runs, renumbering, unended
 from exporter.runs.run_times import counted_untimed, timed
 from exporter.services.adapter import Adapter
 
@@ -59,7 +59,7 @@ def accounted(
     if ledger.floor is None:
         known = replace(known, floor=_raised(known.floor or NAMELESS, [each.run for each in answer.others]))
         for each in answer.others:
-            known = known if each.state.ended else _opened(known, each.run)
+            known = _opened(known, each.run) if first_seen.is_alive(each) else known
     return ledger if known == ledger else known
 
 
@@ -175,7 +175,7 @@ def _known(ledger: Ledger, answer: Snapshot, *, again: bool, gaps: bool) -> Ledg
     if floor is None or (run == NAMELESS and floor == NAMELESS and not ledger.beyond):
         # where the first runs have no name, the state alone shows that one ended
         unnamed = run == NAMELESS and (ledger.unnamed or _exists(answer))
-        opened = (run,) if live or again else () if floor is None else ledger.open
+        opened = (run,) if first_seen.is_alive(answer) or again else () if floor is None else ledger.open
         return replace(ledger, floor=run, open=opened, unnamed=unnamed)
     if run == NAMELESS:
         return ledger  # where runs have names, an answer without one is about none
@@ -183,7 +183,7 @@ def _known(ledger: Ledger, answer: Snapshot, *, again: bool, gaps: bool) -> Ledg
         return ledger
     if run.same(floor) or _among(run, ledger.beyond):
         ledger = ledger if run == floor else _fuller(ledger, run)
-        return _opened(ledger, run) if live and again else ledger
+        return _opened(ledger, run) if live and (again or first_seen.alive_later(ledger, answer)) else ledger
     if late_runs.skipped(ledger, run):
         return _opened(replace(ledger, lately=late_runs.with_known(ledger, run)), run)
     if not run.newer(floor) or any(run.doubtful(each) for each in ledger.beyond):

@@ -1,4 +1,4 @@
-"""Decides from which run on a job counts if a list reported it before its own first response.
+"""Decides from which run on a job counts, also if a list reported it before its own first response.
 
 The list shows that the job existed at that time. A run that had not ended then is counted when its end is known, and so
 is every later run. A list may not have the run's id, so runs are distinguished by their start, which both have.
@@ -52,3 +52,14 @@ def found_by_history(ledger: Ledger, found: Sequence[Snapshot], since: float | N
     if mark is None or mark.id or mark.created is None or not created:
         return ledger
     return replace(ledger, floor=RunId("", min(mark.created, min(created) - _INSTANT)))
+
+
+def is_alive(answer: Snapshot) -> bool:
+    """Whether an answer shows that its run had not ended: a state that nobody knows may be that of one that had."""
+    return not answer.state.ended and answer.state is not State.UNKNOWN
+
+
+def alive_later(ledger: Ledger, answer: Snapshot) -> bool:
+    """Whether the baseline, of which no end is known and none was counted, is alive: its state was unknown before."""
+    unended = ledger.ended is None and not any(ledger.runs)
+    return unended and is_alive(answer) and ledger.floor is not None and answer.run.same(ledger.floor)

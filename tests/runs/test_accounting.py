@@ -55,6 +55,18 @@ def test_what_had_ended_at_first_sight_is_the_baseline_and_what_ran_then_counts(
     assert after(run(1, State.RUNNING), run(1, rows=5), run(1, rows=5)).totals[ROWS] == 5
 
 
+def test_a_run_of_an_unknown_state_at_first_sight_counts_only_if_it_is_seen_alive_later() -> None:
+    unknown = run(1, State.UNKNOWN)
+    assert after(unknown, run(1, rows=5), run(1, rows=5)).runs == (0, 0, 0)
+    assert after(unknown, [run(1, rows=5)]).runs == (0, 0, 0)
+    assert after(replace(unknown, run=RunId()), replace(run(1, rows=5), run=RunId())).runs == (0, 0, 0)
+    assert after(replace(run(2), others=(unknown,)), run(2), [run(2), run(1)]).runs == (0, 0, 0)
+
+    assert after(unknown, run(1, State.RUNNING), run(1, rows=5), run(1, State.RUNNING), run(1)).runs == (1, 0, 0)
+    assert after(run(1, State.RUNNING), unknown, run(1, rows=5)).runs == (1, 0, 0)
+    assert after(unknown, run(2, rows=7), [run(2, rows=7), run(1, rows=5)]).runs == (1, 0, 0)
+
+
 def test_only_a_run_that_succeeded_adds_and_only_what_it_tells() -> None:
     record = after(run(1), run(2, State.FAILED, rows=7), run(3, rows=4), run(4))
 
