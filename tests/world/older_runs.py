@@ -19,6 +19,8 @@ class OlderRuns:
 
     def __init__(self, sim: "Simulation") -> None:
         self._sim = sim
+        self._since = 0.0
+        """When it began to know anything."""
         self._newest: dict[tuple[str, str], tuple[int, float]] = {}
         """The newest run that was shown of a job, and when it was polled last."""
         self._jobs = {("cdm", f"{self._cluster(job)}/{job.name}"): job for job in sim.truth.of("cdm")}
@@ -29,14 +31,20 @@ class OlderRuns:
     def forget(self) -> None:
         """Begin anew with an exporter that knows nothing."""
         self._newest.clear()
+        self._since = self._sim.loop.time()
 
     def without(self, wrong: list[str], by_job: Groups) -> list[str]:
         """Return what is *wrong* without older runs that the last poll told, where nothing newer was known any more.
 
         An exporter gives up what it knew of the newest run once that is stale. Whether it was is not always scraped.
+        Where the very first poll told an older run, the runs after that one are new ones and count.
         """
-        believed = tuple(f"cdm/{name}: run " for _, name in self._believed(by_job))
-        return [text for text in wrong if not (text.startswith(believed) and " is shown, but " in text)]
+        shown = tuple(f"cdm/{name}: run " for _, name in self._believed(by_job))
+        wrong = [text for text in wrong if not (text.startswith(shown) and " is shown, but " in text)]
+        if not any(" there were " in text for text in wrong):
+            return wrong
+        counted = tuple(f"cdm/{name}: " for (_, name), job in self._jobs.items() if self._first_was_older(job))
+        return [text for text in wrong if not (text.startswith(counted) and " there were " in text)]
 
     def _believed(self, by_job: Groups) -> list[tuple[str, str]]:
         found = []
@@ -54,9 +62,18 @@ class OlderRuns:
                 found.append(key)
         return found
 
+    def _first_was_older(self, job: Job) -> bool:
+        path = self._path(job)
+        calls = (call for call in self._sim.cloud.calls if call.at >= self._since and path in call.target)
+        return next((call.did == "older_submission" for call in calls), False)
+
+    @staticmethod
+    def _path(job: Job) -> str:
+        return f"{job.cluster}/cdm/job/{quote(job.name)}/status"
+
     def _told_older(self, job: Job, polled: float) -> bool:
         """Whether a poll of the job that ended then was answered with the run before the newest one."""
-        path, shape = f"{job.cluster}/cdm/job/{quote(job.name)}/status", self._sim.story.shape
+        path, shape = self._path(job), self._sim.story.shape
         for call in reversed(self._sim.cloud.calls):
             at = START + call.at
             if at < polled - shape.timeout - LATER:
