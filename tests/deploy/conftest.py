@@ -21,8 +21,9 @@ IMAGE = "localhost/huaweicloud-job-exporter:test"
 WITH_CONTAINERS = {
     *("test_image.py", "test_compose.py", "test_kube_play.py"),
     "test_the_image_is_built_and_run_by_the_documented_commands",
+    "test_the_pod_of_the_cron_job_runs_in_podman",
 }
-"""Files, and one test of another file."""
+"""Files, and tests of other files."""
 
 
 class _ContainersTogether(LoadScopeScheduling):  # type: ignore[misc]
@@ -31,6 +32,12 @@ class _ContainersTogether(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
         path, _, name = str(nodeid).partition("::")
         return "containers" if Path(path).name in WITH_CONTAINERS or name in WITH_CONTAINERS else str(nodeid)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Refuse a test with containers that another worker would get: it would build the image a second time."""
+    if "engine" in getattr(item, "fixturenames", ()):
+        assert {item.path.name, item.name.partition("[")[0]} & WITH_CONTAINERS, f"{item.nodeid}: add it here"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
