@@ -116,15 +116,17 @@ class Snapshot:
     def of_same_run(self, other: "Snapshot") -> bool:
         """Whether a later answer is about the same run, as far as the service tells runs apart.
 
-        A run without a name that had ended does not go on: what is in progress then is the next one.
+        A run without a name that had ended does not go on: what is in progress then is the next one. Its failure may be
+        reported twice, by a call about it and then by the job's own response.
         """
         over = self.idle or (self.state.ended and bool(self.kind) and not other.state.ended)
-        begun = over and not other.idle
+        begun = over and not other.idle and not (self.state is other.state is State.FAILED)
         return self.run.same(other.run) or (self.run == other.run and self.kind == other.kind and not begun)
 
-    def another_kind(self, other: "Snapshot") -> bool:
-        """Whether both are about runs without a name that are not of one kind, so surely not about one run."""
-        return self.run == other.run == NAMELESS and self.kind != other.kind
+    def surely_another(self, other: "Snapshot") -> bool:
+        """Whether both are about runs without a name that are surely not one run: of two kinds, or one succeeded."""
+        succeeded = self.idle and self.state is State.SUCCEEDED and not other.idle
+        return self.run == other.run == NAMELESS and (self.kind != other.kind or succeeded)
 
     @property
     def waited(self) -> float | None:

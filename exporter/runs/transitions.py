@@ -68,7 +68,7 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
     answer = continued(record, before if same else None, answer, steady, adapter)
     final = adapter.final and had_ended and before is not None and before.state is answer.state
     confirmed, gaps = final or not adapter.final, adapter.past is not None
-    again = adapter.final and not record.final if had_ended else before is not None and before.another_kind(answer)
+    again = adapter.final and not record.final if had_ended else before is not None and before.surely_another(answer)
     seen_at = record.ended_at if final and record.ended_at is not None else at  # what confirms an end is no later end
     ledger = first_seen.begun_by_list(record.ledger, answer, record.counts_from, gaps=gaps)
     fuller = answer if ledger is record.ledger else replace(answer, others=())  # these the history has

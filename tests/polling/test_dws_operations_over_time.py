@@ -276,6 +276,48 @@ def test_an_operation_that_follows_one_that_failed_has_a_start_of_its_own_or_non
     run(main())
 
 
+def test_a_failure_that_is_seen_at_once_after_a_success_of_its_kind_counts() -> None:
+    failed = ClusterStep("REDISTRIBUTE_FAILURE", 1000, failed_code="DWS.6003")
+    cluster = warehouse(IDLE, MOVE, IDLE, failed, REST)
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(cluster)) as there, looking(there):
+            there.watch(cluster)
+            await there.until(2900)
+            assert (states(there, cluster)[0], there.record(cluster).runs) == ("succeeded", (1, 0, 0))
+            await there.until(3900)
+            record = there.record(cluster)
+            assert (states(there, cluster)[0], record.runs) == ("failed", (1, 1, 0))
+            assert record.last_failure is not None
+            assert record.last_failure >= START + 3000
+
+    run(main())
+
+
+def test_a_failure_that_the_call_reports_before_the_cluster_keeps_its_times_and_counts_once() -> None:
+    failed = ClusterStep("REDISTRIBUTE_FAILURE", 2000, failed_code="DWS.6003")
+    cluster = warehouse(IDLE, MOVE, replace(IDLE, seconds=600), failed, REST)
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(cluster)) as there, looking(there):
+            in_shanghai(there)
+            there.watch(cluster)
+            await there.until(1900)
+            over = {"id": shown(there, cluster).detail["redistribution_id"], "status": "FAIL"}
+            over |= {"start_time": "2025-10-09 17:10", "end_time": "2025-10-09 17:26"}
+            there.cloud.faults.plan(Fault(answer=answer(200, {"redis_info": over})), times=None, operation=MOVES)
+            await there.until(2590)
+            assert (states(there, cluster)[:2], there.record(cluster).runs) == (("failed", "FAIL"), (0, 1, 0))
+            times = shown(there, cluster).start, shown(there, cluster).end
+            assert None not in times
+            await there.until(4000)
+            known = shown(there, cluster)
+            assert (known.native_state, known.start, known.end) == ("REDISTRIBUTE_FAILURE", *times)
+            assert there.record(cluster).runs == (0, 1, 0)
+
+    run(main())
+
+
 def test_what_the_call_said_is_shown_no_longer_once_it_has_failed_for_some_minutes() -> None:
     cluster = warehouse(IDLE, replace(MOVE, low=None, seconds=2000), REST)
 
