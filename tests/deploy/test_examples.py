@@ -99,6 +99,22 @@ def test_it_runs_the_script_that_the_page_makes_a_config_map_of(tool: str, way: 
     assert made["huaweicloud-pipeline"] == {"password"}
 
 
+def test_every_file_in_the_commands_exists_and_helm_takes_its_own() -> None:
+    commands = re.findall(r"^\$ (.*)$", PAGE, re.MULTILINE)
+    paths = {path for command in commands for path in re.findall(r"\bdeploy/[\w./-]+", command)}
+    assert len(paths) >= 8
+    assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []
+    (install,) = (shlex.split(command) for command in commands if command.startswith("helm "))
+    assert install[1:3] == ["upgrade", "--install"]
+
+    line = [program("helm4", "helm"), "template", "--skip-tests", *install[3:]]
+    done = subprocess.run(line, cwd=ROOT, env={}, capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+    assert done.returncode == 0, done.stderr
+    (spec,) = kube.pods(kube.documents(done.stdout))
+    assert spec["containers"][0]["image"] == f"registry.example.com/huaweicloud-job-exporter:{__version__}"
+
+
 def created() -> Iterator[Manifest]:
     """Yield what the commands of the page would create."""
     for line in re.findall(r"^\$ (kubectl create (?!-f).*)$", PAGE, re.MULTILINE):
