@@ -110,6 +110,8 @@ class Oracle:
     _listed: dict[str, tuple[float, float]] = field(default_factory=dict)
     """When the lists of a service were read well the time before the last, each of which may have taken long, and when
     last."""
+    hidden: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """From when to when no list had the job of a name, where it was so once."""
     compared: int = 0
     _stale: dict[tuple[str, str], float] = field(default_factory=dict)
     """When a job was last there without any state."""
@@ -176,6 +178,12 @@ class Oracle:
     def _list_before(self, service: str, now: float) -> float:
         """Return a moment before which what the newest lists told cannot have been true any more."""
         return min(self._listed.get(service, (0.0, 0.0))[0], now) - self.list_age
+
+    def _told_before(self, job: Job, now: float) -> float:
+        """Return the same for the runs of a job: a reading in which it was not told nothing of them."""
+        began, ended = self.hidden.get(job.name, (NEVER, -NEVER))
+        before = self._list_before(job.service, now)
+        return before if self._listed.get(job.service, (0.0, 0.0))[0] > ended else min(before, began - self.list_age)
 
     def missing(self, scrape: Scrape, by_job: Groups | None = None, *, counts: bool = True) -> list[str]:
         """Return what a quiet time later should be there and is not: every job, up, with its newest run, counted."""
@@ -270,7 +278,7 @@ class Oracle:
             return
         # A final run is never stale: that of DLI stays until a list that was read well tells the next. The last reading
         # began after the one before had ended.
-        earliest = since if job.service == "cdm" else self._list_before(job.service, now)
+        earliest = since if job.service == "cdm" else self._told_before(job, now)
         index = job.runs.index(run)
         after = job.runs[index + 1] if index + 1 < len(job.runs) else None
         if after is not None and after.created < earliest:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from tests.hostile.daemon import Labels, Scrape, parsed
-from tests.hostile.oracle import Oracle
+from tests.hostile.oracle import OWN, Oracle
 from tests.hostile.truth import Cluster, Job, Run, World
 
 NOW = 1_760_000_000.0
@@ -188,3 +188,21 @@ def test_a_success_is_seen_late_only_where_the_answer_tells_no_end() -> None:
 
 def _dli(labels: Labels) -> Labels:
     return tuple((name, "dli" if name == "service" else value) for name, value in labels)
+
+
+def test_a_run_that_no_list_told_because_its_job_was_hidden_is_not_asked_for() -> None:
+    world = World("p", NOW - 200, (Job("dli", "copy", RUNS),))
+    labels = 'service="dli",job="copy"'
+
+    def looked(judge: Oracle, read: float) -> list[str]:
+        lines = [
+            f'huaweicloud_job_state{{{labels},state="succeeded"}} 1',
+            f'huaweicloud_job_info{{{labels},job_id="{FIRST}"}} 1',
+            f'{OWN}discovery_last_success_timestamp_seconds{{service="dli",project="hostile"}} {read}',
+        ]
+        return judge.look(Scrape(NOW, 0.0, 200, parsed("\n".join(lines))))
+
+    late = [f"dli/copy: run {FIRST} is shown, but {SECOND} began 40.0 s ago"]
+    for hidden, wrong in (({}, late), ({"copy": (NOW - 45, NOW)}, []), ({"copy": (NOW - 30, NOW)}, late)):
+        judge = Oracle(world, began=NOW - 150, hidden=hidden)
+        assert [looked(judge, NOW - ago) for ago in (20, 10)] == [[], wrong]

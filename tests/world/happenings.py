@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import math
 import signal
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -226,9 +227,14 @@ async def hide(sim: "Simulation", event: Event, number: int) -> None:
     """Let a job be gone in the cloud for a while."""
     del number
     job = sim.truth.jobs[event.facts["which"] % len(sim.truth.jobs)]
+    oracles, began = [sim.oracle, *([sim.neighbour.oracle] if sim.neighbour else [])], sim.now()
     sim.cloud.hidden.add(job.name)
+    for oracle in oracles:
+        oracle.hidden[job.name] = began, math.inf
     await asyncio.sleep(event.lasts)
     sim.cloud.hidden.discard(job.name)
+    for oracle in oracles:
+        oracle.hidden[job.name] = began, sim.now()
 
 
 @happens("bug")
