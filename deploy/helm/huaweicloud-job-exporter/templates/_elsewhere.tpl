@@ -50,6 +50,7 @@ podMonitor.relabelConfigs: podMonitor.relabelings
 podMonitor.timeout: podMonitor.scrapeTimeout
 prometheus: serviceMonitor or podMonitor
 prometheusRule.additionalLabels: prometheusRule.labels, or prometheusRule.alertLabels for the alerts
+prometheusRule.periods: config, with promises of the jobs
 prometheusRule.rules: extraManifests, with a PrometheusRule of your own
 rbac: nothing, because the exporter does not call Kubernetes
 replicaCount: shards; more than one replica of each would double the calls to the cloud
