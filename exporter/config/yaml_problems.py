@@ -23,7 +23,7 @@ _PROBLEMS: Final = {
     "cannot start any token": "a character that begins no text; put the text in quotes",
     _NO_COLON: "a key without a colon; write key: value, the colon followed by a space",
     "did not find expected key": "a line that does not fit those above; indent the keys of a mapping alike",
-    "'-' indicator": "a line that does not fit the list above; begin each item with a dash, all indented alike",
+    "'-' indicator": "a line that does not fit the list above; begin each item with a dash and a space, indented alike",
     "block sequence entries are not allowed": "a list begins in the line of its key; put its dash into the next line",
     "block mapping": "a mapping begins in the line of another value; put it into the next line and indent it",
     "alphabetic or numeric character": "a name after & or * is missing; put text that begins so in quotes",
