@@ -5,9 +5,10 @@ Only the jobs that are shown are sorted by name: that is most of the work, and t
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from heapq import nsmallest
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from exporter.model.job import JobKey
@@ -41,6 +42,15 @@ _SORTS: Final[Mapping[str, Callable[[Record], Any]]] = {
 SORTS: Final = (*_SORTS, "next_poll")
 
 
+ByStanding = Mapping[str, Sequence[Record]]
+"""Jobs by what :func:`~exporter.model.standing.standing` says of them."""
+
+
+def by_standing(records: Iterable[Record]) -> ByStanding:
+    """Return the records of each standing."""
+    return _split(records, standing)
+
+
 class Order(NamedTuple):
     """How jobs are ordered; what is not known comes last in either order."""
 
@@ -49,17 +59,21 @@ class Order(NamedTuple):
     group: str
     next_due: Callable[[JobKey], float | None]
 
-    def first(self, records: Iterable[Record], most: int) -> list[Record]:
-        """Return the first *most* of *records*."""
+    def first(self, jobs: ByStanding, most: int) -> list[Record]:
+        """Return the first *most* of *jobs*."""
         found: list[Record] = []
-        for alike in self._alike(records):
+        for alike in self._alike(jobs):
             found += nsmallest(most - len(found), alike, key=_name)
             if len(found) >= most:
                 break
         return found
 
-    def _alike(self, records: Iterable[Record]) -> Iterator[list[Record]]:
+    def _alike(self, jobs: ByStanding) -> Iterator[Sequence[Record]]:
         """Yield those that only their names order, in the order of all else."""
+        if self.sort == "state" and not self.group:
+            yield from (jobs[word] for word in sorted(jobs, key=_PLACES.__getitem__, reverse=self.descending))
+            return
+        records = chain.from_iterable(jobs.values())
         groups = _split(records, partial(group_of, group=self.group)) if self.group else {"": records}
         read = _SORTS.get(self.sort) or (lambda record: self.next_due(record.job.key))
         place = _PLACES.__getitem__ if self.sort == "state" else None

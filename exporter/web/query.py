@@ -14,7 +14,7 @@ from exporter.model.record import Record
 from exporter.model.snapshot import State, complaint
 from exporter.model.standing import STANDINGS, standing
 from exporter.services import registry
-from exporter.web.order import GROUPS, LABEL, SORTS, Order
+from exporter.web.order import GROUPS, LABEL, SORTS, ByStanding, Order
 from exporter.web.page.texts import LANGUAGES
 
 _NextDue = Callable[[JobKey], float | None]
@@ -101,19 +101,25 @@ def parse_query(pairs: Iterable[tuple[str, str]], sort: str = "name") -> Query:
     )
 
 
-def matching(records: Iterable[Record], query: Query, asking: Asking) -> list[Record]:
+def matching(jobs: ByStanding, query: Query, asking: Asking) -> ByStanding:
     """Return the jobs that *query* asks for, in no order."""
-    found = list(records)
+    found = {word: records for word, records in jobs.items() if not query.states or word in query.states}
     for wanted in _conditions(query, asking):
-        found = [record for record in found if wanted(record)]
+        found = {word: [record for record in records if wanted(record)] for word, records in found.items()}
     return found
 
 
-def page_of(found: Collection[Record], query: Query, asking: Asking) -> list[Record]:
+def number_of(jobs: ByStanding) -> int:
+    """Return how many *jobs* are."""
+    return sum(map(len, jobs.values()))
+
+
+def page_of(found: ByStanding, query: Query, asking: Asking) -> list[Record]:
     """Return the part of *found* that ``limit`` and ``offset`` leave, in the order of *query*."""
-    end = len(found) if query.limit is None else query.offset + query.limit
+    count = number_of(found)
+    end = count if query.limit is None else query.offset + query.limit
     order = Order(query.sort, query.descending, query.group, asking.next_due)
-    return order.first(found, min(end, len(found)))[query.offset :]
+    return order.first(found, min(end, count))[query.offset :]
 
 
 def nearest_jobs(records: Collection[Record], service: str, job: str) -> list[JobKey]:
@@ -150,8 +156,6 @@ def _conditions(query: Query, asking: Asking) -> Iterator[Callable[[Record], boo
         yield lambda record: record.job.key.service in query.services
     if query.error:
         yield lambda record: record.fault is not None
-    if query.states:
-        yield lambda record: standing(record) in query.states
     if query.failed:
         since = asking.now - FAILED[query.failed]
         yield lambda record: (asking.last_failure(record.job.key) or -inf) >= since

@@ -19,6 +19,7 @@ from exporter.web.answers import Lists, PackedPage, body_answer, has, json_answe
 from exporter.web.job_json import encoded, job_document
 from exporter.web.metrics import header
 from exporter.web.negotiate import language
+from exporter.web.order import by_standing
 from exporter.web.page import rendering
 from exporter.web.page.addresses import Viewer, link
 from exporter.web.page.job_page import single
@@ -28,7 +29,7 @@ from exporter.web.page.shared_pages import SharedPages
 from exporter.web.page.texts import LANGUAGES, TEXTS
 from exporter.web.past_json import changes_document, runs_document
 from exporter.web.ports import Exporter
-from exporter.web.query import Asking, Query, QueryError, matching, nearest_jobs, page_of, parse_query
+from exporter.web.query import Asking, Query, QueryError, matching, nearest_jobs, number_of, page_of, parse_query
 
 _RUNS: Final = "/runs"
 _VARY: Final = "Accept-Language"
@@ -189,8 +190,8 @@ def _rendered(template: str, view: _View, more: Mapping[str, object], tag: str) 
 
 
 def _keys_of(records: Collection[Record], query: Query, asking: Asking) -> tuple[list[JobKey], int]:
-    found = matching(records, query, asking)
-    return [record.job.key for record in page_of(found, query, asking)], len(found)
+    found = matching(by_standing(records), query, asking)
+    return [record.job.key for record in page_of(found, query, asking)], number_of(found)
 
 
 def _language(request: web.Request) -> str:

@@ -1,17 +1,19 @@
 """The content of the list of jobs: one page of the matching jobs, and the changes of all jobs. Runs in a thread."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
+from functools import partial
+from itertools import groupby, islice
 from typing import Any, Final, NamedTuple
 
+from exporter.model.job import UNLABELLED
 from exporter.model.record import Record
 from exporter.model.standing import BLIND, STANDINGS, standing
-from exporter.web.order import GROUPS, LABEL, SORTS, group_of
+from exporter.web.order import GROUPS, LABEL, SORTS, ByStanding, group_of
 from exporter.web.page.addresses import ROWS, Viewer, address, hidden_fields, link
 from exporter.web.ports import Exporter
-from exporter.web.query import FAILED, Asking, Query, matching, page_of
+from exporter.web.query import FAILED, Asking, Query, matching, number_of, page_of
 
 _MOST_ROWS: Final = 500
 """Rows of a page at most: more would be slow on a phone, and nobody reads them."""
@@ -32,29 +34,31 @@ _COLUMNS: Final = (
 )
 
 
-class _Tally(NamedTuple):
-    """How many of all jobs are what."""
+class _Census(NamedTuple):
+    """What all jobs are."""
 
-    total: int
-    states: Counter[str]
+    jobs: ByStanding
     services: Counter[str]
+    labels: set[str]
     failing: int
     """Jobs whose last poll failed."""
 
-    @property
-    def blind(self) -> int:
-        """Jobs of which nobody knows how they are, although they were asked for."""
-        return sum(self.states[word] for word in BLIND)
 
-
-def _tally(records: Collection[Record]) -> _Tally:
-    """Count the jobs."""
-    return _Tally(
-        len(records),
-        Counter(map(standing, records)),
-        Counter([record.job.key.service for record in records]),
-        len([record for record in records if record.fault is not None]),
-    )
+def _census(records: Sequence[Record]) -> _Census:
+    """Look at every job once: records are more than a processor's cache holds, so that each look costs."""
+    jobs: defaultdict[str, list[Record]] = defaultdict(list)
+    services: Counter[str] = Counter()
+    labels: set[str] = set()
+    failing = 0
+    for record in records:
+        job = record.job
+        jobs[standing(record)].append(record)
+        services[job.key.service] += 1
+        if job.labels is not UNLABELLED:
+            labels.update(job.labels)
+        if record.fault is not None:
+            failing += 1
+    return _Census(jobs, services, labels, failing)
 
 
 class Listing(NamedTuple):
@@ -73,47 +77,50 @@ def listing(asked: Listing) -> dict[str, Any]:
     """Return the view of the list: one part of the jobs that match."""
     query, exporter = asked.query, asked.exporter
     asking = Asking(asked.viewer.now, exporter.next_due, exporter.last_failure, exporter.vendor_text)
-    found = matching(asked.records, query, asking)
+    census = _census(asked.records)
+    found = matching(census.jobs, query, asking)
+    matches = number_of(found)
     size = min(query.limit or ROWS, _MOST_ROWS)
-    offset = query.offset if query.offset < len(found) else max(0, (len(found) - 1) // size * size)
+    offset = query.offset if query.offset < matches else max(0, (matches - 1) // size * size)
     shown = page_of(found, replace(query, limit=size, offset=offset), asking)
     return {
         "now": asking.now,
-        "rows": [(asked.draw(record), _group(record, query)) for record in shown],
+        "groups": _groups(shown, query, asked.draw),
+        "shown": len(shown),
         "group_states": _group_states(found, query),
-        "matches": len(found),
+        "matches": matches,
         "offset": offset,
         "size": size,
-        "pages": _pages(len(found), offset, size),
+        "pages": _pages(matches, offset, size),
         "query": query,
         "viewer": asked.viewer,
         "href": lambda **changed: address(query, **changed),
         "here": lambda **changed: address(query, **{"offset": query.offset or "", **changed}),
         "hidden": hidden_fields(query),
         "mistake": asked.mistake,
-        **_choices(query, asked.records),
-        **_counts(_tally(asked.records), query),
+        **_choices(query, census.labels),
+        **_counts(query, census),
         **_changed(exporter, asked.viewer),
     }
 
 
-def _choices(query: Query, records: Collection[Record]) -> dict[str, Any]:
+def _choices(query: Query, labels: Collection[str]) -> dict[str, Any]:
     """Return what can be asked for."""
-    keys = sorted({key for record in records if record.job.labels for key in record.job.labels})[:_MOST_LABELS]
-    labels = [f"{LABEL}{key}" for key in keys]
-    choices = {"columns": _COLUMNS, "sorts": SORTS, "group_words": (*GROUPS, *labels), "failed_words": tuple(FAILED)}
+    groups = (*GROUPS, *[f"{LABEL}{key}" for key in sorted(labels)[:_MOST_LABELS]])
+    choices = {"columns": _COLUMNS, "sorts": SORTS, "group_words": groups, "failed_words": tuple(FAILED)}
     return {**choices, "all_states": STANDINGS, "blind_words": sorted(BLIND), "blind_chosen": query.states & BLIND}
 
 
-def _counts(counted: _Tally, query: Query) -> dict[str, Any]:
-    """Return how many of all jobs are what."""
+def _counts(query: Query, census: _Census) -> dict[str, Any]:
+    """Return how many of all jobs are what; *blind* are those of which nobody knows how they are."""
+    states = Counter({word: len(records) for word, records in census.jobs.items()})
     return {
-        "total": counted.total,
-        "states": [(word, counted.states[word]) for word in STANDINGS if counted.states[word] or word in query.states],
-        "failed": counted.states["failed"],
-        "blind": counted.blind,
-        "services": sorted(counted.services.items()),
-        "failing": counted.failing,
+        "total": states.total(),
+        "states": [(word, states[word]) for word in STANDINGS if states[word] or word in query.states],
+        "failed": states["failed"],
+        "blind": sum(states[word] for word in BLIND),
+        "services": sorted(census.services.items()),
+        "failing": census.failing,
     }
 
 
@@ -124,15 +131,21 @@ def _changed(exporter: Exporter, viewer: Viewer) -> dict[str, Any]:
     return {"changes": changes, "shown_changes": _CHANGES, "watch": viewer.watch}
 
 
+def _groups(shown: Sequence[Record], query: Query, draw: Callable[[Record], str]) -> list[tuple[str, str]]:
+    """Return the rows that are shown, by their groups."""
+    return [(name, "\n".join(map(draw, records))) for name, records in groupby(shown, partial(_group, query=query))]
+
+
 def _group(record: Record, query: Query) -> str:
     return group_of(record, query.group) if query.group else ""
 
 
-def _group_states(found: Sequence[Record], query: Query) -> Mapping[str, Counter[str]]:
+def _group_states(found: ByStanding, query: Query) -> Mapping[str, Counter[str]]:
     """Return how many jobs of each group are what."""
-    states: dict[str, Counter[str]] = {}
-    for record in found if query.group else ():
-        states.setdefault(_group(record, query), Counter())[standing(record)] += 1
+    states: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for word, records in found.items() if query.group else ():
+        for record in records:
+            states[_group(record, query)][word] += 1
     return states
 
 
