@@ -64,7 +64,12 @@ def _due_interval(record: Record, interval: float, pace: Pace, adapter: Adapter)
     Most wait for seconds, and some for hours. So its polls come as often as those of one that runs, and half as often
     each time that it has waited for twice as long: its begin is seen late by a part of the time that it waited. These
     calls are made where the limits leave room: no other job's interval is stretched for them, and others go first.
+
+    If the poll answered about a run before the one that a list reports, the next one comes as soon as that of a run
+    under way: only the job itself can say what the list leaves out.
     """
+    if record.listed is not None:
+        return min(record.job.interval or pace.interval, interval)
     waits = record.newest
     if waits is None or waits.state is not State.PENDING or record.polled_at is None or record.fault is not None:
         return interval

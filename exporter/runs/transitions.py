@@ -13,7 +13,7 @@ from exporter.model.record import Fault, Record
 from exporter.model.run import NAMELESS, Ledger, RunId, duration
 from exporter.model.snapshot import NOTHING, Snapshot, State
 from exporter.runs import accounting, estimate, first_seen, waiting
-from exporter.runs.same_run import at_rest, continued, ended_at, final_counts, moved, unsettled
+from exporter.runs.same_run import at_rest, continued, ended_at, final_counts, is_outdated, moved, unsettled
 from exporter.services.adapter import Adapter
 
 
@@ -45,9 +45,11 @@ def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter, steady
     """
     steady = at if steady is None else steady
     answer = at_rest(record, answer)
-    if _outdated(record, answer):
+    if is_outdated(record, answer):
         if record.answered_at is None:
             record = replace(record, answered_at=steady)  # for how long it is no news
+        if record.ledger.floor is None:
+            return record  # runs count from the one on that a list reported
         return _counted(record, accounting.accounted(record.ledger, answer, at))
     settled = not (record.awaits or record.unsettled)
     if answer is record.snapshot and record.up and record.fault is None and settled:
@@ -99,19 +101,6 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
         durations=durations,
         planned=planned,
     )
-
-
-def _outdated(record: Record, answer: Snapshot) -> bool:
-    """Whether an answer is surely about a run before the one that is shown: it may count that run, but is no news.
-
-    It is no poll either, so what is shown grows old if nothing else comes; then it is believed. Where nothing is shown
-    yet, after a restart, the runs that were known before it are compared.
-    """
-    ledger, shown = record.ledger, record.snapshot
-    if answer is shown:
-        return False
-    known = (ledger.floor, *ledger.beyond) if shown is None else (shown.run,)
-    return not record.stale and any(run is not None and answer.run.outdated(run) for run in known)
 
 
 def looked_back(

@@ -13,6 +13,7 @@ from exporter.model.record import Fault, Record
 from exporter.model.run import RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.polling.list_merge import merged_record, report_of
+from exporter.polling.schedule import Pace, interval_for_state, next_due
 from exporter.runs import transitions
 from exporter.runs.same_run import LISTED_FOR
 from exporter.services.registry import load_services
@@ -64,15 +65,42 @@ def test_a_list_about_a_later_run_does_not_confirm_the_one_before_that_an_own_an
     record, ask = lists(record, later, 60)
     assert ask
     record = own(record, before, 61)  # by a copy of the cloud's data that is behind
+    assert record.shown is not None
+    assert (record.shown.run, record.shown.start) == (RunId(), 40.0)
+    pace = Pace(interval=10, idle_interval=60, stale_after=90)
+    wait = interval_for_state(record, pace, ADAPTERS["cdm"])
+    assert (next_due(record, wait, pace, ADAPTERS["cdm"], 61) or 0) <= 71, "soon, as of a run under way"
     record, ask = lists(record, later, 105)
 
-    assert ask
+    assert not ask
     assert record.shown is not None
     assert (record.shown.run, record.shown.start) == (RunId(), 40.0)
     record, ask = lists(record, later, 150)
     assert not ask, "it was asked for already"
     assert record.shown is not None
     assert record.shown.run == RunId()
+
+
+def test_an_own_answer_about_the_run_before_does_not_replace_the_one_that_a_list_reports() -> None:
+    lists = List()
+    before = migration(State.SUCCEEDED, 1, start=10.0, end=20.0)
+    record, _ = lists(own(registered("cdm"), before, 30), Snapshot(State.RUNNING, start=40.0), 60)
+    record = own(record, before, 61)
+    assert record.shown is not None
+    assert (record.shown.state, record.shown.start) == (State.RUNNING, 40.0)
+    record = own(record, migration(State.FAILED, 2, start=40.5, end=62.0), 63)
+
+    assert record.shown is not None
+    assert (record.shown.state, record.runs) == (State.FAILED, (0, 1, 0))
+
+
+def test_after_a_restart_no_run_counts_that_ended_before_the_one_that_a_list_reports() -> None:
+    record, _ = List()(registered("cdm"), Snapshot(State.RUNNING, start=40.0), 60)
+    record = own(record, migration(State.SUCCEEDED, 1, start=10.0, end=20.0), 61)
+    record = own(record, migration(State.SUCCEEDED, 2, start=40.0, end=62.0), 63)
+
+    assert record.shown is not None
+    assert (record.shown.run, record.runs) == (RunId("2"), (1, 0, 0))
 
 
 def test_a_job_that_rests_is_up_by_the_list_alone_and_shows_what_it_told() -> None:

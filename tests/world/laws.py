@@ -84,6 +84,7 @@ class Laws:
         for key in [key for key in oracle._last if key[0][2] == "poll_failures_total"]:
             del oracle._last[key]
         self._arrived = len(self._sim.cloud.calls)
+        self._sim.cloud.callers.strikes.clear()  # a new process cannot know of the refusals of the one before
         if not kept:
             self._alive.clear()
             self._over.clear()

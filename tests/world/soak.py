@@ -354,8 +354,8 @@ def resident() -> int:
 def look_seldom() -> None:
     """Let the exporter look at files once a minute."""
     modules: Any = exporter
-    modules.reload.LOOK = modules.web.listening.config_watch.LOOK = LOOK
-    modules.clock._LOOK = modules.web.listening.connections._LOOK = LOOK
+    modules.reload.LOOK = modules.web.config_watch.LOOK = LOOK
+    modules.clock._LOOK = modules.web.connections._LOOK = LOOK
     modules.polling.place_reader._LOOK = LOOK
     modules.runs.write_pace.WRITE_INTERVAL = LOOK / 2
     JobFiles.__init__.__defaults__ = (LOOK,)
