@@ -2,9 +2,10 @@
 
 `python -m tests.world --seeds 1-1000 --keep` stores the figures of those worlds, `python -m tests.world.put_back` those
 of the faults, `python -m tests.world --soak 1000000 --keep` those of a soak; `python -m tests.world.campaign` writes
-the page.
+the page. Worlds of the same code of the exporter are one campaign, however often the command was run.
 """
 
+import hashlib
 import json
 from collections import Counter
 from pathlib import Path
@@ -29,10 +30,38 @@ fault cannot show, for example because they have no job files, are left out.
 |---|---|---|"""
 
 
+def code_of(package: Path) -> str:
+    """Return what stands for the code of an exporter: the beginning of its SHA-256."""
+    whole = hashlib.sha256()
+    for file in sorted(package.rglob("*.py")):
+        whole.update(f"{file.relative_to(package)}\n".encode() + file.read_bytes())
+    return whole.hexdigest()[:12]
+
+
 def keep(worlds: str, figures: Counter[str], found: int, took: float) -> None:
-    """Keep what a campaign was."""
-    whole = {"worlds": worlds, "found": found, "took": round(took), **dict(figures)}
-    FIGURES.write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n")
+    """Add what a run of the command was to the campaign with the exporter as it is."""
+    code, kept = code_of(ROOT / "exporter"), json.loads(FIGURES.read_text())
+    new: dict[str, Any] = {"code": code, "worlds": []}
+    before: dict[str, Any] = next((each for each in kept if each["code"] == code), new)
+    after = {**before, "worlds": joined([*before["worlds"], worlds])}
+    for name, figure in {**figures, "found": found, "took": round(took)}.items():
+        known = before.get(name, 0)
+        after[name] = max(known, figure) if name.startswith(("most", "longest")) else known + figure
+    kept = [each for each in kept if each["code"] != code] + [after]
+    FIGURES.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
+
+
+def joined(worlds: list[str]) -> list[str]:
+    """Return ranges of seeds, those that follow each other as one."""
+    found: list[str] = []
+    for each in worlds:
+        first, _, last = each.partition("-")
+        before, _, end = found[-1].partition("-") if found else ("", "", "")
+        if end.isdecimal() and first.isdecimal() and int(first) == int(end) + 1:
+            found[-1] = f"{before}-{last or first}"
+        else:
+            found.append(each)
+    return found
 
 
 def keep_soak(figures: dict[str, Any]) -> None:
@@ -54,16 +83,35 @@ def soaked(figures: dict[str, Any]) -> list[str]:
     ]
 
 
-def text(campaign: dict[str, Any], put_back: dict[str, dict[str, Any]], soak: dict[str, Any]) -> str:
+def earlier(campaigns: list[dict[str, Any]]) -> list[str]:
+    """Return the lines about the campaigns before, each with other code."""
+    rows = [
+        f"| `{each['code']}` | {', '.join(each['worlds'])} | {each['number']:,} | {each['found']} |"
+        for each in campaigns
+    ]
+    whole = sum(each["number"] for each in campaigns)
+    return [
+        f"\nBefore that, {whole:,} worlds ran with earlier code of the exporter, named by the beginning of its",
+        "SHA-256. What failed was fixed, in the exporter or in the laws.\n",
+        "| code | seeds | worlds | failed |",
+        "|---|---|---|---|",
+        *rows,
+    ]
+
+
+def text(campaigns: list[dict[str, Any]], put_back: dict[str, dict[str, Any]], soak: dict[str, Any]) -> str:
     """Return the part of the page that is made of figures."""
+    campaign = campaigns[-1]
     days = campaign["seconds"] / 86400
     result = f"{campaign['found'] or 'None'} of them failed."
-    what = f"{campaign['number']:,} worlds ({campaign['worlds']}) of {days:,.1f} simulated days"
+    what = f"Code `{campaign['code']}`: {campaign['number']:,} worlds (seeds {', '.join(campaign['worlds'])})"
     seen = f"{campaign['calls']:,} calls, {campaign['scrapes']:,} scrapes and {campaign['samples']:,} samples"
     lines = [
         "\n## The last campaign\n",
-        f"{what}: {seen} were checked against the laws. {result}",
+        f"{what} of {days:,.1f} simulated days. {result}",
+        f"{seen} were checked against the laws.",
         f"There were at most {campaign['most connections']} connections and {campaign['most tasks']} tasks at a time.",
+        *(earlier(campaigns[:-1]) if campaigns[:-1] else ()),
         *(soaked(soak) if soak else ()),
         PUT_BACK_FIRST,
     ]

@@ -64,7 +64,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--without", default="", help="numbers of events that are left out, such as 0,3")
     parser.add_argument("--shrink", action="store_true", help="leave out every event that does not matter")
     parser.add_argument("--stop", action="store_true", help="end with the first finding")
-    parser.add_argument("--keep", action="store_true", help="keep the figures for docs/reliability.md")
+    parser.add_argument("--keep", action="store_true", help="add the figures to those of docs/reliability.md")
     parser.add_argument("--digest", action="store_true", help="print the digest of the trace alone")
     parser.add_argument("--soak", type=int, default=0, help="one exporter for so many polls instead")
     parser.add_argument("--interval", type=float, default=30.0, help="seconds between two polls of a job of a soak")
@@ -127,7 +127,7 @@ def _many(options: argparse.Namespace) -> int:
     told = ", ".join(f"{name} {figure}" for name, figure in sorted(figures.items()))
     if options.keep:
         figures["number"] = worlds
-        campaign.keep(f"seeds {options.seeds}" if options.seeds else "random seeds", figures, wrong, took)
+        campaign.keep(options.seeds or "at random", figures, wrong, took)
     _say(f"{worlds} worlds in {took:.0f} s, {wrong} with findings; {told}")
     return bool(wrong)
 
