@@ -20,7 +20,7 @@ help:
 	@echo "make soak       one exporter for POLLS=1000000 in simulated time: does its memory grow? many minutes"
 	@echo "make fuzz       every parser, fed with bytes for SECONDS=60 each, guided by coverage where atheris installs"
 	@echo "make sbom       what is shipped, as CycloneDX (sbom.json) and as a table of licences (docs/licences.md)"
-	@echo "make release    dist/: wheel, sdist, chart, SBOM and checksums; with BASE=image@digest the image's archive too"
+	@echo "make release    dist/: wheel, sdist, chart, SBOM, provenance, checksums; with BASE=image@digest the image too"
 	@echo "make bench  measure it against its peers on this machine (half an hour); see docs/performance.md"
 	@echo "make docs   generate what is made from the code: metrics, configuration, alerts, dashboards"
 	@echo "make lock   pin the newest versions of all dependencies, with hashes, in requirements/"

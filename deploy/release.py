@@ -1,22 +1,26 @@
 """``python -m deploy.release``: what a release consists of, in dist/, from the commit that is checked out.
 
-Wheel, sdist, chart, SBOM, the archive of the image, and the checksums of them all. Everything is made from an export of
-the commit, with its time, so two checkouts with different umasks give the same bytes. The image has the same bytes only
-with the same base: name it by digest.
+Wheel, sdist, chart, SBOM, the archive of the image, a provenance statement, and the checksums of them all. Everything
+is made from an export of the commit, with its time, so two checkouts with different umasks give the same bytes. The
+image has the same bytes only with the same base: name it by digest. The addresses of the project stand in
+``[project.urls]`` of pyproject.toml alone; chart and image get theirs here.
 """
 
 import argparse
 import gzip
 import hashlib
+import io
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterable
+import tomllib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import IO, Any, Final
 
 import yaml
 
@@ -25,6 +29,9 @@ _NAME: Final = "huaweicloud-job-exporter"
 _CHART: Final = f"deploy/helm/{_NAME}"
 _SUMS: Final = "SHA256SUMS"
 _BUILDERS: Final = ("buildah", "podman")
+_LABELS: Final = {"Homepage": "url", "Source": "source", "Documentation": "documentation"}
+"""Addresses of the project, and their labels of the image."""
+_PINNED: Final = ("requirements/build.txt", "requirements/runtime.txt")
 
 
 class _ReleaseError(Exception):
@@ -55,18 +62,27 @@ def release(dist: Path, sbom: Path, base: str | None) -> Iterable[Path]:
     with tempfile.TemporaryDirectory() as name:
         source = Path(name)
         _export(source)
-        version = _version(source)
+        version, urls = _version(source), _urls(source)
         environ = {**os.environ, "SOURCE_DATE_EPOCH": seconds}
         build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(dist), str(source)]
         subprocess.run(build, env=environ, check=True, stdout=sys.stderr)
+        _address_chart(source / _CHART / "Chart.yaml", urls)
         _pack_chart(source / _CHART, dist / f"{_NAME}-chart-{version}.tgz", int(seconds))
         shutil.copyfile(sbom, dist / f"{_NAME}-{version}.cdx.json")
         if base is not None:
-            _build_image(source, dist / f"{_NAME}-{version}.oci.tar", base, commit, seconds)
+            labels = {_LABELS[name]: url for name, url in urls.items() if name in _LABELS} | {"version": version}
+            _build_image(source, dist / f"{_NAME}-{version}.image.tar", base, commit, seconds, labels)
+        provenance = _provenance(sorted(dist.iterdir()), source, base, commit, urls)
+        (dist / f"{_NAME}-{version}.provenance.json").write_text(json.dumps(provenance, indent=2) + "\n")
     files = sorted(dist.iterdir())
-    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files]
+    lines = [f"{_sha256(path)}  {path.name}\n" for path in files]
     (dist / _SUMS).write_text("".join(lines))
     return [*files, dist / _SUMS]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _git(*arguments: str) -> str:
@@ -91,6 +107,45 @@ def _version(source: Path) -> str:
     return package
 
 
+def _urls(source: Path) -> Mapping[str, str]:
+    """Return the addresses of the project, by name; none before it has any."""
+    urls: dict[str, str] = tomllib.loads((source / "pyproject.toml").read_text())["project"].get("urls", {})
+    return urls
+
+
+def _address_chart(file: Path, urls: Mapping[str, str]) -> None:
+    more = {"home": urls.get("Homepage"), "sources": [urls["Source"]] if "Source" in urls else None}
+    given = {key: value for key, value in more.items() if value is not None}
+    if given:
+        file.write_text(file.read_text() + yaml.safe_dump(given))
+
+
+def _provenance(
+    files: Iterable[Path], source: Path, base: str | None, commit: str, urls: Mapping[str, str]
+) -> Mapping[str, Any]:
+    """Return what the files were made from, as an in-toto statement with SLSA's predicate; nobody signed it yet."""
+    pinned = [{"uri": f"file:{name}", "digest": {"sha256": _sha256(source / name)}} for name in _PINNED]
+    image = [] if base is None else [{"uri": f"docker://{base}"}]
+    definition = {
+        "buildType": f"urn:{_NAME}:make-release:1",
+        "externalParameters": {"base": base},
+        "resolvedDependencies": [
+            {"uri": f"git+{urls.get('Source', _NAME)}", "digest": {"gitCommit": commit}},
+            *pinned,
+            *image,
+        ],
+    }
+    return {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": path.name, "digest": {"sha256": _sha256(path)}} for path in files],
+        "predicateType": "https://slsa.dev/provenance/v1",
+        "predicate": {
+            "buildDefinition": definition,
+            "runDetails": {"builder": {"id": f"urn:{_NAME}:make-release"}},
+        },
+    }
+
+
 def _pack_chart(folder: Path, file: Path, seconds: int) -> None:
     """Pack a chart as ``helm package`` does, but always to the same bytes: helm writes the time of packing."""
 
@@ -109,15 +164,51 @@ def _pack_chart(folder: Path, file: Path, seconds: int) -> None:
             archive.add(path, f"{folder.name}/{path.relative_to(folder)}", recursive=False, filter=plain)
 
 
-def _build_image(source: Path, file: Path, base: str, commit: str, seconds: str) -> None:
+def _build_image(source: Path, file: Path, base: str, commit: str, seconds: str, labels: Mapping[str, str]) -> None:
+    """Build the image and pack it for ``docker load`` and ``podman load``, with its health check and its name."""
     builder = next((each for each in map(shutil.which, _BUILDERS) if each), None)
     if builder is None:
         raise _ReleaseError(f"an image needs {' or '.join(_BUILDERS)}; install one, or leave the base out")
-    name = f"localhost/{_NAME}:release"
+    name = f"{_NAME}:{labels['version']}"
     arguments = [f"--build-arg=BASE={base}", f"--build-arg=REVISION={commit}", f"--timestamp={seconds}"]
-    subprocess.run([builder, "build", *arguments, f"--tag={name}", str(source)], check=True, stdout=sys.stderr)
-    subprocess.run([builder, "push", "--quiet", name, f"oci-archive:{file}"], check=True, stdout=sys.stderr)
-    subprocess.run([builder, "rmi", name], check=True, stdout=sys.stderr)
+    arguments += [f"--label=org.opencontainers.image.{label}={text}" for label, text in labels.items()]
+    archive = source / "image.tar"
+    for line in (
+        ["build", "--format=docker", *arguments, f"--tag=localhost/{name}", str(source)],
+        ["push", "--quiet", f"localhost/{name}", f"docker-archive:{archive}"],
+        ["rmi", f"localhost/{name}"],
+    ):
+        subprocess.run([builder, *line], check=True, stdout=sys.stderr)
+    _repack_image(archive, file, name, int(seconds))
+
+
+def _repack_image(archive: Path, file: Path, name: str, seconds: int) -> None:
+    """Write the image once more without the id of the container that built it, which is another one each time."""
+    with tarfile.open(archive) as built, tarfile.open(file, "w", format=tarfile.PAX_FORMAT) as packed:
+        manifest = json.loads(_member(built, "manifest.json").read())[0]
+        config = json.loads(_member(built, manifest["Config"]).read())
+        config.pop("container", None)
+        text = json.dumps(config, separators=(",", ":"), sort_keys=True).encode()
+        named = f"{hashlib.sha256(text).hexdigest()}.json"
+        said = {"Config": named, "RepoTags": [name], "Layers": manifest["Layers"]}
+        for member, data in ((named, text), ("manifest.json", json.dumps([said]).encode())):
+            packed.addfile(_plain(member, len(data), seconds), io.BytesIO(data))
+        for layer in manifest["Layers"]:
+            packed.addfile(_plain(layer, built.getmember(layer).size, seconds), _member(built, layer))
+
+
+def _member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
+    member = archive.extractfile(name)
+    if member is None:
+        raise _ReleaseError(f"the archive of the image has no file {name}; use another version of the builder")
+    return member
+
+
+def _plain(name: str, size: int, seconds: int) -> tarfile.TarInfo:
+    """Return the header of a file that belongs to root."""
+    header = tarfile.TarInfo(name)
+    header.size, header.mtime, header.mode = size, seconds, 0o644
+    return header
 
 
 if __name__ == "__main__":

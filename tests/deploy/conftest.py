@@ -22,6 +22,7 @@ WITH_CONTAINERS = {
     *("test_image.py", "test_compose.py", "test_kube_play.py"),
     "test_the_image_is_built_and_run_by_the_documented_commands",
     "test_the_pod_of_the_cron_job_runs_in_podman",
+    "test_the_archive_of_the_image_is_loaded_and_is_the_image",
 }
 """Files, and tests of other files."""
 

@@ -6,6 +6,7 @@ their own, where ports are free and what listens on every interface is reached b
 
 import json
 import os
+import shutil
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -122,10 +123,11 @@ class Engine:
         return run(*self.line("podman", *arguments), env=self.environ)
 
     def command(self, name: str = "podman") -> Path:
-        """Return a program of this name that is podman with this store, for those who call one by its name."""
-        program = self.folder / "bin" / name
+        """Return podman or buildah with this store, for those who call it by its name."""
+        real, program = shutil.which(name), self.folder / "bin" / name
+        assert real is not None
         program.parent.mkdir(exist_ok=True)
-        program.write_text(f'#!/bin/sh\nexec {" ".join(self.line("podman"))} "$@"\n')
+        program.write_text(f'#!/bin/sh\nexec {" ".join(self.line(real))} "$@"\n')
         program.chmod(0o755)
         return program
 
