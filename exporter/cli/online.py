@@ -79,7 +79,8 @@ async def _service(app: App, projects: Projects, calls: CommandCalls, project: P
             return True
         print(f"    failed: {error.sentence} ({request.operation} for {what}; {code})")
         return False
-    print(f"    allowed ({request.operation} for {what}, {time.perf_counter() - began:.2f} s)")
+    took, rate = time.perf_counter() - began, project.limits[request.limit]
+    print(f"    allowed ({request.operation} for {what}, {took:.2f} s; limit {request.limit}: {rate:g}/s)")
     return True
 
 

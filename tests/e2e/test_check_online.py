@@ -1,6 +1,7 @@
 """``check --online`` against the simulator: one call for each project and service, and what came of it."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -35,7 +36,8 @@ def test_each_service_is_called_once_and_what_it_takes_is_named(cloud: dict[str,
     assert code == 0
     for service, operation in (("dli", "ShowJobProgress"), ("dws", "ListJobDetails"), ("cdm", "ShowJobStatus")):
         assert said.count(f"\n  {service}: http://127.0.0.1:") == 1
-        assert said.count(f"allowed ({operation} for job ") == 1
+        (line,) = re.findall(rf"allowed \({operation} for job .*\)", said)
+        assert re.search(rf"; limit {service}: (1\.8|5)/s\)$", line)
     assert f": access_key ({path}:1)" in said
     assert "clock: as the cloud's" in said
     assert settings_for(cloud)["projects"]["demo"]["credentials"]["access_key"]["secret"] not in said

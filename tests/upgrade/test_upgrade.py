@@ -10,10 +10,15 @@ import re
 import shutil
 from pathlib import Path
 
+import pytest
+import yaml
+
 from exporter.config import load
 from exporter.config.reference import reference
 from exporter.runs import journal_format
 from tests.e2e.processes import ROOT, eventually, exporter, fetch, serving
+from tests.names import named, unknown
+from tests.prometheus.test_rules import promtool
 
 DATA = Path(__file__).parent / "data"
 RESULTS = ("succeeded", "failed", "cancelled")
@@ -101,3 +106,18 @@ def test_every_metric_and_label_that_it_had_is_there_or_the_page_says_where_it_w
         gone = set(labels) - set(re.findall(r"`(\w+)`", row))
         assert gone == MOVED.get(name, set()), name
         assert all(f"`{label}`" in told or f"{{{label}=" in told for label in gone)
+
+
+@pytest.mark.needs("promtool")
+def test_prometheus_takes_each_query_of_the_page(tmp_path: Path) -> None:
+    rows = re.findall(r"^\| .*? \| (.*huaweicloud_job.*) \|$", (ROOT / "docs/upgrade.md").read_text(), re.MULTILINE)
+    queries = [query for row in rows for query in re.findall(r"`(huaweicloud_job[^`]*)`", row)]
+    rules = [{"record": f"upgrade:{number}", "expr": query} for number, query in enumerate(queries)]
+    file = tmp_path / "rules.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "upgrade", "rules": rules}]}))
+
+    done = promtool("check", "rules", file)
+
+    assert len(queries) > 5
+    assert done.returncode == 0, done.stderr
+    assert unknown({name for query in queries for name in named(query)}) == set()
