@@ -41,8 +41,8 @@ def render_readme() -> str:
 
 def _rows(properties: Mapping[str, Any], values: Mapping[str, Any], above: str) -> Iterator[str]:
     for name, schema in properties.items():
-        inner = schema.get("properties") if schema.get("additionalProperties") is False else None
-        if inner:
+        inner = schema.get("properties", {})
+        if inner and all("description" in each for each in inner.values()) and name != "global":
             yield from _rows(inner, values[name], f"{above}{name}.")
         else:
             default = json.dumps(values[name], ensure_ascii=False)
