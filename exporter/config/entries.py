@@ -9,7 +9,7 @@ from exporter.config import explanations
 from exporter.config.errors import Mistake, Path, path_text
 from exporter.config.project import Cloud
 from exporter.config.promise_entries import PromiseEntry, promises_of
-from exporter.config.regions import in_regions
+from exporter.config.regions import in_regions, readable
 from exporter.config.section import Section
 from exporter.config.tree import Items, MappingNode, Node, Text, place_of
 from exporter.model.changes import STATIC
@@ -43,6 +43,7 @@ class EntryReader:
         self._root = root
         self._adapters = adapters
         self._projects = projects
+        self._known = readable(projects)
         self._source = source
         self._regions: dict[str, str] = {}
         self._addressed: set[tuple[str, str]] = set()
@@ -117,13 +118,15 @@ class EntryReader:
         if isinstance(name, Text):
             if name in self._projects:
                 return str(name)
-            several = ", ".join(in_regions(name, self._projects))
-            remedy = f"; of its regions name one: {several}" if several else instead(name, self._projects)
+            several = in_regions(name, self._projects)
+            if several != readable(several):
+                return ""  # reported where its regions are written
+            remedy = f"; of its regions name one: {', '.join(several)}" if several else instead(name, self._known)
             self._tell((*path, "project"), f"unknown project {quoted(name)}{remedy}")
         elif name is None and len(self._projects) == 1:
             return next(iter(self._projects))
         elif name is None:
-            self._tell((*path, "project"), f"required but missing; one of {', '.join(sorted(self._projects))}")
+            self._tell((*path, "project"), f"required but missing; one of {', '.join(sorted(self._known))}")
         return ""
 
     def _promises(self, path: Path, said: PromiseEntry | None, adapter: Adapter, project: str) -> Promises | None:

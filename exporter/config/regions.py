@@ -4,7 +4,7 @@ Whatever reads the settings knows projects of one region only. A mistake in such
 the operator wrote, once for all regions.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -138,7 +138,12 @@ class Regions:
 def in_regions(name: str, projects: Mapping[str, Node]) -> list[str]:
     """Return the names of the projects that were made of the one called *name*."""
     regions = {made: str(each.get("region")) for made, each in projects.items() if isinstance(each, MappingNode)}
-    return [made for made, region in regions.items() if made == f"{name}-{region}" and _UNREADABLE not in region]
+    return [made for made, region in regions.items() if made == f"{name}-{region}"]
+
+
+def readable(names: Iterable[str]) -> list[str]:
+    """Return those of the *names* of projects that an operator wrote: some have a region that could not be read."""
+    return [name for name in names if _UNREADABLE not in name]
 
 
 def _several(project: Node) -> bool:

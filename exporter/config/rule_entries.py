@@ -79,7 +79,7 @@ class Searches(EntryReader):
             if several:
                 return several
         if name is None and len(self._projects) > 1:
-            names = ", ".join(sorted(self._projects))
+            names = ", ".join(sorted(self._known))
             self._tell((*path, "project"), f"required but missing; one of {names}, or {ALL}")
             return []
         return [project] if (project := self._project(path, entry)) else []

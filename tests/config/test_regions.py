@@ -184,6 +184,15 @@ def test_a_region_where_a_service_has_no_known_address_names_the_key_of_that_reg
     assert sentence.endswith("; set projects.prod.regions.eu-ch2.endpoints.dli")
 
 
+@pytest.mark.parametrize(
+    "entry", ["jobs: [{service: dli, job_id: a, project: prod}]", "discovery: [{service: dli, project: prod}]"]
+)
+def test_what_names_a_project_whose_regions_are_a_mistake_is_none(mistakes: Mistakes, entry: str) -> None:
+    (sentence,) = mistakes(project("[Cn, eu de]", entry + "\n"))[1:]
+
+    assert sentence == 'exporter.yaml:3: projects.prod.regions[1]: expected a region such as cn-north-4, not "eu de"'
+
+
 def test_a_job_names_one_region(mistakes: Mistakes) -> None:
     (sentence,) = mistakes(TWO + "jobs: [{service: dli, job_id: a, project: prod}]\n")
 
