@@ -62,7 +62,8 @@ class _Blocks:
         end = start + sizes[at]
         before = text[start:end]
         if before != chunk:
-            self.texts[block] = b"".join((text[:start], chunk, text[end:]))
+            view = memoryview(text)  # slices of it are no copies
+            self.texts[block] = b"".join((view[:start], chunk, view[end:]))
             sizes[at] = len(chunk)
         return before
 

@@ -254,12 +254,13 @@ def gauge(name: str, unit: str, text: str, read: _PartReader[Any, Any], *, label
 def count_family(declared: MeasureFamily) -> Family:
     """Return the metric of the measures of one name."""
     name, labelled = declared.name, bool(declared.label)
-    known = [Measure(name, value) for value in declared.values]
+    known = [(Measure(name, value), (value,) if labelled else ()) for value in declared.values]
 
     def read(counts: Mapping[Measure, float]) -> _Samples:
         """Return those of the values that were declared, in their order; where none were, the vendor's words."""
-        found = [each for each in known if each in counts] if known else [each for each in counts if each.name == name]
-        return [((each.label,) if labelled else (), counts[each]) for each in found]
+        if known:
+            return [(values, found) for each, values in known if (found := counts.get(each)) is not None]
+        return [((each.label,) if labelled else (), found) for each, found in counts.items() if each.name == name]
 
     reader = _PartReader(_COUNTS, _whole, read)
     labels = (declared.label,) if labelled else ()

@@ -198,4 +198,4 @@ def _target(job: Job) -> _Target:
 def _only_polled_again(before: Record | None, record: Record) -> bool:
     if before is None or before.polled_at is None or record.polled_at is None:
         return False
-    return _REST(before) == _REST(record)
+    return record.snapshot is before.snapshot and _REST(before) == _REST(record)
