@@ -16,6 +16,7 @@ from tests.polling.test_credentials_over_time import by_password
 from tests.warp import START, run
 
 REFUSAL = Answer(401, b'{"error_code": "APIGW.0301", "error_msg": "Incorrect IAM authentication information"}')
+TOO_MANY = Answer(429, b'{"error_code": "APIGW.0308", "error_msg": "The throttling threshold has been reached"}')
 LOCK = 300.0
 """Seconds for which the vendor locks a key."""
 HOURS = 7200.0
@@ -83,6 +84,27 @@ def test_of_polls_lists_histories_and_logins_at_most_five_are_refused_before_the
             records = list(there.store.records())
             assert {"quick-0", "query-0", "query-8"} <= {record.job.key.job for record in records}
             assert all(record.up for record in records)
+
+    run(main())
+
+
+def test_a_refusal_of_too_many_calls_does_not_pass_for_an_accepted_key() -> None:
+    """A gateway may count calls before it looks at who asks: no answer here shows that the key is right."""
+    migrations, queries = [quick(number) for number in range(4)], [query(number) for number in range(4)]
+
+    def populate(cloud: Cloud) -> None:
+        cloud.add(*migrations, *queries)
+        cloud.faults.plan(Fault(answer=TOO_MANY), times=None, every=2)
+        cloud.faults.plan(Fault(answer=REFUSAL), times=None)
+
+    async def main() -> None:
+        async with world(populate) as there:
+            there.watch(*migrations, *queries)
+            await there.until(1500)
+            assert any(asked.status == 429 for asked in there.cloud.requests)
+            times = refused(there, by_key=True)
+            assert len(times) > PATIENCE
+            assert all(later - before >= PROBE - 1 for before, later in pairwise(times[PATIENCE - 1 :]))
 
     run(main())
 
