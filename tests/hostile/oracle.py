@@ -98,6 +98,8 @@ class Oracle:
     """Of the jobs that are in this world, where one exporter watches several."""
     unpolled: float = 60.0
     """Seconds at most from the end of a run to the poll that sees it, whose moment counts where no answer tells one."""
+    registered: frozenset[str] = frozenset({"dws"})
+    """Services whose jobs are registered from the start, and there before anything told of them."""
     project: str = "hostile"
     began: float = field(default_factory=time.time)
     """Before the exporter started: what ended then is not counted by it."""
@@ -153,7 +155,7 @@ class Oracle:
         for key, job in self._jobs.items():
             group = by_job.get(key)
             # a job of a rule is there once a list told of it, one that is registered from the start
-            known = group is not None and (job.service != "dws" or bool(group.states))
+            known = group is not None and (job.service not in self.registered or bool(group.states))
             if known:
                 self._looked.setdefault(key, scrape.at)
             elif key not in self._looked:

@@ -57,6 +57,7 @@ def oracle(truth: Truth, story: Story, began: float) -> Oracle:
         unpolled=UNPOLLED,
         counts_kept=COUNTS_KEPT,
         lists_are_right=not {event.kind for event in story.events} & LISTS_LIE,
+        registered=frozenset({"dws", "cdm"} if shape.watched == "file" else {"dws"}),
         began=began,
     )
 

@@ -95,6 +95,9 @@ class Simulation:
         self.bugs = 0
         self.dropped = 0
         """How many want the job files out of the configuration."""
+        self._scraped_at = 0.0
+        self._moments: dict[tuple[str, Labels], tuple[float, float]] = {}
+        """The moments that were scraped last, as they are shown and as they were."""
         self._clocks: list[tuple[float, float]] = [(0.0, story.shape.offset)]
         self.network = loop.network = Network(loop, self.rng("network"), Weather())
         self.troubles = Troubles(self.rng("troubles"))
@@ -218,6 +221,16 @@ class Simulation:
         found = [at for since, at, until in moments if since - 0.001 <= at <= until]
         return found or [shown - self._clocks[-1][1]]
 
+    def _moment(self, key: tuple[str, Labels], shown: float) -> float:
+        """Return the moment that is shown: the first of two that the clock called so, if no scrape came between."""
+        before, at = self._moments.get(key, (None, 0.0))
+        if before == shown:
+            return at
+        possible, since = self.true_times(shown), self._scraped_at - self.story.shape.timeout
+        at = min((each for each in possible if each >= since), default=min(possible))
+        self._moments[key] = shown, at
+        return at
+
     async def stop(self) -> None:
         """Stop the exporter as an operator does."""
         machine = self.machine
@@ -335,7 +348,10 @@ class Simulation:
         self.note("prometheus", f"scrape {machine.name} {len(lines)} samples {digest}")
         self.figures["scrapes"] += 1
         self.figures["samples"] += len(lines)
-        return Scrape(self.now(), self.loop.time() - began, status, self._samples(lines, own=machine is self.machine))
+        samples = self._samples(lines, own=machine is self.machine)
+        if machine is self.machine:
+            self._scraped_at = START + began
+        return Scrape(self.now(), self.loop.time() - began, status, samples)
 
     def _samples(self, lines: list[str], *, own: bool) -> dict[tuple[str, Labels], float]:
         """Read the samples, the names of series that are new alone, by the world's own clock.
@@ -352,7 +368,7 @@ class Simulation:
                 self.found("truth", [f"{series} is there twice"])
             value = samples[key] = float(text)
             if own and key[0] in STAMPED:
-                samples[key] = min(self.true_times(value))  # what is shown may be as old as that
+                samples[key] = self._moment(key, value)
             elif own and key[0] in ENDS and value not in self._ends:
                 samples[key] = max(self.true_times(value))
         return samples
