@@ -16,6 +16,7 @@ import statistics
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +26,10 @@ import exporter.reload
 import exporter.runs.write_pace
 import exporter.web.listening.config_watch
 import exporter.web.listening.connections
+from exporter.metrics import exposition, family
+from exporter.model import masking
+from exporter.model.run import RunTimes
+from exporter.services import timestamps, values
 from exporter.sources.job_files import JobFiles
 from tests.hostile.daemon import PASSWORD, Labels, parsed
 from tests.hostile.truth import Cluster, Job, Run, World
@@ -354,11 +359,22 @@ def resident() -> int:
 def look_seldom() -> None:
     """Let the exporter look at files once a minute."""
     modules: Any = exporter
-    modules.reload.LOOK = modules.web.config_watch.LOOK = LOOK
-    modules.clock._LOOK = modules.web.connections._LOOK = LOOK
+    modules.reload.LOOK = modules.web.listening.config_watch.LOOK = LOOK
+    modules.clock._LOOK = modules.web.listening.connections._LOOK = LOOK
     modules.polling.place_reader._LOOK = LOOK
     modules.runs.write_pace.WRITE_INTERVAL = LOOK / 2
     JobFiles.__init__.__defaults__ = (LOOK,)
+
+
+def fill_caches() -> None:
+    """Fill the caches that have a bound: names that come and go would fill them in half a million polls."""
+    for number in range(4096):
+        word = f"the-name-of-a-job-{number:06d}"
+        values._one_copy(word), exposition.escaped(f"{word}-shown")
+        timestamps._written(f"2025-10-{1 + number % 28:02d} 08:{number // 28 % 60:02d}:{number // 1680:02d}", UTC)
+    for number in range(1024):
+        masking.masked(f"cannot connect to cdm.{DOMAIN} {number:06d}; check the network and projects.<name>.endpoints")
+        family._took((RunTimes(1000 + number, 9_000_000 + number, ()),) * 3, ())
 
 
 def drift(points: list[Point]) -> float:
@@ -375,6 +391,7 @@ def soak(polls: int, interval: float, tell: Any) -> tuple[dict[str, Any], list[s
     loop = WorldLoop(random.Random("loop"))
     asyncio.set_event_loop(loop)
     Now.loop = loop.time
+    fill_caches()
     world = Soak(loop, polls, interval)
 
     async def told() -> None:
@@ -405,6 +422,7 @@ def soak(polls: int, interval: float, tell: Any) -> tuple[dict[str, Any], list[s
         "polls": world.calls.polls,
         "days": round((loop.time() - 1000) / 86400, 1),
         "drift": round(grew, 4),
+        "caches": "full",
         "MiB": round(last.rss / 2**20, 1),
         "most tasks": max(point.tasks for point in world.points),
         "done": dict(world.done),
