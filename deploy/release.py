@@ -68,7 +68,9 @@ def release(dist: Path, sbom: Path, base: str | None) -> Iterable[Path]:
         subprocess.run(build, env=environ, check=True, stdout=sys.stderr)
         _address_chart(source / _CHART / "Chart.yaml", urls)
         _pack_chart(source / _CHART, dist / f"{_NAME}-chart-{version}.tgz", int(seconds))
-        shutil.copyfile(sbom, dist / f"{_NAME}-{version}.cdx.json")
+        document = json.loads(sbom.read_text())  # its tool does not know where our version stands
+        document.setdefault("metadata", {}).setdefault("component", {"name": _NAME})["version"] = version
+        (dist / f"{_NAME}-{version}.cdx.json").write_text(json.dumps(document, indent=2) + "\n")
         if base is not None:
             labels = {_LABELS[name]: url for name, url in urls.items() if name in _LABELS} | {"version": version}
             _build_image(source, dist / f"{_NAME}-{version}.image.tar", base, commit, seconds, labels)

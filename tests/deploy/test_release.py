@@ -86,6 +86,12 @@ def test_the_wheel_has_the_program_and_nothing_of_the_tests(releases: list[Path]
     assert {name.split("/")[0] for name in names} == {"exporter", f"huaweicloud_job_exporter-{__version__}.dist-info"}
 
 
+def test_the_sbom_names_the_version(releases: list[Path]) -> None:
+    document = json.loads((releases[0] / f"{NAME}.cdx.json").read_text())
+
+    assert document["metadata"]["component"] == {"name": "huaweicloud-job-exporter", "version": __version__}
+
+
 def test_the_wheel_knows_its_commit(releases: list[Path]) -> None:
     (wheel,) = releases[0].glob("*.whl")
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
