@@ -40,6 +40,8 @@ RUNNING_WITHIN = 60.0
 """Seconds after the lists told that a job runs within which it was asked itself, however many others are new."""
 PAUSED = (12.0, 58.0)
 """From when to when after a refusal for too many calls no call of the same limit may arrive."""
+ANSWERS_TWICE = {"unasked", "second_answer_later", "second_answer_at_once"}
+"""After such a call the next answer on its connection is not read: which call it is about nobody could tell."""
 MOST_CONNECTIONS = 80
 MOST_TASKS = 160
 LATE = 75.0
@@ -274,14 +276,16 @@ class Laws:
 
     def _pauses(self) -> None:
         """No call follows within a minute a refusal for too many calls."""
-        sim, refused = self._sim, dict[str, list[float]]()
+        sim, refused, before = self._sim, dict[str, list[float]](), dict[int, str]()
         if sim.neighbour:
             return
         for call in sim.cloud.calls:
+            heard = before.get(call.connection) not in ANSWERS_TWICE
+            before[call.connection] = call.did
             since = [at for at in refused.get(call.limit, []) if PAUSED[0] < call.at - at < PAUSED[1]]
             if since and not any(since[0] < start <= call.at for start in sim.machine.starts):
                 told = f"a call of {call.limit} {call.at - since[0]:.1f} s after a refusal at {since[0] - 1000:.1f}"
                 sim.found("pause", [told])
                 return
-            if call.did.startswith("throttled") and call.limit in sim.story.shape.rate:
+            if heard and call.did.startswith("throttled") and call.limit in sim.story.shape.rate:
                 refused.setdefault(call.limit, []).append(call.at)
