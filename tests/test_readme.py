@@ -47,7 +47,7 @@ def test_the_configuration_is_accepted_as_it_stands(minimal: Path) -> None:
 def test_every_command_it_shows_exists() -> None:
     commands = re.findall(r"^\$ huaweicloud-job-exporter (\w+)(.*)$", README, re.MULTILINE)
 
-    assert [command for command, _ in commands] == ["check", "poll", "run"]
+    assert [command for command, _ in commands] == ["discover", "check", "poll", "run"]
     for command, rest in commands:
         done = exporter(command, "--help")
         assert done.returncode == 0
