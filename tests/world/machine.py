@@ -151,8 +151,12 @@ def surround(network: Network, note: Note) -> None:
     )
 
 
+ARMED: Final[list[tuple[Any, str, Any]]] = []
+"""Methods whose next call fails, and what they are otherwise."""
+
+
 def fail_once(where: str) -> None:
-    """Let the next call of a method of the exporter fail."""
+    """Let the next call of a method of the exporter fail, in the process that runs now."""
     name, _, method = where.partition(".")
     owner: Any = CLASSES[name]
     right = getattr(owner, method)
@@ -161,7 +165,14 @@ def fail_once(where: str) -> None:
         setattr(owner, method, right)
         raise RuntimeError("a bug of this world")
 
+    ARMED.append((owner, method, right))
     setattr(owner, method, wrong)
+
+
+def disarm() -> None:
+    """Let no method fail any more: what fails while a process starts ends it, as it should."""
+    while ARMED:
+        setattr(*ARMED.pop())
 
 
 class Machine:
@@ -187,6 +198,7 @@ class Machine:
 
     def start(self) -> None:
         """Start a process."""
+        disarm()
         loop = asyncio.get_running_loop()
         self.starts.append(loop.time())
         host = Host(self.name, self.address, offset=self.offset, disk=self.disk)
