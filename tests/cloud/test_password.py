@@ -112,11 +112,13 @@ async def test_fifty_at_once_share_one_failure(clock: HandClock) -> None:
 
 async def test_a_caller_that_gives_up_does_not_take_the_others_with_it(clock: HandClock) -> None:
     async with iam(granted(clock), clock) as (server, password):
-        server.pause = 0.05
+        server.pause = 0.5
         first = asyncio.create_task(token(password))
-        await asyncio.sleep(0.01)
+        while not server.asked:
+            await asyncio.sleep(0.005)
         second = asyncio.create_task(token(password))
-        await asyncio.sleep(0.01)
+        for _ in range(20):
+            await asyncio.sleep(0)  # until it waits for the answer to the first one
         first.cancel()
 
         assert await second
