@@ -114,6 +114,8 @@ class Oracle:
     last."""
     hidden: dict[str, tuple[float, float]] = field(default_factory=dict)
     """From when to when no list had the job of a name, where it was so once."""
+    told_missed: int = 0
+    """Runs that were reported as missed by a process before, whose journal keeps what it counted and not this."""
     compared: int = 0
     _stale: dict[tuple[str, str], float] = field(default_factory=dict)
     """When a job was last there without any state."""
@@ -203,6 +205,7 @@ class Oracle:
                 uncounted += [f"{where}: {text}" for text in _uncounted(job, group, scrape.at, since)]
         # a history may keep runs to itself: the exporter says so, and how many
         told = scrape.value(f"{OWN}history_runs_missed_total", service="cdm", project=self.project) or 0.0
+        told = max(told, self.told_missed)
         return wrong + (uncounted if sum(" runs " in text for text in uncounted) > told else [])
 
     def restarted(self) -> None:
@@ -211,6 +214,7 @@ class Oracle:
         for each in (self._last, self._unseen, self._looked):
             each.clear()
         self._listed.clear()
+        self.told_missed = 0
 
     def _falls(self, group: Group) -> Iterator[str]:
         for metric, values in group.values.items():

@@ -97,6 +97,8 @@ class Laws:
 
     def logged(self, text: str, tags: dict[str, Any]) -> None:
         """Look at a line of the log."""
+        if " history incomplete " in text:
+            self._sim.oracle.told_missed += tags["missing"] or 1
         for bad in ("crashed", "job requeued") if not self._sim.bugs else ():
             if f" {bad} " in f"{text} "[:60]:
                 self._sim.found("log", [f"{text} {tags.get('traceback', '')}"])
