@@ -13,6 +13,7 @@ from exporter.cloud.response import cached_for
 from exporter.cloud.single_flight import SingleFlight
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import PollError
+from exporter.model.messages import quoted
 from exporter.model.reason import Reason
 from exporter.services import error_classes
 from exporter.services.adapter import Adapter
@@ -118,6 +119,8 @@ class Project:
         if error.reason is Reason.THROTTLED:
             self.telemetry.api_throttled.labels(adapter.service).inc()
         error.known = error.known and error.reason in _KNOWN  # a proxy knows nobody
+        if error.reason is Reason.CONFIG and error_classes.of_gateway(error.code):
+            error.sentence += f"; {self.name} has project_id {quoted(self.project_id)} and region {quoted(self.region)}"
         if error.reason is Reason.AUTH:
             # A service that finds the user wanting behind the gateway had the signature accepted; of a token it may be
             # the first to look inside.

@@ -35,12 +35,13 @@ STATUSES: Final[Mapping[int, Reason]] = {
     408: Reason.SERVER,
     429: Reason.THROTTLED,
 }
+_UNFIT: Final = "the call does not fit the cloud; check project_id, region and endpoints of the project"
 SENTENCES: Final[Mapping[Reason, str]] = {
     Reason.THROTTLED: "the cloud throttles this user's calls; poll less often or lower projects.*.limits",
     Reason.AUTH: "the cloud refused the credentials; check the key, the token, the project's region and the clock",
     Reason.PERMISSION: "the credentials are not allowed to make this call; see the permissions in the documentation",
     Reason.NOT_FOUND: "the cloud knows no such job; check its id, cluster and project",
-    Reason.CONFIG: "the call does not fit the cloud; check the project's region, its endpoints and the job's id",
+    Reason.CONFIG: f"{_UNFIT}, and the ids of the job or rule",
     Reason.API: "the cloud refused the call",
     Reason.SERVER: "the cloud failed to answer the call",
     Reason.PAYLOAD: "the answer reports no state",
@@ -132,7 +133,7 @@ def refusal(
     if reason is None and _THROTTLE_WORDS.search(found.text):
         reason = Reason.THROTTLED
     coded = any(codes.include(each) for each in found.codes)
-    sentence = ""
+    sentence = _UNFIT if reason is Reason.CONFIG and of_gateway(code) else ""  # a gateway knows no job
     if reason is None:
         reason = otherwise or _by_status(status, coded=coded)
         sentence = "" if otherwise or code else _uncoded(reason)
@@ -147,6 +148,11 @@ def refusal(
         retry_after=retry_after,
         known=coded,
     )
+
+
+def of_gateway(code: str) -> bool:
+    """Whether a code is one of the gateway, which stands before every service."""
+    return _GATEWAY_CODE.fullmatch(code) is not None
 
 
 def rows(fields: Fields, name: str, codes: ErrorCodes, total: float | None = None) -> list[_Row]:

@@ -150,3 +150,17 @@ async def test_a_project_that_nobody_can_find_names_the_remedy() -> None:
         polled.by_name["prod"].find_project_id = None
         with pytest.raises(PollError, match=r"set projects\.prod\.project_id"):
             await polled.ask(JOB)
+
+
+@pytest.mark.parametrize("code", ["APIGW.0310", "APIG.0310"])
+async def test_a_project_that_the_cloud_refuses_is_named_with_its_id_and_no_job(code: str) -> None:
+    refused = {"error_code": code, "error_msg": "The project is unavailable."}
+    async with pretending(lambda _: reply(refused, 403)) as server, Client(wire.LATE) as transport:
+        with pytest.raises(PollError) as caught:
+            await projects(server, transport, HandClock(), "aaaa").ask(JOB)
+
+    assert caught.value.reason is Reason.CONFIG
+    assert caught.value.sentence == (
+        "the call does not fit the cloud; check project_id, region and endpoints of the project"
+        f' (HTTP 403, {code}); prod has project_id "aaaa" and region "eu-de"'
+    )

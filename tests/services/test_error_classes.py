@@ -139,6 +139,15 @@ def test_every_reason_of_every_table_has_its_sentence() -> None:
     assert reasons <= set(error_classes.SENTENCES)
 
 
+@pytest.mark.parametrize(("code", "job"), [("APIGW.0310", False), ("APIG.0101", False), ("DWS.5064", True)])
+def test_a_code_of_the_gateway_which_knows_no_job_sends_nobody_to_its_ids(code: str, job: bool) -> None:
+    error = refused("dws", 400, json.dumps({"error_code": code, "error_msg": "x"}).encode())
+
+    assert error.reason is Reason.CONFIG
+    assert "check project_id, region and endpoints of the project" in error.sentence
+    assert ("ids of the job" in error.sentence) is job
+
+
 @pytest.mark.parametrize("body", [b"", b"<html><title>404 Not Found</title>", b"page not found", b'{"detail": "no"}'])
 def test_that_a_job_is_gone_is_believed_of_the_cloud_alone(body: bytes) -> None:
     error = refused("cdm", 404, body)
