@@ -51,7 +51,8 @@ class Reader(EntryReader):
         self._first: dict[JobKey, Path] = {}
         if not entries and required and not isinstance(entries, Text | MappingNode):
             sentence = (
-                "no job is registered; list at least one under jobs or in EXPORTER_JOBS, or set job_files or discovery"
+                "no job is registered; list at least one under jobs or in EXPORTER_JOBS, or set job_files or discovery;"
+                " the command `discover` prints the jobs that exist and needs only projects"
             )
             lacks = (under, ("job_files",), ("discovery",))
             self.mistakes.append(Mistake(place_of(self._root, under), under, sentence, lacks))

@@ -20,7 +20,10 @@ projects:
     project_id: 05f2
     credentials: {access_key: {key_id: AK, secret: SK}}
 """
-NO_JOB = "jobs: no job is registered; list at least one under jobs or in EXPORTER_JOBS, or set job_files or discovery"
+NO_JOB = (
+    "jobs: no job is registered; list at least one under jobs or in EXPORTER_JOBS, or set job_files or discovery;"
+    " the command `discover` prints the jobs that exist and needs only projects"
+)
 NO_NAME = "web.allowed_hosts[0]: expected a name such as exporter.example.com, without scheme and port, not"
 JOBS = 'jobs: [{service: dli, job_id: "1"}]\n'
 

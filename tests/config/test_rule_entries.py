@@ -23,7 +23,10 @@ projects:
     credentials: {access_key: {key_id: AK, secret: SK}}
 """
 OTHER = "  spare: {region: eu-de, cloud: otc, project_id: 06a1, credentials: {token: t}}\n"
-NO_JOB = "jobs: no job is registered; list at least one under jobs or in EXPORTER_JOBS, or set job_files or discovery"
+NO_JOB = (
+    "jobs: no job is registered; list at least one under jobs or in EXPORTER_JOBS, or set job_files or discovery;"
+    " the command `discover` prints the jobs that exist and needs only projects"
+)
 WORDS = "cluster_id, cluster_name, group_name, job_name, job_type, project"
 
 
