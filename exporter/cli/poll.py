@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import difflib
 import json
 import time
 from collections import Counter
@@ -25,7 +24,7 @@ from exporter.model.changes import DISCOVERY, STATIC
 from exporter.model.errors import ExporterError, PollError
 from exporter.model.job import Job, JobKey
 from exporter.model.masking import VendorText, repeated, repeated_fields
-from exporter.model.messages import instead, quoted
+from exporter.model.messages import instead, other_jobs, quoted
 from exporter.model.packed import Packed
 from exporter.model.record import Fault, Record
 from exporter.model.snapshot import Snapshot
@@ -120,11 +119,9 @@ async def _found(settings: Settings, projects: Projects, calls: CommandCalls, op
                 key = JobKey(search.service, each.name)
                 return Job(key, search.project, each.listed.target, None, DISCOVERY, project.region)
         names += [each.name for each in found.jobs]
-    near = difflib.get_close_matches(options.job, names, n=3)
-    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
     also = ", and no rule of discovery finds one" if rules else ""
-    sentence = f"no job {options.job!r} of service {options.service!r} is registered{also}{hint}"
-    raise ExporterError("\n".join((sentence, *complaints)))
+    sentence = f"no job {options.job!r} of service {options.service!r} is registered{also}"
+    raise ExporterError("\n".join((sentence + other_jobs(options.job, names), *complaints)))
 
 
 async def _poll(app: App, projects: Projects, calls: CommandCalls, job: Job) -> int:

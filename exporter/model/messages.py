@@ -7,6 +7,9 @@ from typing import Final
 _LONGEST: Final = 80
 """Characters of a value that a mistake repeats."""
 
+_MOST_NAMES: Final = 5
+"""Names of jobs that a sentence lists, if none is near the one that is unknown."""
+
 _ALIKE: Final = 0.7
 """How much of two words is to be the same for one to be a slip of the other, 0 to 1: SELECT is no slip of DELETE."""
 
@@ -51,6 +54,16 @@ def instead(word: str, known: Iterable[str]) -> str:
     if near := nearest(word, names):
         return f'; did you mean "{near}"?'
     return f"; known are {', '.join(names)}" if names else ""
+
+
+def other_jobs(word: str, names: Iterable[str]) -> str:
+    """Return the end of the sentence about an unknown job: those it may be a slip or a part of, else a few."""
+    names = sorted(set(names))
+    near = difflib.get_close_matches(word, names, n=3) or [name for name in names if word.casefold() in name.casefold()]
+    if near:
+        return f"; did you mean {' or '.join(map(repr, near[:3]))}?"
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return f"; known are {', '.join(map(repr, names[:_MOST_NAMES]))}{more}" if names else ""
 
 
 class Expected(ValueError):  # noqa: N818 -- the sentence starts with this word

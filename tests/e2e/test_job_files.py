@@ -82,7 +82,10 @@ def test_check_and_poll_know_the_jobs_of_files(config: str, cloud: dict[str, Any
     told = f'{tmp_path}/b.jsonl:1: [0].service: unknown service "ecs"; known are {SERVICES}\n'
     assert (done.returncode, done.stdout, done.stderr) == (1, "", told)
     done = exporter("poll", "dli", "two", "--config", config)
-    assert (done.returncode, done.stderr) == (1, f"no job 'two' of service 'dli' is registered\n{told}")
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"no job 'two' of service 'dli' is registered; known are 'one'\n{told}",
+    )
 
 
 def test_it_is_ready_only_once_the_jobs_of_files_were_tried(tmp_path: Path) -> None:
