@@ -24,6 +24,7 @@ _CLOSE: Final = 2.0
 """Seconds by which the clocks may differ without a word: the cloud gives whole seconds, and a call takes time."""
 _SIGNATURE: Final = 900.0
 """Seconds by which the clocks may differ before every signature is refused."""
+_NEEDED: Final = "their calls need the credentials and the project id"
 
 
 async def try_online(app: App) -> bool:
@@ -43,21 +44,30 @@ async def _project(app: App, projects: Projects, calls: CommandCalls, project: P
     asked |= {search.service for search in app.settings.discovery if search.project == project.name}
     kind = next(name for name in type(config.credentials).model_fields if getattr(config.credentials, name) is not None)
     print(f"project {project.name}: {kind} ({app.settings.credentials_at.get(project.name, 'built-in settings')})")
-    works = True
+    works, left = True, sorted(asked)
     try:
         known = "configured" if project.project_id else "reported by IAM"
         project_id = await project.project_id_of()
         print(f"  in use: {project.credentials.in_use}, project id {project_id} ({known})")
-        for service in sorted(asked):
-            works &= await _service(app, projects, calls, project, projects.adapters[service])
-    except PollError as error:  # the other services would be refused too, and the key locked
-        print(f"  failed: {error.sentence}")
+        while left:
+            works &= await _service(app, projects, calls, project, projects.adapters[left.pop(0)])
+    except PollError as error:
+        print(f"  failed: {error.sentence} ({_details(app, error)})")
+        if left:
+            why = "refused credentials that are tried again may lock the key" if error.refused else _NEEDED
+            print(f"  not tried: {', '.join(left)}; {why}")
         return False
     for line in _clock(project):
         print(line)
     if not asked:
         print("  no job and no rule: no call is made")
     return works
+
+
+def _details(app: App, error: PollError) -> str:
+    """Return code, request id and text of a failure, as the vendor gave them."""
+    text = repeated(error.text, app.settings.web.vendor_text)
+    return f"code {error.code or '-'}, request id {error.request_id or '-'}, text {text or '-'}"
 
 
 async def _service(app: App, projects: Projects, calls: CommandCalls, project: Project, adapter: Adapter) -> bool:
@@ -70,14 +80,11 @@ async def _service(app: App, projects: Projects, calls: CommandCalls, project: P
     except PollError as error:
         if error.refused:
             raise
-        how = app.settings.web.vendor_text
-        code = (
-            f"code {error.code or '-'}, request id {error.request_id or '-'}, text {repeated(error.text, how) or '-'}"
-        )
+        details = _details(app, error)
         if error.reason is Reason.NOT_FOUND:
-            print(f"    allowed, but {what} is not there ({request.operation}; {code})")
+            print(f"    allowed, but {what} is not there ({request.operation}; {details})")
             return True
-        print(f"    failed: {error.sentence} ({request.operation} for {what}; {code})")
+        print(f"    failed: {error.sentence} ({request.operation} for {what}; {details})")
         return False
     took, rate = time.perf_counter() - began, project.limits[request.limit]
     print(f"    allowed ({request.operation} for {what}, {took:.2f} s; limit {request.limit}: {rate:g}/s)")

@@ -60,7 +60,11 @@ def test_refused_credentials_are_tried_once(cloud: dict[str, Any], tmp_path: Pat
 
     assert code == 1
     assert said.count("http://127.0.0.1:") == 1
-    assert "failed: the cloud refused the credentials" in said
+    (failed,) = re.findall(r"failed: the cloud refused the credentials.*", said)
+    assert re.search(r"\(HTTP 401, APIGW\.0301\).* \(code APIGW\.0301, request id [\w-]{2,}, text [^-)].+\)$", failed)
+    tried, *others = sorted({job["service"] for job in settings_for(cloud)["jobs"]})
+    assert f"\n  {tried}: http" in said
+    assert f"  not tried: {', '.join(others)}; refused credentials that are tried again may lock the key\n" in said
 
 
 def test_a_job_that_is_not_there_shows_that_the_call_is_allowed(cloud: dict[str, Any], tmp_path: Path) -> None:
