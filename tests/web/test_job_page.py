@@ -232,6 +232,17 @@ async def test_a_code_is_told_with_what_the_vendors_own_table_says_of_it_and_wit
         assert "by the vendor" not in await shown(running(fault=other, failing=1))
 
 
+async def test_a_run_that_failed_before_the_newest_is_told_with_what_the_vendors_own_table_says_of_its_code() -> None:
+    def row(code: str) -> PastRun:
+        return PastRun("failed", NOW - 900, False, NOW - 1200, 300.0, None, None, code)
+
+    html = words(await shown(running(), PAST._replace(runs=(row("DLI.7777"), row("dli.0012"), row("")))))
+    table = html.partition("3 as a table")[2]
+
+    assert "dli.0012 by the vendor: resource unavailable" in table
+    assert table.count("by the vendor") == 1, "of the other codes nothing is known, and nothing is guessed"
+
+
 def test_meanings_are_of_codes_of_their_own_service() -> None:
     for service in registry.load_services().values():
         for code in service.codes.meanings:

@@ -11,7 +11,7 @@ from exporter.runs.past import Failure, JobPast, Turn
 from exporter.services import registry
 from exporter.web.page import charts
 from exporter.web.page.addresses import Viewer, link
-from exporter.web.page.job_row import before_now, job_row, live_run, service_of
+from exporter.web.page.job_row import before_now, job_row, live_run, meaning_of, service_of
 from exporter.web.page.texts import Texts
 from exporter.web.ports import Exporter
 
@@ -70,6 +70,7 @@ def single(record: Record, exporter: Exporter, viewer: Viewer) -> dict[str, Any]
         "here": partial(_here, row["link"], viewer),
         "identity": list(registry.declared().identity),
         "past": past,
+        "run_meanings": {run.code: meaning_of(record, run.code) for run in past.runs} if past else {},
         "watch": viewer.watch,
         "plot": _plot(past, start, until, row["estimated_completion"], viewer.say),
         "bars": None if past is None else charts.bars(past, None if live is None else row["elapsed"], viewer.say),

@@ -41,8 +41,8 @@ def job_row(record: Record, exporter: Exporter, before: BeforeNow, viewer: Viewe
         "idle": shown is not None and shown.idle,
         "link": where,
         "href": viewer.to(where),
-        "error_meaning": _meaning_of(record, "" if record.fault is None else record.fault.code),
-        "failure_meaning": _meaning_of(record, facts["failure_code"] or ""),
+        "error_meaning": meaning_of(record, "" if record.fault is None else record.fault.code),
+        "failure_meaning": meaning_of(record, facts["failure_code"] or ""),
         "reason": _without(facts["failure_code"] or "", facts["complaint"] or ""),
         "old": record.polled_at is not None and not record.up and not record.final,
         "known": _last_known(record),
@@ -109,7 +109,7 @@ def _current_part(record: Record, say: Texts) -> str:
     return say("of {part} {number}", part=say(declared.word), number=formatting.exact_text(current))
 
 
-def _meaning_of(record: Record, code: str) -> str:
+def meaning_of(record: Record, code: str) -> str:
     """Return what the vendor's own table of codes says of one, empty if that is not known."""
     return service_of(record).codes.meanings.get(code.upper(), "")
 
