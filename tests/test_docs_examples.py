@@ -1,8 +1,10 @@
 """The examples in docs/ work as they stand there: files that register jobs, variables, commands."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -10,7 +12,8 @@ from exporter.config import load
 from exporter.services.registry import load_services
 from exporter.sources.job_files import all_jobs
 from tests.documents import metrics_that_are_named, metrics_that_exist
-from tests.e2e.processes import exporter
+from tests.e2e.processes import environment, exporter
+from tests.fork_server import Forked
 
 ROOT = Path(__file__).parents[1]
 MINIMAL = (ROOT / "config/minimal.yaml").read_text()
@@ -106,3 +109,24 @@ def test_the_calls_and_regions_that_are_supported_are_those_that_the_services_de
         assert calls.split(", ") == [call for each, call in permissions if f"`{each}`" == service]
         assert huaweicloud == f"documented, {len(hosts['huaweicloud'])} regions"
         assert otc == f"documented, {', '.join(sorted(hosts['otc']))}"
+
+
+def test_the_rehearsal_finds_the_jobs_of_the_simulator(tmp_path: Path) -> None:
+    text = page("running")
+    example = re.search(r"```yaml\n(# rehearsal\.yaml\n.*?)```", text, re.DOTALL)
+    command = re.search(r"^\$ python (-m exporter\.simulator --listen) 127\.0\.0\.1:8444 &$", text, re.MULTILINE)
+    assert example is not None
+    assert command is not None
+    rehearsal = tmp_path / "rehearsal.yaml"
+
+    arguments = (*command[1].split(), "127.0.0.1:0", "--until-eof")  # a free port; 8444 may be in use
+    with Forked(*arguments, env=environment(), stdin=PIPE, stdout=PIPE) as simulator:
+        assert simulator.stdout is not None
+        url = json.loads(simulator.stdout.readline())["url"]
+        rehearsal.write_text(example[1].replace("http://127.0.0.1:8444", url))
+        done = exporter("discover", "--rules", "--config", str(rehearsal))
+        simulator.terminate()
+
+    assert done.returncode == 0, done.stderr
+    for service in ("cdm", "dli", "dli_flink", "dws"):
+        assert f'- {{service: "{service}", project: "prod"' in done.stdout

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m exporter.simulator",
-        description="A pretend Huawei Cloud: DLI, DWS, CDM and IAM on one loopback port. "
+        description="A pretend Huawei Cloud: all services that are polled, and IAM, on one loopback port. "
         "Prints one line of JSON with its address, keys and jobs, then serves.",
     )
     parser.add_argument("--listen", default="127.0.0.1:0", metavar="HOST:PORT", help="port 0 takes a free one")
