@@ -166,6 +166,10 @@ def test_what_no_cluster_would_take_is_refused_with_its_place(wrong: Manifest, t
     assert told in done.stderr or told in done.stderr.replace("/", ".")
 
 
+KUBERNETES_OWN = {"lifecycle.", "podSecurityContext.", "securityContext."}
+"""Sections in which the names that the schema lets through are those of Kubernetes, not of other charts."""
+
+
 def test_names_of_other_charts_are_let_through_by_the_schema_and_refused_with_the_name_here() -> None:
     template = (CHART / "templates/_elsewhere.tpl").read_text()
     table = template.partition('job-exporter.elsewhere" -}}')[2].partition("{{- end")[0]
@@ -177,7 +181,7 @@ def test_names_of_other_charts_are_let_through_by_the_schema_and_refused_with_th
         for pattern in node.get("patternProperties", {})
         if node["patternProperties"][pattern] == {}
         for name in re.findall(r"\w+", pattern)
-        if prefix != "lifecycle."
+        if prefix not in KUBERNETES_OWN
     }
     here: Any = yaml.safe_load((CHART / "values.yaml").read_text())
 
