@@ -200,15 +200,16 @@ def test_a_signal_ends_it_cleanly_within_five_seconds(number: signal.Signals) ->
         assert "Traceback" not in (process.stderr.read() if process.stderr else "")
 
 
-def test_the_metrics_in_the_readme_are_those_of_the_demo(demo: str) -> None:
+def test_the_metrics_in_the_readme_are_those_of_the_demo() -> None:
+    """Of one that was just started, as by a newcomer: what runs there ends, and some of it does not begin again."""
     sample = (ROOT / "README.md").read_text().partition("```text\n")[2].partition("```")[0]
-    shown = {line.rpartition(" ")[0] for line in sample.splitlines()}
-    assert 10 < len(shown) < 20
-    seen: set[str] = set()
+    missing = {line.rpartition(" ")[0] for line in sample.splitlines()}
+    assert 10 < len(missing) < 20
+    with serving("demo") as (_, address):
 
-    def all_seen() -> bool:
-        lines = fetch(f"{demo}/metrics")[1].decode().splitlines()
-        seen.update(line.rpartition(" ")[0] for line in lines)
-        return shown <= seen
+        def all_seen() -> bool:
+            lines = fetch(f"{address}/metrics")[1].decode().splitlines()
+            missing.difference_update(line.rpartition(" ")[0] for line in lines)
+            return not missing
 
-    eventually(all_seen, f"every line of the README: {sorted(shown)}", patience=300)
+        eventually(all_seen, "a line of the README is not in the demo", patience=120)
