@@ -156,11 +156,12 @@ def _same_names(settings: Settings) -> Iterator[str]:
     for (service, template), searched in alike.items():
         projects = list(dict.fromkeys(searched))
         if len(projects) > 1:
-            more = f" ({len(projects) - 2} more projects too)" if projects[2:] else ""
-            both = f"{service} jobs of one name in {projects[0]} and {projects[1]}{more}"
+            where = f"{projects[0]} and {projects[1]}"
+            where = f"{projects[0]}, {projects[1]} and {len(projects) - 2} more" if projects[2:] else where
             yield (
-                f"discovery: warning: the rules name {both} alike, {quoted(template)}, and one of both is left out;"
-                f' set name of the rules to "{{project}}/{template}"'
+                f"discovery: warning: {service} jobs with the same name in the projects {where} collide: the rules"
+                f" name each {quoted(template)}, so only one is registered; set name of the rules to"
+                f' "{{project}}/{template}"'
             )
 
 

@@ -20,8 +20,7 @@ from exporter.services.adapter import Adapter
 from exporter.services.request import Request
 
 _KNOWN: Final = frozenset({Reason.NOT_FOUND, Reason.PERMISSION, Reason.API})
-"""Failures of a service's call that the vendor sends only after it accepted the credentials; a gateway may refuse too
-many calls before it looks at who asks."""
+"""Failures that prove that the vendor accepted the credentials. A 429 does not: it may come before they are checked."""
 _FRESH: Final = 5.0
 """Seconds of age that an answer may have; what a cache keeps for longer is not what the cloud says now."""
 _SKEW_CHECK: Final = 60.0

@@ -17,6 +17,7 @@ from exporter.model.run import RunId
 from exporter.model.snapshot import NOTHING, Snapshot, State
 from exporter.runs import transitions, waiting
 from exporter.runs.first_seen import ROUNDED
+from exporter.runs.outdated import is_outdated_in_list
 from exporter.runs.same_run import at_rest, with_reason
 from exporter.services.adapter import Adapter
 
@@ -77,7 +78,7 @@ def _listed(
         return _completed(record, answer, adapter), False
     if (rest := at_rest(record, answer)) is not answer:
         return replace(_confirmed(record, None, at), snapshot=rest), False
-    if _outdated(record, answer):
+    if is_outdated_in_list(record, answer):
         return replace(record, listed_at=at.steady), False
     if before == report_of(answer) and _disputed(record, answer):
         return replace(record, listed_at=at.steady), answer.lives and record.fault is None
@@ -103,14 +104,6 @@ def _waiting(record: Record, after: Record, answer: Snapshot, at: float, adapter
 def _edited(before: ListReport, now: ListReport) -> bool:
     """Whether only the end of a run moved, though it had ended: somebody changed the job."""
     return before.end is not None and now.start is not None and before[:2] == now[:2] and now.state.ended
-
-
-def _outdated(record: Record, answer: Snapshot) -> bool:
-    """Whether a list that names no run is surely about one before the run that is shown: it was over before that."""
-    known, times = record.snapshot, [time for time in (answer.start, answer.end) if time is not None]
-    if known is None or record.stale or known.run.created is None or answer.run != RunId() or not times:
-        return False
-    return max(times) + ROUNDED < known.run.created
 
 
 def _disputed(record: Record, answer: Snapshot) -> bool:

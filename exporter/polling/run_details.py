@@ -35,7 +35,7 @@ _AGAIN: Final = 60.0
 _LATELY: Final = 600.0
 """Seconds after the end of a run within which the last call is made."""
 _KEPT: Final = 300.0
-"""Seconds for which is shown what a call said of a run that is running: after that, calls have failed for some time."""
+"""Seconds after the last successful call for which its content is shown while the run is running."""
 _TRIES: Final = 6
 """At most so many calls to see how a run ended, which take about twelve minutes with the default intervals."""
 

@@ -65,8 +65,8 @@ def _due_interval(record: Record, interval: float, pace: Pace, adapter: Adapter)
     each time that it has waited for twice as long: its begin is seen late by a part of the time that it waited. These
     calls are made where the limits leave room: no other job's interval is stretched for them, and others go first.
 
-    If the poll answered about a run before the one that a list reports, the next one comes as soon as that of a run
-    under way: only the job itself can say what the list leaves out.
+    If a list reports a later run than the poll, the job is polled as often as one that runs: only the job itself can
+    report what the list leaves out.
     """
     if record.listed is not None:
         return min(record.job.interval or pace.interval, interval)

@@ -13,7 +13,6 @@ from exporter.model.record import Record
 from exporter.model.run import Ledger
 from exporter.model.snapshot import CLOCKS, Measure, Snapshot, State
 from exporter.runs.accounting import TRIES
-from exporter.runs.first_seen import ROUNDED
 from exporter.runs.last_ends import ended_otherwise
 from exporter.services.adapter import Adapter
 from exporter.services.codes_in_text import OTHER
@@ -220,20 +219,3 @@ def final_counts(record: Record, answer: Snapshot, *, same: bool, adapter: Adapt
     else:
         found = {**(_remembered(record, answer) if same and adapter.forgets else {}), **answer.counts}
     return Packed({measure: value for measure, value in found.items() if measure not in adapter.live})
-
-
-def is_outdated(record: Record, answer: Snapshot) -> bool:
-    """Whether an answer is surely about a run before the one that is shown: it may count that run, but is no news.
-
-    It is no poll either, so what is shown grows old if nothing else comes; then it is believed. Where nothing is shown
-    yet, after a restart, the runs that were known before it are compared. So is a run that
-    ended before the start of the run that a newer list reports.
-    """
-    ledger, shown, listed = record.ledger, record.snapshot, record.listed
-    if answer is shown or record.stale:
-        return False
-    begun = None if listed is None else listed.start
-    if begun is not None and answer.end is not None and answer.end + ROUNDED < begun:
-        return True
-    known = (ledger.floor, *ledger.beyond) if shown is None else (shown.run,)
-    return any(run is not None and answer.run.outdated(run) for run in known)

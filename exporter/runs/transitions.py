@@ -13,7 +13,8 @@ from exporter.model.record import Fault, Record
 from exporter.model.run import NAMELESS, Ledger, RunId, duration
 from exporter.model.snapshot import NOTHING, Snapshot, State
 from exporter.runs import accounting, estimate, first_seen, waiting
-from exporter.runs.same_run import at_rest, continued, ended_at, final_counts, is_outdated, moved, unsettled
+from exporter.runs.outdated import is_outdated
+from exporter.runs.same_run import at_rest, continued, ended_at, final_counts, moved, unsettled
 from exporter.services.adapter import Adapter
 
 
@@ -49,7 +50,7 @@ def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter, steady
         if record.answered_at is None:
             record = replace(record, answered_at=steady)  # for how long it is no news
         if record.ledger.floor is None:
-            return record  # runs count from the one on that a list reported
+            return record  # counting begins with the run that the list reports
         return _counted(record, accounting.accounted(record.ledger, answer, at))
     settled = not (record.awaits or record.unsettled)
     if answer is record.snapshot and record.up and record.fault is None and settled:

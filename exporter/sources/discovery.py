@@ -37,8 +37,7 @@ class _Look:
         self.looked = False
         """Whether the first look is over, well or not."""
         self.first_at: float | None = None
-        """When the first look was over, by the clock that never jumps: what the cloud's clock
-        shows beyond it may get known later."""
+        """When the first look was over, by the monotonic clock: the cloud's may be known later."""
         self.worked_at: float | None = None
         self.good_at: float | None = None
         """When it worked and the cloud had every place that it names."""

@@ -203,7 +203,7 @@ def test_rules_that_name_jobs_of_two_projects_alike_are_told(
     rules = [{**first, "project": "p"}, {**second, "project": "q"}]
     found = list(notes(load(None, {}, {"projects": projects, "discovery": rules})))
 
-    sentences = [each for each in found if "one of both is left out" in each]
+    sentences = [each for each in found if "so only one is registered" in each]
     assert len(sentences) == is_told
     assert all('set name of the rules to "{project}/{' in each for each in sentences)
 
