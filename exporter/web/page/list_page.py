@@ -47,18 +47,18 @@ class _Census(NamedTuple):
 def _census(records: Sequence[Record]) -> _Census:
     """Look at every job once: records are more than a processor's cache holds, so that each look costs."""
     jobs: defaultdict[str, list[Record]] = defaultdict(list)
-    services: Counter[str] = Counter()
+    services: list[str] = []
     labels: set[str] = set()
     failing = 0
     for record in records:
         job = record.job
         jobs[standing(record)].append(record)
-        services[job.key.service] += 1
+        services.append(job.key.service)
         if job.labels is not UNLABELLED:
             labels.update(job.labels)
         if record.fault is not None:
             failing += 1
-    return _Census(jobs, services, labels, failing)
+    return _Census(jobs, Counter(services), labels, failing)
 
 
 class Listing(NamedTuple):
