@@ -68,9 +68,16 @@ class WebView:
         return self._poller.next_due(key)
 
     def waiting(self) -> Collection[str]:
-        """Return the jobs that were neither polled nor failed yet, and the rules that did not read their lists."""
-        jobs = (record.job.key for record in self._store.records() if record.polled_at is None and record.fault is None)
-        return [*self._unstarted_rules(), *(f"{service}/{name}" for service, name in jobs)]
+        """Return the jobs that were not tried yet, and the rules that did not read their lists.
+
+        A job whose cluster is off is not asked for, so nothing of it is still to come.
+        """
+        untried = (
+            record.job.key
+            for record in self._store.records()
+            if record.polled_at is None and record.fault is None and not record.off
+        )
+        return [*self._unstarted_rules(), *(f"{service}/{name}" for service, name in untried)]
 
     def past(self, key: JobKey) -> JobPast | None:
         """Return what is kept of a job's past."""

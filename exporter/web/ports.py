@@ -29,7 +29,7 @@ class Exporter(Protocol):
         """Return when the job is polled next, ``None`` if never again."""
 
     def waiting(self) -> Collection[str]:
-        """Return what was not tried yet: jobs that were not polled, and rules that did not read their lists."""
+        """Return what was not tried yet: jobs (none whose cluster is off), and rules that did not read their lists."""
 
     def past(self, key: JobKey) -> JobPast | None:
         """Return what is kept of a job's past; ``None`` if it had to go."""

@@ -2,8 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from exporter.metrics.store import JobStore
+from exporter.model.reason import Reason
+from exporter.model.record import Fault, Record
 from exporter.model.run import RunId
 from exporter.model.snapshot import Snapshot, State
 from exporter.runs.timelines import Timelines
@@ -28,6 +33,27 @@ def test_a_job_whose_project_was_taken_away_is_still_told_without_its_place() ->
                     answer = await client.get(path)
                     assert answer.status == 200, path
                     assert "nightly" in await answer.text()
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("tried", "waiting"),
+    [
+        ({}, ["dli/nightly"]),
+        ({"polled_at": NOW}, []),
+        ({"fault": Fault(Reason.TIMEOUT, NOW, "no answer"), "failing": 1}, []),
+        ({"off": "night: off"}, []),
+    ],
+    ids=["not yet", "polled", "failed", "not polled because its cluster is off"],
+)
+def test_readiness_waits_for_the_jobs_that_are_still_to_be_tried(tried: dict[str, Any], waiting: list[str]) -> None:
+    async def main() -> None:
+        async with world() as there:
+            record, store = Record(running("nightly").job), JobStore(10**9, registry.declared())
+            store.put(replace(record, **tried))
+            view = WebView(store, there.telemetry, there.poller, there.clock, Timelines(0, there.clock.now))
+            assert view.waiting() == waiting
 
     run(main())
 
