@@ -19,7 +19,7 @@ from exporter.model.masking import VendorText
 
 _REPLACED: Final = 5
 """Looks in a row after which a file that cannot be read is not being replaced any more."""
-_FIXED: Final[dict[str, Callable[[Settings], object]]] = {
+FIXED: Final[dict[str, Callable[[Settings], object]]] = {
     "web.listen_address": lambda settings: settings.web.listen_address,
     "web.systemd_socket": lambda settings: settings.web.systemd_socket,
     "journal": lambda settings: settings.journal,
@@ -80,7 +80,7 @@ class Reloader:
             try:
                 self._files = {file: Watched(found) for file, found in (await self._digests()).items()}
                 settings = await asyncio.to_thread(self._read)
-                fixed = [name for name, value in _FIXED.items() if value(settings) != value(self._settings)]
+                fixed = [name for name, value in FIXED.items() if value(settings) != value(self._settings)]
                 if fixed:
                     raise SettingsError([f"{name}: another value needs a restart" for name in fixed])  # noqa: TRY301
                 changes = await self._take(settings)

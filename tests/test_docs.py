@@ -11,6 +11,7 @@ from exporter.cli import configuration, reference
 from exporter.config import load
 from exporter.metrics.catalogue import families
 from exporter.model.reason import Reason
+from exporter.reload import FIXED
 from exporter.services import registry
 
 ROOT = Path(__file__).parents[1]
@@ -212,3 +213,12 @@ def test_every_package_that_is_shipped_stands_under_a_licence_that_is_told() -> 
     listed = {re.sub(r"[-_.]+", "-", name.lower()): licence for name, licence in told.items()}
     for package in pinned:
         assert listed[re.sub(r"[-_.]+", "-", package.lower())] != "unknown"
+
+
+def test_the_settings_that_a_reload_refuses_to_change_are_said_to_need_a_restart() -> None:
+    lines = [line for line in configuration.render_configuration().splitlines() if line.startswith("| `")]
+    rows = {line.split("`")[1]: line for line in lines}
+    told = {name for name, line in rows.items() if "needs a restart" in line}
+    (line,) = (each for each in (ROOT / "docs/running.md").read_text().splitlines() if "need a restart" in each)
+
+    assert told == set(FIXED) == {name for name in rows if f"`{name}`" in line}

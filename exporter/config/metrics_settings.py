@@ -49,7 +49,8 @@ class MetricsSettings(Section):
     """What is exposed."""
 
     labels: Labels = Field(
-        default=Labels(), description="Other label names, for scrape configurations without honor_labels."
+        default=Labels(),
+        description="Other label names, for scrape configurations without honor_labels. A change needs a restart.",
     )
     max_series: types.Count = Field(
         default=500_000,

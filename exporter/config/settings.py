@@ -188,7 +188,8 @@ class Settings(BaseSettings, Section):
     web: Web = Field(default=Web(), description="The web server.")
     poll: Poll = Field(default=Poll(), description="How often jobs are polled.")
     journal: types.File | None = Field(
-        default=None, description="The file that keeps counters and runs over a restart."
+        default=None,
+        description="The file that keeps counters and runs over a restart. Another file needs a restart.",
     )
     metrics: MetricsSettings = Field(default=MetricsSettings(), description="What /metrics exposes.")
     push: Push = Field(default=Push(), description="A push at the end, for pods that end without a scrape.")

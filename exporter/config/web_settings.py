@@ -16,12 +16,13 @@ class Web(Section):
         default=("0.0.0.0:10926",),
         description=(
             "Where to listen, as host:port or a list of them; :10926 and [::]:10926 mean every interface, IPv4 and"
-            " IPv6."
+            " IPv6. A change needs a restart."
         ),
     )
     systemd_socket: types.Switch = Field(
         default=False,
-        description="Listen on the sockets of a systemd socket unit instead of listen_address.",
+        description="Listen on the sockets of a systemd socket unit instead of listen_address. A change needs a"
+        " restart.",
     )
     config_file: types.File | None = Field(
         default=None,
