@@ -6,7 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 
 from pydantic import ValidationError
@@ -36,6 +36,7 @@ from exporter.services import registry
 from exporter.services.adapter import Adapter, confirmed
 from exporter.services.request import Request
 from exporter.sources.job_files import all_jobs
+from exporter.web.job_json import grouped
 
 
 def add_ids(parser: argparse.ArgumentParser) -> None:
@@ -142,7 +143,7 @@ async def _poll(app: App, projects: Projects, calls: CommandCalls, job: Job) -> 
         print(f"          {failure.sentence}")
         text = repeated(failure.text, how) or "-"
         print(f"          code {failure.code or '-'}, request id {failure.request_id or '-'}, text {text}")
-    print(f"snapshot: {_snapshot(record, how)}")
+    print(f"snapshot: {snapshot_text(record.snapshot, how)}")
     print("samples:")
     print(_samples(with_due_time(record, app.clock.now())), end="")
     return 0 if failure is None else 1
@@ -218,15 +219,33 @@ async def _with_details(app: App, projects: Projects, calls: CommandCalls, recor
         return record
 
 
-def _snapshot(record: Record, how: VendorText) -> str:
-    if record.snapshot is None:
+def snapshot_text(snapshot: Snapshot | None, how: VendorText) -> str:
+    """Return what was read from the response, by the names that the JSON of the web side has."""
+    if snapshot is None:
         return "none"
-    counts = {".".join(part for part in each if part): value for each, value in record.snapshot.counts.items()}
-    detail = repeated_fields(record.snapshot.detail_json(), how)
-    shown = {**asdict(record.snapshot), "counts": counts, "detail": detail}
-    shown["words"] = dict(record.snapshot.words)
-    del shown["digest"]
-    return json.dumps(shown, ensure_ascii=False, indent=2, default=str)
+    shown = {
+        **_run(snapshot),
+        "incremental": snapshot.incremental,
+        "counts": grouped(snapshot.counts),
+        "detail": repeated_fields(snapshot.detail_json(), how),
+        "other_runs": [_run(each) for each in snapshot.others],
+        "idle": snapshot.idle,
+        "unreadable": snapshot.unknown,
+    }
+    return json.dumps(shown, ensure_ascii=False, indent=2)
+
+
+def _run(snapshot: Snapshot) -> dict[str, object]:
+    return {
+        "run_id": snapshot.run.label or None,
+        "state": snapshot.state.value,
+        "native_state": snapshot.native_state or None,
+        "progress": snapshot.progress,
+        "created": snapshot.run.created,
+        "start": snapshot.start,
+        "end": snapshot.end,
+        "failure_code": snapshot.failure_code,
+    }
 
 
 def _samples(record: Record) -> str:
