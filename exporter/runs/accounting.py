@@ -183,7 +183,7 @@ def _known(ledger: Ledger, answer: Snapshot, *, again: bool, gaps: bool) -> Ledg
         return ledger
     if run.same(floor) or _among(run, ledger.beyond):
         ledger = ledger if run == floor else _fuller(ledger, run)
-        return _opened(ledger, run) if live and (again or first_seen.alive_later(ledger, answer)) else ledger
+        return _opened(ledger, run) if first_seen.alive_later(ledger, answer, again=again) else ledger
     if late_runs.skipped(ledger, run):
         return _opened(replace(ledger, lately=late_runs.with_known(ledger, run)), run)
     if not run.newer(floor) or any(run.doubtful(each) for each in ledger.beyond):

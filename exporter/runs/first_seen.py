@@ -59,7 +59,10 @@ def is_alive(answer: Snapshot) -> bool:
     return not answer.state.ended and answer.state is not State.UNKNOWN
 
 
-def alive_later(ledger: Ledger, answer: Snapshot) -> bool:
-    """Whether the baseline, of which no end is known and none was counted, is alive: its state was unknown before."""
-    unended = ledger.ended is None and not any(ledger.runs)
-    return unended and is_alive(answer) and ledger.floor is not None and answer.run.same(ledger.floor)
+def alive_later(ledger: Ledger, answer: Snapshot, *, again: bool) -> bool:
+    """Whether a known run is alive that did not count: *again*, or for the first time, as its state was unknown before.
+
+    The latter is the baseline, of which no end is known and none was counted. An unknown state is no sign of life.
+    """
+    first = ledger.floor is not None and answer.run.same(ledger.floor) and ledger.ended is None and not any(ledger.runs)
+    return is_alive(answer) and (again or first)

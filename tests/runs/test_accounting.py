@@ -67,6 +67,22 @@ def test_a_run_of_an_unknown_state_at_first_sight_counts_only_if_it_is_seen_aliv
     assert after(unknown, run(2, rows=7), [run(2, rows=7), run(1, rows=5)]).runs == (1, 0, 0)
 
 
+@pytest.mark.parametrize("service", ["dli", "dws"])
+def test_a_state_that_nobody_knows_is_no_sign_that_a_run_goes_on_which_was_counted_before_a_restart(
+    service: str,
+) -> None:
+    adapter, record = ADAPTERS[service], fresh(service)
+    for at, state in enumerate([State.RUNNING, State.FAILED, State.FAILED], start=100):
+        record = transitions.worked(record, run(1, state), at, adapter)
+    assert record.runs == (0, 1, 0)
+
+    record = transitions.resumed(fresh(service), record.ledger, record.ledger, adapter)
+    for at, state in enumerate([State.FAILED, State.UNKNOWN, State.FAILED, State.FAILED], start=200):
+        record = transitions.worked(record, run(1, state), at, adapter)
+
+    assert record.ledger.runs == (0, 1, 0)
+
+
 def test_only_a_run_that_succeeded_adds_and_only_what_it_tells() -> None:
     record = after(run(1), run(2, State.FAILED, rows=7), run(3, rows=4), run(4))
 
