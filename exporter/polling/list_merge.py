@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from exporter.model.packed import Packed
 from exporter.model.record import Record
-from exporter.model.run import RunId
+from exporter.model.run import NAMELESS, RunId
 from exporter.model.snapshot import NOTHING, Snapshot, State
 from exporter.runs import transitions, waiting
 from exporter.runs.first_seen import ROUNDED
@@ -175,12 +175,14 @@ def _rests(record: Record, answer: Snapshot, at: _When, adapter: Adapter) -> Rec
 def _rests_unnamed(record: Record, answer: Snapshot, at: _When, *, news: bool, first: bool) -> tuple[Record, bool]:
     """Take the list for a poll; the *first* one may report a run that began and ended after the job was asked.
 
-    One that tells no times of a run that ended may be about any: it leaves the job to its own polls. Nor does the same
-    state confirm a run of which nothing was heard for so long that it is not shown any more: another may have begun.
+    One that tells no times of a run that ended, or that waits and has an id, may be about any: it leaves the job to
+    its own polls. Nor does the same state confirm a run of which nothing was heard for so long that it is not shown any
+    more: another may have begun.
     """
     known = record.snapshot
     changed = known is not None and (news or known.state is not answer.state or known.kind != answer.kind)
-    if known is not None and not changed and answer.state.ended and (answer.start, answer.end) == (None, None):
+    any_run = answer.state.ended or (known is not None and known.run != NAMELESS and not record.stale)
+    if known is not None and not changed and any_run and (answer.start, answer.end) == (None, None):
         return replace(record, listed_at=at.steady), first
     if known is not None and not changed:
         changed = _later(known, answer) or (record.stale and not _same_times(known, answer))

@@ -193,6 +193,21 @@ def test_a_list_that_tells_no_times_of_a_run_that_ended_is_no_poll_of_it() -> No
     assert (record.polled_at, record.stale, record.up, ask) == (100, True, False, False)
 
 
+def test_a_list_that_tells_no_times_does_not_confirm_that_the_same_run_still_waits() -> None:
+    """Between two lists that report a job as waiting, a run may begin and end, and the next one be submitted."""
+    lists = List()
+    record, _ = lists(own(registered("cdm"), migration(State.PENDING, 1, progress=0.0), 50), PENDING, 51)
+    record, _ = lists(record, PENDING, 140)
+
+    assert (record.polled_at, record.by_list) == (50, False)
+
+
+def test_a_list_confirms_that_a_job_has_never_run() -> None:
+    record, _ = List()(own(registered("cdm"), PENDING, 50), PENDING, 140)
+
+    assert (record.polled_at, record.by_list) == (140, True)
+
+
 def test_the_same_state_does_not_confirm_a_run_that_is_not_shown_any_more() -> None:
     lists = List()
     record, _ = lists(own(registered("cdm"), migration(State.PENDING, 1, progress=0.0), 50), PENDING, 51)
