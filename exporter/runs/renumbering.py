@@ -42,10 +42,17 @@ def is_cut(ledger: Ledger, runs: Sequence[RunId]) -> bool:
 
 
 def before_all(ledger: Ledger, run: RunId) -> bool:
-    """Whether a run has a higher number than all known runs, but an earlier creation time.
+    """Whether a run was created before all known runs, though its number, if they have one, is higher.
 
     It is taken for a run from before the restart of the numbers. The other explanation is a clock of the service that
-    was set back; then the next response about the job shows a number at least as high, and the run counts.
+    was set back; then a later response about the job shows a number at least as high, and the run counts.
     """
     known = [each for each in (ledger.floor, *ledger.beyond) if each is not None]
-    return bool(known) and all(each.id and each.renumbered(run) for each in known)
+    awaited = (*ledger.open, *(entry.run for entry in ledger.paid))
+    return bool(known) and all(_before(run, each) for each in known) and not any(run.same(each) for each in awaited)
+
+
+def _before(run: RunId, known: RunId) -> bool:
+    if known.id:
+        return known.renumbered(run)
+    return None not in (run.created, known.created) and (run.created or 0.0) < (known.created or 0.0)

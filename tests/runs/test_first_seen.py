@@ -78,6 +78,16 @@ def test_the_runs_between_a_list_and_the_jobs_own_first_answer_are_found_in_its_
     assert counted(polled(record, newest, run(12, NOW + 180, State.RUNNING), run(12, NOW + 180))) == ((3, 1, 0), 30)
 
 
+def test_no_run_counts_that_ended_before_a_list_though_the_numbers_began_anew_since_and_are_lower() -> None:
+    old, between, newest = run(4199, NOW - 90), run(4205, NOW + 60, State.FAILED), run(13, NOW + 120)
+    record = polled(listed(row(State.SUCCEEDED, NOW - 90, NOW - 40)), newest)
+    history = [newest, run(8, NOW + 90), between, old, run(4127, NOW - 400)]
+
+    for _ in range(2):
+        record = transitions.looked_back(record, history, NOW + 200)
+        assert counted(record) == ((2, 1, 0), 21)
+
+
 def test_of_a_job_that_waited_or_rested_when_a_list_saw_it_all_later_runs_count() -> None:
     for before in (row(State.PENDING), row(State.FAILED, NOW - 90, NOW - 40)):
         record = polled(listed(before), run(8, NOW + 60))
