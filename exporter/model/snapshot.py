@@ -107,6 +107,8 @@ class Snapshot:
     """What is done, by a service whose runs have no name: an answer of another kind is about another run."""
     idle: bool = False
     """Whether it says that nothing is under way; of how the last run ended it then says nothing."""
+    updated: float | None = None
+    """When the service last changed what it says of a run that has not ended, if it says when."""
 
     @property
     def lives(self) -> bool:

@@ -1,4 +1,4 @@
-"""Decides whether an answer is surely about a run before the one that is shown. Pure.
+"""Decides whether an answer is surely older than what is shown: about a run before, or from before the run's end. Pure.
 
 The cloud keeps its data in copies, and one that is behind may answer. Such an answer may count its run, but it is not
 shown.
@@ -13,12 +13,15 @@ from exporter.runs.first_seen import ROUNDED
 def is_outdated(record: Record, answer: Snapshot) -> bool:
     """Whether the job's own *answer* is outdated: the id of its run is lower, or its run was over too early.
 
-    It was over too early if it ended before the start of the run that a newer list reports. Where nothing is shown yet,
-    after a restart, the ids that were known before it are compared. Once that run is stale, any answer is believed.
+    It was over too early if it ended before the start of the run that a newer list reports. An answer about the shown
+    run is outdated if that ended and the answer is from before. Where nothing is shown yet, after a restart, the
+    ids that were known before it are compared. Once that run is stale, any answer is believed.
     """
     ledger, shown, listed = record.ledger, record.snapshot, record.listed
     if answer is shown or record.stale:
         return False
+    if shown is not None and shown.run.same(answer.run) and _before_its_end(shown, answer):
+        return True
     begun = None if listed is None else listed.start
     if begun is not None and answer.end is not None and answer.end + ROUNDED < begun:
         return True
@@ -27,8 +30,20 @@ def is_outdated(record: Record, answer: Snapshot) -> bool:
 
 
 def is_outdated_in_list(record: Record, answer: Snapshot) -> bool:
-    """Whether a list's *answer* that names no run is outdated: its run was over before the shown one was created."""
+    """Whether a list's *answer* that names no run is outdated.
+
+    Its run was over before the shown one was created, or it is the shown one, by its start, before that ended.
+    """
     known, times = record.snapshot, [time for time in (answer.start, answer.end) if time is not None]
-    if known is None or record.stale or known.run.created is None or answer.run != NAMELESS or not times:
+    if known is None or record.stale or answer.run != NAMELESS or not times:
         return False
-    return max(times) + ROUNDED < known.run.created
+    if known.start is not None and answer.start is not None and abs(known.start - answer.start) <= ROUNDED:
+        return _before_its_end(known, answer, ROUNDED)
+    return known.run.created is not None and max(times) + ROUNDED < known.run.created
+
+
+def _before_its_end(ended: Snapshot, answer: Snapshot, rounded: float = 0.0) -> bool:
+    """Whether an *answer* about the run that is known to have *ended* was true only before its end."""
+    if not ended.state.ended or answer.state.ended or ended.end is None or answer.updated is None:
+        return False
+    return answer.updated + rounded < ended.end

@@ -94,6 +94,17 @@ def test_an_own_answer_about_the_run_before_does_not_replace_the_one_that_a_list
     assert (record.shown.state, record.runs) == (State.FAILED, (0, 1, 0))
 
 
+def test_a_list_from_before_the_end_of_a_run_does_not_let_it_live_again() -> None:
+    lists, ended = List(), migration(State.FAILED, 1, start=10.0, end=60.0)
+    record, _ = lists(own(registered("cdm"), ended, 61), Snapshot(State.FAILED, start=10.0, end=60.0), 62)
+    record, ask = lists(record, Snapshot(State.RUNNING, start=10.0, updated=40.0), 63)
+    assert (record.shown, ask) == (record.snapshot, False)
+    record, ask = lists(record, Snapshot(State.RUNNING, start=62.0, updated=64.0), 65)
+
+    assert record.shown is not None
+    assert (record.shown.state, ask) == (State.RUNNING, True)
+
+
 def test_after_a_restart_no_run_counts_that_ended_before_the_one_that_a_list_reports() -> None:
     record, _ = List()(registered("cdm"), Snapshot(State.RUNNING, start=40.0), 60)
     record = own(record, migration(State.SUCCEEDED, 1, start=10.0, end=20.0), 61)

@@ -236,6 +236,18 @@ def test_an_older_run_that_comes_back_is_none_to_count_and_moves_no_success() ->
     assert record.last_success == 2.5
 
 
+def test_a_run_that_ended_does_not_live_again_by_a_copy_of_the_data_that_is_behind() -> None:
+    done, behind = seen(State.FAILED, end=60.0), seen(State.RUNNING, updated=55.0)
+    record = after("cdm", replace(behind, updated=50.0), done, behind)
+    assert record.shown is not None
+    assert (record.shown.state, record.runs, record.up) == (State.FAILED, (0, 1, 0), True)
+
+    for later in (replace(behind, updated=65.0), replace(behind, updated=None)):
+        record = after("cdm", behind, done, later)
+        assert record.shown is not None
+        assert record.shown.state is State.RUNNING
+
+
 def test_counts_of_different_answers_are_not_mixed() -> None:
     one = replace(RUNNING, counts={Measure("tasks", "failed"): 7.0, Measure("tasks_planned"): 100.0})
     two = replace(RUNNING, counts={Measure("tasks_planned"): 5.0})

@@ -363,6 +363,16 @@ def test_cdm_counters_say_minus_one_for_what_does_not_apply(job: MakeJob) -> Non
     assert seen.unknown == ("counters.TOTAL_SIZE",)
 
 
+@pytest.mark.parametrize(
+    ("status", "end", "updated"), [("RUNNING", None, 1709597488.0), ("FAILED", 1709597488.0, None)]
+)
+def test_the_last_update_of_a_cdm_run_is_its_end_once_it_ended(
+    status: str, end: float | None, updated: float | None, job: MakeJob
+) -> None:
+    seen = read("cdm", cdm(**{"status": status, "last-update-date": 1709597488000}), job)
+    assert (seen.end, seen.updated) == (end, updated)
+
+
 def test_cdm_times_come_as_number_or_text(job: MakeJob) -> None:
     body = cdm(status="FAILED", execute__date="1709597422000", last__update__date=1709597488000)
 

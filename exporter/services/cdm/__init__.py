@@ -245,6 +245,7 @@ def _snapshot(fields: json_fields.Fields, *, detailed: bool = True) -> Snapshot:
         incremental=fields.flag("isIncrementing"),
         start=created if executed is None else executed,
         end=updated if state.ended else None,
+        updated=None if state.ended else updated,
         failure_code=failure_code(fields.text("error-summary")) if failed else None,
         counts=Packed(_counts(fields)),
         detail=Packed(_detail(fields, created, updated) if detailed else _reason(fields) if failed else {}),

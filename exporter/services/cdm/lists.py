@@ -162,6 +162,7 @@ def _snapshot(fields: json_fields.Fields) -> Snapshot | None:
         incremental=incremental,
         start=start,
         end=updated if state.ended else None,
+        updated=None if state.ended else updated,
         counts=Packed({measure: amount for measure, amount in counts.items() if amount is not None}),
         detail=Packed({name: value for name, value in detail.items() if value is not None}),
         unknown=tuple(fields.unknown),
