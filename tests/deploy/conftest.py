@@ -14,7 +14,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.conftest import require
-from tests.deploy.engine import PROGRAMS, SETTINGS, Engine, build_image, make_base, run
+from tests.deploy.engine import PROGRAMS, SETTINGS, Engine, build_image, make_base, quick_folder, run
 
 BASE = "localhost/python:test"
 IMAGE = "localhost/huaweicloud-job-exporter:test"
@@ -57,7 +57,7 @@ def engine() -> Iterator[Engine]:
     require(*PROGRAMS)
     if os.geteuid() != 0:
         pytest.skip("needs root: containers, their limits and their network are made without a daemon")
-    folder = Path(tempfile.mkdtemp(prefix="deploy-"))
+    folder = Path(tempfile.mkdtemp(prefix="deploy-", dir=quick_folder()))
     (folder / "containers.conf").write_text(SETTINGS)
     engine = Engine(folder)
     yield engine

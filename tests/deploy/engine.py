@@ -9,6 +9,7 @@ import os
 import shutil
 import ssl
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ LOCKED = (
     "--memory=96m",
 )
 """What the image must be content with."""
+ROOM = 4 << 30
+"""Bytes that all images, and a Debian that is being made, have room in."""
 SETTINGS = """
 [containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1000:1000"]  # no more than a machine without CAP_SYS_RESOURCE allows
@@ -133,7 +136,7 @@ class Engine:
 
     def build(self, tag: str, context: Path, *arguments: str) -> None:
         """Build an image from the Dockerfile of *context*; nothing is pulled."""
-        options = "--isolation=chroot", "--pull-never", "--format=docker", f"--tag={tag}"
+        options = "--isolation=chroot", "--pull-never", "--format=docker", "--layers", f"--tag={tag}"
         run(*self.line("buildah", "bud", *options, *arguments, str(context)), env=self.environ)
 
     @contextmanager
@@ -156,6 +159,12 @@ class Engine:
             return container.fetch("/-/healthy", port)[0] == 200
 
         eventually(answers, "the exporter answers")
+
+
+def quick_folder() -> Path:
+    """Return where to put gigabytes that nobody keeps: in memory if there is room, because package managers sync."""
+    memory = Path("/dev/shm")
+    return memory if memory.is_dir() and shutil.disk_usage(memory).free > ROOM else Path(tempfile.gettempdir())
 
 
 def make_base(engine: Engine, tag: str, kept: Path) -> None:
@@ -181,8 +190,9 @@ def _bootstrap(archive: Path) -> None:
     assert mirrors, "needs a Debian whose package lists are there: apt-get update"
     options = ("--mode=root", "--variant=minbase", "--format=tar", "--skip=output/dev")
     include = "--include=ca-certificates,python3,python3-venv"
-    run("mmdebstrap", *options, include, SUITE, archive.with_suffix(".new"), mirrors[0])
-    archive.with_suffix(".new").rename(archive)
+    made = archive.with_suffix(".new")
+    run("mmdebstrap", *options, include, SUITE, made, mirrors[0], env={**os.environ, "TMPDIR": str(quick_folder())})
+    made.rename(archive)
 
 
 def build_image(engine: Engine, tag: str, base: str, *arguments: str) -> None:

@@ -58,7 +58,7 @@ def started(engine: Engine, image: str, base: str, tmp_path_factory: pytest.Temp
     assert len(names) == 2, done.stdout + done.stderr
     (name,) = (each["Names"][0] for each in names if "_exporter_" in each["Names"][0])
     yield Container(engine, name)
-    subprocess.run([*line, "down", "--volumes"], env=engine.environ, capture_output=True, check=True)
+    subprocess.run([*line, "down", "--volumes", "--timeout=0"], env=engine.environ, capture_output=True, check=True)
 
 
 def asked(container: Container, path: str, **parameters: str) -> Any:

@@ -128,7 +128,7 @@ def test_with_pip_and_prometheus_a_newcomer_has_a_scraped_and_alerting_exporter(
 
 def test_the_image_is_built_and_run_by_the_documented_commands(engine: Engine, base: str, tmp_path: Path) -> None:
     folder = checkout(tmp_path / "checkout")
-    build = engine.line("buildah", "bud", "--isolation=chroot", "--pull-never", "--format=docker")
+    build = engine.line("buildah", "bud", "--isolation=chroot", "--pull-never", "--format=docker", "--layers")
     docker = DOCKER.format(
         outside=os.getpid(), build=" ".join(build), base=base, podman=" ".join(engine.line("podman"))
     )
