@@ -118,8 +118,10 @@ class Exchange:
         await self.say(self.right)
 
     def truth(self, now: float) -> Answer:
-        """Return the right answer to this question at another moment."""
-        return honest.answer(self.cloud.world, self.asked, self.request, now)
+        """Return the right answer to this question at another moment; a refusal of who asks holds at any."""
+        return (
+            self.right if self.right.status == 401 else honest.answer(self.cloud.world, self.asked, self.request, now)
+        )
 
 
 def head(status: int, headers: dict[str, str]) -> bytes:

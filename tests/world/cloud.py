@@ -49,7 +49,9 @@ def unknown_state(x: Exchange) -> Answer:
 
 @said(STATES, weight=0.0)
 def vanished(x: Exchange) -> Answer:
-    """Say that the job is not there, as the service says it."""
+    """Say that the job is not there, as the service says it, but to nobody who may not ask."""
+    if x.right.status == 401:
+        return x.right
     if x.asked.service == "cdm":
         return Answer(400, {"errCode": "Cdm.0100", "externalMessage": f"Job[{x.asked.names['name']}] doesn't exist."})
     code = "DLI.0023" if x.asked.service == "dli" else "DWS.3027"

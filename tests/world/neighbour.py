@@ -6,6 +6,7 @@ from tests.hostile.daemon import Scrape
 from tests.hostile.oracle import OWN, groups
 from tests.world import laws
 from tests.world.disk import WorldDisk
+from tests.world.left_out import LeftOut
 from tests.world.machine import Machine
 from tests.world.older_runs import OlderRuns
 
@@ -20,7 +21,7 @@ class Neighbour:
         self._sim = sim
         self.machine = Machine("neighbour", "10.0.1.2", sim.network, WorldDisk(sim.rng("neighbour")), sim.note)
         self.oracle = laws.oracle(sim.truth, sim.story, sim.now())
-        self.older = OlderRuns(sim)
+        self.older, self._left_out = OlderRuns(sim), LeftOut(sim, self.machine)
         self.newest: Scrape | None = None
         self._told: set[str] = set()
 
@@ -31,7 +32,7 @@ class Neighbour:
             return
         self.newest = scrape
         by_job = groups(scrape)
-        found = self.older.without(self.oracle.look(scrape, by_job), by_job)
+        found = self._left_out.without(self.older.without(self.oracle.look(scrape, by_job), by_job))
         wrong = [text for text in found if text not in self._told]
         self._told.update(wrong)
         if not self._sim.laws.strange():
