@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 from exporter.config import types
 from exporter.config.section import Section
 from exporter.model.messages import Expected, nearest, quoted
-from exporter.model.promises import DAYS, Deadline, Promises
+from exporter.model.promises import DAYS, NO_PROMISES, Deadline, Promises
 from exporter.services.adapter import Adapter
 
 _ROWS: Final = ("rows_read", "rows_written")
@@ -91,7 +91,7 @@ def promises_of(
     *zone* is that of the project, and *tell* takes the keys of a mistake and its sentence.
     """
     if said is None:
-        return Promises()
+        return NO_PROMISES
     deadline, mistaken = None, False
     if said.rows_match and not {each.name for each in adapter.measures} >= set(_ROWS):
         tell(("rows_match",), f"{adapter.service} tells no rows of its jobs, so nobody can compare them; take it out")

@@ -38,7 +38,7 @@ class JobStore:
         self.revision = 0
         """How often a record was put or removed."""
         self._records: dict[JobKey, Record] = {}
-        self._by_target: dict[_Target, dict[JobKey, None]] = {}
+        self._by_target: dict[_Target, tuple[JobKey, ...]] = {}
         self._declared = declared
         self._names = (service, job)
         self._job_labels: tuple[str, ...] = ()
@@ -180,11 +180,12 @@ class JobStore:
     def _index(self, before: Job | None, after: Job | None) -> None:
         if before is not None:
             target = _target(before)
-            self._by_target[target].pop(before.key)
-            if not self._by_target[target]:
-                del self._by_target[target]
+            others = tuple(key for key in self._by_target.pop(target) if key != before.key)
+            if others:
+                self._by_target[target] = others
         if after is not None:
-            self._by_target.setdefault(_target(after), {})[after.key] = None
+            target = _target(after)
+            self._by_target[target] = (*self._by_target.get(target, ()), after.key)
 
     def _fit(self) -> None:
         for key, whole in self._series_limit.changes():

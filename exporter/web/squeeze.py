@@ -3,6 +3,9 @@
 A gzip body is one deflate stream. If the stream is fully flushed at the end of each section, it can be assembled from
 sections that were compressed at different times. The checksum is that of the whole body: it is known up to the first
 section that changed and computed from there on, which costs a hundredth of the compression. Source: RFC 1951, RFC 1952.
+
+Of a section only the hashes of its parts are kept: the parts themselves would be all lines of the last scrape, beside
+those that polls have rendered since. Python computes the hash of a part once, with a key of the process.
 """
 
 import zlib
@@ -21,7 +24,8 @@ _Section = Sequence[bytes]
 
 
 class _Known(NamedTuple):
-    section: _Section
+    hashes: tuple[int, ...]
+    """Of the parts."""
     compressed: bytes
     checksum: int
     """Of the body up to the end of this section."""
@@ -40,7 +44,8 @@ class Squeezer:
         known, self._known = self._known, []
         checksum, length, changed = 0, 0, False
         for section, before in zip_longest(sections, known[: len(sections)]):
-            if before is not None and before.section == section:
+            hashes = tuple(map(hash, section))
+            if before is not None and before.hashes == hashes:
                 compressed = before.compressed
             else:
                 compressed, changed = _deflated(section), True
@@ -50,7 +55,7 @@ class Squeezer:
                     length += len(part)
             else:
                 checksum, length = before.checksum, before.length
-            self._known.append(_Known(section, compressed, checksum, length))
+            self._known.append(_Known(hashes, compressed, checksum, length))
         trailer = checksum.to_bytes(4, "little") + (length % 2**32).to_bytes(4, "little")
         return [_HEADER, *(each.compressed for each in self._known), END, trailer]
 

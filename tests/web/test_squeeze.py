@@ -1,6 +1,7 @@
 """Sections compressed at different times make one gzip body."""
 
 import gzip
+import sys
 import zlib
 
 from hypothesis import given
@@ -41,3 +42,10 @@ def test_a_section_that_did_not_change_is_not_compressed_again() -> None:
 
     assert second[1] is first[1]
     assert second[2] is not first[2]
+
+
+def test_what_was_compressed_is_not_kept() -> None:
+    squeezer, part = Squeezer(), b"huaweicloud_job_up 1.0\n" * 1000
+    before = sys.getrefcount(part)
+    squeezer.squeeze([[part]])
+    assert sys.getrefcount(part) == before
