@@ -240,11 +240,11 @@ def overdue(record: Record, at: float) -> Record:
 def next_run(record: Record, job: Job, registration_id: int) -> Record:
     """Return the record once *job*, under the same name, is another run: what was counted stays, nothing is shown.
 
-    The old run's last answer stays too, unseen, because by it the end of the new run is news. If it tells an end, that
-    one counts, because no other poll will confirm it.
+    The old run's last answer stays too, unseen, because by it the end of the new run is news. If it tells an end that
+    was not confirmed, that one counts, because no other poll will confirm it.
     """
     old, ledger = record.snapshot, record.ledger
-    if old is not None and old.state.ended and record.polled_at is not None:
+    if old is not None and old.state.ended and record.polled_at is not None and not record.final:
         ledger = accounting.accounted(ledger, old, record.polled_at)
     return replace(
         _counted(record, ledger),

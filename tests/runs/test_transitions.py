@@ -304,3 +304,17 @@ def test_operations_without_a_name_that_failed_one_after_the_other_count_each() 
         record = transitions.worked(record, adapter.parse(body, job, None), at, adapter)
 
     assert (record.runs, record.last_failure) == ((0, 2, 0), 102)
+
+
+def test_a_run_whose_end_was_confirmed_counts_once_though_two_more_of_its_name_began_before_the_next_list() -> None:
+    first = Snapshot(State.SUCCEEDED, run=RunId("a", opaque=True))
+    record = after("dli", replace(first, state=State.RUNNING), first, first)
+    rows = [
+        Snapshot(State.SUCCEEDED, run=RunId(name, began, opaque=True), start=began, end=began + 1)
+        for name, began in (("a", 90.0), ("b", 103.0), ("c", 105.0))
+    ]
+    record = transitions.listed_runs(record, rows, 80.0, 106.0, [])
+    record = transitions.next_run(record, Job(JobKey("dli", "j"), "p", {"job_id": "c"}), 2)
+    record = transitions.worked(record, replace(first, run=RunId("c", opaque=True)), 107, ADAPTERS["dli"])
+
+    assert record.runs == (3, 0, 0)
