@@ -133,6 +133,7 @@ def look_back(
     beyond = tuple(run for run in ledger.beyond if _still_beyond(ledger, run, floor))
     ledger = replace(
         ledger,
+        anew=renumbering.last_before(ledger, floor),
         floor=_holding(floor, {*runs, *ledger.beyond}.difference(beyond)),
         beyond=beyond,
         lately=ledger.lately if whole and not cut else (),
@@ -195,8 +196,7 @@ def _known(ledger: Ledger, answer: Snapshot, *, again: bool, gaps: bool) -> Ledg
     pending = tuple(each for each in ledger.open if each != NAMELESS)
     # where nothing orders two runs, the floor excludes none: each is remembered, for the name may go back to it
     linked = late_runs.linked(ledger, run) if gaps else run.after(floor)
-    beyond = ledger.beyond if linked else (*ledger.beyond, run)
-    floor = floor.raised(run) if linked else floor
+    beyond, floor = (ledger.beyond, floor.raised(run)) if linked else ((*ledger.beyond, run), floor)
     if len(beyond) > KEPT:
         floor, beyond = floor.raised(beyond[0]), beyond[1:]
     lately = late_runs.with_known(ledger, run)

@@ -22,6 +22,17 @@ def came_before(ledger: Ledger, run: RunId) -> bool:
     return ledger.anew is not None and (run.created is None or run.created <= ledger.anew)
 
 
+def last_before(ledger: Ledger, floor: RunId) -> float | None:
+    """Return the last creation before the restart of the numbers, once all runs up to *floor* are known.
+
+    A copy of the service's data that is behind may have reported runs from between the last known one and the restart.
+    """
+    if ledger.anew is None:
+        return None
+    old = [run.created for run in ledger.beyond if run.created is not None and floor.renumbered(run)]
+    return max([ledger.anew, *old])
+
+
 def forgotten(ledger: Ledger, run: RunId) -> bool:
     """Whether a run is certainly from before the restart, and its end or its counters are not awaited.
 

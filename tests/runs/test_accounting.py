@@ -496,6 +496,16 @@ def test_numbers_that_began_anew_and_pass_the_last_one_before_lose_no_run() -> N
     assert (record.runs, record.ledger.lost, record.ledger.beyond) == ((1, 21, 0), 0, ())
 
 
+def test_a_run_of_before_numbers_that_began_anew_counts_once_though_a_copy_that_is_behind_tells_it_again() -> None:
+    """The new numbers have an empty history, as in a cluster that was created again."""
+    late = replace(dated(6), run=RunId("501", 5500.0))
+    new = after_a_rebuild(1)
+    record = after(BEFORE, new)
+    for _ in range(3):
+        record = after(late, [new], new, [new], record=record)
+    assert (record.runs, record.ledger.lost) == ((2, 0, 0), 1)
+
+
 def test_runs_of_before_the_clock_was_set_back_count_once_though_they_are_the_newest_by_creation() -> None:
     """The answer's newest run is the one created last, and the history knows all of them."""
     ahead = [replace(dated(each), run=RunId(str(each), 5000.0 + each)) for each in (25, 26, 27)]
