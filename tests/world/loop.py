@@ -14,6 +14,7 @@ from asyncio import events
 from collections.abc import Callable
 from functools import partial
 from itertools import count
+from math import ulp
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -171,7 +172,7 @@ class WorldLoop(_BASE):  # type: ignore[misc]
             if timers[0][0] > self._passed:
                 self._passed = timers[0][0]
                 self._since_jump = 0
-        end = self._passed + RESOLUTION
+        end = self._passed + max(RESOLUTION, ulp(self._passed))  # after half a year the one is less than the other
         while timers and timers[0][0] < end:
             ready.append(heapq.heappop(timers)[2])
         for _ in range(len(ready)):

@@ -1,12 +1,14 @@
 """Worlds of fixed seeds: nothing is found in them, and the same seed is the same world to the last byte."""
 
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.world.loop import WorldLoop
 from tests.world.put_back import patches
 
 ROOT = Path(__file__).parents[2]
@@ -61,3 +63,13 @@ def test_each_run_is_counted_once_while_jobs_come_and_go() -> None:
 
     assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-2000:]
     assert "halves" in ran.stdout
+
+
+def test_a_timer_is_due_in_the_second_half_of_a_year_too() -> None:
+    """From 2^24 seconds on two times that follow each other are further apart than the loop's resolution."""
+    loop, fired = WorldLoop(random.Random(1)), list[float]()
+    for when in (2.0**24, 2.0**25 + 0.1):
+        loop.call_at(when, fired.append, when)
+        loop._run_once()
+    loop.close()
+    assert fired == [2.0**24, 2.0**25 + 0.1]
