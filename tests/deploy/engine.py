@@ -33,6 +33,8 @@ LOCKED = (
 """What the image must be content with."""
 ROOM = 4 << 30
 """Bytes that all images, and a Debian that is being made, have room in."""
+BARRED = os.ST_NOEXEC | os.ST_NODEV | os.ST_NOSUID
+"""How a file system may be mounted that cannot hold a whole machine's files."""
 SETTINGS = """
 [containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1000:1000"]  # no more than a machine without CAP_SYS_RESOURCE allows
@@ -162,9 +164,14 @@ class Engine:
 
 
 def quick_folder() -> Path:
-    """Return where to put gigabytes that nobody keeps: in memory if there is room, because package managers sync."""
+    """Return where to put gigabytes that nobody keeps: in memory if there is room, because package managers sync.
+
+    A container's own /dev/shm often runs no programs.
+    """
     memory = Path("/dev/shm")
-    return memory if memory.is_dir() and shutil.disk_usage(memory).free > ROOM else Path(tempfile.gettempdir())
+    if memory.is_dir() and shutil.disk_usage(memory).free > ROOM and not os.statvfs(memory).f_flag & BARRED:
+        return memory
+    return Path(tempfile.gettempdir())
 
 
 def make_base(engine: Engine, tag: str, kept: Path) -> None:
