@@ -83,6 +83,8 @@ class Laws:
         """Whether no CDM job is registered at the moment."""
         self._alive: set[tuple[str, str, str]] = set()
         self._over: dict[tuple[str, str, str], float] = {}
+        self._unpolled: set[tuple[str, str]] = set()
+        """Jobs that the exporter which was started last has not shown yet: an end that was not on the disk is lost."""
         self._arrived = 0
         """Calls that the cloud got before the exporter was started last."""
         self._clusters = {cluster.ident: cluster.name for cluster in sim.truth.clusters}
@@ -93,6 +95,7 @@ class Laws:
         for key in [key for key in oracle._last if key[0][2] == "poll_failures_total"]:
             del oracle._last[key]
         self._arrived = len(self._sim.cloud.calls)
+        self._unpolled = {key[:2] for key in self._over}
         self._sim.cloud.callers.strikes.clear()  # a new process cannot know of the refusals of the one before
         if not kept:
             self._alive.clear()
@@ -161,8 +164,8 @@ class Laws:
     def _counted(self, scrape: Scrape, by_job: Groups) -> None:
         """Each run that a scrape showed alive counts soon after one showed that it ended."""
         sim = self._sim
-        if sim.machine.disk.problem is not None:
-            self._over = dict.fromkeys(self._over, scrape.at)  # nothing is counted that is not on the disk
+        if sim.machine.disk.problem is not None or self._ids_alone():
+            self._over = dict.fromkeys(self._over, scrape.at)  # nothing is counted that is not on the disk, or doubtful
         slowest = max([each.facts["seconds"] for each in sim.story.events if each.kind == "slow_disk"], default=0.0)
         patience = COUNTED_WITHIN + SYNCS * slowest
         for (service, name), group in by_job.items():
@@ -174,6 +177,8 @@ class Laws:
                 self._alive.add(key)
             elif states[0] in ("succeeded", "failed", "cancelled") and key in self._alive:
                 self._over.setdefault(key, scrape.at)
+        self._unpolled = {key for key in self._unpolled if key not in by_job or not by_job[key].states}
+        self._over |= {key: scrape.at for key in self._over if key[:2] in self._unpolled}
         late = Counter(key[:2] for key, at in self._over.items() if scrape.at - at > patience)
         for where, least in late.items():
             found = by_job.get(where)
@@ -182,6 +187,10 @@ class Laws:
                 told = f"{'/'.join(where)}: {sum(values.values()):g} runs are counted, {least} were seen to end"
                 sim.found("counted", [told] if told not in self._told else [])
                 self._told.add(told)
+
+    def _ids_alone(self) -> bool:
+        """Whether no status tells a creation and no history an id: which runs of both are one nobody could tell."""
+        return any(trouble.weights.keys() == {"ids_alone"} for trouble in self._sim.troubles.active.values())
 
     def _called(self, name: str, ident: str) -> str:
         """Return the id of a CDM run, which may be called by its creation first and by its id later."""

@@ -81,7 +81,7 @@ class OlderRuns:
 
     @staticmethod
     def _path(job: Job) -> str:
-        return f"{job.cluster}/cdm/job/{quote(job.name)}/status"
+        return f"{job.cluster}/cdm/job/{quote(job.name, safe='')}/status"
 
     def _told_older(self, job: Job, polled: float) -> bool:
         """Whether a poll of the job that ended then was answered with the run before the newest one."""
