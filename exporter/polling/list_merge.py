@@ -130,7 +130,8 @@ def _lives(record: Record, answer: Snapshot, at: _When, *, news: bool) -> tuple[
     if known is None or shown is None:
         first = record.listed_at is None or record.listed is not None
         listed = replace(answer, unknown=()) if record.listed is not None else None  # not what it reported before
-        return replace(record, listed=listed, listed_at=at.steady), first and record.fault is None
+        after = replace(record, listed=listed, listed_at=at.steady, by_lists=answer.counts)
+        return after, first and record.fault is None
     if record.listed is None and known.lives and known.kind == answer.kind and not news:
         return _added(record, known, answer, at), False
     moved = shown.state is not answer.state
@@ -141,6 +142,7 @@ def _lives(record: Record, answer: Snapshot, at: _When, *, news: bool) -> tuple[
         record,
         listed=replace(answer, unknown=()),
         listed_at=at.steady,
+        by_lists=answer.counts,
         last_progress=at.wall if moved else record.last_progress,
     )
     return record, not waits

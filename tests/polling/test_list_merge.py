@@ -213,6 +213,17 @@ def test_a_list_that_tells_no_times_does_not_confirm_that_the_same_run_still_wai
     assert (record.polled_at, record.by_list) == (50, False)
 
 
+def test_counts_of_lists_are_those_of_the_list_that_came_last_also_if_the_run_was_not_shown_then() -> None:
+    """Which run it is only the next poll tells; what a list long before reported of it is not true any more."""
+    lists = List()
+    running = migration(State.RUNNING, 1, progress=0.1)
+    record, _ = lists(own(registered("cdm"), running, 50), replace(RUNNING, counts={WRITTEN: 5.0}), 51)
+    record, _ = lists(transitions.aged(record), replace(RUNNING, counts={WRITTEN: 80.0}), 340)
+    record = own(record, replace(running, progress=0.9), 360)
+
+    assert record.counts == {WRITTEN: 80.0}
+
+
 def test_a_list_confirms_that_a_job_has_never_run() -> None:
     record, _ = List()(own(registered("cdm"), PENDING, 50), PENDING, 140)
 
