@@ -155,7 +155,7 @@ async def storm(
         async with running(config, folder) as exporter:
             oracle = Oracle(world, slack=4.0, promised=25.0, list_age=20.0, began=exporter.began)
             await warmed(exporter, oracle, time.time() + warm)
-            report.before = await used(exporter)
+            report.before = await kept(exporter)
             until = time.time() + seconds
             clouds.misbehave(until - seconds, until)
             await watch(exporter, oracle, report, until)
