@@ -15,7 +15,8 @@ def is_outdated(record: Record, answer: Snapshot) -> bool:
 
     It was over too early if it ended before the start of the run that a newer list reports. An answer about the shown
     run is outdated if that ended and the answer is from before. Where nothing is shown yet, after a restart, the
-    ids that were known before it are compared. Once that run is stale, any answer is believed.
+    runs that were known before it are compared, and then what was known before of the shown one too. Once that run is
+    stale, any answer is believed.
     """
     ledger, shown, listed = record.ledger, record.snapshot, record.listed
     if answer is shown or record.stale:
@@ -25,8 +26,10 @@ def is_outdated(record: Record, answer: Snapshot) -> bool:
     begun = None if listed is None else listed.start
     if begun is not None and answer.end is not None and answer.end + ROUNDED < begun:
         return True
-    known = (ledger.floor, *ledger.beyond) if shown is None else (shown.run,)
-    return any(run is not None and answer.run.outdated(run) for run in known)
+    known = [run for run in (ledger.floor, *ledger.beyond) if run is not None]
+    if shown is not None:
+        known = [shown.run, *(shown.run.merged(run) for run in known if run.same(shown.run))]
+    return any(answer.run.outdated(run) for run in known)
 
 
 def is_outdated_in_list(record: Record, answer: Snapshot) -> bool:

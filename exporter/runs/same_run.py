@@ -1,7 +1,8 @@
 """What is kept from earlier responses when there is a new one about the same run.
 
-A response may contain less than an earlier one. Once a run has ended, its start and end do not change any more, because
-the vendor's "last update" also changes when somebody edits the job; they may only become known.
+A response may contain less than an earlier one, and may lack the id or the creation that tell its run from others.
+Once a run has ended, its start and end do not change any more, because the vendor's "last update" also changes when
+somebody edits the job; they may only become known.
 """
 
 from collections.abc import Mapping
@@ -27,6 +28,8 @@ def continued(record: Record, before: Snapshot | None, answer: Snapshot, steady:
     """Return an *answer* about the run that the answer *before* was about, with what is still true of that one."""
     if before is None:
         return _ended_before(record.ledger, answer, adapter) if answer.state.ended else answer
+    if before.run.same(answer.run):
+        answer = replace(answer, run=answer.run.merged(before.run))
     if before.state.ended and answer.state.ended:
         answer = _still_ended(record, before, answer, adapter)
     elif answer.start is None and before.start is not None:

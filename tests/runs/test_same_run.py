@@ -231,6 +231,29 @@ def test_an_answer_about_an_older_run_is_no_news_and_no_poll() -> None:
     assert after(migration(2), record=older).runs == (1, 0, 0)
 
 
+LESS = [RunId("2"), RunId("", 86400.0 * 2)]
+"""What an answer may tell of the second run: its id alone, or its creation alone."""
+
+
+@pytest.mark.parametrize("name", LESS, ids=["id alone", "creation alone"])
+def test_an_answer_that_tells_less_of_its_run_takes_nothing_back_of_what_tells_it_from_older_ones(name: RunId) -> None:
+    newest = replace(migration(2), run=name)
+    record = after(migration(2, State.RUNNING), newest)
+    assert record.snapshot is not None
+    assert (record.snapshot.run, record.runs) == (RunId("2", 86400.0 * 2), (1, 0, 0))
+    older = after(migration(1, State.FAILED), record=record)
+    assert (older.snapshot, older.polled_at, older.runs) == (record.snapshot, record.polled_at, (1, 0, 0))
+
+
+@pytest.mark.parametrize("name", LESS, ids=["id alone", "creation alone"])
+def test_after_a_restart_the_journal_tells_the_run_of_an_answer_that_tells_less_from_older_ones(name: RunId) -> None:
+    kept = after(migration(2, State.RUNNING)).ledger
+    newest = after(replace(migration(2), run=name), record=transitions.resumed(fresh(), kept, kept, CDM))
+    assert newest.snapshot is not None
+    assert newest.snapshot.state is State.SUCCEEDED
+    assert after(migration(1, State.FAILED), record=newest).snapshot == newest.snapshot
+
+
 def test_an_older_run_that_was_open_counts_by_its_end() -> None:
     record = after(migration(1, State.RUNNING), migration(2, State.RUNNING), migration(1, State.FAILED))
     assert record.runs == (0, 1, 0)
