@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from exporter.model.packed import Packed
 from exporter.model.record import Record
-from exporter.model.run import Ledger
+from exporter.model.run import NAMELESS, Ledger
 from exporter.model.snapshot import CLOCKS, Measure, Snapshot, State
 from exporter.runs.accounting import TRIES
 from exporter.runs.last_ends import ended_otherwise
@@ -140,6 +140,19 @@ def _end(known: float | None, answer: Snapshot, seen: float | None, adapter: Ada
     if known is not None or answer.end is None or adapter.final:
         return answer.end if known is None else known
     return None if seen is not None and answer.end > seen + CLOCKS else answer.end
+
+
+def told_again(old: Snapshot, answer: Snapshot, *, first: bool) -> bool:
+    """Whether *answer* tells the run that the *old* one told as ended, of which only one of both has the name.
+
+    They tell it if it began at the same second; and if one does not say when it began, where the answer is the *first*
+    that the job itself gave: nothing says then that a list before it told another run.
+    """
+    if old.state is not answer.state or (old.run == NAMELESS) is (answer.run == NAMELESS):
+        return False
+    if old.start is None or answer.start is None:
+        return first
+    return abs(old.start - answer.start) < 1
 
 
 def unsettled(record: Record, answer: Snapshot, at: float, *, same: bool, adapter: Adapter) -> int:

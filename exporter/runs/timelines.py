@@ -18,6 +18,7 @@ from exporter.model.snapshot import Snapshot
 from exporter.model.standing import BLIND, UNANSWERED, WAITING, standing
 from exporter.runs.codes import Codes
 from exporter.runs.past import Change, JobPast
+from exporter.runs.same_run import told_again
 from exporter.runs.timeline import RUNS_KEPT, Kept, Timeline
 
 CHANGES_KEPT: Final = 500
@@ -157,17 +158,17 @@ class Timelines:
         newest, old = after.shown, before.newest
         ended = False
         if newest is not None and newest is not old:
-            ended = self._follow(kept, newest, old, now)
+            ended = self._follow(kept, newest, old, now, first=before.snapshot is None)
         self._turn(kept, after, ended=ended, now=now)
         if newest is not None and newest is not old and newest.state.ended and not ended:
             self._amend(kept, newest)
         self._grown(kept, size)
 
-    def _follow(self, kept: Kept, newest: Snapshot, old: Snapshot | None, now: float) -> bool:
+    def _follow(self, kept: Kept, newest: Snapshot, old: Snapshot | None, now: float, *, first: bool) -> bool:
         """Note what an answer says of the newest run; return whether it tells the end of another run."""
         timeline, key = kept.timeline, kept.key
         same = old is not None and old.of_same_run(newest)
-        had_ended = old is not None and same and old.state.ended
+        had_ended = old is not None and old.state.ended and (same or told_again(old, newest, first=first))
         new = False
         self._ended.pop(key, None)
         if newest.state.ended:
@@ -280,9 +281,8 @@ class Timelines:
 
 def _same_start(timeline: Timeline, newest: Snapshot, old: Snapshot | None) -> bool:
     """Whether the progress that is known is of the *newest* run, by its start: lists leave out what a run is called."""
-    if old is None or newest.start is None or newest.start != old.start:
-        return False
-    return timeline.moved_at >= newest.start
+    begun = newest.start
+    return old is not None and begun is not None and begun == old.start and timeline.moved_at >= begun
 
 
 def _may_be_long_over(record: Record, run: Snapshot, since: float) -> bool:

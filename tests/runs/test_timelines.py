@@ -398,6 +398,37 @@ def test_what_a_list_did_not_say_of_an_end_is_told_by_the_jobs_own_answer() -> N
     assert [(each.now, each.code) for each in there.past(key).turns][1:] == [("failed", "Cdm.0901")]
 
 
+@pytest.mark.parametrize("start", [None, NOW - 300.4])
+def test_a_run_that_a_list_tells_without_its_name_and_end_is_kept_once(start: float | None) -> None:
+    """At first sight, by the job's own answer, and by a list that is read again."""
+    there = Watched()
+    key = there.register()
+    listed = Snapshot(State.CANCELLED, start=start)
+    own = Snapshot(State.CANCELLED, run=RunId("7", NOW - 302.4), start=NOW - 300.4)
+    there.change(key, lambda record: replace(record, listed=listed))
+    there.answer(key, own)
+    (kept,) = there.past(key).runs
+    assert (kept.result, kept.start, kept.over) == ("cancelled", NOW - 300, True), "no poll saw it end"
+    there.change(key, lambda record: replace(record, listed=replace(listed, start=own.start, end=NOW - 100)))
+    there.answer(key, own)
+
+    (kept,) = there.past(key).runs
+    assert (kept.at, kept.seen, kept.start) == (NOW - 100, False, NOW - 300)
+    assert [(each.was, each.now) for each in there.past(key).turns] == [("waiting", "cancelled")]
+    assert not there.timelines.changes
+
+
+def test_the_next_run_is_told_though_only_its_start_tells_it_from_the_one_before() -> None:
+    there = Watched()
+    key = there.register()
+    listed = Snapshot(State.FAILED, start=NOW - 300, end=NOW - 200)
+    there.change(key, lambda record: replace(record, listed=listed))
+    there.answer(key, Snapshot(State.FAILED, run=RunId("7", NOW - 100), start=NOW - 90, end=NOW - 80))
+
+    assert [each.start for each in there.past(key).runs] == [NOW - 300, NOW - 90]
+    assert [(each.was, each.now) for each in there.timelines.changes] == [("failed", "failed")]
+
+
 def test_the_next_run_is_told_though_the_state_is_the_same() -> None:
     there = Watched()
     key = there.register()
