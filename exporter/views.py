@@ -64,7 +64,7 @@ class WebView:
         return self._store.get(JobKey(service, job))
 
     def next_due(self, key: JobKey) -> float | None:
-        """Return the Unix time of the job's next poll, if it will be polled again."""
+        """Return the Unix time of the job's next poll, if it will be polled again and its cluster is not off."""
         return self._poller.next_due(key)
 
     def waiting(self) -> Collection[str]:

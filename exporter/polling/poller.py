@@ -113,9 +113,9 @@ class Poller:
         self._wake.set()
 
     def next_due(self, key: JobKey) -> float | None:
-        """Return the Unix time of the job's next poll, which may be on its way; ``None`` if there will be none."""
+        """Return the Unix time of the job's next poll, which may be on its way; ``None`` if there is none by now."""
         record, due = self._store.get(key), self._schedule.time(key)
-        if record is None or record.final:
+        if record is None or record.final or record.off:
             return None
         return self._clock.now() + (0.0 if due is None else due - self._clock.monotonic())
 

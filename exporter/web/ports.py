@@ -26,7 +26,7 @@ class Exporter(Protocol):
         """Return the record of one job, ``None`` if it is not registered."""
 
     def next_due(self, key: JobKey) -> float | None:
-        """Return when the job is polled next, ``None`` if never again."""
+        """Return when the job is polled next, ``None`` if never again or not while its cluster is off."""
 
     def waiting(self) -> Collection[str]:
         """Return what was not tried yet: jobs (none whose cluster is off), and rules that did not read their lists."""

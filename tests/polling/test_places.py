@@ -57,12 +57,14 @@ def test_a_job_is_not_polled_while_its_cluster_is_off_and_at_once_when_it_is_on_
             assert polls(there, job) == before
             assert polls(there, other) > others + 100
             assert (record.off, record.stale, record.up) == ("night: off", True, False)
+            assert there.poller.next_due(record.job.key) is None, "nobody knows when it is on again"
             assert (there.sample("polls_skipped_total", reason="off") or 0) > 5
             there.cloud.cdm_clusters[CLUSTER] = ON
             await there.until(5320)
             record = there.record(job)
             assert polls(there, job) > before
             assert (record.off, record.stale, record.up) == ("", False, True)
+            assert there.poller.next_due(record.job.key) is not None
             assert record.shown is not None
             assert record.shown.state is State.RUNNING
 
