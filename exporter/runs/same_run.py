@@ -142,16 +142,16 @@ def _end(known: float | None, answer: Snapshot, seen: float | None, adapter: Ada
     return None if seen is not None and answer.end > seen + CLOCKS else answer.end
 
 
-def told_again(old: Snapshot, answer: Snapshot, *, first: bool) -> bool:
+def told_again(old: Snapshot, answer: Snapshot, own: Snapshot | None) -> bool:
     """Whether *answer* tells the run that the *old* one told as ended, of which only one of both has the name.
 
-    They tell it if it began at the same second; and if one does not say when it began, where the answer is the *first*
-    that the job itself gave: nothing says then that a list before it told another run.
+    They tell it if it began at the same second. If one does not say when it began, they tell it where the job's *own*
+    answer before was about this run or there was none: nothing says then that a list told another run in between.
     """
     if old.state is not answer.state or (old.run == NAMELESS) is (answer.run == NAMELESS):
         return False
     if old.start is None or answer.start is None:
-        return first
+        return own is None or own.of_same_run(answer)
     return abs(old.start - answer.start) < 1
 
 

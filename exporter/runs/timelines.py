@@ -158,17 +158,17 @@ class Timelines:
         newest, old = after.shown, before.newest
         ended = False
         if newest is not None and newest is not old:
-            ended = self._follow(kept, newest, old, now, first=before.snapshot is None)
+            ended = self._follow(kept, newest, old, now, before.snapshot)
         self._turn(kept, after, ended=ended, now=now)
         if newest is not None and newest is not old and newest.state.ended and not ended:
             self._amend(kept, newest)
         self._grown(kept, size)
 
-    def _follow(self, kept: Kept, newest: Snapshot, old: Snapshot | None, now: float, *, first: bool) -> bool:
+    def _follow(self, kept: Kept, newest: Snapshot, old: Snapshot | None, now: float, own: Snapshot | None) -> bool:
         """Note what an answer says of the newest run; return whether it tells the end of another run."""
         timeline, key = kept.timeline, kept.key
         same = old is not None and old.of_same_run(newest)
-        had_ended = old is not None and old.state.ended and (same or told_again(old, newest, first=first))
+        had_ended = old is not None and old.state.ended and (same or told_again(old, newest, own))
         new = False
         self._ended.pop(key, None)
         if newest.state.ended:

@@ -418,6 +418,19 @@ def test_a_run_that_a_list_tells_without_its_name_and_end_is_kept_once(start: fl
     assert not there.timelines.changes
 
 
+def test_a_run_of_which_a_list_tells_the_state_alone_is_kept_once() -> None:
+    there = Watched()
+    key = there.register()
+    for number in (1, 2):
+        there.answer(key, seen(State.RUNNING, number))
+        there.change(key, lambda record: replace(record, listed=Snapshot(State.SUCCEEDED)))
+        there.answer(key, ended(number), ended(number))
+
+    assert [each.at for each in there.past(key).runs] == [NOW + 1060, NOW + 2060]
+    assert [each.now for each in there.past(key).turns] == ["running", "succeeded"] * 2
+    assert [each.took for each in there.timelines.changes if each.now == "succeeded"] == [60.0, 60.0]
+
+
 def test_the_next_run_is_told_though_only_its_start_tells_it_from_the_one_before() -> None:
     there = Watched()
     key = there.register()
