@@ -208,6 +208,19 @@ def test_rules_that_name_jobs_of_two_projects_alike_are_told(
     assert all('set name of the rules to "{project}/{' in each for each in sentences)
 
 
+@pytest.mark.parametrize(
+    ("projects", "where"),
+    [("ab", "the projects a and b collide"), ("abc", "the projects a, b and 1 more collide"), ("aa", "")],
+)
+def test_rules_that_name_jobs_of_projects_alike_are_told_with_the_first_two_projects(projects: str, where: str) -> None:
+    rules = [{"service": "cdm", "project": name} for name in projects]
+    found = list(notes(load(None, {}, {"projects": dict.fromkeys(projects, GOOD), "discovery": rules})))
+
+    sentences = [each for each in found if "collide" in each]
+    assert len(sentences) == bool(where)
+    assert all(where in each for each in sentences)
+
+
 def test_one_job_under_two_names_is_told() -> None:
     jobs = json.loads(
         '[{"service": "dli", "job_id": "1", "name": "a"}, {"service": "dli", "job_id": "1", "name": "b"}]'

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from exporter.metrics.store import JobStore
-from exporter.model.job import Job
+from exporter.model.job import Job, identity
 from exporter.model.record import Record
 from exporter.services import registry
 
@@ -56,3 +56,22 @@ def test_an_answer_about_a_job_that_is_gone_or_a_run_that_was_replaced_changes_n
     store.put(another)
     assert store.update(asked, lambda _: asked) is None
     assert store.get(asked.job.key) is another
+
+
+def test_the_jobs_that_are_one_job_of_the_cloud_are_found_in_the_order_of_registration(job: MakeJob) -> None:
+    """Two names may stand for one job, and a name for another job from a reload on."""
+    store = JobStore(10**9, registry.declared())
+    one, other = job("dli", "one"), job("dli", "other")
+    store.put(Record(one))
+    store.put(Record(other))
+    moved = replace(one, target={"job_id": "j-2"})
+
+    def names(at: Job) -> list[str]:
+        return [record.job.key.job for record in store.at(at.project, "dli", identity(at.target))]
+
+    assert names(one) == ["one", "other"]
+    store.put(Record(moved))
+    assert (names(one), names(moved)) == (["other"], ["one"])
+    store.remove(other.key)
+    store.remove(moved.key)
+    assert names(one) == names(moved) == []

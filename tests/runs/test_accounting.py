@@ -527,6 +527,15 @@ def test_a_run_that_was_going_on_when_the_numbers_began_anew_is_counted_or_repor
     assert (record.runs, record.ledger.lost, record.ledger.open) == ((1, 0, 0), 1, ())
 
 
+def test_a_run_of_before_the_numbers_began_anew_is_followed_until_its_end_and_its_counters_are_known() -> None:
+    first, ended = (replace(each, counts={}) for each in (after_a_rebuild(1), BEFORE))
+    running = replace(ended, state=State.RUNNING)
+    record = after(running, first, [first, running], [first, ended])
+    assert (record.runs, record.totals[ROWS]) == ((2, 0, 0), 0)
+    record = after([first, replace(ended, counts={Measure(ROWS): 7.0})], record=record)
+    assert (record.runs, record.totals[ROWS]) == ((2, 0, 0), 7)
+
+
 def test_a_history_from_before_the_numbers_began_anew_takes_no_run_away() -> None:
     running = after_a_rebuild(1, State.RUNNING)
     record = after(BEFORE, running, [BEFORE], running, [BEFORE])

@@ -384,6 +384,18 @@ def test_a_failed_cdm_run_has_no_code_because_the_list_has_no_place_for_it() -> 
     assert (listed.snapshot.failure_code, listed.snapshot.end) == (None, 1_759_990_009)
 
 
+@pytest.mark.parametrize(
+    ("status", "end", "updated"), [("RUNNING", None, 1_759_990_009.0), ("FAILED", 1_759_990_009.0, None)]
+)
+def test_the_last_update_of_a_cdm_row_is_the_end_of_its_run_once_it_ended(
+    status: str, end: float | None, updated: float | None
+) -> None:
+    (listed,) = read("cdm", {"jobs": [{**CDM_ROW, "status": status}]}).items
+
+    assert listed.snapshot is not None
+    assert (listed.snapshot.end, listed.snapshot.updated) == (end, updated)
+
+
 def test_a_cdm_name_is_part_of_an_address_and_stays_as_it_came() -> None:
     (listed,) = read("cdm", {"jobs": [{"name": " a\tb "}, {"name": "\ud800"}, {"name": "  "}]}).items
 

@@ -87,6 +87,12 @@ async def test_a_job_is_found_by_all_words_of_what_is_shown_of_it(words: str, fo
     assert names(html) == found
 
 
+async def test_the_list_says_how_many_jobs_of_each_service_there_are() -> None:
+    html = await shown("/", FakeExporter(list(ALL)))
+
+    assert re.findall(r">(\w+) <b>(\d+)</b></a>", html) == [("cdm", "1"), ("dli", "3")]
+
+
 async def test_what_is_not_shown_is_not_searched() -> None:
     assert names(await shown("/?q=timed", FakeExporter(list(ALL), vendor_text=VendorText.OFF))) == []
     assert names(await shown("/?q=geheim", FakeExporter(list(ALL), vendor_text=VendorText.FULL))) == [

@@ -47,13 +47,16 @@ def test_a_job_whose_project_was_taken_away_is_still_told_without_its_place() ->
     ],
     ids=["not yet", "polled", "failed", "not polled because its cluster is off"],
 )
-def test_readiness_waits_for_the_jobs_that_are_still_to_be_tried(tried: dict[str, Any], waiting: list[str]) -> None:
+def test_readiness_waits_for_the_rules_and_the_jobs_that_are_still_to_be_tried(
+    tried: dict[str, Any], waiting: list[str]
+) -> None:
     async def main() -> None:
         async with world() as there:
             record, store = Record(running("nightly").job), JobStore(10**9, registry.declared())
             store.put(replace(record, **tried))
-            view = WebView(store, there.telemetry, there.poller, there.clock, Timelines(0, there.clock.now))
-            assert view.waiting() == waiting
+            parts = there.telemetry, there.poller, there.clock, Timelines(0, there.clock.now)
+            assert WebView(store, *parts).waiting() == waiting
+            assert WebView(store, *parts, unstarted_rules=lambda: ["rule"]).waiting() == ["rule", *waiting]
 
     run(main())
 

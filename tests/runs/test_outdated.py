@@ -1,0 +1,100 @@
+"""Which answers are surely older than what is shown, to the second by which two answers may differ."""
+
+from dataclasses import replace
+
+import pytest
+
+from exporter.model.job import Job, JobKey
+from exporter.model.record import Record
+from exporter.model.run import RunId
+from exporter.model.snapshot import Snapshot, State
+from exporter.runs.outdated import is_outdated, is_outdated_in_list
+
+NEW = Record(Job(JobKey("cdm", "j"), "p", {}))
+RUN = RunId("2", 5.0)
+ENDED = Snapshot(State.FAILED, run=RUN, start=10.0, end=60.0)
+GOES_ON = Snapshot(State.RUNNING, run=RunId("3", 100.0), start=103.0)
+
+
+def going_on(updated: float | None, start: float = 10.0, run: RunId = RUN) -> Snapshot:
+    return Snapshot(State.RUNNING, run=run, start=start, updated=updated)
+
+
+@pytest.mark.parametrize(
+    ("answer", "outdated"),
+    [
+        (going_on(59.9), True),
+        (going_on(60.0), False),
+        (going_on(None), False),
+        (going_on(55.0, run=RunId("3", 50.0)), False),
+        (replace(ENDED, state=State.SUCCEEDED), False),
+        (Snapshot(State.SUCCEEDED, run=RunId("1", 1.0), start=2.0, end=4.0), True),
+        (Snapshot(State.SUCCEEDED, run=RunId("1", 70.0), start=72.0, end=74.0), False),
+    ],
+    ids=["before the end", "at the end", "at no time", "the next run", "another end", "a run before", "numbered anew"],
+)
+def test_an_own_answer_is_outdated_if_it_is_from_before_the_end_of_the_shown_run_or_about_a_run_before(
+    answer: Snapshot, outdated: bool
+) -> None:
+    record = replace(NEW, snapshot=ENDED)
+
+    assert is_outdated(record, answer) is outdated
+    assert not is_outdated(replace(record, stale=True), answer)
+
+
+@pytest.mark.parametrize(("end", "outdated"), [(98.9, True), (99.0, False), (None, False)])
+def test_an_own_answer_is_outdated_if_its_run_was_over_before_the_one_of_a_list_began(
+    end: float | None, outdated: bool
+) -> None:
+    record = replace(NEW, snapshot=ENDED, listed=Snapshot(State.RUNNING, start=100.0))
+
+    assert is_outdated(record, Snapshot(State.SUCCEEDED, run=RunId("3", 70.0), start=72.0, end=end)) is outdated
+
+
+def test_the_runs_that_were_known_before_a_restart_are_compared_as_long_as_none_is_shown() -> None:
+    answer = Snapshot(State.SUCCEEDED, run=RunId("3", 70.0))
+    for ledger in (
+        replace(NEW.ledger, floor=RunId("4", 80.0)),
+        replace(NEW.ledger, floor=RUN, beyond=(RunId("4", 80.0),)),
+    ):
+        assert is_outdated(replace(NEW, ledger=ledger), answer)
+        assert not is_outdated(replace(NEW, ledger=ledger, snapshot=ENDED), answer)
+
+
+@pytest.mark.parametrize(
+    ("known", "answer", "outdated"),
+    [
+        (ENDED, going_on(58.9, start=11.0, run=RunId()), True),
+        (ENDED, going_on(59.0, start=11.0, run=RunId()), False),
+        (ENDED, going_on(None, run=RunId()), False),
+        (ENDED, going_on(40.0, start=11.1, run=RunId()), False),
+        (ENDED, going_on(40.0), False),
+        (ENDED, Snapshot(State.FAILED, start=10.0, end=60.0), False),
+        (ENDED, Snapshot(State.PENDING), False),
+        (GOES_ON, Snapshot(State.SUCCEEDED, start=10.0, end=98.9), True),
+        (GOES_ON, Snapshot(State.SUCCEEDED, start=10.0, end=99.0), False),
+        (GOES_ON, Snapshot(State.SUCCEEDED, start=10.0, end=110.0), False),
+        (GOES_ON, Snapshot(State.RUNNING, start=103.0), False),
+    ],
+    ids=[
+        "before the end",
+        "perhaps at the end",
+        "at no time",
+        "another run",
+        "a run with an id",
+        "the same end",
+        "without times",
+        "over before the shown run was created",
+        "perhaps over then",
+        "over later",
+        "the shown run",
+    ],
+)
+def test_an_answer_of_a_list_is_outdated_if_its_run_or_what_it_says_of_it_was_over_before(
+    known: Snapshot, answer: Snapshot, outdated: bool
+) -> None:
+    record = replace(NEW, snapshot=known)
+
+    assert is_outdated_in_list(record, answer) is outdated
+    assert not is_outdated_in_list(replace(record, stale=True), answer)
+    assert not is_outdated_in_list(NEW, answer)
