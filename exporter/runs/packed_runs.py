@@ -91,6 +91,8 @@ def merged_run(old: _RunRow, new: _RunRow, *, named: bool) -> _RunRow:
     The run is kept by its id once that is known; *named* is an answer that tells it.
     """
     ours, was_ours = new[6] & OUR_TIME, old[6] & OUR_TIME
+    if ours and old[4] and not new[4] and math.isnan(new[1]):
+        return old  # without name and times nothing shows that its rows are those of this run
     first = ours and (not was_ours or old[0] < new[0])  # the end was known better before, or seen earlier
     end = old[0] if first else new[0]
     begun = new[0] - new[1] if math.isnan(old[1]) or not (math.isnan(new[1]) or first) else old[0] - old[1]

@@ -145,14 +145,16 @@ def _end(known: float | None, answer: Snapshot, seen: float | None, adapter: Ada
 def told_again(old: Snapshot, answer: Snapshot, own: Snapshot | None) -> bool:
     """Whether *answer* tells the run that the *old* one told as ended, of which only one of both has the name.
 
-    They tell it if it began at the same second. If one does not say when it began, they tell it where the job's *own*
-    answer before was about this run or there was none: nothing says then that a list told another run in between.
+    They tell it if it began at the same second. A list that tells a state alone tells no other run. Nor did such a list
+    before, if the job's *own* answer before was about this run, or there was none.
     """
     if old.state is not answer.state or (old.run == NAMELESS) is (answer.run == NAMELESS):
         return False
-    if old.start is None or answer.start is None:
-        return own is None or own.of_same_run(answer)
-    return abs(old.start - answer.start) < 1
+    if old.start is not None and answer.start is not None:
+        return abs(old.start - answer.start) < 1
+    if answer.run == NAMELESS:
+        return answer.start is answer.end is None
+    return own is None or own.of_same_run(answer)
 
 
 def unsettled(record: Record, answer: Snapshot, at: float, *, same: bool, adapter: Adapter) -> int:

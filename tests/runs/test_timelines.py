@@ -421,10 +421,14 @@ def test_a_run_that_a_list_tells_without_its_name_and_end_is_kept_once(start: fl
 def test_a_run_of_which_a_list_tells_the_state_alone_is_kept_once() -> None:
     there = Watched()
     key = there.register()
+    listed = Snapshot(State.SUCCEEDED, counts={Measure("rows_written"): 3.0})
     for number in (1, 2):
         there.answer(key, seen(State.RUNNING, number))
         there.change(key, lambda record: replace(record, listed=Snapshot(State.SUCCEEDED)))
-        there.answer(key, ended(number), ended(number))
+        there.answer(key, ended(number), ended(number, counts={Measure("rows_written"): 5.0}))
+        there.change(key, lambda record: replace(record, listed=listed))
+        assert there.past(key).runs[-1].rows == 5.0
+        there.answer(key, ended(number, counts={Measure("rows_written"): 5.0}))
 
     assert [each.at for each in there.past(key).runs] == [NOW + 1060, NOW + 2060]
     assert [each.now for each in there.past(key).turns] == ["running", "succeeded"] * 2
