@@ -98,7 +98,7 @@ class Simulation:
         self._scraped_at = 0.0
         self._moments: dict[tuple[str, Labels], tuple[float, float]] = {}
         """The moments that were scraped last, as they are shown and as they were."""
-        self._clocks: list[tuple[float, float]] = [(0.0, story.shape.offset)]
+        self._clocks: list[tuple[float, float]] = [(START + loop.time(), story.shape.offset)]
         self.network = loop.network = Network(loop, self.rng("network"), Weather())
         self.troubles = Troubles(self.rng("troubles"))
         shape = story.shape
@@ -367,10 +367,8 @@ class Simulation:
             if key in samples:
                 self.found("truth", [f"{series} is there twice"])
             value = samples[key] = float(text)
-            if own and key[0] in STAMPED:
-                samples[key] = self._moment(key, value)
-            elif own and key[0] in ENDS and value not in self._ends:
-                samples[key] = max(self.true_times(value))
+            if own and (key[0] in STAMPED or (key[0] in ENDS and value not in self._ends)):
+                samples[key] = self._moment(key, value)  # as when it was shown first, or it would move with the clock
         return samples
 
     def _supervise(self) -> None:
