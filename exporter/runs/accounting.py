@@ -51,8 +51,8 @@ def accounted(
 ) -> Ledger:
     """Return the ledger after an *answer* at *at* (Unix seconds).
 
-    An end that is not *confirmed* does not count yet. *again* is a run that lives though it had ended at first sight,
-    or a nameless one that is not the last. With *gaps* there may have been runs between, unless their ids exclude it.
+    An end that is not *confirmed* does not count yet. *again* is a nameless run that lives though it had ended at
+    first sight, or is not the last. With *gaps* there may have been runs between, unless their ids exclude it.
     """
     known = others_accounted(ledger, answer, at, gaps=gaps)
     known = _accounted(known, answer, at, confirmed=confirmed, again=again, gaps=gaps)
@@ -184,7 +184,7 @@ def _known(ledger: Ledger, answer: Snapshot, *, again: bool, gaps: bool) -> Ledg
         return ledger
     if run.same(floor) or _among(run, ledger.beyond):
         ledger = ledger if run == floor else _fuller(ledger, run)
-        return _opened(ledger, run) if first_seen.alive_later(ledger, answer, again=again) else ledger
+        return _opened(ledger, run) if first_seen.alive_later(ledger, answer) else ledger
     if late_runs.skipped(ledger, run):
         return _opened(replace(ledger, lately=late_runs.with_known(ledger, run)), run)
     if not run.newer(floor) or any(run.doubtful(each) for each in ledger.beyond):

@@ -59,10 +59,10 @@ def is_alive(answer: Snapshot) -> bool:
     return not answer.state.ended and answer.state is not State.UNKNOWN
 
 
-def alive_later(ledger: Ledger, answer: Snapshot, *, again: bool) -> bool:
-    """Whether a known run is alive that did not count: *again*, or for the first time, as its state was unknown before.
+def alive_later(ledger: Ledger, answer: Snapshot) -> bool:
+    """Whether the baseline is alive, though its state was unknown before or its end was not confirmed.
 
-    The latter is the baseline, of which no end is known and none was counted. An unknown state is no sign of life.
+    No end is known of it then, and none was counted. A run that counted does not count again, whatever is said of it.
     """
-    first = ledger.floor is not None and answer.run.same(ledger.floor) and ledger.ended is None and not any(ledger.runs)
-    return is_alive(answer) and (again or first)
+    unended = ledger.ended is None and not any(ledger.runs)
+    return unended and is_alive(answer) and ledger.floor is not None and answer.run.same(ledger.floor)

@@ -13,7 +13,7 @@ from exporter.model.record import Fault, Record
 from exporter.model.run import RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.polling.list_merge import merged_record, report_of
-from exporter.polling.schedule import Pace, interval_for_state, next_due
+from exporter.polling.schedule import Pace, next_due
 from exporter.runs import transitions
 from exporter.runs.same_run import LISTED_FOR
 from exporter.services.registry import load_services
@@ -67,9 +67,10 @@ def test_a_list_about_a_later_run_does_not_confirm_the_one_before_that_an_own_an
     record = own(record, before, 61)  # by a copy of the cloud's data that is behind
     assert record.shown is not None
     assert (record.shown.run, record.shown.start) == (RunId(), 40.0)
-    pace = Pace(interval=10, idle_interval=60, stale_after=90)
-    wait = interval_for_state(record, pace, ADAPTERS["cdm"])
-    assert (next_due(record, wait, pace, ADAPTERS["cdm"], 61) or 0) <= 71, "soon, as of a run under way"
+    pace = Pace(interval=10, idle_interval=3600, stale_after=90)
+    due = next_due(record, pace.idle_interval, pace, ADAPTERS["cdm"], 61)
+    assert due is not None
+    assert due <= 71, "soon, as of a run under way"
     record, ask = lists(record, later, 105)
 
     assert not ask
@@ -220,6 +221,17 @@ def test_counts_of_lists_are_those_of_the_list_that_came_last_also_if_the_run_wa
     record, _ = lists(own(registered("cdm"), running, 50), replace(RUNNING, counts={WRITTEN: 5.0}), 51)
     record, _ = lists(transitions.aged(record), replace(RUNNING, counts={WRITTEN: 80.0}), 340)
     record = own(record, replace(running, progress=0.9), 360)
+
+    assert record.counts == {WRITTEN: 80.0}
+
+
+def test_counts_of_lists_are_those_of_the_list_that_came_last_also_if_it_was_shown_instead_of_the_run() -> None:
+    lists = List()
+    running = migration(State.RUNNING, 1, progress=0.1)
+    record, _ = lists(own(registered("cdm"), running, 50), replace(RUNNING, counts={WRITTEN: 5.0}), 51)
+    record, ask = lists(record, replace(RUNNING, start=49.0, counts={WRITTEN: 80.0}), 81)
+    assert ask
+    record = own(record, replace(running, progress=0.9), 82)
 
     assert record.counts == {WRITTEN: 80.0}
 

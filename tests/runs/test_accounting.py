@@ -68,8 +68,9 @@ def test_a_run_of_an_unknown_state_at_first_sight_counts_only_if_it_is_seen_aliv
 
 
 @pytest.mark.parametrize("service", ["dli", "dws"])
-def test_a_state_that_nobody_knows_is_no_sign_that_a_run_goes_on_which_was_counted_before_a_restart(
-    service: str,
+@pytest.mark.parametrize("between", [State.UNKNOWN, State.RUNNING, State.PENDING])
+def test_a_run_that_was_counted_before_a_restart_counts_once_whatever_comes_between_two_answers_of_its_end(
+    service: str, between: State
 ) -> None:
     adapter, record = ADAPTERS[service], fresh(service)
     for at, state in enumerate([State.RUNNING, State.FAILED, State.FAILED], start=100):
@@ -77,7 +78,7 @@ def test_a_state_that_nobody_knows_is_no_sign_that_a_run_goes_on_which_was_count
     assert record.runs == (0, 1, 0)
 
     record = transitions.resumed(fresh(service), record.ledger, record.ledger, adapter)
-    for at, state in enumerate([State.FAILED, State.UNKNOWN, State.FAILED, State.FAILED], start=200):
+    for at, state in enumerate([State.FAILED, between, State.FAILED, State.FAILED], start=200):
         record = transitions.worked(record, run(1, state), at, adapter)
 
     assert record.ledger.runs == (0, 1, 0)

@@ -40,6 +40,12 @@ def test_a_run_that_ended_before_the_first_poll_is_not_counted() -> None:
     assert after("cdm", SUCCEEDED, SUCCEEDED).runs == (0, 0, 0)
 
 
+def test_a_run_that_had_ended_at_first_sight_counts_if_it_lives_after_all_unless_that_end_was_its_last_word() -> None:
+    assert after("dli", SUCCEEDED, RUNNING, FAILED, FAILED).runs == (0, 1, 0)
+    assert after("dli", SUCCEEDED, SUCCEEDED, RUNNING, FAILED, FAILED).runs == (0, 0, 0)
+    assert after("cdm", SUCCEEDED, RUNNING, SUCCEEDED).runs == (0, 0, 0)
+
+
 def test_a_run_is_counted_once_when_it_is_first_seen_ended() -> None:
     assert after("cdm", RUNNING, SUCCEEDED, SUCCEEDED).runs == (1, 0, 0)
     assert after("cdm", RUNNING, SUCCEEDED, RUNNING, SUCCEEDED).runs == (1, 0, 0)
