@@ -241,10 +241,12 @@ def next_run(record: Record, job: Job, registration_id: int) -> Record:
     """Return the record once *job*, under the same name, is another run: what was counted stays, nothing is shown.
 
     The old run's last answer stays too, unseen, because by it the end of the new run is news. If it tells an end that
-    was not confirmed, that one counts, because no other poll will confirm it.
+    was not confirmed, that one counts, because no other poll will confirm it. An answer that is about a run before the
+    old one counted when that one began.
     """
     old, ledger = record.snapshot, record.ledger
-    if old is not None and old.state.ended and record.polled_at is not None and not record.final:
+    own = old is not None and old.run.id in ("", *record.job.target.values())
+    if own and old is not None and old.state.ended and record.polled_at is not None and not record.final:
         ledger = accounting.accounted(ledger, old, record.polled_at)
     return replace(
         _counted(record, ledger),

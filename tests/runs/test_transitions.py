@@ -324,3 +324,20 @@ def test_a_run_whose_end_was_confirmed_counts_once_though_two_more_of_its_name_b
     record = transitions.worked(record, replace(first, run=RunId("c", opaque=True)), 107, ADAPTERS["dli"])
 
     assert record.runs == (3, 0, 0)
+
+
+def test_an_end_that_was_not_confirmed_counts_once_though_the_next_run_of_its_name_never_answers() -> None:
+    first = Snapshot(State.SUCCEEDED, run=RunId("a", opaque=True))
+    record = Record(Job(JobKey("dli", "j"), "p", {"job_id": "a"}))
+    for at, answer in enumerate((replace(first, state=State.RUNNING), first), 100):
+        record = transitions.worked(record, answer, at, ADAPTERS["dli"])
+    rows = [
+        Snapshot(State.SUCCEEDED, run=RunId(name, began, opaque=True), start=began, end=began + 1)
+        for name, began in (("a", 90.0), ("b", 103.0))
+    ]
+    record = transitions.next_run(record, Job(JobKey("dli", "j"), "p", {"job_id": "c"}), 2)
+    record = transitions.listed_runs(record, rows, 80.0, 106.0, [])
+    assert record.runs == (2, 0, 0)
+    record = transitions.next_run(record, Job(JobKey("dli", "j"), "p", {"job_id": "d"}), 3)
+
+    assert record.runs == (2, 0, 0)
