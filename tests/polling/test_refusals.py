@@ -109,6 +109,29 @@ def test_a_refusal_of_too_many_calls_does_not_pass_for_an_accepted_key() -> None
     run(main())
 
 
+@pytest.mark.parametrize(
+    ("status", "code"), [(403, "DLI.0003"), (404, "DLI.0023"), (400, "DLI.0001")], ids=["403", "404", "400"]
+)
+def test_a_refusal_behind_the_check_of_the_key_shows_that_it_is_accepted(status: int, code: str) -> None:
+    """The calls that are refused for the key in between are then those of some jobs alone: no pause for all."""
+    queries = [query(number) for number in range(8)]
+
+    def populate(cloud: Cloud) -> None:
+        cloud.add(*queries)
+        body = f'{{"error_code": "{code}", "error_msg": "no"}}'.encode()
+        cloud.faults.plan(Fault(answer=Answer(status, body)), times=None, every=2)
+        cloud.faults.plan(Fault(answer=REFUSAL), times=None)
+
+    async def main() -> None:
+        async with world(populate) as there:
+            there.watch(*queries)
+            await there.until(1500)
+            times = refused(there, by_key=True)
+            assert any(later - before < PROBE - 1 for before, later in pairwise(times[PATIENCE - 1 :]))
+
+    run(main())
+
+
 def alone(there: World, jobs: list[DliJob]) -> dict[str, list[float]]:
     """Return when each job was polled, in seconds after the start."""
     return {job.name: [asked.at - START for asked in there.cloud.requests if asked.job == job.job_id] for job in jobs}

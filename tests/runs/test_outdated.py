@@ -98,3 +98,12 @@ def test_an_answer_of_a_list_is_outdated_if_its_run_or_what_it_says_of_it_was_ov
     assert is_outdated_in_list(record, answer) is outdated
     assert not is_outdated_in_list(replace(record, stale=True), answer)
     assert not is_outdated_in_list(NEW, answer)
+
+
+def test_what_was_known_before_of_the_shown_run_alone_is_compared_where_its_answer_tells_less() -> None:
+    record = replace(NEW, snapshot=replace(ENDED, run=RunId("2")))
+    answer = Snapshot(State.SUCCEEDED, run=RunId("1", 70.0))
+    same, another = (replace(NEW.ledger, floor=RunId(number, 80.0)) for number in ("2", "4"))
+
+    assert is_outdated(replace(record, ledger=same), answer)
+    assert not is_outdated(replace(record, ledger=another), answer)
