@@ -9,9 +9,12 @@ import asyncio
 import math
 import random
 import select
+import socket
 import ssl
+import struct
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -40,6 +43,8 @@ _SLICE: Final = 32 * 1024
 """Bytes that are parsed before the limits are looked at again."""
 LIFETIME: Final = 300.0
 """Seconds after which a connection gets no further call: the address behind a name may be another one by then."""
+_RESETS: Final = struct.pack("ii", 1, 0)
+"""The value of SO_LINGER with which a socket that is closed discards what did not arrive yet."""
 _FIRST_ERROR: Final = 500
 _MISDIRECTED: Final = 421
 
@@ -215,6 +220,18 @@ class Connection(ResponseHandler):
         """Go on."""
         self._held = False
         super().resume_reading(resume_parser)
+
+    def close(self) -> None:
+        """End the connection; the call that is out on it, if any, is given up and must not arrive any more.
+
+        A closed socket still delivers what was sent, once the network works again: after minutes, when the call counts
+        against no limit any longer and nobody reads its answer. A reset discards it.
+        """
+        if self._out and self.transport is not None:
+            with suppress(OSError):  # it may be closed already
+                self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESETS)
+            self.abort()
+        super().close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End the body too: the library leaves its reader waiting if a chunk could not be parsed."""

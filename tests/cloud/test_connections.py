@@ -14,7 +14,7 @@ from exporter.cloud.client import Client
 from exporter.model.errors import PollError
 from exporter.model.reason import Reason
 from exporter.services.request import Request
-from tests.cloud.wire import LATE, REQUEST, Connection, Nobody, RawServer, answer, serving
+from tests.cloud.wire import LATE, REQUEST, SOON, Connection, Nobody, RawServer, answer, reading_on, serving
 
 STALE = answer(b"stale")
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -219,6 +219,26 @@ async def only_first(to: Connection) -> None:
         await to.say(answer())
     else:
         to.writer.close()
+
+
+class TestEnds:
+    """What the server reads after its answer, or instead of one."""
+
+    async def test_a_call_that_is_given_up_is_reset_so_that_nothing_of_it_arrives_later(self) -> None:
+        ended: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+        async with serving(reading_on(ended)) as server, Client(SOON) as transport:
+            assert (await lost(transport, server.url)).reason is Reason.TIMEOUT
+            with pytest.raises(ConnectionResetError):
+                await asyncio.wait_for(ended, LATE)
+
+    async def test_a_connection_at_rest_is_closed_in_order(self) -> None:
+        ended: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+        async with serving(reading_on(ended, answer())) as server:
+            async with Client(LATE) as transport:
+                assert await ask(transport, server.url) == b"{}"
+            assert await asyncio.wait_for(ended, LATE) == b""
 
 
 class TestRetired:

@@ -31,7 +31,15 @@ async def test_a_session_has_a_second_try_that_can_be_turned_off() -> None:
 
 def test_the_protocol_calls_what_is_overridden() -> None:
     source = inspect.getsource(ResponseHandler)
-    for name in ("set_response_params", "data_received", "connection_lost", "set_exception", "force_close", "abort"):
+    for name in (
+        "set_response_params",
+        "data_received",
+        "connection_lost",
+        "set_exception",
+        "force_close",
+        "abort",
+        "close",
+    ):
         assert f"def {name}(" in source
     assert "self.feed_data((message, payload), 0)" in source
     assert "conn.protocol.set_response_params(" in inspect.getsource(aiohttp.ClientSession._request)

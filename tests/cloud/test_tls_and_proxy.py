@@ -21,7 +21,18 @@ from exporter.model.errors import PollError, SettingsError
 from exporter.model.reason import Reason
 from exporter.reload import Reloader
 from tests.cloud.pretend import project_pool
-from tests.cloud.wire import LATE, REQUEST, Connection, Nobody, RawServer, Script, answer, serving
+from tests.cloud.wire import (
+    LATE,
+    REQUEST,
+    SOON,
+    Connection,
+    Nobody,
+    RawServer,
+    Script,
+    answer,
+    reading_on,
+    serving,
+)
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +69,17 @@ class TestTls:
                 assert (await transport.send(server.url, REQUEST, Nobody())).body == b"{}"
 
         assert server.connections == 1
+
+    async def test_a_call_that_is_given_up_is_reset(self, authority: trustme.CA, ca_file: Path) -> None:
+        ended: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+        async with (
+            serving(reading_on(ended), server_tls(authority)) as server,
+            Client(SOON, ca_file=ca_file) as transport,
+        ):
+            assert (await refusal(transport, server.url)).reason is Reason.TIMEOUT
+            with pytest.raises(ConnectionResetError):
+                await asyncio.wait_for(ended, LATE)
 
     async def test_an_unknown_authority_is_refused(self, authority: trustme.CA) -> None:
         async with serving(answer(), server_tls(authority)) as server, Client(LATE) as transport:

@@ -73,6 +73,19 @@ class Connection:
 Script = Callable[[Connection], Awaitable[None]]
 
 
+def reading_on(ended: asyncio.Future[bytes], said: bytes = b"") -> Script:
+    """Return a script that sends *said*, and tells what it reads after it, or fails with."""
+
+    async def script(to: Connection) -> None:
+        await to.say(said)
+        try:
+            ended.set_result(await to.reader.read())
+        except OSError as error:
+            ended.set_exception(error)
+
+    return script
+
+
 @dataclass
 class RawServer:
     """Where it listens and what came."""

@@ -38,7 +38,7 @@ UNCOUNTED = 8
 """Calls at most that the cloud got and the exporter has not counted, because they are under way or were given up."""
 LONG = {"late", "stall", "stall_in_the_body"}
 """What keeps a call under way for as long as it may take: of these there may be more at a time."""
-DELAYS = {"cut", "loss", "slow_network"}
+DELAYS = {"loss", "slow_network"}
 """Events in which a request may reach the cloud after the exporter gave it up."""
 UNDER_WAY = 4.0
 """Seconds by which it may be late: what left in a minute and more then arrives in a shorter time."""

@@ -171,6 +171,11 @@ class Wire(asyncio.Transport):
         protocol.connection_made(self)
         self.pump()
 
+    @property
+    def resets(self) -> bool:
+        """Whether it was closed by a reset: its machine keeps nothing that is still to be sent."""
+        return self._closing and self._socket.resets
+
     # what protocols ask
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
@@ -401,6 +406,8 @@ class Network:
             self.loop.call_at(peer.arrives, self._deliver, peer, part, 0.0, context=self._nobody.copy())
 
     def _deliver(self, wire: Wire, what: Any, waited: float) -> None:
+        if waited and wire.peer.resets:
+            return  # what has to be sent again is not, and a reset is sent once
         if self.weather.cut and self._far(wire):
             if waited < LATEST:
                 wire.arrives = max(wire.arrives + 1e-7, self.loop.time() + 1.0)
