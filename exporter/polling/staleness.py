@@ -103,14 +103,16 @@ class Staleness:
 
     def _look_at(self, record: Record, now: float) -> float | None:
         """Return when to check a record again: *now* if it is too old, ``None`` if it does not age."""
-        adapter = self._plan.projects.adapter(record.job)
-        limit = schedule.stale_after(record, self._plan.pace, adapter, self._stretch(record))
-        if limit is None or record.answered_at is None:
+        adapter, pace = self._plan.projects.adapter(record.job), self._plan.pace
+        limit = schedule.stale_after(record, pace, adapter, self._stretch(record))
+        least = schedule.stale_after(record, pace, adapter)
+        if limit is None or least is None or record.answered_at is None:
             return None
         left = record.answered_at + limit - now
         if left <= 0:
             return now
-        again = now + min(left, self._plan.pace.stale_after)  # the limit may shrink meanwhile
+        # The limit may shrink meanwhile; nothing tells when longer intervals are as configured again.
+        again = now + min(left, pace.stale_after, max(record.answered_at + least - now, pace.stale_after / 10))
         return max(min(again, self._passes(record, now)), now + _CHECK)
 
     def _passes(self, record: Record, now: float) -> float:

@@ -312,6 +312,24 @@ def test_an_idle_job_grows_stale_after_three_of_its_intervals() -> None:
     run(main())
 
 
+def test_old_values_go_soon_when_intervals_are_no_longer_than_configured_any_more() -> None:
+    async def main() -> None:
+        async with world() as there:
+            job, factor = cdm(there.cloud), 10.0
+            staleness = there.poller._results.staleness
+            staleness._stretch = lambda _: factor
+            there.watch(job)
+            await there.until(100)
+            there.cloud.faults.plan(server_failure(), times=None)
+            await there.until(850)
+            assert not there.record(job).stale
+            factor = 1.0
+            await there.until(850 + PACE.stale_after / 10 + 1)
+            assert there.record(job).stale
+
+    run(main())
+
+
 def test_no_more_polls_run_at_a_time_than_allowed() -> None:
     async def main() -> None:
         async with world(concurrency=4, timeout=60) as there:
