@@ -97,6 +97,7 @@ class Laws:
         self._arrived = len(self._sim.cloud.calls)
         self._unpolled = {key[:2] for key in self._over}
         self._sim.cloud.callers.strikes.clear()  # a new process cannot know of the refusals of the one before
+        self._older.restarted()
         if not kept:
             self._alive.clear()
             self._over.clear()

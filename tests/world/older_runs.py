@@ -13,6 +13,14 @@ if TYPE_CHECKING:
 LATER = 1.0
 """Seconds by which the time of a poll may be before the call that it made arrived."""
 
+WRITTEN_WITHIN = 60.0
+"""Seconds within which what is shown of a job is in the journal, as long as its disk works."""
+
+
+def path_of(job: Job) -> str:
+    """Return how the path of the call ends that asks for the newest run of a job."""
+    return f"{job.cluster}/cdm/job/{quote(job.name, safe='')}/status"
+
 
 class OlderRuns:
     """What one exporter showed of each job, as far as it can know it: what it showed before is forgotten with it."""
@@ -23,6 +31,9 @@ class OlderRuns:
         """When it began to know anything."""
         self._newest: dict[tuple[str, str], tuple[int, float]] = {}
         """The newest run that was shown of a job, and when it was polled last."""
+        self._shown: dict[tuple[str, str], float] = {}
+        """When that run was shown first."""
+        self._looked = 0.0
         self._jobs = {("cdm", f"{self._cluster(job)}/{job.name}"): job for job in sim.truth.of("cdm")}
 
     def _cluster(self, job: Job) -> str:
@@ -31,7 +42,17 @@ class OlderRuns:
     def forget(self) -> None:
         """Begin anew with an exporter that knows nothing."""
         self._newest.clear()
+        self._shown.clear()
         self._since = self._sim.loop.time()
+
+    def restarted(self) -> None:
+        """Forget what may not be in the journal that the next process reads."""
+        written = self._looked - WRITTEN_WITHIN
+        for event in self._sim.story.events:
+            if event.kind in ("disk", "slow_disk") and 1000 + event.at + event.lasts > written:
+                written = min(written, 1000 + event.at - WRITTEN_WITHIN)
+        for key in [key for key, at in self._shown.items() if at > written]:
+            del self._newest[key], self._shown[key]
 
     def without(self, wrong: list[str], by_job: Groups) -> list[str]:
         """Return what is *wrong* without older runs that the last poll told, where nothing newer was known any more.
@@ -54,6 +75,7 @@ class OlderRuns:
 
     def _believed(self, by_job: Groups) -> dict[tuple[str, str], Run]:
         found = {}
+        self._looked = self._sim.loop.time()
         for key, job in self._jobs.items():
             group = by_job.get(key)
             polled = group.one("last_poll_timestamp_seconds") if group else None
@@ -61,6 +83,8 @@ class OlderRuns:
             if polled is None or run is None:
                 continue
             number, (newest, when) = job.runs.index(run), self._newest.get(key, (-1, 0.0))
+            if number > newest:
+                self._shown[key] = self._looked
             if number >= newest:
                 self._newest[key] = number, polled
             known = number < newest and polled - when < self._sim.story.shape.stale
@@ -75,17 +99,13 @@ class OlderRuns:
         return bool(after) and not run.counted(after[0].created)
 
     def _first_was_older(self, job: Job) -> bool:
-        path = self._path(job)
+        path = path_of(job)
         calls = (call for call in self._sim.cloud.calls if call.at >= self._since and path in call.target)
         return next((call.did == "older_submission" for call in calls), False)
 
-    @staticmethod
-    def _path(job: Job) -> str:
-        return f"{job.cluster}/cdm/job/{quote(job.name, safe='')}/status"
-
     def _told_older(self, job: Job, polled: float) -> bool:
         """Whether a poll of the job that ended then was answered with the run before the newest one."""
-        path, shape = self._path(job), self._sim.story.shape
+        path, shape = path_of(job), self._sim.story.shape
         for call in reversed(self._sim.cloud.calls):
             at = START + call.at
             if at < polled - shape.timeout - LATER:

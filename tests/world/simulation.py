@@ -28,6 +28,7 @@ from tests.world.network import Network, Weather
 from tests.world.pages import page_of
 from tests.world.story import Event, Story
 from tests.world.timepieces import HOST, START, Host, Now
+from tests.world.untold_starts import without_untold
 
 QUIET: Final = 900.0
 """Seconds after everything is well again within which all has to be shown."""
@@ -301,7 +302,8 @@ class Simulation:
         self.found("missing", missing[:5])
 
     def _missing(self, scrape: Scrape) -> list[str]:
-        return self.neighbour.missing(scrape) if self.neighbour else self.oracle.missing(scrape)
+        missing = self.neighbour.missing(scrape) if self.neighbour else self.oracle.missing(scrape)
+        return without_untold(self, missing)
 
     def _cloud_host(self) -> Host:
         host = Host("cloud", "10.0.0.1")
