@@ -22,8 +22,8 @@ LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 
 HEALTHY, READY = "/-/healthy", "/-/ready"
 REFUSALS = (http.client.UNAUTHORIZED, http.client.FORBIDDEN, http.client.TOO_MANY_REQUESTS)
 """What an exporter that works may answer to somebody it does not know, or who is one of too many."""
-CLOSED = (http.client.BadStatusLine, ConnectionResetError, ssl.SSLError)
-"""What comes of a connection that is closed instead of answered."""
+CLOSED = (http.client.BadStatusLine, ConnectionResetError, BrokenPipeError, ssl.SSLError)
+"""What comes of a connection that is closed instead of answered; a broken pipe, if that happens before we ask."""
 
 
 def address(environ: Mapping[str, str]) -> tuple[str, int]:

@@ -1,6 +1,8 @@
 """The image's health check, against a web side that asks for more than a connection."""
 
 import asyncio
+import errno
+import http.client
 import socket
 import subprocess
 import sys
@@ -8,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.image import healthcheck
 from exporter.config.web_file import WebConfig
 from tests.e2e.processes import ROOT, environment
 from tests.web.certificates import Files, door, make
@@ -69,3 +72,14 @@ async def test_what_is_not_ready_says_so_to_those_it_knows(text: str, expected: 
 
         assert await check(where, "/-/ready") == expected
         assert await check(where) == (0, "")
+
+
+def test_an_exporter_that_hangs_up_before_it_is_asked_is_healthy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one may that wants a certificate, where the check gets no processor between its handshake and its request."""
+    monkeypatch.setattr(http.client.HTTPConnection, "request", _too_late)
+
+    assert healthcheck.ask("127.0.0.1", 10926, "/-/healthy") == 200
+
+
+def _too_late(connection: http.client.HTTPConnection, method: str, path: str) -> None:
+    raise BrokenPipeError(errno.EPIPE, "Broken pipe")
