@@ -99,8 +99,15 @@ class Container:
 
     def healthy(self) -> bool:
         """Run the health check of the image."""
+        return self._checked().returncode == 0
+
+    def why(self) -> str:
+        """Return what the health check says, what podman keeps of the last ones, and all the container wrote."""
+        return f"{self._checked()}; {json.dumps(self.state(), indent=1)}; {self.logs()}"
+
+    def _checked(self) -> subprocess.CompletedProcess[str]:
         line = self.engine.line("podman", "healthcheck", "run", self.name)
-        return subprocess.run(line, env=self.engine.environ, capture_output=True, check=False).returncode == 0
+        return subprocess.run(line, env=self.engine.environ, capture_output=True, text=True, check=False)
 
     def ended(self) -> int:
         """Wait until it ended and return its exit code."""

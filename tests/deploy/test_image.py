@@ -182,7 +182,7 @@ def test_its_health_check_needs_neither_password_nor_certificate(
         each.chmod(0o755)  # of pytest, for its own user alone
     options = (f"--volume={tmp_path}:/etc/exporter:ro", "--env=EXPORTER_WEB__CONFIG_FILE=/etc/exporter/web.yml")
     with engine.running(image, "demo", options=(*LOCKED, *options)) as container:
-        eventually(container.healthy, f"the exporter is healthy; {container.logs()}")
+        eventually(container.healthy, container.why)
         unknown = container.fetch("/-/healthy", 10926, "--insecure", scheme="https" if PAIR in text else "http")[0]
         assert unknown == {USERS: 401, PAIR: 200}.get(text, 0)
 
@@ -211,7 +211,7 @@ def test_sigterm_ends_it_with_0_while_it_starts(engine: Engine, image: str, afte
 def test_the_demo_runs_in_it_on_another_port(engine: Engine, image: str, listen: str) -> None:
     variable = f"--env=EXPORTER_WEB__LISTEN_ADDRESS={listen}"
     with engine.running(image, "demo", options=(*LOCKED, variable)) as container:
-        eventually(container.healthy, "the exporter is healthy")
+        eventually(container.healthy, container.why)
 
 
 def test_a_mistake_ends_it_with_a_sentence(engine: Engine, image: str) -> None:

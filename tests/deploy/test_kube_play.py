@@ -155,7 +155,7 @@ def test_the_deployment_of_the_chart_runs_and_is_scraped(
     manifests = kube.template("helm4", values)
     with played(engine, adapted(manifests, keys(cloud)), tmp_path) as pod:
         container = pod.container("exporter")
-        eventually(lambda: pod.infra.fetch("/-/ready")[0] == 200, f"ready; {container.logs()}")
+        eventually(lambda: pod.infra.fetch("/-/ready")[0] == 200, container.why)
         status, body = pod.infra.fetch("/metrics")
         up = [float(line.rpartition(" ")[2]) for line in body.splitlines() if line.startswith("huaweicloud_job_up{")]
 
@@ -191,11 +191,9 @@ def test_with_tls_and_users_its_own_probes_pass_and_only_who_may_is_answered(
         def scraped(*options: str) -> int:
             return pod.infra.fetch("/metrics", 10926, *authority, *options, scheme="https")[0]
 
-        eventually(
-            lambda: scraped(*certificate, "--user", "prometheus:carol123") == 200, f"scraped; {container.logs()}"
-        )
-        eventually(container.healthy, "the liveness probe passes")
-        eventually(lambda: container.execute(*ready).returncode == 0, "the readiness probe passes")
+        eventually(lambda: scraped(*certificate, "--user", "prometheus:carol123") == 200, container.why)
+        eventually(container.healthy, container.why)
+        eventually(lambda: container.execute(*ready).returncode == 0, container.why)
         assert scraped(*certificate) == 401
         assert scraped(*certificate, "--user", "prometheus:carol124") == 401
         assert scraped("--user", "prometheus:carol123") == 0

@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import PIPE
@@ -119,12 +119,12 @@ def fetch(url: str, **headers: str) -> tuple[int, bytes]:
         return 0, b""
 
 
-def eventually(condition: Any, what: str, patience: float = PATIENCE) -> Any:
-    """Wait until *condition* returns something true, and return it."""
+def eventually(condition: Any, what: str | Callable[[], str], patience: float = PATIENCE) -> Any:
+    """Wait until *condition* returns something true, and return it; *what* is told if it never does."""
     deadline = time.monotonic() + patience
     while True:
         result = condition()
         if result:
             return result
-        assert time.monotonic() < deadline, f"in {patience:g} s never: {what}"
+        assert time.monotonic() < deadline, f"in {patience:g} s never: {what() if callable(what) else what}"
         time.sleep(0.25)
