@@ -1,7 +1,7 @@
 """The known services, and the projects by name."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import tzinfo
 from functools import partial
 from hashlib import blake2b
@@ -10,6 +10,7 @@ from typing import NamedTuple
 from exporter.cloud import offload
 from exporter.cloud.project import Project
 from exporter.model.errors import PollError
+from exporter.model.frozen import replace
 from exporter.model.job import Job
 from exporter.model.reason import Reason
 from exporter.model.snapshot import Snapshot

@@ -1,13 +1,14 @@
 """The job store: the newest record of every job and its rendered lines, for /metrics, the page and the schedule."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from operator import attrgetter
 from typing import TypeAlias
 
 from exporter.metrics.catalogue import families
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.series_limit import SeriesLimit
+from exporter.model.frozen import replace
 from exporter.model.job import Job, JobKey, identity
 from exporter.model.measures import Declared
 from exporter.model.record import Record

@@ -1,9 +1,10 @@
 """The identity of a run, and the counts over all runs of a job."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from exporter.model.frozen import replace
 from exporter.model.promises import MetDeadlines
 
 

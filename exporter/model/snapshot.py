@@ -4,11 +4,12 @@ An unknown value is ``None`` (or a missing key), never 0. Times are Unix seconds
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
 from typing import Any, Final, NamedTuple
 
+from exporter.model.frozen import replace
 from exporter.model.packed import Packed
 from exporter.model.run import NAMELESS, RunId
 

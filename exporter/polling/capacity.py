@@ -4,9 +4,10 @@ import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
+from exporter.model.frozen import replace
 from exporter.polling.schedule import Pace
 
 Intervals = Mapping[float | None, int]

@@ -5,10 +5,10 @@ again within an hour.
 """
 
 from collections.abc import Collection
-from dataclasses import replace
 from typing import Final
 
 from exporter.clock import Clock
+from exporter.model.frozen import replace
 from exporter.model.job import Job, JobKey
 from exporter.model.record import Record
 from exporter.model.snapshot import Snapshot

@@ -8,9 +8,9 @@ CDM's list, for example, shows a stopped job as failed. If polls of the job fail
 the polls are retried, and the failure is shown until a poll succeeds, because a list cannot show that.
 """
 
-from dataclasses import replace
 from typing import NamedTuple
 
+from exporter.model.frozen import replace
 from exporter.model.packed import Packed
 from exporter.model.record import Record
 from exporter.model.run import NAMELESS, RunId

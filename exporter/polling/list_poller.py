@@ -4,7 +4,6 @@ A list with too many other jobs is read again only after an hour.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -15,6 +14,7 @@ from exporter.config import Settings
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import PollError
+from exporter.model.frozen import replace
 from exporter.model.job import JobKey
 from exporter.model.reason import FUTILE
 from exporter.polling.list_coverage import ListCoverage, ListKey, pages_worth

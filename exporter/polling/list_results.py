@@ -1,12 +1,12 @@
 """Processes the rows of a list: most registered jobs in it need no poll of their own, some must be polled now."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import replace
 
 from exporter.clock import Clock
 from exporter.limits.rate_limiter import Limiter
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
+from exporter.model.frozen import replace
 from exporter.model.job import JobKey
 from exporter.model.record import Record
 from exporter.model.snapshot import Snapshot, State

@@ -1,6 +1,5 @@
 """Adds and removes jobs: their series, due times and counts, and what happens to a poll under way."""
 
-from dataclasses import replace
 from itertools import count
 from typing import Final
 
@@ -11,6 +10,7 @@ from exporter.limits.rate_limiter import Limiter
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.changes import DISCOVERY, Changes
+from exporter.model.frozen import replace
 from exporter.model.job import Job, JobKey
 from exporter.model.record import Record
 from exporter.polling import schedule

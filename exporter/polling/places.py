@@ -4,7 +4,7 @@ A status that no list reported recently is unknown, and then the jobs are polled
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -12,6 +12,7 @@ import structlog
 from exporter.clock import Clock
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
+from exporter.model.frozen import replace
 from exporter.model.job import Job, JobKey, comparable
 from exporter.polling.plan import Plan
 from exporter.polling.results import Results

@@ -6,7 +6,6 @@ is counted, and nothing else of it is shown. A run whose end cannot be found out
 
 import asyncio
 from collections.abc import Collection
-from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -14,6 +13,7 @@ from exporter.clock import Clock
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import PollError
+from exporter.model.frozen import replace
 from exporter.model.job import Job, JobKey
 from exporter.model.reason import Reason
 from exporter.model.record import Record

@@ -8,7 +8,6 @@ at the same interval.
 
 import asyncio
 from collections.abc import Collection
-from dataclasses import replace
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -18,6 +17,7 @@ from exporter.clock import Clock
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import PollError
+from exporter.model.frozen import replace
 from exporter.model.job import Job, JobKey
 from exporter.model.packed import Packed
 from exporter.model.reason import FUTILE, Reason

@@ -6,7 +6,6 @@ growing intervals if it fails.
 
 import asyncio
 from collections.abc import Collection
-from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -16,6 +15,7 @@ from exporter.clock import Clock
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import PollError
+from exporter.model.frozen import replace
 from exporter.model.job import JobKey
 from exporter.model.reason import Reason
 from exporter.model.record import Record

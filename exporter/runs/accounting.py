@@ -11,10 +11,10 @@ have no order (DLI, DWS), the floor stays, because a name whose newest run is go
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
+from exporter.model.frozen import replace
 from exporter.model.packed import Packed
 from exporter.model.run import NAMELESS, Ledger, Paid, RunId
 from exporter.model.snapshot import RESULTS, Measure, Snapshot, State

@@ -6,8 +6,7 @@ deadline every day. A success that the API later takes back settles nothing. Dea
 the job with this deadline; a journal keeps a missed one over a restart.
 """
 
-from dataclasses import replace
-
+from exporter.model.frozen import replace
 from exporter.model.promises import Deadline, DueTime, MetDeadlines
 from exporter.model.record import Record
 

@@ -6,9 +6,9 @@ is every later run. A list may not have the run's id, so runs are distinguished 
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
+from exporter.model.frozen import replace
 from exporter.model.run import NAMELESS, Ledger, RunId
 from exporter.model.snapshot import Snapshot, State
 

@@ -8,7 +8,6 @@ import asyncio
 import errno
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
 from typing import Final
@@ -19,6 +18,7 @@ from exporter.clock import Clock, steady_time
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.errors import ExporterError
+from exporter.model.frozen import replace
 from exporter.model.job import JobKey
 from exporter.model.record import Record
 from exporter.model.run import Ledger

@@ -4,9 +4,9 @@ The API may change the result of a run afterwards. A run cannot both succeed and
 old result counts again.
 """
 
-from dataclasses import replace
 from typing import NamedTuple
 
+from exporter.model.frozen import replace
 from exporter.model.run import Ledger, RunId
 from exporter.model.snapshot import Snapshot, State
 

@@ -4,8 +4,8 @@ Runs from before the restart are recognized by their creation time, because the 
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
+from exporter.model.frozen import replace
 from exporter.model.run import NAMELESS, Ledger, RunId
 
 

@@ -1,8 +1,8 @@
 """The durations of runs, from the start and end that the API reports: each counted run is timed once."""
 
 from bisect import bisect_left
-from dataclasses import replace
 
+from exporter.model.frozen import replace
 from exporter.model.run import Ledger, RunId, RunTimes, milliseconds
 from exporter.model.snapshot import RESULTS, Snapshot
 

@@ -6,9 +6,9 @@ somebody edits the job; they may only become known.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final
 
+from exporter.model.frozen import replace
 from exporter.model.packed import Packed
 from exporter.model.record import Record
 from exporter.model.run import NAMELESS, Ledger

@@ -5,8 +5,8 @@ runs are in :mod:`exporter.runs.accounting`.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
+from exporter.model.frozen import replace
 from exporter.model.job import Job
 from exporter.model.reason import Reason
 from exporter.model.record import Fault, Record

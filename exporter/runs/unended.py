@@ -1,9 +1,9 @@
 """Runs without a known end that newer runs followed: for how long the job's history is read for them. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
+from exporter.model.frozen import replace
 from exporter.model.run import NAMELESS, Ledger, RunId, Unended
 
 READINGS: Final = 24

@@ -7,13 +7,14 @@ The configuration uses :attr:`Adapter.entry` for the job's fields, polling uses 
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import tzinfo
 from functools import cached_property
 from typing import Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict
 
+from exporter.model.frozen import replace
 from exporter.model.job import Job, same_target
 from exporter.model.measures import MeasureFamily, Parts, Work
 from exporter.model.snapshot import Measure, Snapshot, State

@@ -8,12 +8,13 @@ only itself; but it may be any job, so a list with an unreadable row does not pr
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from math import inf
 from typing import Any, Final
 
 from exporter.model.errors import PollError
+from exporter.model.frozen import replace
 from exporter.model.job import identity
 from exporter.model.reason import Reason
 from exporter.services import name_template

@@ -2,9 +2,10 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar, Final, Generic, TypeVar
 
+from exporter.model.frozen import replace
 from exporter.model.job import comparable
 from exporter.model.snapshot import CLOCKS, Snapshot
 from exporter.services.discovery_rule import Rule

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 from urllib.parse import quote
+
+from exporter.model.frozen import replace
 
 _T = TypeVar("_T")
 FOLDERS: Final = frozenset({".", ".."})

@@ -9,10 +9,11 @@ does not find either, is no longer polled after ``poll.retention``.
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from exporter.model.changes import DISCOVERY
+from exporter.model.frozen import replace
 from exporter.model.job import Job, JobKey, identity, same_target
 from exporter.model.reason import Reason
 from exporter.model.record import Record

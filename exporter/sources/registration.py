@@ -1,7 +1,6 @@
 """Registers the jobs of the section ``jobs``, of job files and of rules that belong to this shard."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import structlog
 
@@ -11,6 +10,7 @@ from exporter.logs import NAMED, job_names, job_numbers
 from exporter.metrics.store import JobStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model.changes import STATIC, Changes
+from exporter.model.frozen import replace
 from exporter.model.job import Job
 from exporter.model.sharding import shard_of
 from exporter.polling.poller import Poller

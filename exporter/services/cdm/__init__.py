@@ -4,12 +4,12 @@ Source: CDM API reference, "Querying Job Status" (ShowJobStatus), tables 3 to 6.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from pydantic import Field
 
 from exporter.model.errors import PollError, first_line
+from exporter.model.frozen import replace
 from exporter.model.job import Job
 from exporter.model.measures import MeasureFamily
 from exporter.model.packed import Packed

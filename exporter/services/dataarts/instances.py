@@ -9,10 +9,10 @@ asks once more for a shorter time.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from exporter.model.errors import PollError, first_line
+from exporter.model.frozen import replace
 from exporter.model.measures import MeasureFamily
 from exporter.model.packed import Packed
 from exporter.model.reason import Reason

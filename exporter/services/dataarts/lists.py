@@ -6,12 +6,12 @@ each job; what it has of runs is not enough to show a state.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from typing import Final
 
 from pydantic import Field
 
 from exporter.model.errors import PollError
+from exporter.model.frozen import replace
 from exporter.model.packed import Packed
 from exporter.model.reason import Reason
 from exporter.model.snapshot import Snapshot, State

@@ -5,9 +5,9 @@ and never made of those of its nodes: the document's example is a run that faile
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
+from exporter.model.frozen import replace
 from exporter.model.measures import MeasureFamily, Work
 from exporter.model.packed import Packed
 from exporter.model.reason import Reason
