@@ -66,8 +66,8 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 def cached_for(headers: Mapping[str, str]) -> float:
     """Return how many seconds ago a cache got the answer; 0 if it comes from the server itself (RFC 9111, 5.1)."""
-    text = headers.get("age", "").strip()
-    return float(text) if _SECONDS.fullmatch(text) else 0.0
+    text = headers.get("age")
+    return float(text) if text is not None and _SECONDS.fullmatch(text := text.strip()) else 0.0
 
 
 def server_skew(value: str | None, now: float) -> float | None:

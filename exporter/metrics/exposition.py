@@ -252,10 +252,9 @@ class Exposition:
         return slot
 
 
-@lru_cache(maxsize=4096)
 def escaped(text: str) -> str:
-    """Write a label's value; the same few words come again and again."""
-    return text.translate(_ESCAPES)
+    """Write a label's value; hardly any holds what is escaped."""
+    return text.translate(_ESCAPES) if '"' in text or "\\" in text or "\n" in text else text
 
 
 def _number(value: float) -> str:

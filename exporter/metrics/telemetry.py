@@ -128,9 +128,8 @@ class Telemetry(Instruments):
         self.poll_lag = self._histogram(
             "poll_lag_seconds", "Seconds from the due time of a poll to its start", _LAG_BUCKETS
         )
-        self.polls_skipped = self._counter("polls_skipped", help_texts.SKIPPED, "reason")
-        for reason in ("slow", "busy", "paused", "off"):
-            self.polls_skipped.labels(reason)
+        skipped = self._counter("polls_skipped", help_texts.SKIPPED, "reason")
+        self.polls_skipped = {reason: skipped.labels(reason) for reason in ("slow", "busy", "paused", "off")}
         self.unknown_values = self._counter(
             "unknown_values",
             "Values in responses that could not be read, and undocumented words, by the vendor's field",

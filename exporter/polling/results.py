@@ -244,7 +244,7 @@ class Results:
     def skipped(self, reason: str, number: int) -> None:
         """Count polls that were due and not made."""
         if number:
-            self._telemetry.polls_skipped.labels(reason).inc(number)
+            self._telemetry.polls_skipped[reason].inc(number)
 
     def remove(self, record: Record) -> None:
         """Forget a job: its series, its due time, and all that is remembered of it."""

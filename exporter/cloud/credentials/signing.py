@@ -54,11 +54,11 @@ def key_name(key_id: str) -> str:
 class Signer:
     """Signs calls with one access key; *token* is the security token of a temporary one."""
 
-    __slots__ = ("_key", "_prefix", "_token", "name")
+    __slots__ = ("_mac", "_prefix", "_token", "name")
 
     def __init__(self, key_id: str, secret: str, token: str = "") -> None:
         self.name = key_name(key_id)
-        self._key = secret.encode()
+        self._mac = hmac.new(secret.encode(), digestmod="sha256")  # to be copied: the key is prepared once
         self._prefix = f"{_ALGORITHM} Access={key_id}, SignedHeaders="
         self._token = token
 
@@ -86,6 +86,7 @@ class Signer:
         query = canonical_query(call.query) if call.query else ""
         canonical = f"{call.method.upper()}\n{canonical_path(call.path)}\n{query}\n{lines}\n{names}\n{body}"
         digest = hashlib.sha256(canonical.encode()).hexdigest()
-        signature = hmac.digest(self._key, f"{_ALGORITHM}\n{date}\n{digest}".encode(), "sha256").hex()
-        added["Authorization"] = f"{self._prefix}{names}, Signature={signature}"
+        mac = self._mac.copy()
+        mac.update(f"{_ALGORITHM}\n{date}\n{digest}".encode())
+        added["Authorization"] = f"{self._prefix}{names}, Signature={mac.hexdigest()}"
         return added
