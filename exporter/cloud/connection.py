@@ -128,6 +128,7 @@ class Connection(ResponseHandler):
         self._second = False  # whether a second answer came to one call
         self._held = False
         self._answer: StreamReader | None = None
+        self._poll: select.poll | None = None
         self._idle_since = time.monotonic()
         self._expires = time.monotonic() + LIFETIME * random.uniform(0.8, 1)  # noqa: S311 - not all at once
 
@@ -148,12 +149,12 @@ class Connection(ResponseHandler):
     def _has_unread(self) -> bool:
         """Whether something came that the loop did not hand over yet: bytes that nobody asked for, or the end."""
         transport = self.transport
-        descriptor = transport.get_extra_info("socket").fileno() if transport is not None else -1
-        if descriptor < 0:
+        if transport is None or transport.is_closing():
             return True
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        return bool(poll.poll(0))
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(self._poll.poll(0))
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, if a call is out."""
