@@ -17,7 +17,7 @@ from exporter.model.run import NAMELESS, RunId
 from exporter.model.snapshot import NOTHING, Snapshot, State
 from exporter.runs import transitions, waiting
 from exporter.runs.first_seen import ROUNDED
-from exporter.runs.outdated import is_outdated_in_list
+from exporter.runs.outdated import is_before, is_outdated_in_list
 from exporter.runs.same_run import at_rest, with_reason
 from exporter.services.adapter import Adapter
 
@@ -187,7 +187,7 @@ def _rests_unnamed(record: Record, answer: Snapshot, at: _When, *, news: bool, f
     if known is not None and not changed and any_run and (answer.start, answer.end) == (None, None):
         return replace(record, listed_at=at.steady), first
     if known is not None and not changed:
-        changed = _later(known, answer) or (record.stale and not _same_times(known, answer))
+        changed = is_before(known, answer) or (record.stale and not _same_times(known, answer))
     waits = record.listed is not None and report_of(record.listed) == report_of(answer)
     before = record.newest
     moved = before is None or before.state is not answer.state
@@ -232,16 +232,6 @@ def _with_counts(record: Record, known: Snapshot, answer: Snapshot, at: _When) -
         last_counts=Packed({**record.last_counts, **counts}),
         last_progress=at.wall if moved else record.last_progress,
     )
-
-
-def _later(known: Snapshot, answer: Snapshot) -> bool:
-    """Whether a list's answer is surely about a run after the one that is known: it began when that one was over.
-
-    The job's own answer may have come from a copy of the service's data that is behind, and after that of the list.
-    """
-    if not known.state.ended or known.end is None or answer.start is None:
-        return False
-    return answer.start > known.end + ROUNDED
 
 
 def _same_times(known: Snapshot, answer: Snapshot) -> bool:

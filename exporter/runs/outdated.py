@@ -23,13 +23,27 @@ def is_outdated(record: Record, answer: Snapshot) -> bool:
         return False
     if shown is not None and shown.run.same(answer.run) and _before_its_end(shown, answer):
         return True
-    begun = None if listed is None else listed.start
-    if begun is not None and answer.end is not None and answer.end + ROUNDED < begun:
+    if listed is not None and is_before(answer, listed):
         return True
     known = [run for run in (ledger.floor, *ledger.beyond) if run is not None]
     if shown is not None:
         known = [shown.run, *(shown.run.merged(run) for run in known if run.same(shown.run))]
     return any(answer.run.outdated(run) for run in known)
+
+
+def is_before(ended: Snapshot, listed: Snapshot) -> bool:
+    """Whether a run that has *ended* was surely over when the run began that a list tells.
+
+    Less than a second between the two may come of rounded times. Then start and end have to differ: an end alone
+    also moves when somebody edits the job, and a start alone differs where the job's own answer tells the creation.
+    """
+    if ended.end is None or listed.start is None:
+        return False
+    if listed.start > ended.end + ROUNDED:
+        return True
+    if ended.start is None or listed.end is None or listed.start < ended.end - ROUNDED:
+        return False
+    return listed.start > ended.start + ROUNDED and listed.end > ended.end + ROUNDED
 
 
 def is_outdated_in_list(record: Record, answer: Snapshot) -> bool:

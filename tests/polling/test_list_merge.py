@@ -57,10 +57,11 @@ def migration(state: State, number: int, **fields: object) -> Snapshot:
 # --- one after the other
 
 
-def test_a_list_about_a_later_run_does_not_confirm_the_one_before_that_an_own_answer_told_once_more() -> None:
+@pytest.mark.parametrize("end", [20.0, 40.0], ids=["long before", "just before"])
+def test_a_list_about_a_later_run_does_not_confirm_the_one_before_that_an_own_answer_told_once_more(end: float) -> None:
     lists = List()
-    before = migration(State.SUCCEEDED, 1, start=10.0, end=20.0)
-    record = own(registered("cdm"), before, 30)
+    before = migration(State.SUCCEEDED, 1, start=10.0, end=end)
+    record = own(registered("cdm"), before, 41)
     later = Snapshot(State.SUCCEEDED, start=40.0, end=50.0)
     record, ask = lists(record, later, 60)
     assert ask

@@ -8,7 +8,7 @@ from exporter.model.job import Job, JobKey
 from exporter.model.record import Record
 from exporter.model.run import RunId
 from exporter.model.snapshot import Snapshot, State
-from exporter.runs.outdated import is_outdated, is_outdated_in_list
+from exporter.runs.outdated import is_before, is_outdated, is_outdated_in_list
 
 NEW = Record(Job(JobKey("cdm", "j"), "p", {}))
 RUN = RunId("2", 5.0)
@@ -49,6 +49,28 @@ def test_an_own_answer_is_outdated_if_its_run_was_over_before_the_one_of_a_list_
     record = replace(NEW, snapshot=ENDED, listed=Snapshot(State.RUNNING, start=100.0))
 
     assert is_outdated(record, Snapshot(State.SUCCEEDED, run=RunId("3", 70.0), start=72.0, end=end)) is outdated
+
+
+@pytest.mark.parametrize(
+    ("answer", "listed", "before"),
+    [
+        ((10.0, 60.0), (60.0, 90.0), True),
+        ((10.0, 60.0), (61.0, 90.0), True),
+        ((10.0, 60.0), (61.1, None), True),
+        ((10.0, 60.0), (61.0, None), False),
+        ((10.0, 60.0), (58.9, 90.0), False),
+        ((10.0, 60.0), (60.0, 61.0), False),
+        ((60.0, 60.5), (61.0, 90.0), False),
+        ((None, 60.0), (61.0, 90.0), False),
+    ],
+    ids=["at once", "a second later", "more", "goes on", "overlap", "one end", "one start", "no start"],
+)
+def test_a_run_was_before_the_one_of_a_list_if_that_began_a_second_after_its_end_or_if_all_times_differ(
+    answer: tuple[float | None, float], listed: tuple[float, float | None], before: bool
+) -> None:
+    ended = Snapshot(State.SUCCEEDED, run=RunId("3", 70.0), start=answer[0], end=answer[1])
+
+    assert is_before(ended, Snapshot(State.SUCCEEDED, start=listed[0], end=listed[1])) is before
 
 
 def test_the_runs_that_were_known_before_a_restart_are_compared_as_long_as_none_is_shown() -> None:
