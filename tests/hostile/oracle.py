@@ -92,8 +92,8 @@ class Oracle:
     """Seconds before a list is begun to be read at which a run must have begun to be among its rows in any case."""
     counts_kept: float = 0.0
     """Seconds for which counts that lists alone have are shown while lists fail, if that is longer than *promised*."""
-    lists_are_right: bool = False
-    """Whether each list that was read well had every job, with its counts."""
+    lists_lie: tuple[tuple[float, float], ...] = ((-NEVER, NEVER),)
+    """From when to when a list that was read well may have lacked a job, or its counts."""
     prefix: str = ""
     """Of the jobs that are in this world, where one exporter watches several."""
     unpolled: float = 60.0
@@ -263,8 +263,9 @@ class Oracle:
         since = self._since(job, run, group.states[0], polled, now)
         yield from self._newest(job, run, group, since, now)
         listed = now - max(self._age, self.counts_kept * self._stretch) - self.slack
-        if self.lists_are_right:
-            listed = max(listed, self._list_before(job.service, now))
+        before = self._list_before(job.service, now)
+        if not any(began <= now and before <= ended for began, ended in self.lists_lie):
+            listed = max(listed, before)
         for text in _values(job, run, group, since, now, listed, self._listed.get(job.service, (0.0, now))[1]):
             yield f"{text}; run {run.ident} in {now - since:.1f} s ({_when(run, now)})"
 

@@ -11,7 +11,7 @@ from tests.hostile.truth import World as Truth
 from tests.world.left_out import LeftOut
 from tests.world.machine import POLLERS
 from tests.world.older_runs import OlderRuns
-from tests.world.story import Story
+from tests.world.story import Event, Story
 from tests.world.timepieces import START
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ COUNTS_KEPT = 300.0
 """Seconds for which counts of lists are shown while lists fail."""
 LISTS_LIE = {"misbehave", "forget", "out_of_order", "unasked", "hide", "bug"}
 """Events in which a list that is read well may lack a job, or what it counts."""
+LIES_FOR = 70.0
+"""Seconds after such an event in which what it broke is made good."""
 STRANGE_FOR = 200.0
 """Seconds for which a state may stay unknown that was."""
 UNTOLD = {"misbehave", "hang_up", "older", "out_of_order", "unasked", "vanish", "forget", "hide"}
@@ -64,10 +66,15 @@ def oracle(truth: Truth, story: Story, began: float) -> Oracle:
         list_age=2 * shape.lists + 30,
         unpolled=UNPOLLED,
         counts_kept=COUNTS_KEPT,
-        lists_are_right=not {event.kind for event in story.events} & LISTS_LIE,
+        lists_lie=tuple(_liar(event) for event in story.events if event.kind in LISTS_LIE),
         registered=frozenset({"dws", "cdm"} if shape.watched == "file" else {"dws"}),
         began=began,
     )
+
+
+def _liar(event: Event) -> tuple[float, float]:
+    began = START + 1000 + event.at
+    return began, began + event.lasts + LIES_FOR
 
 
 class Laws:
