@@ -11,10 +11,11 @@ if TYPE_CHECKING:
 else:
 
     def replace(value: Any, /, **changes: Any) -> Any:
-        """Return a copy of *value*, a dataclass with slots and without ``__post_init__``, with these fields changed.
+        """Return a copy of *value*, a dataclass with slots, with these fields changed.
 
         It is ``dataclasses.replace``, but a third of its time for a value of many fields: they are copied from slot to
-        slot, and ``__init__`` does not run. Raises ``AttributeError`` for a field that does not exist.
+        slot, and ``__init__`` does not run. Raises ``AttributeError`` for a field that does not exist, and for a value
+        that has no slots; ``TypeError`` if it has a ``__post_init__``.
         """
         kind = type(value)
         read, writers = _slots(kind)
@@ -29,5 +30,7 @@ else:
 @cache
 def _slots(kind: type[Any]) -> "tuple[Callable[[Any], tuple[Any, ...]], list[Callable[[Any, Any], None]]]":
     """Return what reads all fields of a dataclass with slots, and what writes each past its being frozen."""
+    if hasattr(kind, "__post_init__"):
+        raise TypeError(f"{kind.__name__} has a __post_init__, which would not run")
     names = [each.name for each in fields(kind)]
     return attrgetter(*names), [getattr(kind, name).__set__ for name in names]
