@@ -105,7 +105,7 @@ class Breakers:
         ]
         for breaker in due:
             breaker.circuit.probe()
-        return due
+        return [breaker for breaker in due if not breaker.circuit.paused]
 
     def _changed(self, breaker: _Breaker, now: float) -> bool:
         before = breaker.key

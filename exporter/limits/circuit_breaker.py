@@ -10,9 +10,10 @@ So::
     open --time--> half-open: one call is permitted, the probe
     any --the credentials changed--> half-open, or open a while longer
 
-Refusals of calls that were already under way when the first one was refused do not count: a burst of refusals is one
-event. After it calls are made one at a time. The second refusal opens the circuit for half a minute, and each refused
-probe opens it for longer. So at most four calls with one key are refused within the five minutes of a lock.
+A burst of refusals is one event, however many calls were already under way when the first one was refused. After it
+calls are made one at a time. The second refusal opens the circuit for half a minute, and each refused probe opens it
+for longer. The burst counts for the next probe: if that could be the refusal that locks the key, it waits. A burst of
+more refusals than that has locked the key by itself, if anything does, and postpones nothing.
 
 A refusal may concern only one caller, a job or a list. This is assumed if other calls were accepted since the caller's
 last refusal, or before its first one. Such a refusal counts as one in a row, but opens the circuit only as the third.
@@ -95,6 +96,7 @@ class CircuitBreaker:
         self._renewed = False  # whether they were since the last call that was accepted
         self._probing = False  # whether the next call tries what was refused before
         self._refusals = 0  # since the last call that was accepted; of a burst only the first
+        self._late = 0  # the others of a burst
         self._opened = 0  # how often refusals opened it since that one
         self._era = 0  # grows when a call is accepted after others were refused; 0 until the first one is
         # the era in which each caller was refused since its last call that was accepted; infinity if it was not
@@ -123,9 +125,15 @@ class CircuitBreaker:
     @property
     def wait(self) -> float:
         """Seconds from the last refusal to the next call that tries."""
-        if self._refusals >= PATIENCE:
+        if self._next_may_lock:
             return PROBE
         return WAITS[min(self._opened, len(WAITS)) - 1]
+
+    @property
+    def _next_may_lock(self) -> bool:
+        """Whether one more refusal could lock the key; those of a burst count once calls are paused."""
+        late = self._late if self._opened else 0
+        return self._refusals >= PATIENCE or self._refusals + late == PATIENCE
 
     def enter(self) -> Permit:
         """Let one call go; it ends with :meth:`left`, after its outcome was reported."""
@@ -156,6 +164,8 @@ class CircuitBreaker:
             self._refusals += 1
             self._refused_at = now
             self._wait_longer(now)
+        else:
+            self._late, self._refused_at = self._late + 1, now
         if stale:
             return Decision.ALONE if alone else Decision.STALE
         self._half_open()
@@ -200,9 +210,14 @@ class CircuitBreaker:
         self._most_trials = FEW
 
     def probe(self) -> None:
-        """Let one call try, although calls are paused; unless it is accepted they are again."""
+        """Let one call try, although calls are paused, or wait longer; unless it is accepted they are paused again."""
+        at = self.probe_at
+        if self._next_may_lock:  # by now all of a burst is known
+            self._refusals, self._late = max(self._refusals, PATIENCE), 0
         self._half_open()
         self._probing = True
+        if at is not None:
+            self._wait_longer(at)
 
     def changed(self, now: float, *, another: bool = False) -> None:
         """Note that the credentials changed: the next call goes alone, at once if it cannot lock the key.
@@ -220,13 +235,13 @@ class CircuitBreaker:
             self._seen.pop(caller, None)
 
     def _forget_refusals(self) -> None:
-        self._refusals = self._opened = 0
+        self._refusals = self._late = self._opened = 0
         self._renewed = False
 
     def _wait_longer(self, now: float) -> None:
         """Pause until any lock is over, if one more refusal could bring one."""
         over = self._refused_at + PROBE
-        if self._refusals >= PATIENCE and self.state is not CircuitState.CLOSED and now < over:
+        if self._next_may_lock and self.state is not CircuitState.CLOSED and now < over:
             self._open(over)
 
     def _half_open(self) -> None:

@@ -178,6 +178,54 @@ def test_a_burst_of_refusals_is_one_event() -> None:
     assert circuit.free
 
 
+@pytest.mark.parametrize("early", [True, False], ids=["before the pause", "after it"])
+@pytest.mark.parametrize(
+    ("late", "moments"),
+    [
+        (1, [0, 30, 90, 90 + PROBE, 90 + 2 * PROBE]),
+        (2, [0, 30, 30 + PROBE, 30 + 2 * PROBE]),
+        (3, [0, PROBE, 2 * PROBE]),
+        (4, [0, 30, 90, 300, 300 + PROBE]),
+    ],
+)
+def test_a_burst_counts_for_the_probe_that_could_lock_the_key_unless_it_has_locked_it(
+    late: int, moments: list[float], early: bool
+) -> None:
+    circuit = closed()
+    first, *others = [circuit.enter() for _ in range(1 + late)]
+    circuit.refused(first, "one", 0)
+    circuit.renewed(0, other=False)
+    alone = circuit.enter()
+    for permit in [*others, alone] if early else [alone, *others]:
+        circuit.refused(permit, "one", 0)
+        circuit.left(permit, 0)
+    tried = [0.0]
+    while len(tried) < len(moments):
+        assert circuit.probe_at is not None
+        at = circuit.probe_at
+        circuit.probe()
+        if circuit.free:
+            tried.append(at)
+            refuse(circuit, at)
+
+    assert tried == moments
+
+
+def test_new_credentials_wait_until_they_lock_nothing_after_a_burst() -> None:
+    circuit = closed()
+    first, *others = [circuit.enter() for _ in range(4)]
+    circuit.refused(first, "one", 0)
+    circuit.renewed(0, other=False)
+    refuse(circuit, 0)
+    for permit in others:
+        circuit.refused(permit, "one", 5)
+
+    circuit.changed(20)
+    assert circuit.probe_at == 5 + PROBE
+    circuit.changed(30, another=True)
+    assert circuit.free
+
+
 def test_other_credentials_are_tried_at_once_and_once_only() -> None:
     circuit = closed()
     take(circuit, caller="two")
