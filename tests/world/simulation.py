@@ -96,6 +96,8 @@ class Simulation:
         self.bugs = 0
         self.dropped = 0
         """How many want the job files out of the configuration."""
+        self._stopping = False
+        """Whether SIGTERM was sent and the process has not ended."""
         self._scraped_at = 0.0
         self._moments: dict[tuple[str, Labels], tuple[float, float]] = {}
         """The moments that were scraped last, as they are shown and as they were."""
@@ -238,9 +240,10 @@ class Simulation:
         ended = machine.ended
         if ended is None or not machine.up:
             return
-        before = self.loop.time()
+        before, self._stopping = self.loop.time(), True
         machine.signal(signal.SIGTERM)
         await asyncio.wait({ended}, timeout=60)
+        self._stopping = False
         frozen = max(0.0, (machine.host.frozen_until if machine.host else 0.0) - before)
         took = self.loop.time() - before - frozen
         if took > STOPS_WITHIN:
@@ -335,8 +338,9 @@ class Simulation:
         try:
             async with asyncio.timeout(PATIENCE):
                 status, text = await page_of(machine, "/metrics")
-        except (OSError, TimeoutError, asyncio.IncompleteReadError):
-            pass
+        except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+            if self._stopping and machine is self.machine and isinstance(error, ConnectionRefusedError):
+                return None  # who stops answers those who are connected, and listens no more
         if host.frozen_until > began or not host.alive or machine.host is not host:
             return None
         if status != 200:
