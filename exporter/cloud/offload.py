@@ -67,6 +67,8 @@ _ROOMS: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, _Room]] = WeakKeyDict
 class Place:
     """What one answer takes of the room for long ones, from when it turns out to be long until it was parsed."""
 
+    __slots__ = ("_held", "_reads", "_room", "_token", "size")
+
     def __init__(self) -> None:
         self._room: _Room | None = None  # until it is needed, which it seldom is
         self._held = 0

@@ -11,7 +11,7 @@ from exporter.model.units import LONGEST_WAIT
 
 _ABSURD: Final = 3600.0
 """Seconds. No limit of the vendor's is counted over a longer time, so a longer ``Retry-After`` is ignored."""
-_KEPT: Final = ("age", "content-type", "retry-after", "date", "x-request-id")
+_KEPT: Final = ("age", "retry-after", "date", "x-request-id")
 """The headers that anything reads."""
 _VALUE_LIMIT: Final = 200
 """Characters of a header that are kept: a request id reaches the log and the page."""

@@ -46,7 +46,7 @@ async def test_a_real_server_is_understood() -> None:
         got = await transport.send(str(server.make_url("")), Request("o", "/a%2Fb", "l", (("q", "x y"),)), Nobody())
 
     assert got.body == b'{"path": "/a%2Fb?q=x%20y"}'
-    assert got.headers["content-type"].startswith("application/json")
+    assert got.headers["date"]
 
 
 async def test_a_slow_drip_within_the_deadline_is_an_answer() -> None:
