@@ -196,7 +196,8 @@ async def test_in_a_browser_bars_move_and_a_run_that_fails_joins_the_others_with
         failed = page.locator(".bars .m-failed")
         before = await failed.count()
         await expect(failed).to_have_count(before + 1, timeout=120_000)
-        await expect(page.get_by_role("heading", name="The run failed: Cdm.0901")).to_be_visible()
+        # A list may tell that it failed; why, only the job's own poll, which waits for its permit.
+        await expect(page.get_by_role("heading", name="The run failed: Cdm.0901")).to_be_visible(timeout=60_000)
         await expect(page.locator(".trouble .said")).to_contain_text("Connect to source")
 
         await page.go_back()
