@@ -253,7 +253,7 @@ def _call(base: Base, request: Request, now: float, headers: Mapping[str, str]) 
             Reason.CONFIG,
             f"the path of a call to {base.host} is not percent-encoded; check endpoints and the job's ids",
         )
-    if _DOTS.search(path):
+    if ("/." in path or "/%" in path) and _DOTS.search(path):
         sentence = f"a call to {base.host} names something `.` or `..`, which no URL can say; check the job's ids"
         raise PollError(Reason.CONFIG, sentence)
     query = request.query_at(now)
