@@ -1,4 +1,4 @@
-"""Copies of frozen values with other fields: what a poll does to a job's record, and most of what it costs here."""
+"""Copies frozen values with some fields changed, quickly: each poll makes at least one copy of the job's record."""
 
 from dataclasses import fields
 from functools import cache

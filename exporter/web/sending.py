@@ -1,5 +1,6 @@
 """Sends a long response in pieces, each when the connection has room for it, so a slow client needs little memory."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -9,6 +10,8 @@ PIECE: Final = 32 * 1024
 """Bytes of a piece."""
 WRITE_BUFFER: Final = 16 * 1024
 """Bytes that may wait in a connection before the answer to it pauses: one piece more is what a slow reader costs."""
+_TURN: Final = 32
+"""Pieces after which others have their turn: a client that reads quickly never makes an answer wait."""
 HOLDS: Final[web.RequestKey[Callable[[object, int], None]]] = web.RequestKey("holds")
 """What to call with the content that an answer keeps in memory until its client has read it, and with its bytes."""
 
@@ -24,8 +27,10 @@ async def send(request: web.Request, response: web.StreamResponse, pieces: Itera
     """Send an answer, or the headers of one to HEAD."""
     await response.prepare(request)
     if request.method != "HEAD":
-        for piece in pieces:
+        for number, piece in enumerate(pieces, start=1):
             await send_piece(request, response, piece)
+            if not number % _TURN:
+                await asyncio.sleep(0)
         await response.write_eof()
 
 

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -14,6 +14,7 @@ from exporter.model.run import RunId
 from exporter.model.snapshot import Rows, Snapshot, State
 from exporter.runs.past import Change, Failure, JobPast, PastRun, Turn
 from exporter.runs.timelines import Timelines
+from exporter.web import sending
 from tests.runs.test_timelines import Watched, ended, seen
 from tests.web.fakes import NOW, FakeExporter, in_state, running, serving
 
@@ -115,3 +116,38 @@ def test_the_past_of_many_jobs_is_taken_to_the_disk_without_holding_the_loop() -
     began = time.thread_time()
     again.resume(kept[:1000], there.timelines.codes, (), NOW, NOW)
     assert time.thread_time() - began < MOST
+
+
+async def test_a_long_body_that_is_read_as_fast_as_it_is_sent_lets_others_have_their_turn() -> None:
+    class Swallowing:
+        """A response, its request and the request's writer, whose client has read everything at once."""
+
+        method = "GET"
+
+        def __init__(self) -> None:
+            self.sent = 0
+            self.writer = self
+
+        async def prepare(self, request: object) -> None: ...
+
+        async def write(self, piece: bytes) -> None:
+            self.sent += len(piece)
+
+        async def drain(self) -> None: ...
+
+        async def write_eof(self) -> None: ...
+
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside, client = asyncio.create_task(other()), cast(Any, Swallowing())
+    await sending.send(client, client, [bytes(sending.PIECE)] * 1000)
+    beside.cancel()
+
+    assert client.sent == 1000 * sending.PIECE
+    assert turns >= 25
