@@ -6,7 +6,7 @@ truth; it knows nothing of how either is come by.
 """
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -113,7 +113,10 @@ class Oracle:
     """When the lists of a service were read well the time before the last, each of which may have taken long, and when
     last."""
     hidden: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """From when to when no list had the job of a name, where it was so once."""
+    """Before what moment a run of a name was surely told by the lists that were read before none had it, and when they
+    had it again."""
+    _readings: Counter[str] = field(default_factory=Counter)
+    """How often the lists of a service were seen to be read well by the process that runs."""
     told_missed: int = 0
     """Runs that were reported as missed by a process before, whose journal keeps what it counted and not this."""
     compared: int = 0
@@ -152,6 +155,7 @@ class Oracle:
             _, last = self._listed.get(service, (0.0, 0.0))
             if listed is not None and listed != last:
                 self._listed[service] = last, listed
+                self._readings[service] += 1
         if scrape.status != 200:
             return
         for key, job in self._jobs.items():
@@ -185,9 +189,27 @@ class Oracle:
 
     def _told_before(self, job: Job, now: float) -> float:
         """Return the same for the runs of a job: a reading in which it was not told nothing of them."""
-        began, ended = self.hidden.get(job.name, (NEVER, -NEVER))
+        told, ended = self.hidden.get(job.name, (NEVER, -NEVER))
         before = self._list_before(job.service, now)
-        return before if self._listed.get(job.service, (0.0, 0.0))[0] > ended else min(before, began - self.list_age)
+        return before if self._listed.get(job.service, (0.0, 0.0))[0] > ended else min(before, told)
+
+    def hides(self, job: Job, now: float) -> None:
+        """Note that from *now* on no list has a job: where lists failed until then, nothing told its latest runs."""
+        told = self._readings[job.service] > 1
+        self.hidden[job.name] = self._list_before(job.service, now) if told else -NEVER, NEVER
+
+    def another_process(self) -> None:
+        """Note a new process: of a job that is hidden from it, lists told it nothing.
+
+        It shows the newest run that its own lists told. Of one that was being read when they had the job again, the
+        page with the newest run may have been read before.
+        """
+        self._readings.clear()
+        self.hidden = {name: (-NEVER, ended) for name, (_, ended) in self.hidden.items()}
+
+    def tells_again(self, job: Job, now: float) -> None:
+        """Note that lists have a job again; one that is being read may still lack it."""
+        self.hidden[job.name] = self.hidden[job.name][0], now
 
     def missing(self, scrape: Scrape, by_job: Groups | None = None, *, counts: bool = True) -> list[str]:
         """Return what a quiet time later should be there and is not: every job, up, with its newest run, counted."""

@@ -1,6 +1,8 @@
 """The oracle itself: given a truth and a scrape, it says what is wrong with it, and nothing of what is right."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from tests.hostile.daemon import Labels, Scrape, parsed
 from tests.hostile.oracle import OWN, Oracle
@@ -191,18 +193,38 @@ def _dli(labels: Labels) -> Labels:
 
 
 def test_a_run_that_no_list_told_because_its_job_was_hidden_is_not_asked_for() -> None:
-    world = World("p", NOW - 200, (Job("dli", "copy", RUNS),))
-    labels = 'service="dli",job="copy"'
-
-    def looked(judge: Oracle, read: float) -> list[str]:
-        lines = [
-            f'huaweicloud_job_state{{{labels},state="succeeded"}} 1',
-            f'huaweicloud_job_info{{{labels},job_id="{FIRST}"}} 1',
-            f'{OWN}discovery_last_success_timestamp_seconds{{service="dli",project="hostile"}} {read}',
-        ]
-        return judge.look(Scrape(NOW, 0.0, 200, parsed("\n".join(lines))))
-
     late = [f"dli/copy: run {FIRST} is shown, but {SECOND} began 40.0 s ago"]
-    for hidden, wrong in (({}, late), ({"copy": (NOW - 45, NOW)}, []), ({"copy": (NOW - 30, NOW)}, late)):
-        judge = Oracle(world, began=NOW - 150, hidden=hidden)
-        assert [looked(judge, NOW - ago) for ago in (20, 10)] == [[], wrong]
+
+    assert _hidden((45, 44), since=None) == late
+    assert _hidden((50, 46), since=45) == []
+    assert _hidden((32, 31), since=30) == late
+    assert _hidden((50, 46), since=30) == []  # lists failed from before the run began until none had it
+    assert _hidden((32, 31), since=30, restarted=40) == late
+    assert _hidden((32, 31), since=30, restarted=31.5) == []  # another process was told of it
+    assert _hidden((32, 31), since=30, restarted=25) == []
+
+
+def _hidden(read: tuple[float, ...], since: float | None, restarted: float = 100) -> list[str]:
+    """Return what is wrong with the older run, where lists were *read* so many seconds ago and later lacked its job."""
+    job = Job("dli", "copy", RUNS)
+    judge = Oracle(World("p", NOW - 200, (job,)), began=NOW - 150)
+    happens: list[tuple[float, Callable[[], object]]] = [(ago, partial(judge.look, _older(NOW - ago))) for ago in read]
+    happens.append((restarted, judge.another_process))
+    if since is not None:
+        happens.append((since, partial(judge.hides, job, NOW - since)))
+        happens.append((21, partial(judge.tells_again, job, NOW)))
+    for _, happen in sorted(happens, key=lambda each: -each[0]):
+        happen()
+    judge.look(_older(NOW - 20))
+    return judge.look(_older(NOW - 10))
+
+
+def _older(read: float) -> Scrape:
+    """Return a scrape that shows the first run, with when the lists were read last."""
+    labels = 'service="dli",job="copy"'
+    lines = [
+        f'huaweicloud_job_state{{{labels},state="succeeded"}} 1',
+        f'huaweicloud_job_info{{{labels},job_id="{FIRST}"}} 1',
+        f'{OWN}discovery_last_success_timestamp_seconds{{service="dli",project="hostile"}} {read}',
+    ]
+    return Scrape(NOW, 0.0, 200, parsed("\n".join(lines)))

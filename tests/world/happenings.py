@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import math
 import signal
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -227,14 +226,14 @@ async def hide(sim: "Simulation", event: Event, number: int) -> None:
     """Let a job be gone in the cloud for a while."""
     del number
     job = sim.truth.jobs[event.facts["which"] % len(sim.truth.jobs)]
-    oracles, began = [sim.oracle, *([sim.neighbour.oracle] if sim.neighbour else [])], sim.now()
+    oracles = [sim.oracle, *([sim.neighbour.oracle] if sim.neighbour else [])]
     sim.cloud.hidden.add(job.name)
     for oracle in oracles:
-        oracle.hidden[job.name] = began, math.inf
+        oracle.hides(job, sim.now())
     await asyncio.sleep(event.lasts)
     sim.cloud.hidden.discard(job.name)
     for oracle in oracles:
-        oracle.hidden[job.name] = began, sim.now()
+        oracle.tells_again(job, sim.now())
 
 
 @happens("bug")

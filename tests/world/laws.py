@@ -99,6 +99,7 @@ class Laws:
     def restarted(self, *, kept: bool) -> None:
         """Begin anew what goes with a process: all that is counted, unless a journal has *kept* the runs."""
         oracle = self._sim.oracle
+        oracle.another_process()
         for key in [key for key in oracle._last if key[0][2] == "poll_failures_total"]:
             del oracle._last[key]
         self._arrived = len(self._sim.cloud.calls)
