@@ -46,7 +46,8 @@ async def read_history(past: RunHistory, job: Job, project_id: str, ledger: Ledg
         cursor.take({each.run for each in page.runs}, len(page.runs), page.total)
         found.take(page.runs)
         if found.passed:
-            return _RunsRead(tuple(found.runs), found.nameless_before)
+            # what follows is known, but a page that is not the last one and lacks rows may lack newer ones
+            return _RunsRead(tuple(found.runs), found.nameless_before + cursor.gaps)
     if found.nameless and not found.runs:
         raise PollError(Reason.PAYLOAD, "the history has no readable run")
     missing = cursor.missing_rows

@@ -48,6 +48,12 @@ class PageCursor:
             return 0 if self._at_end and self._lengths[-1:] == [0] else None
         return max(0, self._total - sum(self._lengths))
 
+    @property
+    def gaps(self) -> int:
+        """Rows at most that pages before the end lack: those by which they are shorter than the longest one."""
+        lacking = len(self._lengths) * max(self._lengths, default=0) - sum(self._lengths)
+        return min(lacking, self.missing_rows or 0)
+
     def take(self, keys: Collection[Hashable], rows: int, total: int | None) -> None:
         """Note a page of so many *rows*; *keys* are what tells those that could be read from others."""
         self.read += 1

@@ -89,6 +89,19 @@ def test_runs_that_begin_meanwhile_hide_none() -> None:
     assert sorted(set(read(Ledger(floor=run(25)), moved)[1])) == list(range(23, 41))
 
 
+def test_of_a_page_that_lacks_rows_before_the_last_one_the_runs_are_missing() -> None:
+    short = [TENS[0], TENS[1][1:], TENS[2][2:]]
+
+    assert history(Ledger(floor=run(25)), short, total=40) == (2, [*TENS[0], *TENS[1][1:]], 1)
+    assert history(Ledger(floor=run(15)), short, total=40)[2] == 3
+    assert history(Ledger(floor=run(35)), short, total=40)[2] == 0
+
+
+def test_of_a_last_page_that_is_shorter_than_the_others_no_run_is_missing() -> None:
+    assert history(Ledger(floor=run(25)), [TENS[0], TENS[1][:7]], total=17) == (2, [*TENS[0], *TENS[1][:7]], 0)
+    assert history(Ledger(floor=run(25)), [TENS[0], TENS[1][:7]])[2] == 0
+
+
 def test_a_history_in_another_order_is_read_whole() -> None:
     oldest_first = [page[::-1] for page in TENS[::-1]]
 
