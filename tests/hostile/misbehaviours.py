@@ -8,6 +8,7 @@ import asyncio
 import gzip
 import random
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from email.utils import formatdate
@@ -265,16 +266,23 @@ async def flood(x: Exchange) -> None:
 
 def another(x: Exchange) -> Answer:
     """Return the right answer for another job of the same service, which is named otherwise."""
-    world, names = x.cloud.world, x.asked.names
-    mine = names.get("name", names.get("job"))
-    jobs = [job for job in world.of(x.asked.service) if job.begun(x.now) and not _is(job, mine)]
+    jobs = _others(x)
     if x.asked.operation not in ("dli.progress", "dws.job", "cdm.status") or not jobs:
         return x.right
-    job = x.rng.choice(jobs)
+    return _said_of(x, x.rng.choice(jobs))
+
+
+def _others(x: Exchange) -> list[Job]:
+    names = x.asked.names
+    mine = names.get("name", names.get("job"))
+    return [job for job in x.cloud.world.of(x.asked.service) if job.begun(x.now) and not _is(job, mine)]
+
+
+def _said_of(x: Exchange, job: Job) -> Answer:
     run = job.newest(x.now)
     assert run is not None
     other = {"cluster": job.cluster, "name": job.name} if job.service == "cdm" else {"job": run.ident}
-    return answer(world, replace(x.asked, names=other), x.request, x.now)
+    return answer(x.cloud.world, replace(x.asked, names=other), x.request, x.now)
 
 
 def _is(job: Job, name: str | None) -> bool:
@@ -306,10 +314,16 @@ async def second_answer_at_once(x: Exchange) -> None:
 
 @misbehaviour(STATES)
 async def second_answer_later(x: Exchange) -> None:
-    """Send an answer that nobody asked for a while after the right one; it says whose it is."""
+    """Send an answer that nobody asked for a while after the right one; it says whose it is.
+
+    The next call may have left by then, and only the name in the answer shows that this is not the answer to it. So no
+    other job has that name: with jobs of one name in two clusters nobody could tell.
+    """
     await x.tell_the_truth()
     await asyncio.sleep(x.rng.uniform(0.05, 0.4))
-    await x.say(another(x))
+    named = Counter(job.name for job in x.cloud.world.of(x.asked.service))
+    if jobs := [job for job in _others(x) if named[job.name] == 1]:
+        await x.say(_said_of(x, x.rng.choice(jobs)))
 
 
 @misbehaviour(weight=0.2)

@@ -187,6 +187,16 @@ async def test_a_second_answer_is_for_another_job_and_does_not_say_so() -> None:
         assert "job-name" not in body(second)["submissions"][0]
 
 
+async def test_a_later_second_answer_is_for_no_job_whose_name_another_one_has() -> None:
+    async with hostile(always("second_answer_later", random.Random(1)), after=25) as cloud:
+        cloud.world = replace(WORLD, jobs=(*WORLD.jobs, replace(OTHER, cluster="c2")))
+        assert (await raw(cloud, STATUS, gap=0.5)).count(b"HTTP/1.1 200 OK") == 1
+
+        cloud.world = WORLD
+        _, first, second = (await raw(cloud, STATUS, gap=0.5)).split(b"HTTP/1.1 200 OK")
+        assert [body(each)["submissions"][0]["job-name"] for each in (first, second)] == [CDM.name, OTHER.name]
+
+
 async def test_an_older_run_is_told_only_after_the_newer_one() -> None:
     plan = honest_plan()
     async with hostile(plan, after=25) as cloud:
