@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from exporter import logs
@@ -103,7 +104,7 @@ async def ask_lists(calls: CommandCalls, project: Project, adapter: Adapter, lis
 
     project_id = await project.project_id_of()
     monotonic = project.clock.monotonic
-    reader = offload.asking(ask, monotonic)
+    reader = offload.asking(ask, monotonic, partial(project.unread, adapter.service))
     return await read_rule_by_clock(lister, rule, project_id, project.cloud_time, monotonic, reader)
 
 

@@ -113,6 +113,11 @@ class Client:
             session, self._session = self._session, None
             await session.close()
 
+    def doubt(self, base_url: str) -> None:
+        """Use no connection again that is idle now: what came on one of them was no answer to its call."""
+        host = base_of(base_url).authority
+        self._trusted_since[host] = max(time.monotonic(), self._trusted_since.get(host, -math.inf))
+
     async def send(
         self,
         base_url: str,

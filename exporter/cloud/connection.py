@@ -70,7 +70,7 @@ class Flight:
     """One call on its way."""
 
     trusted_since: float
-    """The monotonic time; a connection that is idle since before is not used."""
+    """The monotonic time; a connection that is idle since then or before is not used."""
     connection: "Connection | None" = None
     """The one that it went into."""
     unsent: bool = False
@@ -142,7 +142,7 @@ class Connection(ResponseHandler):
         if flight is None:
             return
         flight.connection = self
-        if self.calls > 1 and (self._idle_since < flight.trusted_since or self._has_unread()):
+        if self.calls > 1 and (self._idle_since <= flight.trusted_since or self._has_unread()):
             flight.unsent = True
             self.abort()  # so that sending fails
 

@@ -15,6 +15,7 @@ from typing import Final, Self, TypeVar
 from weakref import WeakKeyDictionary
 
 from exporter.memory import give_back
+from exporter.model.errors import PollError
 from exporter.services.request import Ask, Request
 
 _SHORT: Final = 2 * 1024
@@ -141,13 +142,22 @@ async def offloaded(body: bytes, work: Callable[[], _T]) -> _T:
     return work() if len(body) <= _SHORT else await in_thread(work)
 
 
-def asking(call: Callable[[Request], Awaitable[bytes]], now: Callable[[], float]) -> Ask:
-    """Return how a list or a history is read page by page: *call* makes a call and returns the body of its answer."""
+def asking(
+    call: Callable[[Request], Awaitable[bytes]], now: Callable[[], float], unread: Callable[[PollError], None]
+) -> Ask:
+    """Return how a list or a history is read page by page: *call* makes a call and returns the body of its answer.
+
+    *unread* is told why an answer could not be read.
+    """
 
     async def ask(request: Request, reader: Callable[[bytes], _T], /) -> tuple[_T, float]:
         with Place():
             body = await call(request)
             came = now()
-            return await offloaded(body, partial(reader, body)), came
+            try:
+                return await offloaded(body, partial(reader, body)), came
+            except PollError as error:
+                unread(error)
+                raise
 
     return ask

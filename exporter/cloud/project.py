@@ -107,6 +107,15 @@ class Project:
             raise self._refusal(adapter, answer)
         return answer.body
 
+    def unread(self, service: str, error: PollError) -> None:
+        """Take over why an answer was not taken for that to its call.
+
+        It may be the answer to another call. Then the connection is out of step, and the next answer on it may be one
+        that cannot be told from the right one: of a job with the same name in another cluster, or of its list.
+        """
+        if error.reason is Reason.PAYLOAD:
+            self.transport.doubt(self.endpoints[service])
+
     def _refusal(self, adapter: Adapter, answer: Response) -> PollError:
         error = error_classes.refusal(
             answer.status,

@@ -97,7 +97,11 @@ class Projects:
         with offload.Place():
             body = await project.ask(adapter, request)
             now = project.cloud_time()
-            return await offload.offloaded(body, partial(_read, adapter, body, job, project.zone, now, before))
+            try:
+                return await offload.offloaded(body, partial(_read, adapter, body, job, project.zone, now, before))
+            except PollError as error:
+                project.unread(adapter.service, error)
+                raise
 
 
 def _read(

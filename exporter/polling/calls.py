@@ -125,7 +125,12 @@ class Calls:
                 project, request.limit, patience, lambda there: there.ask(adapter, request), tries, request.operation
             )
 
-        return offload.asking(ask, self._clock.monotonic)
+        def unread(error: PollError) -> None:
+            there = self._plan.projects.by_name.get(project)
+            if there is not None:
+                there.unread(adapter.service, error)
+
+        return offload.asking(ask, self._clock.monotonic, unread)
 
     async def _failed(self, project: str, limit: str, permit: Permit, caller: Hashable, error: PollError) -> PollError:
         """Do what follows from a failed call; return what it fails with."""

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from typing import Final
 
 from exporter.clock import Clock
+from exporter.model.errors import PollError
 from exporter.model.frozen import replace
 from exporter.model.job import Job, JobKey
 from exporter.model.record import Record
@@ -44,7 +45,11 @@ class Existence:
             return idle
         self._seen.pop(job.key, None)
         body = await project.ask(adapter, reader.request(job.target, project.project_id))
-        row = reader.parse(body, job.target)
+        try:
+            row = reader.parse(body, job.target)
+        except PollError as error:
+            project.unread(adapter.service, error)
+            raise
         self._seen[job.key] = self._clock.monotonic()
         self._lists.take(job.project, job.key.service, [row] if row.schedule else [])
         return confirmed(idle, row)

@@ -137,6 +137,14 @@ class TestUsedAgain:
 
         assert (len(server.heads), server.connections) == (3, 1)
 
+    async def test_a_connection_whose_answer_was_that_of_another_call_is_not(self) -> None:
+        async with serving(answer()) as server, Client(LATE) as transport:
+            for _ in range(3):
+                await ask(transport, server.url)
+                transport.doubt(server.url)
+
+        assert (len(server.heads), server.connections) == (3, 3)
+
     async def test_an_old_connection_is_not(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(connection, "LIFETIME", 0.0)
         async with serving(answer()) as server, Client(LATE) as transport:

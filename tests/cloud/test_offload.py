@@ -17,7 +17,7 @@ def test_an_answer_of_many_short_rows_is_read_outside_the_event_loop() -> None:
         return threading.current_thread(), len(answer)
 
     async def main() -> tuple[threading.Thread, int]:
-        return (await asking(call, lambda: 0.0)(Request("ShowSubmissions", "/", "cdm_list"), reader))[0]
+        return (await asking(call, lambda: 0.0, lambda _: None)(Request("ShowSubmissions", "/", "cdm_list"), reader))[0]
 
     thread, length = asyncio.run(main())
     assert thread is not threading.main_thread()
