@@ -14,6 +14,7 @@ CHART := deploy/helm/huaweicloud-job-exporter
 help:
 	@echo "make demo   live metrics of all services from the built-in simulator, and a page to look at"
 	@echo "make test   linters, types, import rules and all tests"
+	@echo "make lint   linters, types and import rules alone"
 	@echo "make test-fast  only the fast tests: no processes, no browser, no hours of simulated time"
 	@echo "make test-deploy  builds the image, runs it, and checks all that deploy/ ships; wants root and Debian's podman"
 	@echo "make torture    the whole exporter in simulated worlds of random seeds, for MINUTES=10; see docs/reliability.md"
