@@ -181,11 +181,23 @@ def failed(record: Record, fault: Fault, steady: float | None = None) -> Record:
     if fault.reason is Reason.NOT_FOUND and old is not None and old.disposable:
         return _disposed(record, old)
     failures = {**record.failures, fault.reason: record.failures.get(fault.reason, 0) + 1}
-    if fault.reason is Reason.NOT_FOUND and old is not None and old.state.ended and record.polled_at is not None:
-        # forgotten by the cloud after it reported the end once: no other poll will confirm it
-        record = _counted(record, accounting.accounted(record.ledger, old, record.polled_at))
+    if fault.reason is Reason.NOT_FOUND:  # forgotten by the cloud, perhaps after it reported the end once
+        record = _counted(record, _with_unconfirmed_end(record))
     failed_at = fault.at if steady is None else steady
     return replace(record, up=False, fault=fault, failing=record.failing + 1, failures=failures, failed_at=failed_at)
+
+
+def _with_unconfirmed_end(record: Record) -> Ledger:
+    """Return the ledger with the end that the job's last answer told, if it told one: no other poll will confirm it.
+
+    The last answer may be about an earlier run of this name, until the present one is polled; that one counted already.
+    """
+    last = record.snapshot
+    if last is None or not last.state.ended or record.final or record.polled_at is None:
+        return record.ledger
+    if last.run.id not in ("", *record.job.target.values()):
+        return record.ledger
+    return accounting.accounted(record.ledger, last, record.polled_at)
 
 
 def paused(record: Record, why: Fault) -> Record:
@@ -241,15 +253,10 @@ def next_run(record: Record, job: Job, registration_id: int) -> Record:
     """Return the record once *job*, under the same name, is another run: what was counted stays, nothing is shown.
 
     The old run's last answer stays too, unseen, because by it the end of the new run is news. If it tells an end that
-    was not confirmed, that one counts, because no other poll will confirm it. An answer that is about a run before the
-    old one counted when that one began.
+    was not confirmed, that one counts.
     """
-    old, ledger = record.snapshot, record.ledger
-    own = old is not None and old.run.id in ("", *record.job.target.values())
-    if own and old is not None and old.state.ended and record.polled_at is not None and not record.final:
-        ledger = accounting.accounted(ledger, old, record.polled_at)
     return replace(
-        _counted(record, ledger),
+        _counted(record, _with_unconfirmed_end(record)),
         job=job,
         registration_id=registration_id,
         stale=record.snapshot is not None,

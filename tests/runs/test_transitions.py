@@ -20,7 +20,7 @@ TASKS = {Measure("tasks", "active"): 3.0, Measure("tasks", "completed"): 4.0, Me
 
 
 def after(service: str, *answers: Snapshot | Reason) -> Record:
-    record = Record(Job(JobKey(service, "j"), "p", {}))
+    record = Record(Job(JobKey(service, "j"), "p", {"job_id": "1"}))
     for at, answer in enumerate(answers, start=100):
         if isinstance(answer, Reason):
             record = transitions.failed(record, Fault(answer, at, "no"))
@@ -338,6 +338,7 @@ def test_an_end_that_was_not_confirmed_counts_once_though_the_next_run_of_its_na
     record = transitions.next_run(record, Job(JobKey("dli", "j"), "p", {"job_id": "c"}), 2)
     record = transitions.listed_runs(record, rows, 80.0, 106.0, [])
     assert record.runs == (2, 0, 0)
-    record = transitions.next_run(record, Job(JobKey("dli", "j"), "p", {"job_id": "d"}), 3)
+    forgotten = transitions.failed(record, Fault(Reason.NOT_FOUND, 107, "no"))
+    replaced = transitions.next_run(record, Job(JobKey("dli", "j"), "p", {"job_id": "d"}), 3)
 
-    assert record.runs == (2, 0, 0)
+    assert (forgotten.runs, replaced.runs) == ((2, 0, 0), (2, 0, 0))
