@@ -14,8 +14,8 @@ def is_outdated(record: Record, answer: Snapshot) -> bool:
     """Whether the job's own *answer* is outdated: the id of its run is lower, or its run was over too early.
 
     It was over too early if it ended before the start of the run that a newer list reports. An answer about the shown
-    run is outdated if that ended and the answer is from before. Where nothing is shown yet, after a restart, the
-    runs that were known before it are compared, and then what was known before of the shown one too. Once that run is
+    run is outdated if that ended and the answer is from before. Where nothing is shown yet, after a restart, the runs
+    of the ledger are compared. Later the shown one is, together with what the ledger knows of it. Once that run is
     stale, any answer is believed.
     """
     ledger, shown, listed = record.ledger, record.snapshot, record.listed

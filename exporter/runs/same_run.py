@@ -14,7 +14,9 @@ from exporter.model.record import Record
 from exporter.model.run import NAMELESS, Ledger
 from exporter.model.snapshot import CLOCKS, Measure, Snapshot, State
 from exporter.runs.accounting import TRIES
+from exporter.runs.first_seen import ROUNDED
 from exporter.runs.last_ends import ended_otherwise
+from exporter.runs.outdated import is_before
 from exporter.services.adapter import Adapter
 from exporter.services.codes_in_text import OTHER
 
@@ -28,7 +30,7 @@ def continued(record: Record, before: Snapshot | None, answer: Snapshot, steady:
     """Return an *answer* about the run that the answer *before* was about, with what is still true of that one."""
     if before is None:
         return _ended_before(record.ledger, answer, adapter) if answer.state.ended else answer
-    if before.run.same(answer.run):
+    if before.run != answer.run and before.run.same(answer.run):
         answer = replace(answer, run=answer.run.merged(before.run))
     if before.state.ended and answer.state.ended:
         answer = _still_ended(record, before, answer, adapter)
@@ -143,15 +145,18 @@ def _end(known: float | None, answer: Snapshot, seen: float | None, adapter: Ada
 
 
 def told_again(old: Snapshot, answer: Snapshot, own: Snapshot | None) -> bool:
-    """Whether *answer* tells the run that the *old* one told as ended, of which only one of both has the name.
+    """Whether *answer* tells of the ended run that *old* told of, where one of the two names the run and one does not.
 
-    They tell it if it began at the same second. A list that tells a state alone tells no other run. Nor did such a list
-    before, if the job's *own* answer before was about this run, or there was none.
+    They do if both say that it began in the same second, and do not if the run of *answer* began when that of *old* was
+    over. An *answer* without name and times tells of no other run. An *old* one without a name, from a list, told of
+    the run that *answer* names, unless the job's *own* last answer was about another.
     """
     if old.state is not answer.state or (old.run == NAMELESS) is (answer.run == NAMELESS):
         return False
     if old.start is not None and answer.start is not None:
-        return abs(old.start - answer.start) < 1
+        return abs(old.start - answer.start) < ROUNDED
+    if is_before(old, answer):
+        return False
     if answer.run == NAMELESS:
         return answer.start is answer.end is None
     return own is None or own.of_same_run(answer)

@@ -446,6 +446,26 @@ def test_the_next_run_is_told_though_only_its_start_tells_it_from_the_one_before
     assert [(each.was, each.now) for each in there.timelines.changes] == [("failed", "failed")]
 
 
+@pytest.mark.parametrize("begun", [None, NOW - 300])
+def test_the_next_run_is_told_though_a_list_told_no_more_than_the_end_of_the_one_before(begun: float | None) -> None:
+    there = Watched()
+    key = there.register()
+    there.change(key, lambda record: replace(record, listed=Snapshot(State.FAILED, start=begun, end=NOW - 200)))
+    there.answer(key, Snapshot(State.FAILED, run=RunId("7", NOW - 100), start=NOW - 90, end=NOW - 80))
+
+    assert [each.at for each in there.past(key).runs] == [NOW - 200, NOW - 80]
+
+
+def test_what_a_list_told_while_the_job_was_about_another_run_is_of_that_one() -> None:
+    there = Watched()
+    key = there.register()
+    there.answer(key, seen(State.RUNNING, 1))
+    there.change(key, lambda record: replace(record, listed=Snapshot(State.SUCCEEDED)))
+    there.answer(key, ended(2))
+
+    assert len(there.past(key).runs) == 2
+
+
 def test_the_next_run_is_told_though_the_state_is_the_same() -> None:
     there = Watched()
     key = there.register()
