@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 from functools import cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,25 +13,25 @@ else:
     def replace(value: Any, /, **changes: Any) -> Any:
         """Return a copy of *value*, a dataclass with slots, with these fields changed.
 
-        It is ``dataclasses.replace``, but a quarter of its time for a value of many fields: they are copied from slot
-        to slot, and ``__init__`` does not run. Raises ``AttributeError`` for a field that does not exist, and for a
-        value that has no slots; ``TypeError`` if it has a ``__post_init__``.
+        It is ``dataclasses.replace``, but takes a third of its time for a value of many fields: they are copied from
+        slot to slot, and ``__init__`` does not run. Raises ``AttributeError`` for a field that does not exist, and
+        ``TypeError`` for a class that it would copy wrongly: one with a ``__post_init__``, without slots, or with a
+        field that ``__init__`` does not take.
         """
-        copy = _copier(type(value))(value)
+        kind = type(value)
+        read, writers = _slots(kind)
+        copy = object.__new__(kind)
+        for write, old in zip(writers, read(value), strict=True):
+            write(copy, old)
         for name, new in changes.items():
             object.__setattr__(copy, name, new)
         return copy
 
 
 @cache
-def _copier(kind: type[Any]) -> "Callable[[Any], Any]":
-    """Return what copies a dataclass with slots: a line a field, as dataclasses itself writes ``__init__``."""
-    if hasattr(kind, "__post_init__"):
-        raise TypeError(f"{kind.__name__} has a __post_init__, which would not run")
+def _slots(kind: type[Any]) -> "tuple[Callable[[Any], tuple[Any, ...]], list[Callable[[Any, Any], None]]]":
+    """Return what reads all fields of a dataclass with slots, and what writes each past its being frozen."""
+    if hasattr(kind, "__post_init__") or kind.__dictoffset__ or not all(each.init for each in fields(kind)):
+        raise TypeError(f"{kind.__name__} cannot be copied from slot to slot; use dataclasses.replace")
     names = [each.name for each in fields(kind)]
-    writers = {f"write_{name}": getattr(kind, name).__set__ for name in names}  # past its being frozen
-    copied = [f" write_{name}(copy, value.{name})" for name in names]
-    scope: dict[str, Any] = {"new": object.__new__, "kind": kind, **writers}
-    exec("\n".join(["def copier(value):", " copy = new(kind)", *copied, " return copy"]), scope)  # noqa: S102 - see above
-    copier: Callable[[Any], Any] = scope["copier"]
-    return copier
+    return attrgetter(*names), [getattr(kind, name).__set__ for name in names]
