@@ -226,7 +226,7 @@ class Connection(ResponseHandler):
         """End the connection; the call that is out on it, if any, is given up and must not arrive any more.
 
         A closed socket still delivers what was sent, once the network works again: after minutes, when the call counts
-        against no limit any longer and nobody reads its answer. A reset discards it.
+        against no limit any longer and nobody reads its answer. A reset discards it; what a proxy has is the proxy's.
         """
         if self._out and self.transport is not None:
             with suppress(OSError):  # it may be closed already

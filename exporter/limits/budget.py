@@ -54,10 +54,11 @@ class Budget:
 
     A call reaches the vendor some time after it was granted: a connection that is slow to open, a token to be renewed,
     and what was granted meanwhile arrives all at once. When it arrives nobody here can tell, only that it does before
-    the call is over: a call that is given up is reset, which discards what did not arrive yet. So a call counts from
-    its grant until a minute after its end, and one more is granted only while fewer than a minute's calls count. All
-    calls that arrive in the same 60 seconds count when the last of them is granted, so they are never more than that,
-    whatever each one took on its way. Short calls cost nothing by it: for those of 50 ms a minute has 60.05 s.
+    the call is over: a call that is given up is reset, which discards what did not arrive yet, unless a proxy has it.
+    So a call counts from its grant until a minute after its end, and one more is granted only while fewer than a
+    minute's calls count. All calls that arrive in the same 60 seconds count when the last of them is granted, so they
+    are never more than that, whatever each one took on its way. Short calls cost nothing by it: for those of 50 ms a
+    minute has 60.05 s.
 
     The process before this one may have spent all it was allowed until the moment it died, and whoever starts again
     knows nothing of it. So the bucket is empty when the process *began*: the first call comes when one would have come
