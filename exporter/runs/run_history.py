@@ -40,12 +40,12 @@ async def read_history(past: RunHistory, job: Job, project_id: str, ledger: Ledg
     """
     known = (ledger.floor, *ledger.open, *(each.run for each in ledger.paid if each.waits))
     found = _Found([run for run in known if run is not None])
-    cursor = PageCursor(past.page_size)
+    cursor = PageCursor(past.page_size, each=True)
     while not (cursor.over or found.full):
         page, _ = await ask(past.request(job, project_id, cursor.number), partial(past.parse, job=job))
         cursor.take({each.run for each in page.runs}, len(page.runs), page.total)
         found.take(page.runs)
-        if found.passed:
+        if found.passed and cursor.number > 1:
             # what follows is known, but a page that is not the last one and lacks rows may lack newer ones
             return _RunsRead(tuple(found.runs), found.nameless_before + cursor.gaps)
     if found.nameless and not found.runs:

@@ -6,7 +6,8 @@ second empty page in a row, at a page that repeats the rows of the page before (
 and after the largest number of pages. If the total is higher than the rows that were read, the difference is *missing*.
 
 **No row is lost while the rows change**: rows that leave move others up to pages that were already read. Then the total
-falls, and the pages that may be affected are read once more.
+falls, and the pages that may be affected are read once more. Where *each* page has a total or none has, and the first
+have none and a later one has, the first may be answers to other calls: the list is read from the beginning again.
 """
 
 from collections.abc import Collection, Hashable
@@ -21,8 +22,9 @@ _EMPTY_PAGES: Final = 2
 class PageCursor:
     """Which page to read next; *size* is how many rows of a page are asked for."""
 
-    def __init__(self, size: int, most: int = MOST_PAGES) -> None:
+    def __init__(self, size: int, most: int = MOST_PAGES, *, each: bool = False) -> None:
         self._size = size
+        self._each = each
         self._most = min(most, MOST_PAGES)
         self._lengths: list[int] = []  # rows of the pages that need not be read again
         self._total: int | None = None
@@ -60,6 +62,9 @@ class PageCursor:
         before, self._total = self._total, self._total if total is None else total
         again = bool(keys) and self._total == before and self._keys == set(keys)
         self._keys = set(keys)
+        if self._each and before is None and self._total is not None and self._lengths:
+            self._lengths.clear()
+            return
         if before is not None and self._total is not None and self._moved_up(before - self._total):
             return
         self._at_end = again

@@ -179,6 +179,35 @@ def test_a_history_that_repeats_itself_and_tells_no_total_may_lack_some() -> Non
     assert history(Ledger(floor=run(5)), TENS)[2] == 0
 
 
+@pytest.mark.parametrize("floor", [-5, 25])
+def test_a_first_page_that_alone_has_no_total_is_read_again_because_it_may_answer_another_call(floor: int) -> None:
+    asked: list[int] = []
+
+    def answer(request: Request) -> bytes:
+        asked.append(int(request.path[1:]))
+        if len(asked) == 1:
+            return b"40/"  # a status that came twice has the newest run alone
+        return f"{' '.join(map(str, TENS[asked[-1] - 1]))}/40".encode()
+
+    found, _ = driven(lambda ask: run_history.read_history(Pages(), JOB, "p", Ledger(floor=run(floor)), ask), answer)
+
+    assert asked[:4] == [1, 2, 1, 2]
+    assert {int(each.run.id) for each in found.runs} >= set(range(max(floor, 1), 41))
+    assert found.missing == 0
+
+
+def test_a_first_page_that_never_has_a_total_is_read_again_once() -> None:
+    asked: list[int] = []
+
+    def answer(request: Request) -> bytes:
+        asked.append(int(request.path[1:]))
+        return f"{' '.join(map(str, TENS[asked[-1] - 1]))}/{'' if asked[-1] == 1 else 40}".encode()
+
+    driven(lambda ask: run_history.read_history(Pages(), JOB, "p", Ledger(floor=run(-5)), ask), answer)
+
+    assert asked == [1, 2, 1, 2, 3, 4]
+
+
 def test_a_row_that_cannot_be_read_is_missing_if_it_may_be_newer_than_what_is_known() -> None:
     assert CDM is not None
     rows = [{"submission-id": 9, "status": "FAILED"}, 7, {"submission-id": 8, "status": "FAILED"}, {"status": "NEW"}]
