@@ -98,14 +98,10 @@ class Breakers:
 
     def due(self, now: float) -> list[_Breaker]:
         """Return the breakers that were paused for long enough, so that one call may try."""
-        due = [
-            breaker
-            for breaker in self._all.values()
-            if breaker.circuit.probe_at is not None and now >= breaker.circuit.probe_at
-        ]
+        due = [breaker for breaker in self._all.values() if breaker.circuit.paused and breaker.circuit.wait(now) <= 0]
         for breaker in due:
             breaker.circuit.probe()
-        return [breaker for breaker in due if not breaker.circuit.paused]
+        return due
 
     def _changed(self, breaker: _Breaker, now: float) -> bool:
         before = breaker.key
@@ -170,9 +166,8 @@ class Breakers:
     def _pause(self, breaker: _Breaker, error: PollError) -> None:
         if not breaker.since:
             breaker.since = f"{datetime.fromtimestamp(self._clock.now(), UTC):%H:%M:%S} UTC"
-            self._log.error(
-                "circuit opened", **_names(breaker), error=error.sentence, next_try_seconds=breaker.circuit.wait
-            )
+            wait = round(breaker.circuit.wait(self._clock.monotonic()), 3)
+            self._log.error("circuit opened", **_names(breaker), error=error.sentence, next_try_seconds=wait)
         breaker.why = PollError(
             Reason.AUTH,
             f"calls of {breaker.in_use} are paused since {breaker.since}; single calls try again, and all once the"

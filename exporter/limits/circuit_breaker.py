@@ -8,19 +8,24 @@ So::
     closed --refused--> half-open, once the credentials are renewed: one call is permitted; open if the renewal failed
     half-open --refused again, or the probe had no result--> open: no call is permitted
     open --time--> half-open: one call is permitted, the probe
+    half-open --so many calls were under way and refused that the next could lock the key--> open
     any --the credentials changed--> half-open, or open a while longer
 
 A burst of refusals is one event, however many calls were already under way when the first one was refused. After it
 calls are made one at a time. The second refusal opens the circuit for half a minute, and each refused probe opens it
-for longer. The burst counts for the next probe: if that could be the refusal that locks the key, it waits. A burst of
-more refusals than that has locked the key by itself, if anything does, and postpones nothing.
+for longer. But the cloud counts each refusal of the burst: where the next call could be the one that locks the key, the
+circuit opens before it, for six minutes from the last refusal. A burst of more than five has locked the key by itself,
+if anything does, and postpones nothing; if calls were accepted amid it, the row may have begun anew at each, so it
+takes five more for each of them. Only refusals that were answered are known: the first call after a refusal does not
+wait for those under way, and can lock the key together with them.
 
 A refusal may concern only one caller, a job or a list. This is assumed if other calls were accepted since the caller's
 last refusal, or before its first one. Such a refusal counts as one in a row, but opens the circuit only as the third.
 
 After five refusals in a row a probe is made every six minutes, when any lock has expired. One rule holds whoever makes
-the calls and however the credentials change: a call is permitted only if there cannot be five refusals in a row even if
-it and all calls under way are refused, or if the last refusal was six minutes ago and no other call is under way.
+the calls and however the credentials change: once one was refused, a call is permitted only if it cannot be the sixth
+refusal in a row, with those that are known and all calls permitted since that one, or if the last refusal was six
+minutes ago and none of these is under way.
 """
 
 import math
@@ -97,13 +102,14 @@ class CircuitBreaker:
         self._probing = False  # whether the next call tries what was refused before
         self._refusals = 0  # since the last call that was accepted; of a burst only the first
         self._late = 0  # the others of a burst
+        self._amid = 0  # calls of before the first refusal that were accepted after it
         self._opened = 0  # how often refusals opened it since that one
         self._era = 0  # grows when a call is accepted after others were refused; 0 until the first one is
         # the era in which each caller was refused since its last call that was accepted; infinity if it was not
         self._seen: dict[Hashable, float] = {}
         self._refused_at = float("-inf")
-        self.probe_at: float | None = None
-        """When the probe may go; ``None`` unless open."""
+        self._until = float("-inf")  # to when it is open, if the next refusal locks nothing
+        self._key_since = self._epoch  # the first epoch in which the key in use was
 
     @property
     def paused(self) -> bool:
@@ -115,29 +121,36 @@ class CircuitBreaker:
         """Whether a call may go now."""
         if self._renewing is not None or self.state is CircuitState.OPEN:
             return False
-        return self.state is CircuitState.CLOSED or (self._trials < self._most_trials and self._harmless)
+        return self.state is CircuitState.CLOSED or (
+            self._trials < self._most_trials and not (self._trials_under_way and self._may_lock(self._trials_under_way))
+        )
 
     @property
-    def _harmless(self) -> bool:
-        """Whether one more call locks nothing, even if it and all that are under way are refused."""
-        return self._trials_under_way == 0 or self._refusals + self._trials_under_way < PATIENCE
+    def probe_at(self) -> float | None:
+        """When the probe may go; ``None`` unless open. What was under way at the first refusal can still move it."""
+        if not self.paused:
+            return None
+        return max(self._until, self._refused_at + PROBE) if self._may_lock(0) else self._until
 
-    @property
-    def wait(self) -> float:
-        """Seconds from the last refusal to the next call that tries."""
-        if self._next_may_lock:
-            return PROBE
-        return WAITS[min(self._opened, len(WAITS)) - 1]
+    def wait(self, now: float) -> float:
+        """Return the seconds to the probe, 0 unless open."""
+        return 0.0 if self.probe_at is None else max(0.0, self.probe_at - now)
 
-    @property
-    def _next_may_lock(self) -> bool:
-        """Whether one more refusal could lock the key; those of a burst count once calls are paused."""
-        late = self._late if self._opened else 0
-        return self._refusals >= PATIENCE or self._refusals + late == PATIENCE
+    def _may_lock(self, others: int) -> bool:
+        """Whether one more refusal could lock the key, if the *others* that are under way are refused before it.
+
+        A burst of more than five has locked the key already. A call that was accepted amid it may have ended the row
+        anywhere, so it has then surely locked the key only if it is too long for each of its parts to be five.
+        """
+        known = self._refusals + self._late
+        locked = self._refusals + others < PATIENCE and known > PATIENCE * (1 + self._amid)
+        return known + others >= PATIENCE and not locked
 
     def enter(self) -> Permit:
         """Let one call go; it ends with :meth:`left`, after its outcome was reported."""
         trial = self.state is not CircuitState.CLOSED
+        if trial and self._may_lock(0):  # it waited for that: from now on each one does
+            self._refusals, self._late, self._amid = max(self._refusals, PATIENCE), 0, 0
         self._trials += trial
         self._trials_under_way += trial
         return Permit(self._epoch, trial, self._probing)
@@ -146,12 +159,13 @@ class CircuitBreaker:
         """Note that the cloud knew who asked; return whether that is news."""
         self._seen[caller] = math.inf
         if permit.epoch != self._epoch:
+            self._amid += self._refusals + self._late > 0
             return False
         if self._refusals or not self._era:
             self._era += 1
         self._forget_refusals()
         news = self.state is not CircuitState.CLOSED
-        self.state, self.probe_at, self._probing = CircuitState.CLOSED, None, False
+        self.state, self._probing = CircuitState.CLOSED, False
         return news
 
     def refused(self, permit: Permit, caller: Hashable, now: float) -> Decision:
@@ -160,22 +174,23 @@ class CircuitBreaker:
         if not alone:
             self._seen[caller] = self._era
         stale = permit.epoch != self._epoch
-        if not stale or permit.trial:  # each of those on trial is known to have been one of a row
-            self._refusals += 1
+        if permit.epoch >= self._key_since:
             self._refused_at = now
-            self._wait_longer(now)
-        else:
-            self._late, self._refused_at = self._late + 1, now
+            if stale and not permit.trial:  # each of those on trial is known to have been one of a row
+                self._late += 1
+            else:
+                self._refusals += 1
         if stale:
+            self._pause_before_a_lock(now)
             return Decision.ALONE if alone else Decision.STALE
         self._half_open()
         if alone and self._refusals < ENOUGH:
+            self._pause_before_a_lock(now)
             return Decision.ALONE
         if not (alone or self._renewed):
             self._renewed, self._renewing = True, caller
             return Decision.RENEW
-        self._opened += 1
-        self._open(now + self.wait)
+        self._open_longer(now)
         return Decision.PAUSE
 
     def renewed(self, now: float, *, other: bool, failed: bool = False, refused: bool = False) -> None:
@@ -191,10 +206,9 @@ class CircuitBreaker:
             if other:
                 self._seen[self._renewing] = -1
             if failed or (self._refusals >= ENOUGH and not other):
-                self._opened += 1
-                self._open(now + self.wait)
+                self._open_longer(now)
         self._renewing = None
-        self._wait_longer(now)
+        self._pause_before_a_lock(now)
 
     def left(self, permit: Permit, now: float) -> None:
         """Note that a call is over."""
@@ -210,14 +224,9 @@ class CircuitBreaker:
         self._most_trials = FEW
 
     def probe(self) -> None:
-        """Let one call try, although calls are paused, or wait longer; unless it is accepted they are paused again."""
-        at = self.probe_at
-        if self._next_may_lock:  # by now all of a burst is known
-            self._refusals, self._late = max(self._refusals, PATIENCE), 0
+        """Let one call try, although calls are paused; unless it is accepted they are paused again."""
         self._half_open()
         self._probing = True
-        if at is not None:
-            self._wait_longer(at)
 
     def changed(self, now: float, *, another: bool = False) -> None:
         """Note that the credentials changed: the next call goes alone, at once if it cannot lock the key.
@@ -227,7 +236,8 @@ class CircuitBreaker:
         self._half_open()
         if another:
             self._forget_refusals()
-        self._wait_longer(now)
+            self._key_since = self._epoch
+        self._pause_before_a_lock(now)
 
     def forget(self, callers: Collection[Hashable]) -> None:
         """Forget callers that are gone."""
@@ -235,20 +245,24 @@ class CircuitBreaker:
             self._seen.pop(caller, None)
 
     def _forget_refusals(self) -> None:
-        self._refusals = self._late = self._opened = 0
+        self._refusals = self._late = self._amid = self._opened = 0
         self._renewed = False
 
-    def _wait_longer(self, now: float) -> None:
+    def _pause_before_a_lock(self, now: float) -> None:
         """Pause until any lock is over, if one more refusal could bring one."""
-        over = self._refused_at + PROBE
-        if self._next_may_lock and self.state is not CircuitState.CLOSED and now < over:
-            self._open(over)
+        waits = self.state is CircuitState.HALF_OPEN and self._renewing is None
+        if waits and self._may_lock(0) and now < self._refused_at + PROBE:
+            self._open(now)
+
+    def _open_longer(self, now: float) -> None:
+        self._opened += 1
+        self._open(now + WAITS[min(self._opened, len(WAITS)) - 1])
 
     def _half_open(self) -> None:
         self._epoch = next(_EPOCHS)
-        self.state, self.probe_at = CircuitState.HALF_OPEN, None
+        self.state = CircuitState.HALF_OPEN
         self._renewing, self._probing = None, False
         self._trials, self._most_trials = 0, 1
 
     def _open(self, until: float) -> None:
-        self.state, self.probe_at = CircuitState.OPEN, until
+        self.state, self._until = CircuitState.OPEN, until

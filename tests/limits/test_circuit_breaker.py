@@ -1,7 +1,7 @@
 """The circuit breaker that keeps a key from being locked, against a key that locks."""
 
 import random
-from itertools import pairwise
+from itertools import pairwise, product
 
 import pytest
 from hypothesis import given, settings
@@ -188,7 +188,7 @@ def test_a_burst_of_refusals_is_one_event() -> None:
         (4, [0, 30, 90, 300, 300 + PROBE]),
     ],
 )
-def test_a_burst_counts_for_the_probe_that_could_lock_the_key_unless_it_has_locked_it(
+def test_a_burst_counts_for_the_probe_that_could_lock_the_key_unless_it_has_locked_it_with_the_call_on_its_way(
     late: int, moments: list[float], early: bool
 ) -> None:
     circuit = closed()
@@ -209,6 +209,170 @@ def test_a_burst_counts_for_the_probe_that_could_lock_the_key_unless_it_has_lock
             refuse(circuit, at)
 
     assert tried == moments
+
+
+class Vendor:
+    """Counts the refusals of a key in a row as the vendor does, and locks it."""
+
+    def __init__(self) -> None:
+        self.row, self.last, self.locked_until = 0, 0.0, 0.0
+
+    def refuse(self, now: float) -> None:
+        if now < self.locked_until:
+            return
+        self.row, self.last = self.row + 1, now
+        if self.row > PATIENCE:
+            self.row, self.locked_until = 0, now + 300
+
+    def next_locks(self, now: float) -> bool:
+        return self.row == PATIENCE and now < self.last + PROBE
+
+
+class Burst:
+    """Calls that are under way together at 0, then single ones that are all refused.
+
+    *counted* is what the vendor answers, in the order in which it counts; *answered* is the order of the answers.
+    """
+
+    def __init__(self, counted: str, answered: list[bool], *, alone: bool) -> None:
+        self.circuit, self.vendor, self.alone = closed(), Vendor(), alone
+        self.calls = [(self.circuit.enter(), good, number) for number, good in enumerate(answered)]
+        self.single: Permit | None = None
+        self.singles = list[float]()
+        for call in counted:
+            self.vendor.row = 0 if call == "A" else self.vendor.row
+            if call == "R":
+                self.vendor.refuse(0)
+
+    def caller(self, number: int) -> str:
+        return f"job {number}" if self.alone else "one"
+
+    def refuse(self, permit: Permit, number: int, now: float) -> None:
+        if self.circuit.refused(permit, self.caller(number), now) is Decision.RENEW:
+            self.circuit.renewed(now, other=False)
+        self.circuit.left(permit, now)
+
+    def answer(self, now: float) -> None:
+        """Let the first call of the burst that is left be answered."""
+        permit, good, number = self.calls.pop(0)
+        if good:
+            self.circuit.accepted(permit, f"another {number}")
+            self.circuit.left(permit, now)
+        else:
+            self.refuse(permit, number, now)
+
+    def go(self, now: float) -> None:
+        """Let a single call go if one may; after the last answer of the burst it must not be the one that locks."""
+        probe_at = self.circuit.probe_at
+        if probe_at is not None and now >= probe_at:
+            self.circuit.probe()
+        if self.single is None and self.circuit.free:
+            assert self.calls or not self.vendor.next_locks(now)
+            self.single = self.circuit.enter()
+            self.singles.append(now)
+
+    def end(self, now: float) -> None:
+        """Let the single call that is under way be refused."""
+        if self.single is not None:
+            permit, self.single = self.single, None
+            self.vendor.refuse(now)
+            self.refuse(permit, 100 + len(self.singles), now)
+
+
+def orders(counted: str) -> list[list[bool]]:
+    """Return in which orders answers may come: one that says no is the first, for else the burst begins later."""
+    found = [call == "A" for call in counted]
+    found.remove(False)
+    return [[False, *found], [False, *sorted(found)], [False, *sorted(found, reverse=True)]]
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["one caller", "callers that were never accepted"])
+@pytest.mark.parametrize("number", range(1, 9))
+def test_no_single_call_after_a_burst_is_the_refusal_that_locks_the_key(number: int, alone: bool) -> None:
+    """Whatever was accepted amid the burst, wherever the vendor counted it, and whenever the first single call left."""
+    for counted in ("".join(calls) for calls in product("AR", repeat=number) if "R" in calls):
+        for answered, leaves in product(orders(counted), range(1, number + 1)):
+            burst = Burst(counted, answered, alone=alone)
+            for place in range(1, number + 1):
+                burst.answer(0)
+                if place >= leaves:
+                    burst.go(0)
+            for now in range(0, 3000, 10):
+                burst.end(now)
+                burst.go(now)
+            assert len(burst.singles) > PATIENCE
+
+
+@pytest.mark.parametrize("leaves", ["first", "last"])
+@pytest.mark.parametrize("number", [*range(1, 14), 32])
+def test_a_cloud_that_refuses_everybody_for_a_second_pauses_calls_for_long_only_where_the_next_could_lock(
+    number: int, leaves: str
+) -> None:
+    burst = Burst("R" * number, [False] * number, alone=False)
+    burst.answer(0)
+    if leaves == "first":
+        burst.go(0)
+        burst.end(0)
+    while burst.calls:
+        burst.answer(1)
+    burst.go(1)
+    burst.end(1)
+
+    waits = burst.vendor.next_locks(2)
+    assert (burst.circuit.wait(1) <= FIRST) is not waits
+    burst.go(1 + (PROBE if waits else FIRST))
+    assert burst.single is not None
+    assert burst.circuit.accepted(burst.single, "one")
+    assert burst.circuit.free
+
+
+def test_a_pause_is_over_at_once_when_a_further_refusal_shows_that_the_burst_has_locked_the_key() -> None:
+    circuit = closed()
+    permits = [circuit.enter() for _ in range(6)]
+    for number, permit in enumerate(permits[:5]):
+        if circuit.refused(permit, "one", number) is Decision.RENEW:
+            circuit.renewed(0, other=False)
+    assert circuit.wait(4) == PROBE
+
+    circuit.refused(permits[5], "one", 5)
+    assert circuit.wait(5) == 0
+    assert circuit.paused
+
+
+def test_what_was_under_way_during_the_renewal_counts_when_it_is_over() -> None:
+    circuit = closed()
+    permits = [circuit.enter() for _ in range(5)]
+    for permit in permits:
+        circuit.refused(permit, "one", 1)
+    assert not circuit.paused
+    circuit.renewed(2, other=True)
+
+    assert circuit.probe_at == 1 + PROBE
+
+
+def test_calls_of_the_key_before_count_nothing_towards_the_lock_of_another() -> None:
+    circuit = closed()
+    permits = [circuit.enter() for _ in range(5)]
+    circuit.changed(1, another=True)
+    for permit in permits:
+        circuit.refused(permit, "one", 1)
+
+    assert circuit.free
+
+
+def test_calls_that_went_together_are_no_more_than_lock_nothing_after_a_burst() -> None:
+    circuit = closed()
+    permits = [circuit.enter() for _ in range(3)]
+    for permit in permits:
+        if circuit.refused(permit, "one", 0) is Decision.RENEW:
+            circuit.renewed(0, other=True)
+    circuit.left(circuit.enter(), 1)
+    together = 0
+    while circuit.free:
+        circuit.enter()
+        together += 1
+
+    assert len(permits) + together == PATIENCE
 
 
 def test_new_credentials_wait_until_they_lock_nothing_after_a_burst() -> None:

@@ -5,9 +5,12 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from structlog.testing import capture_logs
 
-from exporter.limits.circuit_breaker import AGAIN, PATIENCE, PROBE
+from exporter.limits.circuit_breaker import AGAIN, PATIENCE, PROBE, Decision
 from exporter.model.changes import Changes
+from exporter.model.errors import PollError
+from exporter.model.reason import Reason
 from exporter.polling.schedule import Pace
 from exporter.simulator import Answer, CdmJob, CdmRun, Cloud, DliJob, Fault, Step, SubJob, Volume
 from tests.polling.harness import PACE, World, job_of, world
@@ -128,6 +131,30 @@ def test_a_refusal_behind_the_check_of_the_key_shows_that_it_is_accepted(status:
             await there.until(1500)
             times = refused(there, by_key=True)
             assert any(later - before < PROBE - 1 for before, later in pairwise(times[PATIENCE - 1 :]))
+
+    run(main())
+
+
+def test_a_burst_after_which_one_more_refusal_could_lock_the_key_makes_no_job_due_for_six_minutes() -> None:
+    async def main() -> None:
+        async with world() as there:
+            breakers = there.poller._breakers
+            breaker, no = breakers.of("demo"), PollError(Reason.AUTH, "no")
+            first = breaker.circuit.enter()
+            breakers.accepted("demo", first, "one")
+            breaker.circuit.left(first, 0)
+            permits = [breaker.circuit.enter() for _ in range(PATIENCE)]
+            with capture_logs() as logs:
+                decisions = [await breakers.refused("demo", permit, "one", no) for permit in permits]
+
+            assert decisions[-1] is Decision.PAUSE
+            assert there.sample("project_paused", project="demo", reason="auth") == 1
+            assert [line["next_try_seconds"] for line in logs if line["event"] == "circuit opened"] == [PROBE]
+            now = there.clock.monotonic()
+            assert not breakers.due(now + PROBE - 1)
+            assert not breaker.circuit.free
+            assert breakers.due(now + PROBE) == [breaker]
+            assert breaker.circuit.free
 
     run(main())
 
