@@ -185,6 +185,7 @@ class Client:
             raise PollError(Reason.INTERNAL, f"a call to {base.host} while no connections are open; please report it")
         began = time.perf_counter()
         deadline, answered = session.timeout, False
+        untyped = ("Content-Type",) if call.method != "GET" else None  # it would add one without a body, to a GET none
         while True:
             flight = Flight(self._trusted_since.get(call.host, -math.inf))
             FLIGHT.set(flight)
@@ -194,6 +195,7 @@ class Client:
                     url,
                     data=call.body or None,
                     headers=headers,
+                    skip_auto_headers=untyped,
                     allow_redirects=False,
                     proxy=proxy,
                     timeout=deadline,
@@ -208,9 +210,8 @@ class Client:
                     continue
                 raise self._failure(flight.fault or error, flight, call, way._replace(answered=answered)) from error
             else:
-                return Response(
-                    response.status, body, kept_headers(response.headers, keep), time.perf_counter() - began
-                )
+                took = time.perf_counter() - began
+                return Response(response.status, body, kept_headers(response.headers, keep), took)
 
     def _failure(self, error: Exception, flight: Flight, call: Call, way: Way) -> PollError:
         """Return what a call failed with; it is not made again here, because each call needs a permit."""
@@ -254,10 +255,8 @@ def _call(base: Base, request: Request, now: float, headers: Mapping[str, str]) 
     """Return the call to be signed, or raise :class:`PollError` if it cannot be written as HTTP."""
     path = base.prefix + request.path
     if not _PATH.fullmatch(path):
-        raise PollError(
-            Reason.CONFIG,
-            f"the path of a call to {base.host} is not percent-encoded; check endpoints and the job's ids",
-        )
+        sentence = f"the path of a call to {base.host} is not percent-encoded; check endpoints and the job's ids"
+        raise PollError(Reason.CONFIG, sentence)
     if ("/." in path or "/%" in path) and _DOTS.search(path):
         sentence = f"a call to {base.host} names something `.` or `..`, which no URL can say; check the job's ids"
         raise PollError(Reason.CONFIG, sentence)

@@ -103,7 +103,6 @@ def open_session(timeout: float, trust: ssl.SSLContext | bool, headers: Mapping[
         # refuse a signed call to a host that is in it.
         trust_env=False,
         headers=headers,
-        skip_auto_headers=("Content-Type",),  # the library would name one where there is no body
         max_field_size=_HEADER_LIMIT,
         auto_decompress=False,
         read_bufsize=BUFFER,

@@ -164,6 +164,8 @@ class Budget:
 
     def _share_at(self, now: float) -> float:
         """Return how much of the configured rate is allowed: from the end of a pause on more and more."""
+        if self._share == 1:  # as nearly always
+            return 1.0
         return min(1.0, self._share + max(0.0, now - self._paused_until) / RECOVERY)
 
     def _free_at(self, now: float) -> float:
