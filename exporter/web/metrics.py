@@ -11,7 +11,7 @@ from exporter.threads import compute
 from exporter.web.negotiate import OPENMETRICS, TEXT, gzip_ok, openmetrics
 from exporter.web.ports import Exporter
 from exporter.web.scrapes import Scraper, Scrapes
-from exporter.web.sending import PIECE, hold, send
+from exporter.web.sending import hold, longest, send
 from exporter.web.squeeze import LEVEL, Squeezer
 
 _GZIP_OVER: Final = 1024
@@ -82,13 +82,13 @@ class Bodies:
 def pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
     """Join small parts to pieces that are worth a write of their own."""
     waiting: list[bytes] = []
-    size = 0
+    size, enough = 0, longest()
     for part in parts:
         waiting.append(part)
         size += len(part)
-        if size >= PIECE:
+        if size >= enough:
             yield b"".join(waiting)
-            waiting, size = [], 0
+            waiting, size, enough = [], 0, longest()
     if waiting:
         yield b"".join(waiting)
 

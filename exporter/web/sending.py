@@ -7,11 +7,17 @@ from typing import Final
 from aiohttp import web
 
 PIECE: Final = 32 * 1024
-"""Bytes of a piece."""
+"""Bytes of a piece, the least: each client may leave one unread."""
+_LONGEST: Final = 256 * 1024
+"""Bytes of a piece while few clients read: fewer writes."""
+_SHARED: Final = 1024 * 1024
+"""Bytes that are shared by the pieces of all who read, unless they are the least."""
 WRITE_BUFFER: Final = 16 * 1024
 """Bytes that may wait in a connection before the answer to it pauses: one piece more is what a slow reader costs."""
-_TURN: Final = 32
-"""Pieces after which others have their turn: a client that reads quickly never makes an answer wait."""
+_TURN: Final = 1024 * 1024
+"""Bytes after which others have their turn: a client that reads quickly never makes an answer wait."""
+_READING: Final[set[web.StreamResponse]] = set()
+"""The answers that are being sent."""
 HOLDS: Final[web.RequestKey[Callable[[object, int], None]]] = web.RequestKey("holds")
 """What to call with the content that an answer keeps in memory until its client has read it, and with its bytes."""
 
@@ -23,15 +29,28 @@ def hold(request: web.Request, content: object, size: int) -> None:
         note(content, size)
 
 
+def longest() -> int:
+    """Return how many bytes the next piece should have."""
+    return max(PIECE, min(_LONGEST, _SHARED // max(1, len(_READING))))
+
+
 async def send(request: web.Request, response: web.StreamResponse, pieces: Iterable[bytes]) -> None:
     """Send an answer, or the headers of one to HEAD."""
     await response.prepare(request)
-    if request.method != "HEAD":
-        for number, piece in enumerate(pieces, start=1):
+    if request.method == "HEAD":
+        return
+    _READING.add(response)
+    try:
+        sent = 0
+        for piece in pieces:
             await send_piece(request, response, piece)
-            if not number % _TURN:
+            sent += len(piece)
+            if sent >= _TURN:
+                sent = 0
                 await asyncio.sleep(0)
         await response.write_eof()
+    finally:
+        _READING.discard(response)
 
 
 async def send_piece(request: web.Request, response: web.StreamResponse, piece: bytes) -> None:

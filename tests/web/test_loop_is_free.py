@@ -14,7 +14,7 @@ from exporter.model.run import RunId
 from exporter.model.snapshot import Rows, Snapshot, State
 from exporter.runs.past import Change, Failure, JobPast, PastRun, Turn
 from exporter.runs.timelines import Timelines
-from exporter.web import sending
+from exporter.web import metrics, sending
 from tests.runs.test_timelines import Watched, ended, seen
 from tests.web.fakes import NOW, FakeExporter, in_state, running, serving
 
@@ -118,25 +118,29 @@ def test_the_past_of_many_jobs_is_taken_to_the_disk_without_holding_the_loop() -
     assert time.thread_time() - began < MOST
 
 
+class Reader:
+    """A response, its request and the request's writer: its client has read everything at once, or *never* reads."""
+
+    method = "GET"
+
+    def __init__(self, *, never: bool = False) -> None:
+        self.sent = 0
+        self.writer = self
+        self._never = never
+
+    async def prepare(self, request: object) -> None: ...
+
+    async def write(self, piece: bytes) -> None:
+        self.sent += len(piece)
+
+    async def drain(self) -> None:
+        if self._never:
+            await asyncio.Event().wait()
+
+    async def write_eof(self) -> None: ...
+
+
 async def test_a_long_body_that_is_read_as_fast_as_it_is_sent_lets_others_have_their_turn() -> None:
-    class Swallowing:
-        """A response, its request and the request's writer, whose client has read everything at once."""
-
-        method = "GET"
-
-        def __init__(self) -> None:
-            self.sent = 0
-            self.writer = self
-
-        async def prepare(self, request: object) -> None: ...
-
-        async def write(self, piece: bytes) -> None:
-            self.sent += len(piece)
-
-        async def drain(self) -> None: ...
-
-        async def write_eof(self) -> None: ...
-
     turns = 0
 
     async def other() -> None:
@@ -145,9 +149,26 @@ async def test_a_long_body_that_is_read_as_fast_as_it_is_sent_lets_others_have_t
             turns += 1
             await asyncio.sleep(0)
 
-    beside, client = asyncio.create_task(other()), cast(Any, Swallowing())
+    beside, client = asyncio.create_task(other()), cast(Any, Reader())
     await sending.send(client, client, [bytes(sending.PIECE)] * 1000)
     beside.cancel()
 
     assert client.sent == 1000 * sending.PIECE
     assert turns >= 25
+
+
+async def test_pieces_are_long_for_one_client_and_short_where_many_leave_theirs_unread() -> None:
+    clients = [cast(Any, Reader(never=True)) for _ in range(200)]
+    under_way = []
+    for client in clients:
+        pieces = metrics.pieces([bytes(1000)] * 10_000)
+        under_way.append(asyncio.create_task(sending.send(client, client, pieces)))
+        await asyncio.sleep(0)
+    for task in under_way:
+        task.cancel()
+    await asyncio.wait(under_way)
+
+    assert clients[0].sent > 4 * sending.PIECE
+    assert clients[-1].sent <= sending.PIECE + 1000
+    assert sum(client.sent for client in clients) < 200 * (sending.PIECE + 1000) + 4 * 1024 * 1024
+    assert sending.longest() > 4 * sending.PIECE, "they are gone"
