@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from yarl import URL
 
 from exporter.cloud import connection
 from exporter.cloud.client import Client
@@ -144,6 +145,21 @@ class TestUsedAgain:
                 transport.doubt(server.url)
 
         assert (len(server.heads), server.connections) == (3, 3)
+
+    async def test_one_that_is_being_closed_is_not(self) -> None:
+        """Its socket is open until the loop comes round, and nothing came on it."""
+        async with serving(answer()) as server:
+            loop, url = asyncio.get_running_loop(), URL(server.url)
+            assert url.host
+            assert url.port
+            transport, protocol = await loop.create_connection(lambda: connection.Connection(loop), url.host, url.port)
+            protocol.calls = 1
+            transport.close()
+            flight = connection.Flight(float("-inf"))
+            connection.FLIGHT.set(flight)
+            protocol.set_response_params()
+
+        assert flight.unsent
 
     async def test_an_old_connection_is_not(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(connection, "LIFETIME", 0.0)

@@ -84,6 +84,15 @@ def test_a_run_that_was_counted_before_a_restart_counts_once_whatever_comes_betw
     assert record.ledger.runs == (0, 1, 0)
 
 
+def test_a_run_of_a_journal_that_does_not_say_which_ended_last_counts_no_second_time() -> None:
+    """Version 0.1.0 kept no such run: that one was counted, and not this one, cannot be known."""
+    kept = replace(after(run(1, State.RUNNING), run(1)).ledger, ended=None)
+    assert kept.runs == (1, 0, 0)
+
+    record = transitions.resumed(fresh(), kept, kept, CDM)
+    assert after(run(1, State.RUNNING), run(1), run(1), record=record).ledger.runs == (1, 0, 0)
+
+
 def test_only_a_run_that_succeeded_adds_and_only_what_it_tells() -> None:
     record = after(run(1), run(2, State.FAILED, rows=7), run(3, rows=4), run(4))
 
