@@ -166,6 +166,35 @@ def _added(record: Record, known: Snapshot, answer: Snapshot, at: _When) -> Reco
     )
 
 
+def with_older_counts(record: Record, answer: Snapshot, wall: float, steady: float) -> Record:
+    """Return the record with what only a list counts, though the list is older than the job's own last answer.
+
+    Where polls are frequent or a list takes long, every list is: its counts would stand still beside those of polls.
+    What the own answer said holds. *wall* and *steady* are the moment of the list, as for :func:`merged_record`.
+    """
+    known = record.snapshot
+    if known is None or record.final or record.stale or record.listed is not None:
+        return record
+    if not answer.counts or not known.lives or known.state is not answer.state or known.kind != answer.kind:
+        return record
+    if record.listed_at is not None and steady <= record.listed_at:
+        return record
+    same_start = None not in (known.start, answer.start) and abs((known.start or 0) - (answer.start or 0)) <= ROUNDED
+    if not (same_start or (known.run != NAMELESS and known.run.same(answer.run))):
+        return record
+    own = {measure: value for measure, value in known.counts.items() if record.by_lists.get(measure) != value}
+    counts = Packed({**answer.counts, **own})
+    moved = any(record.last_counts.get(measure) != value for measure, value in counts.items())
+    return replace(
+        record,
+        snapshot=replace(known, counts=counts, digest=b""),
+        by_lists=answer.counts,
+        listed_at=steady,
+        last_counts=Packed({**record.last_counts, **counts}),
+        last_progress=max(wall, record.last_progress or wall) if moved else record.last_progress,
+    )
+
+
 def _rests(record: Record, answer: Snapshot, at: _When, adapter: Adapter) -> Record:
     """Take the list for the job's own answer: it tells which run it is, and all there is to tell while it rests."""
     known = record.snapshot

@@ -12,7 +12,7 @@ from exporter.model.reason import Reason
 from exporter.model.record import Fault, Record
 from exporter.model.run import RunId
 from exporter.model.snapshot import Measure, Snapshot, State
-from exporter.polling.list_merge import merged_record, report_of
+from exporter.polling.list_merge import merged_record, report_of, with_older_counts
 from exporter.polling.schedule import Pace, next_due
 from exporter.runs import transitions
 from exporter.runs.same_run import LISTED_FOR
@@ -52,6 +52,56 @@ RUNNING, PENDING, SUCCEEDED = Snapshot(State.RUNNING), Snapshot(State.PENDING), 
 
 def migration(state: State, number: int, **fields: object) -> Snapshot:
     return Snapshot(state, run=RunId(str(number)), **fields)  # type: ignore[arg-type]
+
+
+# --- a list that is older than the job's own answer
+
+
+COUNTS = {Measure("rows_inserted"): 7.0}
+
+
+def followed() -> Record:
+    """Return the record of a job that runs: a list reported what it wrote, and then its own answer another count."""
+    lists = List()
+    record = own(registered("cdm"), migration(State.RUNNING, 1, start=10.0, counts=COUNTS), 20)
+    record, _ = lists(record, Snapshot(State.RUNNING, start=10.0, counts={WRITTEN: 5.0}), 30)
+    return own(record, migration(State.RUNNING, 1, start=10.0, counts=COUNTS), 50)
+
+
+def test_a_list_that_is_older_than_the_own_answer_tells_what_only_lists_count() -> None:
+    older = Snapshot(State.RUNNING, start=10.0, counts={WRITTEN: 6.0, Measure("rows_inserted"): 1.0})
+    record = with_older_counts(followed(), older, 40, 40)
+
+    assert record.snapshot is not None
+    assert record.snapshot.counts == {**COUNTS, WRITTEN: 6.0}
+    assert (record.polled_at, record.answered_at, record.listed_at) == (50, 50, 40)
+    record = own(record, migration(State.RUNNING, 1, start=10.0, counts=COUNTS), 60)
+    assert record.snapshot is not None
+    assert record.snapshot.counts[WRITTEN] == 6.0
+
+
+@pytest.mark.parametrize(
+    ("older", "at"),
+    [
+        pytest.param(Snapshot(State.RUNNING, start=400.0, counts={WRITTEN: 6.0}), 40, id="another run"),
+        pytest.param(Snapshot(State.RUNNING, counts={WRITTEN: 6.0}), 40, id="any run"),
+        pytest.param(Snapshot(State.SUCCEEDED, start=10.0, counts={WRITTEN: 6.0}), 40, id="another state"),
+        pytest.param(Snapshot(State.RUNNING, start=10.0, counts={WRITTEN: 4.0}), 30, id="the list before"),
+        pytest.param(Snapshot(State.RUNNING, start=10.0), 40, id="no counts"),
+    ],
+)
+def test_a_list_that_is_older_than_the_own_answer_tells_nothing_else(older: Snapshot, at: float) -> None:
+    record = followed()
+
+    assert with_older_counts(record, older, at, at) is record
+
+
+def test_an_older_list_tells_nothing_of_a_run_that_ended_is_stale_or_was_followed_by_another() -> None:
+    older = Snapshot(State.RUNNING, start=10.0, counts={WRITTEN: 6.0})
+    ended = own(followed(), migration(State.SUCCEEDED, 1, start=10.0, end=55.0), 60)
+    listed, _ = List(older)(followed(), Snapshot(State.RUNNING, start=400.0, counts={WRITTEN: 1.0}), 500)
+    for record in (ended, transitions.aged(followed()), listed):
+        assert with_older_counts(record, older, 40, 40) is record
 
 
 # --- one after the other

@@ -197,6 +197,25 @@ def test_what_a_list_told_is_as_old_as_its_page() -> None:
     run(main())
 
 
+def test_counts_that_only_lists_have_follow_although_a_poll_is_always_under_way() -> None:
+    job = migration(1, begins=-100, seconds=2000)
+    written = Measure("rows_written")
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(job), pace=replace(PACE, interval=5)) as there, looking(there, RULE):
+            await there.until(100)
+            there.cloud.faults.plan(Fault(delay=4.8), times=None, operation="ShowJobStatus")
+            amounts = []
+            for now in (200, 300, 400, 500):
+                await there.until(now)
+                shown = there.record(job).shown
+                assert shown is not None
+                amounts.append(shown.counts[written])
+            assert amounts == sorted(set(amounts))
+
+    run(main())
+
+
 def test_a_cluster_that_is_off_is_left_out_and_told() -> None:
     job, other = migration(1), migration(2, cluster_id="c-off")
 
