@@ -54,6 +54,23 @@ def found_by_history(ledger: Ledger, found: Sequence[Snapshot], since: float | N
     return replace(ledger, floor=RunId("", min(mark.created, min(created) - _INSTANT)))
 
 
+def began_after(run: Snapshot, since: float | None) -> bool:
+    """Whether a run surely began after *since*, if that is known."""
+    return since is not None and run.start is not None and run.start > since
+
+
+def without_earlier(ledger: Ledger, runs: Sequence[Snapshot], since: float) -> Ledger:
+    """Return the ledger so that none of *runs*, from old to new, counts that had ended before *since*."""
+    floor = ledger.floor or NAMELESS
+    for each in runs:
+        if not each.run.after(floor):
+            continue
+        if not each.state.ended or each.end is None or each.end >= since:
+            break  # it is still to be counted, and later ones would hide it
+        floor = floor.raised(each.run)
+    return replace(ledger, floor=floor)
+
+
 def is_alive(answer: Snapshot) -> bool:
     """Whether an answer shows that its run had not ended: a state that nobody knows may be that of one that had."""
     return not answer.state.ended and answer.state is not State.UNKNOWN

@@ -150,24 +150,23 @@ def listed_runs(
 
     That one is counted by its own answers; those between it and the newest one that was known before are counted here.
     Of a job that is new, all runs count that began after *since*, the first reading of the list (``None``: this one).
+    One that had ended before it counts never, though a list shows it later: but a journal may know what came before.
     A job's own answer may tell no creation, by which alone runs without numbers are ordered: the list reports it. Those
     that now count join *counted*.
     """
     ledger, registered = accounting.dated(record.ledger, [each.run for each in runs]), tuple(record.job.target.values())
     if ledger.floor is None:
-        new = [each.run for each in runs if _began_after(each, since)]
+        new = [each.run for each in runs if first_seen.began_after(each, since)]
         if not new:
             return record
         ledger = replace(ledger, floor=new[0], open=(new[0],))
+    if since is not None and not record.journaled:
+        ledger = first_seen.without_earlier(ledger, runs, since)
     floor = ledger.floor or NAMELESS
     others = (each for each in runs if each.run.created is not None and each.run.id not in registered)
     # of runs that began at the same time nobody knows which came after the other
-    reported = [each for each in others if each.run.after(floor) or _began_after(each, since)]
+    reported = [each for each in others if each.run.after(floor) or first_seen.began_after(each, since)]
     return _counted(record, accounting.all_accounted(ledger, reported, at, counted))
-
-
-def _began_after(run: Snapshot, since: float | None) -> bool:
-    return since is not None and run.start is not None and run.start > since
 
 
 def with_ledger(record: Record, ledger: Ledger) -> Record:

@@ -326,6 +326,35 @@ def test_a_run_whose_end_was_confirmed_counts_once_though_two_more_of_its_name_b
     assert record.runs == (3, 0, 0)
 
 
+@pytest.mark.parametrize(
+    ("end", "journaled", "expected"),
+    [
+        pytest.param(30.0, False, 0, id="before the first look"),
+        pytest.param(30.0, True, 1, id="while the exporter was down"),
+        pytest.param(90.0, False, 1, id="after the first look"),
+        pytest.param(None, False, 1, id="nobody knows when"),
+    ],
+)
+def test_a_run_that_ended_before_the_first_look_counts_not_though_only_a_later_list_shows_it(
+    end: float | None, journaled: bool, expected: int
+) -> None:
+    """The rows of a list may move between two of its pages."""
+    older, newer = (Snapshot(State.SUCCEEDED, run=RunId(name, opaque=True)) for name in "ab")
+    record = Record(Job(JobKey("dli", "j"), "p", {"job_id": "a"}), journaled=journaled)
+    for at in (100, 101):
+        record = transitions.worked(record, older, at, ADAPTERS["dli"])
+    record = transitions.next_run(record, Job(JobKey("dli", "j"), "p", {"job_id": "b"}), 2)
+    rows = [
+        replace(older, run=RunId("a", 10.0, opaque=True), start=10.0, end=11.0),
+        replace(newer, run=RunId("b", 20.0, opaque=True), start=20.0, end=end),
+    ]
+    record = transitions.listed_runs(record, rows, 80.0, 106.0, [])
+    for at in (107, 108):
+        record = transitions.worked(record, newer, at, ADAPTERS["dli"])
+
+    assert record.ledger.runs == (expected, 0, 0)
+
+
 def test_an_end_that_was_not_confirmed_counts_once_though_the_next_run_of_its_name_never_answers() -> None:
     first = Snapshot(State.SUCCEEDED, run=RunId("a", opaque=True))
     record = Record(Job(JobKey("dli", "j"), "p", {"job_id": "a"}))
