@@ -65,7 +65,7 @@ def oracle(truth: Truth, story: Story, began: float) -> Oracle:
         promised=max(shape.stale, 3 * shape.idle, 3 * shape.interval) + 25,
         list_age=2 * shape.lists + 30,
         unpolled=UNPOLLED,
-        counts_kept=COUNTS_KEPT,
+        counts_kept=COUNTS_KEPT + shape.interval,  # until the next answer
         lists_lie=tuple(_liar(event) for event in story.events if event.kind in LISTS_LIE),
         registered=frozenset({"dws", "cdm"} if shape.watched == "file" else {"dws"}),
         began=began,
