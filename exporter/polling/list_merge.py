@@ -166,8 +166,8 @@ def _added(record: Record, known: Snapshot, answer: Snapshot, at: _When) -> Reco
     )
 
 
-def with_older_counts(record: Record, answer: Snapshot, wall: float, steady: float) -> Record:
-    """Return the record with what only a list counts, though the list is older than the job's own last answer.
+def with_older_row(record: Record, answer: Snapshot, wall: float, steady: float) -> Record:
+    """Return the record with what only a list reports of a run, though it is older than the job's own last answer.
 
     Where polls are frequent or a list takes long, every list is: its counts would stand still beside those of polls.
     What the own answer said holds. *wall* and *steady* are the moment of the list, as for :func:`merged_record`.
@@ -175,24 +175,30 @@ def with_older_counts(record: Record, answer: Snapshot, wall: float, steady: flo
     known = record.snapshot
     if known is None or record.final or record.stale or record.listed is not None:
         return record
-    if not answer.counts or not known.lives or known.state is not answer.state or known.kind != answer.kind:
+    if not known.lives or known.state is not answer.state or known.kind != answer.kind:
         return record
-    if record.listed_at is not None and steady <= record.listed_at:
-        return record
-    same_start = None not in (known.start, answer.start) and abs((known.start or 0) - (answer.start or 0)) <= ROUNDED
-    if not (same_start or (known.run != NAMELESS and known.run.same(answer.run))):
+    if (record.listed_at is not None and steady <= record.listed_at) or not _same_run(known, answer):
         return record
     own = {measure: value for measure, value in known.counts.items() if record.by_lists.get(measure) != value}
-    counts = Packed({**answer.counts, **own})
+    more, counts = with_row(known, answer), Packed({**answer.counts, **own})
+    if more is known and not (answer.counts or record.by_lists):
+        return record
     moved = any(record.last_counts.get(measure) != value for measure, value in counts.items())
     return replace(
         record,
-        snapshot=replace(known, counts=counts, digest=b""),
+        snapshot=replace(more, counts=counts, digest=b""),
         by_lists=answer.counts,
         listed_at=steady,
         last_counts=Packed({**record.last_counts, **counts}),
         last_progress=max(wall, record.last_progress or wall) if moved else record.last_progress,
     )
+
+
+def _same_run(known: Snapshot, answer: Snapshot) -> bool:
+    """Whether the name or the start of a list's answer shows that it is about the run that is known."""
+    if known.run != NAMELESS and known.run.same(answer.run):
+        return True
+    return known.start is not None and answer.start is not None and abs(known.start - answer.start) <= ROUNDED
 
 
 def _rests(record: Record, answer: Snapshot, at: _When, adapter: Adapter) -> Record:

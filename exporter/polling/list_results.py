@@ -11,7 +11,7 @@ from exporter.model.job import JobKey
 from exporter.model.record import Record
 from exporter.model.snapshot import Snapshot, State
 from exporter.polling import schedule
-from exporter.polling.list_merge import ListReport, merged_record, report_of, with_older_counts
+from exporter.polling.list_merge import ListReport, merged_record, report_of, with_older_row
 from exporter.polling.plan import Plan
 from exporter.polling.results import Results
 from exporter.runs import accounting, transitions
@@ -48,7 +48,7 @@ class ListResults:
     def take(self, project: str, service: str, items: Collection[ListedJob]) -> Collection[JobKey]:
         """Take over what a list reported of the registered jobs of a project; return those that it reported.
 
-        Of a job whose own answer is newer, or on its way, only counts are taken: that one tells more of all else.
+        Of a job whose own answer is newer, or on its way, only what lists alone report is taken: that one tells more.
         """
         now, hurried, found = self._clock.monotonic(), [], []
         dues: dict[JobKey, float] = {}
@@ -57,7 +57,7 @@ class ListResults:
             name = record.job.key
             found.append(name)
             if name in self._asked or _knows_better(record, at):
-                self._add_counts(record, answer, at)
+                self._add_row(record, answer, at)
                 continue
             after, soon = self._listed(record, answer, at)
             if soon:
@@ -129,8 +129,8 @@ class ListResults:
             self._results.listed(record, after, answer)
         return after, soon and (news or self._schedule.time(name) is not None)  # else it would lose its place each time
 
-    def _add_counts(self, record: Record, answer: Snapshot, at: float) -> None:
-        after = with_older_counts(record, answer, self._clock.now() - (self._clock.monotonic() - at), at)
+    def _add_row(self, record: Record, answer: Snapshot, at: float) -> None:
+        after = with_older_row(record, answer, self._clock.now() - (self._clock.monotonic() - at), at)
         if after is not record:
             self._reports[record.job.key] = report_of(answer)
             self._store.put(after)

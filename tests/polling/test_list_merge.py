@@ -12,7 +12,7 @@ from exporter.model.reason import Reason
 from exporter.model.record import Fault, Record
 from exporter.model.run import RunId
 from exporter.model.snapshot import Measure, Snapshot, State
-from exporter.polling.list_merge import merged_record, report_of, with_older_counts
+from exporter.polling.list_merge import merged_record, report_of, with_older_row
 from exporter.polling.schedule import Pace, next_due
 from exporter.runs import transitions
 from exporter.runs.same_run import LISTED_FOR
@@ -70,7 +70,7 @@ def followed() -> Record:
 
 def test_a_list_that_is_older_than_the_own_answer_tells_what_only_lists_count() -> None:
     older = Snapshot(State.RUNNING, start=10.0, counts={WRITTEN: 6.0, Measure("rows_inserted"): 1.0})
-    record = with_older_counts(followed(), older, 40, 40)
+    record = with_older_row(followed(), older, 40, 40)
 
     assert record.snapshot is not None
     assert record.snapshot.counts == {**COUNTS, WRITTEN: 6.0}
@@ -80,6 +80,16 @@ def test_a_list_that_is_older_than_the_own_answer_tells_what_only_lists_count() 
     assert record.snapshot.counts[WRITTEN] == 6.0
 
 
+def test_a_list_that_is_older_than_the_own_answer_tells_since_when_its_run_runs() -> None:
+    record = own(registered("dli"), Snapshot(State.RUNNING, run=RunId("a", opaque=True)), 50)
+    row = Snapshot(State.RUNNING, run=RunId("a", 10.0, opaque=True), start=10.0)
+    record = with_older_row(record, row, 40, 40)
+
+    assert record.snapshot is not None
+    assert record.snapshot.start == 10
+    assert with_older_row(record, row, 45, 45) is record
+
+
 @pytest.mark.parametrize(
     ("older", "at"),
     [
@@ -87,13 +97,12 @@ def test_a_list_that_is_older_than_the_own_answer_tells_what_only_lists_count() 
         pytest.param(Snapshot(State.RUNNING, counts={WRITTEN: 6.0}), 40, id="any run"),
         pytest.param(Snapshot(State.SUCCEEDED, start=10.0, counts={WRITTEN: 6.0}), 40, id="another state"),
         pytest.param(Snapshot(State.RUNNING, start=10.0, counts={WRITTEN: 4.0}), 30, id="the list before"),
-        pytest.param(Snapshot(State.RUNNING, start=10.0), 40, id="no counts"),
     ],
 )
 def test_a_list_that_is_older_than_the_own_answer_tells_nothing_else(older: Snapshot, at: float) -> None:
     record = followed()
 
-    assert with_older_counts(record, older, at, at) is record
+    assert with_older_row(record, older, at, at) is record
 
 
 def test_an_older_list_tells_nothing_of_a_run_that_ended_is_stale_or_was_followed_by_another() -> None:
@@ -101,7 +110,7 @@ def test_an_older_list_tells_nothing_of_a_run_that_ended_is_stale_or_was_followe
     ended = own(followed(), migration(State.SUCCEEDED, 1, start=10.0, end=55.0), 60)
     listed, _ = List(older)(followed(), Snapshot(State.RUNNING, start=400.0, counts={WRITTEN: 1.0}), 500)
     for record in (ended, transitions.aged(followed()), listed):
-        assert with_older_counts(record, older, 40, 40) is record
+        assert with_older_row(record, older, 40, 40) is record
 
 
 # --- one after the other
