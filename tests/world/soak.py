@@ -13,6 +13,7 @@ import json
 import random
 import signal
 import statistics
+import sys
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -137,6 +138,8 @@ class Point:
     polls: int
     days: float
     rss: int
+    blocks: int
+    """Pieces of memory that Python objects have: a leak is more of them, and memory that is only scattered is not."""
     tasks: int
     samples: int
 
@@ -330,6 +333,7 @@ class Soak:
             self.calls.polls,
             (self.loop.time() - 1000) / 86400,
             resident(),
+            sys.getallocatedblocks(),
             len(host.tasks) if host else 0,
             len(samples),
         )
@@ -377,11 +381,10 @@ def fill_caches() -> None:
         family._took((RunTimes(1000 + number, 9_000_000 + number, ()),) * 3, ())
 
 
-def drift(points: list[Point]) -> float:
-    """Return by how much of itself the memory grew between the second tenth and the last."""
-    tenth = max(1, len(points) // 10)
-    first = statistics.median(point.rss for point in points[tenth : 2 * tenth])
-    return statistics.median(point.rss for point in points[-tenth:]) / first - 1
+def drift(amounts: list[int]) -> float:
+    """Return by how much of itself an amount grew between the second tenth and the last."""
+    tenth = max(1, len(amounts) // 10)
+    return statistics.median(amounts[-tenth:]) / statistics.median(amounts[tenth : 2 * tenth]) - 1
 
 
 def soak(polls: int, interval: float, tell: Any) -> tuple[dict[str, Any], list[str]]:
@@ -402,7 +405,8 @@ def soak(polls: int, interval: float, tell: Any) -> tuple[dict[str, Any], list[s
                 shown = len(world.points)
                 last = world.points[-1]
                 tell(
-                    f"{last.polls} polls, {last.days:.1f} days, {last.rss / 2**20:.1f} MiB, {last.tasks} tasks, "
+                    f"{last.polls} polls, {last.days:.1f} days, {last.rss / 2**20:.1f} MiB, "
+                    f"{last.blocks} blocks, {last.tasks} tasks, "
                     f"{last.samples} samples, {REAL_TIME() - began:.0f} s, {len(world.findings)} found"
                 )
 
@@ -415,13 +419,14 @@ def soak(polls: int, interval: float, tell: Any) -> tuple[dict[str, Any], list[s
     teller.cancel()
     if not world.points:
         return {}, world.findings
-    last, grew = world.points[-1], drift(world.points)
+    last, grew = world.points[-1], drift([point.rss for point in world.points])
     if grew > MOST_DRIFT and world.calls.polls >= JUDGED:
         world.findings.append(f"memory grew by {grew:.1%}")
     figures = {
         "polls": world.calls.polls,
         "days": round((loop.time() - 1000) / 86400, 1),
         "drift": round(grew, 4),
+        "drift of blocks": round(drift([point.blocks for point in world.points]), 4),
         "caches": "full",
         "MiB": round(last.rss / 2**20, 1),
         "most tasks": max(point.tasks for point in world.points),
