@@ -199,12 +199,13 @@ class Oracle:
         self.hidden[job.name] = self._list_before(job.service, now) if told else -NEVER, NEVER
 
     def another_process(self) -> None:
-        """Note a new process: of a job that is hidden from it, lists told it nothing.
+        """Note a new process: lists that another one read told it nothing.
 
         It shows the newest run that its own lists told. Of one that was being read when they had the job again, the
         page with the newest run may have been read before.
         """
         self._readings.clear()
+        self._listed.clear()
         self.hidden = {name: (-NEVER, ended) for name, (_, ended) in self.hidden.items()}
 
     def tells_again(self, job: Job, now: float) -> None:

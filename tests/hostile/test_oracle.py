@@ -204,6 +204,18 @@ def test_a_run_that_no_list_told_because_its_job_was_hidden_is_not_asked_for() -
     assert _hidden((32, 31), since=30, restarted=25) == []
 
 
+def test_a_run_is_asked_for_once_the_process_that_runs_has_read_the_lists_twice() -> None:
+    """In the first reading rows may have moved between two pages, and what another process read it does not know."""
+    judge = Oracle(World("p", NOW - 200, (Job("dli", "copy", RUNS),)), began=NOW - 150)
+    late = [f"dli/copy: run {FIRST} is shown, but {SECOND} began 40.0 s ago"]
+
+    assert judge.look(_older(NOW - 30)) == []
+    assert judge.look(_older(NOW - 25)) == late
+    judge.another_process()
+    assert judge.look(_older(NOW - 20)) == []
+    assert judge.look(_older(NOW - 10)) == late
+
+
 def _hidden(read: tuple[float, ...], since: float | None, restarted: float = 100) -> list[str]:
     """Return what is wrong with the older run, where lists were *read* so many seconds ago and later lacked its job."""
     job = Job("dli", "copy", RUNS)
