@@ -42,6 +42,7 @@ from exporter.services.cdm.lists import COUNTS
 from exporter.services.dli.words import STATES
 from exporter.services.list_reading import Found, Named, read_rule
 from exporter.services.listing import Lister
+from exporter.services.page_cursor import PageStart
 from exporter.services.registry import load_services
 from exporter.services.request import Request
 from exporter.simulator import CdmJob, CdmRun, Cloud, DliJob, Oddity, Step, SubJob, Volume, make_app, populate
@@ -257,7 +258,7 @@ async def test_jobs_and_instances_of_dataarts_are_read_as_the_vendors_client_rea
     lists = lister("dataarts")
     view = lists.covering({"workspace_id": workspace})
     assert view is not None
-    page = lists.parse(await get(cloud, url, "dataarts", lists.request(view, cloud.project_id, 1)), view)
+    page = lists.parse(await get(cloud, url, "dataarts", lists.request(view, cloud.project_id, PageStart())), view)
     newest = {each.words["job_name"]: each.snapshot for each in page.items}
     for row in jobs.jobs:
         listed = mine[row.name]
@@ -543,7 +544,7 @@ async def test_the_jobs_page_of_cdm_is_asked_for_as_the_vendors_client_asks(
         url = str(server.make_url("/")).rstrip("/")
         places = lister("cdm").places(b'{"clusters": [{"id": "c-1", "status": "200"}]}')
         (view,) = lister("cdm").views(lister("cdm").rule(), places[0], NOON)
-        await get(cloud, url, "cdm", lister("cdm").request(view, cloud.project_id, 3))
+        await get(cloud, url, "cdm", lister("cdm").request(view, cloud.project_id, PageStart(3, 200)))
         request = ShowJobsRequest("c-1", "all", page_no=3, page_size=100, job_type="NORMAL_JOB")
         await asyncio.to_thread(vendor(CdmClient, url).show_jobs, request)
 

@@ -18,6 +18,7 @@ from exporter.model.reason import Reason
 from exporter.services.adapter import Adapter
 from exporter.services.discovery_rule import Search
 from exporter.services.listing import Location
+from exporter.services.page_cursor import PageStart
 from exporter.services.request import Request
 
 _CLOSE: Final = 2.0
@@ -108,7 +109,7 @@ async def _trial(
     first = lister.places_request(project_id)
     if first is None:
         view = lister.views(search.rule, Location(), now)[0]
-        first, read = lister.request(view, project_id, 1), partial(lister.parse, view=view)
+        first, read = lister.request(view, project_id, PageStart()), partial(lister.parse, view=view)
     request = first
 
     async def make() -> object:

@@ -32,6 +32,7 @@ from exporter.services.data_lake import (
 from exporter.services.discovery_rule import Rule, TextWord, one_of
 from exporter.services.document import json_object
 from exporter.services.listing import ListedJob, Lister, ListQuery, Location, Page
+from exporter.services.page_cursor import PageStart
 from exporter.services.request import Request, segments
 from exporter.services.values import among
 
@@ -98,9 +99,9 @@ class FlinkLister(Lister[FlinkRule]):
         """Return the list of all Flink jobs."""
         return ListQuery(Location())
 
-    def request(self, view: ListQuery, project_id: str, page: int) -> Request:
+    def request(self, view: ListQuery, project_id: str, page: PageStart) -> Request:
         """Ask for one page, from the oldest job on: one that is made meanwhile moves no page; rows are counted."""
-        rows = (("limit", str(self.page_size)), ("offset", str((page - 1) * self.page_size)))
+        rows = (("limit", str(self.page_size)), ("offset", str(page.offset)))
         query = (*rows, ("order", "asc"), ("show_detail", "false"), *view.query)
         return Request("ListFlinkJobs", segments("v1.0", project_id, "streaming", "jobs"), self.limit, query)
 

@@ -27,6 +27,7 @@ from exporter.services.data_lake import (
 from exporter.services.discovery_rule import Rule, Seconds, TextWord, one_of
 from exporter.services.document import json_object
 from exporter.services.listing import PAGE_SIZE, ListedJob, Lister, ListQuery, Location, Page
+from exporter.services.page_cursor import PageStart
 from exporter.services.request import Request, segments
 from exporter.services.shapes import UUID
 from exporter.services.values import among
@@ -92,9 +93,9 @@ class SparkLister(Lister[SparkRule]):
         """Return the list of all batches that wait: one that is not in it any more has begun."""
         return ListQuery(Location(), (("state", "starting"),))
 
-    def request(self, view: ListQuery, project_id: str, page: int) -> Request:
+    def request(self, view: ListQuery, project_id: str, page: PageStart) -> Request:
         """Ask for one page; the list counts rows, not pages."""
-        query = (("from", str((page - 1) * self.page_size)), ("size", str(self.page_size)), *view.query)
+        query = (("from", str(page.offset)), ("size", str(self.page_size)), *view.query)
         return Request("ListSparkJobs", segments("v2.0", project_id, "batches"), self.limit, query)
 
     def parse(self, body: bytes, view: ListQuery) -> Page:

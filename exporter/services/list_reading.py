@@ -118,7 +118,7 @@ async def read_list(
     rows = readable = 0
     ended, places = False, None
     while not (ended or cursor.over) and len(found) < most:
-        page, at = await ask(lister.request(view, project_id, cursor.number), partial(lister.parse, view=view))
+        page, at = await ask(lister.request(view, project_id, cursor.start), partial(lister.parse, view=view))
         found |= {key(each): replace(each, at=at) for each in page.items if wanted(each)}
         unknown += page.unknown
         places = page.places

@@ -9,6 +9,7 @@ from exporter.model.frozen import replace
 from exporter.model.job import comparable
 from exporter.model.snapshot import CLOCKS, Snapshot
 from exporter.services.discovery_rule import Rule
+from exporter.services.page_cursor import PageStart
 from exporter.services.request import Request
 
 PAGE_SIZE: Final = 100
@@ -168,8 +169,8 @@ class Lister(ABC, Generic[R]):
         return None
 
     @abstractmethod
-    def request(self, view: ListQuery, project_id: str, page: int) -> Request:
-        """Return the call for one page, counted from 1."""
+    def request(self, view: ListQuery, project_id: str, page: PageStart) -> Request:
+        """Return the call for one page."""
 
     @abstractmethod
     def parse(self, body: bytes, view: ListQuery) -> Page:

@@ -4,6 +4,7 @@
 because a cloud may return fewer rows than requested; without a total until a page is empty. Reading also ends at the
 second empty page in a row, at a page that repeats the rows of the page before (a cloud that ignores the page number),
 and after the largest number of pages. If the total is higher than the rows that were read, the difference is *missing*.
+A list that is read by rows goes on after those that came, not after those that were requested.
 
 **No row is lost while the rows change**: rows that leave move others up to pages that were already read. Then the total
 falls, and the pages that may be affected are read once more. Where *each* page has a total or none has, and the first
@@ -11,12 +12,21 @@ have none and a later one has, the first may be answers to other calls: the list
 """
 
 from collections.abc import Collection, Hashable
-from typing import Final
+from typing import Final, NamedTuple
 
 MOST_PAGES: Final = 100
 """10,000 rows: the vendor's own limit where it has one."""
 _EMPTY_PAGES: Final = 2
 """Empty pages in a row after which no more is asked for, whatever the total says."""
+
+
+class PageStart(NamedTuple):
+    """Where a page begins, for a service that counts pages and for one that counts rows."""
+
+    number: int = 1
+    """The page, counted from 1."""
+    offset: int = 0
+    """The rows before it."""
 
 
 class PageCursor:
@@ -37,6 +47,11 @@ class PageCursor:
     def number(self) -> int:
         """The next page, counted from 1."""
         return len(self._lengths) + 1
+
+    @property
+    def start(self) -> PageStart:
+        """Where that page begins; an empty page before it stands for as many rows as were requested."""
+        return PageStart(self.number, sum(rows or self._size for rows in self._lengths))
 
     @property
     def over(self) -> bool:

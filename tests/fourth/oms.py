@@ -17,6 +17,7 @@ from exporter.services.discovery_rule import Rule, TextWord
 from exporter.services.document import json_object
 from exporter.services.error_codes import ErrorCodes
 from exporter.services.listing import ListedJob, Lister, ListQuery, Location, Page
+from exporter.services.page_cursor import PageStart
 from exporter.services.request import Request, segments
 
 STATES: Final = {
@@ -69,9 +70,9 @@ class CopyLister(Lister[CopyRule]):
         """Return the list of the copies of the same bucket."""
         return ListQuery(Location(), (("bucket", target["bucket"]),))
 
-    def request(self, view: ListQuery, project_id: str, page: int) -> Request:
+    def request(self, view: ListQuery, project_id: str, page: PageStart) -> Request:
         """Ask for one page."""
-        query = (("page", str(page)), ("size", str(self.page_size)), *view.query)
+        query = (("page", str(page.number)), ("size", str(self.page_size)), *view.query)
         path = segments("v2", project_id, "copies")
         return Request("ListCopies", path, self.limit, query, times=(("since", WINDOW),), headers=HEADERS)
 

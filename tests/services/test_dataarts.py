@@ -16,6 +16,7 @@ from exporter.services import error_classes
 from exporter.services.adapter import confirmed
 from exporter.services.list_reading import read_rule
 from exporter.services.listing import ListedJob, Lister, ListQuery, Location
+from exporter.services.page_cursor import PageStart
 from exporter.services.registry import load_services
 from exporter.services.request import Request
 
@@ -447,7 +448,7 @@ def test_a_rule_compares_owner_and_folder_itself(rule: dict[str, Any], found: bo
 def test_the_jobs_of_several_workspaces_are_named_with_theirs() -> None:
     rule = lister().rule.model_validate({"workspaces": ["w-1", "w-2"]})
     views = lister().views(rule, Location(), 0.0)
-    pages = [lister().request(views[1], "p", page) for page in (1, 3)]
+    pages = [lister().request(views[1], "p", page) for page in (PageStart(), PageStart(3, 200))]
 
     assert lister().template(rule, (Location(),)) == "{workspace_id}/{job_name}"
     assert [each.headers for each in pages] == [(("workspace", "w-2"),)] * 2

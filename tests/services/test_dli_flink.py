@@ -16,6 +16,7 @@ from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.runs import transitions
 from exporter.services import error_classes
 from exporter.services.listing import ListedJob, Lister, ListQuery, Location
+from exporter.services.page_cursor import PageStart
 from exporter.services.registry import load_services
 
 ADAPTER = load_services()["dli_flink"]
@@ -252,5 +253,5 @@ def test_a_rule_asks_for_each_queue_and_type() -> None:
     assert [view.query for view in views] == [
         (("user_name", "li"), ("queue_name", queue), ("job_type", "flink_jar_job")) for queue in ("a", "b")
     ]
-    first, third = (dict(lister().request(views[0], "p", page).query) for page in (1, 3))
+    first, third = (dict(lister().request(views[0], "p", page).query) for page in (PageStart(), PageStart(3, 200)))
     assert (first["offset"], third["offset"], first["limit"], first["show_detail"]) == ("0", "200", "100", "false")

@@ -15,6 +15,7 @@ from exporter.services.adapter import Adapter, RunHistory
 from exporter.services.codes_in_text import failure_code
 from exporter.services.discovery_rule import Rule
 from exporter.services.listing import Lister, Location
+from exporter.services.page_cursor import PageStart
 from exporter.web.job_json import job_document
 
 ADAPTERS = registry.load_services()
@@ -117,6 +118,6 @@ def test_a_list_draws_from_the_limit_that_it_declares(adapter: Adapter, lister: 
 
     assert lister.limit in adapter.limits
     assert places is None or places.limit == lister.limit
-    assert {lister.request(view, "p", 1).limit for view in [*views, *([covering] if covering else [])]} == {
+    assert {lister.request(view, "p", PageStart()).limit for view in [*views, *([covering] if covering else [])]} == {
         lister.limit
     }

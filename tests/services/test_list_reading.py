@@ -561,6 +561,63 @@ def test_pages_of_any_length_are_read_until_the_total_is_reached() -> None:
     assert (len(asked), reading.missing_rows) == (6, 0)
 
 
+BY_ROWS: list[tuple[str, str, Callable[[int], dict[str, object]], Callable[[int, int, list[object]], object]]] = [
+    (
+        "dli_spark",
+        "from",
+        lambda number: {"id": f"j{number}", "state": "running"},
+        lambda first, total, rows: {"from": first, "total": total, "sessions": rows},
+    ),
+    (
+        "dli_flink",
+        "offset",
+        lambda number: {"job_id": f"j{number}", "status": "job_running"},
+        lambda _, total, rows: {"is_success": "true", "job_list": {"total_count": total, "jobs": rows}},
+    ),
+    (
+        "dataarts",
+        "offset",
+        lambda number: {"name": f"j{number}", "status": "SCHEDULING"},
+        lambda _, total, rows: {"total": total, "jobs": rows},
+    ),
+]
+
+
+@pytest.mark.parametrize(("service", "first", "row", "body"), BY_ROWS, ids=[each[0] for each in BY_ROWS])
+@pytest.mark.parametrize("size", [1, 30, 99, 100])
+def test_a_list_that_is_read_by_rows_goes_on_after_those_that_came(
+    service: str,
+    first: str,
+    row: Callable[[int], dict[str, object]],
+    body: Callable[[int, int, list[object]], object],
+    size: int,
+) -> None:
+    rows: list[object] = [row(number) for number in range(min(130, 60 * size))]
+
+    def answer(request: Request) -> object:
+        offset = int(query(request, first)[0])
+        return body(offset, len(rows), rows[offset : offset + size])
+
+    view = lister(service).views(lister(service).rule(), Location(), 1e9)[0]
+    reading, asked = driven(lambda ask: read_list(lister(service), view, "p", ask), answer)
+
+    assert [list(each.target.values()) for each in reading.items] == [[f"j{number}"] for number in range(len(rows))]
+    assert (len(asked), reading.missing_rows) == (-(-len(rows) // size), 0)
+
+
+def test_an_empty_page_of_a_list_that_is_read_by_rows_is_passed_over() -> None:
+    rows = [{"job_id": number, "status": "job_running"} for number in range(250)]
+
+    def answer(request: Request) -> object:
+        offset = int(query(request, "offset")[0])
+        shown = [] if offset == 100 else rows[offset : offset + 100]
+        return {"job_list": {"total_count": len(rows), "jobs": shown}}
+
+    reading, _ = driven(lambda ask: read_list(lister("dli_flink"), ListQuery(), "p", ask), answer)
+
+    assert (len(reading.items), reading.missing_rows) == (150, 100)
+
+
 @pytest.mark.parametrize("total", [4, 100, 10**9, 2**63 - 1])
 def test_a_total_that_the_pages_never_reach_ends_at_two_empty_ones_and_is_told(total: int) -> None:
     service = Service([dli(number) for number in range(3)])

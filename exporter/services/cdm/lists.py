@@ -19,6 +19,7 @@ from exporter.services.cdm.words import CLUSTERS, CODES, NOT_APPLICABLE, OFF, ST
 from exporter.services.discovery_rule import Clusters, Rule, at_least_one, one_of
 from exporter.services.document import json_object
 from exporter.services.listing import ListedJob, Lister, ListQuery, Location, Page
+from exporter.services.page_cursor import PageStart
 from exporter.services.request import Request, segments
 from exporter.services.values import among, clean, exact
 
@@ -87,10 +88,10 @@ class CdmLister(Lister[CdmRule]):
         """Return the list of the cluster's ordinary jobs; one of another type is not in it."""
         return ListQuery(Location(target["cluster_id"]), (("jobType", _TYPES[0]),))
 
-    def request(self, view: ListQuery, project_id: str, page: int) -> Request:
+    def request(self, view: ListQuery, project_id: str, page: PageStart) -> Request:
         """Ask for one page."""
         path = segments("v1.1", project_id, "clusters", view.place.id, "cdm", "job", "all")
-        query = (("page_no", str(page)), ("page_size", str(self.page_size)), *view.query)
+        query = (("page_no", str(page.number)), ("page_size", str(self.page_size)), *view.query)
         return Request("ShowJobs", path, LIST_LIMIT, query)
 
     def parse(self, body: bytes, view: ListQuery) -> Page:

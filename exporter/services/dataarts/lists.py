@@ -21,6 +21,7 @@ from exporter.services.dataarts.words import CODES
 from exporter.services.discovery_rule import Rule, TextWord
 from exporter.services.document import json_object
 from exporter.services.listing import ListedJob, Lister, ListQuery, Location, Page, RowReader
+from exporter.services.page_cursor import PageStart
 from exporter.services.request import Request, segments
 from exporter.services.values import among, clean, exact, meaning
 
@@ -89,11 +90,11 @@ class DataArtsLister(Lister[DataArtsRule]):
         """Return the list of the jobs of the workspace."""
         return ListQuery(covering.place, _JOBS)
 
-    def request(self, view: ListQuery, project_id: str, page: int) -> Request:
+    def request(self, view: ListQuery, project_id: str, page: PageStart) -> Request:
         """Ask for one page of the jobs, by rows, or for the runs, which have no second page."""
         headers = workspace_header(view.place.id)
         if view.query:
-            rows = (("limit", str(_JOBS_A_PAGE)), ("offset", str((page - 1) * _JOBS_A_PAGE)))
+            rows = (("limit", str(_JOBS_A_PAGE)), ("offset", str(page.offset)))
             path = segments("v1", project_id, "jobs")
             return Request("ListFactoryJobs", path, self.limit, (*view.query, *rows), headers=headers)
         path = segments("v1", project_id, "jobs", "instances", "detail")

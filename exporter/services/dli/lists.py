@@ -21,6 +21,7 @@ from exporter.services.dli.rows import WORDS, listed_job
 from exporter.services.dli.words import STATES
 from exporter.services.document import json_object
 from exporter.services.listing import ListedJob, Lister, ListQuery, Location, Page, RowReader
+from exporter.services.page_cursor import PageStart
 from exporter.services.request import Request, segments
 from exporter.services.values import NOT_SAID, among, clean
 
@@ -101,9 +102,9 @@ class DliLister(Lister[DliRule]):
         """Return the list of all jobs that wait: one that is not in it any more has begun."""
         return ListQuery(Location(), (("job-status", "LAUNCHING"), ("order", "start_time_desc")))
 
-    def request(self, view: ListQuery, project_id: str, page: int) -> Request:
+    def request(self, view: ListQuery, project_id: str, page: PageStart) -> Request:
         """Ask for one page; DLI documents no limit, so its lists draw from the same one as its polls."""
-        query = (("page-size", str(self.page_size)), ("current-page", str(page)), *view.query)
+        query = (("page-size", str(self.page_size)), ("current-page", str(page.number)), *view.query)
         return Request("ListSqlJobs", segments("v1.0", project_id, "jobs"), self.limit, query)
 
     def parse(self, body: bytes, view: ListQuery) -> Page:

@@ -14,6 +14,7 @@ from exporter.services.document import json_object
 from exporter.services.dws import words
 from exporter.services.dws.clusters import cluster_snapshot
 from exporter.services.listing import ListedJob, Lister, ListQuery, Location, Page
+from exporter.services.page_cursor import PageStart
 from exporter.services.request import Request, segments
 from exporter.services.values import meaning
 
@@ -48,7 +49,7 @@ class DwsLister(Lister[DwsRule]):
         """Return the list for a cluster, and ``None`` for a task, because no list contains tasks."""
         return ListQuery() if "cluster_id" in target else None
 
-    def request(self, view: ListQuery, project_id: str, page: int) -> Request:
+    def request(self, view: ListQuery, project_id: str, page: PageStart) -> Request:
         """Ask for all clusters."""
         return Request("ListClusters", segments("v1.0", project_id, "clusters"), _LIMIT)
 
