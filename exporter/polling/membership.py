@@ -92,8 +92,10 @@ class Membership:
         """Keep what was counted of a job that a rule found, for it may come back: lists fail, and clusters are off."""
         job, now = record.job, self._clock.monotonic()
         over = record.final and job.key.job in job.target.values()  # no other run will have its name
-        if job.source == DISCOVERY and not over and (record.failures or any(record.runs)):
-            self._left[job.key] = Record(job, failures=record.failures, ledger=record.ledger), now
+        counts = any(record.runs) or record.ledger.open or record.counts_from is not None
+        if job.source == DISCOVERY and not over and (record.failures or counts):
+            kept = Record(job, failures=record.failures, ledger=record.ledger, counts_from=record.counts_from)
+            self._left[job.key] = kept, now
         while self._left:
             key, (_, since) = next(iter(self._left.items()))
             if now - since < _LEFT_FOR and len(self._left) <= _LEFT_MOST:

@@ -34,8 +34,11 @@ def resumed(record: Record, kept: Ledger, on_disk: Ledger | None, adapter: Adapt
 
 
 def returned(record: Record, before: Record) -> Record:
-    """Return the record of a job that was gone for a while with what was counted *before*, unless a journal has it."""
-    record = replace(record, failures=before.failures)
+    """Return the record of a job that was gone for a while with what was counted *before*, unless a journal has it.
+
+    If only lists had reported it, its runs count from where they would have counted.
+    """
+    record = replace(record, failures=before.failures, counts_from=before.counts_from)
     return record if record.journaled else _counted(record, before.ledger.bucketed(record.ledger.bounds))
 
 

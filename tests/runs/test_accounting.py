@@ -93,6 +93,16 @@ def test_a_run_of_a_journal_that_does_not_say_which_ended_last_counts_no_second_
     assert after(run(1, State.RUNNING), run(1), run(1), record=record).ledger.runs == (1, 0, 0)
 
 
+def test_the_runs_of_a_job_that_was_gone_count_from_the_list_that_first_reported_it() -> None:
+    """It went before any answer of its own came."""
+    before = transitions.first_listed(fresh(), Snapshot(State.RUNNING, start=1000.0), 1200.0, 1200.0)
+    history = [run(number, start=1000.0 * number) for number in (3, 2, 1)]
+    record = after(history[0], history, record=transitions.returned(fresh(), before))
+
+    assert record.ledger.runs == (3, 0, 0)
+    assert after(history[0], history).ledger.runs == (0, 0, 0)
+
+
 def test_only_a_run_that_succeeded_adds_and_only_what_it_tells() -> None:
     record = after(run(1), run(2, State.FAILED, rows=7), run(3, rows=4), run(4))
 
