@@ -225,12 +225,13 @@ class Simulation:
         return found or [shown - self._clocks[-1][1]]
 
     def _moment(self, key: tuple[str, Labels], shown: float) -> float:
-        """Return the moment that is shown: the first of two that the clock called so, if no scrape came between."""
+        """Return the moment that is shown: of two that the clock called so, the first one since the last scrape."""
         before, at = self._moments.get(key, (None, 0.0))
         if before == shown:
             return at
         possible, since = self.true_times(shown), self._scraped_at - self.story.shape.timeout
         at = min((each for each in possible if each >= since), default=min(possible))
+        at = min((each for each in possible if each >= self._scraped_at), default=at)
         self._moments[key] = shown, at
         return at
 
