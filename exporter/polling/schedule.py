@@ -153,8 +153,9 @@ def backoff(record: Record, pace: Pace, adapter: Adapter, jitter: float, retry_a
     *jitter*, from 0 to 1, adds up to a quarter, so that jobs that failed together do not come back together;
     *retry_after* is what the server asks for.
     """
-    interval = interval_for_state(record, pace, adapter)
-    reason = record.fault.reason if record.fault else None
+    interval, reason = interval_for_state(record, pace, adapter), record.fault.reason if record.fault else None
+    if reason is not Reason.NOT_FOUND:
+        interval = _due_interval(record, interval, pace, adapter)
     first = max(interval, _AUTH_WAIT) if reason is Reason.AUTH else interval
     most = max(interval, pace.idle_interval, _PEOPLE_WAIT if reason in _MENDED_BY_PEOPLE else 0.0)
     wait = min(first * 2.0 ** min(record.failing - 1, 16), most)

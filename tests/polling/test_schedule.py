@@ -252,3 +252,18 @@ def test_a_shard_more_moves_only_its_share_of_the_jobs() -> None:
     assert set(moved) == {4}
     assert 300 < len(moved) < 500
     assert all(400 < before.count(shard) < 600 for shard in range(4))
+
+
+@pytest.mark.parametrize(
+    ("reason", "first"), [(Reason.SERVER, 30), (Reason.TIMEOUT, 30), (Reason.AUTH, 30), (Reason.NOT_FOUND, 300)]
+)
+def test_a_job_whose_last_run_only_a_list_reported_is_asked_again_as_soon_as_one_that_runs(
+    reason: Reason, first: float, job: MakeJob
+) -> None:
+    """What counts of that run only the job itself can report."""
+    known = replace(failing(job("cdm"), reason, 1), listed=Snapshot(State.SUCCEEDED))
+    waits = [schedule.backoff(replace(known, failing=times), PACE, ADAPTERS["cdm"], 0.0, None) for times in range(1, 6)]
+
+    assert waits[0] == first
+    assert waits == sorted(waits)
+    assert waits[-1] == 300
