@@ -25,8 +25,6 @@ LISTS_LIE = {"misbehave", "forget", "out_of_order", "unasked", "hide", "bug"}
 """Events in which a list that is read well may lack a job, or what it counts."""
 LIES_FOR = 70.0
 """Seconds after such an event in which what it broke is made good."""
-STRANGE_FOR = 200.0
-"""Seconds for which a state may stay unknown that was."""
 UNTOLD = {"misbehave", "hang_up", "older", "out_of_order", "unasked", "vanish", "forget", "hide"}
 UNTOLD |= {"bug", "kill", "kill_in_write", "power"}
 """Events in which the cloud does not tell what a run moved, or the exporter was not there to ask."""
@@ -165,10 +163,10 @@ class Laws:
                 oracle._unseen.pop(name, None)
 
     def strange(self) -> bool:
-        """Whether the cloud said a state that nobody knows not long ago."""
+        """Whether the cloud said a state that nobody knows for less long ago than a value may be old."""
         now = self._sim.loop.time() - 1000
         words = [event for event in self._sim.story.events if "unknown_state" in event.facts.get("names", ())]
-        return any(event.at <= now <= event.at + event.lasts + STRANGE_FOR for event in words)
+        return any(event.at <= now <= event.at + event.lasts + self._sim.oracle.promised for event in words)
 
     def _counted(self, scrape: Scrape, by_job: Groups) -> None:
         """Each run that a scrape showed alive counts soon after one showed that it ended."""
