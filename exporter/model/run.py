@@ -7,6 +7,9 @@ from typing import Final, NamedTuple
 from exporter.model.frozen import replace
 from exporter.model.promises import MetDeadlines
 
+ROUNDED: Final = 1.0
+"""Seconds by which the same time may differ in two answers of a service."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunId:
@@ -15,13 +18,18 @@ class RunId:
     id: str = ""
     created: float | None = None
     opaque: bool = field(default=False, compare=False)
-    """Whether the id tells no order, though it may look like a number: a service that counts its runs up tells one."""
+    """Whether the id tells no order, though it may look like a number: a service that counts its runs up tells one.
+
+    Without an id nothing but the creation tells the run from others of its job; two begin at least a second apart.
+    """
 
     def same(self, other: "RunId") -> bool:
         """Whether both are the same run; a run may be seen without its id at first (CDM before it is submitted)."""
         if self.id and other.id:
             return self.id == other.id
-        return self.created is not None and self.created == other.created
+        if self.created is None or other.created is None:
+            return False
+        return self.created == other.created or (self._by_time(other) and abs(self.created - other.created) < ROUNDED)
 
     def newer(self, other: "RunId") -> bool:
         """Whether this run surely came after the other one: by number, else by creation.
@@ -61,8 +69,9 @@ class RunId:
         return self._numbered(other) and int(self.id) == int(other.id) + 1
 
     def merged(self, other: "RunId") -> "RunId":
-        """Return the same run with what either of both says of it."""
-        return RunId(self.id or other.id, other.created if self.created is None else self.created, self.opaque)
+        """Return the same run with what either of both says of it, of two times that may be rounded the *other*."""
+        known = self.created is None or (self._by_time(other) and other.created is not None)
+        return RunId(self.id or other.id, other.created if known else self.created, self.opaque)
 
     def undated(self) -> "RunId":
         """Return the same run without its creation."""
@@ -80,6 +89,9 @@ class RunId:
 
     def _numbered(self, other: "RunId") -> bool:
         return not (self.opaque or other.opaque) and self.id.isdecimal() and other.id.isdecimal()
+
+    def _by_time(self, other: "RunId") -> bool:
+        return (self.opaque or other.opaque) and not (self.id or other.id)
 
     @property
     def order(self) -> tuple[float, float]:

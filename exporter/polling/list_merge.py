@@ -13,10 +13,9 @@ from typing import NamedTuple
 from exporter.model.frozen import replace
 from exporter.model.packed import Packed
 from exporter.model.record import Record
-from exporter.model.run import NAMELESS, RunId
+from exporter.model.run import NAMELESS, ROUNDED, RunId
 from exporter.model.snapshot import NOTHING, Snapshot, State
 from exporter.runs import transitions, waiting
-from exporter.runs.first_seen import ROUNDED
 from exporter.runs.outdated import is_before, is_outdated_in_list
 from exporter.runs.same_run import at_rest, with_reason
 from exporter.services.adapter import Adapter

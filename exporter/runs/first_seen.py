@@ -9,11 +9,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from exporter.model.frozen import replace
-from exporter.model.run import NAMELESS, Ledger, RunId
+from exporter.model.run import NAMELESS, ROUNDED, Ledger, RunId
 from exporter.model.snapshot import Snapshot, State
 
-ROUNDED: Final = 1.0
-"""Seconds by which the same time may differ in two answers of a service."""
 SOON: Final = 5.0
 """Seconds: a run that waits in a list may have begun before the list came; no run before it did in so short a time."""
 _INSTANT: Final = 0.001

@@ -5,9 +5,8 @@ shown.
 """
 
 from exporter.model.record import Record
-from exporter.model.run import NAMELESS
+from exporter.model.run import NAMELESS, ROUNDED
 from exporter.model.snapshot import Snapshot
-from exporter.runs.first_seen import ROUNDED
 
 
 def is_outdated(record: Record, answer: Snapshot) -> bool:

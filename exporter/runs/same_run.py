@@ -11,10 +11,9 @@ from typing import Any, Final
 from exporter.model.frozen import replace
 from exporter.model.packed import Packed
 from exporter.model.record import Record
-from exporter.model.run import NAMELESS, Ledger
+from exporter.model.run import NAMELESS, ROUNDED, Ledger, RunId
 from exporter.model.snapshot import CLOCKS, Measure, Snapshot, State
 from exporter.runs.accounting import TRIES
-from exporter.runs.first_seen import ROUNDED
 from exporter.runs.last_ends import ended_otherwise
 from exporter.runs.outdated import is_before
 from exporter.services.adapter import Adapter
@@ -31,7 +30,7 @@ def continued(record: Record, before: Snapshot | None, answer: Snapshot, steady:
     if before is None:
         return _ended_before(record.ledger, answer, adapter) if answer.state.ended else answer
     if before.run != answer.run and before.run.same(answer.run):
-        answer = replace(answer, run=answer.run.merged(before.run))
+        answer = _told_before(answer, before.run)
     if before.state.ended and answer.state.ended:
         answer = _still_ended(record, before, answer, adapter)
     elif answer.start is None and before.start is not None:
@@ -44,6 +43,13 @@ def continued(record: Record, before: Snapshot | None, answer: Snapshot, steady:
     if fresh and record.by_lists and not (before.state.ended or answer.state.ended):
         return replace(answer, counts=Packed({**record.by_lists, **answer.counts}), digest=b"")
     return answer
+
+
+def _told_before(answer: Snapshot, run: RunId) -> Snapshot:
+    """Return an answer with what was told before of its *run*: a start that is its creation stands still with it."""
+    merged = answer.run.merged(run)
+    starts = answer.start is not None and answer.start == answer.run.created
+    return replace(answer, run=merged, start=merged.created if starts else answer.start)
 
 
 def _with_details(answer: Snapshot, details: Snapshot) -> Snapshot:
@@ -111,6 +117,7 @@ def _ended_before(ledger: Ledger, answer: Snapshot, adapter: Adapter) -> Snapsho
     """Return an *answer* about a run that ended; if it is known of old, as after a restart, its times stand still."""
     if ledger.ended is None or not ledger.ended.same(answer.run) or ended_otherwise(ledger, answer):
         return answer
+    answer = _told_before(answer, ledger.ended)
     start = answer.start if ledger.ended_start is None else ledger.ended_start
     end = _end(ledger.ended_end, answer, ledger.ended_seen, adapter)
     return replace(answer, start=start, end=end).credible()

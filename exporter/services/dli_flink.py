@@ -217,7 +217,7 @@ def _snapshot(fields: json_fields.Fields, word: str) -> Snapshot:
     return Snapshot(
         state=state,
         native_state=native,
-        run=NAMELESS if begun is None else RunId("", begun),
+        run=NAMELESS if begun is None else RunId("", begun, opaque=True),
         progress=1.0 if state is State.SUCCEEDED else None,
         start=begun,
         end=_end(begun, took) if state.ended else None,

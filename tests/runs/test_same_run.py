@@ -443,3 +443,49 @@ def test_a_start_in_the_future_is_not_known_and_gives_no_order() -> None:
     numbered = migration(1, State.RUNNING, start=ENDED + 60).credible(ENDED)
     assert (numbered.start, numbered.run) == (None, migration(1).run)
     assert ListedJob({}, snapshot=ahead, since=ahead.start, at=60.0).credible(ENDED - 60).since is None
+
+
+# --- runs that only their start tells apart
+
+
+def flink(state: State, begun: float | None, **fields: object) -> Snapshot:
+    """Return an answer of a service that has no ids of runs; one without a start has no name."""
+    run = RunId() if begun is None else RunId("", begun, opaque=True)
+    return Snapshot(state, run=run, start=begun, **fields)  # type: ignore[arg-type]
+
+
+def streamed(*answers: Snapshot, record: Record | None = None) -> Record:
+    record = record or fresh("dli_flink")
+    for number, answer in enumerate(answers, 1):
+        record = transitions.worked(record, answer, ENDED + 3 * number, ADAPTERS["dli_flink"])
+    return record
+
+
+@pytest.mark.parametrize("rounded", [BEGUN - 0.999, BEGUN - 0.001, BEGUN, BEGUN + 0.5])
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_run_whose_start_is_rounded_in_some_answers_is_one_run_and_counts_once(rounded: float, kept: bool) -> None:
+    record = streamed(flink(State.RUNNING, BEGUN), flink(State.RUNNING, rounded))
+    assert record.snapshot is not None
+    assert (record.snapshot.run.label, record.snapshot.start) == ("1000000000", BEGUN)
+    if kept:
+        entry = journal_format.JournalEntry.of(record.job, record.ledger)
+        (line,) = journal_format.read_journal(b"".join(journal_format.written([entry])))
+        record = transitions.resumed(fresh("dli_flink"), line.ledger, line.ledger, ADAPTERS["dli_flink"])
+    for begun in (rounded, BEGUN, rounded):
+        record = streamed(flink(State.SUCCEEDED, begun, end=ENDED), record=record)
+        assert record.snapshot is not None
+        assert (record.snapshot.waited, record.ledger.runs, record.ledger.open) == (None, (1, 0, 0), ())
+    assert record.ledger.last_run_duration == round(ENDED - (rounded if kept else BEGUN), 3)
+
+
+def test_runs_that_begin_a_second_apart_are_two() -> None:
+    record = streamed(*(flink(State.SUCCEEDED, BEGUN + second, end=BEGUN + second + 0.5) for second in range(3)))
+
+    assert record.ledger.runs == (2, 0, 0)
+
+
+def test_runs_with_ids_are_told_apart_by_them_however_soon_one_follows_the_other() -> None:
+    first, second = (RunId(name, BEGUN + moment, opaque=True) for name, moment in (("8", 0.0), ("9", 0.5)))
+
+    assert not first.same(second)
+    assert not RunId("", BEGUN).same(RunId("", BEGUN + 0.5))
