@@ -111,6 +111,16 @@ class RunId:
             return False
         return int(self.id) < int(other.id) and self.created < other.created
 
+    def over_before(self, other: "RunId") -> bool:
+        """Whether this run surely came before the other one, also where ids have no order.
+
+        Ids that are numbers have to agree with the creations then; without ids the creations alone tell it.
+        """
+        if self.same(other) or self.created is None or other.created is None or self.created >= other.created:
+            return False
+        numbers = self.id.isdecimal() and other.id.isdecimal()
+        return self._by_time(other) or (numbers and int(self.id) < int(other.id))
+
 
 NAMELESS: Final = RunId()
 """The run of a vendor who tells no name of it, and of a job that has never run."""

@@ -10,24 +10,32 @@ from exporter.model.snapshot import Snapshot
 
 
 def is_outdated(record: Record, answer: Snapshot) -> bool:
-    """Whether the job's own *answer* is outdated: the id of its run is lower, or its run was over too early.
+    """Whether the job's own *answer* is outdated: its run is one before, or was over too early.
 
     It was over too early if it ended before the start of the run that a newer list reports. An answer about the shown
     run is outdated if that ended and the answer is from before. Where nothing is shown yet, after a restart, the runs
     of the ledger are compared. Later the shown one is, together with what the ledger knows of it. Once that run is
     stale, any answer is believed.
     """
-    ledger, shown, listed = record.ledger, record.snapshot, record.listed
+    shown, listed = record.snapshot, record.listed
     if answer is shown or record.stale:
         return False
     if shown is not None and shown.run.same(answer.run) and _before_its_end(shown, answer):
         return True
     if listed is not None and is_before(answer, listed):
         return True
-    known = [run for run in (ledger.floor, *ledger.beyond) if run is not None]
+    return _is_of_run_before(record, answer)
+
+
+def _is_of_run_before(record: Record, answer: Snapshot) -> bool:
+    """Whether an answer is about a run that surely came before the known ones, and not the one that the job names."""
+    ledger, shown, run = record.ledger, record.snapshot, answer.run
+    if run.opaque and run.id and run.id in record.job.target.values():
+        return False
+    known = [each for each in (ledger.floor, *ledger.beyond) if each is not None]
     if shown is not None:
-        known = [shown.run, *(shown.run.merged(run) for run in known if run.same(shown.run))]
-    return any(answer.run.outdated(run) for run in known)
+        known = [shown.run, *(shown.run.merged(each) for each in known if each.same(shown.run))]
+    return any(run.over_before(each) for each in known)
 
 
 def is_before(ended: Snapshot, listed: Snapshot) -> bool:
@@ -46,12 +54,15 @@ def is_before(ended: Snapshot, listed: Snapshot) -> bool:
 
 
 def is_outdated_in_list(record: Record, answer: Snapshot) -> bool:
-    """Whether a list's *answer* that names no run is outdated.
+    """Whether a list's *answer* is outdated.
 
-    Its run was over before the shown one was created, or it is the shown one, by its start, before that ended.
+    Its run was over before the shown one was created, or it is the shown one, by its start, before that ended. If it
+    names its run, it is one before the known ones; an end counts all the same, as in the job's own answer.
     """
+    if answer.run != NAMELESS:
+        return not (record.stale or answer.state.ended) and _is_of_run_before(record, answer)
     known, times = record.snapshot, [time for time in (answer.start, answer.end) if time is not None]
-    if known is None or record.stale or answer.run != NAMELESS or not times:
+    if known is None or record.stale or not times:
         return False
     if known.start is not None and answer.start is not None and abs(known.start - answer.start) <= ROUNDED:
         return _before_its_end(known, answer, ROUNDED)

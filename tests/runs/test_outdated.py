@@ -129,3 +129,57 @@ def test_what_was_known_before_of_the_shown_run_alone_is_compared_where_its_answ
 
     assert is_outdated(replace(record, ledger=same), answer)
     assert not is_outdated(replace(record, ledger=another), answer)
+
+
+def opaque(number: str, created: float | None) -> RunId:
+    return RunId(number, created, opaque=True)
+
+
+@pytest.mark.parametrize(
+    ("run", "outdated"),
+    [
+        (opaque("8", 99.0), True),
+        (opaque("8", 101.0), False),
+        (opaque("10", 99.0), False),
+        (opaque("8", None), False),
+        (opaque("a", 99.0), False),
+        (opaque("9", 99.0), False),
+        (opaque("", 99.0), False),
+    ],
+    ids=["before", "created later", "a higher number", "no creation", "no number", "the same", "no id"],
+)
+def test_where_ids_have_no_order_a_run_was_before_if_its_number_and_its_creation_are_lower(
+    run: RunId, outdated: bool
+) -> None:
+    record = replace(NEW, snapshot=Snapshot(State.RUNNING, run=opaque("9", 100.0)))
+    for state in (State.RUNNING, State.FAILED, State.PENDING):
+        assert is_outdated(record, Snapshot(state, run=run)) is outdated
+        assert is_outdated(
+            replace(NEW, ledger=replace(NEW.ledger, floor=RunId("9", 100.0))), Snapshot(state, run=run)
+        ) is (outdated)
+    assert is_outdated_in_list(record, Snapshot(State.RUNNING, run=run)) is outdated
+    assert not is_outdated_in_list(record, Snapshot(State.FAILED, run=run))  # its end may count
+    assert not is_outdated_in_list(replace(record, stale=True), Snapshot(State.RUNNING, run=run))
+
+
+@pytest.mark.parametrize(
+    ("begun", "outdated"), [(98.9, True), (99.0, True), (99.1, False), (100.0, False), (101.0, False)]
+)
+def test_where_runs_have_no_ids_one_that_began_a_second_before_the_known_one_was_before(
+    begun: float, outdated: bool
+) -> None:
+    record = replace(NEW, snapshot=Snapshot(State.SUCCEEDED, run=opaque("", 100.0)))
+    for state in (State.RUNNING, State.FAILED):
+        assert is_outdated(record, Snapshot(state, run=opaque("", begun))) is outdated
+    assert is_outdated_in_list(record, Snapshot(State.RUNNING, run=opaque("", begun))) is outdated
+    assert not is_outdated(
+        replace(NEW, snapshot=Snapshot(State.RUNNING, run=RunId("", 100.0))),
+        Snapshot(State.RUNNING, run=RunId("", begun)),
+    )  # a service that has ids tells too little here
+
+
+def test_the_run_that_the_job_names_is_never_outdated() -> None:
+    job = Job(JobKey("dli", "j"), "p", {"job_id": "8"})
+    record = replace(NEW, job=job, ledger=replace(NEW.ledger, floor=RunId("9", 100.0)))
+
+    assert not is_outdated(record, Snapshot(State.RUNNING, run=opaque("8", 50.0)))

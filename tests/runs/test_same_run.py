@@ -489,3 +489,11 @@ def test_runs_with_ids_are_told_apart_by_them_however_soon_one_follows_the_other
 
     assert not first.same(second)
     assert not RunId("", BEGUN).same(RunId("", BEGUN + 0.5))
+
+
+def test_a_run_that_began_before_the_known_one_is_no_news_and_counts_nothing() -> None:
+    record = streamed(flink(State.RUNNING, BEGUN), flink(State.FAILED, BEGUN - 600, end=BEGUN - 300))
+
+    assert record.shown is not None
+    assert (record.shown.state, record.shown.start, record.runs) == (State.RUNNING, BEGUN, (0, 0, 0))
+    assert streamed(flink(State.SUCCEEDED, BEGUN), record=record).runs == (1, 0, 0)

@@ -569,3 +569,17 @@ def test_what_nodes_say_is_kept_beside_the_polls_of_the_same_run_and_no_longer()
     record = transitions.worked(record, read(runs(later, run(status="fail"))), 6.0, ADAPTER)
     assert record.snapshot is not None
     assert set(record.snapshot.counts) == {PLANNED}
+
+
+def test_an_older_instance_that_is_answered_after_a_newer_one_is_no_news_until_nothing_newer_came_for_long() -> None:
+    record = transitions.registered(job(), ADAPTER)
+    newer = read(runs(run(), run(instanceId=6, planTime=(PLAN - 3600) * 1000, status="fail")))
+    older = read(runs(run(instanceId=6, planTime=(PLAN - 3600) * 1000, status="fail", endTime=(PLAN - 60) * 1000)))
+    record = transitions.worked(record, newer, PLAN + 5, ADAPTER)
+    behind = transitions.worked(record, older, PLAN + 15, ADAPTER)
+
+    assert behind.shown is not None
+    assert (behind.shown.state, behind.shown.run.id, behind.polled_at) == (State.RUNNING, "7", record.polled_at)
+    record = transitions.worked(transitions.aged(behind), older, PLAN + 700, ADAPTER)
+    assert record.shown is not None
+    assert (record.shown.state, record.runs) == (State.FAILED, (0, 0, 0))
