@@ -94,6 +94,11 @@ class RunId:
         return (self.opaque or other.opaque) and not (self.id or other.id)
 
     @property
+    def bare(self) -> bool:
+        """Whether nothing but its creation tells the run from others of its job."""
+        return self.opaque and not self.id and self.created is not None
+
+    @property
     def order(self) -> tuple[float, float]:
         """What runs are sorted by; one without a name comes first."""
         return (int(self.id) if self.id.isdecimal() else -1, -1 if self.created is None else self.created)

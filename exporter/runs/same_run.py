@@ -206,6 +206,21 @@ def at_rest(record: Record, answer: Snapshot) -> Snapshot:
     return known if detail == known.detail else replace(known, detail=detail)
 
 
+def of_known_run(record: Record, answer: Snapshot, adapter: Adapter) -> Snapshot:
+    """Return an *answer* that tells no start with the name of the run that it can only be about.
+
+    A job whose runs nothing but their start tells apart has one at a time: what ends is the one that went on until the
+    last answer, unless the word is that of one that never began. Of one that ended, only the same word is told again.
+    """
+    known, listed = record.snapshot, record.listed
+    if known is None or record.stale or not known.run.bare or answer.run != NAMELESS or answer.idle:
+        return answer
+    another = known.state.ended and known.native_state != answer.native_state
+    if another or answer.state is State.PENDING or answer.native_state.upper() in adapter.unstarted:
+        return answer
+    return answer if listed is not None and not listed.state.ended else replace(answer, run=known.run)
+
+
 def moved(record: Record, answer: Snapshot) -> bool:
     """Whether *answer* is news of the same run: another state, progress or count than was last said."""
     return (

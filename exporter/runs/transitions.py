@@ -14,7 +14,7 @@ from exporter.model.run import NAMELESS, Ledger, RunId, duration
 from exporter.model.snapshot import NOTHING, Snapshot, State
 from exporter.runs import accounting, estimate, first_seen, waiting
 from exporter.runs.outdated import is_outdated
-from exporter.runs.same_run import at_rest, continued, ended_at, final_counts, moved, unsettled
+from exporter.runs.same_run import at_rest, continued, ended_at, final_counts, moved, of_known_run, unsettled
 from exporter.services.adapter import Adapter
 
 
@@ -48,7 +48,7 @@ def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter, steady
     *steady* is the same moment by the clock that never jumps; where it is left out, both clocks agree.
     """
     steady = at if steady is None else steady
-    answer = at_rest(record, answer)
+    answer = of_known_run(record, at_rest(record, answer), adapter)
     if is_outdated(record, answer):
         if record.answered_at is None:
             record = replace(record, answered_at=steady)  # for how long it is no news

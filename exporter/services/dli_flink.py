@@ -136,7 +136,7 @@ class Flink(Adapter):
     consoles = DATA_LAKE_CONSOLES
     limits = {"dli_flink": 5.0}
     states = STATES
-    unstarted = frozenset({"JOB_INIT"})
+    unstarted = frozenset({"JOB_INIT", "JOB_SUBMIT_FAIL"})
     codes = DATA_LAKE_CODES
     lists = FlinkLister()
     sources = {

@@ -497,3 +497,46 @@ def test_a_run_that_began_before_the_known_one_is_no_news_and_counts_nothing() -
     assert record.shown is not None
     assert (record.shown.state, record.shown.start, record.runs) == (State.RUNNING, BEGUN, (0, 0, 0))
     assert streamed(flink(State.SUCCEEDED, BEGUN), record=record).runs == (1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("state", "word", "runs"),
+    [
+        (State.SUCCEEDED, "JOB_FINISH", (1, 0, 0)),
+        (State.FAILED, "JOB_RUNNING_EXCEPTION", (0, 1, 0)),
+        (State.CANCELLED, "JOB_CANCEL_SUCCESS", (0, 0, 1)),
+        (State.FAILED, "JOB_SUBMIT_FAIL", (0, 0, 0)),
+        (State.PENDING, "JOB_SUBMITTING", (0, 0, 0)),
+    ],
+)
+def test_an_end_without_a_start_is_that_of_the_run_that_was_under_way(
+    state: State, word: str, runs: tuple[int, int, int]
+) -> None:
+    live, end = flink(State.RUNNING, BEGUN, native_state="JOB_RUNNING"), flink(state, None, native_state=word)
+    for answers in ((live, end, end), (live, flink(State.RUNNING, None, native_state="JOB_RUNNING"), end, end)):
+        record = streamed(*answers)
+        assert record.snapshot is not None
+        assert (record.runs, record.snapshot.start) == (runs, BEGUN if any(runs) else None)
+        assert record.last_success == (ENDED + 3 * len(answers) - 3 if state is State.SUCCEEDED else None)
+        again = streamed(replace(live, run=RunId("", BEGUN + 900, opaque=True), start=BEGUN + 900), record=record)
+        assert sum(again.runs) == sum(runs)
+
+
+def test_an_end_without_a_start_is_of_no_known_run_once_another_may_have_begun() -> None:
+    live, waits = flink(State.RUNNING, BEGUN), flink(State.PENDING, None, native_state="JOB_SUBMITTING")
+    end, over = flink(State.SUCCEEDED, None), flink(State.FAILED, BEGUN, native_state="JOB_RUNNING_EXCEPTION")
+    listed = replace(streamed(live), listed=waits)
+    away = transitions.aged(streamed(live))
+    for record in (streamed(live, waits), listed, away, streamed(live, over), fresh("dli_flink")):
+        after = streamed(end, record=record)
+        assert (after.runs, after.last_success) == (record.runs, None)
+        assert after.snapshot is not None
+        assert after.snapshot.start is None
+
+
+def test_an_end_that_a_list_told_without_a_start_too_is_that_of_the_run_that_was_under_way() -> None:
+    live, end = flink(State.RUNNING, BEGUN), flink(State.SUCCEEDED, None, native_state="JOB_FINISH")
+    record, soon = merged_record(streamed(live), end, ENDED + 5, ADAPTERS["dli_flink"], before=report_of(live))
+
+    assert (soon, record.runs) == (True, (0, 0, 0))
+    assert streamed(end, record=record).runs == (1, 0, 0)
