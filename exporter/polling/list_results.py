@@ -20,7 +20,10 @@ from exporter.services.listing import ListedJob
 
 
 class ListResults:
-    """Takes over what lists report; *asked* are the jobs whose poll is under way, *wake* makes the dispatcher look."""
+    """Takes over what lists report; *asked* are the jobs whose poll is under way, *wake* makes the dispatcher look.
+
+    *earlier* asks for the earlier runs of a name whose end is not known.
+    """
 
     def __init__(
         self,
@@ -33,6 +36,7 @@ class ListResults:
         results: Results,
         asked: Collection[JobKey],
         wake: Callable[[], None],
+        earlier: Callable[[Record], None],
     ) -> None:
         self._store = store
         self._plan = plan
@@ -43,6 +47,7 @@ class ListResults:
         self._results = results
         self._asked = asked
         self._wake = wake
+        self._earlier = earlier
         self._reports: dict[JobKey, ListReport] = {}  # as the previous list reported it
 
     def take(self, project: str, service: str, items: Collection[ListedJob]) -> Collection[JobKey]:
@@ -82,6 +87,8 @@ class ListResults:
             self._store.put(after)
         self._store.runs_read(name, listed)
         await self._results.counted(record.job, ended)
+        if after.final and after.ledger.open:  # by lists alone: no poll follows, after which they would be asked for
+            self._earlier(after)
 
     def hurry(self, keys: Collection[JobKey]) -> None:
         """Make jobs due now, unless their poll is under way, or they are never polled again."""

@@ -78,13 +78,14 @@ class Poller:
         self._wake = asyncio.Event()
         self.calls = Calls(plan, clock, self._limiter, self._breakers, self._results, self._wake.set)
         self._history = HistoryReader(*shared, self.calls, self._results)
-        self.list_results = ListResults(*shared, queue, self._limiter, self._results, self._asked, self._wake.set)
+        asks = self._asked, self._wake.set, self._ask_for_earlier
+        self.list_results = ListResults(*shared, queue, self._limiter, self._results, *asks)
         self.places = Places(*shared, self._schedule, self._results, self._wake.set)
         self._rows = RunRows(*shared, self.calls, self.list_results)
         self._details = RunDetails(*shared, self.calls, self._results)
         self._existence = Existence(plan, clock, self.calls, self.list_results)
-        waiting = (queue, self._limiter, self._asked)
-        self._reconciler = Reconciler(store, clock, *waiting, self.calls, self._results, self._wake.set)
+        waiting = queue, self._limiter, self._asked, self.calls
+        self._reconciler = Reconciler(store, clock, *waiting, self._results, self._wake.set)
         self._awake_at = 0.0  # when the dispatcher will look by itself
 
     def apply(self, changes: Changes) -> None:
@@ -171,8 +172,7 @@ class Poller:
         return record is not None and not record.final and (due is None or due <= since)
 
     def _spawn(self, group: asyncio.TaskGroup, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        crashed = self._telemetry.crashes.labels(name.partition(" ")[0]).inc
-        group.create_task(keep_running(work, crashed, name), name=name)
+        group.create_task(keep_running(work, self._telemetry.crashes.labels(name.split()[0]).inc, name), name=name)
 
     async def _dispatch(self) -> None:
         """Hand what is due, and what the budgets allow, to the workers."""
@@ -217,19 +217,16 @@ class Poller:
     def _pause(self, now: float) -> float:
         """Return the seconds until the dispatcher has to check again by itself."""
         first = self._schedule.first()
-        moments = [self._limiter.ready_in(now), None if first is None else first - now]
-        moments += [_PAUSED_LOOK] if self._breakers.any_paused else []
+        look = _PAUSED_LOOK if self._breakers.any_paused else None
+        moments = [self._limiter.ready_in(now), None if first is None else first - now, look]
         return max(min((moment for moment in moments if moment is not None), default=math.inf), TOGETHER)
 
     def _queue(self, due: float, key: JobKey) -> None:
         """Queue a job that is due for its permit, or skip it if calls are paused."""
         need = self.demand.of(key)
-        if need is None:
+        if need is None or (self.places.closed and self.places.skips(key)):
             return
-        if self.places.closed and self.places.skips(key):
-            return
-        why = self.calls.queue(key, need.project, need.bucket, need.rate, due, due + need.patience)
-        if why is not None:
+        if why := self.calls.queue(key, need.project, need.bucket, need.rate, due, due + need.patience):
             self.calls.tries.pop(key, None)  # the next poll starts again
             self._results.paused(key, why)
 
@@ -245,8 +242,8 @@ class Poller:
 
     async def _poll(self, record: Record, grant: Grant) -> None:
         """Poll one job: all that happens to it from its permit to its next due time."""
-        job, began, need = record.job, self._clock.monotonic(), self.demand.of(record.job.key)
-        if need is None:
+        job, began = record.job, self._clock.monotonic()
+        if (need := self.demand.of(job.key)) is None:
             return  # it is gone
         adapter, pace, tries = need.adapter, self._plan.pace, self.calls.tries.pop(job.key, None) or Tries(refusals=1)
         self._results.began(record, grant.due, began, need.interval)
@@ -272,6 +269,9 @@ class Poller:
         self._results.worked(before, after, answer, None if due is None else due - now, slow)
         for each in (self._history, self._rows, self._details):
             each.want(after, adapter, self._group)
+
+    def _ask_for_earlier(self, record: Record) -> None:
+        self._history.want(record, self.projects.adapter(record.job), self._group)
 
     def _failed(self, record: Record, error: PollError, tries: Tries) -> None:
         """Take over a poll that failed, or poll once more: under another permit, at once."""

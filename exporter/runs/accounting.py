@@ -87,9 +87,8 @@ def all_accounted(
 def _accounted(ledger: Ledger, answer: Snapshot, at: float, *, confirmed: bool, again: bool, gaps: bool) -> Ledger:
     if renumbering.forgotten(ledger, answer.run):
         return ledger
-    turned = (
-        _entry(ledger.open, answer.run) is not None or NAMELESS in ledger.open or (again and answer.run == NAMELESS)
-    )
+    unnamed = NAMELESS in ledger.open or (again and answer.run == NAMELESS)
+    turned = unnamed or _entry(ledger.open, answer.run) is not None
     known = _known(ledger, answer, again=again, gaps=gaps)
     entry = _entry(known.open, answer.run)
     if entry is not None and answer.state.ended and confirmed:
@@ -97,7 +96,8 @@ def _accounted(ledger: Ledger, answer: Snapshot, at: float, *, confirmed: bool, 
     if answer.state is State.SUCCEEDED and known.paid:
         known = _paid(known, answer)
     if answer.state.ended and confirmed:
-        known = timed(last_ends.noted_end(known, answer, at, turned=turned, counted=entry is not None), answer)
+        fuller = answer if entry is None else replace(answer, run=entry.merged(answer.run))  # a list may have dated it
+        known = timed(last_ends.noted_end(known, fuller, at, turned=turned, counted=entry is not None), answer)
     return ledger if known == ledger else known
 
 

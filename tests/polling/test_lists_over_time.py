@@ -409,6 +409,36 @@ def test_runs_of_a_name_that_began_and_failed_while_the_exporter_was_down_count_
     run(main())
 
 
+@pytest.mark.parametrize("polls", ["work", "fail"])
+def test_a_run_that_was_followed_while_the_exporter_was_down_counts_though_the_next_one_is_over_too(
+    tmp_path: Path, polls: str
+) -> None:
+    """No poll of that one may be needed: lists report twice that it ended."""
+    rule = {"service": "dli", "tags": {"pipeline": "nightly"}, "name": "{tags.pipeline}"}
+    tags = {"pipeline": "nightly"}
+    queries = [query(1, 100, 3000, tags=tags), query(2, 3200, 20, tags=tags, end="FAILED")]
+
+    def populate(cloud: Cloud) -> None:
+        cloud.add(*queries)
+        if polls == "fail":
+            cloud.faults.plan(Fault(closes=True), times=None, operation="ShowSqlJobProgress", job="id-2")
+
+    async def main() -> None:
+        clock = WarpClock(asyncio.get_running_loop())
+        journal = tmp_path / "journal"
+        async with world(populate, clock=clock, journal=journal) as there, looking(there, rule):
+            await there.until(1500)
+            assert found(there, "nightly").runs == (0, 0, 0)
+        await asyncio.sleep(START + 7000 - clock.now())
+        async with world(populate, clock=clock, journal=journal) as there, looking(there, rule):
+            await asyncio.sleep(600)
+            record = found(there, "nightly")
+            assert record.runs == (1, 1, 0)
+            assert record.last_run_duration == pytest.approx(20, abs=2)
+
+    run(main())
+
+
 def test_what_was_counted_of_a_job_that_leaves_and_comes_back_goes_on() -> None:
     job = migration(1, begins=-30, seconds=230)
 
