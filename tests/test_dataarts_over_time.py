@@ -7,6 +7,7 @@ import re
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from email.utils import formatdate
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,32 @@ def test_a_late_run_its_nodes_and_a_schedule_that_was_stopped_are_seen() -> None
         assert seen[of("last_run_duration_seconds", "orders")] == 180
 
     run(living(cloud, scenario, discovery=rules, jobs=[]))
+
+
+@pytest.mark.parametrize("ahead", [420.0, -420.0])
+def test_a_run_is_seen_when_it_begins_though_the_clock_of_the_cloud_is_another(ahead: float) -> None:
+    """What is asked for ends now, by the clock that the times in the answers are of."""
+    job = FactoryJob(1, "orders", START + ahead + 100, NODES, period=3600, workspace="w-1")
+    ends: list[float] = []
+
+    def dated(asked: Asked, response: web.Response) -> web.Response:
+        ends.extend(float(each) / 1000 - now() for each in re.findall(r"maxPlanTime=([0-9]+)", asked.target))
+        response.headers["Date"] = formatdate(now() + ahead, usegmt=True)
+        return response
+
+    async def scenario(samples: Look) -> None:
+        for at, running in ((60, 0), (140, 1), (3640, 0), (3740, 1)):
+            await asyncio.sleep(START + at - now())
+            assert (await samples())[of("state", "orders", state="running")] == running, at
+
+    async def main() -> None:
+        cloud = world(job)
+        cloud.clock = cloud.wall = lambda: now() + ahead
+        await living(cloud, scenario, dated)
+
+    run(main())
+    assert ends[0] == pytest.approx(900, abs=1), "by as much it may be ahead before an answer tells"
+    assert ends[5:] == pytest.approx([ahead] * len(ends[5:]), abs=2)
 
 
 def test_jobs_without_a_rule_show_how_they_are_scheduled_too(monkeypatch: pytest.MonkeyPatch) -> None:

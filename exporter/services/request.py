@@ -34,7 +34,7 @@ class Request:
     body: bytes = field(default=b"", repr=False)
     """JSON, if there is any."""
     times: tuple[tuple[str, float], ...] = ()
-    """More of the query: Unix milliseconds, each by how many seconds before the call it is."""
+    """More of the query: Unix milliseconds, each by how many seconds before the call it is, by the cloud's clock."""
     headers: tuple[tuple[str, str], ...] = ()
     """Besides those that every call has; they are signed too."""
 
@@ -43,6 +43,10 @@ class Request:
         if not times:
             return self
         return replace(self, times=tuple((name, before / _NARROWER**times) for name, before in self.times))
+
+    def at(self, now: float) -> "Request":
+        """Return the call that is made at *now*, in Unix seconds by the cloud's clock."""
+        return replace(self, query=self.query_at(now), times=()) if self.times else self
 
     def query_at(self, now: float) -> tuple[tuple[str, str], ...]:
         """Return the whole query of a call that is made at *now*, in Unix seconds."""
