@@ -50,8 +50,9 @@ class PageCursor:
 
     @property
     def start(self) -> PageStart:
-        """Where that page begins; an empty page before it stands for as many rows as were requested."""
-        return PageStart(self.number, sum(rows or self._size for rows in self._lengths))
+        """Where that page begins; an empty page before it stands for as many rows as the longest one has."""
+        longest = max(self._lengths, default=0)
+        return PageStart(self.number, sum(rows or longest for rows in self._lengths))
 
     @property
     def over(self) -> bool:

@@ -605,17 +605,26 @@ def test_a_list_that_is_read_by_rows_goes_on_after_those_that_came(
     assert (len(asked), reading.missing_rows) == (-(-len(rows) // size), 0)
 
 
-def test_an_empty_page_of_a_list_that_is_read_by_rows_is_passed_over() -> None:
-    rows = [{"job_id": number, "status": "job_running"} for number in range(250)]
+@pytest.mark.parametrize(("service", "first", "row", "body"), BY_ROWS, ids=[each[0] for each in BY_ROWS])
+@pytest.mark.parametrize("size", [30, 100])
+def test_an_empty_page_of_a_list_that_is_read_by_rows_costs_only_itself(
+    service: str,
+    first: str,
+    row: Callable[[int], dict[str, object]],
+    body: Callable[[int, int, list[object]], object],
+    size: int,
+) -> None:
+    rows: list[object] = [row(number) for number in range(4 * size)]
 
     def answer(request: Request) -> object:
-        offset = int(query(request, "offset")[0])
-        shown = [] if offset == 100 else rows[offset : offset + 100]
-        return {"job_list": {"total_count": len(rows), "jobs": shown}}
+        offset = int(query(request, first)[0])
+        return body(offset, len(rows), [] if offset == size else rows[offset : offset + size])
 
-    reading, _ = driven(lambda ask: read_list(lister("dli_flink"), ListQuery(), "p", ask), answer)
+    view = lister(service).views(lister(service).rule(), Location(), 1e9)[0]
+    reading, _ = driven(lambda ask: read_list(lister(service), view, "p", ask), answer)
 
-    assert (len(reading.items), reading.missing_rows) == (150, 100)
+    assert len(reading.items) == 3 * size
+    assert (reading.missing_rows or 0) >= size
 
 
 @pytest.mark.parametrize("total", [4, 100, 10**9, 2**63 - 1])
