@@ -99,8 +99,9 @@ class Project:
     async def ask(self, adapter: Adapter, request: Request) -> bytes:
         """Make a call and return the body of its 200 answer; whatever else comes is a :class:`PollError`."""
         service = adapter.service
-        if request.times:  # what is newer than their end is not in the answer
-            request = request.at(self.cloud_time() + (_SKEW_UNKNOWN if self.skew is None else 0.0))
+        if request.times:
+            ends_now = any(not before for _, before in request.times)  # what is newer is not in the answer
+            request = request.at(self.cloud_time() + (_SKEW_UNKNOWN if ends_now and self.skew is None else 0.0))
         sent = self.transport.send(self.endpoints[service], request, self.credentials, self.project_id)
         answer = await counted(sent, self.telemetry, service, request.operation)
         if (seconds := cached_for(answer.headers)) > _FRESH:
