@@ -160,6 +160,7 @@ class CircuitBreaker:
         self._seen[caller] = math.inf
         if permit.epoch != self._epoch:
             self._amid += self._refusals + self._late > 0
+            self._pause_before_a_lock(self._refused_at)
             return False
         if self._refusals or not self._era:
             self._era += 1

@@ -339,6 +339,20 @@ def test_a_pause_is_over_at_once_when_a_further_refusal_shows_that_the_burst_has
     assert circuit.paused
 
 
+def test_a_call_that_is_accepted_after_a_burst_leaves_no_single_call_that_could_lock_the_key() -> None:
+    """The row may have begun anew at it, so that five of the six refusals were in a row."""
+    circuit = closed()
+    permits = [circuit.enter() for _ in range(7)]
+    for permit in permits[:6]:
+        circuit.refused(permit, "one", 1)
+    circuit.renewed(2, other=True)
+    assert circuit.free
+    circuit.accepted(permits[6], "another")
+
+    assert not circuit.free
+    assert circuit.probe_at == 1 + PROBE
+
+
 def test_what_was_under_way_during_the_renewal_counts_when_it_is_over() -> None:
     circuit = closed()
     permits = [circuit.enter() for _ in range(5)]
