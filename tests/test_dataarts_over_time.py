@@ -167,7 +167,6 @@ def test_a_run_is_seen_when_it_begins_though_the_clock_of_the_cloud_is_another(a
         await living(cloud, scenario, dated)
 
     run(main())
-    assert ends[0] == pytest.approx(900, abs=1), "by as much it may be ahead before an answer tells"
     assert ends[5:] == pytest.approx([ahead] * len(ends[5:]), abs=2)
 
 

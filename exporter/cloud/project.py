@@ -30,8 +30,6 @@ _CLOCK_SET: Final = 1.0
 checked."""
 _SKEW_MOST: Final = 86_400.0
 """Seconds by which the clocks may differ for the server's to be believed; the date may be that of a proxy."""
-_SKEW_UNKNOWN: Final = 900.0
-"""Seconds by which the cloud's clock may be ahead before an answer tells: signatures are good for no more."""
 _SKEW_TOLD: Final = 60.0
 """Seconds by which the clocks differ at least for a refusal to mention it."""
 
@@ -99,10 +97,8 @@ class Project:
     async def ask(self, adapter: Adapter, request: Request) -> bytes:
         """Make a call and return the body of its 200 answer; whatever else comes is a :class:`PollError`."""
         service = adapter.service
-        if request.times:
-            ends_now = any(not before for _, before in request.times)  # what is newer is not in the answer
-            request = request.at(self.cloud_time() + (_SKEW_UNKNOWN if ends_now and self.skew is None else 0.0))
-        sent = self.transport.send(self.endpoints[service], request, self.credentials, self.project_id)
+        timed = request.at(self.cloud_time())
+        sent = self.transport.send(self.endpoints[service], timed, self.credentials, self.project_id)
         answer = await counted(sent, self.telemetry, service, request.operation)
         if (seconds := cached_for(answer.headers)) > _FRESH:
             sentence = f"a cache on the way to {service} answered with a copy that is {seconds:.0f} s old"

@@ -17,7 +17,7 @@ from exporter.model.run import NAMELESS, ROUNDED, RunId
 from exporter.model.snapshot import NOTHING, Snapshot, State
 from exporter.runs import transitions, waiting
 from exporter.runs.outdated import is_before, is_outdated_in_list
-from exporter.runs.same_run import at_rest, with_reason
+from exporter.runs.same_run import LISTED_FOR, at_rest, with_reason
 from exporter.services.adapter import Adapter
 
 
@@ -178,15 +178,18 @@ def with_older_row(record: Record, answer: Snapshot, wall: float, steady: float)
         return record
     if (record.listed_at is not None and steady <= record.listed_at) or not _same_run(known, answer):
         return record
+    if record.answered_at is not None and record.answered_at - steady > LISTED_FOR:
+        return record
     own = {measure: value for measure, value in known.counts.items() if record.by_lists.get(measure) != value}
-    more, counts = with_row(known, answer), Packed({**answer.counts, **own})
-    if more is known and not (answer.counts or record.by_lists):
+    listed = Packed({measure: value for measure, value in answer.counts.items() if measure not in own})
+    more, counts = with_row(known, answer), Packed({**listed, **own})
+    if more is known and not (listed or record.by_lists):
         return record
     moved = any(record.last_counts.get(measure) != value for measure, value in counts.items())
     return replace(
         record,
         snapshot=replace(more, counts=counts, digest=b""),
-        by_lists=answer.counts,
+        by_lists=listed,
         listed_at=steady,
         last_counts=Packed({**record.last_counts, **counts}),
         last_progress=max(wall, record.last_progress or wall) if moved else record.last_progress,

@@ -75,14 +75,19 @@ class ListResults:
         self.hurry(hurried)
         return found
 
-    async def runs(self, name: JobKey, project: str, items: Iterable[ListedJob], since: float | None) -> None:
-        """Count the runs of one name, oldest first, also those that began and ended between two lists."""
+    async def runs(
+        self, name: JobKey, project: str, items: Iterable[ListedJob], since: float | None, met: float | None
+    ) -> None:
+        """Count the runs of one name, oldest first, also those that began and ended between two lists.
+
+        *since* and *met* are as for :func:`transitions.listed_runs`.
+        """
         record = self._store.get(name)
         if record is None or record.job.project != project:
             return
         listed = [item.snapshot for item in items if item.snapshot is not None]
         ended: list[Snapshot] = []
-        after = transitions.listed_runs(record, listed, since, self._clock.now(), ended)
+        after = transitions.listed_runs(record, listed, since, self._clock.now(), ended, met)
         if after is not record:
             self._store.put(after)
         self._store.runs_read(name, listed)

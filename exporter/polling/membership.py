@@ -89,11 +89,13 @@ class Membership:
         return transitions.returned(record, before)
 
     def _leave(self, record: Record) -> None:
-        """Keep what was counted of a job that a rule found, for it may come back: lists fail, and clusters are off."""
+        """Keep what is known of the runs of a job that a rule found: it may come back, as lists fail, clusters are off.
+
+        If nothing was counted yet, it is from which run on they count.
+        """
         job, now = record.job, self._clock.monotonic()
         over = record.final and job.key.job in job.target.values()  # no other run will have its name
-        counts = any(record.runs) or record.ledger.open or record.counts_from is not None
-        if job.source == DISCOVERY and not over and (record.failures or counts):
+        if job.source == DISCOVERY and not over:
             kept = Record(job, failures=record.failures, ledger=record.ledger, counts_from=record.counts_from)
             self._left[job.key] = kept, now
         while self._left:

@@ -96,7 +96,7 @@ def _accounted(ledger: Ledger, answer: Snapshot, at: float, *, confirmed: bool, 
     if answer.state is State.SUCCEEDED and known.paid:
         known = _paid(known, answer)
     if answer.state.ended and confirmed:
-        fuller = answer if entry is None else replace(answer, run=entry.merged(answer.run))  # a list may have dated it
+        fuller = answer if entry is None or answer.run.created else replace(answer, run=answer.run.merged(entry))
         known = timed(last_ends.noted_end(known, fuller, at, turned=turned, counted=entry is not None), answer)
     return ledger if known == ledger else known
 

@@ -57,16 +57,22 @@ def began_after(run: Snapshot, since: float | None) -> bool:
     return since is not None and run.start is not None and run.start > since
 
 
-def without_earlier(ledger: Ledger, runs: Sequence[Snapshot], since: float) -> Ledger:
-    """Return the ledger so that none of *runs*, from old to new, counts that had ended before *since*."""
-    floor = ledger.floor or NAMELESS
+def without_earlier(ledger: Ledger, runs: Sequence[Snapshot], first: float, most: int) -> Ledger:
+    """Return the ledger so that none of *runs*, from old to new, counts that had ended before *first*.
+
+    They are known from then on, *most* of them one by one where one that may still count came before.
+    """
+    floor, beyond, hides = ledger.floor or NAMELESS, ledger.beyond, False
     for each in runs:
-        if not each.run.after(floor):
+        if not each.run.after(floor) or any(each.run.same(known) for known in beyond):
             continue
-        if not each.state.ended or each.end is None or each.end >= since:
-            break  # it is still to be counted, and later ones would hide it
-        floor = floor.raised(each.run)
-    return replace(ledger, floor=floor)
+        if not each.state.ended or each.end is None or each.end >= first:
+            hides = True
+        elif hides:
+            beyond = (*beyond, each.run)[-most:]
+        else:
+            floor = floor.raised(each.run)
+    return replace(ledger, floor=floor, beyond=beyond)
 
 
 def is_alive(answer: Snapshot) -> bool:

@@ -37,8 +37,8 @@ def noted_end(ledger: Ledger, answer: Snapshot, at: float, *, turned: bool, coun
     *turned*: an earlier answer showed the run before its end. *counted*: this answer is the one that counts the run.
     """
     for known in (ledger.ended, ledger.succeeded, ledger.failed):
-        if known is not None and known.same(answer.run):
-            answer = replace(answer, run=known.merged(answer.run))
+        if known is not None and answer.run.created is None and known.same(answer.run):
+            answer = replace(answer, run=answer.run.merged(known))
     end = _End(answer, at, turned, counted)
     if not end.before(ledger.ended):
         ledger = _ended(ledger, answer, at)

@@ -48,8 +48,10 @@ def continued(record: Record, before: Snapshot | None, answer: Snapshot, steady:
 def _told_before(answer: Snapshot, run: RunId) -> Snapshot:
     """Return an answer with what was told before of its *run*: a start that is its creation stands still with it."""
     merged = answer.run.merged(run)
-    starts = answer.start is not None and answer.start == answer.run.created
-    return replace(answer, run=merged, start=merged.created if starts else answer.start)
+    if answer.start is None or merged.created is None or answer.start != answer.run.created:
+        return replace(answer, run=merged)
+    end = None if answer.end is None else answer.end + merged.created - answer.start  # it is a start and a duration
+    return replace(answer, run=merged, start=merged.created, end=end)
 
 
 def _with_details(answer: Snapshot, details: Snapshot) -> Snapshot:

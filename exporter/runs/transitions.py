@@ -147,13 +147,13 @@ def given_up(record: Record, run: RunId) -> Record:
 
 
 def listed_runs(
-    record: Record, runs: Sequence[Snapshot], since: float | None, at: float, counted: list[Snapshot]
+    record: Record, runs: Sequence[Snapshot], since: float | None, at: float, counted: list[Snapshot], met: float | None
 ) -> Record:
     """Return the record after a list reported *runs* of the job's name, from old to new, the registered one among them.
 
     That one is counted by its own answers; those between it and the newest one that was known before are counted here.
     Of a job that is new, all runs count that began after *since*, the first reading of the list (``None``: this one).
-    One that had ended before it counts never, though a list shows it later: but a journal may know what came before.
+    One that had ended before *met*, when that one began, never counts, unless a journal knows what came before.
     A job's own answer may tell no creation, by which alone runs without numbers are ordered: the list reports it. Those
     that now count join *counted*.
     """
@@ -163,8 +163,8 @@ def listed_runs(
         if not new:
             return record
         ledger = replace(ledger, floor=new[0], open=(new[0],))
-    if since is not None and not record.journaled:
-        ledger = first_seen.without_earlier(ledger, runs, since)
+    if met is not None and not record.journaled:
+        ledger = first_seen.without_earlier(ledger, runs, met, accounting.KEPT)
     floor = ledger.floor or NAMELESS
     others = (each for each in runs if each.run.created is not None and each.run.id not in registered)
     # of runs that began at the same time nobody knows which came after the other

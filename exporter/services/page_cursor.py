@@ -12,6 +12,7 @@ have none and a later one has, the first may be answers to other calls: the list
 """
 
 from collections.abc import Collection, Hashable
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 MOST_PAGES: Final = 100
@@ -50,9 +51,9 @@ class PageCursor:
 
     @property
     def start(self) -> PageStart:
-        """Where that page begins; an empty page before it stands for as many rows as the longest one has."""
-        longest = max(self._lengths, default=0)
-        return PageStart(self.number, sum(rows or longest for rows in self._lengths))
+        """Where that page begins; an empty page before it stands for as many rows as the longest one before has."""
+        longest = accumulate(self._lengths, max)
+        return PageStart(self.number, sum(rows or most for rows, most in zip(self._lengths, longest, strict=True)))
 
     @property
     def over(self) -> bool:

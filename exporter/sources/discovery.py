@@ -38,6 +38,8 @@ class _Look:
         """Whether the first look is over, well or not."""
         self.first_at: float | None = None
         """When the first look was over, by the monotonic clock: the cloud's may be known later."""
+        self.first_began: float | None = None
+        """When it began: what ended before had ended before any page was read."""
         self.worked_at: float | None = None
         self.good_at: float | None = None
         """When it worked and the cloud had every place that it names."""
@@ -141,7 +143,7 @@ class Discovery:
             await rest(self._clock, SOONEST, began, lambda: look.search.interval or self._settings.poll.list_interval)
 
     async def _round(self, look: _Look) -> None:
-        search, missed = look.search, list[Any]()
+        search, missed, began = look.search, list[Any](), self._clock.monotonic()
         try:
             found = await self._find(search)
         except PollError as error:
@@ -163,6 +165,7 @@ class Discovery:
         self._publish(search.project, search.service)
         if found is not None:
             await self._count_runs(look, found)
+            look.first_began = began if look.first_began is None else look.first_began
         list_results.take(search.project, search.service, items.values())
         list_results.hurry(missed)
 
@@ -171,9 +174,10 @@ class Discovery:
         if self._poller.projects.adapters[look.search.service].found.final:
             ahead = self._time(look.search.project) - self._clock.monotonic()
             since = None if look.first_at is None else look.first_at + ahead
+            first = None if look.first_began is None else look.first_began + ahead
             for name, items in found.by_name().items():
                 await self._poller.list_results.runs(
-                    JobKey(look.search.service, name), look.search.project, items, since
+                    JobKey(look.search.service, name), look.search.project, items, since, first
                 )
             look.first_at = look.first_at or self._clock.monotonic()
 

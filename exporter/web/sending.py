@@ -11,7 +11,7 @@ PIECE: Final = 32 * 1024
 _LONGEST: Final = 256 * 1024
 """Bytes of a piece while few clients read: fewer writes."""
 _SHARED: Final = 1024 * 1024
-"""Bytes that are shared by the pieces of all who read, unless they are the least."""
+"""Bytes that the next piece of each who reads would take together, unless it is the least: the more read, the less."""
 WRITE_BUFFER: Final = 16 * 1024
 """Bytes that may wait in a connection before the answer to it pauses: one piece more is what a slow reader costs."""
 _TURN: Final = 1024 * 1024

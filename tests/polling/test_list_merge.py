@@ -105,6 +105,23 @@ def test_a_list_that_is_older_than_the_own_answer_tells_nothing_else(older: Snap
     assert with_older_row(record, older, at, at) is record
 
 
+def test_what_the_own_answer_counts_itself_is_never_shown_as_an_older_list_counted_it() -> None:
+    record = own(registered("cdm"), migration(State.RUNNING, 1, start=10.0, counts={WRITTEN: 100.0}), 50)
+    record = with_older_row(record, Snapshot(State.RUNNING, start=10.0, counts={WRITTEN: 80.0}), 40, 40)
+    silent = own(record, migration(State.RUNNING, 1, start=10.0), 60)
+
+    assert record.snapshot is not None
+    assert record.snapshot.counts[WRITTEN] == 100
+    assert silent.snapshot is not None
+    assert WRITTEN not in silent.snapshot.counts
+
+
+def test_a_list_that_is_older_than_its_counts_may_be_shown_tells_nothing() -> None:
+    record = own(followed(), migration(State.RUNNING, 1, start=10.0, counts=COUNTS), 40 + LISTED_FOR + 1)
+
+    assert with_older_row(record, Snapshot(State.RUNNING, start=10.0, counts={WRITTEN: 6.0}), 40, 40) is record
+
+
 def test_an_older_list_tells_nothing_of_a_run_that_ended_is_stale_or_was_followed_by_another() -> None:
     older = Snapshot(State.RUNNING, start=10.0, counts={WRITTEN: 6.0})
     ended = own(followed(), migration(State.SUCCEEDED, 1, start=10.0, end=55.0), 60)

@@ -462,6 +462,25 @@ def test_what_was_counted_of_a_job_that_leaves_and_comes_back_goes_on() -> None:
     run(main())
 
 
+def test_a_run_that_a_job_had_while_it_was_gone_counts_though_none_had_counted_before() -> None:
+    job = migration(1, begins=-HOUR, seconds=10)
+    twice = replace(job, plan=(replace(job.plan[0], rest=HOUR + 400), job.plan[0]))
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(twice)) as there, looking(there, RULE):
+            await there.until(200)
+            assert there.record(twice).runs == (0, 0, 0)
+            hidden = there.cloud.cdm.pop((CLUSTER, twice.name))
+            await there.until(390)
+            assert not named(there, "cdm", twice.name)
+            await there.until(500)
+            there.cloud.cdm[CLUSTER, twice.name] = hidden
+            await there.until(700)
+            assert there.record(twice).runs == (1, 0, 0)
+
+    run(main())
+
+
 def test_each_run_of_a_name_moves_the_last_success() -> None:
     rule = {"service": "dli", "tags": {"pipeline": "nightly"}, "name": "{tags.pipeline}"}
     queries = [query(number, 1000 * number, 200, tags={"pipeline": "nightly"}) for number in (1, 2)]

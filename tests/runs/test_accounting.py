@@ -617,10 +617,10 @@ def test_runs_of_a_list_that_began_with_the_first_one_do_not_count(began: float 
 
     rows = [listed("e1", began), listed("e2", began, State.RUNNING), listed("e3", began)]
     for _ in range(3):
-        record = transitions.listed_runs(record, rows, 2000.0, 2001.0, [])
+        record = transitions.listed_runs(record, rows, 2000.0, 2001.0, [], None)
     assert record.runs == (0, 0, 0)
     for _ in range(3):
-        record = transitions.listed_runs(record, [*rows, listed("e4", 2005.0)], 2000.0, 2010.0, [])
+        record = transitions.listed_runs(record, [*rows, listed("e4", 2005.0)], 2000.0, 2010.0, [], None)
     assert record.runs == (0, 1, 0)
 
 

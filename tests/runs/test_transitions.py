@@ -319,7 +319,7 @@ def test_a_run_whose_end_was_confirmed_counts_once_though_two_more_of_its_name_b
         Snapshot(State.SUCCEEDED, run=RunId(name, began, opaque=True), start=began, end=began + 1)
         for name, began in (("a", 90.0), ("b", 103.0), ("c", 105.0))
     ]
-    record = transitions.listed_runs(record, rows, 80.0, 106.0, [])
+    record = transitions.listed_runs(record, rows, 80.0, 106.0, [], None)
     record = transitions.next_run(record, Job(JobKey("dli", "j"), "p", {"job_id": "c"}), 2)
     record = transitions.worked(record, replace(first, run=RunId("c", opaque=True)), 107, ADAPTERS["dli"])
 
@@ -331,6 +331,7 @@ def test_a_run_whose_end_was_confirmed_counts_once_though_two_more_of_its_name_b
     [
         pytest.param(30.0, False, 0, id="before the first look"),
         pytest.param(30.0, True, 1, id="while the exporter was down"),
+        pytest.param(83.0, False, 1, id="during the first look"),
         pytest.param(90.0, False, 1, id="after the first look"),
         pytest.param(None, False, 1, id="nobody knows when"),
     ],
@@ -348,11 +349,44 @@ def test_a_run_that_ended_before_the_first_look_counts_not_though_only_a_later_l
         replace(older, run=RunId("a", 10.0, opaque=True), start=10.0, end=11.0),
         replace(newer, run=RunId("b", 20.0, opaque=True), start=20.0, end=end),
     ]
-    record = transitions.listed_runs(record, rows, 80.0, 106.0, [])
+    record = transitions.listed_runs(record, rows, 85.0, 106.0, [], 80.0)
     for at in (107, 108):
         record = transitions.worked(record, newer, at, ADAPTERS["dli"])
 
     assert record.ledger.runs == (expected, 0, 0)
+
+
+def test_a_run_that_ended_before_the_first_look_counts_not_beside_one_that_goes_on() -> None:
+    record = Record(Job(JobKey("dli", "j"), "p", {"job_id": "a"}))
+    oldest = Snapshot(State.SUCCEEDED, run=RunId("a", opaque=True))
+    for at in (100, 101):
+        record = transitions.worked(record, oldest, at, ADAPTERS["dli"])
+    rows = [
+        Snapshot(State.SUCCEEDED, run=RunId("a", 10.0, opaque=True), start=10.0, end=11.0),
+        Snapshot(State.RUNNING, run=RunId("b", 20.0, opaque=True), start=20.0),
+        Snapshot(State.FAILED, run=RunId("c", 30.0, opaque=True), start=30.0, end=40.0),
+    ]
+    for _ in range(2):
+        record = transitions.listed_runs(record, rows, 85.0, 106.0, [], 80.0)
+    assert record.ledger.runs == (0, 0, 0)
+    record = transitions.replaced(record, replace(rows[1], state=State.SUCCEEDED, end=110.0), 120.0)
+
+    assert record.ledger.runs == (1, 0, 0)
+
+
+def test_the_last_end_is_that_of_the_run_itself_where_its_number_was_that_of_another() -> None:
+    """Ids of DataArts tell no order, and those of a CDM cluster begin again: a journal keeps only what they are."""
+    record = Record(Job(JobKey("dataarts", "j"), "p", {"job_name": "j"}))
+    for number, created, state in ((12, 100.0, State.SUCCEEDED), (9, 200.0, State.FAILED)):
+        for each in (State.RUNNING, state):
+            end = None if each is State.RUNNING else created + 50
+            answer = Snapshot(each, run=RunId(str(number), created, opaque=True), start=created, end=end)
+            record = transitions.worked(record, answer, created + 60, ADAPTERS["dataarts"])
+    kept = replace(record.ledger, ended=RunId("9", 200.0), succeeded=RunId("12", 100.0), failed=RunId("9", 200.0))
+    record = transitions.resumed(Record(record.job), kept, kept, ADAPTERS["dataarts"])
+    forced = Snapshot(State.SUCCEEDED, run=RunId("9", 200.0, opaque=True), start=200.0, end=250.0)
+
+    assert transitions.worked(record, forced, 300, ADAPTERS["dataarts"]).ledger.last_success == 250
 
 
 def test_an_end_that_was_not_confirmed_counts_once_though_the_next_run_of_its_name_never_answers() -> None:
@@ -365,7 +399,7 @@ def test_an_end_that_was_not_confirmed_counts_once_though_the_next_run_of_its_na
         for name, began in (("a", 90.0), ("b", 103.0))
     ]
     record = transitions.next_run(record, Job(JobKey("dli", "j"), "p", {"job_id": "c"}), 2)
-    record = transitions.listed_runs(record, rows, 80.0, 106.0, [])
+    record = transitions.listed_runs(record, rows, 80.0, 106.0, [], None)
     assert record.runs == (2, 0, 0)
     forgotten = transitions.failed(record, Fault(Reason.NOT_FOUND, 107, "no"))
     replaced = transitions.next_run(record, Job(JobKey("dli", "j"), "p", {"job_id": "d"}), 3)

@@ -20,6 +20,7 @@ from exporter.services import name_template
 from exporter.services.cdm import lists as cdm_lists
 from exporter.services.list_reading import Found, Reading, read_list, read_rule
 from exporter.services.listing import Lister, ListQuery, Location, Page, RowReader
+from exporter.services.page_cursor import PageCursor
 from exporter.services.registry import load_services
 from exporter.services.request import Ask, Request
 from tests import asking
@@ -625,6 +626,16 @@ def test_an_empty_page_of_a_list_that_is_read_by_rows_costs_only_itself(
 
     assert len(reading.items) == 3 * size
     assert (reading.missing_rows or 0) >= size
+
+
+def test_what_follows_an_empty_page_is_asked_for_by_the_pages_before_it() -> None:
+    cursor = PageCursor(100)
+    starts = []
+    for number, rows in enumerate((30, 0, 100)):
+        cursor.take([f"{number}-{row}" for row in range(rows)], rows, 400)
+        starts.append(cursor.start.offset)
+
+    assert starts == [30, 60, 160]
 
 
 @pytest.mark.parametrize("total", [4, 100, 10**9, 2**63 - 1])

@@ -232,6 +232,8 @@ class Simulation:
         possible, since = self.true_times(shown), self._scraped_at - self.story.shape.timeout
         at = min((each for each in possible if each >= since), default=min(possible))
         at = min((each for each in possible if each >= self._scraped_at), default=at)
+        if key[0] in ENDS and len(possible) > 1:  # an end may be confirmed, and so shown, long after it was seen
+            at = min(possible, key=lambda each: min(abs(each - end) for end in self._ends))
         self._moments[key] = shown, at
         return at
 
