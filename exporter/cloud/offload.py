@@ -147,7 +147,7 @@ def asking(
 ) -> Ask:
     """Return how a list or a history is read page by page: *call* makes a call and returns the body of its answer.
 
-    *unread* is told why an answer could not be read.
+    *unread* is called with the error if *reader* raises one.
     """
 
     async def ask(request: Request, reader: Callable[[bytes], _T], /) -> tuple[_T, float]:

@@ -11,21 +11,21 @@ So::
     half-open --so many calls were under way and refused that the next could lock the key--> open
     any --the credentials changed--> half-open, or open a while longer
 
-A burst of refusals is one event, however many calls were already under way when the first one was refused. After it
-calls are made one at a time. The second refusal opens the circuit for half a minute, and each refused probe opens it
-for longer. But the cloud counts each refusal of the burst: where the next call could be the one that locks the key, the
-circuit opens before it, for six minutes from the last refusal. A burst of more than five has locked the key by itself,
-if anything does, and postpones nothing; if calls were accepted amid it, the row may have begun anew at each, so it
-takes five more for each of them. Only refusals that were answered are known: the first call after a refusal does not
-wait for those under way, and can lock the key together with them.
+A burst of refusals, of calls that were already under way when the first one was refused, is answered once: by one
+renewal and by calls that are made one at a time. The second refusal opens the circuit for half a minute, and each
+refused probe opens it for longer. But the cloud counts each refusal of the burst. Where the next call could be the one
+that locks the key, the circuit opens before it, for six minutes from the last refusal. A burst of more than five has
+locked the key by itself, if anything does, and postpones nothing. If calls were accepted amid the burst, nobody knows
+how many refusals came in a row: it takes five more for each of them. Only refusals that were answered are known: the
+first call after a refusal does not wait for those under way, and can lock the key together with them.
 
 A refusal may concern only one caller, a job or a list. This is assumed if other calls were accepted since the caller's
 last refusal, or before its first one. Such a refusal counts as one in a row, but opens the circuit only as the third.
 
 After five refusals in a row a probe is made every six minutes, when any lock has expired. One rule holds whoever makes
-the calls and however the credentials change: once one was refused, a call is permitted only if it cannot be the sixth
-refusal in a row, with those that are known and all calls permitted since that one, or if the last refusal was six
-minutes ago and none of these is under way.
+the calls and however the credentials change. Once a call was refused, another one is permitted only if it cannot be the
+sixth refusal in a row, counting those that are known and all calls permitted since the first one; or if the last
+refusal was six minutes ago and none of these calls is under way. Only a burst of more than five is not counted.
 """
 
 import math
@@ -102,7 +102,7 @@ class CircuitBreaker:
         self._probing = False  # whether the next call tries what was refused before
         self._refusals = 0  # since the last call that was accepted; of a burst only the first
         self._late = 0  # the others of a burst
-        self._amid = 0  # calls of before the first refusal that were accepted after it
+        self._accepted_late = 0  # calls of before the first refusal that were accepted after it
         self._opened = 0  # how often refusals opened it since that one
         self._era = 0  # grows when a call is accepted after others were refused; 0 until the first one is
         # the era in which each caller was refused since its last call that was accepted; infinity if it was not
@@ -139,18 +139,19 @@ class CircuitBreaker:
     def _may_lock(self, others: int) -> bool:
         """Whether one more refusal could lock the key, if the *others* that are under way are refused before it.
 
-        A burst of more than five has locked the key already. A call that was accepted amid it may have ended the row
-        anywhere, so it has then surely locked the key only if it is too long for each of its parts to be five.
+        A burst that has surely locked the key already is not counted.
         """
-        known = self._refusals + self._late
-        locked = self._refusals + others < PATIENCE and known > PATIENCE * (1 + self._amid)
-        return known + others >= PATIENCE and not locked
+        known, rows = self._refusals + self._late, 1 + self._accepted_late
+        locked = known > PATIENCE * rows  # at least one of the rows had more than five
+        if locked and self._refusals + others < PATIENCE:
+            return False
+        return known + others >= PATIENCE
 
     def enter(self) -> Permit:
         """Let one call go; it ends with :meth:`left`, after its outcome was reported."""
         trial = self.state is not CircuitState.CLOSED
         if trial and self._may_lock(0):  # it waited for that: from now on each one does
-            self._refusals, self._late, self._amid = max(self._refusals, PATIENCE), 0, 0
+            self._refusals, self._late, self._accepted_late = max(self._refusals, PATIENCE), 0, 0
         self._trials += trial
         self._trials_under_way += trial
         return Permit(self._epoch, trial, self._probing)
@@ -159,7 +160,7 @@ class CircuitBreaker:
         """Note that the cloud knew who asked; return whether that is news."""
         self._seen[caller] = math.inf
         if permit.epoch != self._epoch:
-            self._amid += self._refusals + self._late > 0
+            self._accepted_late += self._refusals + self._late > 0
             self._pause_before_a_lock(self._refused_at)
             return False
         if self._refusals or not self._era:
@@ -246,7 +247,7 @@ class CircuitBreaker:
             self._seen.pop(caller, None)
 
     def _forget_refusals(self) -> None:
-        self._refusals = self._late = self._amid = self._opened = 0
+        self._refusals = self._late = self._accepted_late = self._opened = 0
         self._renewed = False
 
     def _pause_before_a_lock(self, now: float) -> None:

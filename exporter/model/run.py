@@ -69,9 +69,12 @@ class RunId:
         return self._numbered(other) and int(self.id) == int(other.id) + 1
 
     def merged(self, other: "RunId") -> "RunId":
-        """Return the same run with what either of both says of it, of two times that may be rounded the *other*."""
-        known = self.created is None or (self._by_time(other) and other.created is not None)
-        return RunId(self.id or other.id, other.created if known else self.created, self.opaque)
+        """Return the same run with what either of both says of it.
+
+        Creations differ only where one is rounded; then that of *other* holds.
+        """
+        theirs = self.created is None or (self._by_time(other) and other.created is not None)
+        return RunId(self.id or other.id, other.created if theirs else self.created, self.opaque)
 
     def undated(self) -> "RunId":
         """Return the same run without its creation."""
@@ -116,10 +119,10 @@ class RunId:
             return False
         return int(self.id) < int(other.id) and self.created < other.created
 
-    def over_before(self, other: "RunId") -> bool:
-        """Whether this run surely came before the other one, also where ids have no order.
+    def surely_before(self, other: "RunId") -> bool:
+        """Whether this run came before the other one by its creation, and no number says that it came later.
 
-        Ids that are numbers have to agree with the creations then; without ids the creations alone tell it.
+        Unlike :meth:`outdated` it holds for ids without order too. If only one of the two has a number, nobody knows.
         """
         if self.same(other) or self.created is None or other.created is None or self.created >= other.created:
             return False

@@ -5,7 +5,7 @@ is every later run. A list may not have the run's id, so runs are distinguished 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from exporter.model.frozen import replace
@@ -57,22 +57,16 @@ def began_after(run: Snapshot, since: float | None) -> bool:
     return since is not None and run.start is not None and run.start > since
 
 
-def without_earlier(ledger: Ledger, runs: Sequence[Snapshot], first: float, most: int) -> Ledger:
-    """Return the ledger so that none of *runs*, from old to new, counts that had ended before *first*.
+def ended_before(run: Snapshot, moment: float | None) -> bool:
+    """Whether a run surely ended before a *moment*, if that is known."""
+    return moment is not None and run.state.ended and run.end is not None and run.end < moment
 
-    They are known from then on, *most* of them one by one where one that may still count came before.
-    """
-    floor, beyond, hides = ledger.floor or NAMELESS, ledger.beyond, False
-    for each in runs:
-        if not each.run.after(floor) or any(each.run.same(known) for known in beyond):
-            continue
-        if not each.state.ended or each.end is None or each.end >= first:
-            hides = True
-        elif hides:
-            beyond = (*beyond, each.run)[-most:]
-        else:
-            floor = floor.raised(each.run)
-    return replace(ledger, floor=floor, beyond=beyond)
+
+def without(ledger: Ledger, runs: Iterable[RunId], most: int) -> Ledger:
+    """Return the ledger so that none of *runs* counts any more; at *most* so many are remembered one by one."""
+    known = () if ledger.floor is None else (ledger.floor, *ledger.beyond)
+    new = [run for run in runs if known and not any(run.same(each) for each in known)]
+    return replace(ledger, beyond=(*ledger.beyond, *new)[-most:]) if new else ledger
 
 
 def is_alive(answer: Snapshot) -> bool:

@@ -10,12 +10,12 @@ from exporter.model.snapshot import Snapshot
 
 
 def is_outdated(record: Record, answer: Snapshot) -> bool:
-    """Whether the job's own *answer* is outdated: its run is one before, or was over too early.
+    """Whether the job's own *answer* comes from data that is behind.
 
-    It was over too early if it ended before the start of the run that a newer list reports. An answer about the shown
-    run is outdated if that ended and the answer is from before. Where nothing is shown yet, after a restart, the runs
-    of the ledger are compared. Later the shown one is, together with what the ledger knows of it. Once that run is
-    stale, any answer is believed.
+    It does if its run surely came before the shown one; if its run ended before the start of the run that a newer list
+    reports; or if it is about the shown run, which ended, and from before that end. After a restart nothing is shown
+    yet; then the runs of the ledger take the place of the shown one. Once the shown run is stale, any answer is
+    believed.
     """
     shown, listed = record.snapshot, record.listed
     if answer is shown or record.stale:
@@ -28,14 +28,14 @@ def is_outdated(record: Record, answer: Snapshot) -> bool:
 
 
 def _is_of_run_before(record: Record, answer: Snapshot) -> bool:
-    """Whether an answer is about a run that surely came before the known ones, and not the one that the job names."""
+    """Whether an answer is about a run that surely came before a known one, and is not the run that the job names."""
     ledger, shown, run = record.ledger, record.snapshot, answer.run
     if run.opaque and run.id and run.id in record.job.target.values():
         return False
     known = [each for each in (ledger.floor, *ledger.beyond) if each is not None]
     if shown is not None:
         known = [shown.run, *(shown.run.merged(each) for each in known if each.same(shown.run))]
-    return any(run.over_before(each) for each in known)
+    return any(run.surely_before(each) for each in known)
 
 
 def is_before(ended: Snapshot, listed: Snapshot) -> bool:
@@ -54,10 +54,11 @@ def is_before(ended: Snapshot, listed: Snapshot) -> bool:
 
 
 def is_outdated_in_list(record: Record, answer: Snapshot) -> bool:
-    """Whether a list's *answer* is outdated.
+    """Whether a list's *answer* comes from data that is behind.
 
-    Its run was over before the shown one was created, or it is the shown one, by its start, before that ended. If it
-    names its run, it is one before the known ones; an end counts all the same, as in the job's own answer.
+    If it names its run, it does if that run goes on and surely came before a known one: an end is taken over, because
+    it may still have to be counted. If it names none, it does if that run was over before the shown one was created,
+    or began with the shown one and the answer is from before its end.
     """
     if answer.run != NAMELESS:
         return not (record.stale or answer.state.ended) and _is_of_run_before(record, answer)

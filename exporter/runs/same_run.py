@@ -27,7 +27,9 @@ COUNTED_BY: Final = 600.0
 
 def continued(record: Record, before: Snapshot | None, answer: Snapshot, steady: float, adapter: Adapter) -> Snapshot:
     """Return an *answer* about the run that the answer *before* was about, with what is still true of that one."""
-    if before is None:
+    if before is None:  # after a restart, perhaps
+        known = next((run for run in record.ledger.open if run != answer.run and run.same(answer.run)), None)
+        answer = answer if known is None else _told_before(answer, known)
         return _ended_before(record.ledger, answer, adapter) if answer.state.ended else answer
     if before.run != answer.run and before.run.same(answer.run):
         answer = _told_before(answer, before.run)
@@ -46,11 +48,15 @@ def continued(record: Record, before: Snapshot | None, answer: Snapshot, steady:
 
 
 def _told_before(answer: Snapshot, run: RunId) -> Snapshot:
-    """Return an answer with what was told before of its *run*: a start that is its creation stands still with it."""
+    """Return an answer with what was known before of its *run*.
+
+    If the answer's start is the run's creation, both are those of before, and the end moves with them: it is computed
+    from the start and a duration.
+    """
     merged = answer.run.merged(run)
     if answer.start is None or merged.created is None or answer.start != answer.run.created:
         return replace(answer, run=merged)
-    end = None if answer.end is None else answer.end + merged.created - answer.start  # it is a start and a duration
+    end = None if answer.end is None else answer.end + merged.created - answer.start
     return replace(answer, run=merged, start=merged.created, end=end)
 
 
@@ -154,11 +160,11 @@ def _end(known: float | None, answer: Snapshot, seen: float | None, adapter: Ada
 
 
 def told_again(old: Snapshot, answer: Snapshot, own: Snapshot | None) -> bool:
-    """Whether *answer* tells of the ended run that *old* told of, where one of the two names the run and one does not.
+    """Whether two answers are about the same ended run, where only one of them names it.
 
-    They do if both say that it began in the same second, and do not if the run of *answer* began when that of *old* was
-    over. An *answer* without name and times tells of no other run. An *old* one without a name, from a list, told of
-    the run that *answer* names, unless the job's *own* last answer was about another.
+    They are if both give a start in the same second. They are not if the run of *answer* began after the end of the run
+    of *old*. If neither is known: an *answer* without name and times is about the run of *old*. If *old*, from a list,
+    has no name, its run is the one that *answer* names, unless the job's *own* last answer was about another run.
     """
     if old.state is not answer.state or (old.run == NAMELESS) is (answer.run == NAMELESS):
         return False
@@ -209,10 +215,11 @@ def at_rest(record: Record, answer: Snapshot) -> Snapshot:
 
 
 def of_known_run(record: Record, answer: Snapshot, adapter: Adapter) -> Snapshot:
-    """Return an *answer* that tells no start with the name of the run that it can only be about.
+    """Return an *answer* without a start as one about the run that was under way at the last answer.
 
-    A job whose runs nothing but their start tells apart has one at a time: what ends is the one that went on until the
-    last answer, unless the word is that of one that never began. Of one that ended, only the same word is told again.
+    Only for services whose runs have no id, such as Flink: their jobs have one run at a time. The answer stays as it is
+    if it says that the job waits or that no run began (``adapter.unstarted``), if a list reported another run since, or
+    if the last run had ended and the answer's word is another one.
     """
     known, listed = record.snapshot, record.listed
     if known is None or record.stale or not known.run.bare or answer.run != NAMELESS or answer.idle:

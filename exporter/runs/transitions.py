@@ -153,7 +153,7 @@ def listed_runs(
 
     That one is counted by its own answers; those between it and the newest one that was known before are counted here.
     Of a job that is new, all runs count that began after *since*, the first reading of the list (``None``: this one).
-    One that had ended before *met*, when that one began, never counts, unless a journal knows what came before.
+    One that had ended before *met*, when that first reading began, never counts, unless there is a journal.
     A job's own answer may tell no creation, by which alone runs without numbers are ordered: the list reports it. Those
     that now count join *counted*.
     """
@@ -163,10 +163,10 @@ def listed_runs(
         if not new:
             return record
         ledger = replace(ledger, floor=new[0], open=(new[0],))
-    if met is not None and not record.journaled:
-        ledger = first_seen.without_earlier(ledger, runs, met, accounting.KEPT)
+    early = {each.run for each in runs if not record.journaled and first_seen.ended_before(each, met)}
+    ledger = first_seen.without(ledger, (run for run in early if run.id in registered), accounting.KEPT)
     floor = ledger.floor or NAMELESS
-    others = (each for each in runs if each.run.created is not None and each.run.id not in registered)
+    others = (each for each in runs if each.run.created and each.run.id not in registered and each.run not in early)
     # of runs that began at the same time nobody knows which came after the other
     reported = [each for each in others if each.run.after(floor) or first_seen.began_after(each, since)]
     return _counted(record, accounting.all_accounted(ledger, reported, at, counted))
@@ -287,7 +287,7 @@ def _earlier(
 
 def _counted(record: Record, ledger: Ledger) -> Record:
     """Return the record with what was counted; with a journal its counters are shown when they are on disk."""
-    if ledger is record.ledger:
+    if ledger is record.ledger or ledger == record.ledger:
         return record
     # Times are shown at once: the first poll after a crash tells them again, and on a full disk they must not age.
     record = replace(

@@ -121,7 +121,7 @@ class Adapter(ABC):
     states: ClassVar[Mapping[str, State]]
     """The vendor's words, in upper case, and the state that each means."""
     unstarted: ClassVar[frozenset[str]] = frozenset()
-    """The words by which no run waits to begin or began: the job was never started, or in vain, or it was suspended."""
+    """The words that say that there is no run: the job was never started, its start failed, or it was suspended."""
     names: ClassVar[Mapping[str, str]] = {}
     """Fields of an answer that repeat which job was asked for, and the part of :attr:`Job.target` that each repeats."""
     run_part: ClassVar[str] = ""

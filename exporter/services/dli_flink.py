@@ -54,6 +54,7 @@ STATES: Final[Mapping[str, State]] = {
     "JOB_CANCEL_FAIL": State.UNKNOWN,
 }
 """What the last two mean for a run no document says: one that could not be stopped may go on or not."""
+_UNSTARTED: Final = frozenset({"JOB_INIT", "JOB_SUBMIT_FAIL"})
 _RESTARTS: Final = Measure("restarts")
 _STREAMING: Final = Measure("streaming")
 
@@ -136,7 +137,7 @@ class Flink(Adapter):
     consoles = DATA_LAKE_CONSOLES
     limits = {"dli_flink": 5.0}
     states = STATES
-    unstarted = frozenset({"JOB_INIT", "JOB_SUBMIT_FAIL"})
+    unstarted = _UNSTARTED
     codes = DATA_LAKE_CODES
     lists = FlinkLister()
     sources = {
@@ -205,7 +206,8 @@ def _words(fields: json_fields.Fields) -> dict[str, str]:
 def _snapshot(fields: json_fields.Fields, word: str) -> Snapshot:
     """Read one job, from its own answer or from a row of the list."""
     state, native = fields.state("status", word, STATES)
-    begun = None if state is State.PENDING else fields.moment("start_time")
+    # a submission that failed began no run: a start that stands there is that of the run before
+    begun = None if state is State.PENDING or native.upper() in _UNSTARTED else fields.moment("start_time")
     took, restarts, text = fields.amount("duration"), fields.count("restart_times"), fields.text("status_desc")
     counts: dict[Measure, float] = {} if restarts is None or state is State.PENDING else {_RESTARTS: restarts}
     detail: dict[str, Any] = {

@@ -1,14 +1,16 @@
 """Decides which page of a list to read next, whatever the cloud does with page sizes and numbers. Pure.
 
 **Where the list ends**: pages are read as long as the total says that there are more rows, however few a page has,
-because a cloud may return fewer rows than requested; without a total until a page is empty. Reading also ends at the
-second empty page in a row, at a page that repeats the rows of the page before (a cloud that ignores the page number),
-and after the largest number of pages. If the total is higher than the rows that were read, the difference is *missing*.
-A list that is read by rows goes on after those that came, not after those that were requested.
+because a cloud may return fewer rows than requested; without a total until a page is empty. Reading also ends at an
+empty first page, at the second empty page in a row, at a page that repeats the rows of the page before (a cloud that
+ignores the page number), and after the largest number of pages. If the total is higher than the rows that were read,
+the difference is *missing*. A list that is read by rows goes on after those that came, not after those that were
+requested.
 
-**No row is lost while the rows change**: rows that leave move others up to pages that were already read. Then the total
-falls, and the pages that may be affected are read once more. Where *each* page has a total or none has, and the first
-have none and a later one has, the first may be answers to other calls: the list is read from the beginning again.
+**Rows that leave while pages are read** move others up to pages that were already read. Then the total falls, and the
+pages that may be affected are read once more. If as many rows come as leave, the total does not show it. Where *each*
+page has a total or none has, and the first have none and a later one has, the first may be answers to other calls: the
+list is read from the beginning again.
 """
 
 from collections.abc import Collection, Hashable

@@ -34,7 +34,8 @@ class Request:
     body: bytes = field(default=b"", repr=False)
     """JSON, if there is any."""
     times: tuple[tuple[str, float], ...] = ()
-    """More of the query: Unix milliseconds, each by how many seconds before the call it is, by the cloud's clock."""
+    """More of the query: Unix milliseconds, each by how many seconds before the call it is. The clock is the
+    cloud's once an answer told it, else this machine's."""
     headers: tuple[tuple[str, str], ...] = ()
     """Besides those that every call has; they are signed too."""
 

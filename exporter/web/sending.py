@@ -7,11 +7,11 @@ from typing import Final
 from aiohttp import web
 
 PIECE: Final = 32 * 1024
-"""Bytes of a piece, the least: each client may leave one unread."""
+"""Bytes that a piece has at least: each client may leave one unread."""
 _LONGEST: Final = 256 * 1024
-"""Bytes of a piece while few clients read: fewer writes."""
+"""Bytes of a piece while few clients read: longer ones need fewer writes."""
 _SHARED: Final = 1024 * 1024
-"""Bytes that the next piece of each who reads would take together, unless it is the least: the more read, the less."""
+"""Divided by the number of clients that read, it is the bytes of a piece, within these two bounds."""
 WRITE_BUFFER: Final = 16 * 1024
 """Bytes that may wait in a connection before the answer to it pauses: one piece more is what a slow reader costs."""
 _TURN: Final = 1024 * 1024

@@ -476,6 +476,7 @@ def test_a_run_whose_start_is_rounded_in_some_answers_is_one_run_and_counts_once
         record = streamed(flink(State.SUCCEEDED, begun, end=begun + ENDED - BEGUN), record=record)
         assert record.snapshot is not None
         assert (record.snapshot.waited, record.ledger.runs, record.ledger.open) == (None, (1, 0, 0), ())
+        assert record.snapshot.run.label == "1000000000"
     assert record.ledger.last_run_duration == pytest.approx(ENDED - BEGUN, abs=0.001)
 
 

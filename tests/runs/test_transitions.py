@@ -374,6 +374,21 @@ def test_a_run_that_ended_before_the_first_look_counts_not_beside_one_that_goes_
     assert record.ledger.runs == (1, 0, 0)
 
 
+def test_a_list_that_reports_the_same_runs_again_changes_nothing() -> None:
+    """Else each reading would render each job."""
+    record = Record(Job(JobKey("dli", "j"), "p", {"job_id": "b"}))
+    newest = Snapshot(State.SUCCEEDED, run=RunId("b", opaque=True))
+    for at in (100, 101):
+        record = transitions.worked(record, newest, at, ADAPTERS["dli"])
+    rows = [
+        Snapshot(State.FAILED, run=RunId(name, began, opaque=True), start=began, end=began + 1)
+        for name, began in (("a", 10.0), ("b", 20.0))
+    ]
+    record = transitions.listed_runs(record, rows, 85.0, 106.0, [], 80.0)
+
+    assert transitions.listed_runs(record, rows, 85.0, 150.0, [], 80.0) is record
+
+
 def test_the_last_end_is_that_of_the_run_itself_where_its_number_was_that_of_another() -> None:
     """Ids of DataArts tell no order, and those of a CDM cluster begin again: a journal keeps only what they are."""
     record = Record(Job(JobKey("dataarts", "j"), "p", {"job_name": "j"}))

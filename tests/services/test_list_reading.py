@@ -584,45 +584,40 @@ BY_ROWS: list[tuple[str, str, Callable[[int], dict[str, object]], Callable[[int,
 ]
 
 
-@pytest.mark.parametrize(("service", "first", "row", "body"), BY_ROWS, ids=[each[0] for each in BY_ROWS])
+Rows = Callable[[list[int], Callable[[list[object], int], list[object]]], tuple[Reading, list[Request]]]
+
+
+@pytest.fixture(params=BY_ROWS, ids=[each[0] for each in BY_ROWS])
+def read_by_rows(request: pytest.FixtureRequest) -> Rows:
+    """Return what reads a list of rows with these numbers, of which a function cuts the page from an offset on."""
+    service, first, row, body = request.param
+
+    def read(numbers: list[int], page: Callable[[list[object], int], list[object]]) -> tuple[Reading, list[Request]]:
+        rows: list[object] = [row(number) for number in numbers]
+
+        def answer(asked: Request) -> object:
+            return body(int(query(asked, first)[0]), len(rows), page(rows, int(query(asked, first)[0])))
+
+        view = lister(service).views(lister(service).rule(), Location(), 1e9)[0]
+        return driven(lambda ask: read_list(lister(service), view, "p", ask), answer)
+
+    return read
+
+
 @pytest.mark.parametrize("size", [1, 30, 99, 100])
-def test_a_list_that_is_read_by_rows_goes_on_after_those_that_came(
-    service: str,
-    first: str,
-    row: Callable[[int], dict[str, object]],
-    body: Callable[[int, int, list[object]], object],
-    size: int,
-) -> None:
-    rows: list[object] = [row(number) for number in range(min(130, 60 * size))]
+def test_a_list_that_is_read_by_rows_goes_on_after_those_that_came(read_by_rows: Rows, size: int) -> None:
+    numbers = list(range(min(130, 60 * size)))
+    reading, asked = read_by_rows(numbers, lambda rows, offset: rows[offset : offset + size])
 
-    def answer(request: Request) -> object:
-        offset = int(query(request, first)[0])
-        return body(offset, len(rows), rows[offset : offset + size])
-
-    view = lister(service).views(lister(service).rule(), Location(), 1e9)[0]
-    reading, asked = driven(lambda ask: read_list(lister(service), view, "p", ask), answer)
-
-    assert [list(each.target.values()) for each in reading.items] == [[f"j{number}"] for number in range(len(rows))]
-    assert (len(asked), reading.missing_rows) == (-(-len(rows) // size), 0)
+    assert [list(each.target.values()) for each in reading.items] == [[f"j{number}"] for number in numbers]
+    assert (len(asked), reading.missing_rows) == (-(-len(numbers) // size), 0)
 
 
-@pytest.mark.parametrize(("service", "first", "row", "body"), BY_ROWS, ids=[each[0] for each in BY_ROWS])
 @pytest.mark.parametrize("size", [30, 100])
-def test_an_empty_page_of_a_list_that_is_read_by_rows_costs_only_itself(
-    service: str,
-    first: str,
-    row: Callable[[int], dict[str, object]],
-    body: Callable[[int, int, list[object]], object],
-    size: int,
-) -> None:
-    rows: list[object] = [row(number) for number in range(4 * size)]
-
-    def answer(request: Request) -> object:
-        offset = int(query(request, first)[0])
-        return body(offset, len(rows), [] if offset == size else rows[offset : offset + size])
-
-    view = lister(service).views(lister(service).rule(), Location(), 1e9)[0]
-    reading, _ = driven(lambda ask: read_list(lister(service), view, "p", ask), answer)
+def test_an_empty_page_of_a_list_that_is_read_by_rows_costs_only_itself(read_by_rows: Rows, size: int) -> None:
+    reading, _ = read_by_rows(
+        list(range(4 * size)), lambda rows, offset: [] if offset == size else rows[offset : offset + size]
+    )
 
     assert len(reading.items) == 3 * size
     assert (reading.missing_rows or 0) >= size
