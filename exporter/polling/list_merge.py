@@ -172,7 +172,7 @@ def with_older_row(record: Record, answer: Snapshot, wall: float, steady: float)
     What the own answer said holds. *wall* and *steady* are the moment of the list, as for :func:`merged_record`.
     """
     known = record.snapshot
-    if known is None or record.final or record.stale or record.listed is not None:
+    if known is None or record.final or record.stale:
         return record
     if not known.lives or known.state is not answer.state or known.kind != answer.kind:
         return record

@@ -75,6 +75,7 @@ def test_a_list_that_is_older_than_the_own_answer_tells_what_only_lists_count() 
     assert record.snapshot is not None
     assert record.snapshot.counts == {**COUNTS, WRITTEN: 6.0}
     assert (record.polled_at, record.answered_at, record.listed_at) == (50, 50, 40)
+    assert (followed().last_progress, record.last_progress) == (30, 40)
     record = own(record, migration(State.RUNNING, 1, start=10.0, counts=COUNTS), 60)
     assert record.snapshot is not None
     assert record.snapshot.counts[WRITTEN] == 6.0
@@ -114,6 +115,13 @@ def test_what_the_own_answer_counts_itself_is_never_shown_as_an_older_list_count
     assert record.snapshot.counts[WRITTEN] == 100
     assert silent.snapshot is not None
     assert WRITTEN not in silent.snapshot.counts
+
+
+def test_counts_go_with_an_older_list_that_has_them_no_more() -> None:
+    record = with_older_row(followed(), Snapshot(State.RUNNING, start=10.0), 40, 40)
+
+    assert record.snapshot is not None
+    assert record.snapshot.counts == COUNTS
 
 
 def test_a_list_that_is_older_than_its_counts_may_be_shown_tells_nothing() -> None:

@@ -350,6 +350,25 @@ def test_runs_that_were_never_seen_running_count_if_they_began_after_the_first_l
     run(main())
 
 
+def test_a_run_that_began_and_ended_while_the_first_list_was_read_counts() -> None:
+    rule, tags = {"service": "dli", "name": "{tags.pipeline}"}, {"pipeline": "nightly"}
+    others = [query(100 + number, -3 * HOUR, 10, tags={"pipeline": f"other-{number}"}) for number in range(250)]
+    queries = [query(1, -600, 20, tags=tags), query(2, 5, 2, tags=tags), query(3, 30, 1000, tags=tags)]
+
+    def populate(cloud: Cloud) -> None:
+        cloud.add(*others, *queries)
+        cloud.faults.plan(Fault(delay=4.5), times=3, operation="ListSqlJobs")
+
+    async def main() -> None:
+        async with world(populate) as there, looking(there, rule):
+            await there.until(10)
+            assert not named(there, "dli", "nightly"), "the list is still being read"
+            await there.until(120)
+            assert found(there, "nightly").runs == (1, 0, 0)
+
+    run(main())
+
+
 def test_runs_of_a_name_that_were_over_at_the_first_look_never_count() -> None:
     rule = {"service": "dli", "tags": {"pipeline": "nightly"}, "name": "{tags.pipeline}"}
     begins = (-900, -600, -300, -30, 500, 1000)
@@ -869,6 +888,32 @@ def test_jobs_of_another_project_or_service_are_not_touched_by_a_list() -> None:
             records = {record.job.project: record.listed_at for record in there.store.records()}
             assert records["demo"] is not None
             assert records["other"] is None
+
+    run(main())
+
+
+def test_a_list_about_the_next_run_adds_nothing_to_the_one_before_after_a_list_that_came_late() -> None:
+    job = migration(1, begins=-100, seconds=2000)
+    written = Measure("rows_written")
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(job)) as there:
+            there.poller.apply(Changes(added=(job_of(job),)))
+            await there.until(40)
+            known = there.record(job).snapshot
+            assert known is not None
+            assert known.start is not None
+            for start, count, later in ((known.start, 5.0, -1.0), (known.start + 400, 1.0, 1.0)):
+                answered = there.record(job).answered_at
+                assert answered is not None
+                row = Snapshot(State.RUNNING, start=start, counts={written: count})
+                item = ListedJob(job_of(job).target, {}, row, at=answered + later)
+                there.poller.list_results.take("demo", "cdm", [item])
+            record = there.record(job)
+            assert record.snapshot is not None
+            assert record.snapshot.counts[written] == 5
+            assert record.listed is not None
+            assert record.listed.counts[written] == 1
 
     run(main())
 

@@ -12,7 +12,7 @@ from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.polling import schedule
 from exporter.polling.list_merge import merged_record, report_of
 from exporter.runs import accounting, journal_format, transitions
-from exporter.runs.same_run import COUNTED_BY
+from exporter.runs.same_run import COUNTED_BY, of_known_run
 from exporter.services.listing import ListedJob
 from exporter.services.registry import load_services
 
@@ -522,6 +522,12 @@ def test_an_end_without_a_start_is_that_of_the_run_that_was_under_way(
         assert record.last_success == (ENDED + 3 * len(answers) - 3 if state is State.SUCCEEDED else None)
         again = streamed(replace(live, run=RunId("", BEGUN + 900, opaque=True), start=BEGUN + 900), record=record)
         assert sum(again.runs) == sum(runs)
+
+
+def test_an_answer_that_nothing_is_under_way_is_about_no_known_run() -> None:
+    record, idle = streamed(flink(State.RUNNING, BEGUN)), Snapshot(State.UNKNOWN, idle=True)
+
+    assert of_known_run(record, idle, ADAPTERS["dli_flink"]) is idle
 
 
 def test_an_end_without_a_start_is_of_no_known_run_once_another_may_have_begun() -> None:
