@@ -187,7 +187,7 @@ async def _with_row(app: App, projects: Projects, calls: CommandCalls, record: R
     """Return the record with the fields of the row of a run that ended, if the service has a call for the row."""
     job, adapter, project = record.job, projects.adapter(record.job), projects.by_name[record.job.project]
     lists, known = adapter.lists, record.snapshot
-    if lists is None or lists.row is None or known is None or not known.state.ended:
+    if lists is None or lists.row is None or known is None or not known.ended:
         return record
     reader, request = lists.row, lists.row.request(job.target, project.project_id)
     _tell_request(app, project, job, request)

@@ -110,7 +110,7 @@ def _read(
     # another time zone reads the same times otherwise
     digest = blake2b(body, digest_size=16, key=str(zone).encode()[:64]).digest()
     # What is kept of a run that ended is not only what its last answer said.
-    if before is not None and before.digest == digest and not before.state.ended:
+    if before is not None and before.digest == digest and not before.ended:
         return before
     try:
         return replace(adapter.parse(body, job, zone), digest=digest).credible(now)

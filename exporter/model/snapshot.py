@@ -110,6 +110,13 @@ class Snapshot:
     """Whether it says that nothing is under way; of how the last run ended it then says nothing."""
     updated: float | None = None
     """When the service last changed what it says of a run that has not ended, if it says when."""
+    resumable: bool = False
+    """Whether the run may go on, though its state is otherwise that of one that ended."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run is over."""
+        return not self.resumable and self.state.ended
 
     @property
     def lives(self) -> bool:
@@ -122,7 +129,7 @@ class Snapshot:
         A run without a name that had ended does not go on: what is in progress then is the next one. Its failure may be
         reported twice, by a call about it and then by the job's own response.
         """
-        over = self.idle or (self.state.ended and bool(self.kind) and not other.state.ended)
+        over = self.idle or (self.ended and bool(self.kind) and not other.ended)
         begun = over and not other.idle and not (self.state is other.state is State.FAILED)
         return self.run.same(other.run) or (self.run == other.run and self.kind == other.kind and not begun)
 

@@ -220,7 +220,7 @@ def _rests_unnamed(record: Record, answer: Snapshot, at: _When, *, news: bool, f
     """
     known = record.snapshot
     changed = known is not None and (news or known.state is not answer.state or known.kind != answer.kind)
-    any_run = answer.state.ended or (known is not None and known.run != NAMELESS and not record.stale)
+    any_run = answer.ended or (known is not None and known.run != NAMELESS and not record.stale)
     if known is not None and not changed and any_run and (answer.start, answer.end) == (None, None):
         return replace(record, listed_at=at.steady), first
     if known is not None and not changed:
@@ -229,7 +229,7 @@ def _rests_unnamed(record: Record, answer: Snapshot, at: _When, *, news: bool, f
     before = record.newest
     moved = before is None or before.state is not answer.state
     differs = known is None or changed or waits
-    if known is not None and not differs and answer.state.ended:
+    if known is not None and not differs and answer.ended:
         record = _with_counts(record, known, answer, at)
     record = _confirmed(record, replace(answer, unknown=()) if differs else None, at)
     record = replace(record, last_progress=at.wall if moved else record.last_progress)
@@ -282,10 +282,10 @@ def with_row(known: Snapshot, answer: Snapshot) -> Snapshot:
         fuller = with_reason(answer, known)
         known = known if (fuller.failure_code, fuller.detail) == (known.failure_code, known.detail) else fuller
     start = answer.start if known.start is None else known.start
-    end = answer.end if known.end is None and known.state.ended else known.end
+    end = answer.end if known.end is None and known.ended else known.end
     words = answer.words or known.words
     counts = known.counts
-    if known.state.ended and known.state is answer.state and answer.counts:
+    if known.ended and known.state is answer.state and answer.counts:
         counts = Packed({**known.counts, **answer.counts})
     if (start, end, words, counts) == (known.start, known.end, known.words, known.counts):
         return known

@@ -153,7 +153,7 @@ class Poller:
 
     def _unconfirmed(self, record: Record) -> bool:
         """Whether the run has ended, by an answer that does not count before another one says the same."""
-        ended = record.newest is not None and record.newest.state.ended and record.fault is None
+        ended = record.newest is not None and record.newest.ended and record.fault is None
         return ended and not record.final and (self.projects.adapter(record.job).final or record.awaits)
 
     async def _poll_now(self, waiting: Collection[JobKey]) -> None:

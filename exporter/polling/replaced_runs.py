@@ -81,7 +81,7 @@ class ReplacedRuns:
             if last or error.reason is Reason.NOT_FOUND:
                 self._miss(job, run)
             return
-        if not answer.state.ended:
+        if not answer.ended:
             if last:
                 self._miss(job, run)
         elif (whole := await self._completed(job, adapter, answer)) is not None or last:

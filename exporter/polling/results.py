@@ -95,7 +95,7 @@ class Results:
         """Log the end of a run once *answer*, and not one of its *others*, counts: until then it may be taken back."""
         self._lost(before, record)
         counted = sum(record.ledger.runs) - sum(before.ledger.runs) - others
-        if answer is None or not answer.state.ended or counted < 1:
+        if answer is None or not answer.ended or counted < 1:
             return
         self._ended(before.job, answer)
 

@@ -97,14 +97,14 @@ class RunDetails:
         self._overtaken.difference_update(keys)
 
     def _due(self, record: Record, known: Snapshot, before: _Followed | None) -> bool:
-        """Whether the newest run is running and was not read lately, or ended lately and was not read since."""
+        """Whether the newest run goes on, or failed for now, and was not read lately; or it ended and was not read."""
         again = before is not None and before.run.of_same_run(known)
         if record.stale or (again and before is not None and self._clock.monotonic() < before.not_before):
             return False
-        if known.state is State.RUNNING:
+        if known.state is State.RUNNING or (known.resumable and known.state is State.FAILED):
             return True
         lately = again if known.end is None else self._clock.now() < known.end + _LATELY
-        return known.state.ended and lately and not (again and before is not None and before.over)
+        return known.ended and lately and not (again and before is not None and before.over)
 
     async def _ask(self, key: JobKey) -> None:
         record = self._store.get(key)
@@ -129,8 +129,8 @@ class RunDetails:
         try:
             answer = await self._read(record.job, run)
         except PollError as error:
-            over = known.state.ended and error.reason in {*FUTILE, Reason.PAYLOAD}
-            if told is not None and now - told > _KEPT and not known.state.ended:
+            over = known.ended and error.reason in {*FUTILE, Reason.PAYLOAD}
+            if told is not None and now - told > _KEPT and not known.ended:
                 self._store.update(record, same_run.without_details)
             return _Followed(run, told, over, now + _AGAIN)
         if answer is None:
@@ -140,7 +140,7 @@ class RunDetails:
         after = None if change is None else change[1].snapshot
         if after is None or not after.of_same_run(known):
             after = _with_what_was_told(known, answer)
-        return _Followed(after, told=now, over=answer.state.ended, not_before=now + _AGAIN)
+        return _Followed(after, told=now, over=answer.ended, not_before=now + _AGAIN)
 
     async def _ask_for_end(self, key: JobKey, run: Snapshot) -> None:
         """Ask how a run ended that the job's own response does not show any more."""
@@ -158,7 +158,7 @@ class RunDetails:
                 if error.reason in FUTILE:
                     return
                 continue
-            if answer is not None and answer.state.ended:
+            if answer is not None and answer.ended:
                 self._take_end(record, answer)
                 return
             if answer is None or _goes_on(record, run):
@@ -208,4 +208,4 @@ def _goes_on(record: Record, run: Snapshot) -> bool:
 
 def _left(before: _Followed, known: Snapshot) -> bool:
     """Whether a run without a name is over, and the job's own response does not say how it ended."""
-    return bool(before.run.kind) and before.run.kind != known.kind and not before.run.state.ended
+    return bool(before.run.kind) and before.run.kind != known.kind and not before.run.ended

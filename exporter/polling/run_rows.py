@@ -107,4 +107,4 @@ class RunRows:
         ahead = projects.named(job.project).cloud_time() - self._clock.monotonic()
         found: ListedJob = replace(row, at=at).credible(ahead)
         self._lists.take(job.project, job.key.service, [found])
-        return found.snapshot is not None and found.snapshot.state.ended
+        return found.snapshot is not None and found.snapshot.ended

@@ -53,7 +53,7 @@ def interval_for_state(record: Record, pace: Pace, adapter: Adapter) -> float:
         return max(running, pace.idle_interval)
     if record.newest is None or record.newest.lives or record.awaits:
         return running
-    if record.newest.state.ended and adapter.final:
+    if record.newest.ended and adapter.final:
         return running  # the poll that confirms the end
     return max(running, pace.idle_interval)
 

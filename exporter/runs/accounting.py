@@ -91,11 +91,11 @@ def _accounted(ledger: Ledger, answer: Snapshot, at: float, *, confirmed: bool, 
     turned = unnamed or _entry(ledger.open, answer.run) is not None
     known = _known(ledger, answer, again=again, gaps=gaps)
     entry = _entry(known.open, answer.run)
-    if entry is not None and answer.state.ended and confirmed:
+    if entry is not None and answer.ended and confirmed:
         known = _added(known, entry, answer)
     if answer.state is State.SUCCEEDED and known.paid:
         known = _paid(known, answer)
-    if answer.state.ended and confirmed:
+    if answer.ended and confirmed:
         fuller = answer if entry is None or answer.run.created else replace(answer, run=answer.run.merged(entry))
         known = timed(last_ends.noted_end(known, fuller, at, turned=turned, counted=entry is not None), answer)
     return ledger if known == ledger else known
@@ -172,7 +172,7 @@ def dated(ledger: Ledger, runs: Sequence[RunId]) -> Ledger:
 
 def _known(ledger: Ledger, answer: Snapshot, *, again: bool, gaps: bool) -> Ledger:
     """Return the ledger once the run of an answer is known to it; it is open if it counts now, or once it ends."""
-    run, live, floor = answer.run, not answer.state.ended, ledger.floor
+    run, live, floor = answer.run, not answer.ended, ledger.floor
     if floor is None or (run == NAMELESS and floor == NAMELESS and not ledger.beyond):
         # where the first runs have no name, the state alone shows that one ended
         unnamed = run == NAMELESS and (ledger.unnamed or _exists(answer))

@@ -25,7 +25,7 @@ def counts_from(answer: Snapshot, at: float) -> float | None:
     if answer.state is State.RUNNING:
         return None if answer.start is None else math.floor(answer.start)
     ends = [time for time in (answer.start, answer.end) if time is not None]
-    return max(ends) + ROUNDED if ends and answer.state.ended else None
+    return max(ends) + ROUNDED if ends and answer.ended else None
 
 
 def begun_by_list(ledger: Ledger, answer: Snapshot, since: float | None, *, gaps: bool) -> Ledger:
@@ -59,7 +59,7 @@ def began_after(run: Snapshot, since: float | None) -> bool:
 
 def ended_before(run: Snapshot, moment: float | None) -> bool:
     """Whether a run surely ended before a *moment*, if that is known."""
-    return moment is not None and run.state.ended and run.end is not None and run.end < moment
+    return moment is not None and run.ended and run.end is not None and run.end < moment
 
 
 def without(ledger: Ledger, runs: Iterable[RunId], most: int) -> Ledger:
@@ -71,7 +71,7 @@ def without(ledger: Ledger, runs: Iterable[RunId], most: int) -> Ledger:
 
 def is_alive(answer: Snapshot) -> bool:
     """Whether an answer shows that its run had not ended: a state that nobody knows may be that of one that had."""
-    return not answer.state.ended and answer.state is not State.UNKNOWN
+    return not answer.ended and answer.state is not State.UNKNOWN
 
 
 def alive_later(ledger: Ledger, answer: Snapshot) -> bool:

@@ -61,7 +61,7 @@ def is_outdated_in_list(record: Record, answer: Snapshot) -> bool:
     or began with the shown one and the answer is from before its end.
     """
     if answer.run != NAMELESS:
-        return not (record.stale or answer.state.ended) and _is_of_run_before(record, answer)
+        return not (record.stale or answer.ended) and _is_of_run_before(record, answer)
     known, times = record.snapshot, [time for time in (answer.start, answer.end) if time is not None]
     if known is None or record.stale or not times:
         return False
@@ -72,6 +72,6 @@ def is_outdated_in_list(record: Record, answer: Snapshot) -> bool:
 
 def _before_its_end(ended: Snapshot, answer: Snapshot, rounded: float = 0.0) -> bool:
     """Whether an *answer* about the run that is known to have *ended* was true only before its end."""
-    if not ended.state.ended or answer.state.ended or ended.end is None or answer.updated is None:
+    if not ended.ended or answer.ended or ended.end is None or answer.updated is None:
         return False
     return answer.updated + rounded < ended.end

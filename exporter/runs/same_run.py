@@ -30,19 +30,21 @@ def continued(record: Record, before: Snapshot | None, answer: Snapshot, steady:
     if before is None:  # after a restart, perhaps
         known = next((run for run in record.ledger.open if run != answer.run and run.same(answer.run)), None)
         answer = answer if known is None else _told_before(answer, known)
-        return _ended_before(record.ledger, answer, adapter) if answer.state.ended else answer
+        return _ended_before(record.ledger, answer, adapter) if answer.ended else answer
     if before.run != answer.run and before.run.same(answer.run):
         answer = _told_before(answer, before.run)
-    if before.state.ended and answer.state.ended:
+    if before.ended and answer.ended:
         answer = _still_ended(record, before, answer, adapter)
     elif answer.start is None and before.start is not None:
         answer = replace(answer, start=before.start).credible()
+    if before.state is answer.state:
+        answer = with_reason(before, answer)
     if record.details is not None:
         answer = _with_details(answer, record.details)
     if before.words and not answer.words:
         answer = replace(answer, words=before.words)
     fresh = record.listed_at is not None and steady - record.listed_at <= LISTED_FOR
-    if fresh and record.by_lists and not (before.state.ended or answer.state.ended):
+    if fresh and record.by_lists and not (before.ended or answer.ended):
         return replace(answer, counts=Packed({**record.by_lists, **answer.counts}), digest=b"")
     return answer
 
@@ -98,7 +100,7 @@ def detailed(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> R
     known = record.snapshot
     if known is None or not known.of_same_run(answer):
         return record
-    told = {name: value for name, value in answer.counts.items() if not (known.state.ended and name in adapter.live)}
+    told = {name: value for name, value in answer.counts.items() if not (known.ended and name in adapter.live)}
     details = replace(answer, counts=Packed(told))
     own = known if record.details is None else _without_details(known, record.details, answer)
     after = _with_details(own, details).credible()
@@ -133,7 +135,7 @@ def _ended_before(ledger: Ledger, answer: Snapshot, adapter: Adapter) -> Snapsho
 
 def ended_at(record: Record, answer: Snapshot, at: float, *, had_ended: bool) -> float | None:
     """Return when the run of an *answer* was first seen ended; a journal may know it."""
-    if not answer.state.ended:
+    if not answer.ended:
         return None
     known = record.ledger.ended is not None and record.ledger.ended.same(answer.run)
     seen = record.ended_at if had_ended else record.ledger.ended_seen if known else at
@@ -148,8 +150,7 @@ def _still_ended(record: Record, before: Snapshot, answer: Snapshot, adapter: Ad
     else:  # without a name it may be another run
         start = before.start if answer.start is None else answer.start
         end = before.end if answer.end is None and before.state is answer.state else answer.end
-    answer = replace(answer, start=start, end=end).credible()
-    return with_reason(before, answer) if before.state is answer.state else answer
+    return replace(answer, start=start, end=end).credible()
 
 
 def _end(known: float | None, answer: Snapshot, seen: float | None, adapter: Adapter) -> float | None:
@@ -184,7 +185,7 @@ def unsettled(record: Record, answer: Snapshot, at: float, *, same: bool, adapte
     a run that was over long before its first answer are settled.
     """
     before = record.snapshot
-    if adapter.final or not answer.state.ended:
+    if adapter.final or not answer.ended:
         return 0
     if before is None or not same or before.state is not answer.state:
         late = answer.end is not None and at > answer.end + COUNTED_BY
@@ -206,7 +207,7 @@ def at_rest(record: Record, answer: Snapshot) -> Snapshot:
     If a list reported another operation since, or no response came for long, nobody knows how the last one ended.
     """
     known = record.snapshot
-    if not answer.idle or known is None or not (known.kind and known.idle and known.state.ended):
+    if not answer.idle or known is None or not (known.kind and known.idle and known.ended):
         return answer
     if record.stale or record.listed is not None:
         return answer
@@ -224,10 +225,10 @@ def of_known_run(record: Record, answer: Snapshot, adapter: Adapter) -> Snapshot
     known, listed = record.snapshot, record.listed
     if known is None or record.stale or not known.run.bare or answer.run != NAMELESS or answer.idle:
         return answer
-    another = known.state.ended and known.native_state != answer.native_state
+    another = known.ended and known.native_state != answer.native_state
     if another or answer.state is State.PENDING or answer.native_state.upper() in adapter.unstarted:
         return answer
-    return answer if listed is not None and not listed.state.ended else replace(answer, run=known.run)
+    return answer if listed is not None and not listed.ended else replace(answer, run=known.run)
 
 
 def moved(record: Record, answer: Snapshot) -> bool:

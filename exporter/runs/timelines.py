@@ -120,7 +120,7 @@ class Timelines:
 
     def runs_read(self, record: Record, found: Sequence[Snapshot]) -> None:
         """Note runs that a history or a list reported, whether or not the job's own answers did."""
-        ended = [each for each in found if each.state.ended and each.run.label]
+        ended = [each for each in found if each.ended and each.run.label]
         if not ended or not self._most:
             return
         now = self._now()
@@ -160,7 +160,7 @@ class Timelines:
         if newest is not None and newest is not old:
             ended = self._follow(kept, newest, old, now, before.snapshot)
         self._turn(kept, after, ended=ended, now=now)
-        if newest is not None and newest is not old and newest.state.ended and not ended:
+        if newest is not None and newest is not old and newest.ended and not ended:
             self._amend(kept, newest)
         self._grown(kept, size)
 
@@ -168,10 +168,10 @@ class Timelines:
         """Note what an answer says of the newest run; return whether it tells the end of another run."""
         timeline, key = kept.timeline, kept.key
         same = old is not None and old.of_same_run(newest)
-        had_ended = old is not None and old.state.ended and (same or told_again(old, newest, own))
+        had_ended = old is not None and old.ended and (same or told_again(old, newest, own))
         new = False
         self._ended.pop(key, None)
-        if newest.state.ended:
+        if newest.ended:
             self._ended[key] = None
             over = had_ended or (old is None and self._may_be_over(timeline, newest))
             replaces = old.run if had_ended and old is not None else None
@@ -288,7 +288,7 @@ def _same_start(timeline: Timeline, newest: Snapshot, old: Snapshot | None) -> b
 def _may_be_long_over(record: Record, run: Snapshot, since: float) -> bool:
     """Whether a run that a history or a list reports as ended may have ended before the job was watched."""
     newest, begun = record.newest, run.run.created if run.start is None else run.start
-    ran = newest is not None and not newest.state.ended and (newest.run == run.run or newest.run.same(run.run))
+    ran = newest is not None and not newest.ended and (newest.run == run.run or newest.run.same(run.run))
     return not ran and (begun is None or begun < since)
 
 

@@ -69,7 +69,7 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
     """Return the record after a poll whose answer is not the one before."""
     before = record.snapshot
     same = before is not None and before.of_same_run(answer)
-    had_ended = before is not None and same and before.state.ended
+    had_ended = before is not None and same and before.ended
     last, reported = (record.last_counts, record.evidence) if same else (NOTHING, b"")
     answer = continued(record, before if same else None, answer, steady, adapter)
     final = adapter.final and had_ended and before is not None and before.state is answer.state
@@ -81,7 +81,7 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
     ledger = accounting.accounted(ledger, fuller, seen_at, confirmed=confirmed, again=again, gaps=gaps)
     durations, planned = _earlier(record, answer, ledger, reported)
     evidence = estimate.follow(reported, answer, adapter.work, record.answered_at, at, steady)
-    kept = final_counts(record, answer, same=same, adapter=adapter) if answer.state.ended else answer.counts
+    kept = final_counts(record, answer, same=same, adapter=adapter) if answer.ended else answer.counts
     return replace(
         _counted(record if same else replace(record, details=None), ledger),
         snapshot=answer if kept is answer.counts and not answer.others else replace(answer, counts=kept, others=()),
@@ -97,7 +97,7 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
         last_counts=answer.counts or last,
         last_said_progress=answer.progress if answer.progress is not None or not same else record.last_said_progress,
         listed=None,
-        by_lists=record.by_lists if same and had_ended == answer.state.ended else NOTHING,
+        by_lists=record.by_lists if same and had_ended == answer.ended else NOTHING,
         counts_from=record.counts_from if accounting.incomplete(ledger, answer.run) else None,
         unsettled=unsettled(record, answer, at, same=same, adapter=adapter),
         estimate=estimate.forecast(evidence, answer, durations, planned, at, steady),
@@ -127,7 +127,7 @@ def first_listed(record: Record, answer: Snapshot, at: float, cloud: float) -> R
     if record.snapshot is not None or record.ledger.floor is not None:
         return record
     if answer.run != NAMELESS:
-        return record if answer.state.ended else _counted(record, accounting.accounted(record.ledger, answer, at))
+        return record if answer.ended else _counted(record, accounting.accounted(record.ledger, answer, at))
     since = first_seen.counts_from(answer, cloud) if record.counts_from is None else record.counts_from
     return replace(record, counts_from=since)
 
@@ -195,7 +195,7 @@ def _with_unconfirmed_end(record: Record) -> Ledger:
     The last answer may be about an earlier run of this name, until the present one is polled; that one counted already.
     """
     last = record.snapshot
-    if last is None or not last.state.ended or record.final or record.polled_at is None:
+    if last is None or not last.ended or record.final or record.polled_at is None:
         return record.ledger
     if last.run.id not in ("", *record.job.target.values()):
         return record.ledger
@@ -216,7 +216,7 @@ def _disposed(record: Record, old: Snapshot) -> Record:
     How a run ended that was not seen to end is not known, and it counts as nothing. The job is over, as a run that is
     final; it is still asked for now and then, because another may get its name.
     """
-    if not old.state.ended:
+    if not old.ended:
         kept = tuple(run for run in record.ledger.open if run != old.run and not run.same(old.run))
         record = _counted(record, replace(record.ledger, open=kept))
         old = replace(old, state=State.UNKNOWN, native_state="", progress=None, end=None)

@@ -158,7 +158,7 @@ class Findings:
 
 def _end(answer: Snapshot | None, at: float) -> float | None:
     """Return when a run was over, at the latest now; ``None`` if it may go on."""
-    if answer is None or not answer.state.ended:
+    if answer is None or not answer.ended:
         return None
     return at if answer.end is None else min(answer.end, at)
 

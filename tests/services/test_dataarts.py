@@ -70,8 +70,45 @@ def test_each_word_means_its_state(word: str, state: State) -> None:
 
     assert (seen.state, seen.native_state) == (state, "other" if state is State.UNKNOWN else word)
     assert seen.progress == (1.0 if state is State.SUCCEEDED else None)
-    assert seen.end == (PLAN + 60 if state.ended else None)
+    assert seen.end == (PLAN + 60 if seen.ended else None)
+    assert seen.ended == (state.ended and word not in {"running-exception", "freeze"})
     assert seen.failure_code == ("other" if state is State.FAILED else None)
+
+
+@pytest.mark.parametrize(
+    ("words", "counted"),
+    [
+        ("running-exception running success", (1, 0, 0)),
+        ("running running-exception running success", (1, 0, 0)),
+        ("freeze waiting running fail", (0, 1, 0)),
+        ("waiting freeze waiting running success", (1, 0, 0)),
+        ("running running-exception fail", (0, 1, 0)),
+        ("running running-exception manual-stop", (0, 0, 1)),
+        ("running running-exception", (0, 0, 0)),
+        ("waiting freeze", (0, 0, 0)),
+        ("fail", (0, 0, 0)),
+    ],
+)
+def test_a_run_that_may_be_resumed_has_not_ended(words: str, counted: tuple[int, int, int]) -> None:
+    record, at, word = transitions.registered(job(), ADAPTER), float(PLAN), ""
+    for word in words.split():
+        at += 60
+        record = transitions.worked(record, read(runs(run(status=word, endTime=at * 1000 - 5000))), at, ADAPTER)
+
+    assert record.ledger.runs == counted
+    assert record.snapshot is not None
+    over = word not in {"running-exception", "freeze"}
+    assert record.snapshot.end == (at - 5 if over else None)
+    assert (record.ledger.failed is not None) == (word == "fail")
+
+
+def test_a_failure_that_may_be_resumed_keeps_its_reason() -> None:
+    first = read(runs(run(status="running-exception", errorMessage="DLF.3001: no such table")))
+    record = transitions.worked(transitions.registered(job(), ADAPTER), first, PLAN + 60.0, ADAPTER)
+    record = transitions.worked(record, read(runs(run(status="running-exception"))), PLAN + 120.0, ADAPTER)
+
+    assert record.snapshot is not None
+    assert record.snapshot.failure_code == "DLF.3001"
 
 
 def test_the_plan_and_the_start_tell_how_late_a_run_is() -> None:

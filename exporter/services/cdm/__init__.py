@@ -165,9 +165,7 @@ class Cdm(Adapter):
             raise PollError(Reason.PAYLOAD, "the newest run of the answer has no status")
         others = sorted((each for each in submissions if each is not newest), key=_age)[-MOST_OTHERS:]
         found, reported = _snapshot(newest), [_snapshot(each.apart(each.data), detailed=False) for each in others]
-        ended = (
-            each for each in reported if each.state.ended and each.run != NAMELESS and not each.run.same(found.run)
-        )
+        ended = (each for each in reported if each.ended and each.run != NAMELESS and not each.run.same(found.run))
         found = replace(found, others=tuple(ended))
         return _with_subjobs(found, subjobs, fields) if subjobs else found
 

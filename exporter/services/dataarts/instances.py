@@ -20,7 +20,7 @@ from exporter.model.run import RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.services import error_classes, json_fields
 from exporter.services.codes_in_text import failure_code
-from exporter.services.dataarts.words import CODES, STATES
+from exporter.services.dataarts.words import CODES, RESUMABLE, STATES
 
 MOST: Final = 1000
 """Instances of one answer: the most that the call gives."""
@@ -108,6 +108,7 @@ def run_snapshot(fields: json_fields.Fields) -> Snapshot | None:
     state, native = fields.state("status", word, STATES)
     planned, start, end = (fields.moment(name) for name in ("planTime", "startTime", "endTime"))
     number, text = fields.count("instanceId"), fields.text("errorMessage")
+    resumable = native.upper() in RESUMABLE
     detail: Mapping[str, Any] = {
         "job_name": fields.id("jobName"),
         "job_instance_name": fields.id("jobInstanceName"),
@@ -121,11 +122,12 @@ def run_snapshot(fields: json_fields.Fields) -> Snapshot | None:
         run=RunId("" if number is None else str(number), planned, opaque=True),
         progress=1.0 if state is State.SUCCEEDED else None,
         start=start,
-        end=end if state.ended else None,
+        end=end if state.ended and not resumable else None,
         failure_code=failure_code(text) if state is State.FAILED else None,
         counts=Packed(_counts(fields, state, native, planned, start)),
         detail=Packed({name: value for name, value in detail.items() if value is not None}),
         unknown=tuple(fields.unknown),
+        resumable=resumable,
     )
 
 

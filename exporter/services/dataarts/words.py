@@ -1,7 +1,8 @@
 """The words and codes of DataArts Factory.
 
 They include words of ``status`` that only the SDK or the console has (``freeze``, ``skip-by-depend``, ``forceSuccess``,
-...). ``pause`` is pending. ``running-exception`` is failed, until somebody resumes the instance.
+...). ``pause`` is pending. ``running-exception`` is failed and ``freeze`` cancelled, but neither is an end: the
+instance may be resumed.
 """
 
 from collections.abc import Mapping
@@ -34,6 +35,8 @@ STATES: Final[Mapping[str, State]] = {
     "SKIP-BY-DEPEND": State.CANCELLED,
     "FREEZE": State.CANCELLED,
 }
+RESUMABLE: Final = frozenset({"RUNNING-EXCEPTION", "FREEZE"})
+"""The words of an instance that may go on, whatever its state."""
 CODES: Final = ErrorCodes(
     ("DLF",),
     {

@@ -78,9 +78,9 @@ class OperationReader(RunReader):
         answer = read(fields, job, run)
         mark = _MARKS.get(run.kind, _SUBMITTED)
         before, now = run.detail.get(mark), answer.detail.get(mark)
-        if answer.state.ended and before is None:
+        if answer.ended and before is None:
             raise PollError(Reason.PAYLOAD, "the answer may be about an earlier operation on the cluster")
-        if answer.state.ended and not _alike(now, before):
+        if answer.ended and not _alike(now, before):
             raise PollError(Reason.NOT_FOUND, "the answer is about another operation on the cluster")
         return answer
 
