@@ -101,6 +101,8 @@ class Record:
     """How the service schedules the job, by the last list that said it; empty if none did."""
     by_lists: Mapping[Measure, float] = field(default_factory=nothing)
     """The counts that the last list reported of the present run, since it runs or since it ended."""
+    by_lists_from: float | None = None
+    """When the run began that this list reported, if nothing else told that it is the present one."""
     counts_from: float | None = None
     """When a run must have begun that counts, where a list reported the job before its own first answer."""
     unsettled: int = 0

@@ -15,7 +15,7 @@ from exporter.model.packed import Packed
 from exporter.model.record import Record
 from exporter.model.run import NAMELESS, ROUNDED, RunId
 from exporter.model.snapshot import NOTHING, Snapshot, State
-from exporter.runs import transitions, waiting
+from exporter.runs import listed_counts, transitions, waiting
 from exporter.runs.outdated import is_before, is_outdated_in_list
 from exporter.runs.same_run import LISTED_FOR, at_rest, with_reason
 from exporter.services.adapter import Adapter
@@ -129,8 +129,7 @@ def _lives(record: Record, answer: Snapshot, at: _When, *, news: bool) -> tuple[
     if known is None or shown is None:
         first = record.listed_at is None or record.listed is not None
         listed = replace(answer, unknown=()) if record.listed is not None else None  # not what it reported before
-        after = replace(record, listed=listed, listed_at=at.steady, by_lists=answer.counts)
-        return after, first and record.fault is None
+        return replace(listed_counts.kept(record, answer, at.steady), listed=listed), first and record.fault is None
     if record.listed is None and known.lives and known.kind == answer.kind and not news:
         return _added(record, known, answer, at), False
     moved = shown.state is not answer.state
@@ -138,10 +137,8 @@ def _lives(record: Record, answer: Snapshot, at: _When, *, news: bool) -> tuple[
         answer
     )  # the list before reported the same: its own poll is due already
     record = replace(
-        record,
+        listed_counts.kept(record, answer, at.steady),
         listed=replace(answer, unknown=()),
-        listed_at=at.steady,
-        by_lists=answer.counts,
         last_progress=at.wall if moved else record.last_progress,
     )
     return record, not waits
@@ -149,17 +146,18 @@ def _lives(record: Record, answer: Snapshot, at: _When, *, news: bool) -> tuple[
 
 def _added(record: Record, known: Snapshot, answer: Snapshot, at: _When) -> Record:
     """Add to the answer of a job that runs what only the list reports: since when, and what it moved so far."""
-    more = with_row(known, answer)
-    own = {measure: value for measure, value in known.counts.items() if measure not in record.by_lists}
+    if listed_counts.is_row_of_another(known, answer):
+        answer = Snapshot(known.state)  # none of it is about the run that is shown
+    more, before = with_row(known, answer), listed_counts.of_run(record, known)
+    own = {measure: value for measure, value in known.counts.items() if measure not in before}
     counts = {**own, **answer.counts}
+    record = listed_counts.kept(record, answer, at.steady)
     if more is known and counts == known.counts:
-        return replace(record, listed_at=at.steady)
+        return record
     moved = any(known.counts.get(measure) != value for measure, value in counts.items())
     return replace(
         record,
         snapshot=replace(more, counts=Packed(counts), digest=b""),  # read again, or the counts would never grow old
-        by_lists=answer.counts,
-        listed_at=at.steady,
         last_counts=Packed({**record.last_counts, **counts}),
         last_progress=at.wall if moved else record.last_progress,
     )
@@ -180,7 +178,8 @@ def with_older_row(record: Record, answer: Snapshot, wall: float, steady: float)
         return record
     if record.answered_at is not None and record.answered_at - steady > LISTED_FOR:
         return record
-    own = {measure: value for measure, value in known.counts.items() if record.by_lists.get(measure) != value}
+    before = listed_counts.of_run(record, known)
+    own = {measure: value for measure, value in known.counts.items() if before.get(measure) != value}
     listed = Packed({measure: value for measure, value in answer.counts.items() if measure not in own})
     more, counts = with_row(known, answer), Packed({**listed, **own})
     if more is known and not (listed or record.by_lists):
@@ -190,6 +189,7 @@ def with_older_row(record: Record, answer: Snapshot, wall: float, steady: float)
         record,
         snapshot=replace(more, counts=counts, digest=b""),
         by_lists=listed,
+        by_lists_from=None,
         listed_at=steady,
         last_counts=Packed({**record.last_counts, **counts}),
         last_progress=max(wall, record.last_progress or wall) if moved else record.last_progress,
@@ -257,7 +257,7 @@ def _with_counts(record: Record, known: Snapshot, answer: Snapshot, at: _When) -
     What the job's own answer said before it had its counters is older than this list, and not true any more.
     """
     listed = answer.counts if _same_times(known, answer) else NOTHING
-    own = record.by_lists if record.awaits else known.counts
+    own = listed_counts.of_run(record, known) if record.awaits else known.counts
     counts = Packed({**own, **listed})
     if counts == known.counts:
         return record
@@ -266,6 +266,7 @@ def _with_counts(record: Record, known: Snapshot, answer: Snapshot, at: _When) -
         record,
         snapshot=replace(known, counts=counts, digest=b""),
         by_lists=listed or record.by_lists,
+        by_lists_from=None if listed else record.by_lists_from,
         last_counts=Packed({**record.last_counts, **counts}),
         last_progress=at.wall if moved else record.last_progress,
     )
@@ -273,7 +274,8 @@ def _with_counts(record: Record, known: Snapshot, answer: Snapshot, at: _When) -
 
 def _same_times(known: Snapshot, answer: Snapshot) -> bool:
     """Whether the start or the end of a list's answer shows that it is about the run that is known."""
-    return bool({known.start, known.end} & {answer.start, answer.end} - {None})
+    pairs = ((known.start, answer.start), (known.end, answer.end))
+    return any(time is not None and time == reported for time, reported in pairs)
 
 
 def with_row(known: Snapshot, answer: Snapshot) -> Snapshot:

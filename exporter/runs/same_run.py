@@ -13,6 +13,7 @@ from exporter.model.packed import Packed
 from exporter.model.record import Record
 from exporter.model.run import NAMELESS, ROUNDED, Ledger, RunId
 from exporter.model.snapshot import CLOCKS, Measure, Snapshot, State
+from exporter.runs import listed_counts
 from exporter.runs.accounting import TRIES
 from exporter.runs.last_ends import ended_otherwise
 from exporter.runs.outdated import is_before
@@ -44,8 +45,8 @@ def continued(record: Record, before: Snapshot | None, answer: Snapshot, steady:
     if before.words and not answer.words:
         answer = replace(answer, words=before.words)
     fresh = record.listed_at is not None and steady - record.listed_at <= LISTED_FOR
-    if fresh and record.by_lists and not (before.ended or answer.ended):
-        return replace(answer, counts=Packed({**record.by_lists, **answer.counts}), digest=b"")
+    if fresh and (listed := listed_counts.of_run(record, answer)) and not (before.ended or answer.ended):
+        return replace(answer, counts=Packed({**listed, **answer.counts}), digest=b"")
     return answer
 
 
@@ -270,7 +271,7 @@ def final_counts(record: Record, answer: Snapshot, *, same: bool, adapter: Adapt
     before = record.snapshot
     if same and before is not None and before.state is answer.state:
         early = record.awaits and not adapter.forgets  # a service that forgets its counts says none early
-        found = {**(record.by_lists if early else before.counts), **answer.counts}
+        found = {**(listed_counts.of_run(record, answer) if early else before.counts), **answer.counts}
     else:
         found = {**(_remembered(record, answer) if same and adapter.forgets else {}), **answer.counts}
     return Packed({measure: value for measure, value in found.items() if measure not in adapter.live})

@@ -408,6 +408,134 @@ def test_the_first_list_adds_its_counts_to_no_other_run() -> None:
     assert (record.snapshot and dict(record.snapshot.counts), ask) == ({WRITTEN: 7}, False)
 
 
+# --- counts of another run
+
+
+FIRST, SECOND = (
+    replace(RUNNING, start=10.0, counts={WRITTEN: 1000.0}),
+    replace(RUNNING, start=80.0, counts={WRITTEN: 5.0}),
+)
+"""Rows of one job, first of the run 1 and then of the run 2."""
+
+
+def test_the_counts_of_a_run_that_only_the_list_knows_of_are_not_those_of_the_run_before() -> None:
+    lists = List()
+    run, later = (migration(State.RUNNING, number, start=start) for number, start in ((1, 10.0), (2, 80.0)))
+    record, _ = lists(own(registered("cdm"), run, 20), FIRST, 30)
+    assert record.counts == FIRST.counts
+    record, ask = lists(record, SECOND, 90)
+    assert ask
+    for at in (91, 95, 99):  # by a copy of the cloud's data that is behind
+        record = own(record, replace(run, progress=at / 100), at)
+        assert (record.shown and record.shown.run, record.counts) == (run.run, {})
+        record, _ = lists(record, SECOND, at + 1)
+        assert record.counts == {}
+    record, _ = lists(own(record, later, 101), SECOND, 102)
+
+    assert (record.shown and record.shown.run, record.counts) == (later.run, SECOND.counts)
+
+
+def test_the_counts_of_a_run_that_only_the_list_knows_of_do_not_outlive_that_the_one_before_is_stale() -> None:
+    lists, run = List(), migration(State.RUNNING, 1, start=10.0)
+    record, _ = lists(own(registered("cdm"), run, 20), FIRST, 30)
+    record, _ = lists(transitions.aged(record), SECOND, 400)
+
+    assert own(record, replace(run, progress=0.5), 401).counts == {}
+
+
+def test_a_list_that_is_behind_adds_the_counts_of_the_run_before_to_no_other() -> None:
+    lists = List()
+    record, _ = lists(own(registered("cdm"), migration(State.RUNNING, 1, start=10.0), 20), FIRST, 30)
+    record = own(record, migration(State.RUNNING, 2, start=80.0), 81)
+    record, _ = lists(record, FIRST, 82)
+
+    assert record.counts == {}
+    assert own(record, migration(State.RUNNING, 2, start=80.0, progress=0.5), 83).counts == {}
+
+
+def test_the_counts_of_a_run_that_began_are_not_those_of_the_run_that_just_succeeded() -> None:
+    lists, done = List(), migration(State.SUCCEEDED, 1, start=10.0, end=79.5)  # less than a second before
+    record = own(registered("cdm"), migration(State.RUNNING, 1, start=10.0), 20)
+    record, _ = lists(own(record, done, 81), SECOND, 82)
+    record = own(record, replace(done, detail={"job_name": "j"}), 83)
+    assert record.awaits
+    assert record.counts == {}
+
+    for at in (84, 129):
+        record, _ = lists(own(record, done, at - 1), Snapshot(State.SUCCEEDED, start=10.0, end=79.5), at)
+        assert record.counts == {}
+
+
+def test_what_the_own_answer_counts_holds_whatever_a_list_counts_of_another_run() -> None:
+    lists, run = List(), migration(State.RUNNING, 1, start=10.0, counts=SECOND.counts)
+    record, _ = lists(own(registered("cdm"), run, 20), SECOND, 90)
+    record = own(record, replace(run, progress=0.5), 91)
+    assert with_older_row(record, FIRST, 90.5, 90.5).counts == SECOND.counts
+
+    record, _ = lists(record, SECOND, 92)
+    assert record.counts == SECOND.counts
+
+
+def test_the_counts_of_an_older_list_hold_after_a_newer_one_that_was_about_another_run() -> None:
+    lists, run = List(), migration(State.RUNNING, 1, start=10.0)
+    record, _ = lists(own(registered("cdm"), run, 20), SECOND, 90)
+    record = with_older_row(own(record, replace(run, progress=0.5), 93), FIRST, 92, 92)
+
+    assert own(record, replace(run, progress=0.6), 94).counts == FIRST.counts
+
+
+def test_the_counts_of_a_run_whose_end_the_list_tells_hold_though_its_start_is_told_in_another_way() -> None:
+    lists, done = List(), migration(State.SUCCEEDED, 1, start=10.0, end=90.0)
+    record, _ = lists(
+        own(registered("cdm"), migration(State.RUNNING, 1, start=10.0), 20), replace(FIRST, start=15.0), 30
+    )
+    record = own(record, done, 91)
+    for at in (92, 94):  # the first is news, which the job itself is asked about
+        record, _ = lists(record, replace(SUCCEEDED, start=15.0, counts=COUNTS), at)
+        record = own(record, replace(done, detail={"job_name": str(at)}), at + 1)
+
+    assert record.awaits
+    assert record.counts == COUNTS
+
+
+def test_a_run_that_began_when_the_one_before_ended_does_not_lend_it_its_counts() -> None:
+    done = migration(State.SUCCEEDED, 1, start=10.0, end=80.0)
+    record, _ = List()(own(registered("cdm"), done, 81), replace(SUCCEEDED, start=80.0, end=80.9, counts=COUNTS), 82)
+
+    assert record.snapshot is not None
+    assert record.snapshot.counts == {}
+
+
+def test_counts_are_not_shown_beside_the_start_of_another_run_of_a_service_that_names_none() -> None:
+    lists, restarts = List(), Measure("restarts")
+    record, _ = lists(own(registered("cdm"), RUNNING, 20), replace(RUNNING, start=10.0, counts={restarts: 7.0}), 30)
+    record, _ = lists(record, replace(RUNNING, start=80.0, counts={restarts: 1.0}), 90)
+    record = own(record, replace(RUNNING, progress=0.5), 91)
+
+    assert record.shown is not None
+    assert (record.shown.start, record.counts) != (10.0, {restarts: 1.0})
+
+
+def test_the_counts_of_a_list_wait_for_the_answer_that_tells_the_same_start() -> None:
+    waits = Snapshot(State.PENDING, run=RunId("2", 70.0), start=70.0)  # its creation, where nothing else is said
+    record, _ = List()(own(registered("cdm"), waits, 75), SECOND, 90)
+    record = own(record, replace(waits, progress=0.0), 91)
+    assert record.counts == {}
+
+    assert own(record, replace(waits, state=State.RUNNING, start=80.0), 95).counts == SECOND.counts
+
+
+def test_a_run_that_its_id_names_keeps_its_counts_though_its_start_moves() -> None:
+    lists, run = List(), RunId("a", opaque=True)
+    row = Snapshot(State.RUNNING, run=replace(run, created=10.0), start=10.0, counts={WRITTEN: 1.0})
+    moved = replace(row, run=replace(run, created=15.0), start=15.0, counts={WRITTEN: 2.0})
+    record, _ = lists(own(registered("dli"), Snapshot(State.RUNNING, run=run), 5), row, 20)
+    for at in (30, 40):
+        record, _ = lists(record, moved, at)
+        record = own(record, Snapshot(State.RUNNING, run=run, progress=at / 100), at + 1)
+        assert record.counts == moved.counts
+
+
 # --- any order
 
 
