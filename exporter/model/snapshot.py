@@ -44,6 +44,7 @@ class State(StrEnum):
 
 _ENDED: Final = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 _LIVE: Final = frozenset({State.RUNNING, State.UNKNOWN})
+_BEGUN: Final = frozenset({State.RUNNING, *_ENDED})
 
 
 class Measure(NamedTuple):
@@ -127,10 +128,11 @@ class Snapshot:
         """Whether a later answer is about the same run, as far as the service tells runs apart.
 
         A run without a name that had ended does not go on: what is in progress then is the next one. Its failure may be
-        reported twice, by a call about it and then by the job's own response.
+        reported twice, by a call about it and then by the job's own response. Nor does one that had begun wait again.
         """
         over = self.idle or (self.ended and bool(self.kind) and not other.ended)
         begun = over and not other.idle and not (self.state is other.state is State.FAILED)
+        begun = begun or (other.state is State.PENDING and (self.state in _BEGUN or self.start is not None))
         return self.run.same(other.run) or (self.run == other.run and self.kind == other.kind and not begun)
 
     def surely_another(self, other: "Snapshot") -> bool:

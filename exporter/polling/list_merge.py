@@ -16,7 +16,7 @@ from exporter.model.record import Record
 from exporter.model.run import NAMELESS, ROUNDED, RunId
 from exporter.model.snapshot import NOTHING, Snapshot, State
 from exporter.runs import listed_counts, transitions, waiting
-from exporter.runs.outdated import is_before, is_outdated_in_list
+from exporter.runs.outdated import is_before, is_of_earlier_run, is_outdated_in_list
 from exporter.runs.same_run import LISTED_FOR, at_rest, with_reason
 from exporter.services.adapter import Adapter
 
@@ -77,6 +77,8 @@ def _listed(
         return _completed(record, answer, adapter), False
     if (rest := at_rest(record, answer)) is not answer:
         return replace(_confirmed(record, None, at), snapshot=rest), False
+    if is_of_earlier_run(record, answer, at.cloud - at.wall):
+        return transitions.listed_earlier(replace(record, listed_at=at.steady), answer, at.wall), False
     if is_outdated_in_list(record, answer):
         return replace(record, listed_at=at.steady), False
     if before == report_of(answer) and _disputed(record, answer):
@@ -133,9 +135,8 @@ def _lives(record: Record, answer: Snapshot, at: _When, *, news: bool) -> tuple[
     if record.listed is None and known.lives and known.kind == answer.kind and not news:
         return _added(record, known, answer, at), False
     moved = shown.state is not answer.state
-    waits = record.listed is not None and report_of(record.listed) == report_of(
-        answer
-    )  # the list before reported the same: its own poll is due already
+    # if the list before reported the same, its own poll is due already
+    waits = record.listed is not None and report_of(record.listed) == report_of(answer)
     record = replace(
         listed_counts.kept(record, answer, at.steady),
         listed=replace(answer, unknown=()),
@@ -279,16 +280,21 @@ def _same_times(known: Snapshot, answer: Snapshot) -> bool:
 
 
 def with_row(known: Snapshot, answer: Snapshot) -> Snapshot:
-    """Return the known answer with what only the list says: its times, why it failed, what it came to, whose it is."""
+    """Return the known answer with what only the list says: its times, why it failed, what it came to, whose it is.
+
+    Where nothing but its start names a run, the list may be all that tells it.
+    """
     if known.state is answer.state and known.state is State.FAILED:
         fuller = with_reason(answer, known)
         known = known if (fuller.failure_code, fuller.detail) == (known.failure_code, known.detail) else fuller
+    named = known.run == NAMELESS and answer.run.bare and known.state is answer.state and known.start is None
+    run = answer.run if named else known.run
     start = answer.start if known.start is None else known.start
     end = answer.end if known.end is None and known.ended else known.end
     words = answer.words or known.words
     counts = known.counts
     if known.ended and known.state is answer.state and answer.counts:
         counts = Packed({**known.counts, **answer.counts})
-    if (start, end, words, counts) == (known.start, known.end, known.words, known.counts):
+    if (run, start, end, words, counts) == (known.run, known.start, known.end, known.words, known.counts):
         return known
-    return replace(known, start=start, end=end, words=words, counts=counts)
+    return replace(known, run=run, start=start, end=end, words=words, counts=counts)

@@ -22,7 +22,7 @@ from exporter.model.frozen import replace
 from exporter.model.job import JobKey
 from exporter.model.record import Record
 from exporter.model.run import Ledger
-from exporter.runs import journal_format, transitions
+from exporter.runs import counters, journal_format, transitions
 from exporter.runs.atomic_file import LOCK, Disk, replace_whole
 from exporter.runs.write_pace import WRITE_INTERVAL, WritePace
 from exporter.services.adapter import Adapter
@@ -195,7 +195,7 @@ class Journal:
                 continue
             written = record.ledger.bucketed(now.ledger.bounds)  # a reload may have changed them meanwhile
             if (now.runs, now.took) != (written.runs, written.took) or now.totals != written.totals:
-                self._store.put(transitions.with_ledger(now, written))
+                self._store.put(counters.with_ledger(now, written))
                 await asyncio.sleep(0)  # after a full disk it may be all of them
 
     async def _take(self) -> None:

@@ -5,8 +5,8 @@ shown.
 """
 
 from exporter.model.record import Record
-from exporter.model.run import NAMELESS, ROUNDED
-from exporter.model.snapshot import Snapshot
+from exporter.model.run import NAMELESS, ROUNDED, Ledger
+from exporter.model.snapshot import CLOCKS, Snapshot
 
 
 def is_outdated(record: Record, answer: Snapshot) -> bool:
@@ -14,8 +14,8 @@ def is_outdated(record: Record, answer: Snapshot) -> bool:
 
     It does if its run surely came before the shown one; if its run ended before the start of the run that a newer list
     reports; or if it is about the shown run, which ended, and from before that end. After a restart nothing is shown
-    yet; then the runs of the ledger take the place of the shown one. Once the shown run is stale, any answer is
-    believed.
+    yet, and a run that waits may have no name; then the runs of the ledger take the place of the shown one. Once the
+    shown run is stale, any answer is believed.
     """
     shown, listed = record.snapshot, record.listed
     if answer is shown or record.stale:
@@ -33,7 +33,7 @@ def _is_of_run_before(record: Record, answer: Snapshot) -> bool:
     if run.opaque and run.id and run.id in record.job.target.values():
         return False
     known = [each for each in (ledger.floor, *ledger.beyond) if each is not None]
-    if shown is not None:
+    if shown is not None and shown.run != NAMELESS:
         known = [shown.run, *(shown.run.merged(each) for each in known if each.same(shown.run))]
     return any(run.surely_before(each) for each in known)
 
@@ -68,6 +68,36 @@ def is_outdated_in_list(record: Record, answer: Snapshot) -> bool:
     if known.start is not None and answer.start is not None and abs(known.start - answer.start) <= ROUNDED:
         return _before_its_end(known, answer, ROUNDED)
     return known.run.created is not None and max(times) + ROUNDED < known.run.created
+
+
+def is_of_earlier_run(record: Record, row: Snapshot, ahead: float) -> bool:
+    """Whether a list's *row* is about a run before that of the job's own last answer, which does not name its run.
+
+    Only for services whose runs have no id, such as Flink: their jobs have one run at a time. The row is about an
+    earlier one if the run that it names is known to have ended; if it began before the run of that answer was first
+    seen waiting; or if it ended before that answer, whose run goes on. *ahead* is by how many seconds the cloud's clock
+    is ahead of ours.
+    """
+    own = record.snapshot
+    if own is None or record.stale or own.run != NAMELESS or not row.run.bare:
+        return False
+    if _is_closed(record.ledger, row):
+        return True
+    if record.waited_since is not None and row.start is not None and row.start < record.waited_since + ahead - CLOCKS:
+        return True
+    if own.ended or record.polled_at is None or not row.ended or row.end is None:
+        return False
+    return row.end < record.polled_at + ahead - CLOCKS
+
+
+def _is_closed(ledger: Ledger, row: Snapshot) -> bool:
+    """Whether the run of *row* is known and not awaited any more; without a name its start tells which one it was."""
+    if ledger.ended == NAMELESS and ledger.ended_start is not None and row.start is not None:
+        return abs(ledger.ended_start - row.start) < ROUNDED
+    known = (ledger.floor, *ledger.beyond)
+    return any(each is not None and each.same(row.run) for each in known) and not any(
+        each.same(row.run) for each in ledger.open
+    )
 
 
 def _before_its_end(ended: Snapshot, answer: Snapshot, rounded: float = 0.0) -> bool:

@@ -13,6 +13,7 @@ from exporter.model.record import Fault, Record
 from exporter.model.run import NAMELESS, Ledger, RunId, duration
 from exporter.model.snapshot import NOTHING, Snapshot, State
 from exporter.runs import accounting, estimate, first_seen, waiting
+from exporter.runs.counters import recounted, with_ledger
 from exporter.runs.outdated import is_outdated
 from exporter.runs.same_run import at_rest, continued, ended_at, final_counts, moved, of_known_run, unsettled
 from exporter.services.adapter import Adapter
@@ -27,7 +28,7 @@ def registered(job: Job, adapter: Adapter, registration_id: int = 0, bounds: tup
 def resumed(record: Record, kept: Ledger, on_disk: Ledger | None, adapter: Adapter) -> Record:
     """Return the record of a job of which a journal kept something, and holds *on_disk* by now."""
     bounds = record.ledger.bounds
-    record = _counted(replace(record, journaled=True), accounting.resumed_ledger(kept, adapter).bucketed(bounds))
+    record = recounted(replace(record, journaled=True), accounting.resumed_ledger(kept, adapter).bucketed(bounds))
     if on_disk is None:
         return record
     return with_ledger(record, accounting.resumed_ledger(on_disk, adapter).bucketed(bounds))
@@ -39,7 +40,7 @@ def returned(record: Record, before: Record) -> Record:
     If only lists had reported it, its runs count from where they would have counted.
     """
     record = replace(record, failures=before.failures, counts_from=before.counts_from)
-    return record if record.journaled else _counted(record, before.ledger.bucketed(record.ledger.bounds))
+    return record if record.journaled else recounted(record, before.ledger.bucketed(record.ledger.bounds))
 
 
 def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter, steady: float | None = None) -> Record:
@@ -54,7 +55,7 @@ def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter, steady
             record = replace(record, answered_at=steady)  # for how long it is no news
         if record.ledger.floor is None:
             return record  # counting begins with the run that the list reports
-        return _counted(record, accounting.accounted(record.ledger, answer, at))
+        return recounted(record, accounting.accounted(record.ledger, answer, at))
     settled = not (record.awaits or record.unsettled)
     if answer is record.snapshot and record.up and record.fault is None and settled:
         # The same answer once more: only the time went on.
@@ -62,7 +63,9 @@ def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter, steady
         since = record.pending_since if record.listed is None else waiting.since(record, answer, at, adapter)
         return replace(record, polled_at=at, answered_at=steady, listed=None, estimate=left, pending_since=since)
     after, since = _answered(record, answer, at, adapter, steady), waiting.since(record, answer, at, adapter)
-    return after if since == after.pending_since else replace(after, pending_since=since)
+    if since == after.pending_since:
+        return after
+    return replace(after, pending_since=since, waited_since=after.waited_since if since is None else since)
 
 
 def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, steady: float) -> Record:
@@ -83,7 +86,7 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
     evidence = estimate.follow(reported, answer, adapter.work, record.answered_at, at, steady)
     kept = final_counts(record, answer, same=same, adapter=adapter) if answer.ended else answer.counts
     return replace(
-        _counted(record if same else replace(record, details=None), ledger),
+        recounted(record if same else replace(record, details=None), ledger),
         snapshot=answer if kept is answer.counts and not answer.others else replace(answer, counts=kept, others=()),
         stale=False,
         up=True,
@@ -115,7 +118,7 @@ def looked_back(
     If it is not *whole*, runs of it were reported as missed.
     """
     ledger = first_seen.found_by_history(record.ledger, found, record.counts_from)
-    return _counted(replace(record, counts_from=None), accounting.look_back(ledger, found, at, counted, whole=whole))
+    return recounted(replace(record, counts_from=None), accounting.look_back(ledger, found, at, counted, whole=whole))
 
 
 def first_listed(record: Record, answer: Snapshot, at: float, cloud: float) -> Record:
@@ -127,21 +130,31 @@ def first_listed(record: Record, answer: Snapshot, at: float, cloud: float) -> R
     if record.snapshot is not None or record.ledger.floor is not None:
         return record
     if answer.run != NAMELESS:
-        return record if answer.ended else _counted(record, accounting.accounted(record.ledger, answer, at))
+        return record if answer.ended else recounted(record, accounting.accounted(record.ledger, answer, at))
     since = first_seen.counts_from(answer, cloud) if record.counts_from is None else record.counts_from
     return replace(record, counts_from=since)
+
+
+def listed_earlier(record: Record, answer: Snapshot, at: float) -> Record:
+    """Return the record after a list's *answer* at *at* about a run before the newest one: it only counts.
+
+    Where no run has a name yet, it may be any of those that were counted, so it does not count.
+    """
+    if record.ledger.floor in (None, NAMELESS):
+        return record
+    return recounted(record, accounting.accounted(record.ledger, answer, at))
 
 
 def replaced(record: Record, answer: Snapshot, at: float) -> Record:
     """Return the record after an *answer* at *at* about a run that was replaced: it counts, and ends no other one."""
     ledger = accounting.accounted(record.ledger, answer, at)
     unended = record.ledger.open if answer.run == NAMELESS else ledger.open
-    return _counted(record, replace(ledger, open=unended))
+    return recounted(record, replace(ledger, open=unended))
 
 
 def given_up(record: Record, run: RunId) -> Record:
     """Return the record once nothing tells any more how *run* ended."""
-    return _counted(
+    return recounted(
         record, replace(record.ledger, open=tuple(each for each in record.ledger.open if not each.same(run)))
     )
 
@@ -169,12 +182,7 @@ def listed_runs(
     others = (each for each in runs if each.run.created and each.run.id not in registered and each.run not in early)
     # of runs that began at the same time nobody knows which came after the other
     reported = [each for each in others if each.run.after(floor) or first_seen.began_after(each, since)]
-    return _counted(record, accounting.all_accounted(ledger, reported, at, counted))
-
-
-def with_ledger(record: Record, ledger: Ledger) -> Record:
-    """Return the record with the counters of *ledger*: what is on disk, if there is a journal."""
-    return replace(record, runs=ledger.runs, totals=ledger.totals, took=ledger.took)
+    return recounted(record, accounting.all_accounted(ledger, reported, at, counted))
 
 
 def failed(record: Record, fault: Fault, steady: float | None = None) -> Record:
@@ -184,7 +192,7 @@ def failed(record: Record, fault: Fault, steady: float | None = None) -> Record:
         return _disposed(record, old)
     failures = {**record.failures, fault.reason: record.failures.get(fault.reason, 0) + 1}
     if fault.reason is Reason.NOT_FOUND:  # forgotten by the cloud, perhaps after it reported the end once
-        record = _counted(record, _with_unconfirmed_end(record))
+        record = recounted(record, _with_unconfirmed_end(record))
     failed_at = fault.at if steady is None else steady
     return replace(record, up=False, fault=fault, failing=record.failing + 1, failures=failures, failed_at=failed_at)
 
@@ -218,7 +226,7 @@ def _disposed(record: Record, old: Snapshot) -> Record:
     """
     if not old.ended:
         kept = tuple(run for run in record.ledger.open if run != old.run and not run.same(old.run))
-        record = _counted(record, replace(record.ledger, open=kept))
+        record = recounted(record, replace(record.ledger, open=kept))
         old = replace(old, state=State.UNKNOWN, native_state="", progress=None, end=None)
     return replace(
         record,
@@ -258,7 +266,7 @@ def next_run(record: Record, job: Job, registration_id: int) -> Record:
     was not confirmed, that one counts.
     """
     return replace(
-        _counted(record, _with_unconfirmed_end(record)),
+        recounted(record, _with_unconfirmed_end(record)),
         job=job,
         registration_id=registration_id,
         stale=record.snapshot is not None,
@@ -283,18 +291,3 @@ def _earlier(
     if new or ledger.took != record.ledger.took:
         durations = estimate.remembered(durations, duration(answer.start, answer.end))
     return durations, estimate.remembered(planned, estimate.planned(evidence)) if new else planned
-
-
-def _counted(record: Record, ledger: Ledger) -> Record:
-    """Return the record with what was counted; with a journal its counters are shown when they are on disk."""
-    if ledger is record.ledger or ledger == record.ledger:
-        return record
-    # Times are shown at once: the first poll after a crash tells them again, and on a full disk they must not age.
-    record = replace(
-        record,
-        ledger=ledger,
-        last_success=ledger.last_success,
-        last_failure=ledger.last_failure,
-        last_run_duration=ledger.last_run_duration,
-    )
-    return record if record.journaled else with_ledger(record, ledger)

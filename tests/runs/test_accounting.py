@@ -12,7 +12,7 @@ from exporter.model.reason import Reason
 from exporter.model.record import Fault, Record
 from exporter.model.run import RunId
 from exporter.model.snapshot import Measure, Snapshot, State
-from exporter.runs import accounting, transitions
+from exporter.runs import accounting, counters, transitions
 from exporter.services.registry import load_services
 from tests.known import examples
 
@@ -184,7 +184,7 @@ def test_times_go_on_while_the_journal_cannot_be_written_and_counters_wait() -> 
     record = after(run(1), run(2, rows=5, end=2500.0), record=replace(fresh(), journaled=True))
 
     assert (record.runs, record.totals[ROWS], record.last_success) == ((0, 0, 0), 0, 2500)
-    shown = transitions.with_ledger(record, record.ledger)
+    shown = counters.with_ledger(record, record.ledger)
     assert (shown.runs, shown.totals[ROWS]) == ((1, 0, 0), 5)
 
 

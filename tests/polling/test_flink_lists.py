@@ -1,0 +1,154 @@
+"""Flink jobs, whose runs nothing but their start tells apart, by their own answers and by lists that are behind."""
+
+from dataclasses import dataclass
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.model.job import Job, JobKey
+from exporter.model.run import RunId
+from exporter.model.snapshot import RESULTS, Snapshot, State
+from exporter.polling.list_merge import ListReport, merged_record, report_of
+from exporter.runs import transitions
+from exporter.services.registry import load_services
+from tests.known import examples
+
+ADAPTER = load_services()["dli_flink"]
+BEFORE = -10_000.0
+"""When the truth begins: long before anybody looks."""
+WORDS = {
+    State.SUCCEEDED: "job_finish",
+    State.FAILED: "job_running_exception",
+    State.CANCELLED: "job_cancel_success",
+    State.PENDING: "job_submitting",
+    State.RUNNING: "job_running",
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: submitted, begun, over."""
+
+    submitted: float
+    start: float
+    end: float
+    result: State
+
+
+class Truth:
+    """What the cloud knows of one job at each moment."""
+
+    def __init__(self, runs: list[Run]) -> None:
+        self.runs = runs
+
+    def at(self, now: float, *, starts: bool) -> Snapshot:
+        """Return what an answer says that knows all until *now*; *starts* is whether it tells any."""
+        run = max((run for run in self.runs if run.submitted <= now), key=lambda run: run.submitted, default=None)
+        if run is None:
+            return Snapshot(State.PENDING, "job_init")
+        state = State.PENDING if now < run.start else State.RUNNING if now < run.end else run.result
+        if state is State.PENDING or not starts:
+            return Snapshot(state, WORDS[state])
+        end = run.end if state.ended else None
+        return Snapshot(state, WORDS[state], RunId("", run.start, opaque=True), start=run.start, end=end)
+
+    def counted(self, since: float, now: float) -> tuple[int, ...]:
+        """Return how many runs ended after *since*, by result."""
+        return tuple(sum(since < run.end <= now and run.result is result for run in self.runs) for result in RESULTS)
+
+    def begun(self, since: float, now: float) -> set[float]:
+        """Return the starts of the runs that were the newest at any moment from *since* to *now*."""
+        ends = [run.submitted for run in self.runs[1:]] + [now + 1]
+        return {run.start for run, end in zip(self.runs, ends, strict=True) if run.start <= now and end > since}
+
+
+class Watch:
+    """One record that polls and lists change as they do in the program."""
+
+    def __init__(self, truth: Truth, *, starts: bool, behind: float) -> None:
+        self.truth, self.starts, self.behind = truth, starts, behind
+        self.record = transitions.registered(Job(JobKey("dli_flink", "clicks"), "prod", {"job_id": "7"}), ADAPTER)
+        self.before: ListReport | None = None
+        self.polled = 0.0
+        self.first: float | None = None
+
+    def poll(self, at: float) -> None:
+        self.polled = at
+        self.first = at if self.first is None else self.first
+        self.record = transitions.worked(self.record, self.truth.at(at, starts=self.starts), at, ADAPTER)
+
+    def list(self, at: float) -> None:
+        row = self.truth.at(at - self.behind, starts=True)
+        self.record, soon = merged_record(self.record, row, at, ADAPTER, before=self.before)
+        self.before = report_of(row)
+        if soon:
+            self.poll(at + 0.25)
+
+
+def timeline(steps: list[tuple[float, float, float, State]], begins: float) -> Truth:
+    """Return the truth of runs that each wait, run and rest for so long."""
+    runs, now = [], begins
+    for waits, lasts, rests, result in steps:
+        runs.append(Run(now, now + waits, now + waits + lasts, result))
+        now += waits + lasts + rests
+    return Truth(runs)
+
+
+RUNS = st.lists(
+    st.tuples(
+        st.integers(6, 30).map(float),
+        st.integers(6, 60).map(float),
+        st.integers(1, 40).map(lambda number: number / 2),
+        st.sampled_from(RESULTS),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(
+    steps=RUNS,
+    begins=st.sampled_from([-400.0, -40.0, -3.0, 10.0]),
+    behind=st.sampled_from([0.0, 2.0, 4.0, 12.0]),
+    starts=st.booleans(),
+    polls=st.integers(1, 20),
+    lists=st.integers(2, 20),
+    first=st.booleans(),
+)
+@examples(5)
+def test_no_run_counts_twice_and_none_shows_the_start_of_another(
+    steps: list[tuple[float, float, float, State]],
+    begins: float,
+    behind: float,
+    starts: bool,
+    polls: int,
+    lists: int,
+    first: bool,
+) -> None:
+    # where answers tell no start, a run that nobody saw waiting may be the one before
+    polls = polls if starts else min(polls, 5)
+    truth = timeline(steps, begins)
+    watch = Watch(truth, starts=starts, behind=behind)
+    for at in range(1, 330):
+        if at % polls == 0:
+            watch.poll(float(at))
+        if at % lists == 0 and (first or watch.first is not None):
+            watch.list(at + 0.5)
+        check(watch, at + 0.9)
+    told = polls if starts else max(polls, lists)
+    if all(rests > told for *_, rests, _ in steps) and told < 6 and behind < 1 and watch.first is not None:
+        exact = [truth.counted(watch.first, end) for end in (329.0 - told, 330.0)]  # each end was told
+        assert exact[0] <= watch.record.ledger.runs <= exact[1]
+
+
+def check(watch: Watch, now: float) -> None:
+    record, shown = watch.record, watch.record.shown
+    since = 0.0 if watch.first is None else min(watch.first, now)
+    most = watch.truth.counted(since - watch.behind - 1, now)
+    assert all(told <= there for told, there in zip(record.ledger.runs, most, strict=True)), (now, record.ledger)
+    if shown is None:
+        return
+    if shown.state is State.PENDING:
+        assert shown.start is None
+    elif shown.start is not None:
+        assert shown.start in watch.truth.begun(min(watch.polled, now - watch.behind), now), now
