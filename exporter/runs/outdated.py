@@ -12,17 +12,19 @@ from exporter.model.snapshot import CLOCKS, Snapshot
 def is_outdated(record: Record, answer: Snapshot) -> bool:
     """Whether the job's own *answer* comes from data that is behind.
 
-    It does if its run surely came before the shown one; if its run ended before the start of the run that a newer list
-    reports; or if it is about the shown run, which ended, and from before that end. After a restart nothing is shown
-    yet, and a run that waits may have no name; then the runs of the ledger take the place of the shown one. Once the
-    shown run is stale, any answer is believed.
+    It does if its run surely came before the shown one, or before the one that a newer list reports; or if it is about
+    the shown run, which ended, and from before that end. After a restart nothing is shown yet, and a run that waits may
+    have no name; then the runs of the ledger take the place of the shown one. Once the shown run is stale, any answer
+    is believed.
     """
     shown, listed = record.snapshot, record.listed
-    if answer is shown or record.stale:
+    if record.stale:
+        return False
+    if listed is not None and (is_before(answer, listed) or answer.run.surely_before(listed.run)):
+        return True
+    if answer is shown:
         return False
     if shown is not None and shown.run.same(answer.run) and _before_its_end(shown, answer):
-        return True
-    if listed is not None and is_before(answer, listed):
         return True
     return _is_of_run_before(record, answer)
 

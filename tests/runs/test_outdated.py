@@ -52,6 +52,26 @@ def test_an_own_answer_is_outdated_if_its_run_was_over_before_the_one_of_a_list_
 
 
 @pytest.mark.parametrize(
+    ("run", "outdated"),
+    [
+        (RunId("200", 5.0, opaque=True), True),
+        (RunId("300", 90.0, opaque=True), False),
+        (RunId("301", 95.0, opaque=True), False),
+        (RunId("200", 95.0, opaque=True), False),
+        (RunId("200"), False),
+    ],
+)
+def test_an_own_answer_is_outdated_if_its_run_came_before_the_one_that_a_list_reported_since(
+    run: RunId, outdated: bool
+) -> None:
+    before = Snapshot(State.RUNNING, run=RunId("200", 5.0, opaque=True), start=5.0)
+    record = replace(NEW, snapshot=before, listed=Snapshot(State.RUNNING, run=RunId("300", 90.0, opaque=True)))
+
+    assert is_outdated(record, Snapshot(State.RUNNING, run=run, start=5.0)) is outdated
+    assert is_outdated(record, before)  # the same answer once more
+
+
+@pytest.mark.parametrize(
     ("answer", "listed", "before"),
     [
         ((10.0, 60.0), (60.0, 90.0), True),
