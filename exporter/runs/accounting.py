@@ -47,7 +47,7 @@ def resumed_ledger(kept: Ledger, adapter: Adapter) -> Ledger:
 
 
 def accounted(
-    ledger: Ledger, answer: Snapshot, at: float, *, confirmed: bool = True, again: bool = False, gaps: bool = False
+    ledger: Ledger, answer: Snapshot, at: float, *, confirmed: bool = True, again: bool = False, gaps: bool
 ) -> Ledger:
     """Return the ledger after an *answer* at *at* (Unix seconds).
 

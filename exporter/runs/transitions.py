@@ -55,7 +55,7 @@ def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter, steady
             record = replace(record, answered_at=steady)  # for how long it is no news
         if record.ledger.floor is None:
             return record  # counting begins with the run that the list reports
-        return recounted(record, accounting.accounted(record.ledger, answer, at))
+        return recounted(record, accounting.accounted(record.ledger, answer, at, gaps=adapter.past is not None))
     settled = not (record.awaits or record.unsettled)
     if answer is record.snapshot and record.up and record.fault is None and settled:
         # The same answer once more: only the time went on.
@@ -130,7 +130,8 @@ def first_listed(record: Record, answer: Snapshot, at: float, cloud: float) -> R
     if record.snapshot is not None or record.ledger.floor is not None:
         return record
     if answer.run != NAMELESS:
-        return record if answer.ended else recounted(record, accounting.accounted(record.ledger, answer, at))
+        ledger = record.ledger if answer.ended else accounting.accounted(record.ledger, answer, at, gaps=False)
+        return recounted(record, ledger)
     since = first_seen.counts_from(answer, cloud) if record.counts_from is None else record.counts_from
     return replace(record, counts_from=since)
 
@@ -142,12 +143,12 @@ def listed_earlier(record: Record, answer: Snapshot, at: float) -> Record:
     """
     if record.ledger.floor in (None, NAMELESS):
         return record
-    return recounted(record, accounting.accounted(record.ledger, answer, at))
+    return recounted(record, accounting.accounted(record.ledger, answer, at, gaps=False))
 
 
 def replaced(record: Record, answer: Snapshot, at: float) -> Record:
     """Return the record after an *answer* at *at* about a run that was replaced: it counts, and ends no other one."""
-    ledger = accounting.accounted(record.ledger, answer, at)
+    ledger = accounting.accounted(record.ledger, answer, at, gaps=False)
     unended = record.ledger.open if answer.run == NAMELESS else ledger.open
     return recounted(record, replace(ledger, open=unended))
 
@@ -207,7 +208,7 @@ def _with_unconfirmed_end(record: Record) -> Ledger:
         return record.ledger
     if last.run.id not in ("", *record.job.target.values()):
         return record.ledger
-    return accounting.accounted(record.ledger, last, record.polled_at)
+    return accounting.accounted(record.ledger, last, record.polled_at, gaps=False)
 
 
 def paused(record: Record, why: Fault) -> Record:

@@ -687,3 +687,22 @@ def test_runs_of_the_history_do_not_count_again_for_runs_without_a_name() -> Non
     record = after(live, done, live, dated(3, state=State.RUNNING))
     record = after([dated(3, state=State.RUNNING), dated(2), dated(1)], record=record)
     assert after(dated(3), record=record).runs == (2, 0, 0)
+
+
+@pytest.mark.parametrize("known", ["a run of a list", "a run of a poll", "a run from before a restart"])
+def test_an_answer_that_is_behind_the_newest_known_run_hides_no_run_before_its_own(known: str) -> None:
+    first, second, third, newest = (run(n, start=1000.0 * n, end=1000.0 * n + 5) for n in (1, 2, 3, 9))
+    before = after(first)
+    if known == "a run of a list":
+        before = replace(before, listed=Snapshot(State.RUNNING, start=9000.0))
+    else:
+        before = after(newest, record=before)
+    if known == "a run from before a restart":
+        before = replace(fresh(), ledger=before.ledger)
+
+    told = after(third, record=before)
+    assert told.snapshot is before.snapshot  # it is behind
+    assert (told.ledger.floor, sum(told.ledger.runs)) == (first.run, sum(before.ledger.runs) + 1)
+    assert accounting.gap(told.ledger, newest.run)
+
+    assert sum(after([third, second, first], record=told).ledger.runs) == sum(told.ledger.runs) + 1
