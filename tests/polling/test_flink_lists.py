@@ -65,8 +65,8 @@ class Truth:
 class Watch:
     """One record that polls and lists change as they do in the program."""
 
-    def __init__(self, truth: Truth, *, starts: bool, behind: float) -> None:
-        self.truth, self.starts, self.behind = truth, starts, behind
+    def __init__(self, truth: Truth, *, starts: bool, behind: float, late: float) -> None:
+        self.truth, self.starts, self.behind, self.late = truth, starts, behind, late
         self.record = transitions.registered(Job(JobKey("dli_flink", "clicks"), "prod", {"job_id": "7"}), ADAPTER)
         self.before: ListReport | None = None
         self.polled = 0.0
@@ -75,7 +75,7 @@ class Watch:
     def poll(self, at: float) -> None:
         self.polled = at
         self.first = at if self.first is None else self.first
-        self.record = transitions.worked(self.record, self.truth.at(at, starts=self.starts), at, ADAPTER)
+        self.record = transitions.worked(self.record, self.truth.at(at - self.late, starts=self.starts), at, ADAPTER)
 
     def list(self, at: float) -> None:
         row = self.truth.at(at - self.behind, starts=True)
@@ -110,6 +110,7 @@ RUNS = st.lists(
     steps=RUNS,
     begins=st.sampled_from([-400.0, -40.0, -3.0, 10.0]),
     behind=st.sampled_from([0.0, 2.0, 4.0, 12.0]),
+    late=st.sampled_from([0.0, 3.0]),
     starts=st.booleans(),
     polls=st.integers(1, 20),
     lists=st.integers(2, 20),
@@ -120,6 +121,7 @@ def test_no_run_counts_twice_and_none_shows_the_start_of_another(
     steps: list[tuple[float, float, float, State]],
     begins: float,
     behind: float,
+    late: float,
     starts: bool,
     polls: int,
     lists: int,
@@ -128,7 +130,7 @@ def test_no_run_counts_twice_and_none_shows_the_start_of_another(
     # where answers tell no start, a run that nobody saw waiting may be the one before
     polls = polls if starts else min(polls, 5)
     truth = timeline(steps, begins)
-    watch = Watch(truth, starts=starts, behind=behind)
+    watch = Watch(truth, starts=starts, behind=behind, late=late)
     for at in range(1, 330):
         if at % polls == 0:
             watch.poll(float(at))
@@ -136,7 +138,7 @@ def test_no_run_counts_twice_and_none_shows_the_start_of_another(
             watch.list(at + 0.5)
         check(watch, at + 0.9)
     told = polls if starts else max(polls, lists)
-    if all(rests > told for *_, rests, _ in steps) and told < 6 and behind < 1 and watch.first is not None:
+    if all(rests > told for *_, rests, _ in steps) and told < 6 and behind + late < 1 and watch.first is not None:
         exact = [truth.counted(watch.first, end) for end in (329.0 - told, 330.0)]  # each end was told
         assert exact[0] <= watch.record.ledger.runs <= exact[1]
 
@@ -144,11 +146,11 @@ def test_no_run_counts_twice_and_none_shows_the_start_of_another(
 def check(watch: Watch, now: float) -> None:
     record, shown = watch.record, watch.record.shown
     since = 0.0 if watch.first is None else min(watch.first, now)
-    most = watch.truth.counted(since - watch.behind - 1, now)
+    most = watch.truth.counted(since - watch.behind - watch.late - 1, now)
     assert all(told <= there for told, there in zip(record.ledger.runs, most, strict=True)), (now, record.ledger)
     if shown is None:
         return
     if shown.state is State.PENDING:
         assert shown.start is None
     elif shown.start is not None:
-        assert shown.start in watch.truth.begun(min(watch.polled, now - watch.behind), now), now
+        assert shown.start in watch.truth.begun(min(watch.polled - watch.late, now - watch.behind), now), now
