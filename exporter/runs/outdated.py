@@ -6,7 +6,7 @@ shown.
 
 from exporter.model.record import Record
 from exporter.model.run import NAMELESS, ROUNDED, Ledger
-from exporter.model.snapshot import CLOCKS, Snapshot
+from exporter.model.snapshot import CLOCKS, Snapshot, State
 
 
 def is_outdated(record: Record, answer: Snapshot) -> bool:
@@ -58,13 +58,18 @@ def is_before(ended: Snapshot, listed: Snapshot) -> bool:
 def is_outdated_in_list(record: Record, answer: Snapshot) -> bool:
     """Whether a list's *answer* comes from data that is behind.
 
-    If it names its run, it does if that run goes on and surely came before a known one: an end is taken over, because
-    it may still have to be counted. If it names none, it does if that run was over before the shown one was created,
-    or began with the shown one and the answer is from before its end.
+    If it names its run, it does if that run goes on and surely came before a known one (an end is taken over, because
+    it may still have to be counted), or if it waits and the job's own answer has its start. If it names none, it does
+    if that run was over before the shown one was created, or began with the shown one and the answer is from before its
+    end.
     """
+    known = record.snapshot
     if answer.run != NAMELESS:
-        return not (record.stale or answer.ended) and _is_of_run_before(record, answer)
-    known, times = record.snapshot, [time for time in (answer.start, answer.end) if time is not None]
+        waits = answer.state is State.PENDING and answer.start is None
+        begun = known is not None and known.state is State.RUNNING and known.start is not None
+        behind = waits and begun and known is not None and known.run.same(answer.run)
+        return not (record.stale or answer.ended) and (behind or _is_of_run_before(record, answer))
+    times = [time for time in (answer.start, answer.end) if time is not None]
     if known is None or record.stale or not times:
         return False
     if known.start is not None and answer.start is not None and abs(known.start - answer.start) <= ROUNDED:

@@ -36,7 +36,7 @@ def continued(record: Record, before: Snapshot | None, answer: Snapshot, steady:
         answer = _told_before(answer, before.run)
     if before.ended and answer.ended:
         answer = _still_ended(record, before, answer, adapter)
-    elif answer.start is None and before.start is not None:
+    elif answer.start is None and before.start is not None and answer.state is not State.PENDING:
         answer = replace(answer, start=before.start).credible()
     if before.state is answer.state:
         answer = with_reason(before, answer)

@@ -1,7 +1,13 @@
-"""Flink jobs, whose runs nothing but their start tells apart, by their own answers and by lists that are behind."""
+"""What a job shows whose own answers and lists come from copies of the cloud's data, each of them behind.
 
+Flink: nothing but its start tells a run from the next, and the own answer may leave it out. DataArts: a number that
+tells no order, and a plan.
+"""
+
+import math
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,16 +19,8 @@ from exporter.runs import transitions
 from exporter.services.registry import load_services
 from tests.known import examples
 
-ADAPTER = load_services()["dli_flink"]
-BEFORE = -10_000.0
-"""When the truth begins: long before anybody looks."""
-WORDS = {
-    State.SUCCEEDED: "job_finish",
-    State.FAILED: "job_running_exception",
-    State.CANCELLED: "job_cancel_success",
-    State.PENDING: "job_submitting",
-    State.RUNNING: "job_running",
-}
+ADAPTERS = load_services()
+TARGETS = {"dli_flink": {"job_id": "7"}, "dataarts": {"job_name": "clicks"}}
 
 
 @dataclass(frozen=True)
@@ -38,8 +36,8 @@ class Run:
 class Truth:
     """What the cloud knows of one job at each moment."""
 
-    def __init__(self, runs: list[Run]) -> None:
-        self.runs = runs
+    def __init__(self, service: str, runs: list[Run]) -> None:
+        self.service, self.runs = service, runs
 
     def at(self, now: float, *, starts: bool) -> Snapshot:
         """Return what an answer says that knows all until *now*; *starts* is whether it tells any."""
@@ -47,10 +45,18 @@ class Truth:
         if run is None:
             return Snapshot(State.PENDING, "job_init")
         state = State.PENDING if now < run.start else State.RUNNING if now < run.end else run.result
-        if state is State.PENDING or not starts:
-            return Snapshot(state, WORDS[state])
+        word = next(
+            word for word, each in ADAPTERS[self.service].states.items() if each is state and "INIT" not in word
+        )
+        start = None if state is State.PENDING else run.start
         end = run.end if state.ended else None
-        return Snapshot(state, WORDS[state], RunId("", run.start, opaque=True), start=run.start, end=end)
+        if self.service == "dataarts":
+            name = RunId(str(100 + self.runs.index(run)), run.submitted, opaque=True)
+        elif start is None or not starts:
+            return Snapshot(state, word)
+        else:
+            name = RunId("", start, opaque=True)
+        return Snapshot(state, word, name, start=start, end=end)
 
     def counted(self, since: float, now: float) -> tuple[int, ...]:
         """Return how many runs ended after *since*, by result."""
@@ -67,31 +73,38 @@ class Watch:
 
     def __init__(self, truth: Truth, *, starts: bool, behind: float, late: float) -> None:
         self.truth, self.starts, self.behind, self.late = truth, starts, behind, late
-        self.record = transitions.registered(Job(JobKey("dli_flink", "clicks"), "prod", {"job_id": "7"}), ADAPTER)
+        self.adapter, job = (
+            ADAPTERS[truth.service],
+            Job(JobKey(truth.service, "clicks"), "prod", TARGETS[truth.service]),
+        )
+        self.record = transitions.registered(job, self.adapter)
         self.before: ListReport | None = None
         self.polled = 0.0
         self.first: float | None = None
+        self.newest = -math.inf
 
     def poll(self, at: float) -> None:
         self.polled = at
         self.first = at if self.first is None else self.first
-        self.record = transitions.worked(self.record, self.truth.at(at - self.late, starts=self.starts), at, ADAPTER)
+        self.record = transitions.worked(
+            self.record, self.truth.at(at - self.late, starts=self.starts), at, self.adapter
+        )
 
     def list(self, at: float) -> None:
         row = self.truth.at(at - self.behind, starts=True)
-        self.record, soon = merged_record(self.record, row, at, ADAPTER, before=self.before)
+        self.record, soon = merged_record(self.record, row, at, self.adapter, before=self.before)
         self.before = report_of(row)
         if soon:
             self.poll(at + 0.25)
 
 
-def timeline(steps: list[tuple[float, float, float, State]], begins: float) -> Truth:
+def timeline(service: str, steps: list[tuple[float, float, float, State]], begins: float) -> Truth:
     """Return the truth of runs that each wait, run and rest for so long."""
     runs, now = [], begins
     for waits, lasts, rests, result in steps:
         runs.append(Run(now, now + waits, now + waits + lasts, result))
         now += waits + lasts + rests
-    return Truth(runs)
+    return Truth(service, runs)
 
 
 RUNS = st.lists(
@@ -106,6 +119,7 @@ RUNS = st.lists(
 )
 
 
+@pytest.mark.parametrize("service", sorted(TARGETS))
 @given(
     steps=RUNS,
     begins=st.sampled_from([-400.0, -40.0, -3.0, 10.0]),
@@ -118,6 +132,7 @@ RUNS = st.lists(
 )
 @examples(5)
 def test_no_run_counts_twice_and_none_shows_the_start_of_another(
+    service: str,
     steps: list[tuple[float, float, float, State]],
     begins: float,
     behind: float,
@@ -129,7 +144,7 @@ def test_no_run_counts_twice_and_none_shows_the_start_of_another(
 ) -> None:
     # where answers tell no start, a run that nobody saw waiting may be the one before
     polls = polls if starts else min(polls, 5)
-    truth = timeline(steps, begins)
+    truth = timeline(service, steps, begins)
     watch = Watch(truth, starts=starts, behind=behind, late=late)
     for at in range(1, 330):
         if at % polls == 0:
@@ -153,4 +168,6 @@ def check(watch: Watch, now: float) -> None:
     if shown.state is State.PENDING:
         assert shown.start is None
     elif shown.start is not None:
+        assert shown.start >= watch.newest
+        watch.newest = shown.start
         assert shown.start in watch.truth.begun(min(watch.polled - watch.late, now - watch.behind), now), now
