@@ -132,7 +132,8 @@ async def _poll(app: App, projects: Projects, calls: CommandCalls, job: Job) -> 
         answer = await _asked(app, projects, calls, job)
         if answer.idle and projects.adapter(job).job_reader is not None:
             record, answer = await _confirmed(app, projects, calls, record, answer)
-        record = transitions.worked(record, answer, app.clock.now(), projects.adapter(job))
+        cloud = projects.cloud_time(job.project, app.clock)
+        record = transitions.worked(record, answer, app.clock.now(), projects.adapter(job), cloud=cloud)
         record = await _with_details(app, projects, calls, await _with_row(app, projects, calls, record))
     except PollError as error:
         failure = error
@@ -199,7 +200,8 @@ async def _with_row(app: App, projects: Projects, calls: CommandCalls, record: R
         return record
     if row is None:
         return record
-    return merged_record(record, row.credible(project.cloud_time()), app.clock.now(), adapter, before=None)[0]
+    cloud = project.cloud_time()
+    return merged_record(record, row.credible(cloud), app.clock.now(), adapter, before=None, cloud=cloud)[0]
 
 
 async def _with_details(app: App, projects: Projects, calls: CommandCalls, record: Record) -> Record:

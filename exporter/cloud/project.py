@@ -28,6 +28,8 @@ _SKEW_CHECK: Final = 60.0
 _CLOCK_SET: Final = 1.0
 """Seconds by which this machine's clock jumps if it is set, or the machine was asleep: then the next answer is
 checked."""
+_DATE: Final = 1.0
+"""Seconds: a date has no fractions, so it is up to this far behind a clock that agrees with ours."""
 _SKEW_MOST: Final = 86_400.0
 """Seconds by which the clocks may differ for the server's to be believed; the date may be that of a proxy."""
 _SKEW_TOLD: Final = 60.0
@@ -149,7 +151,7 @@ class Project:
             self._skew_checked, self._ahead = now, ahead
             self.skew = skew
             if abs(skew) <= _SKEW_MOST:
-                self._offset = ahead + skew
+                self._offset = ahead + (0.0 if -_DATE < skew <= 0 else skew)
 
 
 def _clocks(skew: float | None) -> str:

@@ -7,6 +7,7 @@ from functools import partial
 from hashlib import blake2b
 from typing import NamedTuple
 
+from exporter.clock import Clock
 from exporter.cloud import offload
 from exporter.cloud.project import Project
 from exporter.model.errors import PollError
@@ -42,6 +43,11 @@ class Projects:
     def skews(self) -> dict[str, float | None]:
         """Return by project how far the cloud's clock is ahead of ours."""
         return {name: project.skew for name, project in self.by_name.items()}
+
+    def cloud_time(self, project: str, clock: Clock) -> float:
+        """Return the Unix time by the clock of the cloud that a project is in; setting our *clock* does not move it."""
+        there = self.by_name.get(project)
+        return clock.now() if there is None else there.cloud_time()  # a reload took it away
 
     def named(self, project: str) -> Project:
         """Return a project; raises :class:`PollError` if a reload took it away."""

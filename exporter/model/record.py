@@ -49,7 +49,7 @@ class Record:
     failed_at: float | None = None
     """When the last poll that failed did, by that clock."""
     ended_at: float | None = None
-    """When the newest run was first seen ended, in Unix seconds."""
+    """When the newest run was first seen ended, in Unix seconds by the cloud's clock."""
     final: bool = False
     """A run that ended and was confirmed. A job that was deleted after its run is final too, but still asked for."""
     fault: Fault | None = None

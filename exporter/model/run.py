@@ -194,7 +194,7 @@ class Ledger:
     ended_start: float | None = None
     ended_end: float | None = None
     ended_seen: float | None = None
-    """When it was first seen so; its start and end, by the vendor, stand still from then on."""
+    """When it was first seen so, by the cloud's clock; its start and end, by the vendor, stand still from then on."""
     succeeded: RunId | None = None
     """The newest run that was seen to succeed, if it is known when."""
     failed: RunId | None = None

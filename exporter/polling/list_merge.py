@@ -17,7 +17,7 @@ from exporter.model.run import NAMELESS, ROUNDED, RunId
 from exporter.model.snapshot import NOTHING, Snapshot, State
 from exporter.runs import listed_counts, transitions, waiting
 from exporter.runs.outdated import is_before, is_of_earlier_run, is_outdated_in_list
-from exporter.runs.same_run import LISTED_FOR, at_rest, with_reason
+from exporter.runs.same_run import LISTED_FOR, at_rest, with_reason, with_words
 from exporter.services.adapter import Adapter
 
 
@@ -74,16 +74,16 @@ def _listed(
 ) -> tuple[Record, bool]:
     news = before is not None and before != report_of(answer) and not _edited(before, report_of(answer))
     if record.final:
-        return _completed(record, answer, adapter), False
+        return _completed(record, answer, at, adapter), False
     if (rest := at_rest(record, answer)) is not answer:
         return replace(_confirmed(record, None, at), snapshot=rest), False
     if is_of_earlier_run(record, answer, at.cloud - at.wall):
-        return transitions.listed_earlier(replace(record, listed_at=at.steady), answer, at.wall), False
+        return transitions.listed_earlier(replace(record, listed_at=at.steady), answer, at.cloud), False
     if is_outdated_in_list(record, answer):
         return replace(record, listed_at=at.steady), False
     if before == report_of(answer) and _disputed(record, answer):
         return replace(record, listed_at=at.steady), answer.lives and record.fault is None
-    record = transitions.first_listed(record, answer, at.wall, at.cloud)
+    record = transitions.first_listed(record, answer, at.cloud)
     if answer.lives:
         return _lives(record, answer, at, news=news)
     if answer.run != RunId():
@@ -115,13 +115,15 @@ def _disputed(record: Record, answer: Snapshot) -> bool:
     return not ((known.lives and answer.lives) or (answer.run != RunId() and not answer.lives))
 
 
-def _completed(record: Record, answer: Snapshot, adapter: Adapter) -> Record:
+def _completed(record: Record, answer: Snapshot, at: _When, adapter: Adapter) -> Record:
     """Add what only the list reports about a run whose end is final."""
     known = record.snapshot
     if known is None or record.polled_at is None or not known.run.same(answer.run):
         return record
-    more = with_row(known, answer)
-    return record if more is known else transitions.worked(record, more, record.polled_at, adapter, record.answered_at)
+    more, cloud = with_row(known, answer), record.polled_at + at.cloud - at.wall
+    if more is known:
+        return record
+    return transitions.worked(record, more, record.polled_at, adapter, record.answered_at, cloud)
 
 
 def _lives(record: Record, answer: Snapshot, at: _When, *, news: bool) -> tuple[Record, bool]:
@@ -209,7 +211,7 @@ def _rests(record: Record, answer: Snapshot, at: _When, adapter: Adapter) -> Rec
     known = record.snapshot
     if known is not None and known.run.same(answer.run) and known.state is answer.state:
         answer = replace(with_row(known, answer), digest=b"")  # it confirms, and takes nothing back
-    return replace(transitions.worked(record, answer, at.wall, adapter, at.steady), listed_at=at.steady)
+    return replace(transitions.worked(record, answer, at.wall, adapter, at.steady, at.cloud), listed_at=at.steady)
 
 
 def _rests_unnamed(record: Record, answer: Snapshot, at: _When, *, news: bool, first: bool) -> tuple[Record, bool]:
@@ -288,11 +290,9 @@ def with_row(known: Snapshot, answer: Snapshot) -> Snapshot:
         fuller = with_reason(answer, known)
         known = known if (fuller.failure_code, fuller.detail) == (known.failure_code, known.detail) else fuller
     named = known.run == NAMELESS and answer.run.bare and known.state is answer.state and known.start is None
-    run = answer.run if named else known.run
     start = answer.start if known.start is None else known.start
     end = answer.end if known.end is None and known.ended else known.end
-    words = answer.words or known.words
-    counts = known.counts
+    run, words, counts = answer.run if named else known.run, with_words(known, answer).words, known.counts
     if known.ended and known.state is answer.state and answer.counts:
         counts = Packed({**known.counts, **answer.counts})
     if (run, start, end, words, counts) == (known.run, known.start, known.end, known.words, known.counts):

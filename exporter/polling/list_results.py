@@ -87,7 +87,7 @@ class ListResults:
             return
         listed = [item.snapshot for item in items if item.snapshot is not None]
         ended: list[Snapshot] = []
-        after = transitions.listed_runs(record, listed, since, self._clock.now(), ended, met)
+        after = transitions.listed_runs(record, listed, since, self._cloud_time(project), ended, met)
         if after is not record:
             self._store.put(after)
         self._store.runs_read(name, listed)
@@ -148,8 +148,7 @@ class ListResults:
             self._store.put(after)
 
     def _cloud_time(self, project: str) -> float:
-        there = self._plan.projects.by_name.get(project)
-        return self._clock.now() if there is None else there.cloud_time()  # a reload took it away
+        return self._plan.projects.cloud_time(project, self._clock)
 
     def _settled(self, record: Record) -> bool:
         """Whether the job itself has nothing to tell that the list does not: no end or number, no history to read."""

@@ -256,8 +256,8 @@ class Poller:
             return
         if answer.idle and self._existence.unsure(record, adapter, answer, tries):
             return
-        now, at = self._clock.monotonic(), self._clock.now()
-        change = self._store.update(record, lambda known: transitions.worked(known, answer, at, adapter, now))
+        now, at, cloud = self._clock.monotonic(), self._clock.now(), self.projects.cloud_time(job.project, self._clock)
+        change = self._store.update(record, lambda known: transitions.worked(known, answer, at, adapter, now, cloud))
         if change is None:
             return  # it is gone, or its name stands for the next run
         before, after = change

@@ -127,7 +127,7 @@ class Results:
         """
         while (before := self._store.get(key)) is not None:
             ended: list[Snapshot] = []
-            now = self._clock.now()
+            now = self._plan.projects.cloud_time(before.job.project, self._clock)
             record = await threads.compute(transitions.looked_back, before, found, now, ended, whole=whole)
             if self._store.get(key) is before:
                 self._store.put(record)
@@ -150,9 +150,9 @@ class Results:
 
     def replaced(self, key: JobKey, answer: Snapshot) -> None:
         """Take over how a run ended that was replaced under its name."""
-        before = self._store.get(key)
-        if before is not None:
-            record = transitions.replaced(before, answer, self._clock.now())
+        if (before := self._store.get(key)) is not None:
+            at = self._plan.projects.cloud_time(before.job.project, self._clock)
+            record = transitions.replaced(before, answer, at)
             self._store.put(record)
             self._store.runs_read(key, [answer])
             self.ended(before, record, answer)

@@ -103,7 +103,7 @@ class RunDetails:
             return False
         if known.state is State.RUNNING or (known.resumable and known.state is State.FAILED):
             return True
-        lately = again if known.end is None else self._clock.now() < known.end + _LATELY
+        lately = again if known.end is None else self._cloud_time(record.job) < known.end + _LATELY
         return known.ended and lately and not (again and before is not None and before.over)
 
     async def _ask(self, key: JobKey) -> None:
@@ -166,17 +166,20 @@ class RunDetails:
 
     def _take_end(self, asked: Record, answer: Snapshot) -> None:
         """Take over how such a run ended: it is shown until the next one begins, or only counts if that is known."""
-        at, steady = self._clock.now(), self._clock.monotonic()
+        at, steady, cloud = self._clock.now(), self._clock.monotonic(), self._cloud_time(asked.job)
         adapter, answer = self._plan.projects.adapter(asked.job), replace(answer, idle=True)
 
         def change(known: Record) -> Record:
             rests = known.newest is not None and known.newest.idle and not known.stale
             if rests and asked.job.key not in self._overtaken:
-                return transitions.worked(replace(known, listed=None), answer, at, adapter, steady)
-            return transitions.replaced(known, answer, at)
+                return transitions.worked(replace(known, listed=None), answer, at, adapter, steady, cloud)
+            return transitions.replaced(known, answer, cloud)
 
         if (changed := self._store.update(asked, change)) is not None:
             self._results.ended(*changed, answer)
+
+    def _cloud_time(self, job: Job) -> float:
+        return self._plan.projects.cloud_time(job.project, self._clock)
 
     async def _read(self, job: Job, run: Snapshot) -> Snapshot | None:
         """Make the call for *run*; ``None`` if there is none. Raises :class:`PollError`."""

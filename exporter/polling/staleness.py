@@ -12,7 +12,7 @@ from exporter.metrics.store import JobStore
 from exporter.model.record import Record
 from exporter.polling import schedule
 from exporter.polling.plan import Plan
-from exporter.runs import transitions
+from exporter.runs import estimate, transitions
 
 _CHECK = 0.1
 """Seconds at least between two checks. An estimate is removed this long before its time: it is never in the past."""
@@ -88,7 +88,7 @@ class Staleness:
 
     def _watch(self, record: Record, now: float) -> None:
         """Mark a record that is too old, drop an estimate that passed, or check again when that may be so."""
-        in_time = transitions.overdue(record, self._clock.now() + _CHECK)
+        in_time = estimate.overdue(record, self._clock.now() + _CHECK)
         if in_time is not record:
             self._store.put(in_time)
             record = in_time

@@ -49,7 +49,7 @@ def resumed_ledger(kept: Ledger, adapter: Adapter) -> Ledger:
 def accounted(
     ledger: Ledger, answer: Snapshot, at: float, *, confirmed: bool = True, again: bool = False, gaps: bool
 ) -> Ledger:
-    """Return the ledger after an *answer* at *at* (Unix seconds).
+    """Return the ledger after an *answer* at *at* (Unix seconds by the cloud's clock).
 
     An end that is not *confirmed* does not count yet. *again* is a nameless run that lives though it had ended at
     first sight, or is not the last. With *gaps* there may have been runs between, unless their ids exclude it.

@@ -13,6 +13,7 @@ import statistics
 import struct
 from typing import Final, NamedTuple
 
+from exporter.model.frozen import replace
 from exporter.model.measures import Work
 from exporter.model.record import Record
 from exporter.model.snapshot import Snapshot, State
@@ -84,7 +85,7 @@ def follow(raw: bytes, answer: Snapshot, work: Work | None, polled_at: float | N
 
     *work* is what the service declares as the work of a run.
 
-    *wall* is *at* in Unix seconds, as the vendor reports the start of the run.
+    *wall* is *at* in Unix seconds by the cloud's clock, as the vendor reports the start of the run.
     """
     said = _work_said(answer, work) if answer.state is State.RUNNING else None
     if said is None:
@@ -110,19 +111,26 @@ def follow(raw: bytes, answer: Snapshot, work: Work | None, polled_at: float | N
 
 
 def forecast(
-    raw: bytes, answer: Snapshot, durations: tuple[float, ...], planned: tuple[float, ...], wall: float, at: float
+    raw: bytes,
+    answer: Snapshot,
+    durations: tuple[float, ...],
+    planned: tuple[float, ...],
+    wall: float,
+    at: float,
+    cloud: float,
 ) -> float | None:
     """Return the Unix time, in whole seconds after *wall*, at which the run may be done; ``None`` if nothing tells it.
 
-    *durations* and *planned* are those of earlier runs; *at* is *wall* by the clock that never jumps.
+    *durations* and *planned* are those of earlier runs; *at* is *wall* by the clock that never jumps, and *cloud* by
+    the cloud's, as the vendor reports the start of the run.
     """
     if answer.state is not State.RUNNING or endless(answer):
         return None
     found = _unpacked(raw)
     if found is not None and _stalled(found, at):
         return None
-    length = None if answer.start is None else _habit(durations)
-    ends = [(None if length is None or answer.start is None else answer.start + length, 1.0)]
+    length, began = _habit(durations), None if answer.start is None else answer.start - cloud + wall
+    ends = [(None if length is None or began is None else began + length, 1.0)]
     if found is not None:
         work = _habit(planned) if found.tasks else None
         part = found.done / max(found.total, work or 0.0)
@@ -148,6 +156,16 @@ def still(record: Record, wall: float, at: float) -> float | None:
         return None
     found = _unpacked(record.evidence)
     return None if found is not None and _stalled(found, at) else record.estimate
+
+
+def overdue(record: Record, at: float) -> Record:
+    """Return the record at *at* without an estimate that has passed: the run takes longer, and nothing tells how much.
+
+    Whatever is already past is no estimate, and to put it off would be a guess of ours.
+    """
+    if record.estimate is None or record.estimate > at:
+        return record
+    return replace(record, estimate=None)
 
 
 def planned(raw: bytes) -> float | None:

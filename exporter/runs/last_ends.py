@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from exporter.model.frozen import replace
 from exporter.model.run import Ledger, RunId
-from exporter.model.snapshot import Snapshot, State
+from exporter.model.snapshot import CLOCKS, Snapshot, State
 
 
 class _Last(NamedTuple):
@@ -22,6 +22,8 @@ class _End(NamedTuple):
     at: float
     turned: bool
     counted: bool
+    seen: float | None
+    """When the run was first seen ended, while no end of it was told."""
 
     def before(self, known: RunId | None) -> bool:
         """Whether the run came before a known one; where number and creation disagree, one that counts now did not."""
@@ -32,14 +34,15 @@ class _End(NamedTuple):
 
 
 def noted_end(ledger: Ledger, answer: Snapshot, at: float, *, turned: bool, counted: bool) -> Ledger:
-    """Return the ledger after an *answer* at *at* (Unix seconds) about a run that ended.
+    """Return the ledger after an *answer* at *at* (Unix seconds by the cloud's clock) about a run that ended.
 
     *turned*: an earlier answer showed the run before its end. *counted*: this answer is the one that counts the run.
     """
     for known in (ledger.ended, ledger.succeeded, ledger.failed):
         if known is not None and answer.run.created is None and known.same(answer.run):
             answer = replace(answer, run=answer.run.merged(known))
-    end = _End(answer, at, turned, counted)
+    untold = ledger.ended_end is None and ledger.ended is not None and ledger.ended.same(answer.run)
+    end = _End(answer, at, turned, counted, ledger.ended_seen if untold else None)
     if not end.before(ledger.ended):
         ledger = _ended(ledger, answer, at)
     succeeded = _Last(ledger.succeeded, ledger.last_success, ledger.succeeded_before)
@@ -93,7 +96,9 @@ def _newest(last: _Last, end: _End, *, again: bool) -> tuple[RunId | None, float
     if answer.end is None:
         return (run, end.at) if end.turned and not again else (last.run, last.when)
     if again and last.when is not None and answer.end >= last.when:
-        return last.run, last.when  # somebody changed the job since: that is not when the run ended
+        # an end that is told at last holds; else somebody changed the job since: that is not when the run ended
+        told = last.when == end.seen and answer.end <= end.seen + CLOCKS
+        return last.run, answer.end if told else last.when
     other = last.run is not None and not again and not run.after(last.run)
     if other and last.when is not None and answer.end < last.when:
         return last.run, last.when  # nothing but their ends shows which of both was last

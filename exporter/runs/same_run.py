@@ -28,6 +28,8 @@ COUNTED_BY: Final = 600.0
 
 def continued(record: Record, before: Snapshot | None, answer: Snapshot, steady: float, adapter: Adapter) -> Snapshot:
     """Return an *answer* about the run that the answer *before* was about, with what is still true of that one."""
+    if record.listed is not None and record.listed.run.same(answer.run):
+        answer = with_words(record.listed, answer)
     if before is None:  # after a restart, perhaps
         known = next((run for run in record.ledger.open if run != answer.run and run.same(answer.run)), None)
         answer = answer if known is None else _told_before(answer, known)
@@ -42,12 +44,17 @@ def continued(record: Record, before: Snapshot | None, answer: Snapshot, steady:
         answer = with_reason(before, answer)
     if record.details is not None:
         answer = _with_details(answer, record.details)
-    if before.words and not answer.words:
-        answer = replace(answer, words=before.words)
+    answer = with_words(before, answer)
     fresh = record.listed_at is not None and steady - record.listed_at <= LISTED_FOR
     if fresh and (listed := listed_counts.of_run(record, answer)) and not (before.ended or answer.ended):
         return replace(answer, counts=Packed({**listed, **answer.counts}), digest=b"")
     return answer
+
+
+def with_words(before: Snapshot, answer: Snapshot) -> Snapshot:
+    """Return an answer with the words of the one *before*, about the same run, that it does not tell itself."""
+    words = {**before.words, **answer.words}
+    return answer if words == answer.words else replace(answer, words=Packed(words))
 
 
 def _told_before(answer: Snapshot, run: RunId) -> Snapshot:
@@ -135,7 +142,7 @@ def _ended_before(ledger: Ledger, answer: Snapshot, adapter: Adapter) -> Snapsho
 
 
 def ended_at(record: Record, answer: Snapshot, at: float, *, had_ended: bool) -> float | None:
-    """Return when the run of an *answer* was first seen ended; a journal may know it."""
+    """Return when the run of an *answer* at *at* was first seen ended, by the cloud's clock; a journal may know it."""
     if not answer.ended:
         return None
     known = record.ledger.ended is not None and record.ledger.ended.same(answer.run)
@@ -155,7 +162,10 @@ def _still_ended(record: Record, before: Snapshot, answer: Snapshot, adapter: Ad
 
 
 def _end(known: float | None, answer: Snapshot, seen: float | None, adapter: Adapter) -> float | None:
-    """Return when the run ended: what is said later than its end was *seen* is true only where nothing can move it."""
+    """Return when the run ended: a time after its end was *seen*, by the cloud's clock, may be another change.
+
+    Where nothing can move an end (``adapter.final``), it is true whenever it is said.
+    """
     if known is not None or answer.end is None or adapter.final:
         return answer.end if known is None else known
     return None if seen is not None and answer.end > seen + CLOCKS else answer.end

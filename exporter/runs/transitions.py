@@ -43,32 +43,40 @@ def returned(record: Record, before: Record) -> Record:
     return record if record.journaled else recounted(record, before.ledger.bucketed(record.ledger.bounds))
 
 
-def worked(record: Record, answer: Snapshot, at: float, adapter: Adapter, steady: float | None = None) -> Record:
+def worked(
+    record: Record,
+    answer: Snapshot,
+    at: float,
+    adapter: Adapter,
+    steady: float | None = None,
+    cloud: float | None = None,
+) -> Record:
     """Return the record after a poll at *at* (Unix seconds) that gave *answer*.
 
-    *steady* is the same moment by the clock that never jumps; where it is left out, both clocks agree.
+    *steady* is the same moment by the clock that never jumps, and *cloud* by the cloud's, by which a run begins and
+    ends. Where they are left out, the clocks agree.
     """
-    steady = at if steady is None else steady
+    steady, cloud = at if steady is None else steady, at if cloud is None else cloud
     answer = of_known_run(record, at_rest(record, answer), adapter)
     if is_outdated(record, answer):
         if record.answered_at is None:
             record = replace(record, answered_at=steady)  # for how long it is no news
         if record.ledger.floor is None:
             return record  # counting begins with the run that the list reports
-        return recounted(record, accounting.accounted(record.ledger, answer, at, gaps=adapter.past is not None))
+        return recounted(record, accounting.accounted(record.ledger, answer, cloud, gaps=adapter.past is not None))
     settled = not (record.awaits or record.unsettled)
     if answer is record.snapshot and record.up and record.fault is None and settled:
         # The same answer once more: only the time went on.
         left = estimate.still(record, at, steady)
         since = record.pending_since if record.listed is None else waiting.since(record, answer, at, adapter)
         return replace(record, polled_at=at, answered_at=steady, listed=None, estimate=left, pending_since=since)
-    after, since = _answered(record, answer, at, adapter, steady), waiting.since(record, answer, at, adapter)
+    after, since = _answered(record, answer, at, adapter, steady, cloud), waiting.since(record, answer, at, adapter)
     if since == after.pending_since:
         return after
     return replace(after, pending_since=since, waited_since=after.waited_since if since is None else since)
 
 
-def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, steady: float) -> Record:
+def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, steady: float, cloud: float) -> Record:
     """Return the record after a poll whose answer is not the one before."""
     before = record.snapshot
     same = before is not None and before.of_same_run(answer)
@@ -78,12 +86,12 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
     final = adapter.final and had_ended and before is not None and before.state is answer.state
     confirmed, gaps = final or not adapter.final, adapter.past is not None
     again = adapter.final and not record.final if had_ended else before is not None and before.surely_another(answer)
-    seen_at = record.ended_at if final and record.ended_at is not None else at  # what confirms an end is no later end
+    seen_at = cloud if record.ended_at is None or not final else record.ended_at  # what confirms an end is no later end
     ledger = first_seen.begun_by_list(record.ledger, answer, record.counts_from, gaps=gaps)
     fuller = answer if ledger is record.ledger else replace(answer, others=())  # these the history has
     ledger = accounting.accounted(ledger, fuller, seen_at, confirmed=confirmed, again=again, gaps=gaps)
     durations, planned = _earlier(record, answer, ledger, reported)
-    evidence = estimate.follow(reported, answer, adapter.work, record.answered_at, at, steady)
+    evidence = estimate.follow(reported, answer, adapter.work, record.answered_at, cloud, steady)
     kept = final_counts(record, answer, same=same, adapter=adapter) if answer.ended else answer.counts
     return replace(
         recounted(record if same else replace(record, details=None), ledger),
@@ -92,7 +100,7 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
         up=True,
         polled_at=at,
         answered_at=steady,
-        ended_at=ended_at(record, answer, at, had_ended=had_ended),
+        ended_at=ended_at(record, answer, cloud, had_ended=had_ended),
         final=final,
         fault=None,
         failing=0,
@@ -102,8 +110,8 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
         listed=None,
         by_lists=record.by_lists if same and had_ended == answer.ended else NOTHING,
         counts_from=record.counts_from if accounting.incomplete(ledger, answer.run) else None,
-        unsettled=unsettled(record, answer, at, same=same, adapter=adapter),
-        estimate=estimate.forecast(evidence, answer, durations, planned, at, steady),
+        unsettled=unsettled(record, answer, cloud, same=same, adapter=adapter),
+        estimate=estimate.forecast(evidence, answer, durations, planned, at, steady, cloud),
         evidence=evidence if ledger.runs == record.ledger.runs else b"",
         durations=durations,
         planned=planned,
@@ -121,18 +129,18 @@ def looked_back(
     return recounted(replace(record, counts_from=None), accounting.look_back(ledger, found, at, counted, whole=whole))
 
 
-def first_listed(record: Record, answer: Snapshot, at: float, cloud: float) -> Record:
-    """Return the record after a list reported *answer* at *at*; it changes only if the job was not polled yet.
+def first_listed(record: Record, answer: Snapshot, at: float) -> Record:
+    """Return the record after a list reported *answer*; it changes only if the job was not polled yet.
 
-    Then the job's runs count from here on: the one under way, once it ends, and each that begins later. *cloud* is the
-    same moment by the cloud's clock, because it is compared with the times that the cloud gives for runs.
+    Then the job's runs count from here on: the one under way, once it ends, and each that begins later. *at* is by the
+    cloud's clock, because it is compared with the times that the cloud gives for runs.
     """
     if record.snapshot is not None or record.ledger.floor is not None:
         return record
     if answer.run != NAMELESS:
         ledger = record.ledger if answer.ended else accounting.accounted(record.ledger, answer, at, gaps=False)
         return recounted(record, ledger)
-    since = first_seen.counts_from(answer, cloud) if record.counts_from is None else record.counts_from
+    since = first_seen.counts_from(answer, at) if record.counts_from is None else record.counts_from
     return replace(record, counts_from=since)
 
 
@@ -147,7 +155,7 @@ def listed_earlier(record: Record, answer: Snapshot, at: float) -> Record:
 
 
 def replaced(record: Record, answer: Snapshot, at: float) -> Record:
-    """Return the record after an *answer* at *at* about a run that was replaced: it counts, and ends no other one."""
+    """Return the record after an *answer* about a run that was replaced: it counts, and ends no other one."""
     ledger = accounting.accounted(record.ledger, answer, at, gaps=False)
     unended = record.ledger.open if answer.run == NAMELESS else ledger.open
     return recounted(record, replace(ledger, open=unended))
@@ -248,16 +256,6 @@ def _disposed(record: Record, old: Snapshot) -> Record:
 def aged(record: Record) -> Record:
     """Return the record once its values are too old to be shown; a run that is final does not age."""
     return record if record.final else replace(record, stale=True, up=False)
-
-
-def overdue(record: Record, at: float) -> Record:
-    """Return the record at *at* without an estimate that has passed: the run takes longer, and nothing tells how much.
-
-    Whatever is already past is no estimate, and to put it off would be a guess of ours.
-    """
-    if record.estimate is None or record.estimate > at:
-        return record
-    return replace(record, estimate=None)
 
 
 def next_run(record: Record, job: Job, registration_id: int) -> Record:

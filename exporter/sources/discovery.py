@@ -203,8 +203,7 @@ class Discovery:
 
     def _time(self, project: str) -> float:
         """Return the Unix time by the clock of the cloud that a project is in; setting ours does not move it."""
-        there = self._poller.projects.by_name.get(project)
-        return self._clock.now() if there is None else there.cloud_time()  # a reload took it away
+        return self._poller.projects.cloud_time(project, self._clock)
 
     def _publish(self, project: str, service: str) -> None:
         """Register what the rules for one service and project found, as one source: start times cross rules."""

@@ -181,6 +181,27 @@ def test_a_run_that_ended_before_a_list_saw_the_next_one_wait_does_not_count_by_
 
 
 @pytest.mark.parametrize("ahead", [-HOUR, HOUR])
+def test_a_run_of_which_no_end_is_told_ended_when_the_poll_saw_it_by_the_clouds_clock(ahead: float) -> None:
+    job = DliJob("id", "query", START, (SubJob("save", tasks=9, seconds=100),))
+
+    async def main() -> None:
+        clock = SteppingClock(asyncio.get_running_loop())
+        clock.ahead = ahead
+        cloud_of: Callable[[Cloud], None] = lambda cloud: populate(cloud, [job], clock)  # noqa: E731
+        async with world(cloud_of, clock=clock, credentials=by_password) as there:
+            there.watch(job)
+            await until(clock, 300)
+            record = there.record(job)
+            assert record.runs == (1, 0, 0)
+            assert record.last_success is not None
+            assert START + 100 <= record.last_success <= START + 140
+            assert record.ended_at is not None
+            assert START + 99 <= record.ended_at <= START + 140
+
+    run(main())
+
+
+@pytest.mark.parametrize("ahead", [-HOUR, HOUR])
 def test_a_first_look_that_reached_nobody_counts_the_runs_that_began_after_it_though_the_clock_is_wrong(
     ahead: float,
 ) -> None:

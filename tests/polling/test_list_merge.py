@@ -280,6 +280,46 @@ def test_counts_of_lists_grow_old_though_the_job_answers_the_same() -> None:
     assert record.snapshot.counts == {}
 
 
+def test_what_a_list_alone_says_of_a_run_stays_and_takes_no_word_of_the_own_answer_away() -> None:
+    run = RunId("", 10.0, opaque=True)
+    mine = Snapshot(State.RUNNING, "running", run, start=10.0, words={"queue_name": "q", "job_type": "jar"})
+    row, lists = replace(mine, words={"owner": "u", "queue_name": "q"}), List()
+    record = own(registered("dli_flink"), mine, 20)
+    for at in (30, 50, 70):
+        record, _ = lists(record, row, at)
+        record = own(record, replace(mine, digest=b"%d" % at), at + 10)
+        assert record.shown is not None
+        assert dict(record.shown.words) == {"queue_name": "q", "job_type": "jar", "owner": "u"}
+    record, _ = lists(record, replace(row, words={"owner": "v"}), 90)
+    assert record.shown is not None
+    assert dict(record.shown.words) == {"queue_name": "q", "job_type": "jar", "owner": "v"}
+
+
+def test_what_a_list_says_of_a_run_that_began_stays_when_the_own_answer_shows_it_too() -> None:
+    began = RunId("", 100.0, opaque=True)
+    lists = List()
+    record = own(
+        registered("dli_flink"), Snapshot(State.RUNNING, "running", RunId("", 10.0, opaque=True), start=10.0), 20
+    )
+    record, _ = lists(record, Snapshot(State.RUNNING, run=RunId("", 10.0, opaque=True), start=10.0), 30)
+    record, _ = lists(record, Snapshot(State.RUNNING, run=began, start=100.0, words={"owner": "u"}), 110)
+    record = own(record, Snapshot(State.RUNNING, "running", began, start=100.0, words={"queue_name": "q"}), 120)
+    assert record.shown is not None
+    assert dict(record.shown.words) == {"owner": "u", "queue_name": "q"}
+
+
+@pytest.mark.parametrize("behind", [-400.0, 400.0])
+def test_an_end_that_only_a_list_tells_is_known_though_this_machines_clock_is_wrong(behind: float) -> None:
+    run, adapter = RunId("", 10.0, opaque=True), ADAPTERS["dli_flink"]
+    record = registered("dli_flink")
+    for at, state in ((1020.0, State.RUNNING), (1040.0, State.SUCCEEDED)):
+        record = transitions.worked(record, Snapshot(state, "", run, start=10.0), at - behind, adapter, at, at)
+    row = Snapshot(State.SUCCEEDED, run=run, start=10.0, end=1030.0)
+    record, _ = merged_record(record, row, 1060.0 - behind, adapter, before=None, steady=1060.0, cloud=1060.0)
+    assert record.shown is not None
+    assert (record.shown.end, record.last_success, record.last_run_duration) == (1030.0, 1030.0, 1020.0)
+
+
 def test_a_list_that_tells_no_times_of_a_run_that_ended_is_no_poll_of_it() -> None:
     """Any number of runs may have gone by: the values keep the time of the last answer, and the job its own polls."""
     lists, ended = List(), migration(State.SUCCEEDED, 5, end=90.0, counts={WRITTEN: 100})

@@ -95,7 +95,7 @@ def test_a_run_of_a_journal_that_does_not_say_which_ended_last_counts_no_second_
 
 def test_the_runs_of_a_job_that_was_gone_count_from_the_list_that_first_reported_it() -> None:
     """It went before any answer of its own came."""
-    before = transitions.first_listed(fresh(), Snapshot(State.RUNNING, start=1000.0), 1200.0, 1200.0)
+    before = transitions.first_listed(fresh(), Snapshot(State.RUNNING, start=1000.0), 1200.0)
     history = [run(number, start=1000.0 * number) for number in (3, 2, 1)]
     record = after(history[0], history, record=transitions.returned(fresh(), before))
 

@@ -17,7 +17,7 @@ from exporter.model.reason import Reason
 from exporter.model.record import Fault, Record
 from exporter.model.run import RunId
 from exporter.model.snapshot import Measure, Snapshot, State
-from exporter.runs import transitions
+from exporter.runs import estimate, transitions
 from exporter.services import registry
 from exporter.services.registry import load_services
 
@@ -156,8 +156,8 @@ def test_one_that_passed_is_gone_and_not_put_off() -> None:
     record = after("dws", *quick)
     assert record.estimate == 1032
 
-    assert transitions.overdue(record, 1031) is record
-    assert transitions.overdue(record, 1032).estimate is None
+    assert estimate.overdue(record, 1031) is record
+    assert estimate.overdue(record, 1032).estimate is None
     assert after("dws", quick[-1], first=1040, record=record).estimate is None
     assert after("dws", *steps(99), first=1040, record=record).estimate is None
 

@@ -219,6 +219,46 @@ def test_an_end_that_is_said_late_counts_if_it_is_before_the_poll_that_saw_it(en
     assert record.snapshot.end == known
 
 
+@pytest.mark.parametrize("behind", [-400.0, 20.0, 400.0])
+def test_an_end_that_is_said_late_counts_by_the_clouds_clock(behind: float) -> None:
+    record = fresh()
+    answers = (RUNNING, migration(1, end=None), migration(1, end=ENDED + 6.5), migration(1, end=ENDED + 900))
+    for number, answer in enumerate(answers, 1):
+        cloud = ENDED + 3 * number
+        record = transitions.worked(record, answer, cloud - behind, CDM, cloud, cloud)
+        if number == 2:
+            assert record.last_success == ENDED + 6
+    assert record.snapshot is not None
+    assert record.snapshot.end == ENDED + 6.5
+    assert (record.last_success, record.last_run_duration) == (ENDED + 6.5, 606.5)
+    assert (record.took[0].runs, record.polled_at) == (1, ENDED + 12 - behind)
+
+
+@pytest.mark.parametrize("behind", [-400.0, 400.0])
+def test_nor_does_an_end_become_later_by_a_clock_that_is_wrong_over_a_restart(behind: float) -> None:
+    record = fresh()
+    for number, answer in enumerate((RUNNING, migration(1, end=None)), 1):
+        record = transitions.worked(record, answer, ENDED + 3 * number - behind, CDM, cloud=ENDED + 3 * number)
+    late = [(ENDED + 900, None), (ENDED, ENDED)]
+    for end, known in late:
+        again = replace(fresh(), ledger=record.ledger)
+        again = transitions.worked(again, migration(1, end=end), ENDED + 1000 - behind, CDM, cloud=ENDED + 1000)
+        assert again.snapshot is not None
+        assert again.snapshot.end == known
+
+
+def test_what_an_answer_does_not_say_of_a_run_is_what_was_said_before_word_by_word() -> None:
+    record = after(
+        migration(1, State.RUNNING, words={"owner": "u", "queue_name": "a"}),
+        migration(1, State.RUNNING, words={"queue_name": "b"}),
+    )
+    assert record.snapshot is not None
+    assert dict(record.snapshot.words) == {"owner": "u", "queue_name": "b"}
+    another = after(migration(2, State.RUNNING, words={"queue_name": "b"}), record=record)
+    assert another.snapshot is not None
+    assert dict(another.snapshot.words) == {"queue_name": "b"}
+
+
 # --- an older run
 
 
