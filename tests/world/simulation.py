@@ -34,16 +34,11 @@ QUIET: Final = 900.0
 """Seconds after everything is well again within which all has to be shown."""
 PATIENCE: Final = 20.0
 """Seconds that a scrape may take."""
-ENDS: Final = {
-    "huaweicloud_job_last_success_timestamp_seconds",
-    "huaweicloud_job_last_failure_timestamp_seconds",
-}
-"""By the cloud's clock, or by the exporter's own where no answer told when a run ended."""
 STAMPED: Final = {
     "huaweicloud_job_last_poll_timestamp_seconds",
     "huaweicloud_job_exporter_discovery_last_success_timestamp_seconds",
 }
-"""Moments by the exporter's own clock."""
+"""Moments by the exporter's own clock; when a run ended is by the cloud's."""
 TOUCHED: Final = 25
 """Lines of the trace that a report repeats."""
 STOPS_WITHIN: Final = 6.0
@@ -107,7 +102,6 @@ class Simulation:
         shape = story.shape
         self.truth: Truth = WorldAuthor(self.rng("truth"), START + loop.time(), shape).write()
         self._series: dict[str, tuple[str, Labels]] = {}
-        self._ends = {run.ended for job in self.truth.jobs for run in job.runs}
         self.network.names = {f"{name}.{DOMAIN}": ["10.0.0.1"] for name in ("dli", "dws", "cdm", "iam")}
         surround(self.network, self.note)
         self.cloud = WorldCloud(self.truth, self.troubles, self.rng("cloud"), self.note, shape.page)
@@ -232,8 +226,6 @@ class Simulation:
         possible, since = self.true_times(shown), self._scraped_at - self.story.shape.timeout
         at = min((each for each in possible if each >= since), default=min(possible))
         at = min((each for each in possible if each >= self._scraped_at), default=at)
-        if key[0] in ENDS and len(possible) > 1:  # an end may be confirmed, and so shown, long after it was seen
-            at = min(possible, key=lambda each: min(abs(each - end) for end in self._ends))
         self._moments[key] = shown, at
         return at
 
@@ -376,7 +368,7 @@ class Simulation:
             if key in samples:
                 self.found("truth", [f"{series} is there twice"])
             value = samples[key] = float(text)
-            if own and (key[0] in STAMPED or (key[0] in ENDS and value not in self._ends)):
+            if own and key[0] in STAMPED:
                 samples[key] = self._moment(key, value)  # as when it was shown first, or it would move with the clock
         return samples
 
