@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from email.utils import formatdate
 from functools import partial
 from typing import Any
 
@@ -164,3 +165,21 @@ async def test_a_project_that_the_cloud_refuses_is_named_with_its_id_and_no_job(
         "the call does not fit the cloud; check project_id, region and endpoints of the project"
         f' (HTTP 403, {code}); prod has project_id "aaaa" and region "eu-de"'
     )
+
+
+@pytest.mark.parametrize(("ahead", "shown"), [(0.0, 0.0), (-0.9, 0.0), (-1.5, -1.5), (0.5, 0.5), (420.0, 420.0)])
+async def test_a_date_within_the_second_before_our_clock_shows_no_difference(ahead: float, shown: float) -> None:
+    clock = HandClock()
+    date = float(int(clock.now()))
+    clock.at = date - ahead
+
+    def dated(asked: Asked) -> web.Response:
+        return reply({"status": "RUNNING"}, Date=formatdate(date, usegmt=True))
+
+    async with pretending(dated) as server, Client(wire.LATE) as transport:
+        polled = projects(server, transport, clock, project_id="0123")
+        await polled.ask(JOB)
+
+    assert polled.cloud_time("prod", clock) == pytest.approx(clock.now() + shown, rel=0, abs=0.01)
+    assert polled.cloud_time("gone", clock) == clock.now()
+    assert polled.skews()["prod"] == pytest.approx(ahead)

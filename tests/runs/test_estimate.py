@@ -151,6 +151,20 @@ def test_another_run_starts_anew() -> None:
     assert after("cdm", *steps(10, 15), first=1060, record=record).estimate is None
 
 
+@pytest.mark.parametrize("behind", [-90.0, 90.0])
+@pytest.mark.parametrize("lengths", [(), (180.0, 200.0)])
+def test_how_long_a_run_runs_is_by_the_clouds_clock_and_the_estimate_by_ours(
+    behind: float, lengths: tuple[float, ...]
+) -> None:
+    answers = steps(50, 55, 60, 65, start=900.0)
+    right = after("dws", *answers, record=ran("dws", *lengths))
+    record = ran("dws", *lengths)
+    for cloud, answer in zip((1000.0, 1010.0, 1020.0, 1030.0), answers, strict=True):
+        record = transitions.worked(record, answer, cloud - behind, ADAPTERS["dws"], cloud, cloud)
+    assert right.estimate is not None
+    assert record.estimate == right.estimate - behind
+
+
 def test_one_that_passed_is_gone_and_not_put_off() -> None:
     quick = steps(70, 80, 90, 99)
     record = after("dws", *quick)

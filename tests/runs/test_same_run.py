@@ -178,6 +178,14 @@ def test_counters_of_a_run_that_ended_long_ago_are_not_waited_for() -> None:
     assert not after(migration(1), at=ENDED + COUNTED_BY).awaits
 
 
+@pytest.mark.parametrize("behind", [-400.0, 400.0])
+@pytest.mark.parametrize("over", [COUNTED_BY - 100, COUNTED_BY + 100])
+def test_how_long_ago_a_run_ended_is_by_the_clouds_clock(behind: float, over: float) -> None:
+    cloud = ENDED + over
+    record = transitions.worked(fresh(), migration(1), cloud - behind, CDM, cloud, cloud)
+    assert record.awaits == (over < COUNTED_BY)
+
+
 @pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED])
 def test_the_numbers_of_a_run_that_ended_are_its_last_once_two_answers_say_the_same(state: State) -> None:
     record = after(RUNNING, migration(1, state, counts=rows(1)), migration(1, state, counts=rows(2), digest=b"2"))
