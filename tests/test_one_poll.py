@@ -129,8 +129,7 @@ def test_a_poll_whose_answer_changed_goes_through_the_modules_almost_once() -> N
     passed = way(steps)
 
     assert {"limits/rate_limiter.py", "cloud/projects.py", "runs/transitions.py", "metrics/store.py"} <= set(passed)
-    # once more to the project than the call needs: for the moment of its answer by the cloud's clock
-    assert len(returns(passed)) <= 13, "\n".join(passed)
+    assert len(returns(passed)) <= 12, "\n".join(passed)
 
 
 def test_a_poll_looks_its_record_up_once_and_works_its_interval_out_once() -> None:

@@ -159,9 +159,8 @@ class Poller:
     async def _poll_now(self, waiting: Collection[JobKey]) -> None:
         """Poll these jobs now, and return when all of these polls are over."""
         now = self._clock.monotonic()
-        for key in waiting:
-            if self._schedule.time(key) is not None:
-                self._schedule.put(key, now)
+        for key in (each for each in waiting if self._schedule.time(each) is not None):
+            self._schedule.put(key, now)
         self._wake.set()
         while self._history.waiting or self._rows.waiting or any(self._underway(key, now) for key in waiting):  # noqa: ASYNC110 - at the end
             await asyncio.sleep(0.02)
@@ -256,7 +255,8 @@ class Poller:
             return
         if answer.idle and self._existence.unsure(record, adapter, answer, tries):
             return
-        now, at, cloud = self._clock.monotonic(), self._clock.now(), self.projects.cloud_time(job.project, self._clock)
+        now, at, there = self._clock.monotonic(), self._clock.now(), self._plan.projects.by_name.get(job.project)
+        cloud = at if there is None else there.cloud_time()  # a reload may have taken it away
         change = self._store.update(record, lambda known: transitions.worked(known, answer, at, adapter, now, cloud))
         if change is None:
             return  # it is gone, or its name stands for the next run
