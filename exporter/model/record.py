@@ -64,8 +64,8 @@ class Record:
     last_progress: float | None = None
     pending_since: float | None = None
     """Since when the newest run waits to begin, by the vendor, else since it was first seen so."""
-    waited_since: float | None = None
-    """The same of the last run that waited, also once it has begun."""
+    waited_at: float | None = None
+    """When the last run that waited was first seen so, by the clock that never jumps; kept once it has begun."""
     last_success: float | None = None
     last_failure: float | None = None
     last_run_duration: float | None = None

@@ -77,7 +77,7 @@ def _listed(
         return _completed(record, answer, at, adapter), False
     if (rest := at_rest(record, answer)) is not answer:
         return replace(_confirmed(record, None, at), snapshot=rest), False
-    if is_of_earlier_run(record, answer, at.cloud - at.wall):
+    if is_of_earlier_run(record, answer, at.cloud - at.steady):
         return transitions.listed_earlier(replace(record, listed_at=at.steady), answer, at.cloud), False
     if is_outdated_in_list(record, answer):
         return replace(record, listed_at=at.steady), False
@@ -120,10 +120,10 @@ def _completed(record: Record, answer: Snapshot, at: _When, adapter: Adapter) ->
     known = record.snapshot
     if known is None or record.polled_at is None or not known.run.same(answer.run):
         return record
-    more, cloud = with_row(known, answer), record.polled_at + at.cloud - at.wall
+    more, asked = with_row(known, answer), record.answered_at or at.steady
     if more is known:
         return record
-    return transitions.worked(record, more, record.polled_at, adapter, record.answered_at, cloud)
+    return transitions.worked(record, more, record.polled_at, adapter, asked, at.cloud - at.steady + asked)
 
 
 def _lives(record: Record, answer: Snapshot, at: _When, *, news: bool) -> tuple[Record, bool]:

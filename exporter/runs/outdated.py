@@ -77,24 +77,24 @@ def is_outdated_in_list(record: Record, answer: Snapshot) -> bool:
     return known.run.created is not None and max(times) + ROUNDED < known.run.created
 
 
-def is_of_earlier_run(record: Record, row: Snapshot, ahead: float) -> bool:
+def is_of_earlier_run(record: Record, row: Snapshot, cloud: float) -> bool:
     """Whether a list's *row* is about a run before that of the job's own last answer, which does not name its run.
 
     Only for services whose runs have no id, such as Flink: their jobs have one run at a time. The row is about an
     earlier one if the run that it names is known to have ended; if it began before the run of that answer was first
-    seen waiting; or if it ended before that answer, whose run goes on. *ahead* is by how many seconds the cloud's clock
-    is ahead of ours.
+    seen waiting; or if it ended before that answer, whose run goes on. *cloud* is by how many seconds the cloud's clock
+    is ahead of the one that never jumps.
     """
     own = record.snapshot
     if own is None or record.stale or own.run != NAMELESS or not row.run.bare:
         return False
     if _is_closed(record.ledger, row):
         return True
-    if record.waited_since is not None and row.start is not None and row.start < record.waited_since + ahead - CLOCKS:
+    if record.waited_at is not None and row.start is not None and row.start < record.waited_at + cloud - CLOCKS:
         return True
-    if own.ended or record.polled_at is None or not row.ended or row.end is None:
+    if own.ended or record.answered_at is None or not row.ended or row.end is None:
         return False
-    return row.end < record.polled_at + ahead - CLOCKS
+    return row.end < record.answered_at + cloud - CLOCKS
 
 
 def _is_closed(ledger: Ledger, row: Snapshot) -> bool:

@@ -73,7 +73,7 @@ def worked(
     after, since = _answered(record, answer, at, adapter, steady, cloud), waiting.since(record, answer, at, adapter)
     if since == after.pending_since:
         return after
-    return replace(after, pending_since=since, waited_since=after.waited_since if since is None else since)
+    return replace(after, pending_since=since, waited_at=after.waited_at if since is None else steady)
 
 
 def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, steady: float, cloud: float) -> Record:
@@ -212,11 +212,11 @@ def _with_unconfirmed_end(record: Record) -> Ledger:
     The last answer may be about an earlier run of this name, until the present one is polled; that one counted already.
     """
     last = record.snapshot
-    if last is None or not last.ended or record.final or record.polled_at is None:
+    if last is None or not last.ended or record.final or record.ended_at is None:
         return record.ledger
     if last.run.id not in ("", *record.job.target.values()):
         return record.ledger
-    return accounting.accounted(record.ledger, last, record.polled_at, gaps=False)
+    return accounting.accounted(record.ledger, last, record.ended_at, gaps=False)
 
 
 def paused(record: Record, why: Fault) -> Record:

@@ -404,6 +404,12 @@ def test_the_last_end_is_that_of_the_run_itself_where_its_number_was_that_of_ano
     assert transitions.worked(record, forced, 300, ADAPTERS["dataarts"]).ledger.last_success == 250
 
 
+def test_an_end_that_nothing_confirms_was_seen_by_the_clock_of_the_cloud() -> None:
+    record = transitions.worked(after("dli", RUNNING), SUCCEEDED, 105, ADAPTERS["dli"], cloud=405)
+
+    assert transitions.next_run(record, Job(JobKey("dli", "j"), "p", {"job_id": "2"}), 2).last_success == 405
+
+
 def test_an_end_that_was_not_confirmed_counts_once_though_the_next_run_of_its_name_never_answers() -> None:
     first = Snapshot(State.SUCCEEDED, run=RunId("a", opaque=True))
     record = Record(Job(JobKey("dli", "j"), "p", {"job_id": "a"}))
