@@ -30,6 +30,8 @@ _CLOCK_SET: Final = 1.0
 checked."""
 _DATE: Final = 1.0
 """Seconds: a date has no fractions, so it is up to this far behind a clock that agrees with ours."""
+_DOUBTED: Final = 5.0
+"""Seconds by which the server's clock may differ from what it was known to be before a second answer has to say so."""
 _SKEW_MOST: Final = 86_400.0
 """Seconds by which the clocks may differ for the server's to be believed; the date may be that of a proxy."""
 _SKEW_TOLD: Final = 60.0
@@ -64,6 +66,8 @@ class Project:
     """What this machine's clock showed beyond the clock that never jumps at the last check."""
     _offset: float | None = field(default=None, init=False)
     """What the cloud's clock showed beyond the clock that never jumps."""
+    _doubted: float | None = field(default=None, init=False)
+    """The same by the last answer, if that was another clock and no answer before said so."""
 
     def __post_init__(self) -> None:
         # Of refused credentials nothing is remembered: when they may be tried again is not decided here.
@@ -147,11 +151,23 @@ class Project:
         if now - self._skew_checked < _SKEW_CHECK and abs(ahead - self._ahead) < _CLOCK_SET:
             return
         skew = server_skew(answer.headers.get("date"), self.clock.now())
-        if skew is not None:
-            self._skew_checked, self._ahead = now, ahead
-            self.skew = skew
-            if abs(skew) <= _SKEW_MOST:
-                self._offset = ahead + (0.0 if -_DATE < skew <= 0 else skew)
+        if skew is None:
+            return
+        offset = ahead + (0.0 if -_DATE < skew <= 0 else skew)
+        # our clock may have been set, or the machine have slept; but a wrong date, of a proxy perhaps, says neither
+        alike = _near(skew, self.skew) or _near(offset, self._offset) or _near(offset, self._doubted)
+        if self.skew is not None and not alike:
+            self._doubted = offset
+            return
+        self._skew_checked, self._ahead = now, ahead
+        self.skew, self._doubted = skew, None
+        if abs(skew) <= _SKEW_MOST:
+            self._offset = offset
+
+
+def _near(found: float, known: float | None) -> bool:
+    """Whether a difference of clocks may be the one that is *known*."""
+    return known is not None and abs(found - known) <= _DOUBTED
 
 
 def _clocks(skew: float | None) -> str:

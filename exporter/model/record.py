@@ -65,7 +65,7 @@ class Record:
     pending_since: float | None = None
     """Since when the newest run waits to begin, by the vendor, else since it was first seen so."""
     waited_at: float | None = None
-    """When the last run that waited was first seen so, by the clock that never jumps; kept once it has begun."""
+    """When the last run that waited was first seen so by its own answers, by the clock that never jumps."""
     last_success: float | None = None
     last_failure: float | None = None
     last_run_duration: float | None = None

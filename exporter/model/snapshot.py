@@ -38,7 +38,7 @@ class State(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether a run in this state is over."""
+        """Whether a run in this state is over, unless its snapshot is resumable."""
         return self in _ENDED
 
 
@@ -128,11 +128,13 @@ class Snapshot:
         """Whether a later answer is about the same run, as far as the service tells runs apart.
 
         A run without a name that had ended does not go on: what is in progress then is the next one. Its failure may be
-        reported twice, by a call about it and then by the job's own response. Nor does one that had begun wait again.
+        reported twice, by a call about it and then by the job's own response. Where nothing but runs is reported, one
+        that had begun does not wait again either; an operation (``kind``) may be paused.
         """
         over = self.idle or (self.ended and bool(self.kind) and not other.ended)
         begun = over and not other.idle and not (self.state is other.state is State.FAILED)
-        begun = begun or (other.state is State.PENDING and (self.state in _BEGUN or self.start is not None))
+        waits = not self.kind and other.state is State.PENDING
+        begun = begun or (waits and (self.state in _BEGUN or self.start is not None))
         return self.run.same(other.run) or (self.run == other.run and self.kind == other.kind and not begun)
 
     def surely_another(self, other: "Snapshot") -> bool:

@@ -209,7 +209,7 @@ def _same_run(known: Snapshot, answer: Snapshot) -> bool:
 def _rests(record: Record, answer: Snapshot, at: _When, adapter: Adapter) -> Record:
     """Take the list for the job's own answer: it tells which run it is, and all there is to tell while it rests."""
     known = record.snapshot
-    if known is not None and known.run.same(answer.run) and known.state is answer.state:
+    if known is not None and known.run.same(answer.run) and (known.state, known.ended) == (answer.state, answer.ended):
         answer = replace(with_row(known, answer), digest=b"")  # it confirms, and takes nothing back
     return replace(transitions.worked(record, answer, at.wall, adapter, at.steady, at.cloud), listed_at=at.steady)
 

@@ -13,7 +13,7 @@ from exporter.model.packed import Packed
 from exporter.model.record import Record
 from exporter.model.run import NAMELESS, ROUNDED, Ledger, RunId
 from exporter.model.snapshot import CLOCKS, Measure, Snapshot, State
-from exporter.runs import listed_counts
+from exporter.runs import listed_counts, waiting
 from exporter.runs.accounting import TRIES
 from exporter.runs.last_ends import ended_otherwise
 from exporter.runs.outdated import is_before
@@ -38,11 +38,11 @@ def continued(record: Record, before: Snapshot | None, answer: Snapshot, steady:
         answer = _told_before(answer, before.run)
     if before.ended and answer.ended:
         answer = _still_ended(record, before, answer, adapter)
-    elif answer.start is None and before.start is not None and answer.state is not State.PENDING:
+    elif answer.start is None and before.start is not None and not waiting.again(before, answer):
         answer = replace(answer, start=before.start).credible()
     if before.state is answer.state:
         answer = with_reason(before, answer)
-    if record.details is not None:
+    if record.details is not None and not waiting.again(before, answer):
         answer = _with_details(answer, record.details)
     answer = with_words(before, answer)
     fresh = record.listed_at is not None and steady - record.listed_at <= LISTED_FOR

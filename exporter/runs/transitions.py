@@ -59,8 +59,8 @@ def worked(
     steady, cloud = at if steady is None else steady, at if cloud is None else cloud
     answer = of_known_run(record, at_rest(record, answer), adapter)
     if is_outdated(record, answer):
-        if record.answered_at is None:
-            record = replace(record, answered_at=steady)  # for how long it is no news
+        told = steady if record.answered_at is None else record.answered_at  # for how long it is no news
+        record = replace(record, answered_at=told, up=None if record.up is None else True, fault=None, failing=0)
         if record.ledger.floor is None:
             return record  # counting begins with the run that the list reports
         return recounted(record, accounting.accounted(record.ledger, answer, cloud, gaps=adapter.past is not None))
@@ -71,9 +71,10 @@ def worked(
         since = record.pending_since if record.listed is None else waiting.since(record, answer, at, adapter)
         return replace(record, polled_at=at, answered_at=steady, listed=None, estimate=left, pending_since=since)
     after, since = _answered(record, answer, at, adapter, steady, cloud), waiting.since(record, answer, at, adapter)
-    if since == after.pending_since:
+    waited_at = waiting.seen_at(record, answer, steady)
+    if (since, waited_at) == (after.pending_since, after.waited_at):
         return after
-    return replace(after, pending_since=since, waited_at=after.waited_at if since is None else steady)
+    return replace(after, pending_since=since, waited_at=waited_at)
 
 
 def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, steady: float, cloud: float) -> Record:
@@ -94,7 +95,7 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
     evidence = estimate.follow(reported, answer, adapter.work, record.answered_at, cloud, steady)
     kept = final_counts(record, answer, same=same, adapter=adapter) if answer.ended else answer.counts
     return replace(
-        recounted(record if same else replace(record, details=None), ledger),
+        recounted(record if same and not waiting.again(before, answer) else replace(record, details=None), ledger),
         snapshot=answer if kept is answer.counts and not answer.others else replace(answer, counts=kept, others=()),
         stale=False,
         up=True,

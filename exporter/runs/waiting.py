@@ -21,3 +21,21 @@ def since(record: Record, answer: Snapshot, at: float, adapter: Adapter) -> floa
         return at
     same = known.run.same(answer.run) or NAMELESS in (known.run, answer.run) or known.run == answer.run
     return record.pending_since if same and known.kind == answer.kind else at
+
+
+def seen_at(record: Record, answer: Snapshot, steady: float) -> float | None:
+    """Return when the last run that waited was first seen so, by the job's own answers and the clock that never jumps.
+
+    *record* is what was known before *answer*, which came at *steady*.
+    """
+    waited = record.snapshot is not None and record.snapshot.state is State.PENDING and record.waited_at is not None
+    return record.waited_at if waited or answer.state is not State.PENDING else steady
+
+
+def again(before: Snapshot | None, answer: Snapshot) -> bool:
+    """Whether an *answer* about a run that had begun says that it waits: it was started again under its id.
+
+    An operation (``kind``) that waits after it began is paused.
+    """
+    begun = before is not None and before.state is not State.PENDING
+    return begun and not answer.kind and (answer.state, answer.start) == (State.PENDING, None)

@@ -183,3 +183,20 @@ async def test_a_date_within_the_second_before_our_clock_shows_no_difference(ahe
     assert polled.cloud_time("prod", clock) == pytest.approx(clock.now() + shown, rel=0, abs=0.01)
     assert polled.cloud_time("gone", clock) == clock.now()
     assert polled.skews()["prod"] == pytest.approx(ahead)
+
+
+async def test_another_clock_of_the_cloud_is_believed_once_two_answers_say_so() -> None:
+    clock, ahead = HandClock(), iter([0.0, 3600.0, 0.0, 3600.0, 1800.0, 1800.0])
+
+    def dated(asked: Asked) -> web.Response:
+        return reply({"status": "RUNNING"}, Date=formatdate(clock.now() + next(ahead), usegmt=True))
+
+    shown: list[float] = []
+    async with pretending(dated) as server, Client(wire.LATE) as transport:
+        polled = projects(server, transport, clock, project_id="0123")
+        for _ in range(6):
+            await polled.ask(JOB)
+            shown.append(round(polled.cloud_time("prod", clock) - clock.now(), -1))
+            clock.at += 61
+
+    assert shown == [0.0, 0.0, 0.0, 0.0, 0.0, 1800.0]

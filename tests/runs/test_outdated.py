@@ -5,11 +5,15 @@ from dataclasses import replace
 import pytest
 
 from exporter.model.job import Job, JobKey
-from exporter.model.record import Record
+from exporter.model.reason import Reason
+from exporter.model.record import Fault, Record
 from exporter.model.run import RunId
 from exporter.model.snapshot import Snapshot, State
+from exporter.runs import transitions
 from exporter.runs.outdated import is_before, is_outdated, is_outdated_in_list
+from exporter.services.registry import load_services
 
+CDM = load_services()["cdm"]
 NEW = Record(Job(JobKey("cdm", "j"), "p", {}))
 RUN = RunId("2", 5.0)
 ENDED = Snapshot(State.FAILED, run=RUN, start=10.0, end=60.0)
@@ -69,6 +73,17 @@ def test_an_own_answer_is_outdated_if_its_run_came_before_the_one_that_a_list_re
 
     assert is_outdated(record, Snapshot(State.RUNNING, run=run, start=5.0)) is outdated
     assert is_outdated(record, before)  # the same answer once more
+
+
+def test_a_poll_whose_answer_is_outdated_worked() -> None:
+    before = Snapshot(State.RUNNING, run=RunId("200", 5.0, opaque=True), start=5.0)
+    record = transitions.failed(transitions.worked(NEW, before, 50.0, CDM), Fault(Reason.TIMEOUT, 80.0, "no"))
+    record = replace(record, listed=Snapshot(State.RUNNING, run=RunId("300", 90.0, opaque=True)))
+
+    record = transitions.worked(record, before, 100.0, CDM)
+
+    assert (record.up, record.fault, record.failing) == (True, None, 0)
+    assert (record.polled_at, record.answered_at) == (50.0, 50.0)
 
 
 @pytest.mark.parametrize(

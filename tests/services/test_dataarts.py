@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from exporter.model.job import Job, JobKey
 from exporter.model.reason import Reason
 from exporter.model.run import NAMELESS, RunId
 from exporter.model.snapshot import Measure, Snapshot, State
+from exporter.polling.list_merge import merged_record
 from exporter.runs import same_run, transitions
 from exporter.services import error_classes
 from exporter.services.adapter import confirmed
@@ -100,6 +102,39 @@ def test_a_run_that_may_be_resumed_has_not_ended(words: str, counted: tuple[int,
     over = word not in {"running-exception", "freeze"}
     assert record.snapshot.end == (at - 5 if over else None)
     assert (record.ledger.failed is not None) == (word == "fail")
+
+
+@pytest.mark.parametrize(
+    ("words", "counted"),
+    [
+        ("running-exception fail", (0, 1, 0)),
+        ("freeze manual-stop", (0, 0, 1)),
+        ("running-exception running-exception", (0, 0, 0)),
+    ],
+)
+def test_the_end_of_a_run_that_might_have_been_resumed_may_come_by_a_list(
+    words: str, counted: tuple[int, int, int]
+) -> None:
+    record = transitions.worked(transitions.registered(job(), ADAPTER), read(runs(run())), PLAN + 30.0, ADAPTER)
+    for at, word in zip((60.0, 120.0), words.split(), strict=True):
+        row = read(runs(run(status=word, endTime=(PLAN + at - 5) * 1000)))
+        record, _ = merged_record(record, row, PLAN + at, ADAPTER, before=None)
+
+    assert record.ledger.runs == counted
+    assert record.snapshot is not None
+    assert record.snapshot.native_state == word
+
+
+def test_a_run_that_is_started_again_under_its_id_has_nothing_of_its_first_time() -> None:
+    record = transitions.worked(transitions.registered(job(), ADAPTER), read(runs(run())), PLAN + 30.0, ADAPTER)
+    nodes = replace(read(runs(run())), counts={Measure("tasks", "completed"): 4.0})
+    record = same_run.detailed(record, nodes, PLAN + 31.0, ADAPTER)
+    for at in (60.0, 90.0):
+        waits = read(runs(run(status="waiting", startTime=None)))
+        record = transitions.worked(record, waits, PLAN + at, ADAPTER)
+
+        assert record.snapshot is not None
+        assert (record.snapshot.start, record.snapshot.counts) == (None, {PLANNED: PLAN})
 
 
 def test_a_failure_that_may_be_resumed_keeps_its_reason() -> None:
