@@ -18,7 +18,7 @@ from exporter.model.frozen import replace
 from exporter.model.packed import Packed
 from exporter.model.run import NAMELESS, Ledger, Paid, RunId
 from exporter.model.snapshot import RESULTS, Measure, Snapshot, State
-from exporter.runs import first_seen, last_ends, late_runs, renumbering, unended
+from exporter.runs import first_seen, known_runs, last_ends, late_runs, renumbering, unended
 from exporter.runs.run_times import counted_untimed, timed
 from exporter.services.adapter import Adapter
 
@@ -88,9 +88,9 @@ def _accounted(ledger: Ledger, answer: Snapshot, at: float, *, confirmed: bool, 
     if renumbering.forgotten(ledger, answer.run):
         return ledger
     unnamed = NAMELESS in ledger.open or (again and answer.run == NAMELESS)
-    turned = unnamed or _entry(ledger.open, answer.run) is not None
+    turned = unnamed or known_runs.entry(ledger.open, answer.run) is not None
     known = _known(ledger, answer, again=again, gaps=gaps)
-    entry = _entry(known.open, answer.run)
+    entry = known_runs.entry(known.open, answer.run)
     if entry is not None and answer.ended and confirmed:
         known = _added(known, entry, answer)
     if answer.state is State.SUCCEEDED and known.paid:
@@ -116,20 +116,20 @@ def look_back(
     if ledger.floor is None:
         return ledger
     rows = [each for each in rows if not renumbering.before_all(ledger, each.run)]
-    cut = renumbering.is_cut(ledger, [each.run for each in rows])
+    runs = [each.run for each in rows]
+    ledger, cut = known_runs.with_ids(ledger, runs), renumbering.is_cut(ledger, runs)
     numbered = any(each.run.id for each in rows)  # then a run without a number counts, and is no mark for the others
     for each in rows:
         ledger = all_accounted(ledger, [each], at, counted, gaps=numbered and not each.run.id)
-    runs = [each.run for each in rows]
     for entry in ledger.paid:
-        if rows and entry.waits and not _among(entry.run, runs):
+        if rows and entry.waits and not known_runs.is_among(entry.run, runs):
             ledger = replace(ledger, paid=_waited(ledger.paid, entry, entry._replace(waits=entry.waits - 1)))
     # which of those that may be one of the runs beyond it is, only another reading can tell: none is known yet
     sure = [run for run in runs if not any(run.doubtful(each) for each in ledger.beyond)]
     marks = [run for run in sure if not renumbering.came_before(ledger, run) and (run.id or not numbered)]
     floor = _raised(ledger.floor or NAMELESS, marks)
     followed = [run for run in ledger.open if floor.newer(run) or renumbering.came_before(ledger, run)]
-    absent = [run for run in followed if rows and not _among(run, runs)]
+    absent = [run for run in followed if rows and not known_runs.is_among(run, runs)]
     beyond = tuple(run for run in ledger.beyond if _still_beyond(ledger, run, floor))
     ledger = replace(
         ledger,
@@ -161,29 +161,21 @@ def _holding(floor: RunId, known: Iterable[RunId]) -> RunId:
     return floor if floor.created is None else replace(floor, created=max({floor.created, *created}))
 
 
-def dated(ledger: Ledger, runs: Sequence[RunId]) -> Ledger:
-    """Return the ledger with what *runs*, as a list reports them, say of those that are known."""
-    known = () if ledger.floor is None else (ledger.floor, *ledger.beyond)
-    for run in runs:
-        if run.id and any(run.id == each.id for each in known):
-            ledger = _fuller(ledger, run)
-    return ledger
-
-
 def _known(ledger: Ledger, answer: Snapshot, *, again: bool, gaps: bool) -> Ledger:
     """Return the ledger once the run of an answer is known to it; it is open if it counts now, or once it ends."""
     run, live, floor = answer.run, not answer.ended, ledger.floor
     if floor is None or (run == NAMELESS and floor == NAMELESS and not ledger.beyond):
-        # where the first runs have no name, the state alone shows that one ended
-        unnamed = run == NAMELESS and (ledger.unnamed or _exists(answer))
+        # where the first runs have no name, the state alone shows that one ended; a job that never ran has no word
+        exists = answer.state is not State.PENDING or bool(answer.native_state)
+        unnamed = run == NAMELESS and (ledger.unnamed or exists)
         opened = (run,) if first_seen.is_alive(answer) or again else () if floor is None else ledger.open
         return replace(ledger, floor=run, open=opened, unnamed=unnamed)
     if run == NAMELESS:
         return ledger  # where runs have names, an answer without one is about none
     if renumbering.came_before(ledger, run):
         return ledger
-    if run.same(floor) or _among(run, ledger.beyond):
-        ledger = ledger if run == floor else _fuller(ledger, run)
+    if run.same(floor) or known_runs.is_among(run, ledger.beyond):
+        ledger = ledger if run == floor else known_runs.fuller(ledger, run)
         return _opened(ledger, run) if first_seen.alive_later(ledger, answer) else ledger
     if late_runs.skipped(ledger, run):
         return _opened(replace(ledger, lately=late_runs.with_known(ledger, run)), run)
@@ -191,8 +183,7 @@ def _known(ledger: Ledger, answer: Snapshot, *, again: bool, gaps: bool) -> Ledg
         return ledger
     if floor == NAMELESS and not ledger.beyond and (ledger.unnamed or NAMELESS not in ledger.open):
         # it may be the one without a name: its end counts if that of the other did not
-        opened = (run,) if live or NAMELESS in ledger.open else ()
-        return replace(ledger, floor=run, open=opened, unnamed=False)
+        return replace(ledger, floor=run, open=(run,) if live or NAMELESS in ledger.open else (), unnamed=False)
     pending = tuple(each for each in ledger.open if each != NAMELESS)
     # where nothing orders two runs, the floor excludes none: each is remembered, for the name may go back to it
     linked = late_runs.linked(ledger, run) if gaps else run.after(floor)
@@ -201,11 +192,6 @@ def _known(ledger: Ledger, answer: Snapshot, *, again: bool, gaps: bool) -> Ledg
         floor, beyond = floor.raised(beyond[0]), beyond[1:]
     lately = late_runs.with_known(ledger, run)
     return _opened(replace(ledger, floor=floor, beyond=beyond, lately=lately, open=pending), run)
-
-
-def _exists(answer: Snapshot) -> bool:
-    """Whether an answer without a name is about a run: a job that has never run waits, and the vendor has no word."""
-    return answer.state is not State.PENDING or bool(answer.native_state)
 
 
 def _added(ledger: Ledger, entry: RunId, answer: Snapshot) -> Ledger:
@@ -269,32 +255,10 @@ def gap(ledger: Ledger, newest: RunId) -> bool:
 
 
 def _opened(ledger: Ledger, run: RunId) -> Ledger:
-    if _among(run, ledger.open):
+    if known_runs.is_among(run, ledger.open):
         return ledger
     runs = (*ledger.open, run)
     if len(runs) <= KEPT:
         return replace(ledger, open=runs)
     oldest = next((each for each in runs if any(other.after(each) for other in runs)), runs[0])
     return replace(ledger, open=tuple(each for each in runs if each != oldest), lost=ledger.lost + 1)
-
-
-def _fuller(ledger: Ledger, run: RunId) -> Ledger:
-    """Keep what is known of a run by now: its id often comes later than its creation."""
-
-    def full(runs: tuple[RunId, ...]) -> tuple[RunId, ...]:
-        return tuple(run.merged(each) if run.same(each) else each for each in runs)
-
-    (floor,) = full((ledger.floor or run,))
-    if floor.created is not None and ledger.floor is not None and ledger.floor.created is not None:
-        floor = replace(floor, created=max(floor.created, ledger.floor.created))  # a mark never falls
-    paid = tuple(each._replace(run=full((each.run,))[0]) for each in ledger.paid)
-    beyond, live, untimed = full(ledger.beyond), full(ledger.open), full(ledger.untimed)
-    return replace(ledger, floor=floor, beyond=beyond, open=live, paid=paid, untimed=untimed)
-
-
-def _entry(runs: Sequence[RunId], run: RunId) -> RunId | None:
-    return next((each for each in runs if each == run or each.same(run)), None)
-
-
-def _among(run: RunId, runs: Sequence[RunId]) -> bool:
-    return _entry(runs, run) is not None

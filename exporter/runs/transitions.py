@@ -12,7 +12,7 @@ from exporter.model.reason import Reason
 from exporter.model.record import Fault, Record
 from exporter.model.run import NAMELESS, Ledger, RunId, duration
 from exporter.model.snapshot import NOTHING, Snapshot, State
-from exporter.runs import accounting, estimate, first_seen, waiting
+from exporter.runs import accounting, estimate, first_seen, known_runs, waiting
 from exporter.runs.counters import recounted, with_ledger
 from exporter.runs.outdated import is_outdated
 from exporter.runs.same_run import at_rest, continued, ended_at, final_counts, moved, of_known_run, unsettled
@@ -180,7 +180,7 @@ def listed_runs(
     A job's own answer may tell no creation, by which alone runs without numbers are ordered: the list reports it. Those
     that now count join *counted*.
     """
-    ledger, registered = accounting.dated(record.ledger, [each.run for each in runs]), tuple(record.job.target.values())
+    ledger, registered = known_runs.dated(record.ledger, [each.run for each in runs]), tuple(record.job.target.values())
     if ledger.floor is None:
         new = [each.run for each in runs if first_seen.began_after(each, since)]
         if not new:

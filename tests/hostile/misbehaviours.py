@@ -24,6 +24,8 @@ ANY = re.compile(r"(dli|dws|cdm)\..*")
 STATES = re.compile(r"dli\.progress|dws\.job|cdm\.status")
 CDM = re.compile(r"cdm\.status")
 LISTS = re.compile(r"dli\.list|cdm\.(jobs|submissions)")
+WRONG_DATE = 3600.0
+"""Seconds by which a clock that is off is ahead."""
 
 
 @dataclass(frozen=True)
@@ -599,7 +601,7 @@ def throttled(x: Exchange) -> Answer:
 def wrong_date(x: Exchange) -> Answer:
     """Answer rightly, with a clock that is off."""
     return x.right.with_headers(
-        Date=x.rng.choice((formatdate(x.now + 3600, usegmt=True), formatdate(0), "yesterday", ""))
+        Date=x.rng.choice((formatdate(x.now + WRONG_DATE, usegmt=True), formatdate(0), "yesterday", ""))
     )
 
 

@@ -432,6 +432,17 @@ def test_a_clock_that_is_set_back_lets_no_run_count_twice(steps: list[tuple[int,
     assert once(record.ledger.totals[ROWS])
 
 
+def test_a_history_of_which_some_rows_tell_no_creation_hides_no_run() -> None:
+    record = fresh()
+    for at, run in enumerate((RunId("5", 50.0), RunId("", 90.0))):
+        record = transitions.worked(record, Snapshot(State.SUCCEEDED, run=run), at, CDM)
+    runs = [RunId("9", 90.0), RunId("8", 80.0), RunId("7"), RunId("6"), RunId("5", 50.0)]
+
+    record = transitions.looked_back(record, [Snapshot(State.FAILED, run=run) for run in runs], 3.0)
+
+    assert record.runs == (1, 3, 0)
+
+
 def test_a_history_of_ids_alone_hides_no_run_from_the_next_reading() -> None:
     """The newest run was told by its creation alone: which of the ids is its own, and which another's, is not known."""
     there = [run(3, rows=4), run(2, rows=2), run(1, rows=1)]

@@ -34,6 +34,7 @@ async def misbehave(sim: "Simulation", event: Event, number: int) -> None:
     """Let the cloud do something wrong for a while."""
     weights = {name: LIGHT.get(name) or 1.0 for name in event.facts["names"]}
     sim.troubles.active[number] = Trouble(event.facts["share"], weights)
+    sim.dates_lied |= "wrong_date" in weights
     await asyncio.sleep(event.lasts)
     del sim.troubles.active[number]
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from tests.hostile.daemon import PASSWORD, Labels, Scrape, parsed
+from tests.hostile.misbehaviours import WRONG_DATE
 from tests.hostile.oracle import groups
 from tests.hostile.truth import World as Truth
 from tests.world import laws
@@ -34,6 +35,11 @@ QUIET: Final = 900.0
 """Seconds after everything is well again within which all has to be shown."""
 PATIENCE: Final = 20.0
 """Seconds that a scrape may take."""
+ENDS: Final = {
+    "huaweicloud_job_last_success_timestamp_seconds",
+    "huaweicloud_job_last_failure_timestamp_seconds",
+}
+"""By the cloud's clock: of a cloud that tells a wrong one again and again, they are as wrong."""
 STAMPED: Final = {
     "huaweicloud_job_last_poll_timestamp_seconds",
     "huaweicloud_job_exporter_discovery_last_success_timestamp_seconds",
@@ -102,6 +108,7 @@ class Simulation:
         shape = story.shape
         self.truth: Truth = WorldAuthor(self.rng("truth"), START + loop.time(), shape).write()
         self._series: dict[str, tuple[str, Labels]] = {}
+        self.dates_lied = False
         self.network.names = {f"{name}.{DOMAIN}": ["10.0.0.1"] for name in ("dli", "dws", "cdm", "iam")}
         surround(self.network, self.note)
         self.cloud = WorldCloud(self.truth, self.troubles, self.rng("cloud"), self.note, shape.page)
@@ -370,6 +377,8 @@ class Simulation:
             value = samples[key] = float(text)
             if own and key[0] in STAMPED:
                 samples[key] = self._moment(key, value)  # as when it was shown first, or it would move with the clock
+            elif self.dates_lied and key[0] in ENDS and value > self.now():
+                samples[key] = value - WRONG_DATE
         return samples
 
     def _supervise(self) -> None:
