@@ -29,7 +29,7 @@ _CLOCK_SET: Final = 1.0
 """Seconds by which this machine's clock jumps if it is set, or the machine was asleep: then the next answer is
 checked."""
 _DATE: Final = 1.0
-"""Seconds: a date has no fractions, so it is up to this far behind a clock that agrees with ours."""
+"""Seconds by which a date is behind at most, because it has no fractions."""
 _DOUBTED: Final = 5.0
 """Seconds by which the server's clock may differ from what it was known to be before a second answer has to say so."""
 _SKEW_MOST: Final = 86_400.0
@@ -102,14 +102,14 @@ class Project:
 
     async def ask(self, adapter: Adapter, request: Request) -> bytes:
         """Make a call and return the body of its 200 answer; whatever else comes is a :class:`PollError`."""
-        service = adapter.service
+        service, began = adapter.service, self.clock.monotonic()
         timed = request.at(self.cloud_time())
         sent = self.transport.send(self.endpoints[service], timed, self.credentials, self.project_id)
         answer = await counted(sent, self.telemetry, service, request.operation)
         if (seconds := cached_for(answer.headers)) > _FRESH:
             sentence = f"a cache on the way to {service} answered with a copy that is {seconds:.0f} s old"
             raise PollError(Reason.PAYLOAD, f"{sentence}; have the proxy pass calls to the cloud on uncached")
-        self._check_clock(answer)
+        self._check_clock(answer, began)
         if answer.status != 200:
             raise self._refusal(adapter, answer)
         return answer.body
@@ -145,7 +145,12 @@ class Project:
             error.sentence += _clocks(server_skew(answer.headers.get("date"), self.clock.now()))
         return error
 
-    def _check_clock(self, answer: Response) -> None:
+    def _check_clock(self, answer: Response, began: float) -> None:
+        """Take over what the date of an answer says of the cloud's clock; its call was made at *began*.
+
+        The answer was dated at some moment since then, so what is known of the clock may agree with the date though the
+        answer came seconds later.
+        """
         now = self.clock.monotonic()
         ahead = self.clock.now() - now
         if now - self._skew_checked < _SKEW_CHECK and abs(ahead - self._ahead) < _CLOCK_SET:
@@ -153,7 +158,8 @@ class Project:
         skew = server_skew(answer.headers.get("date"), self.clock.now())
         if skew is None:
             return
-        offset = ahead + (0.0 if -_DATE < skew <= 0 else skew)
+        known, earliest = ahead if self._offset is None else self._offset, ahead + skew
+        offset = min(max(known, earliest), earliest + _DATE + now - began)
         # our clock may have been set, or the machine have slept; but a wrong date, of a proxy perhaps, says neither
         alike = _near(skew, self.skew) or _near(offset, self._offset) or _near(offset, self._doubted)
         if self.skew is not None and not alike:

@@ -120,6 +120,8 @@ class Oracle:
     told_missed: int = 0
     """Runs that were reported as missed by a process before, whose journal keeps what it counted and not this."""
     compared: int = 0
+    _polls: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+    """The last poll of a job that worked, and the longest time between two such polls that was seen."""
     _stale: dict[tuple[str, str], float] = field(default_factory=dict)
     """When a job was last there without any state."""
     _stretched: list[tuple[float, float]] = field(default_factory=list)
@@ -255,8 +257,12 @@ class Oracle:
             yield f"the states that hold are {group.states}"
         unseen = self._unseen.get((group.service, group.name), self.began)
         yield from _counted(job, group, now, max(unseen, self.began), self.began)
-        yield from _lasts(job, group, now, max(self.unpolled, SEEN_LATE if job.service == "dli" else 0.0))
-        polled = group.one("last_poll_timestamp_seconds")
+        key, polled = (group.service, group.name), group.one("last_poll_timestamp_seconds")
+        if polled is not None:
+            before, longest = self._polls.get(key, (polled, 0.0))
+            self._polls[key] = polled, max(longest, polled - before)
+        seen_late = max(SEEN_LATE, self._polls.get(key, (0.0, 0.0))[1]) if job.service == "dli" else 0.0
+        yield from _lasts(job, group, now, max(self.unpolled, seen_late))
         if polled is not None and polled > now + 1:
             yield f"the last poll is in the future: {polled}"
         if not group.states:
