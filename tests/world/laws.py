@@ -279,7 +279,7 @@ class Laws:
             return
         scrape, by_job = self._newest
         until = scrape.at - ADDED_WITHIN
-        if any(call.did.startswith("throttled") and call.at > until - 60 for call in sim.cloud.calls):
+        if any(call.did.startswith("throttled") and START + call.at > until - 60 for call in sim.cloud.calls):
             return  # two exporters on one key may have one of them wait for a minute
         for job in sim.truth.of("cdm"):
             key = "cdm", f"{names[job.cluster]}/{job.name}"
