@@ -96,7 +96,7 @@ def _newest(last: _Last, end: _End, *, again: bool) -> tuple[RunId | None, float
     if answer.end is None:
         return (run, end.at) if end.turned and not again else (last.run, last.when)
     if again and last.when is not None and answer.end >= last.when:
-        # an end that is told at last holds; else somebody changed the job since: that is not when the run ended
+        # A first end, told soon after the run was seen ended, is right. A later one comes of a change to the job.
         told = last.when == end.seen and answer.end <= end.seen + CLOCKS
         return last.run, answer.end if told else last.when
     other = last.run is not None and not again and not run.after(last.run)
