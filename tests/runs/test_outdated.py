@@ -10,7 +10,7 @@ from exporter.model.record import Fault, Record
 from exporter.model.run import RunId
 from exporter.model.snapshot import Snapshot, State
 from exporter.runs import transitions
-from exporter.runs.outdated import is_before, is_outdated, is_outdated_in_list
+from exporter.runs.outdated import is_before, is_of_earlier_run, is_outdated, is_outdated_in_list
 from exporter.services.registry import load_services
 
 CDM = load_services()["cdm"]
@@ -218,3 +218,28 @@ def test_the_run_that_the_job_names_is_never_outdated() -> None:
     record = replace(NEW, job=job, ledger=replace(NEW.ledger, floor=RunId("9", 100.0)))
 
     assert not is_outdated(record, Snapshot(State.RUNNING, run=opaque("8", 50.0)))
+
+
+@pytest.mark.parametrize(
+    ("own", "start", "end", "earlier"),
+    [
+        (Snapshot(State.RUNNING), 1050.0, 1094.9, True),
+        (Snapshot(State.RUNNING), 1050.0, 1095.0, False),
+        (Snapshot(State.RUNNING), 1050.0, None, False),
+        (Snapshot(State.RUNNING), 1034.9, None, True),
+        (Snapshot(State.RUNNING), 1035.0, None, False),
+        (Snapshot(State.SUCCEEDED), 1050.0, 1060.0, False),
+        (Snapshot(State.SUCCEEDED), 1034.0, 1060.0, True),
+        (Snapshot(State.RUNNING, run=RunId("", 1040.0, opaque=True)), 1034.0, 1036.0, False),
+    ],
+)
+def test_a_row_is_about_an_earlier_run_if_it_ended_before_the_own_answer_or_began_before_the_wait(
+    own: Snapshot, start: float, end: float | None, earlier: bool
+) -> None:
+    """The cloud's clock is 1,000 s ahead of the one that never jumps, and five seconds are left for clocks."""
+    record = replace(NEW, snapshot=own, answered_at=100.0, waited_at=40.0)
+    state = State.RUNNING if end is None else State.FAILED
+    row = Snapshot(state, run=RunId("", start, opaque=True), start=start, end=end)
+
+    assert is_of_earlier_run(record, row, 1000.0) is earlier
+    assert not is_of_earlier_run(replace(record, stale=True), row, 1000.0)

@@ -10,7 +10,7 @@ from exporter.model.record import Fault, Record
 from exporter.model.run import RunId
 from exporter.model.snapshot import Snapshot, State
 from exporter.polling.list_merge import ListReport, merged_record, report_of
-from exporter.runs import transitions
+from exporter.runs import transitions, waiting
 from exporter.services.registry import load_services
 
 ADAPTERS = load_services()
@@ -112,3 +112,13 @@ def test_a_poll_that_failed_says_nothing_of_it_and_a_job_that_is_gone_waits_no_m
 
     assert late.pending_since == 100
     assert transitions.failed(late, Fault(Reason.NOT_FOUND, 120, "no")).pending_since is None
+
+
+def test_a_run_that_waits_after_it_began_was_started_again_unless_it_is_an_operation_that_was_paused() -> None:
+    begun, waits = Snapshot(State.RUNNING, start=5.0), Snapshot(State.PENDING)
+
+    assert waiting.again(begun, waits)
+    assert not waiting.again(waits, waits)
+    assert not waiting.again(None, waits)
+    assert not waiting.again(begun, Snapshot(State.PENDING, start=5.0))
+    assert not waiting.again(begun, Snapshot(State.PENDING, kind="REDISTRIBUTION"))
