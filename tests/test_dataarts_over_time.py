@@ -280,6 +280,22 @@ def test_nodes_that_may_not_be_read_are_asked_for_once_a_minute() -> None:
     assert 20 <= len(cloud.asked("ShowJobInstance")) <= 31
 
 
+@pytest.mark.parametrize(("word", "asked"), [("running-exception", range(20, 200)), ("fail", range(1, 8))])
+def test_the_nodes_of_an_instance_that_failed_are_asked_for_as_long_as_it_may_be_resumed(
+    word: str, asked: range
+) -> None:
+    ends = dict.fromkeys(range(9), word)
+    nodes = (Node("load", "DLISQL", 60),)
+    cloud = world(FactoryJob(1, "orders", START - 30, nodes, period=9000, workspace="w-1", ends=ends))
+
+    async def scenario(samples: Look) -> None:
+        await asyncio.sleep(1800)
+        assert counted(await samples()) == (word == "fail")
+
+    run(living(cloud, scenario, poll={"interval": "10s", "idle_interval": "10s"}))
+    assert len(cloud.asked("ShowJobInstance")) in asked
+
+
 def test_each_instance_counts_once_over_a_restart_and_while_the_program_was_down(tmp_path: Path) -> None:
     jobs = [
         FactoryJob(n, f"job-{n}", START - 30 * n, NODES[:1], period=420, workspace="w-1", ends={3: "fail", 5: "fail"})
