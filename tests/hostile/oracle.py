@@ -109,6 +109,8 @@ class Oracle:
     """Until when nothing was known of a job: a run that had ended by then was over at first sight."""
     _looked: dict[tuple[str, str], float] = field(default_factory=dict)
     """When a job was first known, by a list or a poll: each run that ends later is counted."""
+    asked: dict[tuple[str, str], float] = field(default_factory=dict)
+    """When a process first asked for a job that no scrape showed before it ended: a journal may know it since."""
     _listed: dict[str, tuple[float, float]] = field(default_factory=dict)
     """When the lists of a service were read well the time before the last, each of which may have taken long, and when
     last."""
@@ -119,6 +121,8 @@ class Oracle:
     """How often the lists of a service were seen to be read well by the process that runs."""
     told_missed: int = 0
     """Runs that were reported as missed by a process before, whose journal keeps what it counted and not this."""
+    untold: set[tuple[str, str]] = field(default_factory=set)
+    """Jobs of which not all runs have to be counted, because nothing told of some."""
     compared: int = 0
     _polls: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
     """The last poll of a job that worked, and the longest time between two such polls that was seen."""
@@ -167,7 +171,8 @@ class Oracle:
             if known:
                 self._looked.setdefault(key, scrape.at)
             elif key not in self._looked:
-                self._unseen[key] = min(self._round_before(scrape, job), scrape.at - scrape.took - 0.5)
+                asked = self.asked.get(key, NEVER)
+                self._unseen[key] = min(self._round_before(scrape, job), scrape.at - scrape.took - 0.5, asked)
 
     def _round_before(self, scrape: Scrape, job: Job) -> float:
         """Return when the lists were last read without a job: the next reading began after that, and may take long."""
@@ -225,7 +230,7 @@ class Oracle:
                 wrong.append(f"{where}: up is {group and group.one('up')}")
             elif group.states != [run.state(scrape.at)]:
                 wrong.append(f"{where}: {group.states} instead of {run.state(scrape.at)}")
-            elif job.service == "cdm" and counts:
+            elif job.service == "cdm" and counts and key not in self.untold:
                 since = self._looked.get(key, scrape.at)
                 uncounted += [f"{where}: {text}" for text in _uncounted(job, group, scrape.at, since)]
         # a history may keep runs to itself: the exporter says so, and how many
@@ -236,7 +241,7 @@ class Oracle:
     def restarted(self) -> None:
         """Forget the counters: the exporter has no journal and begins anew."""
         self.began = time.time()
-        for each in (self._last, self._unseen, self._looked):
+        for each in (self._last, self._unseen, self._looked, self.asked):
             each.clear()
         self._listed.clear()
         self.told_missed = 0

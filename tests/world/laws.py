@@ -104,12 +104,26 @@ class Laws:
         self._unpolled = {key[:2] for key in self._over}
         self._sim.cloud.callers.strikes.clear()  # a new process cannot know of the refusals of the one before
         self._older.restarted()
-        if not kept:
+        if kept:
+            self._asked_before()
+        else:
             self._alive.clear()
             self._over.clear()
             self._older.forget()
             oracle.restarted()
             oracle.began = self._sim.now()
+
+    def _asked_before(self) -> None:
+        """Note since when the process before may have known of jobs that no scrape showed while it ran."""
+        oracle = self._sim.oracle
+        since = oracle.began - START
+        for job in self._sim.truth.of("dws"):
+            key, idents = ("dws", job.name), tuple(run.ident for run in job.runs)
+            asked = (
+                call.at for call in self._sim.cloud.calls if call.at >= since and call.target.endswith(tuple(idents))
+            )
+            if key not in oracle._looked and (first := next(asked, None)) is not None:
+                oracle.asked.setdefault(key, START + first)
 
     def logged(self, text: str, tags: dict[str, Any]) -> None:
         """Look at a line of the log."""

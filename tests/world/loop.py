@@ -39,6 +39,10 @@ RESOLUTION: Final = 1e-9
 
 PAUSES: Final = 12
 """Times at most that the loop goes on in the middle of one call in a thread."""
+PAUSE: Final = 0.05
+"""Seconds at most for which a thread does not go on."""
+EARLY: Final = 40
+"""Lines of a call at one of which a thread stands still that does so once."""
 
 
 class WorldEndedError(BaseException):
@@ -115,6 +119,9 @@ class WorldLoop(_BASE):  # type: ignore[misc]
         """Whether the CPU time of each callback is taken."""
         self.preempted = 0.0
         """The share of calls in threads between whose lines the event loop runs."""
+        self.stalls = 0.0
+        """Seconds at most for which such a call stands still at one of its first lines; 0 if it pauses often and not
+        for long."""
         self._frozen: dict[Host, list[events.Handle]] = {}
         self.set_task_factory(self._make_task)
 
@@ -323,8 +330,8 @@ class SteppedCall:
         self._loop, self._future, self._func, self._args, self._rng = loop, future, func, args, rng
         self._host = HOST.get()
         self._over: tuple[Any, BaseException | None] | None = None
-        self._most = rng.choice((4, 40, 200))
-        self._pauses = PAUSES
+        self._most = EARLY if loop.stalls else rng.choice((4, 40, 200))
+        self._pauses = 1 if loop.stalls else PAUSES
         self._left = rng.randint(1, self._most)
         self._thread = self._free.pop() if self._free else _Thread()
         self._thread.work = partial(contextvars.copy_context().run, self._run)
@@ -334,7 +341,7 @@ class SteppedCall:
         self._thread.goes_on.release()
         self._thread.paused.acquire()
         if self._over is None:
-            self._loop.call_later(self._rng.uniform(0.0001, 0.05), self.step)
+            self._loop.call_later(self._rng.uniform(0.0001, self._loop.stalls or PAUSE), self.step)
             return
         self._free.append(self._thread)
         if not isinstance(self._over[1], Killed):

@@ -29,7 +29,7 @@ from tests.world.network import Network, Weather
 from tests.world.pages import page_of
 from tests.world.story import Event, Story
 from tests.world.timepieces import HOST, START, Host, Now
-from tests.world.untold_starts import without_untold
+from tests.world.untold_runs import untold
 
 QUIET: Final = 900.0
 """Seconds after everything is well again within which all has to be shown."""
@@ -307,8 +307,8 @@ class Simulation:
         self.found("missing", missing[:5])
 
     def _missing(self, scrape: Scrape) -> list[str]:
-        missing = self.neighbour.missing(scrape) if self.neighbour else self.oracle.missing(scrape)
-        return without_untold(self, missing)
+        self.oracle.untold = untold(self)
+        return self.neighbour.missing(scrape) if self.neighbour else self.oracle.missing(scrape)
 
     def _cloud_host(self) -> Host:
         host = Host("cloud", "10.0.0.1")
@@ -394,7 +394,7 @@ def simulate(story: Story, *, timed: bool = False) -> Verdict:
     """Let a world happen; the working folder is its machines' file system."""
     random.seed(f"exporter {story.seed}")
     loop = WorldLoop(random.Random(f"loop {story.seed}"))
-    loop.preempted, loop.timed = story.shape.preempted, timed
+    loop.preempted, loop.stalls, loop.timed = story.shape.preempted, story.shape.stalls, timed
     asyncio.set_event_loop(loop)
     Now.loop = loop.time
     sim = Simulation(story, loop)

@@ -60,6 +60,8 @@ class Shape:
     """What a second exporter is: one with the same key and jobs, or the other shard; none if empty."""
     preempted: float = 0.0
     """The share of calls in threads that the event loop interrupts."""
+    stalls: float = 0.0
+    """Seconds at most for which such a thread stands still, as one does that waits for a file system."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,9 @@ MOST_FEW: Final = 5
 """CDM jobs at most of a world that is not crowded."""
 CROWDED: Final = 0.06
 """The share of worlds with many jobs."""
+STALLED: Final = 0.5
+"""The share of worlds with threads that are interrupted in which these stand still once and for long."""
+STALL: Final = 2.0
 BEGINS: Final = 60.0
 """Seconds after the start at which something goes wrong for the first time."""
 
@@ -204,6 +209,8 @@ def story_of(seed: int, length: float = 432.0, *, jobs: int | None = None) -> St
     rng = random.Random(f"story {seed}")
     shape = shape_of(rng, length)
     shape = shape if jobs is None else replace(shape, cdm=jobs)
+    if shape.preempted and random.Random(f"stalls {seed}").random() < STALLED:
+        shape = replace(shape, stalls=STALL)
     names, weights = sorted(KINDS), [KINDS[name][0] for name in sorted(KINDS)]
     events = []
     for _ in range(rng.choice((0, 2, 3, 5, 8, 12))):
