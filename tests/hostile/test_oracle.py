@@ -103,6 +103,28 @@ def test_a_run_that_had_ended_at_first_sight_must_not_count() -> None:
     assert any("1 runs succeeded, there were 0" in each for each in judge.look(shown()))
 
 
+def test_a_run_may_count_that_a_process_asked_for_before_it_ended_without_a_scrape() -> None:
+    world = World("p", NOW - 200, (Job("dws", "resize", (replace(RUNS[0], ident="j1"),)),))
+    found = []
+    for asked in ({}, {("dws", "resize"): NOW - 70}):
+        judge = Oracle(world, began=NOW - 150, asked=asked)
+        judge.look(Scrape(NOW - 50, 0.0, 200, {}))
+        who: Labels = (("job", "resize"), ("result", "succeeded"), ("service", "dws"))
+        found.append(judge.look(Scrape(NOW, 0.0, 200, {("huaweicloud_job_runs_total", who): 1.0})))
+
+    assert [len(wrong) for wrong in found] == [1, 0]
+
+
+def test_runs_that_nothing_told_of_are_not_asked_for() -> None:
+    judge = oracle()
+    judge.look(shown(NOW - 61, last_poll_timestamp_seconds=NOW - 62))
+    later = shown(runs_total__succeeded=0, runs_rows_written_total=0)
+
+    judge.untold = {("cdm", "north/copy")}
+
+    assert judge.missing(later) == []
+
+
 def test_a_run_that_ended_after_first_sight_and_does_not_count_is_missed() -> None:
     judge = oracle()
     judge.look(shown(NOW - 61, last_poll_timestamp_seconds=NOW - 62))

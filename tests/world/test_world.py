@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from exporter.model.units import seconds
 from tests.world.loop import WorldLoop
 from tests.world.put_back import patches
 
@@ -73,3 +74,25 @@ def test_a_timer_is_due_in_the_second_half_of_a_year_too() -> None:
         loop._run_once()
     loop.close()
     assert fired == [2.0**24, 2.0**25 + 0.1]
+
+
+def test_a_thread_that_stands_still_does_so_in_the_middle_of_its_call() -> None:
+    loop, seen = WorldLoop(random.Random(1)), set[int]()
+    loop.preempted, loop.stalls = 1.0, 2.0
+    read: list[float] = []
+
+    def call() -> None:
+        read.clear()
+        for number in range(100):
+            read.append(seconds(f"{number}s"))  # noqa: PERF401 - one at a time
+
+    def look() -> None:
+        seen.add(len(read))
+        loop.call_later(0.01, look)
+
+    look()
+    for _ in range(10):
+        loop.run_until_complete(loop.run_in_executor(None, call))
+        assert len(read) == 100
+    loop.close()
+    assert seen - {0, 100}, seen
