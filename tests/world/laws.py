@@ -1,6 +1,7 @@
 """What must hold in every world, whatever happens in it."""
 
 from collections import Counter, deque
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from tests.hostile.callers import LOCK
@@ -299,7 +300,14 @@ class Laws:
             key = "cdm", f"{names[job.cluster]}/{job.name}"
             group, since = by_job.get(key), sim.oracle._looked.get(key, scrape.at)
             if group is not None:
-                sim.found("rows", [f"cdm/{key[1]}: {text}" for text in _uncounted(job, group, until, since)])
+                told = self._told_by(job, until)
+                sim.found("rows", [f"cdm/{key[1]}: {text}" for text in _uncounted(job, group, told, since)])
+
+    def _told_by(self, job: Job, until: float) -> float:
+        """Return *until*, or an earlier moment if a run was told late, after the next began: it waits for a poll."""
+        idle = self._sim.story.shape.idle
+        late = ((run.ended + run.late, after.created) for run, after in pairwise(job.runs))
+        return until - idle if any(next_one <= at and until - idle < at for at, next_one in late) else until
 
     def at_the_end(self) -> None:
         """Look at all calls."""
