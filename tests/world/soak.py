@@ -130,6 +130,13 @@ class _Cloud(WorldCloud):
     def _remember(self, exchange: Exchange) -> None:
         """Remember nothing: names come and go for ever."""
 
+    def give_up(self) -> None:
+        """Reset connections whose other end is gone and could not say so, as a server does that hears nothing."""
+        for connection, _ in list(self._connections.values()):
+            wire: Any = connection.writer.transport
+            if wire.peer.is_closing():
+                connection.reset()
+
 
 @dataclass
 class Point:
@@ -321,6 +328,7 @@ class Soak:
         weather.cut = weather.refused = False
         weather.loss = 0.0
         self.troubles.active.clear()
+        self.cloud.give_up()
 
     async def _look(self) -> None:
         """Read the metrics and the page, compare the counters with the truth, and note what the process holds."""
