@@ -40,7 +40,7 @@ test-deploy: $(VENV)/dev $(VENV)/kubernetes-tools/fetched
 
 MINUTES ?= 10
 torture: $(VENV)/dev
-	$(RUN)python -m tests.world --minutes $(MINUTES) --shrink
+	$(RUN)python -m tests.world --minutes $(MINUTES) --held 50 --shrink
 
 POLLS ?= 1000000
 soak: $(VENV)/dev

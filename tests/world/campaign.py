@@ -118,6 +118,11 @@ def text(campaigns: list[dict[str, Any]], put_back: dict[str, dict[str, Any]], s
         f"{what} of {days:,.1f} simulated days. {result}",
         f"{seen} were checked against the laws.",
         f"There were at most {campaign['most connections']} connections and {campaign['most tasks']} tasks at a time.",
+        *(
+            [f"A callback took at most {held / 1000:.0f} ms of CPU time."]
+            if (held := campaign.get("longest callback, us", 0))
+            else []
+        ),
         *(earlier(campaigns[:-1]) if campaigns[:-1] else ()),
         *(soaked(soaks) if soaks else ()),
         PUT_BACK_FIRST,

@@ -21,7 +21,7 @@ LONGEST: Final = 300.0
 """Seconds of real time that a world may take."""
 
 
-def judged(story: Story, *, timed: bool = False) -> Verdict:
+def judged(story: Story) -> Verdict:
     """Let a world happen in this process and return what came of it."""
     gc.disable()  # when it runs would depend on all that was before
     before = Path.cwd()
@@ -29,7 +29,7 @@ def judged(story: Story, *, timed: bool = False) -> Verdict:
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         try:
-            return simulate(story, timed=timed)
+            return simulate(story)
         finally:
             os.chdir(before)
 

@@ -65,6 +65,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--shrink", action="store_true", help="leave out every event that does not matter")
     parser.add_argument("--stop", action="store_true", help="end with the first finding")
     parser.add_argument("--keep", action="store_true", help="add the figures to those of docs/reliability.md")
+    parser.add_argument(
+        "--held",
+        type=float,
+        default=0.0,
+        help="milliseconds of CPU time that no callback may take",
+    )
     parser.add_argument("--digest", action="store_true", help="print the digest of the trace alone")
     parser.add_argument("--soak", type=int, default=0, help="one exporter for so many polls instead")
     parser.add_argument("--interval", type=float, default=30.0, help="seconds between two polls of a job of a soak")
@@ -113,6 +119,10 @@ def _many(options: argparse.Namespace) -> int:
 
     for verdict in all_of(_stories(options), options.cores, enough):
         worlds += 1
+        held = verdict.figures["longest callback, us"] / 1000
+        if options.held and held > options.held:
+            wrong += not verdict.findings
+            _say(f"seed {verdict.story.seed}: held: a callback held the event loop for {held:.1f} ms of CPU time")
         for name, figure in verdict.figures.items():
             figures[name] = (
                 max(figures[name], figure) if name.startswith(("most", "longest")) else figures[name] + figure

@@ -282,6 +282,8 @@ class Laws:
         tasks = len(host.tasks) if host else 0
         sim.figures["most connections"] = max(sim.figures["most connections"], wires)
         sim.figures["most tasks"] = max(sim.figures["most tasks"], tasks)
+        held = host.busiest if host else 0.0
+        sim.figures["longest callback, us"] = max(sim.figures["longest callback, us"], int(1e6 * held))
         if wires > MOST_CONNECTIONS and sim.machine.up:
             sim.found("bounds", [f"{wires} connections"])
         if tasks > MOST_TASKS:

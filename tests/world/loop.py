@@ -115,8 +115,6 @@ class WorldLoop(_BASE):  # type: ignore[misc]
         self._timer_numbers = count()
         self.network: Any = None
         self.events = 0
-        self.timed = False
-        """Whether the CPU time of each callback is taken."""
         self.preempted = 0.0
         """The share of calls in threads between whose lines the event loop runs."""
         self.stalls = 0.0
@@ -196,14 +194,14 @@ class WorldLoop(_BASE):  # type: ignore[misc]
             if host.frozen_until > self._passed:
                 self.thaw(host, handle)
                 return
-        began = REAL_CPU() if self.timed else 0.0
+        began = REAL_CPU()
         try:
             handle._context.run(handle._callback, *handle._args)
         except (SystemExit, KeyboardInterrupt, WorldEndedError):
             raise
         except BaseException as problem:  # noqa: BLE001 - told, as asyncio does
             self.call_exception_handler({"message": "a callback failed", "exception": problem, "handle": handle})
-        if host is not None and self.timed:
+        if host is not None and handle._callback != self._work:  # what a thread does holds no loop
             host.busiest = max(host.busiest, REAL_CPU() - began)
 
     def call_soon_threadsafe(

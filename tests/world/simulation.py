@@ -390,11 +390,11 @@ class Simulation:
         self.start()
 
 
-def simulate(story: Story, *, timed: bool = False) -> Verdict:
+def simulate(story: Story) -> Verdict:
     """Let a world happen; the working folder is its machines' file system."""
     random.seed(f"exporter {story.seed}")
     loop = WorldLoop(random.Random(f"loop {story.seed}"))
-    loop.preempted, loop.stalls, loop.timed = story.shape.preempted, story.shape.stalls, timed
+    loop.preempted, loop.stalls = story.shape.preempted, story.shape.stalls
     asyncio.set_event_loop(loop)
     Now.loop = loop.time
     sim = Simulation(story, loop)
@@ -405,8 +405,6 @@ def simulate(story: Story, *, timed: bool = False) -> Verdict:
     sim.figures["calls"] = len(sim.cloud.calls)
     sim.figures["seconds"] = int(loop.time() - 1000)
     sim.figures["events"] = loop.events
-    host = sim.machine.host
-    sim.figures["longest callback, us"] = int(1e6 * host.busiest) if host else 0
     digest = hashlib.sha256("\n".join(sim.trace).encode()).hexdigest()
     return Verdict(story, sim.findings, sim.trace, digest, sim.figures, touched(sim))
 
