@@ -91,7 +91,7 @@ class Oracle:
     list_age: float = 6.0
     """Seconds before a list is begun to be read at which a run must have begun to be among its rows in any case."""
     counts_kept: float = 0.0
-    """Seconds for which counts that lists alone have are shown while lists fail, if that is longer than *promised*."""
+    """Seconds before the last poll that worked of which counts may be that lists alone have, while lists fail."""
     lists_lie: tuple[tuple[float, float], ...] = ((-NEVER, NEVER),)
     """From when to when a list that was read well may have lacked a job, or its counts."""
     prefix: str = ""
@@ -296,7 +296,8 @@ class Oracle:
             yield f"run {run.ident} has not begun yet"
         since = self._since(job, run, group.states[0], polled, now)
         yield from self._newest(job, run, group, since, now)
-        listed = now - max(self._age, self.counts_kept * self._stretch) - self.slack
+        kept = (polled or now) - self.counts_kept * self._stretch  # what lists told is as of the last poll that worked
+        listed = min(now - self._age, kept) - self.slack
         before = self._list_before(job.service, now)
         if not any(began <= now and before <= ended for began, ended in self.lists_lie):
             listed = max(listed, before)
