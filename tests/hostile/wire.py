@@ -109,7 +109,7 @@ class Exchange:
 
     async def say(self, answer: Answer) -> None:
         """Answer as HTTP wants it."""
-        if answer.status == 401:
+        if answer.status == 401 and not self.connection.writer.is_closing():
             self.cloud.callers.refused(self.request, self.now)
         await self.send(message(answer))
 

@@ -1,12 +1,13 @@
 """What must hold in every world, whatever happens in it."""
 
+import math
 from collections import Counter, deque
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from tests.hostile.callers import LOCK
 from tests.hostile.daemon import Scrape
-from tests.hostile.oracle import OWN, Groups, Oracle, _uncounted
+from tests.hostile.oracle import OWN, Group, Groups, Oracle, _uncounted
 from tests.hostile.truth import Job
 from tests.hostile.truth import World as Truth
 from tests.world.left_out import LeftOut
@@ -89,11 +90,13 @@ class Laws:
         """Whether no CDM job is registered at the moment."""
         self._alive: set[tuple[str, str, str]] = set()
         self._over: dict[tuple[str, str, str], float] = {}
-        self._unpolled: set[tuple[str, str]] = set()
-        """Jobs that the exporter which was started last has not shown yet: an end that was not on the disk is lost."""
+        self._untold: set[tuple[str, str, str]] = set()
+        """Runs that the exporter which was started last has not shown yet, nor a later one of their jobs: an end that
+        was not on the disk is lost."""
         self._arrived = 0
         """Calls that the cloud got before the exporter was started last."""
         self._clusters = {cluster.ident: cluster.name for cluster in sim.truth.clusters}
+        self._jobs = {f"{self._clusters[job.cluster]}/{job.name}": job for job in sim.truth.of("cdm")}
 
     def restarted(self, *, kept: bool) -> None:
         """Begin anew what goes with a process: all that is counted, unless a journal has *kept* the runs."""
@@ -102,7 +105,7 @@ class Laws:
         for key in [key for key in oracle._last if key[0][2] == "poll_failures_total"]:
             del oracle._last[key]
         self._arrived = len(self._sim.cloud.calls)
-        self._unpolled = {key[:2] for key in self._over}
+        self._untold = set(self._over)
         self._sim.cloud.callers.strikes.clear()  # a new process cannot know of the refusals of the one before
         self._older.restarted()
         if kept:
@@ -199,8 +202,8 @@ class Laws:
                 self._alive.add(key)
             elif states[0] in ("succeeded", "failed", "cancelled") and key in self._alive:
                 self._over.setdefault(key, scrape.at)
-        self._unpolled = {key for key in self._unpolled if key not in by_job or not by_job[key].states}
-        self._over |= {key: scrape.at for key in self._over if key[:2] in self._unpolled}
+        self._untold = {key for key in self._untold if not self._shows(by_job.get(key[:2]), key)}
+        self._over |= {key: scrape.at for key in self._over if key in self._untold}
         late = Counter(key[:2] for key, at in self._over.items() if scrape.at - at > patience)
         for where, least in late.items():
             found = by_job.get(where)
@@ -210,17 +213,24 @@ class Laws:
                 sim.found("counted", [told] if told not in self._told else [])
                 self._told.add(told)
 
+    def _shows(self, group: Group | None, key: tuple[str, str, str]) -> bool:
+        """Whether a job shows this run, or a later one."""
+        shown = group.label("run_info", "run_id") if group and group.states else ""
+        job = self._jobs.get(key[1])
+        if not shown or job is None:
+            return False
+        run, known = job.run(shown), job.run(key[2])
+        return run is None or known is None or run.created >= known.created
+
     def _ids_alone(self) -> bool:
         """Whether no status tells a creation and no history an id: which runs of both are one nobody could tell."""
         return any(trouble.weights.keys() == {"ids_alone"} for trouble in self._sim.troubles.active.values())
 
     def _called(self, name: str, ident: str) -> str:
         """Return the id of a CDM run, which may be called by its creation first and by its id later."""
-        for job in self._sim.truth.of("cdm"):
-            run = job.run(ident) if name == f"{self._clusters[job.cluster]}/{job.name}" else None
-            if run is not None:
-                return run.ident
-        return ident
+        job = self._jobs.get(name)
+        run = job.run(ident) if job else None
+        return run.ident if run else ident
 
     def _running_first(self, scrape: Scrape, by_job: Groups) -> None:
         """Before anything goes wrong each job that runs was asked itself soon after a list told so."""
@@ -243,9 +253,11 @@ class Laws:
                 self._told.add(key[1])
 
     def _listed(self, job: Job, since: float, until: float) -> bool:
-        """Whether a list of the job's cluster was read meanwhile: for few jobs that rest, polls cost less than it."""
+        """Whether the list of the cluster was read to its end: for few jobs that rest, polls cost less than it."""
         calls = (call for call in self._sim.cloud.calls if since < START + call.at < until)
-        return any(f"/{job.cluster}/cdm/job/all" in call.target for call in calls)
+        number = sum(each.cluster == job.cluster for each in self._sim.truth.of("cdm"))
+        last = f"page_no={math.ceil(number / (self._sim.story.shape.page or number))}&"
+        return any(f"/{job.cluster}/cdm/job/all" in call.target and last in call.target for call in calls)
 
     def _calls_counted(self, scrape: Scrape) -> None:
         """Each call that reaches the cloud is one that the exporter knows of."""
