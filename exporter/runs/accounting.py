@@ -130,7 +130,7 @@ def look_back(
     floor = _raised(ledger.floor or NAMELESS, marks)
     followed = [run for run in ledger.open if floor.newer(run) or renumbering.came_before(ledger, run)]
     absent = [run for run in followed if rows and not known_runs.is_among(run, runs)]
-    beyond = tuple(run for run in ledger.beyond if _still_beyond(ledger, run, floor))
+    beyond = tuple(run for run in ledger.beyond if _still_beyond(ledger, run, floor, runs))
     ledger = replace(
         ledger,
         anew=renumbering.last_before(ledger, floor),
@@ -150,9 +150,15 @@ def _raised(floor: RunId, runs: Iterable[RunId]) -> RunId:
     return floor
 
 
-def _still_beyond(ledger: Ledger, run: RunId, floor: RunId) -> bool:
-    """Whether a known run is still to be remembered one by one: none of before the numbers started again is."""
-    return (run.newer(floor) or run.doubtful(floor)) and not (ledger.anew is not None and floor.renumbered(run))
+def _still_beyond(ledger: Ledger, run: RunId, floor: RunId, rows: Sequence[RunId]) -> bool:
+    """Whether a known run is still to be remembered one by one: none of before the numbers started again is.
+
+    One without a number is until its number is surely none above the floor's: a later run has one that is not.
+    """
+    if ledger.anew is not None and floor.renumbered(run):
+        return False
+    numbered = run.id or not floor.id or any(each.id and each.newer(run) and not each.newer(floor) for each in rows)
+    return run.newer(floor) or run.doubtful(floor) or not numbered
 
 
 def _holding(floor: RunId, known: Iterable[RunId]) -> RunId:

@@ -394,6 +394,26 @@ def test_each_run_counts_at_most_once_whichever_of_its_names_each_answer_has(
 
 
 @given(
+    moments=LIFE,
+    kinds=st.lists(st.sampled_from(["both", "both", "id", "created"]), min_size=120, max_size=120),
+    read=st.lists(st.booleans(), min_size=12, max_size=12),
+)
+@examples(10)
+def test_each_run_counts_at_most_once_whichever_of_its_names_each_row_has(
+    moments: list[int], kinds: list[str], read: list[bool]
+) -> None:
+    """Pages of one history may come from copies that tell more or less of a run."""
+    record, names = fresh(), iter(kinds)
+    for at, moment in enumerate(moments):
+        there = [lived(number, moment) for number in range(1, moment // 2 + 1)]
+        record = transitions.worked(record, partly(there[-1], next(names)), at, CDM)
+        if record.ledger.beyond and read[at]:
+            record = transitions.looked_back(record, [partly(each, next(names)) for each in there[::-1]], at)
+    assert once(record.ledger.totals[ROWS])
+    assert sum(record.ledger.runs) <= moments[-1] // 2
+
+
+@given(
     moments=LIFE, kinds=st.sampled_from(PAIRS), read=st.lists(st.booleans(), min_size=12, max_size=12), back=st.data()
 )
 @examples(10)
@@ -641,6 +661,10 @@ def test_a_run_of_the_history_that_tells_no_number_counts_once_by_its_creation()
     record = after(run(5, State.RUNNING), run(8, State.RUNNING), history, history)
     assert (record.runs, record.totals[ROWS]) == ((1, 1, 0), 5)
     assert after([run(8), run(6, State.FAILED), run(5)], run(8), record=record).runs == (2, 1, 0)
+
+    page = [partly(run(8, State.RUNNING), "created"), unnumbered]
+    record = after(run(5), run(8, State.RUNNING), [*page, run(5)], page)
+    assert after(run(8), [run(8), run(6, State.FAILED), run(5)], record=record).runs == (1, 1, 0)
 
     newest = replace(dated(9), run=RunId("90", 500.0))  # the clock of the service was set back
     record = after(run(5), replace(newest, others=(run(8),)), [newest, partly(run(8), "created"), run(5)])
