@@ -91,8 +91,8 @@ class Laws:
         self._alive: set[tuple[str, str, str]] = set()
         self._over: dict[tuple[str, str, str], float] = {}
         self._untold: set[tuple[str, str, str]] = set()
-        """Runs that the exporter which was started last has not shown yet, nor a later one of their jobs: an end that
-        was not on the disk is lost."""
+        """Runs that the exporter which was started last has not shown: an end that was not on the disk is lost, and
+        once another run began only the history has it."""
         self._arrived = 0
         """Calls that the cloud got before the exporter was started last."""
         self._clusters = {cluster.ident: cluster.name for cluster in sim.truth.clusters}
@@ -214,13 +214,9 @@ class Laws:
                 self._told.add(told)
 
     def _shows(self, group: Group | None, key: tuple[str, str, str]) -> bool:
-        """Whether a job shows this run, or a later one."""
-        shown = group.label("run_info", "run_id") if group and group.states else ""
-        job = self._jobs.get(key[1])
-        if not shown or job is None:
-            return False
-        run, known = job.run(shown), job.run(key[2])
-        return run is None or known is None or run.created >= known.created
+        """Whether a job shows this run."""
+        shown = (group.label("run_info", "run_id") or "") if group and group.states else ""
+        return bool(shown) and self._called(key[1], shown) == key[2]
 
     def _ids_alone(self) -> bool:
         """Whether no status tells a creation and no history an id: which runs of both are one nobody could tell."""
