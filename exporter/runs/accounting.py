@@ -130,11 +130,12 @@ def look_back(
     floor = _raised(ledger.floor or NAMELESS, marks)
     followed = [run for run in ledger.open if floor.newer(run) or renumbering.came_before(ledger, run)]
     absent = [run for run in followed if rows and not known_runs.is_among(run, runs)]
-    beyond = tuple(run for run in ledger.beyond if _still_beyond(ledger, run, floor, runs))
+    beyond = tuple(run for run in ledger.beyond if _still_beyond(ledger, run, floor))
+    below = [run for run in (*runs, *ledger.beyond) if not known_runs.is_among(run, beyond)]
     ledger = replace(
         ledger,
         anew=renumbering.last_before(ledger, floor),
-        floor=_holding(floor, {*runs, *ledger.beyond}.difference(beyond)),
+        floor=_holding(floor, below),
         beyond=beyond,
         lately=ledger.lately if whole and not cut else (),
         open=tuple(run for run in ledger.open if run not in absent),
@@ -150,15 +151,9 @@ def _raised(floor: RunId, runs: Iterable[RunId]) -> RunId:
     return floor
 
 
-def _still_beyond(ledger: Ledger, run: RunId, floor: RunId, rows: Sequence[RunId]) -> bool:
-    """Whether a known run is still to be remembered one by one: none of before the numbers started again is.
-
-    One without a number is until its number is surely none above the floor's: a later run has one that is not.
-    """
-    if ledger.anew is not None and floor.renumbered(run):
-        return False
-    numbered = run.id or not floor.id or any(each.id and each.newer(run) and not each.newer(floor) for each in rows)
-    return run.newer(floor) or run.doubtful(floor) or not numbered
+def _still_beyond(ledger: Ledger, run: RunId, floor: RunId) -> bool:
+    """Whether a known run is still to be remembered one by one: none of before the numbers started again is."""
+    return (run.newer(floor) or run.doubtful(floor)) and not (ledger.anew is not None and floor.renumbered(run))
 
 
 def _holding(floor: RunId, known: Iterable[RunId]) -> RunId:

@@ -393,6 +393,15 @@ def test_each_run_counts_at_most_once_whichever_of_its_names_each_answer_has(
     assert sum(record.ledger.runs) <= moments[-1] // 2
 
 
+def test_a_history_that_tells_creations_alone_after_one_that_told_ids_too_is_not_read_for_ever() -> None:
+    there = [run(number) for number in (4, 3, 2, 1)]
+    some = [partly(there[0], "created"), there[1], partly(there[2], "created"), there[3]]
+
+    record = after(run(2), run(4), some, run(4), [partly(each, "created") for each in there])
+
+    assert (record.ledger.beyond, record.runs) == ((), (2, 0, 0))
+
+
 @given(
     moments=LIFE,
     kinds=st.lists(st.sampled_from(["both", "both", "id", "created"]), min_size=120, max_size=120),
@@ -661,6 +670,10 @@ def test_a_run_of_the_history_that_tells_no_number_counts_once_by_its_creation()
     record = after(run(5, State.RUNNING), run(8, State.RUNNING), history, history)
     assert (record.runs, record.totals[ROWS]) == ((1, 1, 0), 5)
     assert after([run(8), run(6, State.FAILED), run(5)], run(8), record=record).runs == (2, 1, 0)
+
+    late = [run(8, State.RUNNING), partly(run(7), "created"), run(6, State.FAILED), run(5)]
+    record = after(run(5), run(8, State.RUNNING), [partly(late[0], "created"), unnumbered, run(5)], late)
+    assert after(run(8), [run(8), *late[1:]], record=record).runs == (2, 1, 0)
 
     page = [partly(run(8, State.RUNNING), "created"), unnumbered]
     record = after(run(5), run(8, State.RUNNING), [*page, run(5)], page)
