@@ -44,8 +44,8 @@ class Callers:
     def refused(self, request: Request, now: float) -> None:
         """Count a refusal that was sent to whoever uses a key; more than five in a row lock the key.
 
-        A refusal that was never sent, because the call met a misbehaviour or was given up before, is none that anybody
-        could heed.
+        A refusal that was never sent, because the call met a misbehaviour or was given up before, does not count:
+        nobody could act on it.
         """
         key = self.key(request)
         if key is None or self.locked.get(key, 0.0) > now:

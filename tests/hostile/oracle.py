@@ -91,7 +91,7 @@ class Oracle:
     list_age: float = 6.0
     """Seconds before a list is begun to be read at which a run must have begun to be among its rows in any case."""
     counts_kept: float = 0.0
-    """Seconds before the last poll that worked of which counts may be that lists alone have, while lists fail."""
+    """Seconds by which counts that only lists report may be older than the last poll that worked, while lists fail."""
     lists_lie: tuple[tuple[float, float], ...] = ((-NEVER, NEVER),)
     """From when to when a list that was read well may have lacked a job, or its counts."""
     prefix: str = ""
@@ -110,7 +110,7 @@ class Oracle:
     _looked: dict[tuple[str, str], float] = field(default_factory=dict)
     """When a job was first known, by a list or a poll: each run that ends later is counted."""
     asked: dict[tuple[str, str], float] = field(default_factory=dict)
-    """When a process first asked for a job that no scrape showed before it ended: a journal may know it since."""
+    """When a process was first told of a job that no scrape showed before it ended: its journal may contain the job."""
     _listed: dict[str, tuple[float, float]] = field(default_factory=dict)
     """When the lists of a service were read well the time before the last, each of which may have taken long, and when
     last."""
@@ -221,7 +221,7 @@ class Oracle:
 
     def missing(self, scrape: Scrape, by_job: Groups | None = None, *, counts: bool = True) -> list[str]:
         """Return what a quiet time later should be there and is not: every job, up, with its newest run, counted."""
-        found, wrong, uncounted = groups(scrape) if by_job is None else by_job, [], []
+        found, wrong, uncounted, lacking = groups(scrape) if by_job is None else by_job, list[str](), list[str](), 0.0
         for key, job in self._jobs.items():
             group, run, where = found.get(key), job.newest(scrape.at), "/".join(key)
             if run is None:
@@ -233,10 +233,11 @@ class Oracle:
             elif job.service == "cdm" and counts and key not in self.untold:
                 since = self._looked.get(key, scrape.at)
                 uncounted += [f"{where}: {text}" for text in _uncounted(job, group, scrape.at, since)]
+                lacking += sum(least - count for _, count, least in _counts(job, group, scrape.at, since))
         # a history may keep runs to itself: the exporter says so, and how many
         told = scrape.value(f"{OWN}history_runs_missed_total", service="cdm", project=self.project) or 0.0
         told = max(told, self.told_missed)
-        return wrong + (uncounted if sum(" runs " in text for text in uncounted) > told else [])
+        return wrong + (uncounted if lacking > told else [])
 
     def restarted(self) -> None:
         """Forget the counters: the exporter has no journal and begins anew."""
@@ -296,7 +297,7 @@ class Oracle:
             yield f"run {run.ident} has not begun yet"
         since = self._since(job, run, group.states[0], polled, now)
         yield from self._newest(job, run, group, since, now)
-        kept = (polled or now) - self.counts_kept * self._stretch  # what lists told is as of the last poll that worked
+        kept = (polled or now) - self.counts_kept  # what lists told is as of the last poll that worked
         listed = min(now - self._age, kept) - self.slack
         before = self._list_before(job.service, now)
         if not any(began <= now and before <= ended for began, ended in self.lists_lie):
@@ -493,15 +494,25 @@ def _lasts(job: Job, group: Group, now: float, seen_late: float) -> Iterator[str
         yield f"last_run_duration {duration!r} is that of no run"
 
 
-def _uncounted(job: Job, group: Group, now: float, since: float) -> Iterator[str]:
-    """Compare the counters over all runs: no less than there were that ended since the job was first known."""
-    surely = [run for run in job.runs if run.ended > since and run.ended + run.late < now - 5]
+def _surely_ended(job: Job, now: float, since: float) -> list[Run]:
+    return [run for run in job.runs if run.ended > since and run.ended + run.late < now - 5]
+
+
+def _counts(job: Job, group: Group, now: float, since: float) -> Iterator[tuple[str, float, int]]:
+    """Return each result of which less runs are counted than there surely were, and both numbers."""
+    surely = _surely_ended(job, now, since)
     for result in ("succeeded", "failed"):
         count = group.values.get("runs_total", {}).get((("result", result),), 0.0)
         least = sum(run.result == result for run in surely)
         if count < least:
-            yield f"{count:g} runs {result} are counted, there were {least}"
-    rows = sum(run.rows for run in surely if run.result == "succeeded")
+            yield result, count, least
+
+
+def _uncounted(job: Job, group: Group, now: float, since: float) -> Iterator[str]:
+    """Compare the counters over all runs: no less than there were that ended since the job was first known."""
+    for result, count, least in _counts(job, group, now, since):
+        yield f"{count:g} runs {result} are counted, there were {least}"
+    rows = sum(run.rows for run in _surely_ended(job, now, since) if run.result == "succeeded")
     counted = group.one("runs_rows_written_total") or 0.0
     if counted < rows:
         yield f"{counted:g} rows are counted, there were {rows}"

@@ -77,9 +77,9 @@ def soaked(soaks: list[dict[str, Any]]) -> list[str]:
         "One exporter polls for days. Meanwhile jobs are added and renamed in a job file that is sometimes half",
         "written, the configuration is reloaded, and the cloud and the network fail. Memory (with that of the",
         "simulated world) at the end is compared with that after a tenth of the polls, and after half of them. Caches",
-        "that have a bound fill with names and messages that come and go, unless they are full from the start. A leak",
-        "is more pieces of memory in use. Memory grows until what is held at most at a time has been held once; it may",
-        "grow by 1 % in the second half, which is 2 % in all polls.\n",
+        "that have a bound fill with names and messages that come and go, unless they are full from the start. Memory",
+        "rises until its peak use has occurred once, so it is checked in the second half, in which it may grow by 1 %",
+        "(2 % over the whole run). A leak is more pieces of memory in use: over the whole run by 2 % at most.\n",
         "| polls | simulated days | caches | at the end | change | second half | pieces in use | failed checks |",
         "|---|---|---|---|---|---|---|---|",
     ]

@@ -52,6 +52,8 @@ ANSWERS_TWICE = {"unasked", "second_answer_later", "second_answer_at_once"}
 """After such a call the next answer on its connection is not read: which call it is about nobody could tell."""
 MOST_CONNECTIONS = 80
 MOST_TASKS = 160
+ROWS = 100
+"""Rows of a page that the exporter asks for."""
 LATE = 75.0
 """Seconds in which a job without a next poll must have one again."""
 
@@ -91,8 +93,8 @@ class Laws:
         self._alive: set[tuple[str, str, str]] = set()
         self._over: dict[tuple[str, str, str], float] = {}
         self._untold: set[tuple[str, str, str]] = set()
-        """Runs that the exporter which was started last has not shown: an end that was not on the disk is lost, and
-        once another run began only the history has it."""
+        """Runs that the exporter which was started last has not shown. The process before may have died before it
+        wrote their ends. If another run has begun since, only the history can still report them."""
         self._arrived = 0
         """Calls that the cloud got before the exporter was started last."""
         self._clusters = {cluster.ident: cluster.name for cluster in sim.truth.clusters}
@@ -105,7 +107,7 @@ class Laws:
         for key in [key for key in oracle._last if key[0][2] == "poll_failures_total"]:
             del oracle._last[key]
         self._arrived = len(self._sim.cloud.calls)
-        self._untold = set(self._over)
+        self._untold = {key for key, at in self._over.items() if self._sim.now() - at <= COUNTED_WITHIN}
         self._sim.cloud.callers.strikes.clear()  # a new process cannot know of the refusals of the one before
         self._older.restarted()
         if kept:
@@ -123,9 +125,8 @@ class Laws:
         since = oracle.began - START
         for job in self._sim.truth.of("dws"):
             key, idents = ("dws", job.name), tuple(run.ident for run in job.runs)
-            asked = (
-                call.at for call in self._sim.cloud.calls if call.at >= since and call.target.endswith(tuple(idents))
-            )
+            calls = (call for call in self._sim.cloud.calls if call.did == "honest" and call.at >= since)
+            asked = (call.at for call in calls if call.target.endswith(idents))
             if key not in oracle._looked and (first := next(asked, None)) is not None:
                 oracle.asked.setdefault(key, START + first)
 
@@ -249,10 +250,10 @@ class Laws:
                 self._told.add(key[1])
 
     def _listed(self, job: Job, since: float, until: float) -> bool:
-        """Whether the list of the cluster was read to its end: for few jobs that rest, polls cost less than it."""
+        """Whether the list of the cluster was read to its end: a few idle jobs are polled one by one instead."""
         calls = (call for call in self._sim.cloud.calls if since < START + call.at < until)
         number = sum(each.cluster == job.cluster for each in self._sim.truth.of("cdm"))
-        last = f"page_no={math.ceil(number / (self._sim.story.shape.page or number))}&"
+        last = f"page_no={math.ceil(number / (self._sim.story.shape.page or ROWS))}&"
         return any(f"/{job.cluster}/cdm/job/all" in call.target and last in call.target for call in calls)
 
     def _calls_counted(self, scrape: Scrape) -> None:
@@ -314,7 +315,10 @@ class Laws:
                 sim.found("rows", [f"cdm/{key[1]}: {text}" for text in _uncounted(job, group, told, since)])
 
     def _told_by(self, job: Job, until: float) -> float:
-        """Return *until*, or an earlier moment if a run was told late, after the next began: it waits for a poll."""
+        """Return *until*, or an earlier moment if the cloud told a run's rows after the next run began.
+
+        They are added by the next poll of the job.
+        """
         idle = self._sim.story.shape.idle
         late = ((run.ended + run.late, after.created) for run, after in pairwise(job.runs))
         return until - idle if any(next_one <= at and until - idle < at for at, next_one in late) else until

@@ -10,7 +10,6 @@ from tests.world.timepieces import START
 if TYPE_CHECKING:
     from tests.world.simulation import Simulation
 
-LEAVES_OUT = "shifting_pages"
 SHOWN = re.compile(r"dli/(.+): run \S+ is shown, but (\S+) began ")
 COUNTED = re.compile(r"dli/(.+): (\d+) runs (\w+), there were (\d+)")
 
@@ -51,12 +50,12 @@ class LeftOut:
         return START + max(self._machine.starts, default=0.0)
 
     def _left_out(self, since: float, until: float | None) -> bool:
-        """Whether lists left out rows, and each did that was read meanwhile, or else the first one."""
+        """Whether no list that was read meanwhile, or else the first one, was read whole."""
         whole: dict[str, bool] = {}
         for call in self._sim.cloud.calls:
             at = START + call.at
             if call.limit == "dli" and "/jobs?" in call.target and at >= since and (until is None or at <= until):
                 reading = re.sub(r"current-page=\d+", "", call.target)
-                whole[reading] = whole.get(reading, True) and call.did != LEAVES_OUT
+                whole[reading] = whole.get(reading, True) and call.did == "honest"
         readings = list(whole.values()) if until is not None else list(whole.values())[:1]
         return bool(readings) and not any(readings)

@@ -42,7 +42,7 @@ PAUSES: Final = 12
 PAUSE: Final = 0.05
 """Seconds at most for which a thread does not go on."""
 EARLY: Final = 40
-"""Lines of a call at one of which a thread stands still that does so once."""
+"""The first lines of a call, at one of which a thread stands still if it does so once."""
 
 
 class WorldEndedError(BaseException):

@@ -377,7 +377,7 @@ class Simulation:
             value = samples[key] = float(text)
             if own and key[0] in STAMPED:
                 samples[key] = self._moment(key, value)  # as when it was shown first, or it would move with the clock
-            elif self.dates_lied and key[0] in ENDS and value > self.now():
+            elif self.dates_lied and key[0] in ENDS and value > self.now() + WRONG_DATE / 2:
                 samples[key] = value - WRONG_DATE
         return samples
 

@@ -22,8 +22,8 @@ def untold(sim: "Simulation") -> set[tuple[str, str]]:
     Lists tell that a run went on, and no id: only by its start is the run of the first response after a start known to
     be the same one. Where that response told none and the run had ended, it is the baseline, from which on runs count.
 
-    Where each page of a history left out its first row, pages are as long as each other and the total is as it should
-    be: that is a whole history on shorter pages.
+    Where each page of a history left out its first row, an exporter cannot tell it from a whole history with smaller
+    pages.
     """
     names = {cluster.ident: cluster.name for cluster in sim.truth.clusters}
     return {
