@@ -131,11 +131,10 @@ def look_back(
     followed = [run for run in ledger.open if floor.newer(run) or renumbering.came_before(ledger, run)]
     absent = [run for run in followed if rows and not known_runs.is_among(run, runs)]
     beyond = tuple(run for run in ledger.beyond if _still_beyond(ledger, run, floor))
-    below = [run for run in (*runs, *ledger.beyond) if not known_runs.is_among(run, beyond)]
     ledger = replace(
         ledger,
         anew=renumbering.last_before(ledger, floor),
-        floor=_holding(floor, below),
+        floor=_holding(floor, (*runs, *ledger.beyond), beyond),
         beyond=beyond,
         lately=ledger.lately if whole and not cut else (),
         open=tuple(run for run in ledger.open if run not in absent),
@@ -156,9 +155,12 @@ def _still_beyond(ledger: Ledger, run: RunId, floor: RunId) -> bool:
     return (run.newer(floor) or run.doubtful(floor)) and not (ledger.anew is not None and floor.renumbered(run))
 
 
-def _holding(floor: RunId, known: Iterable[RunId]) -> RunId:
-    """Return *floor* so that none of the *known* runs is taken for one of numbers that started again."""
-    created = [run.created for run in known if run.created is not None]
+def _holding(floor: RunId, known: Iterable[RunId], beyond: Sequence[RunId]) -> RunId:
+    """Return *floor* so that none of the *known* runs is taken for one of numbers that started again.
+
+    Those that are still *beyond* it are not up to it.
+    """
+    created = [run.created for run in known if run.created is not None and not known_runs.is_among(run, beyond)]
     return floor if floor.created is None else replace(floor, created=max({floor.created, *created}))
 
 
