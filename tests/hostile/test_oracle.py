@@ -148,6 +148,19 @@ def test_a_run_that_the_exporter_says_it_misses_is_not_asked_for() -> None:
     assert judge.missing(Scrape(NOW, 0.0, 200, samples)) == []
 
 
+def test_more_runs_than_the_exporter_says_it_misses_are_asked_for() -> None:
+    lives = tuple(Run(str(1000 + each), NOW - 900 + each, NOW - 900 + each, NOW - 800 + each) for each in range(9))
+    judge = Oracle(replace(WORLD, jobs=(Job("cdm", "copy", lives, "c"),)), began=NOW - 999)
+    judge.look(shown(NOW - 850, state__running=1, runs_total__succeeded=0, runs_rows_written_total=0))
+    labels: Labels = (("project", "hostile"), ("service", "cdm"))
+    later = shown(state__running=0, state__succeeded=1, runs_total__succeeded=2)
+
+    missed = {("huaweicloud_job_exporter_history_runs_missed_total", labels): 1.0}
+
+    wrong = judge.missing(Scrape(NOW, 0.0, 200, {**later.samples, **missed}))
+    assert "cdm/north/copy: 2 runs succeeded are counted, there were 9" in wrong
+
+
 def test_values_may_be_older_while_intervals_are_longer_than_configured() -> None:
     labels: Labels = (("project", "hostile"),)
     name = "huaweicloud_job_exporter_poll_interval_stretch_ratio"
