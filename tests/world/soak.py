@@ -62,8 +62,7 @@ FEWEST: Final = 50
 PATIENCE: Final = 3600.0
 """Seconds within which a run that ended is counted."""
 MOST_DRIFT: Final = 0.02
-"""The part of itself by which memory may grow in the whole soak: twice what it grows by in the second half. Before that
-Python takes memory for the most that is ever held at a time, and does not give it back."""
+"""The part of itself by which memory, and the pieces of it in use, may grow from the second tenth to the last."""
 JUDGED: Final = 100_000
 """Polls from which on the drift is judged: until then caches fill that have a bound."""
 FAILURES: Final = ("unavailable", "throttled_rightly", "late", "busy_cluster", "unasked", "cut", "loss", "refused")
@@ -430,17 +429,17 @@ def soak(polls: int, interval: float, tell: Any) -> tuple[dict[str, Any], list[s
     if not world.points:
         return {}, world.findings
     last, memory = world.points[-1], [point.rss for point in world.points]
-    grew = drift(memory, since=5)
-    if 2 * grew > MOST_DRIFT and world.calls.polls >= JUDGED:
-        world.findings.append(f"memory grew by {grew:.1%} in the second half")
+    grew = drift(memory)
+    if grew > MOST_DRIFT and world.calls.polls >= JUDGED:
+        world.findings.append(f"memory grew by {grew:.1%}")
     leaked = drift([point.blocks for point in world.points])
     if leaked > MOST_DRIFT and world.calls.polls >= JUDGED:
         world.findings.append(f"{leaked:.1%} more pieces of memory are in use")
     figures = {
         "polls": world.calls.polls,
         "days": round((loop.time() - 1000) / 86400, 1),
-        "drift": round(drift(memory), 4),
-        "drift of the second half": round(grew, 4),
+        "drift": round(grew, 4),
+        "drift of the second half": round(drift(memory, since=5), 4),
         "drift of blocks": round(leaked, 4),
         "caches": "full",
         "MiB": round(last.rss / 2**20, 1),
