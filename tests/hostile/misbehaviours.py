@@ -605,6 +605,10 @@ def wrong_date(x: Exchange) -> Answer:
     )
 
 
+OF_THIS_CLOUD = tuple(sorted(TABLE))
+"""Those that are here; the simulated worlds have more, and enter them into the same table."""
+
+
 def mixture(*without: str) -> dict[str, float]:
     """Return the weights of all misbehaviours that are mixed, but for some."""
     return {name: each.weight for name, each in TABLE.items() if each.weight > 0 and name not in without}

@@ -15,7 +15,7 @@ import pytest
 from tests.hostile.callers import STRIKES, Callers, signature
 from tests.hostile.exchange import Answer, Request
 from tests.hostile.honest import answer, question
-from tests.hostile.misbehaviours import TABLE, Some, Table, always, honest_plan, mixture
+from tests.hostile.misbehaviours import OF_THIS_CLOUD, TABLE, Some, Table, always, honest_plan, mixture
 from tests.hostile.truth import Author, Cluster, Job, Run, Script, World
 from tests.hostile.wire import Cloud
 
@@ -155,7 +155,7 @@ def target_of(name: str) -> str:
     return next((each for operation, each in TARGETS.items() if TABLE[name].calls.fullmatch(operation)), PROGRESS)
 
 
-@pytest.mark.parametrize("name", sorted(TABLE))
+@pytest.mark.parametrize("name", OF_THIS_CLOUD)
 async def test_each_misbehaviour_says_something_else(name: str) -> None:
     target = PROGRESS if TABLE[name].calls.fullmatch("dli.progress") else target_of(name)
     async with hostile(always(name, random.Random(5))) as cloud:
