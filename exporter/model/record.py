@@ -105,8 +105,6 @@ class Record:
     """The counts that the last list reported of the present run, since it runs or since it ended."""
     by_lists_from: float | None = None
     """When the run began that this list reported, if nothing else told that it is the present one."""
-    counts_from: float | None = None
-    """When a run must have begun that counts, where a list reported the job before its own first answer."""
     unsettled: int = 0
     """Answers about the present run, which ended, that are waited for before its numbers are taken for its last."""
 

@@ -96,8 +96,7 @@ class Membership:
         job, now = record.job, self._clock.monotonic()
         over = record.final and job.key.job in job.target.values()  # no other run will have its name
         if job.source == DISCOVERY and not over:
-            kept = Record(job, failures=record.failures, ledger=record.ledger, counts_from=record.counts_from)
-            self._left[job.key] = kept, now
+            self._left[job.key] = Record(job, failures=record.failures, ledger=record.ledger), now
         while self._left:
             key, (_, since) = next(iter(self._left.items()))
             if now - since < _LEFT_FOR and len(self._left) <= _LEFT_MOST:

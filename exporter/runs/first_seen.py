@@ -21,20 +21,20 @@ _INSTANT: Final = 0.001
 def counts_from(answer: Snapshot, at: float) -> float | None:
     """Return when a run must have begun that counts, if a list reported *answer* at *at* by the cloud's clock."""
     if answer.state is State.PENDING:
-        return at - SOON
+        return max(0.0, at - SOON)
     if answer.state is State.RUNNING:
         return None if answer.start is None else math.floor(answer.start)
     ends = [time for time in (answer.start, answer.end) if time is not None]
     return max(ends) + ROUNDED if ends and answer.ended else None
 
 
-def begun_by_list(ledger: Ledger, answer: Snapshot, since: float | None, *, gaps: bool) -> Ledger:
-    """Return the ledger before the job's own first *answer*, about a run that counts if it began after *since*.
+def begun_by_list(ledger: Ledger, answer: Snapshot, *, gaps: bool) -> Ledger:
+    """Return the ledger before the job's own first *answer*, about a run that counts if it began late enough.
 
     With *gaps* there may have been others between, unless the run began at that moment: then the ledger begins with a
     creation before all of them, and the job's history reports which they are.
     """
-    run, start = answer.run, answer.start
+    run, start, since = answer.run, answer.start, ledger.counts_from
     if ledger.floor is not None or since is None or start is None or start < since or run == NAMELESS:
         return ledger
     if not gaps or run.created is None or start < since + 2 * ROUNDED:
@@ -42,10 +42,13 @@ def begun_by_list(ledger: Ledger, answer: Snapshot, since: float | None, *, gaps
     return replace(ledger, floor=RunId("", min(since, run.created) - _INSTANT))
 
 
-def found_by_history(ledger: Ledger, found: Sequence[Snapshot], since: float | None) -> Ledger:
-    """Return the ledger before *found*, the runs of a history, are counted: those count that began after *since*."""
-    mark = ledger.floor
-    began = [run.run.created for run in found if since is not None and run.start is not None and run.start >= since]
+def found_by_history(ledger: Ledger, found: Sequence[Snapshot]) -> Ledger:
+    """Return the ledger before *found*, the runs of a history, are counted: those count that began late enough."""
+    mark, since = ledger.floor, ledger.counts_from
+    if since is None:
+        return ledger
+    ledger = replace(ledger, counts_from=None)
+    began = [run.run.created for run in found if run.start is not None and run.start >= since]
     created = [each for each in began if each is not None]
     if mark is None or mark.id or mark.created is None or not created:
         return ledger

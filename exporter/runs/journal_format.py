@@ -53,6 +53,7 @@ class _Entry(BaseModel):
     target: dict[str, str]
     gone: _Amount | None
     floor: Run | None
+    counts_from: _Amount | None = None
     beyond: list[Run]
     lately: list[Run] = []
     open: list[Run]
@@ -122,6 +123,7 @@ def _entry(entry: JournalEntry) -> _Entry:
         target=dict(entry.target),
         gone=entry.gone,
         floor=_run(ledger.floor),
+        counts_from=ledger.counts_from,
         beyond=[(run.id, run.created) for run in ledger.beyond],
         lately=[(run.id, run.created) for run in ledger.lately],
         open=[(run.id, run.created) for run in ledger.open],
@@ -150,6 +152,7 @@ def _entry(entry: JournalEntry) -> _Entry:
 def _read(entry: _Entry) -> JournalEntry:
     ledger = Ledger(
         floor=_run_id(entry.floor),
+        counts_from=entry.counts_from,
         beyond=tuple(RunId(*run) for run in entry.beyond),
         lately=tuple(RunId(*run) for run in entry.lately),
         open=tuple(RunId(*run) for run in entry.open),

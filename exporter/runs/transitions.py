@@ -35,11 +35,8 @@ def resumed(record: Record, kept: Ledger, on_disk: Ledger | None, adapter: Adapt
 
 
 def returned(record: Record, before: Record) -> Record:
-    """Return the record of a job that was gone for a while with what was counted *before*, unless a journal has it.
-
-    If only lists had reported it, its runs count from where they would have counted.
-    """
-    record = replace(record, failures=before.failures, counts_from=before.counts_from)
+    """Return the record of a job that was gone for a while with what was counted *before*, unless a journal has it."""
+    record = replace(record, failures=before.failures)
     return record if record.journaled else recounted(record, before.ledger.bucketed(record.ledger.bounds))
 
 
@@ -88,9 +85,9 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
     confirmed, gaps = final or not adapter.final, adapter.past is not None
     again = adapter.final and not record.final if had_ended else before is not None and before.surely_another(answer)
     seen_at = cloud if record.ended_at is None or not final else record.ended_at  # what confirms an end is no later end
-    ledger = first_seen.begun_by_list(record.ledger, answer, record.counts_from, gaps=gaps)
+    ledger = first_seen.begun_by_list(record.ledger, answer, gaps=gaps)
     fuller = answer if ledger is record.ledger else replace(answer, others=())  # these the history has
-    ledger = accounting.accounted(ledger, fuller, seen_at, confirmed=confirmed, again=again, gaps=gaps)
+    ledger = _begun(accounting.accounted(ledger, fuller, seen_at, confirmed=confirmed, again=again, gaps=gaps), answer)
     durations, planned = _earlier(record, answer, ledger, reported)
     evidence = estimate.follow(reported, answer, adapter.work, record.answered_at, cloud, steady)
     kept = final_counts(record, answer, same=same, adapter=adapter) if answer.ended else answer.counts
@@ -110,13 +107,19 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
         last_said_progress=answer.progress if answer.progress is not None or not same else record.last_said_progress,
         listed=None,
         by_lists=record.by_lists if same and had_ended == answer.ended else NOTHING,
-        counts_from=record.counts_from if accounting.incomplete(ledger, answer.run) else None,
         unsettled=unsettled(record, answer, cloud, same=same, adapter=adapter),
         estimate=estimate.forecast(evidence, answer, durations, planned, at, steady, cloud),
         evidence=evidence if ledger.runs == record.ledger.runs else b"",
         durations=durations,
         planned=planned,
     )
+
+
+def _begun(ledger: Ledger, answer: Snapshot) -> Ledger:
+    """Return the ledger after the job's own *answer*: if no history is to be read it is known which runs count."""
+    if ledger.counts_from is None or accounting.incomplete(ledger, answer.run):
+        return ledger
+    return replace(ledger, counts_from=None)
 
 
 def looked_back(
@@ -126,8 +129,8 @@ def looked_back(
 
     If it is not *whole*, runs of it were reported as missed.
     """
-    ledger = first_seen.found_by_history(record.ledger, found, record.counts_from)
-    return recounted(replace(record, counts_from=None), accounting.look_back(ledger, found, at, counted, whole=whole))
+    ledger = first_seen.found_by_history(record.ledger, found)
+    return recounted(record, accounting.look_back(ledger, found, at, counted, whole=whole))
 
 
 def first_listed(record: Record, answer: Snapshot, at: float) -> Record:
@@ -141,8 +144,9 @@ def first_listed(record: Record, answer: Snapshot, at: float) -> Record:
     if answer.run != NAMELESS:
         ledger = record.ledger if answer.ended else accounting.accounted(record.ledger, answer, at, gaps=False)
         return recounted(record, ledger)
-    since = first_seen.counts_from(answer, at) if record.counts_from is None else record.counts_from
-    return replace(record, counts_from=since)
+    if record.ledger.counts_from is not None:
+        return record
+    return recounted(record, replace(record.ledger, counts_from=first_seen.counts_from(answer, at)))
 
 
 def listed_earlier(record: Record, answer: Snapshot, at: float) -> Record:

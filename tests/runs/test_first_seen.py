@@ -5,7 +5,7 @@ from exporter.model.record import Record
 from exporter.model.run import RunId
 from exporter.model.snapshot import Measure, Snapshot, State
 from exporter.polling.list_merge import merged_record
-from exporter.runs import accounting, transitions
+from exporter.runs import accounting, journal_format, transitions
 from exporter.services.registry import load_services
 
 ADAPTERS = load_services()
@@ -52,6 +52,27 @@ def test_a_run_that_a_list_saw_running_counts_once_though_its_own_first_answer_t
     assert counted(polled(record, ended)) == ((1, 0, 0), 7)
     assert counted(polled(record, ended, ended, run(8, NOW + 90, State.RUNNING), run(8, NOW + 90))) == ((2, 0, 0), 15)
     assert not accounting.incomplete(polled(record, ended).ledger, ended.run)
+
+
+def restarted(record: Record) -> Record:
+    """Return the job's record after the exporter ended and began again with its journal."""
+    text = b"".join(journal_format.written([journal_format.JournalEntry.of(record.job, record.ledger)]))
+    (kept,) = journal_format.read_journal(text)
+    return transitions.resumed(
+        fresh(record.job.key.service), kept.ledger, kept.ledger, ADAPTERS[record.job.key.service]
+    )
+
+
+def test_after_a_restart_it_counts_from_where_the_list_before_it_said() -> None:
+    """Run 1 had ended, runs 2 and 3 ended while the exporter was down, or before it polled the job the first time."""
+    record = restarted(listed(row(State.SUCCEEDED, NOW - 90, NOW - 40)))
+    record = listed(row(State.SUCCEEDED, NOW + 80, NOW + 130), record, NOW + 140)
+    record = polled(record, run(3, NOW + 80))
+    history = [run(3, NOW + 80), run(2, NOW + 10, State.FAILED), run(1, NOW - 90)]
+    record = transitions.looked_back(record, history, NOW + 300)
+
+    assert record.ledger.runs == (1, 1, 0)
+    assert restarted(record).ledger.runs == (1, 1, 0)
 
 
 def test_a_run_that_had_ended_when_a_list_saw_it_does_not_count() -> None:

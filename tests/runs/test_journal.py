@@ -521,6 +521,7 @@ COUNTS = st.integers(0, 2**70)
     st.builds(
         Ledger,
         floor=st.none() | RUN_IDS,
+        counts_from=st.none() | st.floats(0, 1e12),
         beyond=st.lists(RUN_IDS, max_size=3).map(tuple),
         open=st.lists(RUN_IDS, max_size=3).map(tuple),
         ended=st.none() | RUN_IDS,
