@@ -10,16 +10,19 @@ import asyncio
 import contextvars
 import gc
 import json
+import os
+import pickle
 import random
 import signal
 import statistics
 import sys
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import exporter.clock
 import exporter.polling.place_reader
@@ -65,6 +68,7 @@ MOST_DRIFT: Final = 0.02
 """The part of itself by which memory, and the pieces of it in use, may grow from the second tenth to the last."""
 JUDGED: Final = 100_000
 """Polls from which on the drift is judged: until then caches fill that have a bound."""
+_T = TypeVar("_T")
 FAILURES: Final = ("unavailable", "throttled_rightly", "late", "busy_cluster", "unasked", "cut", "loss", "refused")
 
 
@@ -333,10 +337,10 @@ class Soak:
 
     async def _look(self) -> None:
         """Read the metrics and the page, compare the counters with the truth, and note what the process holds."""
-        samples = parsed((await page_of(self.machine, "/metrics"))[1])
+        _, text = await page_of(self.machine, "/metrics")
         await page_of(self.machine, "/api/v1/jobs")
-        if self.loop.time() > 1000.0 + 2 * self._patience:
-            self._counted(samples)
+        number, found = in_a_child(partial(self._judged, text))
+        self.findings += found[: max(0, 20 - len(self.findings))]
         host = self.machine.host
         point = Point(
             self.calls.polls,
@@ -344,11 +348,17 @@ class Soak:
             resident(),
             sys.getallocatedblocks(),
             len(host.tasks) if host else 0,
-            len(samples),
+            number,
         )
         self.points.append(point)
 
-    def _counted(self, samples: dict[tuple[str, Labels], float]) -> None:
+    def _judged(self, text: str) -> tuple[int, list[str]]:
+        """Return how many samples the metrics have, and what is wrong with them."""
+        samples = parsed(text)
+        settled = self.loop.time() > 1000.0 + 2 * self._patience
+        return len(samples), list(self._counted(samples)) if settled else []
+
+    def _counted(self, samples: dict[tuple[str, Labels], float]) -> Iterator[str]:
         now, began = self.now(), START + 1000.0
         for job in self.staying:
             counted = sum(
@@ -360,8 +370,26 @@ class Soak:
                 job.ended(now - self._patience) - job.ended(began + 60.0),
                 job.ended(now + 1.0) - job.ended(began),
             )
-            if not least <= counted <= most and len(self.findings) < 20:
-                self.findings.append(f"{job.name}: {counted:g} runs are counted, there were {least} to {most}")
+            if not least <= counted <= most:
+                yield f"{job.name}: {counted:g} runs are counted, there were {least} to {most}"
+
+
+def in_a_child(work: Callable[[], _T]) -> _T:
+    """Return what *work* returns; the memory that it takes is another process's."""
+    mine, theirs = os.pipe()
+    process = os.fork()
+    if not process:
+        try:
+            with os.fdopen(theirs, "wb") as pipe:
+                pipe.write(pickle.dumps(work()))
+        finally:
+            os._exit(0)
+    os.close(theirs)
+    with os.fdopen(mine, "rb") as pipe:
+        data = pipe.read()
+    os.waitpid(process, 0)
+    result: _T = pickle.loads(data)
+    return result
 
 
 def resident() -> int:
