@@ -51,7 +51,7 @@ class Existence:
             project.unread(adapter.service, error)
             raise
         self._seen[job.key] = self._clock.monotonic()
-        self._lists.take(job.project, job.key.service, [row] if row.schedule else [])
+        await self._lists.take(job.project, job.key.service, [row] if row.schedule else [])
         return confirmed(idle, row)
 
     def unsure(self, record: Record, adapter: Adapter, answer: Snapshot, tries: Tries) -> bool:

@@ -112,7 +112,7 @@ class ListPoller:
             return
         self._failing.discard(list_key)
         self._not_before[list_key] = now + self._settings.poll.idle_interval
-        self._poller.list_results.take(*list_key[:2], reading.items)
+        await self._poller.list_results.take(*list_key[:2], reading.items)
 
     async def _visit(self, list_key: ListKey, jobs: dict[JobKey, bool]) -> None:
         """Read one list if it is worth it, and if no reload took its project away."""
@@ -134,7 +134,7 @@ class ListPoller:
         project, service, _ = list_key
         if reading.places is not None:
             self._poller.places.take(project, service, reading.places)
-        reported = frozenset(self._poller.list_results.take(project, service, reading.items)) & jobs.keys()
+        reported = frozenset(await self._poller.list_results.take(project, service, reading.items)) & jobs.keys()
         if reading.missing_rows == 0 and not reading.broken:  # a job that was in it and is not any more has changed
             self._poller.list_results.hurry(before & jobs.keys() - reported)
         if self._worth(list_key, [jobs[each] for each in reported]) < reading.pages:

@@ -106,5 +106,5 @@ class RunRows:
             return error.reason is Reason.NOT_FOUND
         ahead = projects.named(job.project).cloud_time() - self._clock.monotonic()
         found: ListedJob = replace(row, at=at).credible(ahead)
-        self._lists.take(job.project, job.key.service, [found])
+        await self._lists.take(job.project, job.key.service, [found])
         return found.snapshot is not None and found.snapshot.ended

@@ -160,13 +160,13 @@ class Discovery:
         items = {key(each.listed): each.listed for each in found.jobs} if found is not None else {}
         list_results = self._poller.list_results
         # before the next runs of some of these jobs are registered, or the ends of theirs would never be seen
-        for name in list_results.take(search.project, search.service, items.values()):
+        for name in await list_results.take(search.project, search.service, items.values()):
             items.pop(identity(self._target(name)), None)
         self._publish(search.project, search.service)
         if found is not None:
             await self._count_runs(look, found)
             look.first_began = began if look.first_began is None else look.first_began
-        list_results.take(search.project, search.service, items.values())
+        await list_results.take(search.project, search.service, items.values())
         list_results.hurry(missed)
 
     async def _count_runs(self, look: _Look, found: Found) -> None:

@@ -908,7 +908,7 @@ def test_a_list_about_the_next_run_adds_nothing_to_the_one_before_after_a_list_t
                 assert answered is not None
                 row = Snapshot(State.RUNNING, start=start, counts={written: count})
                 item = ListedJob(job_of(job).target, {}, row, at=answered + later)
-                there.poller.list_results.take("demo", "cdm", [item])
+                await there.poller.list_results.take("demo", "cdm", [item])
             record = there.record(job)
             assert record.snapshot is not None
             assert record.snapshot.counts[written] == 5
@@ -934,11 +934,11 @@ def test_a_list_looks_only_at_the_jobs_that_it_tells_of(monkeypatch: pytest.Monk
 
             with monkeypatch.context() as patched:
                 patched.setattr(there.store, "records", every)
-                told = there.poller.list_results.take("demo", "dli", [item])
+                told = await there.poller.list_results.take("demo", "dli", [item])
                 assert set(told) == {job_of(job).key, named_twice.key}
                 there.poller.apply(Changes(removed=(named_twice.key,)))
-                assert there.poller.list_results.take("demo", "dli", [item]) == [job_of(job).key]
-                assert there.poller.list_results.take("other", "dli", [item]) == []
+                assert await there.poller.list_results.take("demo", "dli", [item]) == [job_of(job).key]
+                assert await there.poller.list_results.take("other", "dli", [item]) == []
 
     run(main())
 
@@ -1004,12 +1004,12 @@ def test_an_older_page_takes_back_nothing_that_was_told_since() -> None:
             assert state(there, job) is State.SUCCEEDED
             listing, now, target = there.poller.list_results, there.clock.monotonic(), there.record(job).job.target
 
-            def told(state: State, at: float) -> None:
+            async def told(state: State, at: float) -> None:
                 snapshot = Snapshot(state, start=START - HOUR, end=START - HOUR + 600)
-                listing.take("demo", "cdm", [ListedJob(target, snapshot=snapshot, at=at)])
+                await listing.take("demo", "cdm", [ListedJob(target, snapshot=snapshot, at=at)])
 
-            told(State.FAILED, now)
-            told(State.SUCCEEDED, now - 5)
+            await told(State.FAILED, now)
+            await told(State.SUCCEEDED, now - 5)
             record = there.record(job)
             assert (state(there, job), record.answered_at) == (State.FAILED, now)
 
@@ -1017,7 +1017,7 @@ def test_an_older_page_takes_back_nothing_that_was_told_since() -> None:
             await there.until(120)
             failed = there.record(job)
             assert failed.failed_at is not None
-            told(State.SUCCEEDED, (now + failed.failed_at) / 2)
+            await told(State.SUCCEEDED, (now + failed.failed_at) / 2)
             assert there.record(job) is failed
 
     run(main())

@@ -1,10 +1,12 @@
 """Long lists and many looks: nothing is registered twice or lost, and nothing is kept that is over."""
 
+import asyncio
 import gc
 import sys
 import tracemalloc
 from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise
 from statistics import median
 
 import pytest
@@ -12,13 +14,14 @@ import pytest
 from exporter.metrics import family
 from exporter.metrics.store import JobStore
 from exporter.model import masking, packed
+from exporter.model.changes import Changes
 from exporter.model.job import JobKey
 from exporter.model.snapshot import Snapshot, State
 from exporter.polling.schedule import Pace
 from exporter.services import timestamps, values
 from exporter.services.listing import ListedJob
 from exporter.simulator import Cloud, DliJob, Step, SubJob
-from tests.polling.harness import World, world
+from tests.polling.harness import World, job_of, world
 from tests.polling.looking import looking
 from tests.warp import START, run
 
@@ -147,9 +150,41 @@ def test_a_list_looks_up_its_jobs_and_walks_over_no_others(monkeypatch: pytest.M
             item = ListedJob({"job_id": asked.job_id}, snapshot=running, at=there.clock.monotonic())
             with monkeypatch.context() as patch:
                 patch.setattr(JobStore, "records", lambda _: pytest.fail("all jobs were walked over"))
-                found = there.poller.list_results.take("demo", "dli", [item])
+                found = await there.poller.list_results.take("demo", "dli", [item])
             assert [(name.service, name.job) for name in found] == [("dli", asked.name)]
             assert there.record(asked).listed_at is not None
             assert there.record(other).listed_at is None
+
+    run(main())
+
+
+def test_a_long_list_is_taken_in_parts_those_that_run_first_and_other_tasks_go_on_between() -> None:
+    async def main() -> None:
+        async with world(rate=1e6) as there:
+            jobs = [query(number, number) for number in range(300)]
+            there.watch(*jobs)
+            states = [State.RUNNING if number % 6 == 0 else State.SUCCEEDED for number in range(300)]
+            at = there.clock.monotonic()
+            items = [
+                ListedJob({"job_id": job.job_id}, snapshot=Snapshot(state), at=at)
+                for job, state in zip(jobs, states, strict=True)
+            ]
+            taken: list[int] = []
+
+            async def other() -> None:
+                while True:
+                    taken.append(sum(there.record(job).listed_at == at for job in jobs))
+                    if taken[-1] == 50:
+                        assert all(there.record(job).listed_at == at for job in jobs[::6])
+                        there.poller.apply(Changes(removed=(job_of(jobs[299]).key,)))
+                        jobs.pop()
+                    await asyncio.sleep(0)
+
+            beside = asyncio.create_task(other())
+            found = await there.poller.list_results.take("demo", "dli", items)
+            beside.cancel()
+            assert max(after - before for before, after in pairwise(taken)) <= 50
+            assert set(found) == {job_of(job).key for job in jobs}
+            assert len(found) == 299
 
     run(main())
