@@ -149,19 +149,20 @@ class Discovery:
         except PollError as error:
             self._tell(look, {"failed": [error.sentence]})
             found = None
-        if found is not None:
-            if found.places is not None:
-                lister = self._poller.projects.adapters[search.service].lists
-                chosen = () if lister is None else [each.id for each in lister.chosen(search.rule, found.places)]
-                self._poller.places.take(search.project, search.service, found.places, chosen)
-            missed += look.findings.take(found, self._time(search.project), self._settings.poll.retention)
-            self._count(look, found)
-        look.looked = True
+        if found is not None and found.places is not None:
+            lister = self._poller.projects.adapters[search.service].lists
+            chosen = () if lister is None else [each.id for each in lister.chosen(search.rule, found.places)]
+            self._poller.places.take(search.project, search.service, found.places, chosen)
         items = {key(each.listed): each.listed for each in found.jobs} if found is not None else {}
         list_results = self._poller.list_results
         # before the next runs of some of these jobs are registered, or the ends of theirs would never be seen
         for name in await list_results.take(search.project, search.service, items.values()):
             items.pop(identity(self._target(name)), None)
+        # and nothing may say that this look is over before they are
+        if found is not None:
+            missed += look.findings.take(found, self._time(search.project), self._settings.poll.retention)
+            self._count(look, found)
+        look.looked = True
         self._publish(search.project, search.service)
         if found is not None:
             await self._count_runs(look, found)

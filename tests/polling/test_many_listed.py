@@ -5,9 +5,10 @@ import gc
 import sys
 import tracemalloc
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import pairwise
 from statistics import median
+from typing import Any
 
 import pytest
 
@@ -188,3 +189,26 @@ def test_a_long_list_is_taken_in_parts_those_that_run_first_and_other_tasks_go_o
             assert len(found) == 299
 
     run(main())
+
+
+def test_a_look_is_not_over_while_its_rows_are_taken_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the journal could forget the jobs of an exporter that was down for long, before they are registered."""
+    jobs = [query(number, -number) for number in range(300)]
+    seen: list[tuple[int, bool, bool]] = []
+
+    async def main() -> None:
+        async with world(lambda cloud: cloud.add(*jobs)) as there:
+            taken = there.poller.list_results.take
+
+            async def take(*args: Any) -> Collection[JobKey]:
+                reported = await taken(*args)
+                discovery = found.discovery
+                seen.append((len(there.store.records()), discovery.all_read(), not discovery.waiting()))
+                return reported
+
+            monkeypatch.setattr(there.poller.list_results, "take", take)
+            async with looking(there, {"service": "dli", "max_jobs": "300"}) as found:
+                await there.until(30)
+
+    run(main())
+    assert seen[:2] == [(0, False, False), (300, True, True)]
