@@ -77,19 +77,19 @@ def soaked(soaks: list[dict[str, Any]]) -> list[str]:
         "One exporter polls for days. Meanwhile jobs are added and renamed in a job file that is sometimes half",
         "written, the configuration is reloaded, and the cloud and the network fail. Memory (with that of the",
         "simulated world) at the end is compared with that after a tenth of the polls, and after half of them. Caches",
-        "that have a bound fill with names and messages that come and go, unless they are full from the start. Both",
-        "memory and the pieces of it in use may grow by 2 % after the first tenth. A leak is more pieces in use, and",
-        "goes on in the second half; memory alone also rises until its peak use has occurred once.\n",
-        "| polls | simulated days | caches | at the end | change | second half | pieces in use | failed checks |",
+        "that have a bound are full from the start. Both memory and the pieces of it in use may grow by 2 % after the",
+        "first tenth. Where garbage is left to Python's collector, memory also rises until the most of it has waited",
+        "at once; a leak is more pieces in use, and goes on in the second half.\n",
+        "| polls | simulated days | garbage | at the end | change | second half | pieces in use | failed checks |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for each in soaks:
-        caches = "full from the start" if each.get("caches") == "full" else "filled meanwhile"
+        garbage = "collected every 250 polls" if each.get("garbage") == "collected" else "left to Python"
         blocks = f"{each['drift of blocks']:.1%}" if "drift of blocks" in each else "not counted"
         half = each.get("drift of the second half")
         later = "not measured" if half is None else f"{half:.1%}"
         memory = f"{each['MiB']:.1f} MiB | {each['drift']:.1%} | {later} | {blocks}"
-        lines.append(f"| {each['polls']:,} | {each['days']:,.1f} | {caches} | {memory} | {each['found'] or 'none'} |")
+        lines.append(f"| {each['polls']:,} | {each['days']:,.1f} | {garbage} | {memory} | {each['found'] or 'none'} |")
     return lines
 
 
