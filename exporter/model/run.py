@@ -177,7 +177,8 @@ class Ledger:
     """The run up to which nothing is left to count but what is open; ``None`` before the first poll that worked, and
     without a name if there was no run then."""
     counts_from: float | None = None
-    """When a run must have begun that counts, where a list reported the job before its own first answer."""
+    """Where a list reported the job before its own first answer: runs count that began at this time or later, by the
+    cloud's clock. ``None`` once it is known which runs these are."""
     beyond: tuple[RunId, ...] = ()
     """Known runs above the floor: there may be unknown runs between them and it, or nothing puts them in order."""
     lately: tuple[RunId, ...] = ()

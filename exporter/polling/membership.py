@@ -91,7 +91,7 @@ class Membership:
     def _leave(self, record: Record) -> None:
         """Keep what is known of the runs of a job that a rule found: it may come back, as lists fail, clusters are off.
 
-        If nothing was counted yet, it is from which run on they count.
+        Of a job of which nothing was counted yet, that is since when its runs count.
         """
         job, now = record.job, self._clock.monotonic()
         over = record.final and job.key.job in job.target.values()  # no other run will have its name

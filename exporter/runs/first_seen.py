@@ -29,7 +29,7 @@ def counts_from(answer: Snapshot, at: float) -> float | None:
 
 
 def begun_by_list(ledger: Ledger, answer: Snapshot, *, gaps: bool) -> Ledger:
-    """Return the ledger before the job's own first *answer*, about a run that counts if it began late enough.
+    """Return the ledger before the job's own first *answer*, whose run counts if it began since ``counts_from``.
 
     With *gaps* there may have been others between, unless the run began at that moment: then the ledger begins with a
     creation before all of them, and the job's history reports which they are.
@@ -43,7 +43,7 @@ def begun_by_list(ledger: Ledger, answer: Snapshot, *, gaps: bool) -> Ledger:
 
 
 def found_by_history(ledger: Ledger, found: Sequence[Snapshot]) -> Ledger:
-    """Return the ledger before *found*, the runs of a history, are counted: those count that began late enough."""
+    """Return the ledger before *found*, the runs of a history, are counted: those that began since ``counts_from``."""
     mark, since = ledger.floor, ledger.counts_from
     if since is None:
         return ledger

@@ -87,7 +87,7 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
     seen_at = cloud if record.ended_at is None or not final else record.ended_at  # what confirms an end is no later end
     ledger = first_seen.begun_by_list(record.ledger, answer, gaps=gaps)
     fuller = answer if ledger is record.ledger else replace(answer, others=())  # these the history has
-    ledger = _begun(accounting.accounted(ledger, fuller, seen_at, confirmed=confirmed, again=again, gaps=gaps), answer)
+    ledger = _placed(accounting.accounted(ledger, fuller, seen_at, confirmed=confirmed, again=again, gaps=gaps), answer)
     durations, planned = _earlier(record, answer, ledger, reported)
     evidence = estimate.follow(reported, answer, adapter.work, record.answered_at, cloud, steady)
     kept = final_counts(record, answer, same=same, adapter=adapter) if answer.ended else answer.counts
@@ -115,8 +115,8 @@ def _answered(record: Record, answer: Snapshot, at: float, adapter: Adapter, ste
     )
 
 
-def _begun(ledger: Ledger, answer: Snapshot) -> Ledger:
-    """Return the ledger after the job's own *answer*: if no history is to be read it is known which runs count."""
+def _placed(ledger: Ledger, answer: Snapshot) -> Ledger:
+    """Return the ledger without ``counts_from``, unless a history is to be read after *answer*: that needs it."""
     if ledger.counts_from is None or accounting.incomplete(ledger, answer.run):
         return ledger
     return replace(ledger, counts_from=None)

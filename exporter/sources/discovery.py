@@ -155,10 +155,10 @@ class Discovery:
             self._poller.places.take(search.project, search.service, found.places, chosen)
         items = {key(each.listed): each.listed for each in found.jobs} if found is not None else {}
         list_results = self._poller.list_results
-        # before the next runs of some of these jobs are registered, or the ends of theirs would never be seen
+        # rows are taken before the next runs of some of these jobs are registered, or the ends of theirs would never be
+        # seen; what was found is shown to other rules, and the look is over, only then, because that takes a while
         for name in await list_results.take(search.project, search.service, items.values()):
             items.pop(identity(self._target(name)), None)
-        # and nothing may say that this look is over before they are
         if found is not None:
             missed += look.findings.take(found, self._time(search.project), self._settings.poll.retention)
             self._count(look, found)

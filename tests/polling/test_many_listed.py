@@ -5,7 +5,8 @@ import gc
 import sys
 import tracemalloc
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from itertools import pairwise
 from statistics import median
 from typing import Any
@@ -18,6 +19,7 @@ from exporter.model import masking, packed
 from exporter.model.changes import Changes
 from exporter.model.job import JobKey
 from exporter.model.snapshot import Snapshot, State
+from exporter.polling import list_results
 from exporter.polling.schedule import Pace
 from exporter.services import timestamps, values
 from exporter.services.listing import ListedJob
@@ -212,3 +214,37 @@ def test_a_look_is_not_over_while_its_rows_are_taken_in_parts(monkeypatch: pytes
 
     run(main())
     assert seen[:2] == [(0, False, False), (300, True, True)]
+
+
+class _Between:
+    """The module asyncio, but that something happens whenever other tasks are let go on."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self._act = act
+
+    async def sleep(self, seconds: float) -> None:
+        self._act()
+        await asyncio.sleep(seconds)
+
+
+def test_short_runs_count_though_another_rule_registers_what_was_found_between_two_parts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each of them begins and ends between two looks, under a name that is new."""
+    others = [replace(query(100 + number, number - 200), tags={"pipeline": f"other-{number}"}) for number in range(120)]
+    mine = [replace(query(number, 130 + number), tags={"pipeline": f"night-{number}"}) for number in range(1, 9)]
+    rule = {"service": "dli", "name": "{tags.pipeline}", "max_jobs": "500", "interval": "100s"}
+
+    async def main() -> None:
+        pace = Pace(interval=300, idle_interval=300, stale_after=900)
+        async with (
+            world(lambda cloud: cloud.add(*others, *mine), rate=1000, pace=pace) as there,
+            looking(there, rule, retention="1d", interval="300s", list_interval="100s") as found,
+        ):
+            publish = _Between(lambda: found.discovery._publish("demo", "dli"))
+            monkeypatch.setattr(list_results, "asyncio", publish)
+            await there.until(900)
+            records = [there.store.get(JobKey("dli", f"night-{number}")) for number in range(1, 9)]
+            assert [record and record.ledger.runs for record in records] == [(1, 0, 0)] * 8
+
+    run(main())

@@ -19,6 +19,7 @@ import random
 import signal
 import statistics
 import sys
+import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -386,12 +387,16 @@ def in_a_child(work: Callable[[], _T]) -> _T:
         try:
             with os.fdopen(theirs, "wb") as pipe:
                 pipe.write(pickle.dumps(work()))
-        finally:
             os._exit(0)
+        except BaseException:  # noqa: BLE001 - the parent ends too, and this says why
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(1)
     os.close(theirs)
     with os.fdopen(mine, "rb") as pipe:
         data = pipe.read()
-    os.waitpid(process, 0)
+    if os.waitpid(process, 0)[1]:
+        raise RuntimeError("the child failed")
     result: _T = pickle.loads(data)
     return result
 
