@@ -461,11 +461,11 @@ def _shares(run: Run, since: float, now: float) -> set[float]:
 def _counted(job: Job, group: Group, now: float, unseen: float, began: float) -> Iterator[str]:
     """Compare the counters over all runs: no more than there were.
 
-    A run that had ended at first sight is not counted; where a rule finds runs by their names (DLI), those that began
-    after its first look are, even if it missed all of them while they lasted.
+    A run that had ended at first sight is not counted. Where a rule finds runs by their names (DLI), those that ended
+    after its first look began may be, though it missed all of them while they lasted: a list may leave out the newest.
     """
-    found = began if job.service == "dli" else NEVER
-    ended = [run for run in job.runs if run.ended <= now + 1 and (run.ended >= unseen or run.created >= found)]
+    since = began if job.service == "dli" else unseen
+    ended = [run for run in job.runs if since <= run.ended <= now + 1]
     for labels, value in group.values.get("runs_total", {}).items():
         result = dict(labels)["result"]
         most = sum(run.result == result for run in ended)
