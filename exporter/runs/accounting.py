@@ -109,20 +109,23 @@ def look_back(
     The history is as of its first page: a run that is newer than all of it is still one beyond the floor. If it is not
     *whole*, runs of it were reported as missed: none of them counts later.
     """
+    named = [each for each in found if each.run != NAMELESS]
+    # one that has no id may be any of those that have one and tell no creation
+    unsure = any(each.run.id and each.run.created is None for each in named)
+    rows = sorted((each for each in named if each.run.id or not unsure), key=lambda each: each.run.order)
     if ledger.floor is None:
         return ledger
-    rows, left_out = _rows(ledger, found)
+    rows = [each for each in rows if not renumbering.before_all(ledger, each.run)]
     runs = [each.run for each in rows]
     ledger, cut = known_runs.with_ids(ledger, runs), renumbering.is_cut(ledger, runs)
     numbered = any(each.run.id for each in rows)  # then a run without a number counts, and is no mark for the others
-    doubted = _doubted(ledger, runs, left_out)
-    sure = dict.fromkeys(run for run in runs if all(each.newer(run) for each in doubted))
     for each in rows:
-        gaps = each.run not in sure or (numbered and not each.run.id)
-        ledger = all_accounted(ledger, [each], at, counted, gaps=gaps)
+        ledger = all_accounted(ledger, [each], at, counted, gaps=numbered and not each.run.id)
     for entry in ledger.paid:
         if rows and entry.waits and not known_runs.is_among(entry.run, runs):
             ledger = replace(ledger, paid=_waited(ledger.paid, entry, entry._replace(waits=entry.waits - 1)))
+    # which of those that may be one of the runs beyond it is, only another reading can tell: none is known yet
+    sure = [run for run in runs if not any(run.doubtful(each) for each in ledger.beyond)]
     marks = [run for run in sure if not renumbering.came_before(ledger, run) and (run.id or not numbered)]
     floor = _raised(ledger.floor or NAMELESS, marks)
     followed = [run for run in ledger.open if floor.newer(run) or renumbering.came_before(ledger, run)]
@@ -138,29 +141,6 @@ def look_back(
         lost=ledger.lost + sum(run != NAMELESS for run in absent) + cut,
     )
     return unended.read_again(ledger)
-
-
-def _rows(ledger: Ledger, found: Sequence[Snapshot]) -> tuple[list[Snapshot], list[RunId]]:
-    """Return the rows of a history, from old to new, and the runs of those that are left out.
-
-    One that has no id may be any of those that have one and tell no creation. If there are such, it is left out.
-    """
-    named = known_runs.with_creations(ledger, [each for each in found if each.run != NAMELESS])
-    unsure = any(each.run.id and each.run.created is None for each in named)
-    rows = sorted((each for each in named if each.run.id or not unsure), key=lambda each: each.run.order)
-    left_out = [each.run for each in named if unsure and not each.run.id]
-    return [each for each in rows if not renumbering.before_all(ledger, each.run)], left_out
-
-
-def _doubted(ledger: Ledger, runs: Sequence[RunId], left_out: Sequence[RunId]) -> list[RunId]:
-    """Return, by order, the runs of a history of which only another reading can tell which they are.
-
-    None of them is known yet, so the floor has to stay below them.
-    """
-    known = (ledger.floor or NAMELESS, *ledger.beyond)
-    unclear = [run for run in (*runs, *left_out) if any(run.doubtful(each) for each in known)]
-    new = [run for run in left_out if run.newer(known[0])]
-    return sorted((run for run in (*new, *unclear) if not known_runs.is_among(run, known)), key=lambda run: run.order)
 
 
 def _raised(floor: RunId, runs: Iterable[RunId]) -> RunId:

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from exporter.model.frozen import replace
-from exporter.model.run import NAMELESS, Ledger, RunId
-from exporter.model.snapshot import Snapshot
+from exporter.model.run import Ledger, RunId
 
 
 def dated(ledger: Ledger, runs: Sequence[RunId]) -> Ledger:
@@ -14,18 +13,6 @@ def dated(ledger: Ledger, runs: Sequence[RunId]) -> Ledger:
         if run.id and any(run.id == each.id for each in known):
             ledger = fuller(ledger, run)
     return ledger
-
-
-def with_creations(ledger: Ledger, rows: Sequence[Snapshot]) -> list[Snapshot]:
-    """Return *rows* of a history with the creations of those that tell their id alone, if others or the ledger do."""
-    known = (ledger.floor or NAMELESS, *ledger.beyond, *(each.run for each in rows))
-    created = {run.id: run for run in reversed(known) if run.id and run.created is not None}
-    return [
-        replace(each, run=each.run.merged(created[each.run.id]))
-        if each.run.created is None and each.run.id in created
-        else each
-        for each in rows
-    ]
 
 
 def with_ids(ledger: Ledger, runs: Sequence[RunId]) -> Ledger:

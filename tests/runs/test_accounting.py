@@ -754,38 +754,3 @@ def test_an_answer_that_is_behind_the_newest_known_run_hides_no_run_before_its_o
     assert accounting.gap(told.ledger, newest.run)
 
     assert sum(after([third, second, first], record=told).ledger.runs) == sum(told.ledger.runs) + 1
-
-
-def test_a_run_of_which_a_history_tells_the_id_alone_is_counted_by_the_next_reading_that_tells_which_it_is() -> None:
-    """Until then it may be the one that is known by its creation alone; newer ones say nothing of it."""
-    record = after(run(1), partly(dated(5, state=State.RUNNING), "created"))
-    first = [dated(4), dated(3), partly(dated(2), "id"), dated(1)]
-    told = [dated(5, state=State.RUNNING), *first[:2], dated(2), first[3]]
-
-    assert after(first, dated(5, state=State.RUNNING), told, record=record).ledger.runs == (3, 0, 0)
-
-
-def test_a_run_of_which_a_history_tells_the_creation_alone_is_counted_by_the_next_that_tells_its_id() -> None:
-    """It may be that of a row that tells its id alone."""
-    record = after(dated(1), partly(dated(3), "id"))
-    first = [partly(dated(4), "id"), dated(3), partly(dated(2), "created")]
-
-    assert after(first, dated(4), [dated(4), dated(3), dated(2), dated(1)], record=record).ledger.runs == (3, 0, 0)
-
-
-def test_a_run_that_may_be_the_first_known_one_is_counted_once_its_creation_is_told() -> None:
-    record = after(partly(dated(1), "id"), dated(4))
-    first = [dated(4), dated(3), partly(dated(2), "created"), partly(dated(1), "created")]
-
-    assert after(first, [dated(4), dated(3), dated(2), dated(1)], record=record).ledger.runs == (3, 0, 0)
-
-
-def test_a_row_that_tells_its_id_alone_has_the_creation_that_the_ledger_knows() -> None:
-    """So it is none of those that tell their creation alone, which count."""
-    record = after(dated(1), dated(3))
-
-    assert after([dated(3), partly(dated(2), "created"), partly(dated(1), "id")], record=record).ledger.runs == (
-        2,
-        0,
-        0,
-    )
